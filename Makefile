@@ -1,0 +1,89 @@
+# Every target does its own set-up and is quick when nothing changed. `make help` lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash -euo pipefail
+
+VENV    := .venv
+PYTHON  := $(VENV)/bin/python
+ENGINE  := sapphire/execution/engine
+RUST    := $(shell find $(ENGINE) -name target -prune -o \( -name '*.rs' -o -name '*.toml' -o -name Cargo.lock -o -name '*.pyi' \) -print)
+BINARY  := $(ENGINE)/target/release/exchange
+RECORDED := $(if $(SAPPHIRE_RECORDINGS),,-m "not recordings")
+
+.PHONY: help demo lab test check bench engine setup lock format clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: setup  ## the loop on the embedded exchange, from market to evidence
+	@$(VENV)/bin/sapphire demo
+
+lab: setup  ## JupyterLab on the notebooks
+	@$(VENV)/bin/jupyter lab --ip 127.0.0.1 --notebook-dir notebooks
+
+test: setup $(VENV)/.dev  ## every test (recorded data too, when SAPPHIRE_RECORDINGS names its folder)
+	@cd $(ENGINE) && cargo test --workspace --exclude sapphire-engine --quiet
+	@$(PYTHON) -m pytest $(RECORDED)
+
+check: setup $(VENV)/.dev  ## format, lint, types, import contract, generated files
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports
+	@$(PYTHON) -m sapphire.domain.generate --check
+	@$(VENV)/bin/nbstripout --verify $(filter-out notebooks/00_start_here.ipynb,$(wildcard notebooks/*.ipynb))
+	@cd $(ENGINE) && cargo fmt --all --check && cargo clippy --workspace --all-targets --quiet -- -D warnings
+
+bench: setup  ## how fast, with machine and n
+	@cd $(ENGINE) && cargo run --release --quiet -p sapphire-core --example matching_bench
+	@$(PYTHON) tests/bench/start_up.py
+
+format:  ## put everything into the house's format
+	@$(VENV)/bin/ruff format . && $(VENV)/bin/ruff check --fix .
+	@cd $(ENGINE) && cargo fmt --all
+
+engine: $(VENV)/.engine $(BINARY)  ## the compiled engine: its Python module and its binaries
+
+setup: engine $(VENV)/.sapphire  ## everything the other targets need
+
+lock: $(VENV)/.dev  ## resolve the dependencies again
+	@compile() { $(VENV)/bin/uv pip compile --quiet --upgrade --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" "$$@"; }; \
+	compile pyproject.toml -o requirements.lock; \
+	compile pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock; \
+	compile --group build -c requirements-dev.lock -o requirements-build.lock
+
+clean:  ## remove what was built and installed, keep $$SAPPHIRE_HOME
+	@rm -rf $(VENV) $(ENGINE)/target
+
+$(VENV)/.build: requirements-build.lock
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Sapphire needs Python 3.11 or newer; this is " + sys.version.split()[0])'
+	@[ -x $(PYTHON) ] || python3 -m venv $(VENV)
+	@echo "setting up: build tools"
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(VENV)/.packages: requirements.lock $(VENV)/.build
+	@echo "setting up: packages"
+	@$(VENV)/bin/uv pip install --quiet --python $(PYTHON) --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.packages
+	@$(VENV)/bin/uv pip install --quiet --python $(PYTHON) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/.sapphire: pyproject.toml $(VENV)/.packages
+	@$(VENV)/bin/uv pip install --quiet --python $(PYTHON) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.engine: $(RUST) $(VENV)/.packages | cargo
+	@echo "setting up: engine (Rust, a few minutes the first time)"
+	@cd $(ENGINE)/py && VIRTUAL_ENV=$(abspath $(VENV)) $(abspath $(VENV))/bin/maturin develop --release --quiet --uv
+	@touch $@
+
+$(BINARY): $(RUST) | cargo
+	@cd $(ENGINE) && cargo build --release --quiet -p sapphire-exchange
+	@touch $@
+
+.PHONY: cargo
+cargo:
+	@command -v cargo >/dev/null || { echo "make: cargo not found" >&2; echo "  expected: Rust's cargo on the PATH (the engine is compiled)" >&2; echo "  next:     install Rust 1.90 or newer (rustup.rs), then run make again" >&2; exit 1; }
+	@command -v cc >/dev/null || { echo "make: no C compiler" >&2; echo "  expected: cc on the PATH (cargo links with it)" >&2; echo "  next:     install gcc or clang, then run make again" >&2; exit 1; }
