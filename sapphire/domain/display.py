@@ -1,0 +1,60 @@
+"""How objects show themselves in a notebook and in a log: a table as text and as HTML, without JavaScript.
+
+Colours come from JupyterLab's own variables, so light and dark themes both work.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+
+from sapphire.domain.clocks import from_ns
+
+__all__ = ["bundle", "stamp"]
+
+_MINUTE_NS = 60_000_000_000
+_CELL = "padding:2px 10px;border-bottom:1px solid var(--jp-border-color2,#bbb);text-align:left"
+_BOX = "color:var(--jp-content-font-color1,inherit);font-family:var(--jp-content-font-family,inherit)"
+
+
+def stamp(ns: int) -> str:
+    """A moment in UTC, as short as it can be said.
+
+    Examples
+    --------
+    >>> stamp(1709269200000000000), stamp(1709269200001000000)
+    ('2024-03-01T05:00Z', '2024-03-01T05:00:00.001Z')
+    """
+    moment = from_ns(int(ns))
+    if ns % _MINUTE_NS == 0:
+        return f"{moment:%Y-%m-%dT%H:%MZ}"
+    if ns % 1_000_000_000 == 0:
+        return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+    fraction = f"{ns % 1_000_000_000:09d}".rstrip("0")
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{fraction}Z"
+
+
+def bundle(caption: str, header: Sequence[str], lines: Sequence[Sequence[str]]) -> dict[str, str]:
+    """A table for the notebook: `text/plain` and `text/html`."""
+    return {"text/plain": _text(caption, header, lines), "text/html": _html(caption, header, lines)}
+
+
+def _text(caption: str, header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    if not lines:
+        return caption
+    table = [list(header), *(list(line) for line in lines)]
+    widths = [max(len(line[i]) for line in table) for i in range(len(header))]
+    shown = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in table)
+    return "\n".join([caption, *(f"  {line}" for line in shown)])
+
+
+def _html(caption: str, header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    def row(tag: str, cells: Sequence[str]) -> str:
+        return "<tr>" + "".join(f'<{tag} style="{_CELL}">{html.escape(cell)}</{tag}>' for cell in cells) + "</tr>"
+
+    body = "".join(row("td", line) for line in lines)
+    head = row("th", header) if lines else ""
+    return (
+        f'<div style="{_BOX}"><div style="color:var(--jp-content-font-color2,inherit)">{html.escape(caption)}</div>'
+        f'<table style="border-collapse:collapse">{head}{body}</table></div>'
+    )

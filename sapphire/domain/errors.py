@@ -1,0 +1,216 @@
+"""Every error Sapphire raises on purpose, in one tree.
+
+::
+
+    SapphireError
+    ├── ValueRefused            a value that the domain does not allow
+    │   ├── PrecisionError      finer than the instrument or the asset allows; never rounded
+    │   ├── UnknownInstrument   a symbol nobody declared
+    │   └── UnknownInterval     a bar length that venues do not have
+    ├── DataError               market data
+    │   ├── MissingData         asked for and not there
+    │   └── BadBars             there, and wrong
+    ├── AgentError              an agent broke its promise
+    │   ├── LeakFound           it saw what was not yet knowable
+    │   ├── TwinDiffers         its vectorised twin says something else
+    │   └── NotFitted           it was asked before it was fitted
+    ├── StatisticsError         a number that cannot be had from these data
+    │   └── TooFewReturns
+    ├── StudyError              research bookkeeping
+    │   ├── HoldoutSealed
+    │   └── LedgerDamaged
+    ├── Refused                 a deliberate no: gates, promotion, serving, risk
+    ├── EngineError             the compiled engine
+    │   └── EngineMissing       it is not built or not installed
+    ├── ExchangeError           a venue or the embedded exchange
+    │   ├── PortInUse
+    │   └── NotReady
+    ├── ConfigError             sapphire.toml, the environment, a policy file
+    └── MessageError            a message on the wire
+        ├── UnknownSchema       a schema id that this version does not have
+        └── BadMessage          a field that is missing, unknown or bad; names it
+
+A message has up to four lines: what went wrong, what was expected, what came, what to do next.
+"""
+
+# ruff: noqa: N818  (an error is named after what happened: LeakFound says more than LeakFoundError)
+
+from __future__ import annotations
+
+__all__ = [
+    "AgentError",
+    "BadBars",
+    "BadMessage",
+    "ConfigError",
+    "DataError",
+    "EngineError",
+    "EngineMissing",
+    "ExchangeError",
+    "HoldoutSealed",
+    "LeakFound",
+    "LedgerDamaged",
+    "MessageError",
+    "MissingData",
+    "NotFitted",
+    "NotReady",
+    "PortInUse",
+    "PrecisionError",
+    "Refused",
+    "SapphireError",
+    "StatisticsError",
+    "StudyError",
+    "TooFewReturns",
+    "TwinDiffers",
+    "UnknownInstrument",
+    "UnknownInterval",
+    "UnknownSchema",
+    "ValueRefused",
+]
+
+_LABEL_WIDTH = len("expected: ")
+
+
+class SapphireError(Exception):
+    """Root of the tree.
+
+    Parameters
+    ----------
+    what : what went wrong, and where; one line.
+    expected : what would have been right.
+    got : what came instead.
+    next : what the reader can do now: a command, a setting, a file to look at.
+
+    Examples
+    --------
+    >>> print(DataError("bars out of order in btc_1h.parquet", expected="each open time after the one before"))
+    DataError: bars out of order in btc_1h.parquet
+      expected: each open time after the one before
+    """
+
+    def __init__(self, what: str, *, expected: str = "", got: str = "", next: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.expected = expected
+        self.got = got
+        self.next = next
+
+    def __str__(self) -> str:
+        lines = [f"{type(self).__name__}: {self.what}"]
+        for label, text in (("expected:", self.expected), ("got:", self.got), ("next:", self.next)):
+            if text:
+                indented = text.replace("\n", "\n" + " " * (2 + _LABEL_WIDTH))
+                lines.append(f"  {label:<{_LABEL_WIDTH}}{indented}")
+        return "\n".join(lines)
+
+
+class ValueRefused(SapphireError):
+    """A value that the domain does not allow."""
+
+
+class PrecisionError(ValueRefused):
+    """A number finer than the instrument or the asset allows. It is never rounded."""
+
+
+class UnknownInstrument(ValueRefused):
+    """A symbol that nobody declared."""
+
+
+class UnknownInterval(ValueRefused):
+    """A bar length that is not one of the venue's."""
+
+
+class DataError(SapphireError):
+    """Something about market data."""
+
+
+class MissingData(DataError):
+    """Data that were asked for and are not there."""
+
+
+class BadBars(DataError):
+    """Bars that are there and wrong; names the symbol and the row."""
+
+
+class AgentError(SapphireError):
+    """An agent broke its promise."""
+
+
+class LeakFound(AgentError):
+    """Something was seen before it could be known."""
+
+
+class TwinDiffers(AgentError):
+    """An agent and its vectorised twin disagree."""
+
+
+class NotFitted(AgentError):
+    """An agent that learns was asked for views before it was fitted."""
+
+
+class StatisticsError(SapphireError):
+    """A number that cannot be had from these data."""
+
+
+class TooFewReturns(StatisticsError):
+    """Fewer returns than the statistic needs; says how many there were."""
+
+
+class StudyError(SapphireError):
+    """Something about a study's bookkeeping."""
+
+
+class HoldoutSealed(StudyError):
+    """The hold-out is sealed for this request."""
+
+
+class LedgerDamaged(StudyError):
+    """The ledger of trials does not verify."""
+
+
+class Refused(SapphireError):
+    """A deliberate no, with its reason and what is open instead."""
+
+
+class EngineError(SapphireError):
+    """Something about the compiled engine."""
+
+
+class EngineMissing(EngineError):
+    """The compiled engine is not built or not installed."""
+
+
+class ExchangeError(SapphireError):
+    """A venue, or the embedded exchange, said no or said nothing."""
+
+
+class PortInUse(ExchangeError):
+    """A port that another process holds; names the holder where it can be known."""
+
+
+class NotReady(ExchangeError):
+    """It did not come up in time."""
+
+
+class ConfigError(SapphireError):
+    """A setting that is wrong or missing."""
+
+
+class MessageError(SapphireError):
+    """Something about a message on the wire."""
+
+
+class UnknownSchema(MessageError):
+    """A schema id that this version does not have."""
+
+
+class BadMessage(MessageError):
+    """A message with a field that is missing, unknown or bad.
+
+    Parameters
+    ----------
+    field : path of the field from the top of the message, joined by dots; empty where the whole is unreadable.
+    """
+
+    def __init__(self, what: str, *, field: str = "", expected: str = "", got: str = "", next: str = "") -> None:
+        super().__init__(what, expected=expected, got=got, next=next)
+        self.field = field

@@ -1,0 +1,76 @@
+"""Money: whole atoms of 1e-8 of an asset, exactly as the venue books it.
+
+Balances, fees and profit are `int` atoms that fit in 64 bits. Products are exact and cut toward zero once, at the end,
+as the venue does (Binance keeps eight decimals of an asset and drops the rest).
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from sapphire.domain.precision import Exact, count_steps, cut, fits_i64, steps_to_decimal
+
+if TYPE_CHECKING:
+    from sapphire.domain.instruments import Instrument
+
+__all__ = ["ATOMS_PER_UNIT", "fee_atoms", "from_atoms", "notional_atoms", "to_atoms"]
+
+ATOMS_PER_UNIT = 10**8
+"""Atoms in one unit of any asset: Binance's `baseAssetPrecision` and `quotePrecision` are 8."""
+
+_ATOM = Decimal("0.00000001")
+
+
+def to_atoms(amount: Exact) -> int:
+    """Atoms in `amount` units of an asset.
+
+    Raises
+    ------
+    PrecisionError : finer than 1e-8, or larger than 64 bits of atoms.
+    ValueRefused : a float, or not a number.
+
+    Examples
+    --------
+    >>> to_atoms("1.5")
+    150000000
+    """
+    return count_steps(amount, _ATOM, what="amount")
+
+
+def from_atoms(atoms: int) -> Decimal:
+    """Units of an asset, with all eight decimals.
+
+    Examples
+    --------
+    >>> from_atoms(150000000)
+    Decimal('1.50000000')
+    """
+    return steps_to_decimal(atoms, _ATOM)
+
+
+def notional_atoms(ticks: int, lots: int, instrument: Instrument) -> int:
+    """Quote atoms of `lots` at the price `ticks`, cut toward zero; it has the sign of `lots`.
+
+    Raises
+    ------
+    PrecisionError : the result does not fit in 64 bits.
+    """
+    product = ticks * instrument.tick_atoms * lots * instrument.lot_atoms
+    return fits_i64(cut(product, ATOMS_PER_UNIT), what=f"notional of {instrument.symbol}")
+
+
+def fee_atoms(amount_atoms: int, rate_e8: int) -> int:
+    """Fee on an amount, in atoms of the same asset, cut toward zero.
+
+    Parameters
+    ----------
+    amount_atoms : what the fee is taken from: quote atoms of a sale, base atoms of a purchase on spot.
+    rate_e8 : the rate in units of 1e-8, so 0.1 % is 100_000; negative for a rebate.
+
+    Examples
+    --------
+    >>> fee_atoms(to_atoms("64.25"), 100_000)
+    6425000
+    """
+    return fits_i64(cut(amount_atoms * rate_e8, ATOMS_PER_UNIT), what="fee")

@@ -1,0 +1,63 @@
+"""Provenance: where data are from. Every plot, gate and report prints the label."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from sapphire.domain.clocks import to_ns
+from sapphire.domain.errors import ValueRefused
+
+__all__ = ["Provenance", "Source"]
+
+Source = Literal["embedded", "recorded"]
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a snapshot's data are from.
+
+    Parameters
+    ----------
+    source : "embedded" for the generated market, "recorded" for what was collected or imported.
+    venue : the venue and its market, "binance usdm"; for the generated market, the exchange that shows it.
+    detail : what else identifies the data. The generated market names its "seed" and may name its "calibration".
+    snapshot_hash : content hash of the snapshot.
+    as_of : when the data were taken; later corrections are not in them.
+
+    Raises
+    ------
+    ValueRefused : another source, an embedded one without a seed, or a time without a timezone.
+
+    Examples
+    --------
+    >>> from datetime import UTC
+    >>> at = datetime(2025, 1, 1, tzinfo=UTC)
+    >>> Provenance("embedded", "sapphire", {"seed": "7"}, "ab12", at).label
+    'generated market, seed 7 (uncalibrated)'
+    >>> Provenance("recorded", "binance usdm", {}, "cd34", at).label
+    'recorded candles (binance usdm)'
+    """
+
+    source: Source
+    venue: str
+    detail: Mapping[str, str] = field(hash=False)
+    snapshot_hash: str
+    as_of: datetime
+
+    def __post_init__(self) -> None:
+        if self.source not in ("embedded", "recorded"):
+            raise ValueRefused("unknown source of data", expected="embedded or recorded", got=repr(self.source))
+        object.__setattr__(self, "detail", {str(key): str(value) for key, value in self.detail.items()})
+        if self.source == "embedded" and "seed" not in self.detail:
+            raise ValueRefused("generated data without a seed", expected="detail['seed']", got=repr(self.detail))
+        to_ns(self.as_of)
+
+    @property
+    def label(self) -> str:
+        """One line that says what the data are."""
+        if self.source == "embedded":
+            return f"generated market, seed {self.detail['seed']} ({self.detail.get('calibration', 'uncalibrated')})"
+        return f"recorded candles ({self.venue})"

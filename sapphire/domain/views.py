@@ -1,0 +1,134 @@
+"""Views and beliefs: what one agent thinks of a symbol, and what the pool of them comes to.
+
+A View never sizes anything. It is a forecast (mean and deviation, or quantiles), or a bare score whose worth the
+calibration decides. A Belief is always a forecast.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from sapphire.domain.clocks import to_ns
+from sapphire.domain.errors import ValueRefused
+
+__all__ = ["Belief", "View"]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What one agent says about one symbol over one horizon.
+
+    Exactly one of three is stated: a score, a mean with its deviation, or quantiles.
+
+    Parameters
+    ----------
+    symbol : "BTC/USDT".
+    as_of : the moment up to which the agent saw data.
+    horizon : how far ahead it looks.
+    score : any finite number, larger is more bullish; not a forecast.
+    mean_bps, std_bps : expected return over the horizon and its standard deviation (above zero), in basis points.
+    quantiles_bps : probability in (0, 1) to return in basis points, at least two, not crossing; kept sorted.
+    agent : who says it; empty until the caller that knows fills it in (`stated_by`).
+
+    Raises
+    ------
+    ValueRefused : none or more than one stated, a number that is not finite, crossing quantiles, a bad time or horizon.
+    """
+
+    symbol: str
+    as_of: datetime
+    horizon: timedelta
+    score: float | None = None
+    mean_bps: float | None = None
+    std_bps: float | None = None
+    quantiles_bps: Mapping[float, float] | None = field(default=None, hash=False)
+    agent: str = ""
+
+    def __post_init__(self) -> None:
+        _check_span(f"view of {self.symbol}", self.as_of, self.horizon)
+        forecast = self.mean_bps is not None or self.std_bps is not None
+        if (self.score is not None) + forecast + (self.quantiles_bps is not None) != 1:
+            raise ValueRefused(
+                f"view of {self.symbol} must state one thing",
+                expected="exactly one of: score; mean_bps with std_bps; quantiles_bps",
+                got=", ".join(
+                    f"{name} {getattr(self, name)}" for name in ("score", "mean_bps", "std_bps", "quantiles_bps")
+                ),
+            )
+        if self.score is not None:
+            object.__setattr__(self, "score", _finite(self.symbol, "score", self.score))
+        if forecast:
+            mean, std = _forecast(self.symbol, self.mean_bps, self.std_bps)
+            object.__setattr__(self, "mean_bps", mean)
+            object.__setattr__(self, "std_bps", std)
+        if self.quantiles_bps is not None:
+            object.__setattr__(self, "quantiles_bps", _sorted_quantiles(self.symbol, self.quantiles_bps))
+
+    def stated_by(self, agent: str) -> View:
+        """The same view with the name of who says it."""
+        return replace(self, agent=agent)
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """The pooled, calibrated forecast of one symbol over one horizon, in basis points of return.
+
+    Raises
+    ------
+    ValueRefused : a number that is not finite, a deviation that is not above zero, a bad time or horizon.
+    """
+
+    symbol: str
+    as_of: datetime
+    horizon: timedelta
+    mean_bps: float
+    std_bps: float
+
+    def __post_init__(self) -> None:
+        _check_span(f"belief of {self.symbol}", self.as_of, self.horizon)
+        mean, std = _forecast(self.symbol, self.mean_bps, self.std_bps)
+        object.__setattr__(self, "mean_bps", mean)
+        object.__setattr__(self, "std_bps", std)
+
+
+def _check_span(what: str, as_of: datetime, horizon: timedelta) -> None:
+    to_ns(as_of)
+    if horizon <= timedelta(0):
+        raise ValueRefused(f"{what} looks nowhere", expected="a horizon above zero", got=str(horizon))
+
+
+def _finite(symbol: str, name: str, value: float) -> float:
+    if not math.isfinite(value):
+        raise ValueRefused(f"{name} of {symbol}", expected="a finite number", got=str(value))
+    return float(value)
+
+
+def _forecast(symbol: str, mean_bps: float | None, std_bps: float | None) -> tuple[float, float]:
+    if mean_bps is None or std_bps is None:
+        raise ValueRefused(
+            f"forecast of {symbol} is half stated",
+            expected="mean_bps and std_bps together",
+            got=f"mean_bps {mean_bps}, std_bps {std_bps}",
+            next="hand over a score where the uncertainty is not known",
+        )
+    mean, std = _finite(symbol, "mean_bps", mean_bps), _finite(symbol, "std_bps", std_bps)
+    if std <= 0:
+        raise ValueRefused(f"std_bps of {symbol}", expected="above zero: no forecast is certain", got=str(std))
+    return mean, std
+
+
+def _sorted_quantiles(symbol: str, quantiles: Mapping[float, float]) -> dict[float, float]:
+    ordered = {float(level): _finite(symbol, f"quantile {level}", quantiles[level]) for level in sorted(quantiles)}
+    values = list(ordered.values())
+    if len(ordered) < 2 or not all(0 < level < 1 for level in ordered):
+        raise ValueRefused(
+            f"quantiles of {symbol}", expected="two or more probabilities between 0 and 1", got=str(list(ordered))
+        )
+    if any(later < earlier for earlier, later in pairwise(values)):
+        what = f"quantiles of {symbol} cross"
+        raise ValueRefused(what, expected="returns that rise with probability", got=str(ordered))
+    return ordered

@@ -1,0 +1,209 @@
+"""Window: what was knowable at one moment, and nothing else.
+
+An agent sees the market only through a Window, so it cannot look ahead: a bar that closes after `as_of` cannot get in.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sapphire.domain.bars import Bars, Field
+from sapphire.domain.clocks import from_ns, to_ns
+from sapphire.domain.errors import LeakFound, MissingData, UnknownInstrument, ValueRefused
+from sapphire.domain.intervals import Interval
+from sapphire.domain.views import View
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Feature", "Window"]
+
+Feature = Callable[["Window"], "pd.DataFrame"]
+"""Computes one feature, close time by symbol, from what the window shows."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """Closed bars up to `as_of`, for all symbols of the universe.
+
+    Parameters
+    ----------
+    bars : bars of which none closes after `as_of`; `bars.head_until(as_of)` makes them so.
+    as_of : the moment of the decision, timezone-aware.
+    features : name to a function of the window.
+
+    Raises
+    ------
+    LeakFound : a bar closes after `as_of`.
+    ValueRefused : `as_of` has no timezone.
+    """
+
+    bars: Bars
+    as_of: datetime
+    features: Mapping[str, Feature] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        limit = to_ns(self.as_of)
+        if len(self.bars) and int(self.bars.close_time_ns.max()) > limit:
+            raise LeakFound(
+                "a window holds a bar of its own future",
+                expected=f"bars that close by {self.as_of.isoformat()}",
+                got=f"a bar that closes at {from_ns(int(self.bars.close_time_ns.max())).isoformat()}",
+                next="Window(bars.head_until(as_of), as_of)",
+            )
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The universe, in the order of the panels' columns."""
+        return self.bars.symbols
+
+    @property
+    def interval(self) -> Interval:
+        """Length of the window's bars."""
+        return self.bars.interval
+
+    def panel(self, field: Field) -> pd.DataFrame:
+        """One field of the bars, close time by symbol; the last row is the latest closed bar."""
+        return self.bars.frame(field)
+
+    def resample(self, interval: str | Interval) -> Window:
+        """The same window in longer bars, complete ones only.
+
+        A longer bar is complete when all its parts are there and closed; a symbol is listed in it when it was in every
+        part.
+
+        Raises
+        ------
+        UnknownInterval : not a venue's interval.
+        ValueRefused : not a multiple of the window's own interval.
+        """
+        longer = interval if isinstance(interval, Interval) else Interval(interval)
+        if not longer.is_multiple_of(self.interval):
+            raise ValueRefused(
+                "bars cannot be cut",
+                expected=f"a multiple of {self.interval}",
+                got=longer.text,
+                next="take a snapshot with shorter bars",
+            )
+        return Window(_resample(self.bars, longer), self.as_of, self.features)
+
+    def feature(self, name: str) -> pd.DataFrame:
+        """A named feature, close time by symbol.
+
+        Raises
+        ------
+        MissingData : no such feature here.
+        LeakFound : the feature has a row after `as_of`.
+        """
+        if name not in self.features:
+            raise MissingData(
+                f"no feature {name!r} in this window",
+                expected="one of " + (", ".join(sorted(self.features)) or "none: it was made without features"),
+                got=name,
+            )
+        frame = self.features[name](self)
+        if len(frame.index) and to_ns(frame.index.max()) > to_ns(self.as_of):
+            raise LeakFound(
+                f"feature {name!r} looks ahead",
+                expected=f"rows up to {self.as_of.isoformat()}",
+                got=f"a row at {frame.index.max().isoformat()}",
+            )
+        return frame
+
+    def views(
+        self,
+        *,
+        score: pd.Series[float] | None = None,
+        mean_bps: pd.Series[float] | None = None,
+        std_bps: pd.Series[float] | None = None,
+        quantiles: Mapping[float, pd.Series[float]] | pd.DataFrame | None = None,
+        horizon: timedelta,
+        release: str | None = None,
+    ) -> list[View]:
+        """One view per symbol for which every stated number is finite, in the window's order.
+
+        Parameters
+        ----------
+        score, mean_bps, std_bps : indexed by symbol; see `View`.
+        quantiles : probability to a series by symbol; a DataFrame symbol by probability does as well.
+        horizon : how far the views look.
+        release : who states them; the caller that knows may fill it in later (`View.stated_by`).
+
+        Raises
+        ------
+        ValueRefused : not exactly one of score, mean_bps with std_bps, quantiles.
+        UnknownInstrument : a symbol outside the universe.
+        """
+        given = {"score": score, "mean_bps": mean_bps, "std_bps": std_bps, "quantiles": quantiles}
+        stated = [name for name, value in given.items() if value is not None]
+        if stated not in (["score"], ["mean_bps", "std_bps"], ["quantiles"]):
+            raise ValueRefused(
+                "views must state one thing",
+                expected="exactly one of: score; mean_bps with std_bps; quantiles",
+                got=" and ".join(stated) or "nothing",
+            )
+        given_levels = {} if quantiles is None else {float(str(level)): of for level, of in quantiles.items()}
+        levels = {level: self._by_symbol(of) for level, of in given_levels.items()}
+        single = (("score", score), ("mean_bps", mean_bps), ("std_bps", std_bps))
+        columns = {name: self._by_symbol(of) for name, of in single}
+        made: list[View] = []
+        for symbol in self.symbols:
+            numbers = {name: columns[name].get(symbol, math.nan) for name in stated if name != "quantiles"}
+            quantile = {level: of.get(symbol, math.nan) for level, of in levels.items()}
+            if all(map(math.isfinite, (*numbers.values(), *quantile.values()))):
+                made.append(
+                    View(
+                        symbol=symbol,
+                        as_of=self.as_of,
+                        horizon=horizon,
+                        quantiles_bps=None if quantiles is None else quantile,
+                        agent=release or "",
+                        **numbers,
+                    )
+                )
+        return made
+
+    def _by_symbol(self, series: pd.Series[float] | None) -> dict[str, float]:
+        if series is None:
+            return {}
+        values = {str(symbol): float(value) for symbol, value in series.items()}
+        unknown = [symbol for symbol in values if symbol not in self.symbols]
+        if unknown:
+            raise UnknownInstrument(
+                "a view of a symbol outside the window",
+                expected="symbols among " + ", ".join(self.symbols),
+                got=", ".join(unknown),
+            )
+        return values
+
+
+def _resample(bars: Bars, longer: Interval) -> Bars:
+    """Longer bars of which every part is there."""
+    parts = longer.ns // bars.interval.ns
+    opens = bars.open_time_ns - bars.open_time_ns % longer.ns
+    first = np.flatnonzero(np.diff(opens, prepend=-1 - longer.ns))
+    whole = first[np.diff(first, append=len(bars)) == parts]
+    rows = whole + np.arange(parts)[:, np.newaxis]  # parts by bars, so that reducing runs along memory
+    listed = bars.listed[rows].all(axis=0)
+
+    def shown(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.where(listed, values, np.nan)
+
+    return Bars(
+        symbols=bars.symbols,
+        interval=longer,
+        open_time_ns=opens[whole],
+        open=shown(bars.open[whole]),
+        high=shown(bars.high[rows].max(axis=0)),
+        low=shown(bars.low[rows].min(axis=0)),
+        close=shown(bars.close[whole + parts - 1]),
+        volume=shown(bars.volume[rows].sum(axis=0)),
+        listed=listed,
+    )

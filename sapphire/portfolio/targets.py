@@ -1,0 +1,43 @@
+"""A target: how many lots of a symbol to hold, and why that many."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a target is what it is; one line a person can read in a table or a message."""
+
+    SIZED = "sized"
+    LIMITED_BY_WEIGHT = "sized, limited by the weight of one symbol"
+    LIMITED_BY_VOLATILITY = "sized, limited by portfolio volatility"
+    LIMITED_BY_GROSS = "sized, limited by gross weight"
+    KEPT_WITHIN_BAND = "kept: change within the rebalance band"
+    KEPT_SMALL_CHANGE = "kept: change below the smallest order"
+    KEPT_BOUGHT = "kept: bought and held"
+    ZERO_NO_BELIEF = "zero: no belief"
+    ZERO_EXPIRED = "zero: belief past its horizon"
+    ZERO_NOT_POSITIVE = "zero: mean not above zero"
+    ZERO_NO_PRICE = "zero: no price"
+    ZERO_NO_VOLATILITY = "zero: no volatility estimate"
+    ZERO_NO_EQUITY = "zero: no equity"
+    ZERO_TOO_SMALL = "zero: below the smallest order"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What to hold of one symbol.
+
+    Attributes
+    ----------
+    symbol : "BTC/USDT".
+    lots : whole lots, negative for a short.
+    weight : what these lots are worth as a share of equity, signed.
+    reason : one of `Reason`.
+    """
+
+    symbol: str
+    lots: int
+    weight: float
+    reason: str

@@ -1,0 +1,43 @@
+"""The room keeps its own promises: doctests hold, the import is light, every statistic carries its proof."""
+
+import doctest
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+
+import sapphire.statistics as room
+
+MODULES = [f"{room.__name__}.{module.name}" for module in pkgutil.iter_modules(room.__path__)]
+FUNCTIONS = [name for name in room.__all__ if inspect.isfunction(getattr(room, name))]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_doctests_hold(name):
+    outcome = doctest.testmod(importlib.import_module(name))
+    assert outcome.attempted > 0
+    assert outcome.failed == 0
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_statistic_carries_formula_paper_and_doctest(name):
+    text = inspect.getdoc(getattr(room, name)) or ""
+    assert ">>>" in text
+    if name not in ("probabilistic_sharpe_ratio",):  # the name of two others, which carry theirs
+        assert "References\n----------" in text
+
+
+@pytest.mark.parametrize("heavy", ["scipy", "pandas", "arch", "statsmodels"])
+def test_import_is_light(heavy):
+    program = f"import sys; import sapphire.statistics; sys.exit(int({heavy!r} in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_only_the_errors_of_the_domain_are_imported():
+    for name in MODULES:
+        source = inspect.getsource(importlib.import_module(name))
+        ours = [line for line in source.splitlines() if line.startswith("from sapphire.")]
+        assert all(line.startswith(("from sapphire.domain.errors", "from sapphire.statistics")) for line in ours)
