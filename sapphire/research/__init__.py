@@ -1,0 +1,36 @@
+"""Research: studies that say what an agent is worth, before it may trade.
+
+In:    snapshots (data), agents, a sizing (portfolio), costs.
+Out:   screens, sweeps, walk-forward replays by the compiled engine, and the ledger of every trial.
+Never: shows an agent a bar of its future or of the sealed hold-out, trusts a screen, forgets a trial.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+__all__ = ["Costs", "Evaluation", "Ledger", "Study", "Trials", "WalkForward", "costs", "study", "walk_forward"]
+
+_HOMES = {
+    "Costs": "costs",
+    "Evaluation": "ledger",
+    "Ledger": "ledger",
+    "Study": "studies",
+    "Trials": "ledger",
+    "WalkForward": "splits",
+    "study": "studies",
+    "walk_forward": "splits",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load what is asked for, when it is asked for (PEP 562)."""
+    if name == "costs":
+        return import_module("sapphire.research.costs")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,94 @@
+"""The verbs `sapphire study run|compare|trials`: what the notebook's study does, from a file.
+
+A study file is a Python file that makes two names: `study`, from `sapphire.study(...)`, and `agent`.
+"""
+
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sapphire.domain.errors import StudyError
+
+if TYPE_CHECKING:
+    from sapphire.agents import Agent
+    from sapphire.research.showing import Shown
+    from sapphire.research.studies import Study
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Studies from a file: screens, replays, comparisons, trials.", no_args_is_help=True)
+
+File = Annotated[Path, typer.Argument(help="A Python file that makes `study` and `agent`.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout and nothing else.")]
+
+
+@app.command()
+def run(file: File, as_json: AsJson = False) -> None:
+    """Replay the agent by the compiled engine over the study's folds.
+
+    Example: sapphire study run studies/trend.py --json
+    """
+    study, agent = _load(file)
+    _show(study.replay(agent), as_json=as_json)
+    _say(f"next: sapphire study compare {file}")
+
+
+@app.command()
+def compare(file: File, as_json: AsJson = False) -> None:
+    """Screen against replay, and what each assumption costs.
+
+    Example: sapphire study compare studies/trend.py
+    """
+    study, agent = _load(file)
+    _show(study.compare(agent), as_json=as_json)
+
+
+@app.command()
+def trials(file: File, as_json: AsJson = False) -> None:
+    """What the ledger says of the study's tested window.
+
+    Example: sapphire study trials studies/trend.py
+    """
+    study, _ = _load(file)
+    _show(study.trials(), as_json=as_json)
+
+
+def _load(file: Path) -> tuple[Study, Agent]:
+    """The study and the agent that a file makes.
+
+    Raises
+    ------
+    StudyError : no such file, or it does not make both.
+    """
+    from sapphire.agents import Agent
+    from sapphire.research.studies import Study
+
+    if not file.is_file():
+        raise StudyError(f"no study file {file}", expected="a Python file", got="nothing there")
+    made = runpy.run_path(str(file))
+    study, agent = made.get("study"), made.get("agent")
+    if not isinstance(study, Study) or not isinstance(agent, Agent):
+        raise StudyError(
+            f"{file} does not make a study",
+            expected="two names: study = sapphire.study(...), agent = an agent",
+            got=f"study {type(study).__name__}, agent {type(agent).__name__}",
+            next="the first cells of notebooks/00_start_here.ipynb show both",
+        )
+    return study, agent
+
+
+def _show(result: Shown, *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(result.as_dict(), sort_keys=True) + "\n")
+    else:
+        sys.stdout.write(f"{result!r}\n")
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"  {text}\n")

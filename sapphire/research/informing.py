@@ -1,0 +1,118 @@
+"""Information before money: whether views go with what came after, for how long, and in which order of quantiles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sapphire.agents import horizon_bars
+from sapphire.research.plots import decay_figure, quantile_figure
+from sapphire.research.showing import Shown
+from sapphire.statistics import forward_returns, information_decay, returns_by_quantile
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+    from numpy.typing import NDArray
+
+    from sapphire.agents import Agent, ViewPanel
+    from sapphire.research.studies import Study
+    from sapphire.statistics import Information, QuantileReturn
+
+__all__ = ["InformationReport", "inform"]
+
+_HORIZON_SHARES = (0.25, 0.5, 1.0, 2.0, 4.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class InformationReport(Shown):
+    """Rank information coefficients by horizon, and forward returns by quantile of the view."""
+
+    study: Study
+    agent: Agent
+    decay: tuple[Information, ...]
+    quantiles: tuple[QuantileReturn, ...]
+
+    @property
+    def mean_ic(self) -> tuple[float, ...]:
+        """Mean rank IC of each horizon."""
+        return tuple(row.mean for row in self.decay)
+
+    @property
+    def caption(self) -> str:
+        """One line."""
+        return f"information of {self.agent!r} over the tested bars: {self.study.label}"
+
+    def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """One line per horizon."""
+        lines = [
+            (
+                self._horizon(row),
+                f"{row.mean:+.4f} ± {row.standard_error:.4f}",
+                f"{row.t_statistic:+.2f}",
+                f"{row.times:,}",
+            )
+            for row in self.decay
+        ]
+        return ("horizon", "rank IC ± SE", "t", "bars"), lines
+
+    @property
+    def figure(self) -> go.Figure:
+        """Decay of the rank IC."""
+        return decay_figure(
+            f"Rank information of {self.agent.name} by horizon",
+            self.study.label,
+            [self._horizon(row) for row in self.decay],
+            [row.mean for row in self.decay],
+            [row.standard_error for row in self.decay],
+        )
+
+    @property
+    def quantile_figure(self) -> go.Figure:
+        """Forward return by quantile of the view."""
+        return quantile_figure(
+            f"Forward return by quantile of {self.agent.name}",
+            self.study.label,
+            [1e4 * row.mean for row in self.quantiles],
+            [1e4 * row.standard_error for row in self.quantiles],
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "method": "information",
+            "agent": self.agent.name,
+            "decay": [
+                {"horizon_bars": row.horizon_bars, "rank_ic": row.mean, "standard_error": row.standard_error}
+                for row in self.decay
+            ],
+        }
+
+    def _horizon(self, row: Information) -> str:
+        return f"{row.horizon_bars} x {self.study.data.interval}"
+
+
+def inform(study: Study, agent: Agent, views: ViewPanel) -> InformationReport:
+    """Measure the views against the tested bars' own closes; outcomes beyond the hold-out's border are not used."""
+    stated = _numbers(views)
+    closes = study.tested.close
+    ahead = horizon_bars(agent.horizon, study.data.interval)
+    horizons = sorted({max(1, round(share * ahead)) for share in _HORIZON_SHARES})
+    outcomes = forward_returns(closes, horizon_bars=ahead)
+    return InformationReport(
+        study,
+        agent,
+        information_decay(stated, closes, horizons_bars=horizons),
+        returns_by_quantile(stated, outcomes, horizon_bars=ahead),
+    )
+
+
+def _numbers(views: ViewPanel) -> NDArray[np.float64]:
+    """One number per view: the score, the mean, or the middle quantile."""
+    if views.score is not None:
+        return views.score.to_numpy()
+    if views.mean_bps is not None:
+        return views.mean_bps.to_numpy()
+    levels = views.quantiles_bps or {}
+    return levels[min(levels, key=lambda level: abs(level - 0.5))].to_numpy()

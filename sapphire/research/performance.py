@@ -1,0 +1,151 @@
+"""What an equity curve amounts to: one row of numbers, each with its uncertainty where one can be had."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sapphire.domain.errors import StatisticsError
+from sapphire.domain.intervals import Interval
+from sapphire.statistics import (
+    annualise,
+    maximum_drawdown,
+    probabilistic_sharpe_ratio,
+    return_moments,
+    sharpe_standard_error,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Performance", "digest_of_returns", "periods_per_year", "simple_returns"]
+
+_YEAR = timedelta(days=365)
+
+
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """An account over a window.
+
+    Parameters
+    ----------
+    total_return : fraction over the whole window.
+    sharpe : per bar, not annualised; NaN where the returns do not vary or are too few.
+    sharpe_error : standard error of `sharpe`, with the returns' own skew, kurtosis and autocorrelation.
+    probability : probabilistic Sharpe ratio against zero (2012 convention).
+    drawdown : largest fall from a peak, as a fraction of the peak.
+    turnover : traded value over mean equity, per year.
+    costs : fees paid over starting equity, as a fraction.
+    trades : number of fills.
+    bars : number of returns.
+    per_year : bars in a year.
+    """
+
+    total_return: float
+    sharpe: float
+    sharpe_error: float
+    probability: float
+    drawdown: float
+    turnover: float
+    costs: float
+    trades: int
+    bars: int
+    per_year: float
+
+    @classmethod
+    def measure(
+        cls, equity: NDArray[np.float64], interval: Interval, *, traded_quote: float, fees_quote: float, trades: int
+    ) -> Performance:
+        """The numbers of an equity curve [T] sampled at bar closes, the first value being the start.
+
+        Parameters
+        ----------
+        traded_quote, fees_quote : value of all fills, and all fees, in the quote asset.
+        """
+        returns = simple_returns(equity)
+        per_year = periods_per_year(interval)
+        years = max(len(returns) / per_year, 1e-9)
+        sharpe = error = probability = math.nan
+        try:
+            moments = return_moments(returns)
+        except StatisticsError:
+            pass  # an account that never traded has no Sharpe ratio: shown as a dash
+        else:
+            shape = {"skew": moments.skew, "kurtosis": moments.kurtosis}
+            sharpe = moments.sharpe
+            error = sharpe_standard_error(
+                sharpe, length=moments.length, autocorrelation=moments.autocorrelation, **shape
+            )
+            probability = probabilistic_sharpe_ratio(sharpe, length=moments.length, convention="psr_2012", **shape)
+        return cls(
+            total_return=float(equity[-1] / equity[0] - 1),
+            sharpe=sharpe,
+            sharpe_error=error,
+            probability=probability,
+            drawdown=maximum_drawdown(equity).depth,
+            turnover=traded_quote / float(equity.mean()) / years,
+            costs=fees_quote / float(equity[0]),
+            trades=trades,
+            bars=len(returns),
+            per_year=per_year,
+        )
+
+    def row(self) -> tuple[str, ...]:
+        """The numbers as a table shows them, in the order of `HEADER`."""
+        return (
+            f"{100 * self.total_return:+.2f} %",
+            self._sharpe_text(),
+            _number(self.probability, ".3f"),
+            f"{100 * self.drawdown:.2f} %",
+            f"{self.turnover:.1f} x",
+            f"{10_000 * self.costs:.1f} bps",
+            f"{self.trades:,}",
+        )
+
+    def as_dict(self) -> dict[str, float | int | None]:
+        """Plain numbers for `--json`; a number that could not be had is null."""
+        values: dict[str, float | int] = {
+            "total_return": self.total_return,
+            "sharpe_annual": annualise(self.sharpe, self.per_year),
+            "sharpe_annual_standard_error": annualise(self.sharpe_error, self.per_year),
+            "probabilistic_sharpe": self.probability,
+            "max_drawdown": self.drawdown,
+            "turnover_per_year": self.turnover,
+            "costs": self.costs,
+            "trades": self.trades,
+            "bars": self.bars,
+        }
+        return {name: None if math.isnan(value) else value for name, value in values.items()}
+
+    def _sharpe_text(self) -> str:
+        if math.isnan(self.sharpe):
+            return "-"
+        yearly, error = annualise(self.sharpe, self.per_year), annualise(self.sharpe_error, self.per_year)
+        return f"{yearly:.2f} ± {error:.2f}"
+
+
+HEADER = ("return", "Sharpe, year ± SE", "P(SR > 0)", "drawdown", "turnover, year", "fees", "trades")
+
+
+def simple_returns(equity: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return from each value of an equity curve [T] to the next, [T - 1]."""
+    return equity[1:] / equity[:-1] - 1.0
+
+
+def periods_per_year(interval: Interval) -> float:
+    """Bars in a year of 365 days: crypto does not close."""
+    return _YEAR / interval.timedelta
+
+
+def digest_of_returns(returns: NDArray[np.float64]) -> str:
+    """sha256 of returns as little-endian doubles: what the ledger keeps of an evaluation's outcome."""
+    return hashlib.sha256(np.ascontiguousarray(returns, dtype="<f8").tobytes()).hexdigest()
+
+
+def _number(value: float, form: str) -> str:
+    return "-" if math.isnan(value) else format(value, form)

@@ -1,0 +1,153 @@
+"""Screens and sweeps by vectorbt: a first look at many ideas in a second. They explore and prove nothing.
+
+A screen is long or flat: an equal share of the account in each symbol whose view is above zero, bought and sold at the
+next bar's open with fees and slippage. It knows nothing of calibration, of the study's sizing or of a book; no gate
+reads its numbers. This module is the only one that imports vectorbt (Apache-2.0 with the Commons Clause).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sapphire.domain.errors import StudyError
+from sapphire.research.costs import Costs
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from sapphire.agents import ViewPanel
+    from sapphire.domain.bars import Bars
+
+__all__ = ["ScreenedAccount", "accounts_of_stances", "equity_of_fills", "stance"]
+
+STARTING_CASH = 100_000.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScreenedAccount:
+    """One account that vectorbt kept.
+
+    Parameters
+    ----------
+    equity : value at each close, quote asset.
+    traded_quote, fees_quote : value of all trades and all fees.
+    trades : number of orders filled.
+    """
+
+    equity: pd.Series[float]
+    traded_quote: float
+    fees_quote: float
+    trades: int
+
+
+def stance(views: ViewPanel) -> pd.DataFrame:
+    """Where to be long: True where the view is above zero, close time by symbol.
+
+    A forecast counts by its mean, quantiles by their median (the level nearest one half).
+    """
+    if views.score is not None:
+        return views.score > 0
+    if views.mean_bps is not None:
+        return views.mean_bps > 0
+    levels = views.quantiles_bps or {}
+    return levels[min(levels, key=lambda level: abs(level - 0.5))] > 0
+
+
+def accounts_of_stances(
+    bars: Bars, stances: Mapping[tuple[Any, ...], pd.DataFrame], names: Sequence[str], costs: Costs
+) -> list[ScreenedAccount]:
+    """One account per stance, all in one array.
+
+    Parameters
+    ----------
+    stances : parameter values to a frame close time by symbol, as `stance` gives it.
+    names : names of the parameters.
+
+    Raises
+    ------
+    StudyError : a bar that is not listed: the screen has no rule for it.
+    """
+    import pandas as pd
+
+    vectorbt = _vectorbt()
+    if not bars.listed.all():
+        raise StudyError(
+            "the screen needs every symbol on every bar",
+            expected=f"{bars.listed.size:,} listed cells",
+            got=f"{int((~bars.listed).sum()):,} that are not",
+            next="start the study when all its symbols are listed, or use study.replay, which knows listings",
+        )
+    keys = list(stances)
+    weights = {key: _changes(frame.astype(float) / len(bars.symbols)) for key, frame in stances.items()}
+    levels = [*names, "symbol"]
+
+    def side_by_side(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+        return pd.concat(frames, axis=1, keys=keys, names=levels)
+
+    portfolio = vectorbt.Portfolio.from_orders(
+        side_by_side([bars.frame("close")] * len(keys)),
+        size=side_by_side([weights[key] for key in keys]),
+        size_type="targetpercent",
+        price=side_by_side([bars.frame("open")] * len(keys)),
+        fees=costs.taker_bps / 10_000,
+        slippage=costs.slippage_bps / 10_000,
+        init_cash=STARTING_CASH,
+        cash_sharing=True,
+        group_by=list(names),
+        call_seq="auto",
+        freq=bars.interval.timedelta,
+    )
+    values = portfolio.value()
+    frame = values if isinstance(values, pd.DataFrame) else values.to_frame()
+    orders = portfolio.orders.records
+    groups = orders["col"].to_numpy() // len(bars.symbols)
+    traded = np.bincount(groups, weights=(orders["size"] * orders["price"]).to_numpy(), minlength=len(keys))
+    fees = np.bincount(groups, weights=orders["fees"].to_numpy(), minlength=len(keys))
+    counts = np.bincount(groups, minlength=len(keys))
+    return [
+        ScreenedAccount(frame.iloc[:, column], float(traded[column]), float(fees[column]), int(counts[column]))
+        for column in range(len(keys))
+    ]
+
+
+def equity_of_fills(
+    bars: Bars, quantities: NDArray[np.float64], *, fee_rate: float, starting_cash: float
+) -> NDArray[np.float64]:
+    """Equity at each close [T] that vectorbt comes to for given trades at the opens: one side of the parity check.
+
+    Parameters
+    ----------
+    quantities : [T, S], signed base quantity traded at the open of each bar; 0 for none.
+    fee_rate : fraction of the traded value, taken in the quote asset.
+    """
+    vectorbt = _vectorbt()
+    portfolio = vectorbt.Portfolio.from_orders(
+        bars.frame("close"),
+        size=np.where(quantities == 0, np.nan, quantities),
+        size_type="amount",
+        price=bars.frame("open"),
+        fees=fee_rate,
+        init_cash=starting_cash,
+        cash_sharing=True,
+        group_by=True,
+        call_seq="auto",
+        freq=bars.interval.timedelta,
+    )
+    return np.asarray(portfolio.value().to_numpy(), dtype=np.float64)
+
+
+def _changes(weights: pd.DataFrame) -> pd.DataFrame:
+    """Targets where they change, one bar later: what is known at a close is traded at the next open."""
+    return weights.where(weights.ne(weights.shift(1))).shift(1)
+
+
+def _vectorbt() -> Any:
+    import vectorbt
+
+    vectorbt.settings["engine"] = "auto"
+    return vectorbt

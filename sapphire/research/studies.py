@@ -1,0 +1,341 @@
+"""Study: one question, one piece of history, and everything that is asked of it.
+
+The hold-out at the end of the data is sealed: what a study hands to an agent, a screen or the engine is cut off before
+it. Every evaluation is written to the ledger by the study, before its result is shown.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sapphire.agents import Agent, code_digest
+from sapphire.domain.clocks import Clock, WallClock, from_ns, parse_duration, to_ns
+from sapphire.domain.display import stamp
+from sapphire.domain.errors import StudyError
+from sapphire.domain.workspace import home
+from sapphire.portfolio import Sizing
+from sapphire.research import screening
+from sapphire.research.comparing import Comparison, compare_models
+from sapphire.research.costs import Costs
+from sapphire.research.informing import InformationReport, inform
+from sapphire.research.ledger import Evaluation, Ledger, Trials
+from sapphire.research.performance import Performance, digest_of_returns, simple_returns
+from sapphire.research.progress import progress
+from sapphire.research.replaying import IDEAL, REAL, Model, Replayed, replay_beliefs
+from sapphire.research.screens import Screen, Sweep
+from sapphire.research.showing import Shown
+from sapphire.research.splits import Fold, WalkForward
+from sapphire.research.trials import TrialsTable
+from sapphire.research.walking import BeliefPanel, walk_beliefs, walk_views
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from sapphire.data import Snapshot
+    from sapphire.domain.bars import Bars
+
+__all__ = ["Study", "study"]
+
+_SCREEN_SIZING = {"screen": "long or flat, equal weights, next open"}
+
+
+def study(
+    name: str,
+    *,
+    data: Snapshot,
+    holdout: str | timedelta,
+    split: WalkForward,
+    costs: Costs,
+    sizing: Sizing,
+    seed: int = 7,
+    starting_cash: float = 100_000.0,
+    ledger: Ledger | None = None,
+    clock: Clock | None = None,
+) -> Study:
+    """Begin a study.
+
+    Parameters
+    ----------
+    name : what tables call it. The ledger counts by data, not by name.
+    data : the snapshot.
+    holdout : length of the sealed end of the data.
+    split : how what lies before it is split into training and test.
+    costs : what trading costs.
+    sizing : from beliefs to targets.
+    seed : of everything that is random in a fit.
+    starting_cash : of the replayed account, in the quote asset.
+    ledger : where evaluations are counted; the state folder's own unless given.
+    clock : when a ledger line was written; the machine's unless given.
+
+    Raises
+    ------
+    StudyError : no room for the hold-out and one fold.
+    """
+    made = Study(
+        name=name,
+        data=data,
+        holdout=parse_duration(holdout),
+        split=split,
+        costs=costs,
+        sizing=sizing,
+        seed=seed,
+        starting_cash=starting_cash,
+        ledger=ledger or Ledger(home() / "ledger"),
+        clock=clock or WallClock(),
+    )
+    made.folds  # noqa: B018  (a study without room for a fold is refused here, not at its first question)
+    return made
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Study(Shown):
+    """See `study`."""
+
+    name: str
+    data: Snapshot
+    holdout: timedelta
+    split: WalkForward
+    costs: Costs
+    sizing: Sizing
+    seed: int
+    starting_cash: float
+    ledger: Ledger = field(repr=False)
+    clock: Clock = field(repr=False)
+
+    @property
+    def holdout_start(self) -> datetime:
+        """No bar that closes after this moment is shown to anything."""
+        return from_ns(self.data.end_ns) - self.holdout
+
+    @cached_property
+    def evaluation(self) -> Bars:
+        """The bars before the hold-out."""
+        return self.data.bars.head_until(self.holdout_start)
+
+    @cached_property
+    def folds(self) -> tuple[Fold, ...]:
+        """Training and test windows; test windows end where the hold-out begins."""
+        bars = self.evaluation
+        if not len(bars):
+            raise StudyError(
+                "the hold-out leaves no bars to study",
+                expected=f"a snapshot longer than the hold-out of {self.holdout}",
+                got=f"{stamp(self.data.start_ns)} to {stamp(self.data.end_ns)}",
+                next="take a longer snapshot, or shorten holdout",
+            )
+        first_close = from_ns(int(bars.close_time_ns[0]))
+        return self.split.folds(first_close, from_ns(int(bars.close_time_ns[-1]) + 1_000))
+
+    @cached_property
+    def tested(self) -> Bars:
+        """The test bars of all folds, one after the other: what evaluations are of."""
+        start, stop = np.searchsorted(
+            self.evaluation.close_time_ns, [to_ns(self.folds[0].test_start), to_ns(self.folds[-1].test_end)]
+        )
+        return self.evaluation.rows(int(start), int(stop))
+
+    @property
+    def label(self) -> str:
+        """Where the data are from."""
+        return self.data.provenance.label
+
+    @property
+    def caption(self) -> str:
+        """One line."""
+        return f"study {self.name!r} on snapshot {self.data.hash[:12]}: {self.label}"
+
+    def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """What it is made of."""
+        first, last = self.folds[0], self.folds[-1]
+        lines = [
+            ("symbols", f"{', '.join(self.data.symbols)}, {self.data.interval} bars"),
+            ("training from", f"{first.train_start:%Y-%m-%d %H:%M}Z, {self.split.train} a fold"),
+            (
+                "tested",
+                f"{first.test_start:%Y-%m-%d %H:%M}Z to {last.test_end:%Y-%m-%d %H:%M}Z in {len(self.folds)} folds",
+            ),
+            ("embargo", str(self.split.embargo)),
+            ("hold-out, sealed", f"from {self.holdout_start:%Y-%m-%d %H:%M}Z, {self.holdout}"),
+            ("costs", f"{self.costs.name}: maker {self.costs.maker_bps:g}, taker {self.costs.taker_bps:g} bps"),
+            ("sizing", f"{self.sizing.name} {self.sizing.parameters}"),
+        ]
+        return ("what", "value"), lines
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"study": self.name, "snapshot": self.data.hash, "label": self.label, "folds": len(self.folds)}
+
+    def screen(self, agent: Agent) -> Screen:
+        """A first look by vectorbt: long or flat on the agent's own views. It explores and proves nothing."""
+        bars = self.tested
+        with progress(f"screen {agent.name}") as told:
+            views = walk_views(agent, self.evaluation, self.folds, seed=self.seed, told=told)
+        account = screening.accounts_of_stances(bars, {("screen",): screening.stance(views)}, ["run"], self.costs)[0]
+        equity = account.equity.to_numpy(dtype=np.float64)
+        performance = self._measure(equity, account)
+        self._record([self._evaluation(agent, "screen", _SCREEN_SIZING, equity, performance)])
+        return Screen(self, agent, account.equity, performance, self.trials().count)
+
+    def sweep(self, agent: Agent, **grid: Iterable[Any]) -> Sweep:
+        """Screens over every combination of parameters; each one is a trial.
+
+        Combinations that the agent refuses are left out and named.
+
+        Raises
+        ------
+        StudyError : no parameters, or no combination that the agent accepts.
+        """
+        names = tuple(grid)
+        agents: dict[tuple[Any, ...], Agent] = {}
+        refused: list[tuple[Any, ...]] = []
+        for values in product(*(tuple(values) for values in grid.values())):
+            try:
+                agents[values] = agent.replace(**dict(zip(names, values, strict=True)))
+            except Exception as error:
+                if not _is_refusal(error):
+                    raise
+                refused.append(values)
+        if not names or not agents:
+            raise StudyError(
+                "nothing to sweep",
+                expected="parameters with values, such as fast=range(4, 40, 4)",
+                got=f"{len(refused)} combinations, all refused by {agent.name}" if names else "no parameters",
+                next="study.sweep(agent, fast=range(4, 40, 4), slow=range(40, 200, 20))",
+            )
+        stances = {}
+        with progress(f"sweep {agent.name}") as told:
+            for number, (values, variant) in enumerate(agents.items()):
+                told(number, len(agents), f"{agent.name} {dict(zip(names, values, strict=True))}")
+                views = walk_views(variant, self.evaluation, self.folds, seed=self.seed, told=lambda *_: None)
+                stances[values] = screening.stance(views)
+            told(len(agents), len(agents), f"{agent.name}: {len(agents)} combinations")
+            accounts = screening.accounts_of_stances(self.tested, stances, names, self.costs)
+        curves = [account.equity.to_numpy(dtype=np.float64) for account in accounts]
+        rows = [self._measure(equity, account) for equity, account in zip(curves, accounts, strict=True)]
+        self._record(
+            self._evaluation(variant, "sweep", _SCREEN_SIZING, equity, performance)
+            for variant, equity, performance in zip(agents.values(), curves, rows, strict=True)
+        )
+        return Sweep(self, agent, names, tuple(agents), tuple(rows), tuple(refused), self.trials().count)
+
+    def replay(self, agent: Agent) -> Replayed:
+        """The evidence: the compiled engine over the folds, one continuous account, with book, latency and fees."""
+        beliefs = self._beliefs(agent)
+        replayed = self._replay(agent, beliefs, REAL)
+        self._record([self._evaluation_of(replayed, "replay")])
+        return dataclasses.replace(replayed, trials=self.trials().count)
+
+    def compare(self, agent: Agent) -> Comparison:
+        """Screen against replay: equal to rounding under equal assumptions, then what each assumption costs.
+
+        Raises
+        ------
+        StudyError : the two differ by more than rounding where they should not.
+        """
+        beliefs = self._beliefs(agent)
+        runs = compare_models(lambda model: self._replay(agent, beliefs, model))
+        self._record(self._evaluation_of(run, "counterfactual", counted=False) for run in runs if run.model != REAL)
+        self._record(self._evaluation_of(run, "replay") for run in runs if run.model == REAL)
+        ideal = next(run for run in runs if run.model == IDEAL)
+        theirs = screening.equity_of_fills(
+            self.tested,
+            ideal.traded_at_opens(),
+            fee_rate=self.costs.taker_bps / 10_000,
+            starting_cash=self.starting_cash,
+        )
+        return Comparison.of(self, agent, runs, theirs)
+
+    def information(self, agent: Agent) -> InformationReport:
+        """Rank information by horizon, its decay, and returns by quantile, before any money is involved."""
+        with progress(f"information of {agent.name}") as told:
+            views = walk_views(agent, self.evaluation, self.folds, seed=self.seed, told=told)
+        report = inform(self, agent, views)
+        self._record([self._evaluation(agent, "information", {}, np.asarray(report.mean_ic), None)])
+        return report
+
+    def trials(self) -> TrialsTable:
+        """What the ledger says of the tested window of this market, whatever the study was called."""
+        start_ns, end_ns = self._window
+        found: Trials = self.ledger.trials(self.lineage, start_ns=start_ns, end_ns=end_ns)
+        return TrialsTable(self.caption, found)
+
+    @property
+    def lineage(self) -> Mapping[str, Any]:
+        """Where the data come from, whatever part of them was used."""
+        provenance = self.data.provenance
+        return {
+            "source": provenance.source,
+            "venue": provenance.venue,
+            "detail": dict(provenance.detail),
+            "symbols": sorted(self.data.symbols),
+            "interval": self.data.interval.text,
+        }
+
+    @property
+    def _window(self) -> tuple[int, int]:
+        closes = self.tested.close_time_ns
+        return int(closes[0]), int(closes[-1]) + 1
+
+    def _beliefs(self, agent: Agent) -> BeliefPanel:
+        with progress(f"walk {agent.name} forward") as told:
+            return walk_beliefs(agent, self.evaluation, self.folds, seed=self.seed, told=told)
+
+    def _replay(self, agent: Agent, beliefs: BeliefPanel, model: Model) -> Replayed:
+        with progress(f"replay {agent.name}, {model}") as told:
+            return replay_beliefs(self, agent, beliefs, model, told=told)
+
+    def _measure(self, equity: NDArray[np.float64], account: screening.ScreenedAccount) -> Performance:
+        return Performance.measure(
+            equity,
+            self.data.interval,
+            traded_quote=account.traded_quote,
+            fees_quote=account.fees_quote,
+            trades=account.trades,
+        )
+
+    def _evaluation_of(self, run: Replayed, method: str, *, counted: bool = True) -> Evaluation:
+        sizing = {"name": self.sizing.name, **self.sizing.parameters, "costs": self.costs.parameters()}
+        return self._evaluation(run.agent, method, sizing, run.equity, run.performance, counted=counted)
+
+    def _evaluation(
+        self,
+        agent: Agent,
+        method: str,
+        sizing: Mapping[str, Any],
+        equity: NDArray[np.float64],
+        performance: Performance | None,
+        *,
+        counted: bool = True,
+    ) -> Evaluation:
+        start_ns, end_ns = self._window
+        return Evaluation(
+            agent=agent.name,
+            code=code_digest(agent),
+            parameters=agent.parameters(),
+            sizing=sizing,
+            lineage=self.lineage,
+            start_ns=start_ns,
+            end_ns=end_ns,
+            method=method,
+            returns_digest=digest_of_returns(simple_returns(equity) if performance else equity),
+            sharpe=performance.sharpe if performance else float("nan"),
+            study=self.name,
+            counted=counted,
+        )
+
+    def _record(self, evaluations: Iterable[Evaluation]) -> None:
+        self.ledger.record(evaluations, at_ns=self.clock.now_ns())
+
+
+def _is_refusal(error: Exception) -> bool:
+    from sapphire.domain.errors import AgentError, ValueRefused
+
+    return isinstance(error, AgentError | ValueRefused)

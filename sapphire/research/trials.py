@@ -1,0 +1,43 @@
+"""The ledger's part of a study, as a table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from sapphire.research.ledger import Trials
+from sapphire.research.showing import Shown
+
+__all__ = ["TrialsTable"]
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class TrialsTable(Shown):
+    """Every trial whose data overlap the study's tested window, counted by the platform."""
+
+    study: str
+    trials: Trials
+
+    @property
+    def count(self) -> int:
+        """N."""
+        return self.trials.count
+
+    @property
+    def caption(self) -> str:
+        """One line."""
+        return (
+            f"N = {self.trials.count} trials in {self.trials.evaluations} evaluations overlap the tested window of "
+            f"{self.study}; ledger head {self.trials.head[:12]}"
+        )
+
+    def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """One line per agent, method and study."""
+        groups = Counter((row.agent, row.method, row.study, row.code[:12]) for row in self.trials.rows)
+        lines = [(*group, str(number)) for group, number in sorted(groups.items())]
+        return ("agent", "last evaluated by", "study", "code", "trials"), lines
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"trials": self.trials.count, "evaluations": self.trials.evaluations, "head": self.trials.head}
