@@ -102,13 +102,7 @@ impl Venue {
         (kind == Some(AccountKind::Client)).then_some(order.account)
     }
 
-    fn take(
-        &mut self,
-        order: &mut Order,
-        limit: Option<i64>,
-        wanted: impl Fn(&Order) -> i64,
-        out: &mut Vec<Outcome>,
-    ) {
+    fn take(&mut self, order: &mut Order, limit: Option<i64>, wanted: impl Fn(&Order) -> i64, out: &mut Vec<Outcome>) {
         while let Some(resting) = self.next_counterpart(&order.request, limit, out) {
             let lots = wanted(order).min(resting.lots);
             if lots <= 0 {

@@ -1,0 +1,336 @@
+//! The whole engine: one event in, what it decides out.
+//!
+//! Invariants, property-tested: the same events give the same outputs, byte for byte; however the venue's reports are
+//! delayed, doubled or shuffled, the position is in the end what the venue says; no more is ever sold than is held; what
+//! is held and on the way never passes the target by a whole lot; a halted engine sends nothing but cancels.
+//!
+//! How a target is worked: signals set targets, the end of the bar releases them. Sells go first, and the buys wait until
+//! the sells are final. An instrument has one order on the way. What an order leaves open is tried again after a pause,
+//! until less than the venue's smallest order is left or the target's time to live is over. A reference never sends an
+//! order by itself: it is noted, and the next end of bar, report or timer acts on it.
+//!
+//! Known limitation: spot, one quote asset, one style (taking), one target for an instrument whoever sets it.
+
+use crate::instrument::{Asset, Instrument, InstrumentId, RATE_ONE};
+use crate::orders::{Arrow, ClientOrderId, OrderTable, ReleaseId};
+use crate::positions::Ledger;
+use crate::risk::{DenialCode, Gate, Level, Limits, Reference, TradingState};
+
+/// What the engine is told.
+pub mod event;
+/// What the engine decides.
+pub mod output;
+
+mod intake;
+mod reports;
+mod sizing;
+mod state;
+mod view;
+mod work;
+
+pub use event::{Balances, Body, Event, Signal};
+pub use output::{EndCause, Output, Outputs, Refusal, SignalId};
+
+/// In which asset the venue takes its fee.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FeeSide {
+    /// In what is received: base for a buy, quote for a sell. Binance spot.
+    Received,
+    /// In quote on both sides: what most screens assume.
+    Quote,
+}
+
+/// How orders are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// Immediate-or-cancel orders through the spread.
+    Taker,
+}
+
+/// How targets are worked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Execution {
+    /// How orders are sent.
+    pub style: Style,
+    /// How far beyond the best price of the other side an order may trade, basis points.
+    pub max_slippage_bps: i64,
+    /// Pause after an order before the rest is tried again, market time.
+    pub retry_ns: i64,
+    /// Pause between two questions about an order that nobody can find.
+    pub query_ns: i64,
+    /// Oldest bar whose signal is still taken, market time since its close.
+    pub max_signal_age_ns: i64,
+}
+
+impl Default for Execution {
+    /// A fifth of a percent through the spread, again after 5 s (the pace of the house), signals within a minute.
+    fn default() -> Self {
+        Self {
+            style: Style::Taker,
+            max_slippage_bps: 20,
+            retry_ns: 5_000_000_000,
+            query_ns: 1_000_000_000,
+            max_signal_age_ns: 60_000_000_000,
+        }
+    }
+}
+
+/// What an engine is made of. It belongs to the journal's header: the same events under another one decide otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Venue rules, by instrument index.
+    pub instruments: Vec<Instrument>,
+    /// The asset that cash is in.
+    pub quote: Asset,
+    /// Number of assets.
+    pub assets: usize,
+    /// Number of releases.
+    pub releases: usize,
+    /// Tag of the account in order ids.
+    pub account_tag: u16,
+    /// Taker fee, 1e-8.
+    pub fee_rate: i64,
+    /// What it is taken in.
+    pub fee_side: FeeSide,
+    /// How targets are worked.
+    pub execution: Execution,
+    /// The gate's numbers.
+    pub limits: Limits,
+}
+
+/// A configuration that cannot be meant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("engine configuration: {0}")]
+pub struct BadConfig(pub String);
+
+impl Config {
+    fn check(&self) -> Result<(), BadConfig> {
+        let Execution { max_slippage_bps, retry_ns, query_ns, max_signal_age_ns, .. } = self.execution;
+        let numbers = [
+            ("fee_rate", self.fee_rate, 0, RATE_ONE / 10),
+            ("max_slippage_bps", max_slippage_bps, 0, 9_999),
+            ("retry_ns", retry_ns, 1, i64::MAX),
+            ("query_ns", query_ns, 1, i64::MAX),
+            ("max_signal_age_ns", max_signal_age_ns, 0, i64::MAX),
+            ("symbols of the limits", self.limits.symbols.len() as i64, self.instruments.len() as i64, i64::MAX),
+            ("strategies of the limits", self.limits.strategies.len() as i64, self.releases as i64, i64::MAX),
+        ];
+        for (name, value, least, most) in numbers {
+            if !(least..=most).contains(&value) {
+                return Err(BadConfig(format!("{name}: expected {least} to {most}, got {value}")));
+            }
+        }
+        for (index, instrument) in self.instruments.iter().enumerate() {
+            let others = &self.instruments[..index];
+            let sound = instrument.quote == self.quote
+                && instrument.base != self.quote
+                && (instrument.base.0 as usize) < self.assets
+                && (instrument.quote.0 as usize) < self.assets
+                && instrument.tick_atoms > 0
+                && instrument.lot_atoms > 0
+                && others.iter().all(|other| other.base != instrument.base);
+            if !sound {
+                let expected = "positive tick and lot, the account's quote asset, a base asset of its own";
+                return Err(BadConfig(format!("instrument {index}: expected {expected}, got {instrument:?}")));
+            }
+        }
+        self.limits.fault().map_or(Ok(()), |fault| Err(BadConfig(fault)))
+    }
+}
+
+/// A target and how far it has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Target {
+    release: ReleaseId,
+    lots: i64,
+    bar_close_ns: i64,
+    deadline_ns: i64,
+    /// The end of its bar has come.
+    released: bool,
+    /// Nothing is left to do unless the position changes.
+    reached: bool,
+    /// That it was reached has been said.
+    told: bool,
+}
+
+/// One instrument's work.
+#[derive(Clone, Debug)]
+struct Desk {
+    target: Option<Target>,
+    /// Orders that may still change the position: one, or more when an order given up came back.
+    live: Vec<ClientOrderId>,
+    /// Not before this time.
+    retry_ns: i64,
+    /// When to ask about an order that is unresolved or misses trades.
+    ask_ns: i64,
+    /// Not before something changes.
+    parked: bool,
+    /// The last refusal that was told for this target.
+    refused: Option<(DenialCode, Level)>,
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self {
+            target: None,
+            live: Vec::with_capacity(4),
+            retry_ns: i64::MIN,
+            ask_ns: i64::MAX,
+            parked: false,
+            refused: None,
+        }
+    }
+
+    fn unpark(&mut self) {
+        self.parked = false;
+        self.refused = None;
+    }
+}
+
+/// The engine's state: a pure fold over its events.
+#[derive(Debug)]
+pub struct Engine {
+    instruments: Vec<Instrument>,
+    account_tag: u16,
+    fee_rate: i64,
+    fee_side: FeeSide,
+    /// What a buy pays in quote on top of its value, 1e-8.
+    quote_fee_rate: i64,
+    execution: Execution,
+    now_ns: i64,
+    epoch: u32,
+    sequence: u64,
+    orders: OrderTable,
+    ledger: Ledger,
+    gate: Gate,
+    references: Vec<Option<Reference>>,
+    desks: Vec<Desk>,
+    /// By release.
+    evidence: Vec<bool>,
+    /// Close of the last bar taken, by release and instrument.
+    cursors: Vec<i64>,
+    /// Close of the last bar whose end marker has come.
+    ended_bar_ns: i64,
+    /// Time of the last trade.
+    traded_ns: i64,
+    /// What the last [`Output::WakeAt`] asked for.
+    asked_wake_ns: Option<i64>,
+}
+
+/// Orders and tombstones before the table grows.
+const ORDERS: usize = 1_024;
+
+impl Engine {
+    /// An engine that holds nothing and knows nothing.
+    ///
+    /// # Errors
+    /// [`BadConfig`] names the first number that cannot be meant.
+    pub fn new(config: Config) -> Result<Self, BadConfig> {
+        config.check()?;
+        let count = config.instruments.len();
+        let quote_fee_rate = if config.fee_side == FeeSide::Quote { config.fee_rate } else { 0 };
+        Ok(Self {
+            account_tag: config.account_tag,
+            fee_rate: config.fee_rate,
+            fee_side: config.fee_side,
+            quote_fee_rate,
+            execution: config.execution,
+            now_ns: i64::MIN,
+            epoch: 0,
+            sequence: 0,
+            orders: OrderTable::with_capacity(ORDERS),
+            ledger: Ledger::new(&config.instruments, config.quote, config.assets),
+            gate: Gate::new(config.instruments.clone(), quote_fee_rate, &config.limits),
+            references: vec![None; count],
+            desks: vec![Desk::new(); count],
+            evidence: vec![false; config.releases],
+            cursors: vec![i64::MIN; config.releases * count],
+            ended_bar_ns: i64::MIN,
+            traded_ns: i64::MIN,
+            asked_wake_ns: None,
+            instruments: config.instruments,
+        })
+    }
+
+    /// Takes in one event and appends what follows from it to `out`. No clock, no I/O, no randomness, so the journal is
+    /// enough to repeat any day. Time never runs backwards: an event stamped earlier than the one before is taken in at
+    /// that one's time.
+    pub fn step(&mut self, event: &Event, out: &mut Outputs) {
+        self.now_ns = self.now_ns.max(event.market_ns);
+        self.orders.prune(self.now_ns);
+        match &event.body {
+            Body::Reference { instrument, bid_ticks, ask_ticks, as_of_ns } => {
+                let market_ns = (*as_of_ns).min(self.now_ns);
+                let reference = Reference { bid_ticks: *bid_ticks, ask_ticks: *ask_ticks, market_ns };
+                self.note_reference(*instrument, reference);
+                return;
+            }
+            Body::Signal(signal) => self.take_signal(signal, out),
+            Body::Verdict { release, ok } => self.take_verdict(*release, *ok, out),
+            Body::EndOfBar { bar_close_ns } => self.end_bar(*bar_close_ns),
+            Body::Report(report) => self.take_report(report, out),
+            Body::Balances(balances) => self.take_balances(balances, out),
+            Body::Command(command) => self.obey(*command, out),
+            Body::Epoch { epoch } => self.begin_epoch(*epoch, out),
+            Body::Timer => self.ask_again(out),
+        }
+        if !matches!(event.body, Body::Signal(_) | Body::Verdict { .. }) {
+            self.drive(out);
+        }
+        self.ask_to_wake(out);
+    }
+
+    /// The process starts anew. Whatever was on the way may or may not have been sent, so it is asked for.
+    fn begin_epoch(&mut self, epoch: u32, out: &mut Outputs) {
+        if epoch <= self.epoch {
+            return;
+        }
+        (self.epoch, self.sequence) = (epoch, 0);
+        for index in 0..self.desks.len() {
+            for place in 0..self.desks[index].live.len() {
+                let id = self.desks[index].live[place];
+                self.orders.act(id, Arrow::Silence, self.now_ns);
+                self.ask(index, id, out);
+            }
+        }
+    }
+
+    /// Market time of the latest event.
+    pub fn now_ns(&self) -> i64 {
+        self.now_ns
+    }
+
+    /// When the engine wants a [`Body::Timer`] next.
+    pub fn wake_at_ns(&self) -> Option<i64> {
+        self.asked_wake_ns
+    }
+
+    /// What is held.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Orders, live and lately ended.
+    pub fn orders(&self) -> &OrderTable {
+        &self.orders
+    }
+
+    /// What passes at present.
+    pub fn trading_state(&self) -> TradingState {
+        self.gate.state()
+    }
+
+    /// Nothing that may still change a position is on the way.
+    pub fn is_quiet(&self) -> bool {
+        self.desks.iter().all(|desk| desk.live.is_empty())
+    }
+
+    /// Lots on the way, bought less sold, by instrument.
+    pub fn in_flight_lots(&self, instrument: InstrumentId) -> i64 {
+        let live = self.desks.get(instrument.0 as usize).map_or(&[][..], |desk| &desk.live);
+        let signed = |id: &ClientOrderId| {
+            self.orders.get(*id).map_or(0, |tracked| tracked.order.side.sign() * tracked.in_flight_lots())
+        };
+        live.iter().map(signed).sum()
+    }
+}

@@ -1,0 +1,109 @@
+//! What the venue says about orders, and what is asked of it: cancels and questions.
+
+use super::{Engine, Output, Outputs};
+use crate::instrument::{InstrumentId, Side};
+use crate::orders::{Applied, Arrow, ClientOrderId, Fill, OrderState, Report, ReportKind};
+
+impl Engine {
+    pub(super) fn take_report(&mut self, report: &Report, out: &mut Outputs) {
+        let state = match self.orders.apply(report, self.now_ns) {
+            Applied::Moved { .. } => return self.follow(report, out),
+            Applied::Repeated => return,
+            Applied::Illegal(state) => Some(state),
+            Applied::Unknown => None,
+        };
+        out.push(Output::Odd { report: *report, state });
+    }
+
+    /// Draws the consequences of a report that was applied.
+    fn follow(&mut self, report: &Report, out: &mut Outputs) {
+        let Some(tracked) = self.orders.get(report.order) else { return };
+        let (order, state, settled) = (tracked.order, tracked.state, tracked.is_settled());
+        let (excess, missing) = (tracked.filled_lots - order.lots, tracked.missing_lots());
+        let index = order.instrument.0 as usize;
+        if let ReportKind::Trade { fill, .. } = &report.kind {
+            self.book(index, order.side, fill);
+            if excess > 0 {
+                out.push(Output::Overfilled { order: order.id, lots: excess.min(fill.lots) });
+            }
+        }
+        let desk = &mut self.desks[index];
+        let known = desk.live.iter().position(|live| *live == order.id);
+        match (known, settled) {
+            (Some(place), true) => {
+                desk.live.remove(place);
+                desk.retry_ns = self.now_ns.saturating_add(self.execution.retry_ns);
+                // The venue's refusal would be the same next time: wait for something to change.
+                desk.parked |= matches!(report.kind, ReportKind::Rejected { .. });
+            }
+            // An order that had been given up lives.
+            (None, false) => desk.live.push(order.id),
+            _ => {}
+        }
+        match report.kind {
+            ReportKind::Unanswered if state == OrderState::Unresolved => self.ask(index, order.id, out),
+            _ if state == OrderState::Unresolved || missing > 0 => {
+                self.desks[index].ask_ns = self.now_ns.saturating_add(self.execution.query_ns);
+            }
+            _ => {}
+        }
+    }
+
+    fn book(&mut self, index: usize, side: Side, fill: &Fill) {
+        let id = InstrumentId(index as u16);
+        let Some(instrument) = self.instruments.get(index).copied() else { return };
+        self.ledger.apply(&instrument, id, side, fill);
+        self.traded_ns = self.now_ns;
+        self.position_changed();
+        if let Some(target) = self.desks[index].target.as_mut() {
+            target.reached = false;
+        }
+    }
+
+    /// Asks the venue for the end of the orders of an instrument (of one side only, where one is given).
+    pub(super) fn cancel_live(&mut self, index: usize, side: Option<Side>, out: &mut Outputs) {
+        for place in 0..self.desks[index].live.len() {
+            let id = self.desks[index].live[place];
+            let Some(tracked) = self.orders.get(id) else { continue };
+            let wanted = side.is_none_or(|side| side == tracked.order.side);
+            if !wanted || tracked.state.is_final() || tracked.state == OrderState::PendingCancel {
+                continue;
+            }
+            let instrument = tracked.order.instrument;
+            if matches!(self.orders.act(id, Arrow::RequestCancel, self.now_ns), Applied::Moved { .. }) {
+                out.push(Output::Cancel { order: id, instrument });
+            }
+        }
+    }
+
+    /// Asks what became of an order, and notes when to ask again.
+    pub(super) fn ask(&mut self, index: usize, order: ClientOrderId, out: &mut Outputs) {
+        out.push(Output::Query { order, instrument: InstrumentId(index as u16) });
+        self.desks[index].ask_ns = self.now_ns.saturating_add(self.execution.query_ns);
+    }
+
+    /// Asks again for every order that is still owed an answer.
+    pub(super) fn ask_again(&mut self, out: &mut Outputs) {
+        for index in 0..self.desks.len() {
+            if !self.owes_answer(index) || self.desks[index].ask_ns > self.now_ns {
+                continue;
+            }
+            for place in 0..self.desks[index].live.len() {
+                let id = self.desks[index].live[place];
+                if self.is_owed(id) {
+                    self.ask(index, id, out);
+                }
+            }
+        }
+    }
+
+    /// Whether the venue owes an answer about an order of an instrument.
+    pub(super) fn owes_answer(&self, index: usize) -> bool {
+        self.desks[index].live.iter().any(|id| self.is_owed(*id))
+    }
+
+    /// The order is unresolved, or trades of it have not been told.
+    fn is_owed(&self, id: ClientOrderId) -> bool {
+        self.orders.get(id).is_some_and(|tracked| tracked.state == OrderState::Unresolved || tracked.missing_lots() > 0)
+    }
+}

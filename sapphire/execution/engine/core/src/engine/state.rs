@@ -1,0 +1,70 @@
+//! What changes the account or the trading state without an order: references, snapshots, commands, losses.
+
+use super::{Balances, EndCause, Engine, Output, Outputs};
+use crate::instrument::{InstrumentId, Side};
+use crate::risk::{Cause, Command, Reference, TradingState};
+
+impl Engine {
+    /// A reference is noted and nothing else. A crossed or empty book is no reference.
+    pub(super) fn note_reference(&mut self, instrument: InstrumentId, reference: Reference) {
+        if let Some(place) = self.references.get_mut(instrument.0 as usize)
+            && 0 < reference.bid_ticks
+            && reference.bid_ticks <= reference.ask_ticks
+        {
+            *place = Some(reference);
+        }
+    }
+
+    /// A snapshot can be compared with what is known only while nothing is on the way and no trade is younger than it.
+    pub(super) fn take_balances(&mut self, balances: &Balances, out: &mut Outputs) {
+        if !self.is_quiet() || balances.as_of_ns < self.traded_ns {
+            out.push(Output::BalancesSkipped { as_of_ns: balances.as_of_ns });
+            return;
+        }
+        let before = self.equity_atoms();
+        for (asset, atoms) in &balances.holdings {
+            let price_atoms = self.price_of(*asset).unwrap_or(0);
+            let change = self.ledger.adopt(*asset, *atoms, price_atoms);
+            if change != 0 {
+                out.push(Output::Adjusted { asset: *asset, atoms: change });
+                self.position_changed();
+            }
+        }
+        if let (Some(before), Some(after)) = (before, self.equity_atoms()) {
+            self.gate.shift(after - before);
+        }
+    }
+
+    pub(super) fn obey(&mut self, command: Command, out: &mut Outputs) {
+        self.gate.command(command);
+        out.push(Output::Trading { state: self.gate.state(), cause: Cause::Command });
+        for index in 0..self.desks.len() {
+            match self.gate.state() {
+                TradingState::Halted => {
+                    self.cancel_live(index, None, out);
+                    self.drop_target(index, EndCause::Halted, out);
+                }
+                TradingState::Reducing => self.cancel_live(index, Some(Side::Buy), out),
+                TradingState::Active => self.desks[index].unpark(),
+            }
+        }
+    }
+
+    /// Lets the loss latch see the equity; when it falls, buys on the way are called back.
+    pub(super) fn watch_loss(&mut self, out: &mut Outputs) {
+        let Some(equity_atoms) = self.equity_atoms() else { return };
+        if self.gate.observe(self.now_ns, equity_atoms) {
+            out.push(Output::Trading { state: self.gate.state(), cause: Cause::Loss });
+            for index in 0..self.desks.len() {
+                self.cancel_live(index, Some(Side::Buy), out);
+            }
+        }
+    }
+
+    /// What is held has changed: what waited for that is tried again, what was reached is looked at again.
+    pub(super) fn position_changed(&mut self) {
+        for desk in &mut self.desks {
+            desk.parked = false;
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Working targets: what to send next, and when to look again.
+
+use super::intake::signal_id;
+use super::sizing::{limit_ticks, lots_payable, lots_to_receive};
+use super::{EndCause, Engine, FeeSide, Output, Outputs, Style, Target};
+use crate::instrument::{InstrumentId, Side};
+use crate::orders::{Arrow, ClientOrderId, Order};
+use crate::risk::TradingState;
+use crate::venue::TimeInForce;
+
+/// What a target asks for at this moment.
+enum Next {
+    /// Nothing more: less than the venue's smallest order is left.
+    Reached,
+    /// Something, but the free cash does not pay for the venue's smallest order.
+    OutOfCash,
+    /// An order.
+    Send { side: Side, ticks: i64, lots: i64 },
+}
+
+impl Engine {
+    /// Does what can be done now: ends what is over, then sells, then buys.
+    pub(super) fn drive(&mut self, out: &mut Outputs) {
+        self.watch_loss(out);
+        self.expire_targets(out);
+        if self.epoch == 0 || self.gate.state() == TradingState::Halted {
+            return;
+        }
+        self.work(Side::Sell, out);
+        let selling = (0..self.desks.len()).any(|index| self.live(index).any(|live| live.order.side == Side::Sell));
+        if !selling {
+            self.work(Side::Buy, out);
+        }
+    }
+
+    fn expire_targets(&mut self, out: &mut Outputs) {
+        for index in 0..self.desks.len() {
+            if self.desks[index].target.is_some_and(|target| target.deadline_ns <= self.now_ns) {
+                self.cancel_live(index, None, out);
+                self.drop_target(index, EndCause::TimeToLive, out);
+            }
+        }
+    }
+
+    /// Sends the orders of one side that are due.
+    fn work(&mut self, side: Side, out: &mut Outputs) {
+        for index in 0..self.desks.len() {
+            let desk = &self.desks[index];
+            let Some(target) = desk.target.filter(|target| target.released && !target.reached) else { continue };
+            if !desk.live.is_empty() {
+                continue;
+            }
+            let waits = desk.parked || desk.retry_ns > self.now_ns;
+            match self.next(index, &target) {
+                Next::Reached => self.reach(index, out),
+                Next::Send { side: wanted, ticks, lots } if wanted == side && !waits => {
+                    self.send(index, &target, (side, ticks, lots), out);
+                }
+                Next::OutOfCash if side == Side::Buy => self.desks[index].parked = true,
+                Next::Send { .. } | Next::OutOfCash => {}
+            }
+        }
+    }
+
+    /// The order that brings the position of an instrument closer to its target.
+    fn next(&self, index: usize, target: &Target) -> Next {
+        let instrument = &self.instruments[index];
+        let held_atoms = self.ledger.position(InstrumentId(index as u16)).atoms;
+        let gap_atoms = instrument.base_atoms(target.lots).saturating_sub(held_atoms);
+        let side = if gap_atoms > 0 { Side::Buy } else { Side::Sell };
+        let rate = if self.fee_side == FeeSide::Received { self.fee_rate } else { 0 };
+        let lots = match side {
+            Side::Buy => lots_to_receive(instrument, gap_atoms, rate),
+            Side::Sell => (-gap_atoms / instrument.lot_atoms).min(self.held_lots(index)),
+        };
+        let lots = lots.min(instrument.max_lots);
+        // Without a reference there is no price; the gate refuses and says so.
+        let Some(reference) = self.references[index] else { return Next::Send { side, ticks: 0, lots } };
+        let best_ticks = if side == Side::Buy { reference.ask_ticks } else { reference.bid_ticks };
+        let Style::Taker = self.execution.style;
+        let ticks = limit_ticks(instrument, side, best_ticks, self.execution.max_slippage_bps);
+        let too_small =
+            |lots| lots < instrument.min_lots || instrument.notional(ticks, lots) < instrument.min_notional_atoms;
+        if too_small(lots) {
+            return Next::Reached;
+        }
+        if side == Side::Sell {
+            return Next::Send { side, ticks, lots };
+        }
+        let payable = lots_payable(instrument, ticks, self.free_cash_atoms(), self.fee_rate, self.fee_side);
+        let lots = lots.min(payable);
+        if too_small(lots) { Next::OutOfCash } else { Next::Send { side, ticks, lots } }
+    }
+
+    fn reach(&mut self, index: usize, out: &mut Outputs) {
+        let held_lots = self.held_lots(index);
+        let Some(target) = self.desks[index].target.as_mut() else { return };
+        target.reached = true;
+        if !target.told {
+            target.told = true;
+            out.push(Output::TargetReached { signal: signal_id(index, target), held_lots });
+        }
+    }
+
+    /// Takes an order to the gate, and sends it when it passes. A refusal is told once for a target.
+    fn send(&mut self, index: usize, target: &Target, terms: (Side, i64, i64), out: &mut Outputs) {
+        let (side, ticks, lots) = terms;
+        let order = Order {
+            id: ClientOrderId { account: self.account_tag, epoch: self.epoch, sequence: self.sequence + 1 },
+            instrument: InstrumentId(index as u16),
+            release: target.release,
+            bar_close_ns: target.bar_close_ns,
+            side,
+            ticks,
+            lots,
+            time_in_force: TimeInForce::ImmediateOrCancel,
+        };
+        let view = self.account_view(&order);
+        let verdict = self.gate.check(order, &view, self.references[index]);
+        let desk = &mut self.desks[index];
+        match verdict {
+            Ok(approved) => {
+                self.sequence += 1;
+                self.orders.open(order, self.now_ns);
+                self.orders.act(order.id, Arrow::Submit, self.now_ns);
+                desk.live.push(order.id);
+                desk.refused = None;
+                out.push(Output::Place(approved));
+            }
+            Err(denial) => {
+                if denial.code.passes_with_time() {
+                    desk.retry_ns = self.now_ns.saturating_add(self.execution.retry_ns);
+                } else {
+                    desk.parked = true;
+                }
+                if desk.refused.replace((denial.code, denial.level)) != Some((denial.code, denial.level)) {
+                    self.sequence += 1;
+                    self.orders.open(order, self.now_ns);
+                    self.orders.act(order.id, Arrow::Deny, self.now_ns);
+                    out.push(Output::Denied { order, denial });
+                }
+            }
+        }
+    }
+
+    /// Says when to look again, where that has changed.
+    pub(super) fn ask_to_wake(&mut self, out: &mut Outputs) {
+        let wake_ns = (0..self.desks.len()).filter_map(|index| self.wake_ns(index)).min();
+        if wake_ns != self.asked_wake_ns {
+            self.asked_wake_ns = wake_ns;
+            if let Some(wake_ns) = wake_ns {
+                out.push(Output::WakeAt(wake_ns));
+            }
+        }
+    }
+
+    fn wake_ns(&self, index: usize) -> Option<i64> {
+        let desk = &self.desks[index];
+        let target = desk.target.filter(|target| !target.reached);
+        let deadline_ns = target.map(|target| target.deadline_ns);
+        let may_retry = target.is_some_and(|target| target.released) && desk.live.is_empty() && !desk.parked;
+        let retry_ns = (may_retry && desk.retry_ns > self.now_ns).then_some(desk.retry_ns);
+        let ask_ns = self.owes_answer(index).then_some(desk.ask_ns);
+        [deadline_ns, retry_ns, ask_ns].into_iter().flatten().min()
+    }
+}

@@ -1,0 +1,330 @@
+//! The gate that every order passes before it may be sent.
+//!
+//! Invariant: an [`Approved`] order has met every limit from its own up to the account's at the moment it was made, and
+//! nothing else makes one. The gate fails closed: what it cannot know (a price, a value) refuses. Cancels do not come
+//! here: they always pass.
+//!
+//! Known limitation: spot. An order reduces when it sells, because nothing can be held below zero.
+
+use crate::instrument::{Instrument, InstrumentId, Side, fee};
+use crate::orders::{ClientOrderId, Order, ReleaseId};
+
+/// Why an order was not let through.
+pub mod denial;
+/// Trading state and loss latch.
+pub mod latch;
+/// The numbers of the gate.
+pub mod limits;
+mod pace;
+#[cfg(test)]
+mod tests;
+
+pub use denial::{Denial, DenialCode, Level};
+pub use latch::{Cause, Command, TradingState};
+pub use limits::{Branch, Limits};
+
+use latch::Latch;
+use pace::Pace;
+
+/// An order that passed the gate. Only [`Gate::check`] makes one and only one can be sent, so an unchecked order does
+/// not compile.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Approved(Order);
+
+impl Approved {
+    /// What was approved.
+    pub fn order(&self) -> &Order {
+        &self.0
+    }
+}
+
+/// Best prices of an instrument and when they were seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// Best bid.
+    pub bid_ticks: i64,
+    /// Best ask.
+    pub ask_ticks: i64,
+    /// Market time at which they stood.
+    pub market_ns: i64,
+}
+
+impl Reference {
+    /// Price in the middle, quote atoms per base unit.
+    pub fn middle_atoms(&self, instrument: &Instrument) -> i64 {
+        let doubled = (i128::from(self.bid_ticks) + i128::from(self.ask_ticks)) * i128::from(instrument.tick_atoms);
+        (doubled / 2).min(i128::from(i64::MAX)) as i64
+    }
+}
+
+/// What a branch of the tree carries before the order: values in quote atoms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Load {
+    /// Value held; none when something held has no fresh price.
+    pub held_atoms: Option<i64>,
+    /// Buys on the way.
+    pub buying_atoms: i64,
+    /// Sells on the way.
+    pub selling_atoms: i64,
+}
+
+/// The account as an order finds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AccountView {
+    /// Market time.
+    pub now_ns: i64,
+    /// Whole lots held and not promised to sells on the way.
+    pub sellable_lots: i64,
+    /// Cash not promised to buys on the way.
+    pub free_cash_atoms: i64,
+    /// Equity; none when something held has no price.
+    pub equity_atoms: Option<i64>,
+    /// The instrument's load.
+    pub symbol: Load,
+    /// The release's load.
+    pub strategy: Load,
+    /// The account's load.
+    pub account: Load,
+    /// Best price of own orders of the instrument on the other side.
+    pub own_opposite_ticks: Option<i64>,
+}
+
+/// The last order of an instrument that passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Passed {
+    now_ns: i64,
+    side: Side,
+    ticks: i64,
+    lots: i64,
+}
+
+/// One branch with its windows.
+#[derive(Clone, Debug)]
+struct Watched {
+    branch: Branch,
+    pace: Pace,
+}
+
+impl Watched {
+    fn new(branch: &Branch) -> Self {
+        Self { branch: *branch, pace: Pace::new(branch) }
+    }
+}
+
+/// The limits and what they need to remember.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    instruments: Vec<Instrument>,
+    /// Fee that a buy pays in quote on top of its value, 1e-8.
+    quote_fee_rate: i64,
+    collar_bps: i64,
+    max_reference_age_ns: i64,
+    symbols: Vec<Watched>,
+    strategies: Vec<Watched>,
+    account: Watched,
+    latch: Latch,
+    guards_loss: bool,
+    last_id: Option<ClientOrderId>,
+    passed: Vec<Option<Passed>>,
+}
+
+impl Gate {
+    /// A gate for `instruments`; `quote_fee_rate` (1e-8) is what a buy pays in quote on top of its value.
+    #[must_use]
+    pub fn new(instruments: Vec<Instrument>, quote_fee_rate: i64, limits: &Limits) -> Self {
+        Self {
+            passed: vec![None; instruments.len()],
+            instruments,
+            quote_fee_rate,
+            collar_bps: limits.collar_bps,
+            max_reference_age_ns: limits.max_reference_age_ns,
+            symbols: limits.symbols.iter().map(Watched::new).collect(),
+            strategies: limits.strategies.iter().map(Watched::new).collect(),
+            account: Watched::new(&limits.account),
+            latch: Latch::new(limits.max_daily_loss_bps),
+            guards_loss: limits.max_daily_loss_bps.is_some(),
+            last_id: None,
+        }
+    }
+
+    /// What passes at present.
+    pub fn state(&self) -> TradingState {
+        self.latch.state()
+    }
+
+    /// Whether a reference of that time is fresh at `now_ns`.
+    pub fn is_fresh(&self, reference: &Reference, now_ns: i64) -> bool {
+        now_ns - reference.market_ns <= self.max_reference_age_ns
+    }
+
+    /// Obeys an operator.
+    pub fn command(&mut self, command: Command) {
+        self.latch.command(command);
+    }
+
+    /// Takes note of the equity; whether the loss latch falls by it.
+    pub fn observe(&mut self, now_ns: i64, equity_atoms: i64) -> bool {
+        self.latch.observe(now_ns, equity_atoms)
+    }
+
+    /// Money came in (negative: went out): neither a gain nor a loss of the day.
+    pub fn shift(&mut self, atoms: i64) {
+        self.latch.shift(atoms);
+    }
+
+    /// Checks `order` against every limit from the order's own up to the account's.
+    ///
+    /// # Errors
+    /// The first limit that refuses: its code, the limit and the value that met it.
+    pub fn check(
+        &mut self,
+        order: Order,
+        account: &AccountView,
+        reference: Option<Reference>,
+    ) -> Result<Approved, Denial> {
+        self.state_allows(&order)?;
+        let instrument = self.known(&order)?;
+        let reference = self.fresh(reference, account.now_ns)?;
+        bounds(&order, &instrument)?;
+        self.collar(&order, &reference)?;
+        let value = instrument.notional(order.ticks, order.lots);
+        self.means(&order, value, account)?;
+        self.not_again(&order, account)?;
+        self.tree(&order, value, account)?;
+        self.record(&order, account.now_ns);
+        Ok(Approved(order))
+    }
+
+    fn state_allows(&self, order: &Order) -> Result<(), Denial> {
+        let refuse = |code, (value, limit)| Err(Denial { code, level: Level::Account, value, limit });
+        match (self.state(), order.side) {
+            (TradingState::Halted, _) => refuse(DenialCode::Halted, (0, 0)),
+            (TradingState::Reducing, Side::Buy) => match self.latch.fallen() {
+                Some(fallen) => refuse(DenialCode::LossLatch, fallen),
+                None => refuse(DenialCode::Reducing, (0, 0)),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    fn known(&self, order: &Order) -> Result<Instrument, Denial> {
+        let instrument = self.instruments.get(order.instrument.0 as usize).copied();
+        let has_limits = self.symbols.len() > order.instrument.0 as usize;
+        instrument.filter(|_| has_limits && self.strategies.len() > order.release.0 as usize).ok_or_else(|| {
+            Denial::order(DenialCode::Unknown, i64::from(order.instrument.0), i64::from(order.release.0))
+        })
+    }
+
+    fn fresh(&self, reference: Option<Reference>, now_ns: i64) -> Result<Reference, Denial> {
+        let limit = self.max_reference_age_ns;
+        let sound = |reference: &Reference| 0 < reference.bid_ticks && reference.bid_ticks <= reference.ask_ticks;
+        let reference = reference.filter(sound).ok_or_else(|| Denial::order(DenialCode::NoReference, 0, limit))?;
+        if self.is_fresh(&reference, now_ns) {
+            Ok(reference)
+        } else {
+            Err(Denial::order(DenialCode::StaleReference, now_ns - reference.market_ns, limit))
+        }
+    }
+
+    fn collar(&self, order: &Order, reference: &Reference) -> Result<(), Denial> {
+        let middle = i128::from(reference.bid_ticks) + i128::from(reference.ask_ticks);
+        let away = (2 * i128::from(order.ticks) - middle).abs() * 10_000;
+        // In basis points, rounded up: a hair beyond the collar is beyond it.
+        let bps = (away + middle - 1) / middle.max(1);
+        if bps > i128::from(self.collar_bps) {
+            return Err(Denial::order(DenialCode::Collar, bps.min(i128::from(i64::MAX)) as i64, self.collar_bps));
+        }
+        Ok(())
+    }
+
+    /// Spot: what is sold is held, what is bought is paid for.
+    fn means(&self, order: &Order, value: i64, account: &AccountView) -> Result<(), Denial> {
+        let (code, needed, available) = match order.side {
+            Side::Sell => (DenialCode::Oversell, order.lots, account.sellable_lots),
+            Side::Buy => {
+                let cost = value.saturating_add(fee(value, self.quote_fee_rate));
+                (DenialCode::InsufficientCash, cost, account.free_cash_atoms)
+            }
+        };
+        if needed > available { Err(Denial::order(code, needed, available)) } else { Ok(()) }
+    }
+
+    fn not_again(&self, order: &Order, account: &AccountView) -> Result<(), Denial> {
+        if let Some(own) = account.own_opposite_ticks
+            && (own - order.ticks) * order.side.sign() <= 0
+        {
+            return Err(Denial::order(DenialCode::SelfTrade, order.ticks, own));
+        }
+        let again = Passed { now_ns: account.now_ns, side: order.side, ticks: order.ticks, lots: order.lots };
+        let same = self.passed.get(order.instrument.0 as usize).copied().flatten() == Some(again);
+        if let Some(last) = self.last_id.filter(|last| same || order.id <= *last) {
+            return Err(Denial::order(DenialCode::Duplicate, order.id.sequence as i64, last.sequence as i64));
+        }
+        Ok(())
+    }
+
+    fn branches(&self, order: &Order) -> [(Level, &Watched); 3] {
+        [
+            (Level::Symbol, &self.symbols[order.instrument.0 as usize]),
+            (Level::Strategy, &self.strategies[order.release.0 as usize]),
+            (Level::Account, &self.account),
+        ]
+    }
+
+    fn tree(&self, order: &Order, value: i64, account: &AccountView) -> Result<(), Denial> {
+        let loads = [account.symbol, account.strategy, account.account];
+        for ((level, watched), load) in self.branches(order).into_iter().zip(loads) {
+            size(&watched.branch, level, value, order.side, &load)?;
+        }
+        if order.side == Side::Buy && self.guards_loss && account.equity_atoms.is_none() {
+            let (code, level) = (DenialCode::NoReference, Level::Account);
+            return Err(Denial { code, level, value: 0, limit: self.max_reference_age_ns });
+        }
+        for (level, watched) in self.branches(order) {
+            if let Some((code, sent)) = watched.pace.full(account.now_ns) {
+                return Err(Denial { code, level, value: sent, limit: sent });
+            }
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, order: &Order, now_ns: i64) {
+        let InstrumentId(instrument) = order.instrument;
+        let ReleaseId(release) = order.release;
+        self.symbols[instrument as usize].pace.record(now_ns);
+        self.strategies[release as usize].pace.record(now_ns);
+        self.account.pace.record(now_ns);
+        self.last_id = Some(order.id);
+        self.passed[instrument as usize] =
+            Some(Passed { now_ns, side: order.side, ticks: order.ticks, lots: order.lots });
+    }
+}
+
+fn bounds(order: &Order, instrument: &Instrument) -> Result<(), Denial> {
+    let within = |code, value, least, most| match value {
+        value if value < least => Err(Denial::order(code, value, least)),
+        value if value > most => Err(Denial::order(code, value, most)),
+        _ => Ok(()),
+    };
+    within(DenialCode::Price, order.ticks, instrument.min_ticks, instrument.max_ticks)?;
+    within(DenialCode::Quantity, order.lots, instrument.min_lots, instrument.max_lots)?;
+    let value = instrument.notional(order.ticks, order.lots);
+    within(DenialCode::MinNotional, value, instrument.min_notional_atoms, i64::MAX)
+}
+
+fn size(branch: &Branch, level: Level, value: i64, side: Side, load: &Load) -> Result<(), Denial> {
+    let check = |code, value: i64, limit: Option<i64>| match limit {
+        Some(limit) if value > limit => Err(Denial { code, level, value, limit }),
+        _ => Ok(()),
+    };
+    check(DenialCode::OrderNotional, value, branch.max_order_atoms)?;
+    if side == Side::Buy
+        && let Some(limit) = branch.max_exposure_atoms
+    {
+        let held = load.held_atoms.ok_or(Denial { code: DenialCode::NoReference, level, value: 0, limit })?;
+        let total = held.saturating_add(load.buying_atoms).saturating_add(value);
+        check(DenialCode::Exposure, total, Some(limit))?;
+    }
+    let open = load.buying_atoms.saturating_add(load.selling_atoms).saturating_add(value);
+    check(DenialCode::OpenOrders, open, branch.max_open_atoms)
+}

@@ -1,0 +1,107 @@
+//! The numbers of the gate, as a tree: order, symbol, strategy, account.
+
+/// What one branch of the tree allows. `None` sets no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Branch {
+    /// Largest value of one order, quote atoms.
+    pub max_order_atoms: Option<i64>,
+    /// Largest value held, plus buys on the way, quote atoms: a position at a symbol, gross above it.
+    pub max_exposure_atoms: Option<i64>,
+    /// Largest value of orders on the way, quote atoms.
+    pub max_open_atoms: Option<i64>,
+    /// Orders in any second of market time.
+    pub max_orders_per_second: Option<u32>,
+    /// Orders in any minute of market time.
+    pub max_orders_per_minute: Option<u32>,
+}
+
+/// All limits of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Furthest price from the middle of the reference, basis points. Always set: an order without a collar is a
+    /// market order.
+    pub collar_bps: i64,
+    /// Oldest reference that counts as fresh, market time.
+    pub max_reference_age_ns: i64,
+    /// By instrument.
+    pub symbols: Vec<Branch>,
+    /// By release.
+    pub strategies: Vec<Branch>,
+    /// All of it.
+    pub account: Branch,
+    /// Largest fall of equity below the day's start before the loss latch falls, basis points.
+    pub max_daily_loss_bps: Option<i64>,
+}
+
+/// An order further than this from the middle is a mistake anywhere: 10 %.
+const DEFAULT_COLLAR_BPS: i64 = 1_000;
+
+/// The house renews its quotes every 5 s; a live book does so more often.
+const DEFAULT_REFERENCE_AGE_NS: i64 = 10_000_000_000;
+
+impl Limits {
+    /// Nothing but collar and fresh reference: for a market where money is not real.
+    #[must_use]
+    pub fn open(symbols: usize, strategies: usize) -> Self {
+        Self {
+            collar_bps: DEFAULT_COLLAR_BPS,
+            max_reference_age_ns: DEFAULT_REFERENCE_AGE_NS,
+            symbols: vec![Branch::default(); symbols],
+            strategies: vec![Branch::default(); strategies],
+            account: Branch::default(),
+            max_daily_loss_bps: None,
+        }
+    }
+
+    /// The first limit that cannot be meant, in words.
+    pub fn fault(&self) -> Option<String> {
+        if !(1..=10_000).contains(&self.collar_bps) {
+            return Some(format!("collar_bps: expected 1 to 10000, got {}", self.collar_bps));
+        }
+        if self.max_reference_age_ns <= 0 {
+            return Some(format!("max_reference_age_ns: expected more than 0, got {}", self.max_reference_age_ns));
+        }
+        if let Some(bps) = self.max_daily_loss_bps.filter(|bps| !(1..=10_000).contains(bps)) {
+            return Some(format!("max_daily_loss_bps: expected 1 to 10000, got {bps}"));
+        }
+        self.symbols.iter().chain(&self.strategies).chain([&self.account]).find_map(Branch::fault)
+    }
+}
+
+impl Branch {
+    fn fault(&self) -> Option<String> {
+        let values = [
+            ("max_order_atoms", self.max_order_atoms),
+            ("max_exposure_atoms", self.max_exposure_atoms),
+            ("max_open_atoms", self.max_open_atoms),
+        ];
+        let negative = values.into_iter().find_map(|(name, value)| Some((name, value.filter(|value| *value < 0)?)));
+        if let Some((name, value)) = negative {
+            return Some(format!("{name}: expected 0 or more, got {value}"));
+        }
+        let rates = [
+            ("max_orders_per_second", self.max_orders_per_second),
+            ("max_orders_per_minute", self.max_orders_per_minute),
+        ];
+        let large = rates.into_iter().find_map(|(name, rate)| Some((name, rate.filter(|rate| *rate > MAX_RATE)?)));
+        large.map(|(name, rate)| format!("{name}: expected at most {MAX_RATE}, got {rate}"))
+    }
+}
+
+/// The windows of the gate hold a time for each order they allow.
+const MAX_RATE: u32 = 100_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn open_limits_are_sound_and_wrong_ones_are_named() {
+        let open = Limits::open(2, 1);
+        assert_eq!(open.fault(), None);
+        let wrong = Limits { collar_bps: 0, ..open.clone() };
+        assert_eq!(wrong.fault().unwrap(), "collar_bps: expected 1 to 10000, got 0");
+        let account = Branch { max_open_atoms: Some(-1), ..Branch::default() };
+        assert_eq!(Limits { account, ..open }.fault().unwrap(), "max_open_atoms: expected 0 or more, got -1");
+    }
+}

@@ -1,0 +1,88 @@
+//! How many orders were sent in the last second and the last minute of market time.
+//!
+//! Invariant: exact sliding windows. A window remembers as many times as it allows orders, so it costs one comparison.
+
+use super::denial::DenialCode;
+use super::limits::Branch;
+
+const SECOND_NS: i64 = 1_000_000_000;
+
+/// The last times at which an order passed, as many as are allowed within the span.
+#[derive(Clone, Debug)]
+struct Window {
+    span_ns: i64,
+    times: Vec<i64>,
+    oldest: usize,
+}
+
+impl Window {
+    fn new(span_ns: i64, allowed: u32) -> Self {
+        Self { span_ns, times: vec![i64::MIN; allowed as usize], oldest: 0 }
+    }
+
+    /// When the next order may pass; `i64::MAX` when none may, ever.
+    fn opens_ns(&self) -> i64 {
+        self.times.get(self.oldest).map_or(i64::MAX, |time_ns| time_ns.saturating_add(self.span_ns))
+    }
+
+    fn record(&mut self, now_ns: i64) {
+        if let Some(time_ns) = self.times.get_mut(self.oldest) {
+            *time_ns = now_ns;
+            self.oldest = (self.oldest + 1) % self.times.len();
+        }
+    }
+}
+
+/// The windows of one branch.
+#[derive(Clone, Debug)]
+pub(super) struct Pace {
+    second: Option<Window>,
+    minute: Option<Window>,
+}
+
+impl Pace {
+    pub(super) fn new(branch: &Branch) -> Self {
+        Self {
+            second: branch.max_orders_per_second.map(|allowed| Window::new(SECOND_NS, allowed)),
+            minute: branch.max_orders_per_minute.map(|allowed| Window::new(60 * SECOND_NS, allowed)),
+        }
+    }
+
+    /// The window that is full at `now_ns`, and its size.
+    pub(super) fn full(&self, now_ns: i64) -> Option<(DenialCode, i64)> {
+        let windows = [(DenialCode::RateSecond, &self.second), (DenialCode::RateMinute, &self.minute)];
+        windows.into_iter().find_map(|(code, window)| {
+            let window = window.as_ref()?;
+            (window.opens_ns() > now_ns).then_some((code, window.times.len() as i64))
+        })
+    }
+
+    pub(super) fn record(&mut self, now_ns: i64) {
+        self.second.iter_mut().chain(&mut self.minute).for_each(|window| window.record(now_ns));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// The window against a plain list of the times at which orders passed.
+        #[test]
+        fn never_more_than_allowed_in_any_second(allowed in 0_u32..5, gaps in prop::collection::vec(0_i64..600_000_000, 0..60)) {
+            let mut pace = Pace::new(&Branch { max_orders_per_second: Some(allowed), ..Branch::default() });
+            let mut passed: Vec<i64> = Vec::new();
+            let mut now_ns = 0;
+            for gap in gaps {
+                now_ns += gap;
+                let recent = passed.iter().filter(|time_ns| **time_ns > now_ns - SECOND_NS).count();
+                prop_assert_eq!(pace.full(now_ns).is_none(), recent < allowed as usize);
+                if pace.full(now_ns).is_none() {
+                    pace.record(now_ns);
+                    passed.push(now_ns);
+                }
+            }
+        }
+    }
+}

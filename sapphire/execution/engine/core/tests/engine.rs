@@ -1,0 +1,476 @@
+//! The engine by hand: what it says to each event, to the lot and to the atom.
+
+#![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
+
+use sapphire_core::engine::{
+    Balances, Body, Config, EndCause, Engine, Event, Execution, FeeSide, Output, Outputs, Refusal, Signal, SignalId,
+};
+use sapphire_core::instrument::{Asset, Instrument, InstrumentId, Side};
+use sapphire_core::orders::{ClientOrderId, Fill, Order, OrderState, ReleaseId, Report, ReportKind};
+use sapphire_core::risk::{Branch, Cause, Command, DenialCode, Limits, TradingState};
+use sapphire_core::venue::TimeInForce;
+
+const USDT: Asset = Asset(0);
+const BTC: InstrumentId = InstrumentId(0);
+const ETH: InstrumentId = InstrumentId(1);
+const RELEASE: ReleaseId = ReleaseId(0);
+const HOUR_NS: i64 = 3_600_000_000_000;
+const SECOND_NS: i64 = 1_000_000_000;
+/// 2024-01-01T00:00Z.
+const T: i64 = 1_704_067_200_000_000_000;
+const UNIT: i64 = 100_000_000;
+
+/// Price in cents, quantity in 1e-5: one lot of BTC at 50,000.00 is worth 0.5 USDT.
+fn instrument(base: u16) -> Instrument {
+    Instrument {
+        base: Asset(base),
+        quote: USDT,
+        tick_atoms: 1_000_000,
+        lot_atoms: 1_000,
+        min_lots: 1,
+        max_lots: 900_000_000,
+        min_ticks: 1,
+        max_ticks: 100_000_000,
+        min_notional_atoms: 5 * UNIT,
+    }
+}
+
+fn config() -> Config {
+    Config {
+        instruments: vec![instrument(1), instrument(2)],
+        quote: USDT,
+        assets: 3,
+        releases: 2,
+        account_tag: 7,
+        fee_rate: 100_000,
+        fee_side: FeeSide::Received,
+        execution: Execution::default(),
+        limits: Limits::open(2, 2),
+    }
+}
+
+/// An engine and the time it is at.
+struct Bench {
+    engine: Engine,
+    now_ns: i64,
+    trades: u64,
+}
+
+impl Bench {
+    /// Epoch 3, a release with evidence, 10,000 USDT, BTC at 50,000 and ETH at 2,500.
+    fn new(config: Config) -> Self {
+        let mut bench = Self { engine: Engine::new(config).unwrap(), now_ns: T, trades: 0 };
+        bench.say(Body::Epoch { epoch: 3 });
+        bench.say(Body::Verdict { release: RELEASE, ok: true });
+        bench.hold(&[(USDT, 10_000 * UNIT)]);
+        bench.quote(BTC, 5_000_000, 5_000_100);
+        bench.quote(ETH, 250_000, 250_010);
+        bench
+    }
+
+    fn say(&mut self, body: Body) -> Vec<Output> {
+        let mut out = Outputs::default();
+        self.engine.step(&Event { market_ns: self.now_ns, body }, &mut out);
+        out.drain().filter(|output| !matches!(output, Output::WakeAt(_))).collect()
+    }
+
+    fn hold(&mut self, holdings: &[(Asset, i64)]) -> Vec<Output> {
+        self.say(Body::Balances(Balances { as_of_ns: self.now_ns, holdings: holdings.to_vec() }))
+    }
+
+    fn quote(&mut self, instrument: InstrumentId, bid_ticks: i64, ask_ticks: i64) {
+        assert_eq!(self.say(Body::Reference { instrument, bid_ticks, ask_ticks, as_of_ns: self.now_ns }), []);
+    }
+
+    fn signal(&mut self, instrument: InstrumentId, target_lots: i64, bar_close_ns: i64) -> Vec<Output> {
+        let release = RELEASE;
+        self.say(Body::Signal(Signal { release, instrument, target_lots, bar_close_ns, time_to_live_ns: HOUR_NS }))
+    }
+
+    /// The targets of the bar that closes now, and what follows from its end.
+    fn bar(&mut self, targets: &[(InstrumentId, i64)]) -> Vec<Output> {
+        for (instrument, lots) in targets {
+            assert_eq!(self.signal(*instrument, *lots, self.now_ns), []);
+        }
+        self.say(Body::EndOfBar { bar_close_ns: self.now_ns })
+    }
+
+    fn report(&mut self, order: &Order, kind: ReportKind) -> Vec<Output> {
+        self.say(Body::Report(Report { order: order.id, kind }))
+    }
+
+    /// A trade at the order's limit, with the fee in what is received.
+    fn fill(&mut self, order: &Order, lots: i64, executed_lots: i64) -> Vec<Output> {
+        self.trades += 1;
+        let rules = instrument(order.instrument.0 + 1);
+        let quote_atoms = rules.notional(order.ticks, lots);
+        let (fee_asset, received) =
+            if order.side == Side::Buy { (rules.base, rules.base_atoms(lots)) } else { (USDT, quote_atoms) };
+        let fill =
+            Fill { trade: self.trades, ticks: order.ticks, lots, quote_atoms, fee_asset, fee_atoms: received / 1_000 };
+        self.report(order, ReportKind::Trade { fill, executed_lots })
+    }
+
+    fn fill_whole(&mut self, order: &Order) -> Vec<Output> {
+        self.fill(order, order.lots, order.lots)
+    }
+
+    fn state(&self, order: &Order) -> Option<OrderState> {
+        self.engine.orders().get(order.id).map(|tracked| tracked.state)
+    }
+
+    fn atoms(&self, instrument: InstrumentId) -> i64 {
+        self.engine.ledger().position(instrument).atoms
+    }
+}
+
+fn orders(outputs: &[Output]) -> Vec<Order> {
+    outputs
+        .iter()
+        .filter_map(|output| if let Output::Place(approved) = output { Some(*approved.order()) } else { None })
+        .collect()
+}
+
+fn the_order(outputs: &[Output]) -> Order {
+    assert!(matches!(outputs, [Output::Place(_)]), "{outputs:?}");
+    orders(outputs)[0]
+}
+
+fn signal_id(instrument: InstrumentId, bar_close_ns: i64) -> SignalId {
+    SignalId { release: RELEASE, instrument, bar_close_ns }
+}
+
+#[test]
+fn a_buy_is_grossed_up_so_that_what_arrives_is_the_target() {
+    let mut bench = Bench::new(config());
+    let order = the_order(&bench.bar(&[(BTC, 10_000)]));
+    let expected = Order {
+        id: ClientOrderId { account: 7, epoch: 3, sequence: 1 },
+        instrument: BTC,
+        release: RELEASE,
+        bar_close_ns: T,
+        side: Side::Buy,
+        // 50,001.00 and 20 bps: 50,101.002, cut to the tick.
+        ticks: 5_010_100,
+        // 10,011 lots less 10.011 of fee are 10,000.989.
+        lots: 10_011,
+        time_in_force: TimeInForce::ImmediateOrCancel,
+    };
+    assert_eq!(order, expected);
+    let reached = bench.fill_whole(&order);
+    assert_eq!(reached, [Output::TargetReached { signal: signal_id(BTC, T), held_lots: 10_000 }]);
+    assert_eq!(bench.atoms(BTC), 10_000_989);
+    assert!(bench.engine.is_quiet());
+}
+
+#[test]
+fn a_fee_in_quote_needs_no_gross_up_and_is_kept_free() {
+    let mut bench = Bench::new(Config { fee_side: FeeSide::Quote, ..config() });
+    assert_eq!(the_order(&bench.bar(&[(BTC, 10_000)])).lots, 10_000);
+    let mut bench = Bench::new(Config { fee_side: FeeSide::Quote, ..config() });
+    // 10,000 / 1.001 = 9,990.00999 USDT at 50,101.00 a BTC.
+    assert_eq!(the_order(&bench.bar(&[(BTC, 1_000_000)])).lots, 19_939);
+}
+
+#[test]
+fn buys_wait_until_the_sells_are_final() {
+    let mut bench = Bench::new(config());
+    bench.hold(&[(Asset(2), 2 * UNIT)]);
+    let sell = the_order(&bench.bar(&[(BTC, 10_000), (ETH, 50_000)]));
+    // 2,500.00 less 20 bps.
+    assert_eq!((sell.instrument, sell.side, sell.ticks, sell.lots), (ETH, Side::Sell, 249_500, 150_000));
+    assert_eq!(bench.report(&sell, ReportKind::Accepted), []);
+    assert_eq!(bench.fill(&sell, 100_000, 100_000), []);
+    let outputs = bench.report(&sell, ReportKind::Expired { executed_lots: 100_000 });
+    assert_eq!(the_order(&outputs).instrument, BTC);
+}
+
+#[test]
+fn a_sell_that_misses_its_trades_is_not_final() {
+    let mut bench = Bench::new(config());
+    bench.hold(&[(Asset(2), 2 * UNIT)]);
+    let sell = the_order(&bench.bar(&[(BTC, 10_000), (ETH, 50_000)]));
+    assert_eq!(bench.report(&sell, ReportKind::Expired { executed_lots: 100_000 }), []);
+    bench.now_ns += SECOND_NS;
+    assert_eq!(bench.say(Body::Timer), [Output::Query { order: sell.id, instrument: ETH }]);
+    assert_eq!(the_order(&bench.fill(&sell, 100_000, 100_000)).instrument, BTC);
+}
+
+#[test]
+fn the_rest_is_tried_again_after_the_pause() {
+    let mut bench = Bench::new(config());
+    let first = the_order(&bench.bar(&[(BTC, 10_000)]));
+    bench.fill(&first, 4_000, 4_000);
+    assert_eq!(bench.report(&first, ReportKind::Expired { executed_lots: 4_000 }), []);
+    assert_eq!(bench.engine.wake_at_ns(), Some(T + 5 * SECOND_NS));
+    bench.now_ns += 4 * SECOND_NS;
+    assert_eq!(bench.say(Body::Timer), []);
+    bench.now_ns += SECOND_NS;
+    bench.quote(BTC, 5_000_000, 5_000_100);
+    let second = the_order(&bench.say(Body::Timer));
+    // 3,996,000 atoms arrived; 6,004,000 are missing, 6,010.01 lots with the fee.
+    assert_eq!((second.lots, second.id.sequence), (6_011, 2));
+}
+
+#[test]
+fn a_remainder_below_the_smallest_order_counts_as_reached() {
+    let mut bench = Bench::new(config());
+    let order = the_order(&bench.bar(&[(BTC, 10_000)]));
+    bench.fill(&order, 10_002, 10_002);
+    let outputs = bench.report(&order, ReportKind::Expired { executed_lots: 10_002 });
+    assert_eq!(outputs, [Output::TargetReached { signal: signal_id(BTC, T), held_lots: 9_991 }]);
+    assert_eq!(bench.engine.wake_at_ns(), None);
+}
+
+#[test]
+fn every_refusal_has_its_reason() {
+    let mut bench = Bench::new(config());
+    let refused = |bench: &mut Bench, signal: Signal| match bench.say(Body::Signal(signal)).as_slice() {
+        [Output::SignalRefused { reason, .. }] => Some(*reason),
+        [] => None,
+        other => panic!("{other:?}"),
+    };
+    let signal =
+        Signal { release: RELEASE, instrument: BTC, target_lots: 100, bar_close_ns: T, time_to_live_ns: HOUR_NS };
+    let unknown = Signal { instrument: InstrumentId(2), ..signal };
+    assert_eq!(refused(&mut bench, unknown), Some(Refusal::UnknownInstrument));
+    assert_eq!(refused(&mut bench, Signal { release: ReleaseId(1), ..signal }), Some(Refusal::NoEvidence));
+    assert_eq!(refused(&mut bench, Signal { release: ReleaseId(9), ..signal }), Some(Refusal::NoEvidence));
+    assert_eq!(refused(&mut bench, Signal { target_lots: -1, ..signal }), Some(Refusal::BelowZero));
+    assert_eq!(refused(&mut bench, Signal { bar_close_ns: T + 1, ..signal }), Some(Refusal::OutOfOrder));
+    assert_eq!(refused(&mut bench, Signal { time_to_live_ns: 0, ..signal }), Some(Refusal::Expired));
+    let old = T - 61 * SECOND_NS;
+    assert_eq!(refused(&mut bench, Signal { bar_close_ns: old, ..signal }), Some(Refusal::Late));
+    assert_eq!(refused(&mut bench, signal), None);
+    assert_eq!(refused(&mut bench, signal), Some(Refusal::Repeated));
+    assert_eq!(refused(&mut bench, Signal { bar_close_ns: T - 1, ..signal }), Some(Refusal::OutOfOrder));
+    bench.say(Body::EndOfBar { bar_close_ns: T });
+    assert_eq!(refused(&mut bench, Signal { instrument: ETH, ..signal }), Some(Refusal::Late));
+    bench.now_ns += HOUR_NS;
+    bench.say(Body::Command(Command::Halt));
+    let next = Signal { bar_close_ns: T + HOUR_NS, ..signal };
+    assert_eq!(refused(&mut bench, next), Some(Refusal::Halted));
+    bench.say(Body::Command(Command::Resume));
+    assert_eq!(refused(&mut bench, next), None);
+}
+
+#[test]
+fn a_target_that_is_not_reached_in_time_is_told() {
+    let mut bench = Bench::new(config());
+    let order = the_order(&bench.bar(&[(BTC, 10_000)]));
+    bench.now_ns += HOUR_NS;
+    let expired =
+        Output::TargetExpired { signal: signal_id(BTC, T), remaining_lots: 10_000, cause: EndCause::TimeToLive };
+    assert_eq!(bench.say(Body::Timer), [Output::Cancel { order: order.id, instrument: BTC }, expired]);
+    assert_eq!(bench.state(&order), Some(OrderState::PendingCancel));
+}
+
+#[test]
+fn a_new_target_takes_the_place_of_the_old_and_waits_for_its_order() {
+    let mut bench = Bench::new(config());
+    let order = the_order(&bench.bar(&[(BTC, 10_000)]));
+    bench.now_ns += HOUR_NS - 1;
+    bench.quote(BTC, 5_000_000, 5_000_100);
+    let superseded =
+        Output::TargetExpired { signal: signal_id(BTC, T), remaining_lots: 10_000, cause: EndCause::Superseded };
+    assert_eq!(bench.signal(BTC, 4_000, bench.now_ns), [superseded]);
+    assert_eq!(bench.say(Body::EndOfBar { bar_close_ns: bench.now_ns }), []);
+    bench.fill(&order, 5_000, 5_000);
+    bench.report(&order, ReportKind::Expired { executed_lots: 5_000 });
+    bench.now_ns += 5 * SECOND_NS;
+    bench.quote(BTC, 5_000_000, 5_000_100);
+    let sell = the_order(&bench.say(Body::Timer));
+    // 4,995 lots arrived, 4,000 are wanted.
+    assert_eq!((sell.side, sell.lots), (Side::Sell, 995));
+}
+
+#[test]
+fn a_denial_is_told_once_and_parks_until_something_changes() {
+    let account = Branch { max_order_atoms: Some(1_000 * UNIT), ..Branch::default() };
+    let mut bench = Bench::new(Config { limits: Limits { account, ..Limits::open(2, 2) }, ..config() });
+    let outputs = bench.bar(&[(BTC, 10_000)]);
+    let [Output::Denied { order, denial }] = outputs.as_slice() else { panic!("{outputs:?}") };
+    assert_eq!((denial.code, bench.state(order)), (DenialCode::OrderNotional, Some(OrderState::Denied)));
+    bench.now_ns += 60 * SECOND_NS;
+    assert_eq!(bench.say(Body::Timer), []);
+    bench.now_ns += HOUR_NS - 60 * SECOND_NS;
+    assert_eq!(bench.say(Body::Timer).len(), 1);
+    bench.quote(BTC, 5_000_000, 5_000_100);
+    assert_eq!(the_order(&bench.bar(&[(BTC, 100)])).lots, 101);
+}
+
+#[test]
+fn without_a_fresh_reference_the_target_waits() {
+    let mut bench = Bench::new(config());
+    bench.now_ns += 20 * SECOND_NS;
+    let outputs = bench.bar(&[(BTC, 10_000)]);
+    assert!(matches!(outputs.as_slice(), [Output::Denied { denial, .. }] if denial.code == DenialCode::StaleReference));
+    for _ in 0..3 {
+        bench.now_ns += 5 * SECOND_NS;
+        assert_eq!(bench.say(Body::Timer), []);
+    }
+    bench.now_ns += 5 * SECOND_NS;
+    bench.quote(BTC, 5_000_000, 5_000_100);
+    assert_eq!(the_order(&bench.say(Body::Timer)).lots, 10_011);
+}
+
+#[test]
+fn an_unanswered_order_is_asked_for_and_nothing_is_sent_before_the_verdict() {
+    let mut bench = Bench::new(config());
+    let order = the_order(&bench.bar(&[(BTC, 10_000)]));
+    let question = || Output::Query { order: order.id, instrument: BTC };
+    assert_eq!(bench.report(&order, ReportKind::Unanswered), [question()]);
+    assert_eq!(bench.report(&order, ReportKind::NotFound { conclusive: false }), []);
+    bench.now_ns += SECOND_NS;
+    assert_eq!(bench.say(Body::Timer), [question()]);
+    bench.now_ns += 10 * SECOND_NS;
+    bench.quote(BTC, 5_000_000, 5_000_100);
+    assert_eq!(bench.say(Body::Timer), [question()]);
+    assert_eq!(bench.report(&order, ReportKind::NotFound { conclusive: true }), []);
+    assert_eq!(bench.state(&order), Some(OrderState::Rejected));
+    bench.now_ns += 5 * SECOND_NS;
+    bench.quote(BTC, 5_000_000, 5_000_100);
+    assert_eq!(the_order(&bench.say(Body::Timer)).id.sequence, 2);
+}
+
+#[test]
+fn an_order_given_up_that_comes_back_is_on_the_way_again() {
+    let mut bench = Bench::new(config());
+    let order = the_order(&bench.bar(&[(BTC, 10_000)]));
+    bench.report(&order, ReportKind::Unanswered);
+    bench.report(&order, ReportKind::NotFound { conclusive: true });
+    assert_eq!(bench.report(&order, ReportKind::Accepted), []);
+    assert_eq!((bench.state(&order), bench.engine.in_flight_lots(BTC)), (Some(OrderState::Accepted), 10_011));
+    bench.now_ns += 5 * SECOND_NS;
+    bench.quote(BTC, 5_000_000, 5_000_100);
+    assert_eq!(bench.say(Body::Timer), []);
+}
+
+#[test]
+fn a_halted_engine_cancels_and_sends_nothing() {
+    let mut bench = Bench::new(config());
+    let order = the_order(&bench.bar(&[(BTC, 10_000)]));
+    let expected = [
+        Output::Trading { state: TradingState::Halted, cause: Cause::Command },
+        Output::Cancel { order: order.id, instrument: BTC },
+        Output::TargetExpired { signal: signal_id(BTC, T), remaining_lots: 10_000, cause: EndCause::Halted },
+    ];
+    assert_eq!(bench.say(Body::Command(Command::Halt)), expected);
+    bench.fill(&order, 4_000, 4_000);
+    assert_eq!(bench.report(&order, ReportKind::Canceled { executed_lots: 4_000 }), []);
+    assert_eq!(bench.atoms(BTC), 3_996_000);
+    let resumed = [Output::Trading { state: TradingState::Active, cause: Cause::Command }];
+    assert_eq!(bench.say(Body::Command(Command::Resume)), resumed);
+}
+
+#[test]
+fn the_loss_latch_lets_only_reductions_pass() {
+    let limits = Limits { max_daily_loss_bps: Some(100), ..Limits::open(2, 2) };
+    let mut bench = Bench::new(Config { limits, ..config() });
+    let order = the_order(&bench.bar(&[(BTC, 10_000)]));
+    bench.fill_whole(&order);
+    bench.now_ns += HOUR_NS;
+    // 0.1 BTC, 5 % lower: 250 of about 10,000 USDT.
+    bench.quote(BTC, 4_750_000, 4_750_100);
+    bench.quote(ETH, 250_000, 250_010);
+    let outputs = bench.bar(&[(BTC, 5_000), (ETH, 10_000)]);
+    assert_eq!(outputs[0], Output::Trading { state: TradingState::Reducing, cause: Cause::Loss });
+    let sell = the_order(&outputs[1..]);
+    assert_eq!((sell.instrument, sell.side), (BTC, Side::Sell));
+    let outputs = bench.fill_whole(&sell);
+    let denied =
+        |output: &Output| matches!(output, Output::Denied { denial, .. } if denial.code == DenialCode::LossLatch);
+    assert!(outputs.iter().any(denied), "{outputs:?}");
+    bench.now_ns += 5 * SECOND_NS;
+    bench.quote(BTC, 4_750_000, 4_750_100);
+    bench.quote(ETH, 250_000, 250_010);
+    let outputs = bench.say(Body::Command(Command::Resume));
+    assert_eq!(the_order(&outputs[1..]).instrument, ETH);
+}
+
+#[test]
+fn a_snapshot_counts_only_while_nothing_is_on_the_way() {
+    let mut bench = Bench::new(config());
+    let order = the_order(&bench.bar(&[(BTC, 10_000)]));
+    assert_eq!(bench.hold(&[(USDT, 1)]), [Output::BalancesSkipped { as_of_ns: T }]);
+    bench.now_ns += SECOND_NS;
+    bench.fill_whole(&order);
+    let stale = Balances { as_of_ns: T, holdings: vec![(USDT, 1)] };
+    assert_eq!(bench.say(Body::Balances(stale)), [Output::BalancesSkipped { as_of_ns: T }]);
+    let cash = bench.engine.ledger().cash_atoms();
+    assert_eq!(bench.hold(&[(USDT, cash), (Asset(1), 10_000_989)]), []);
+    assert_eq!(bench.hold(&[(USDT, cash + 5)]), [Output::Adjusted { asset: USDT, atoms: 5 }]);
+}
+
+#[test]
+fn a_new_epoch_asks_for_what_was_on_the_way() {
+    let mut bench = Bench::new(config());
+    let order = the_order(&bench.bar(&[(BTC, 10_000)]));
+    assert_eq!(bench.say(Body::Epoch { epoch: 4 }), [Output::Query { order: order.id, instrument: BTC }]);
+    assert_eq!(bench.say(Body::Epoch { epoch: 4 }), []);
+    bench.report(&order, ReportKind::NotFound { conclusive: true });
+    bench.now_ns += 5 * SECOND_NS;
+    bench.quote(BTC, 5_000_000, 5_000_100);
+    let again = the_order(&bench.say(Body::Timer));
+    assert_eq!(again.id, ClientOrderId { account: 7, epoch: 4, sequence: 1 });
+}
+
+#[test]
+fn nothing_is_sent_before_the_first_epoch() {
+    let mut bench = Bench { engine: Engine::new(config()).unwrap(), now_ns: T, trades: 0 };
+    bench.say(Body::Verdict { release: RELEASE, ok: true });
+    bench.hold(&[(USDT, 10_000 * UNIT)]);
+    bench.quote(BTC, 5_000_000, 5_000_100);
+    assert_eq!(bench.bar(&[(BTC, 10_000)]), []);
+    assert_eq!(the_order(&bench.say(Body::Epoch { epoch: 1 })).id.epoch, 1);
+}
+
+#[test]
+fn a_report_that_fits_nothing_is_told() {
+    let mut bench = Bench::new(config());
+    let order = the_order(&bench.bar(&[(BTC, 10_000)]));
+    let stranger = Report { order: ClientOrderId { sequence: 99, ..order.id }, kind: ReportKind::Accepted };
+    assert_eq!(bench.say(Body::Report(stranger)), [Output::Odd { report: stranger, state: None }]);
+    bench.report(&order, ReportKind::Accepted);
+    let rejected = Report { order: order.id, kind: ReportKind::Rejected { venue_code: -2010 } };
+    assert_eq!(
+        bench.say(Body::Report(rejected)),
+        [Output::Odd { report: rejected, state: Some(OrderState::Accepted) }]
+    );
+}
+
+#[test]
+fn a_trade_told_after_the_end_is_made_good() {
+    let mut bench = Bench::new(config());
+    let order = the_order(&bench.bar(&[(BTC, 10_000)]));
+    bench.fill_whole(&order);
+    bench.now_ns += 5 * SECOND_NS;
+    bench.quote(BTC, 5_000_000, 5_000_100);
+    // The venue traded 2,000 lots more than were asked for. They are booked, and sold.
+    let outputs = bench.fill(&order, 2_000, 12_011);
+    assert_eq!(outputs[0], Output::Overfilled { order: order.id, lots: 2_000 });
+    let sell = the_order(&outputs[1..]);
+    // 10,000.989 and 1,998 lots are held.
+    assert_eq!((sell.side, sell.lots), (Side::Sell, 1_998));
+}
+
+#[test]
+fn a_release_that_loses_its_evidence_loses_its_say() {
+    let mut bench = Bench::new(config());
+    let order = the_order(&bench.bar(&[(BTC, 10_000)]));
+    let outputs = bench.say(Body::Verdict { release: RELEASE, ok: false });
+    let withdrawn =
+        Output::TargetExpired { signal: signal_id(BTC, T), remaining_lots: 10_000, cause: EndCause::Withdrawn };
+    assert_eq!(outputs, [Output::Cancel { order: order.id, instrument: BTC }, withdrawn]);
+}
+
+#[test]
+fn a_configuration_that_cannot_be_meant_is_named() {
+    let bad = Config { fee_rate: -1, ..config() };
+    assert_eq!(
+        Engine::new(bad).unwrap_err().to_string(),
+        "engine configuration: fee_rate: expected 0 to 10000000, got -1"
+    );
+    assert!(Engine::new(Config { instruments: vec![instrument(1), instrument(1)], ..config() }).is_err());
+    assert!(Engine::new(Config { limits: Limits::open(1, 2), ..config() }).is_err());
+}

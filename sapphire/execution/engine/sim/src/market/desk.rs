@@ -1,0 +1,148 @@
+//! The house's desk in one symbol: which step comes next, and what stands of the last one.
+
+use std::collections::VecDeque;
+
+use sapphire_core::venue::OrderId;
+
+use super::Listed;
+use crate::candle::{Candle, MINUTE_NS};
+use crate::house::{House, HouseStep};
+
+/// Minutes that a desk reads from its feed at once.
+const READ_AHEAD: usize = 64;
+
+/// The house's present quotes in one symbol.
+#[derive(Debug)]
+pub(super) struct HouseDesk {
+    house: House,
+    /// Minutes read from the feed and not begun.
+    ahead: VecDeque<Candle>,
+    /// Where the feed is read on.
+    read_ns: i64,
+    steps: std::vec::IntoIter<HouseStep>,
+    pub(super) next: Option<HouseStep>,
+    pub(super) standing: Vec<OrderId>,
+    /// When its quotes were made.
+    pub(super) quoted_ns: Option<i64>,
+}
+
+impl HouseDesk {
+    pub(super) fn new(seed: u64, listed: &Listed, minute_ns: i64) -> Self {
+        let house = House::new(seed, &listed.symbol, listed.instrument);
+        let mut desk = Self {
+            house,
+            ahead: VecDeque::new(),
+            read_ns: minute_ns,
+            steps: Vec::new().into_iter(),
+            next: None,
+            standing: Vec::new(),
+            quoted_ns: None,
+        };
+        desk.load_next(listed);
+        desk
+    }
+
+    /// The next step, if its time has come.
+    pub(super) fn take_due(&mut self, now_ns: i64) -> Option<HouseStep> {
+        self.next.take_if(|step| step.time_ns <= now_ns)
+    }
+
+    /// Makes the next step ready; a feed without a candle for a minute leaves that minute without house orders.
+    pub(super) fn load_next(&mut self, listed: &Listed) {
+        self.next = self.steps.next();
+        while self.next.is_none() {
+            let Some(candle) = self.next_candle(listed) else { return };
+            self.begin(&candle);
+        }
+    }
+
+    fn begin(&mut self, candle: &Candle) {
+        self.steps = self.house.steps(candle).into_iter();
+        self.next = self.steps.next();
+    }
+
+    /// The candle after those begun; none where the feed has ended.
+    fn next_candle(&mut self, listed: &Listed) -> Option<Candle> {
+        if self.ahead.is_empty() {
+            let read = listed.feed.upcoming(self.read_ns, READ_AHEAD);
+            self.read_ns = read.last().map_or(self.read_ns, |candle| candle.open_ns + MINUTE_NS);
+            self.ahead = read.into();
+        }
+        self.ahead.pop_front()
+    }
+
+    /// Passes over the steps up to `to_ns`: how many trades the house makes in all of them but the last with nobody
+    /// else in the book, and that last step, to be run.
+    pub(super) fn skip(&mut self, listed: &Listed, to_ns: i64) -> (u64, Option<HouseStep>) {
+        let mut steps = SkippedSteps::default();
+        while let Some(step) = self.take_due(to_ns) {
+            steps.pass(step);
+            self.next = self.steps.next();
+        }
+        if self.next.is_none() {
+            let mut held: Option<Candle> = None;
+            while let Some(candle) = self.next_candle(listed) {
+                if candle.open_ns > to_ns {
+                    self.ahead.push_front(candle);
+                    break;
+                }
+                if let Some(whole) = held.replace(candle) {
+                    steps.pass_minute(self.house.prints(&whole));
+                }
+            }
+            if let Some(candle) = held {
+                self.begin(&candle);
+                while let Some(step) = self.take_due(to_ns) {
+                    steps.pass(step);
+                    self.next = self.steps.next();
+                }
+            }
+            if self.next.is_none() {
+                self.load_next(listed);
+            }
+        }
+        (steps.trades, steps.last)
+    }
+
+    /// As [`HouseDesk::skip`], but the minutes in between are not read and their trades not counted.
+    pub(super) fn jump(&mut self, listed: &Listed, to_ns: i64) -> Option<HouseStep> {
+        let minute_ns = to_ns - to_ns.rem_euclid(MINUTE_NS);
+        let unread = (minute_ns >= self.read_ns).then(|| listed.feed.next_minute(minute_ns)).flatten();
+        let mut found = self.ahead.iter().copied().chain(unread);
+        let Some(candle) = found.find(|candle| candle.open_ns == minute_ns) else {
+            // Within the minute that runs, or in a gap: the last step lies in a minute before.
+            return self.skip(listed, to_ns).1;
+        };
+        self.ahead.retain(|later| later.open_ns > minute_ns);
+        self.read_ns = self.read_ns.max(minute_ns + MINUTE_NS);
+        self.begin(&candle);
+        let mut last = None;
+        while let Some(step) = self.take_due(to_ns) {
+            last = Some(step);
+            self.next = self.steps.next();
+        }
+        if self.next.is_none() {
+            self.load_next(listed);
+        }
+        last
+    }
+}
+
+/// House steps passed over, the last of them kept.
+#[derive(Default)]
+struct SkippedSteps {
+    trades: u64,
+    last: Option<HouseStep>,
+}
+
+impl SkippedSteps {
+    fn pass(&mut self, step: HouseStep) {
+        let before = self.last.replace(step);
+        self.trades += u64::from(before.is_some_and(|step| step.taker.is_some()));
+    }
+
+    fn pass_minute(&mut self, trades: u64) {
+        let before = self.last.take();
+        self.trades += trades + u64::from(before.is_some_and(|step| step.taker.is_some()));
+    }
+}

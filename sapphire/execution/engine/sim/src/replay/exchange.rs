@@ -1,0 +1,260 @@
+//! The two exchanges that a replay can trade on: the house's book, or the next open.
+//!
+//! Invariant: reports come in the order of market time and say the truth: one trade each, cumulative quantities, an end.
+
+use std::collections::VecDeque;
+
+use sapphire_core::engine::FeeSide;
+use sapphire_core::instrument::{Asset, InstrumentId, Side, fee};
+use sapphire_core::orders::{ClientOrderId, Fill, Order, Report, ReportKind};
+use sapphire_core::venue::{AccountId, FeeRates, NewOrder, OrderId, Outcome, Rejection, Terms};
+
+use super::{Model, ReplayConfig};
+use crate::candle::MINUTE_NS;
+use crate::market::{Listed, Market, MarketEvent, Stamped, Until};
+
+/// Where orders go.
+#[derive(Debug)]
+pub(super) enum Exchange {
+    Book(Box<BookExchange>),
+    NextOpen(Box<OpenExchange>),
+}
+
+impl Exchange {
+    pub(super) fn new(config: &ReplayConfig, listed: Vec<Listed>) -> Result<Self, Rejection> {
+        match config.model {
+            Model::Book { latency } => {
+                let mut market = Market::new(listed, config.assets, config.seed, latency, config.start_ns);
+                let account = market.open_account(config.fees);
+                for (asset, atoms) in &config.deposits {
+                    market.deposit(account, *asset, *atoms)?;
+                }
+                Ok(Self::Book(Box::new(BookExchange { market, account, executed: Vec::new(), seen: Vec::new() })))
+            }
+            Model::NextOpen { fee_side } => Ok(Self::NextOpen(Box::new(OpenExchange {
+                trades: vec![0; listed.len()],
+                listed,
+                fee_side,
+                fees: config.fees,
+                now_ns: config.start_ns,
+                untold: VecDeque::new(),
+            }))),
+        }
+    }
+
+    pub(super) fn now_ns(&self) -> i64 {
+        match self {
+            Self::Book(book) => book.market.now_ns(),
+            Self::NextOpen(open) => open.now_ns,
+        }
+    }
+
+    pub(super) fn listed(&self) -> &[Listed] {
+        match self {
+            Self::Book(book) => book.market.listed(),
+            Self::NextOpen(open) => &open.listed,
+        }
+    }
+
+    /// Sends an order; when it will arrive.
+    pub(super) fn place(&mut self, order: &Order) -> i64 {
+        match self {
+            Self::Book(book) => book.place(order),
+            Self::NextOpen(open) => open.place(order),
+        }
+    }
+
+    pub(super) fn cancel(&mut self, order: ClientOrderId, instrument: InstrumentId) {
+        match self {
+            Self::Book(book) => {
+                book.market.cancel(book.account, instrument, venue_id(order));
+            }
+            Self::NextOpen(open) => open.untold.push_back(Report { order, kind: cancel_rejected() }),
+        }
+    }
+
+    /// Lets time run to `to_ns`, or to the end of the first instant with a report.
+    pub(super) fn advance(&mut self, to_ns: i64, reports: &mut Vec<Report>) {
+        match self {
+            Self::Book(book) => book.advance(to_ns, reports),
+            Self::NextOpen(open) if open.untold.is_empty() => open.now_ns = open.now_ns.max(to_ns),
+            Self::NextOpen(open) => reports.extend(open.untold.drain(..)),
+        }
+    }
+
+    /// Best bid and ask at this moment and since when they stand; none where a side is empty.
+    pub(super) fn quote(&self, instrument: InstrumentId) -> Option<(i64, i64, i64)> {
+        match self {
+            Self::Book(book) => {
+                let quotes = book.market.venue().book(instrument)?;
+                Some((quotes.best(Side::Buy)?, quotes.best(Side::Sell)?, book.market.quoted_ns(instrument)?))
+            }
+            Self::NextOpen(open) => open.price(instrument).map(|ticks| (ticks, ticks, open.now_ns)),
+        }
+    }
+
+    /// What the exchange says is held of an asset, free and locked together; none where it keeps no accounts.
+    pub(super) fn balance(&self, asset: Asset) -> Option<i64> {
+        match self {
+            Self::Book(book) => {
+                let balance = book.market.venue().account(book.account)?.balance(asset);
+                Some(balance.free + balance.locked)
+            }
+            Self::NextOpen(_) => None,
+        }
+    }
+}
+
+/// The house's book, at the house's spread and depth.
+#[derive(Debug)]
+pub(super) struct BookExchange {
+    market: Market,
+    account: AccountId,
+    /// Lots executed of the orders that have not ended.
+    executed: Vec<(ClientOrderId, i64)>,
+    seen: Vec<Stamped>,
+}
+
+impl BookExchange {
+    fn place(&mut self, order: &Order) -> i64 {
+        self.executed.push((order.id, 0));
+        self.market.place(NewOrder {
+            id: venue_id(order.id),
+            account: self.account,
+            instrument: order.instrument,
+            side: order.side,
+            terms: Terms::Limit { ticks: order.ticks, lots: order.lots, time_in_force: order.time_in_force },
+        })
+    }
+
+    fn advance(&mut self, to_ns: i64, reports: &mut Vec<Report>) {
+        if self.market.jump_to(to_ns) {
+            return;
+        }
+        self.market.advance(to_ns, Until::ClientEvent, &mut self.seen);
+        for stamped in std::mem::take(&mut self.seen) {
+            self.tell(&stamped.event, reports);
+        }
+    }
+
+    fn tell(&mut self, event: &MarketEvent, reports: &mut Vec<Report>) {
+        let mut say = |order, kind| reports.push(Report { order, kind });
+        match event {
+            MarketEvent::Quoted(_) => {}
+            MarketEvent::Rejected(id, rejection) => {
+                if let Some((order, _)) = self.end(*id) {
+                    say(order, ReportKind::Rejected { venue_code: venue_code(*rejection) });
+                }
+            }
+            MarketEvent::CancelRejected(id, _) => say(client_id(*id), cancel_rejected()),
+            MarketEvent::Outcome(Outcome::Accepted(id)) => say(client_id(*id), ReportKind::Accepted),
+            MarketEvent::Outcome(Outcome::Canceled(id)) => {
+                if let Some((order, executed_lots)) = self.end(*id) {
+                    say(order, ReportKind::Canceled { executed_lots });
+                }
+            }
+            MarketEvent::Outcome(Outcome::Expired(id, _)) => {
+                if let Some((order, executed_lots)) = self.end(*id) {
+                    say(order, ReportKind::Expired { executed_lots });
+                }
+            }
+            MarketEvent::Outcome(Outcome::Traded(trade)) => {
+                for party in [&trade.taker, &trade.maker].into_iter().filter(|party| party.account == self.account) {
+                    let fill = Fill {
+                        trade: trade.number,
+                        ticks: trade.ticks,
+                        lots: trade.lots,
+                        quote_atoms: trade.quote_atoms,
+                        fee_asset: party.fee_asset,
+                        fee_atoms: party.fee_atoms,
+                    };
+                    let order = client_id(party.order);
+                    let Some(place) = self.executed.iter().position(|(id, _)| *id == order) else { continue };
+                    self.executed[place].1 += trade.lots;
+                    say(order, ReportKind::Trade { fill, executed_lots: self.executed[place].1 });
+                    if party.complete {
+                        self.executed.swap_remove(place);
+                    }
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, id: OrderId) -> Option<(ClientOrderId, i64)> {
+        let order = client_id(id);
+        let place = self.executed.iter().position(|(known, _)| *known == order)?;
+        Some(self.executed.swap_remove(place))
+    }
+}
+
+/// A venue where every order fills whole, at once, at the open of the minute that begins: no spread, no latency.
+#[derive(Debug)]
+pub(super) struct OpenExchange {
+    listed: Vec<Listed>,
+    trades: Vec<u64>,
+    fee_side: FeeSide,
+    fees: FeeRates,
+    now_ns: i64,
+    untold: VecDeque<Report>,
+}
+
+impl OpenExchange {
+    /// Open of the minute that holds this moment; none in a gap.
+    fn price(&self, instrument: InstrumentId) -> Option<i64> {
+        let minute_ns = self.now_ns - self.now_ns.rem_euclid(MINUTE_NS);
+        let minute = self.listed.get(instrument.0 as usize)?.feed.next_minute(minute_ns)?;
+        (minute.open_ns == minute_ns).then_some(minute.open)
+    }
+
+    fn place(&mut self, order: &Order) -> i64 {
+        let mut say = |kind| self.untold.push_back(Report { order: order.id, kind });
+        let index = order.instrument.0 as usize;
+        // The engine priced the order from this very open, so there is one.
+        let minute_ns = self.now_ns - self.now_ns.rem_euclid(MINUTE_NS);
+        let Some(minute) = self.listed[index].feed.next_minute(minute_ns) else {
+            say(ReportKind::Expired { executed_lots: 0 });
+            return self.now_ns;
+        };
+        let rules = self.listed[index].instrument;
+        let quote_atoms = rules.notional(minute.open, order.lots);
+        let (fee_asset, amount) = match (order.side, self.fee_side) {
+            (Side::Buy, FeeSide::Received) => (rules.base, rules.base_atoms(order.lots)),
+            _ => (rules.quote, quote_atoms),
+        };
+        self.trades[index] += 1;
+        let fill = Fill {
+            trade: self.trades[index],
+            ticks: minute.open,
+            lots: order.lots,
+            quote_atoms,
+            fee_asset,
+            fee_atoms: fee(amount, self.fees.taker),
+        };
+        say(ReportKind::Accepted);
+        say(ReportKind::Trade { fill, executed_lots: order.lots });
+        self.now_ns
+    }
+}
+
+/// A replay has one account and one epoch: the sequence alone names an order.
+fn venue_id(order: ClientOrderId) -> OrderId {
+    OrderId(order.sequence)
+}
+
+fn client_id(id: OrderId) -> ClientOrderId {
+    ClientOrderId { account: super::ACCOUNT_TAG, epoch: super::EPOCH, sequence: id.0 }
+}
+
+/// Binance's error codes ("Error codes for Binance", -10xx, -11xx and -20xx), as the embedded exchange answers them.
+fn venue_code(rejection: Rejection) -> i32 {
+    match rejection {
+        Rejection::Unknown => -1_121,
+        Rejection::Price | Rejection::Quantity | Rejection::Notional => -1_013,
+        Rejection::DuplicateId | Rejection::InsufficientBalance | Rejection::WouldTake => -2_010,
+        Rejection::UnknownOrder => -2_011,
+    }
+}
+
+fn cancel_rejected() -> ReportKind {
+    ReportKind::CancelRejected { venue_code: venue_code(Rejection::UnknownOrder) }
+}
