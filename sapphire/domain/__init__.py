@@ -4,7 +4,7 @@ In:    nothing of ours; the standard library, numpy, and pydantic where messages
 Out:   frozen values that every other room speaks in, and the one tree of errors.
 Never: does I/O, reads the wall clock (but for `WallClock`, made at the edge), rounds a price, quantity or amount.
 
-Names that need numpy or pydantic are loaded on first use.
+Names that need numpy or pydantic, and those of releases, are loaded on first use.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from sapphire.domain.errors import (
     DataError,
     EngineError,
     EngineMissing,
+    EvidenceRefused,
     ExchangeError,
     HoldoutSealed,
     LeakFound,
@@ -53,6 +54,7 @@ from sapphire.domain.views import Belief, View
 
 if TYPE_CHECKING:
     from sapphire.domain.bars import FIELDS, Bars, Field
+    from sapphire.domain.evidence import GateReport
     from sapphire.domain.messages import (
         MESSAGE_TYPES,
         Envelope,
@@ -74,11 +76,14 @@ if TYPE_CHECKING:
         decode,
         encode,
     )
+    from sapphire.domain.releases import Manifest, ReleasedAgent, ReleasedSizing
     from sapphire.domain.windows import Feature, Window
 
 _LAZY = {
     **dict.fromkeys(("FIELDS", "Bars", "Field"), "bars"),
     **dict.fromkeys(("Feature", "Window"), "windows"),
+    **dict.fromkeys(("Manifest", "ReleasedAgent", "ReleasedSizing"), "releases"),
+    "GateReport": "evidence",
     **dict.fromkeys(
         (
             "MESSAGE_TYPES",
@@ -121,12 +126,14 @@ __all__ = [
     "EngineError",
     "EngineMissing",
     "Envelope",
+    "EvidenceRefused",
     "ExchangeError",
     "Feature",
     "Field",
     "Fill",
     "FillReport",
     "FixedClock",
+    "GateReport",
     "HeartbeatMessage",
     "HftSignalMessage",
     "HoldoutSealed",
@@ -136,6 +143,7 @@ __all__ = [
     "Interval",
     "LeakFound",
     "LedgerDamaged",
+    "Manifest",
     "MarketDataMessage",
     "MarketKind",
     "Message",
@@ -154,6 +162,8 @@ __all__ = [
     "Provenance",
     "Quantile",
     "Refused",
+    "ReleasedAgent",
+    "ReleasedSizing",
     "RiskUpdateMessage",
     "SapphireError",
     "Sent",
@@ -189,7 +199,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Load what needs numpy or pydantic when it is first asked for (PEP 562)."""
+    """Load what is not needed by everybody when it is first asked for (PEP 562)."""
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)

@@ -20,6 +20,7 @@
     │   ├── HoldoutSealed
     │   └── LedgerDamaged
     ├── Refused                 a deliberate no: gates, promotion, serving, risk
+    │   └── EvidenceRefused     a release, a report or a signature that does not verify; names what differs
     ├── EngineError             the compiled engine
     │   └── EngineMissing       it is not built or not installed
     ├── ExchangeError           a venue or the embedded exchange
@@ -45,6 +46,7 @@ __all__ = [
     "DataError",
     "EngineError",
     "EngineMissing",
+    "EvidenceRefused",
     "ExchangeError",
     "HoldoutSealed",
     "LeakFound",
@@ -169,6 +171,10 @@ class LedgerDamaged(StudyError):
 
 class Refused(SapphireError):
     """A deliberate no, with its reason and what is open instead."""
+
+
+class EvidenceRefused(Refused):
+    """A release, its evidence, a gate report or a signature that does not verify; names what differs."""
 
 
 class EngineError(SapphireError):

@@ -1,0 +1,73 @@
+"""Data Collector: collect, import, snapshot, check, and the features made of bars.
+
+In:    candles from venues (ccxt), from candle files, and from the generated market (the compiled engine).
+Out:   snapshots: bars that stay what they are, with where they are from and the hash of what they say; features.
+Never: fills a gap, changes a price, mixes real and generated bars, or shows a bar that has not closed.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sapphire.data.catalog import list_snapshots, load_snapshot, snapshot
+    from sapphire.data.collector import Collected, collect
+    from sapphire.data.features import FORMULAS, FeatureSet
+    from sapphire.data.importing import Imports, check_candles, export_candles, import_candles
+    from sapphire.data.quality import Finding, QualityReport, check, repair
+    from sapphire.data.rows import Measure, Rows
+    from sapphire.data.series import Series
+    from sapphire.data.snapshots import Snapshot
+    from sapphire.data.store import Origin, Store, StoredSeries
+
+_HOMES = {
+    "catalog": ("list_snapshots", "load_snapshot", "snapshot"),
+    "collector": ("Collected", "collect"),
+    "features": ("FORMULAS", "FeatureSet"),
+    "importing": ("Imports", "check_candles", "export_candles", "import_candles"),
+    "quality": ("Finding", "QualityReport", "check", "repair"),
+    "rows": ("Measure", "Rows"),
+    "series": ("Series",),
+    "snapshots": ("Snapshot",),
+    "store": ("Origin", "Store", "StoredSeries"),
+}
+_LAZY = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "FORMULAS",
+    "Collected",
+    "FeatureSet",
+    "Finding",
+    "Imports",
+    "Measure",
+    "Origin",
+    "QualityReport",
+    "Rows",
+    "Series",
+    "Snapshot",
+    "Store",
+    "StoredSeries",
+    "check",
+    "check_candles",
+    "collect",
+    "export_candles",
+    "import_candles",
+    "list_snapshots",
+    "load_snapshot",
+    "repair",
+    "snapshot",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Load what needs numpy when it is first asked for (PEP 562)."""
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,293 @@
+"""Catalog: snapshots on disk, made once and verified whenever they are read.
+
+Layout, under `$SAPPHIRE_HOME/data/snapshots/`::
+
+    <hash>/manifest.json      what was asked for, the rules, each file's content hash, and when it was taken
+           BTC_USDT.parquet   one file per symbol
+
+A snapshot is put in place in one step. The same request for the same data finds the one that stands.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from sapphire.data.durable import replace_folder
+from sapphire.data.generated import generated_instrument, generated_rows
+from sapphire.data.parquet import read_rows, write_rows
+from sapphire.data.rows import Measure, Rows
+from sapphire.data.rules import instrument_of
+from sapphire.data.series import EMBEDDED, Series, pair_of, symbol_to_name
+from sapphire.data.snapshots import Snapshot, canonical, content_hash, instruments_of, panel, provenance_of, summary
+from sapphire.data.store import Origin, Store, StoredSeries
+from sapphire.domain.clocks import Clock, Instant, WallClock, to_ns
+from sapphire.domain.display import stamp
+from sapphire.domain.errors import DataError, MissingData, ValueRefused
+from sapphire.domain.instruments import Instrument
+from sapphire.domain.intervals import Interval
+from sapphire.domain.workspace import home
+
+__all__ = ["list_snapshots", "load_snapshot", "snapshot", "snapshots_folder"]
+
+_FORMAT = "sapphire-snapshot-1"
+_MANIFEST = "manifest.json"
+DEFAULT_VENUE = "binance"
+DEFAULT_SEED = 7
+
+
+def snapshot(
+    symbols: Sequence[str],
+    *,
+    interval: str | Interval,
+    start: Instant,
+    end: Instant,
+    source: str = "recorded",
+    venue: str | None = None,
+    seed: int = DEFAULT_SEED,
+    clock: Clock | None = None,
+) -> Snapshot:
+    """Bars of a universe, hashed and kept. The same request for the same data gives the same hash.
+
+    Parameters
+    ----------
+    symbols : "BTC/USDT" for spot, "BTC/USDT:USDT" for the perpetual; their order is the order of the columns.
+    interval : length of a bar.
+    start, end : bars that open in `[start, end)`.
+    source : "recorded", what was collected or imported; "embedded", the generated market, which has a history for any
+        range after a symbol's listing.
+    venue : whose recordings; binance unless said. The generated market has one venue of its own.
+    seed : of the generated market.
+    clock : gives the as-of time; the machine's unless given.
+
+    Raises
+    ------
+    MissingData : recordings that do not cover the range; says how to get them.
+    DataError : recordings of a real and of a generated market in one request, or a damaged file.
+    ValueRefused : no symbols, a symbol twice, an end that is not after the start.
+    EngineMissing : the generated market needs the compiled engine.
+    """
+    wanted = _universe(symbols)
+    length = interval if isinstance(interval, Interval) else Interval(interval)
+    start_ns, end_ns = (-(-to_ns(moment) // length.ns) * length.ns for moment in (start, end))
+    if end_ns <= start_ns:
+        raise ValueRefused("an empty range", expected="an end after the start", got=f"{start} to {end}")
+    if source == "embedded":
+        if venue not in (None, EMBEDDED):
+            raise ValueRefused("the generated market has one venue", expected=EMBEDDED, got=repr(venue))
+        told = {symbol: (generated_instrument(symbol), "venue") for symbol in wanted}
+        rows = {symbol: generated_rows(symbol, length, start_ns, end_ns, seed=seed) for symbol in wanted}
+        return _keep(rows, told, length, (start_ns, end_ns), Origin.of_seed(seed), EMBEDDED, clock)
+    if source != "recorded":
+        raise ValueRefused("unknown source of data", expected="recorded or embedded", got=repr(source))
+    at = venue or DEFAULT_VENUE
+    rows, known = _recorded(wanted, length, start_ns, end_ns, at)
+    told = {symbol: instrument_of(symbol, rows[symbol], known[symbol].rules) for symbol in wanted}
+    return _keep(rows, told, length, (start_ns, end_ns), _one_origin(known), at, clock)
+
+
+def load_snapshot(digest: str) -> Snapshot:
+    """The snapshot of a content hash, or of the start of one, verified.
+
+    Raises
+    ------
+    MissingData : no such snapshot, or several that start so.
+    DataError : a file of it is missing or damaged; names the file.
+    """
+    folders = [folder for folder in _folders() if digest and folder.name.startswith(digest)]
+    if len(folders) != 1:
+        raise MissingData(
+            f"no snapshot {digest}" if not folders else f"{len(folders)} snapshots start with {digest}",
+            expected=f"the hash of one snapshot in {snapshots_folder()}",
+            got=", ".join(folder.name[:16] for folder in folders) or "none",
+            next="sapphire data list",
+        )
+    return _load(folders[0])
+
+
+def list_snapshots() -> list[dict[str, Any]]:
+    """Every snapshot's manifest in short, newest first. The bars are not read.
+
+    Raises
+    ------
+    DataError : a manifest that is damaged.
+    """
+    found = [summary(_manifest(folder), folder.name) for folder in _folders()]
+    return sorted(found, key=lambda entry: (entry["as_of"], entry["hash"]), reverse=True)
+
+
+def snapshots_folder() -> Path:
+    """Where snapshots are kept."""
+    return home() / "data" / "snapshots"
+
+
+def _folders() -> list[Path]:
+    root = snapshots_folder()
+    return sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] != ".") if root.is_dir() else []
+
+
+def _universe(symbols: Sequence[str]) -> tuple[str, ...]:
+    wanted = (symbols,) if isinstance(symbols, str) else tuple(symbols)
+    for symbol in wanted:
+        pair_of(symbol)
+    if not wanted or len(set(wanted)) != len(wanted):
+        raise ValueRefused("symbols of a snapshot", expected="one or more, each once", got=", ".join(wanted) or "none")
+    return wanted
+
+
+def _recorded(
+    symbols: tuple[str, ...], interval: Interval, start_ns: int, end_ns: int, venue: str
+) -> tuple[dict[str, Rows], dict[str, StoredSeries]]:
+    """Recorded bars of each symbol and what is known of them, if they cover the range."""
+    store = Store()
+    lacking: list[str] = []
+    rows: dict[str, Rows] = {}
+    known: dict[str, StoredSeries] = {}
+    for symbol in symbols:
+        series = Series(venue, symbol, Measure.BARS, interval.text)
+        entry = store.find(series)
+        missing = store.missing(series, start_ns, end_ns)
+        if entry is None:
+            others = [held.series for held in store.held() if held.series.symbol == symbol]
+            held = ", ".join(f"{other.interval} {other.measure} on {other.venue}" for other in others)
+            lacking.append(f"nothing of {symbol}" + (f" (recorded: {held})" if held else ""))
+        elif missing:
+            spans = ", ".join(f"{stamp(first)} to {stamp(last)}" for first, last in missing[:3])
+            more = f" and {len(missing) - 3} more stretches" if len(missing) > 3 else ""
+            lacking.append(f"{symbol} without {spans}{more}")
+        else:
+            known[symbol] = entry
+            rows[symbol] = store.read(series, start_ns, end_ns)
+            if not len(rows[symbol]):
+                lacking.append(f"{symbol}: {venue} had no bars in this range")
+    if lacking:
+        raise MissingData(
+            f"recorded {interval} bars of {venue} do not cover the request",
+            expected=f"bars that open from {stamp(start_ns)} until before {stamp(end_ns)}",
+            got="\n".join(lacking),
+            next=_how_to_get(symbols, interval, start_ns, end_ns, venue),
+        )
+    return rows, known
+
+
+def _how_to_get(symbols: tuple[str, ...], interval: Interval, start_ns: int, end_ns: int, venue: str) -> str:
+    url = " --url URL --seed SEED" if venue == EMBEDDED else ""
+    collect = (
+        f"sapphire data collect {' '.join(symbols)} --interval {interval} --start {stamp(start_ns)} "
+        f"--end {stamp(end_ns)} --exchange {venue}{url}"
+    )
+    if venue == EMBEDDED:
+        return f'{collect}\nor source="embedded" for the generated market itself'
+    return f"{collect}\nor, for candle files: sapphire data import FOLDER --venue {venue}"
+
+
+def _one_origin(known: Mapping[str, StoredSeries]) -> Origin:
+    """The market that all series are from.
+
+    Raises
+    ------
+    DataError : they are from different ones.
+    """
+    origins = {str(entry.origin): entry.origin for entry in known.values()}
+    if len(origins) > 1:
+        raise DataError(
+            "recordings of different markets in one snapshot",
+            expected="all from a real market, or all from one generated market",
+            got=", ".join(f"{symbol} from {entry.origin}" for symbol, entry in known.items()),
+            next="take one snapshot of each",
+        )
+    return next(iter(origins.values()))
+
+
+def _keep(
+    rows: Mapping[str, Rows],
+    instruments: Mapping[str, tuple[Instrument, str]],
+    interval: Interval,
+    span: tuple[int, int],
+    origin: Origin,
+    venue: str,
+    clock: Clock | None,
+) -> Snapshot:
+    """Put the snapshot of `rows` in place, or find the one that stands."""
+    manifest: dict[str, Any] = {
+        "format": _FORMAT,
+        "symbols": list(rows),
+        "interval": interval.text,
+        "start_ns": str(span[0]),
+        "end_ns": str(span[1]),
+        "source": "embedded" if origin.generated else "recorded",
+        "venue": venue,
+        "detail": dict(origin.detail),
+        "instruments": [_rules(instrument, source) for instrument, source in instruments.values()],
+        "files": [
+            {
+                "symbol": symbol,
+                "file": f"{symbol_to_name(symbol)}.parquet",
+                "rows": len(part),
+                "sha256": part.content_sha256(),
+            }
+            for symbol, part in rows.items()
+        ],
+        "as_of_ns": str((clock or WallClock()).now_ns()),
+    }
+    folder = snapshots_folder() / content_hash(manifest)
+    if folder.is_dir():
+        return _load(folder)
+    bars = panel(rows, interval)
+
+    def fill(temporary: Path) -> None:
+        for entry in manifest["files"]:
+            write_rows(temporary / entry["file"], rows[entry["symbol"]])
+        (temporary / _MANIFEST).write_text(canonical(manifest) + "\n", encoding="utf-8")
+
+    if not replace_folder(folder, fill):
+        return _load(folder)
+    return Snapshot(bars, provenance_of(manifest, folder.name), instruments_of(manifest), manifest, folder)
+
+
+def _rules(instrument: Instrument, source: str) -> dict[str, str]:
+    numbers = {name: f"{getattr(instrument, name).normalize():f}" for name in ("tick", "lot", "min_notional")}
+    return {"symbol": instrument.symbol, "kind": str(instrument.kind), "rules": source, **numbers}
+
+
+def _load(folder: Path) -> Snapshot:
+    """Read and verify everything."""
+    manifest = _manifest(folder)
+    again = f"delete {folder} and take the snapshot again"
+    rows = {}
+    for entry in manifest["files"]:
+        rows[entry["symbol"]] = read_rows(folder / entry["file"], next=again, sha256=entry["sha256"])
+    bars = panel(rows, Interval(manifest["interval"]))
+    return Snapshot(bars, provenance_of(manifest, folder.name), instruments_of(manifest), manifest, folder)
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    """The manifest, if it is the one that the folder is named after.
+
+    Raises
+    ------
+    DataError : it is missing, unreadable or changed.
+    """
+    path = folder / _MANIFEST
+    again = f"delete {folder} and take the snapshot again"
+    try:
+        manifest = cast(dict[str, Any], json.loads(path.read_text(encoding="utf-8")))
+        found = content_hash(manifest)
+        int(manifest["as_of_ns"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{_MANIFEST} of snapshot {folder.name[:12]} cannot be read",
+            expected=f"a snapshot's manifest at {path}",
+            got=str(error),
+            next=again,
+        ) from error
+    if found != folder.name:
+        raise DataError(
+            f"{_MANIFEST} of snapshot {folder.name[:12]} is damaged",
+            expected=f"content {folder.name[:16]} in {path}",
+            got=found[:16],
+            next=again,
+        )
+    return manifest

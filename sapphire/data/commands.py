@@ -1,0 +1,271 @@
+"""The `sapphire data` verbs. Each calls the room and shows what came back.
+
+With `--json` one object stands on stdout and nothing else; prose and progress go to stderr. What lies in higher rooms
+is handed in as the command's context object: a mapping that has, under "ccxt_config", a function from the embedded
+exchange's url to the settings with which ccxt reaches it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sapphire.domain.errors import ConfigError, MissingData
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="data",
+    help="Bars: collect from a venue, import from files, snapshot, list, show, check.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else.")]
+Symbols = Annotated[list[str], typer.Argument(help="BTC/USDT for spot, BTC/USDT:USDT for the perpetual.")]
+IntervalOption = Annotated[str, typer.Option("--interval", help="Length of a bar: 1m, 5m, 1h, 1d, ...")]
+Start = Annotated[str, typer.Option("--start", help="First open time, included; ISO 8601, UTC.")]
+End = Annotated[str, typer.Option("--end", help="End of open times, not included.")]
+Venue = Annotated[str, typer.Option("--venue", help="Where the bars were recorded, as ccxt names it.")]
+
+
+@app.command("collect")
+def collect_command(
+    context: typer.Context,
+    symbols: Symbols,
+    interval: IntervalOption,
+    start: Start,
+    end: End,
+    exchange: Annotated[str, typer.Option("--exchange", help="embedded, or an id of ccxt's.")] = "embedded",
+    url: Annotated[str, typer.Option("--url", help="Address of the embedded exchange.")] = "",
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="Seed of the generated market that the embedded exchange shows.")
+    ] = None,
+    recorded: Annotated[
+        bool, typer.Option("--recorded", help="The embedded exchange shows recorded candles instead.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Collect closed candles from a venue; goes on where the last run stopped.
+
+    Example: sapphire data collect BTC/USDT --interval 1h --start 2024-01-01 --end 2024-02-01 --exchange binance
+    """
+    from sapphire.data.collector import collect
+    from sapphire.data.series import EMBEDDED
+    from sapphire.data.store import Origin
+
+    config, origin = None, None
+    if exchange == EMBEDDED:
+        if not url or recorded == (seed is not None):
+            raise ConfigError(
+                "the embedded exchange needs an address and the name of its market",
+                expected="--url, and --seed SEED or --recorded",
+                got=" ".join(sys.argv[1:]) or "neither",
+                next="sapphire exchange prints its url in its first line",
+            )
+        config = _ccxt_config(context, url)
+        origin = Origin() if seed is None else Origin.of_seed(seed)
+    done = collect(symbols, interval, start, end, exchange=exchange, config=config, origin=origin)
+    request = f"{' '.join(symbols)} --interval {interval} --start {start} --end {end} --venue {exchange}"
+    look = f"look at it: sapphire data show {symbols[0]} --venue {exchange}"
+    _show(done, f"{look}\ntake a snapshot: sapphire data snapshot {request}", as_json=as_json)
+
+
+@app.command("import")
+def import_command(
+    path: Annotated[Path, typer.Argument(help="A candle file, or a folder of them.")],
+    venue: Venue = "binance",
+    repair: Annotated[bool, typer.Option("--repair", help="Order rows and drop exact repeats first.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Import recorded candle files. A bad file, or a folder with one, is refused whole.
+
+    Example: sapphire data import candles/BTC_USDT_USDT-5m-futures.feather --venue binance
+    """
+    from sapphire.data.importing import import_candles
+
+    _show(import_candles(path, venue=venue, repair=repair), "look at it: sapphire data list", as_json=as_json)
+
+
+@app.command("snapshot")
+def snapshot_command(
+    symbols: Symbols,
+    interval: IntervalOption,
+    start: Start,
+    end: End,
+    source: Annotated[str, typer.Option("--source", help="recorded or embedded (the generated market).")] = "recorded",
+    venue: Annotated[str | None, typer.Option("--venue", help="Whose recordings; binance unless said.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the generated market.")] = 7,
+    as_json: Json = False,
+) -> None:
+    """Take a snapshot: bars of a universe under the hash of their content.
+
+    Example: sapphire data snapshot BTC/USDT --interval 1h --start 2023-01-01 --end 2025-01-01 --source embedded
+    """
+    from sapphire.data.catalog import snapshot
+
+    taken = snapshot(symbols, interval=interval, start=start, end=end, source=source, venue=venue, seed=seed)
+    _show(taken, f"kept in {taken.folder}; sapphire data show {taken.hash[:12]}", as_json=as_json)
+
+
+@app.command("list")
+def list_command(as_json: Json = False) -> None:
+    """List snapshots and recorded series.
+
+    Example: sapphire data list --json
+    """
+    from sapphire.data.catalog import list_snapshots
+    from sapphire.data.store import Store
+
+    snapshots = list_snapshots()
+    series = [entry.as_dict() for entry in Store().held()]
+    if as_json:
+        _print_json({"snapshots": snapshots, "series": series})
+        return
+    from sapphire.domain.display import bundle
+
+    lines = [
+        [one["hash"][:12], " ".join(one["symbols"]), one["interval"], one["start"], one["end"], one["label"]]
+        for one in snapshots
+    ]
+    _print(bundle(f"{len(lines)} snapshots", ["hash", "symbols", "interval", "from", "to", "source"], lines))
+    lines = [
+        [
+            f"{one['venue']} {one['symbol']}",
+            one["kind"],
+            f"{one['measure']} {one['interval']}",
+            f"{one['rows']:,}",
+            one["covered"][0]["from"] if one["covered"] else "",
+            one["covered"][-1]["to"] if one["covered"] else "",
+        ]
+        for one in series
+    ]
+    _print(bundle(f"{len(lines)} recorded series", ["series", "kind", "measure", "rows", "from", "to"], lines))
+    typer.echo("look at one: sapphire data show HASH or SYMBOL", err=True)
+
+
+@app.command("show")
+def show_command(
+    name: Annotated[str, typer.Argument(help="A snapshot's hash (its start is enough), or a recorded symbol.")],
+    venue: Venue = "binance",
+    as_json: Json = False,
+) -> None:
+    """Show a snapshot, verified, or what is recorded of a symbol.
+
+    Example: sapphire data show 3fa9c01b
+    """
+    from sapphire.data.catalog import load_snapshot
+
+    if "/" not in name:
+        taken = load_snapshot(name)
+        _show(taken, f"verified; kept in {taken.folder}", as_json=as_json)
+        return
+    reports = [report for _, report in _recorded_reports(name, venue)]
+    _show_reports(reports, as_json=as_json)
+
+
+@app.command("check")
+def check_command(
+    target: Annotated[str, typer.Argument(help="A candle file or folder, a snapshot's hash, or a recorded symbol.")],
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Write a file anew in order and without exact repeats; nothing is made up.")
+    ] = False,
+    venue: Venue = "binance",
+    as_json: Json = False,
+) -> None:
+    """Check for gaps, order, repeats, impossible prices and rows from the future. Ends with 1 if there is a fault.
+
+    Example: sapphire data check BTC_USDT-1h.parquet --repair
+    """
+    from sapphire.data.importing import check_candles
+
+    if Path(target).exists():
+        reports = check_candles(target, venue=venue, repair=repair)
+    elif repair:
+        raise ConfigError("only files are repaired", expected="a candle file or a folder of them", got=target)
+    elif "/" in target:
+        reports = [report for _, report in _recorded_reports(target, venue)]
+    else:
+        reports = _snapshot_reports(target)
+    _show_reports(reports, as_json=as_json)
+    if not all(report.ok for report in reports):
+        raise typer.Exit(1)
+
+
+def _recorded_reports(symbol: str, venue: str) -> list[tuple[Any, Any]]:
+    """Each recorded series of a symbol, read, verified and checked."""
+    from sapphire.data.quality import check
+    from sapphire.data.store import Store
+
+    store = Store()
+    found = [entry for entry in store.held() if entry.series.symbol == symbol and entry.series.venue == venue]
+    if not found:
+        raise MissingData(
+            f"nothing recorded of {symbol} on {venue}",
+            expected="a symbol and venue of sapphire data list",
+            got=f"{symbol} on {venue}",
+            next=f"sapphire data collect {symbol} --interval 1h --start ... --end ... --exchange {venue}",
+        )
+    return [(entry, check(store.read(entry.series), entry.series.length, name=str(entry.series))) for entry in found]
+
+
+def _snapshot_reports(digest: str) -> list[Any]:
+    """One report per symbol of a verified snapshot."""
+    import numpy as np
+
+    from sapphire.data.catalog import load_snapshot
+    from sapphire.data.quality import check
+    from sapphire.data.rows import Measure, Rows
+    from sapphire.domain.bars import FIELDS
+
+    taken = load_snapshot(digest)
+    reports = []
+    for column, symbol in enumerate(taken.symbols):
+        listed = taken.bars.listed[:, column]
+        values = np.column_stack([getattr(taken.bars, name)[listed, column] for name in FIELDS])
+        rows = Rows(Measure.BARS, taken.bars.open_time_ns[listed], values)
+        reports.append(check(rows, taken.interval, name=f"{symbol} of snapshot {taken.hash[:12]}"))
+    return reports
+
+
+def _ccxt_config(context: typer.Context, url: str) -> Mapping[str, Any]:
+    """Settings with which ccxt reaches the embedded exchange, from whoever composed the command."""
+    given = context.obj.get("ccxt_config") if isinstance(context.obj, Mapping) else None
+    if given is None:
+        raise ConfigError(
+            "no way to the embedded exchange from here",
+            expected="the sapphire command, which brings its settings along",
+            got="the data verbs alone",
+        )
+    settings: Mapping[str, Any] = given(url)
+    return settings
+
+
+def _show_reports(reports: list[Any], *, as_json: bool) -> None:
+    if as_json:
+        _print_json({"ok": all(report.ok for report in reports), "reports": [report.as_dict() for report in reports]})
+        return
+    for report in reports:
+        typer.echo(str(report))
+
+
+def _show(result: Any, look: str, *, as_json: bool) -> None:
+    if as_json:
+        _print_json(result.as_dict())
+        return
+    _print(result._repr_mimebundle_())
+    typer.echo(look, err=True)
+
+
+def _print(shown: dict[str, str]) -> None:
+    typer.echo(shown["text/plain"])
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    typer.echo(json.dumps(value, sort_keys=True))

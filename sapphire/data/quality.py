@@ -1,0 +1,288 @@
+"""Quality: what is wrong with rows, and the one repair that invents nothing.
+
+A fault makes rows unfit for the store: out of order, repeated, two rows for one time, off the interval's grid, in the
+future, not a number, a price of zero or less, a high or low that does not enclose the other prices, a negative volume.
+A gap is no fault: venues have outages, and a bar that nobody traded is never made up. Rows are counted from 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sapphire.data.rows import Measure, Rows
+from sapphire.domain.display import bundle, stamp
+from sapphire.domain.errors import BadBars
+from sapphire.domain.intervals import Interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Finding", "QualityReport", "check", "repair"]
+
+_SETTLEMENT_JITTER_NS = 60_000_000_000
+"""Venues stamp a funding settlement some milliseconds late; a minute is no longer that settlement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was found.
+
+    Parameters
+    ----------
+    check : which check found it.
+    fault : whether it makes the rows unfit; a gap does not.
+    count : in how many rows.
+    row : the first of them, counted from 0.
+    expected, got : what would have been right, and what stands there.
+    """
+
+    check: str
+    fault: bool
+    count: int
+    row: int
+    expected: str
+    got: str
+
+
+@dataclass(frozen=True, slots=True)
+class QualityReport:
+    """What the checks found in one series.
+
+    Parameters
+    ----------
+    name : what was checked: a file, a series, a snapshot's symbol.
+    measure, interval : what the rows are.
+    rows : how many there are.
+    span : open time of the first and of the last row, UTC nanoseconds; None without rows.
+    findings : faults first, in the order of the checks.
+    gaps : open times `(from, to)` between which bars are missing, `to` not included.
+    """
+
+    name: str
+    measure: Measure
+    interval: Interval
+    rows: int
+    span: tuple[int, int] | None
+    findings: tuple[Finding, ...]
+    gaps: tuple[tuple[int, int], ...]
+
+    @property
+    def ok(self) -> bool:
+        """No fault; gaps are allowed."""
+        return not self.faults
+
+    @property
+    def faults(self) -> tuple[Finding, ...]:
+        """The findings that make the rows unfit."""
+        return tuple(finding for finding in self.findings if finding.fault)
+
+    @property
+    def repairable(self) -> bool:
+        """Whether order and exact repeats are all that is wrong."""
+        return {finding.check for finding in self.faults} <= {"order", "repeats"}
+
+    def table(self) -> pd.DataFrame:
+        """One line per finding."""
+        import pandas as pd
+
+        columns = ["check", "fault", "count", "row", "expected", "got"]
+        return pd.DataFrame(
+            [[getattr(finding, name) for name in columns] for finding in self.findings], columns=columns
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report with stable keys, for `--json`."""
+        return {
+            "name": self.name,
+            "measure": str(self.measure),
+            "interval": self.interval.text,
+            "rows": self.rows,
+            "first": stamp(self.span[0]) if self.span else None,
+            "last": stamp(self.span[1]) if self.span else None,
+            "ok": self.ok,
+            "findings": [
+                {name: getattr(finding, name) for name in ("check", "fault", "count", "row", "expected", "got")}
+                for finding in self.findings
+            ],
+            "gaps": [{"from": stamp(start), "to": stamp(end)} for start, end in self.gaps],
+        }
+
+    def refuse(self, *, file: str = "") -> QualityReport:
+        """Hand the report back if there is no fault.
+
+        Parameters
+        ----------
+        file : path of the file that the rows are from; the error then says which command helps.
+
+        Raises
+        ------
+        BadBars : the first fault, with file, row and what was expected.
+        """
+        if self.ok:
+            return self
+        first = self.faults[0]
+        if not file:
+            step = ""
+        elif self.repairable:
+            step = f"sapphire data check {file} --repair"
+        else:
+            step = f"get the file again; sapphire data check {file} lists all of its {len(self.faults)} kinds of faults"
+        raise BadBars(
+            f"{_HEADLINES[first.check]} in {self.name}",
+            expected=first.expected,
+            got=first.got + (f" ({first.count:,} such rows)" if first.count > 1 else ""),
+            next=step,
+        )
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        span = f"{stamp(self.span[0])} to {stamp(self.span[1])}" if self.span else "empty"
+        caption = f"{self.name}: {self.rows:,} rows of {self.interval} {self.measure}, {span}: " + (
+            "no faults" if self.ok else f"{len(self.faults)} faults"
+        )
+        lines = [
+            [finding.check, "fault" if finding.fault else "note", f"{finding.count:,}", finding.expected, finding.got]
+            for finding in self.findings
+        ]
+        return bundle(caption, ["check", "", "rows", "expected", "got"], lines)
+
+    def __str__(self) -> str:
+        return self._repr_mimebundle_()["text/plain"]
+
+
+_HEADLINES = {
+    "order": "bars out of order",
+    "repeats": "rows repeat",
+    "conflicts": "two rows for one time",
+    "grid": "rows off the grid",
+    "future": "rows from the future",
+    "numbers": "values that are not numbers",
+    "prices": "prices that are not above zero",
+    "high": "a high below another price",
+    "low": "a low above another price",
+    "volume": "a negative volume",
+    "gaps": "gaps",
+}
+
+
+def check(rows: Rows, interval: Interval, *, name: str, as_of_ns: int | None = None) -> QualityReport:
+    """Look at every row.
+
+    Parameters
+    ----------
+    rows : as read, in any order.
+    interval : length of a bar, or the time between two settlements.
+    name : how the report calls the rows.
+    as_of_ns : no bar may close after it; without it the future is not checked.
+    """
+    findings = [*_time_faults(rows, interval, as_of_ns), *_value_faults(rows)]
+    gaps = _gaps(rows, interval)
+    if gaps:
+        start, end = gaps[0]
+        missing = sum(-(-(end - start) // interval.ns) for start, end in gaps)
+        findings.append(
+            Finding(
+                "gaps",
+                False,
+                missing,
+                int(np.flatnonzero(rows.open_time_ns >= end)[0]),
+                f"a row every {interval}",
+                f"{missing:,} missing in {len(gaps):,} gaps, the first {stamp(start)} to {stamp(end)}",
+            )
+        )
+    span = (int(rows.open_time_ns.min()), int(rows.open_time_ns.max())) if len(rows) else None
+    return QualityReport(name, rows.measure, interval, len(rows), span, tuple(findings), tuple(gaps))
+
+
+def repair(rows: Rows) -> Rows:
+    """The rows in order, without exact repeats. Nothing else is changed, and nothing is made up."""
+    ordered = rows.in_order()
+    return ordered.take(~ordered.exact_repeats())
+
+
+def _time_faults(rows: Rows, interval: Interval, as_of_ns: int | None) -> list[Finding]:
+    times = rows.open_time_ns
+    found: list[Finding] = []
+    back = np.zeros(len(rows), np.bool_)
+    back[1:] = np.diff(times) < 0
+    _note(
+        found,
+        "order",
+        back,
+        "each open time after the one before",
+        lambda row: f"{stamp(times[row])} after {stamp(times[row - 1])}",
+    )
+    if not bool((np.diff(times) > 0).all()):
+        _repeat_faults(found, rows)
+    late = times % interval.ns
+    off = late > (_SETTLEMENT_JITTER_NS if rows.measure is Measure.FUNDING else 0)
+    _note(
+        found, "grid", off, f"open times that are multiples of {interval} from the epoch", lambda row: stamp(times[row])
+    )
+    if as_of_ns is not None:
+        closes = times + (0 if rows.measure is Measure.FUNDING else interval.ns)
+        _note(
+            found,
+            "future",
+            closes > as_of_ns,
+            f"bars closed by {stamp(as_of_ns)}",
+            lambda row: f"one that opens {stamp(times[row])}",
+        )
+    return found
+
+
+def _repeat_faults(found: list[Finding], rows: Rows) -> None:
+    """Rows that stand twice, and times that have two different rows."""
+    order = rows.order()
+    ordered = rows.take(order)
+    same = np.zeros(len(rows), np.bool_)
+    same[1:] = np.diff(ordered.open_time_ns) == 0
+    exact = ordered.exact_repeats()
+    for name, marked, expected in (
+        ("repeats", exact, "each row once"),
+        ("conflicts", same & ~exact, "one row for each open time"),
+    ):
+        mask = np.zeros(len(rows), np.bool_)
+        mask[order[marked]] = True
+        _note(found, name, mask, expected, lambda row: f"another row that opens {stamp(rows.open_time_ns[row])}")
+
+
+def _value_faults(rows: Rows) -> list[Finding]:
+    found: list[Finding] = []
+
+    def cell(row: int) -> str:
+        return ", ".join(f"{name} {value:.12g}" for name, value in zip(rows.columns, rows.values[row], strict=True))
+
+    finite = np.asarray(np.isfinite(rows.values).all(axis=1), np.bool_)
+    _note(found, "numbers", ~finite, "finite numbers", cell)
+    if rows.measure is Measure.FUNDING:
+        return found
+    prices = rows.values[:, :4]
+    with np.errstate(invalid="ignore"):
+        _note(found, "prices", finite & (prices <= 0).any(axis=1), "prices above zero", cell)
+        _note(found, "high", finite & (rows.column("high") < prices.max(axis=1)), "a high that no price is above", cell)
+        _note(found, "low", finite & (rows.column("low") > prices.min(axis=1)), "a low that no price is below", cell)
+        if rows.measure is Measure.BARS:
+            _note(found, "volume", finite & (rows.column("volume") < 0), "a volume of zero or more", cell)
+    return found
+
+
+def _note(found: list[Finding], check: str, bad: NDArray[np.bool_], expected: str, say: Callable[[int], str]) -> None:
+    """Add a fault for the rows that are marked, if there are any."""
+    marked = np.flatnonzero(bad)
+    if marked.size:
+        row = int(marked[0])
+        found.append(Finding(check, True, int(marked.size), row, expected, f"{say(row)} at row {row:,}"))
+
+
+def _gaps(rows: Rows, interval: Interval) -> list[tuple[int, int]]:
+    """Stretches without rows, as open times."""
+    times = rows.in_order().open_time_ns
+    if rows.measure is Measure.FUNDING:
+        times = np.unique(times - times % interval.ns)
+    wide = np.flatnonzero(np.diff(times) > interval.ns)
+    return [(int(times[i]) + interval.ns, int(times[i + 1])) for i in wide]

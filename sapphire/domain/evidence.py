@@ -1,0 +1,410 @@
+"""Gate reports: what a release was asked to show, what it showed, and what that permits, signed.
+
+A report is canonical JSON, signed as it stands with Ed25519. `verify` is asked at every door that a release goes
+through: promotion, serving, the coordinator, the engine's intake. It trusts no field that the numbers do not bear out:
+each row's verdict is made again from its need and its value, and the permission from the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from math import isfinite
+from typing import Any, Literal, get_args
+
+from sapphire.domain.canonical import canonical_json, is_sha256, plain, read_canonical, sha256_of
+from sapphire.domain.display import bundle
+from sapphire.domain.errors import EvidenceRefused, ValueRefused
+
+__all__ = [
+    "LAPTOP_KEY",
+    "PROMOTER_IDENTITY",
+    "REPORT_FORMAT",
+    "Authority",
+    "GateReport",
+    "GateRow",
+    "Need",
+    "Target",
+    "Value",
+    "key_id",
+    "meets",
+    "need_text",
+    "value_text",
+    "verify",
+]
+
+REPORT_FORMAT = "GATES@1"
+"""Format of a gate report."""
+LAPTOP_KEY = "laptop key file: proves integrity, not authority"
+"""Signed by whoever can read the key file: the report was not changed, and no more."""
+PROMOTER_IDENTITY = "promoter identity"
+"""Signed by the identity that alone holds the key and made the numbers again before it signed."""
+
+Target = Literal["paper", "live"]
+Authority = Literal["laptop key file: proves integrity, not authority", "promoter identity"]
+Need = bool | str | Mapping[str, float]
+"""What a gate needs: a truth value, a word, or one of {"min": x}, {"max": x}, {"above": x}."""
+Value = bool | int | float | str | None
+"""What was measured; None where nothing was."""
+
+EDGE_GATES = ("skill", "cost")
+"""Gates that ask whether there is an edge at all. A release that failed one is marked wherever it is shown."""
+
+_BOUNDS = {"min": ">=", "max": "<=", "above": ">"}
+_SHORT = 12
+
+
+def meets(needs: Need, value: Value) -> bool:
+    """Whether `value` is what the gate needs; nothing measured meets nothing.
+
+    Examples
+    --------
+    >>> meets({"min": 0.95}, 0.41), meets("pass", "pass"), meets(True, None), meets({"above": 0.0}, 0.0)
+    (False, True, False, False)
+    """
+    if not isinstance(needs, Mapping):
+        return type(value) is type(needs) and value == needs
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    ((bound, limit),) = needs.items()
+    return {"min": value >= limit, "max": value <= limit, "above": value > limit}[bound]
+
+
+def need_text(needs: Need) -> str:
+    """A need as a table shows it.
+
+    Examples
+    --------
+    >>> need_text({"min": 0.95}), need_text(True), need_text("pass")
+    ('>= 0.95', 'yes', 'pass')
+    """
+    if isinstance(needs, Mapping):
+        ((bound, limit),) = needs.items()
+        return f"{_BOUNDS[bound]} {limit:g}"
+    return value_text(needs)
+
+
+def value_text(value: Value, *, digits: int = 3) -> str:
+    """A value as a table shows it.
+
+    Examples
+    --------
+    >>> value_text(0.4132), value_text(None), value_text(False), value_text(312)
+    ('0.413', 'nothing', 'no', '312')
+    """
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateRow:
+    """One measure of one gate.
+
+    Parameters
+    ----------
+    gate : the group in the policy, "skill".
+    measure : what was measured, "deflated_sharpe".
+    needs : the policy's threshold.
+    value : what was measured; None where nothing was.
+    refuses : whether a failure keeps the release out; otherwise it only marks it.
+    note : what the number stands on, "N = 312 trials in the ledger".
+
+    Raises
+    ------
+    ValueRefused : a need or a value of another form.
+    """
+
+    gate: str
+    measure: str
+    needs: Need
+    value: Value
+    refuses: bool = True
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        where = f"row {self.gate}.{self.measure}"
+        for key in ("gate", "measure"):
+            if not isinstance(getattr(self, key), str) or not getattr(self, key):
+                raise ValueRefused(f"{where} of a gate report", expected=f"a {key}", got=repr(getattr(self, key)))
+        object.__setattr__(self, "needs", plain(self.needs) if isinstance(self.needs, Mapping) else self.needs)
+        if not _is_need(self.needs):
+            expected = "true, false, a word, or one of {min: x}, {max: x}, {above: x}"
+            raise ValueRefused(f"need of {where}", expected=expected, got=repr(self.needs))
+        if not _is_value(self.value):
+            expected = "a finite number, a word, a truth value or None"
+            raise ValueRefused(f"value of {where}", expected=expected, got=repr(self.value))
+        if not isinstance(self.refuses, bool) or not isinstance(self.note, str):
+            raise ValueRefused(f"{where} of a gate report", expected="refuses true or false, a note", got=repr(self))
+
+    @property
+    def passed(self) -> bool:
+        """Whether the value meets the need."""
+        return meets(self.needs, self.value)
+
+    @property
+    def has(self) -> str:
+        """The value as a table shows it, with as many digits as its verdict needs."""
+        for digits in (3, 6):
+            text = value_text(self.value, digits=digits)
+            if not isinstance(self.value, float) or meets(self.needs, float(text)) == self.passed:
+                return text
+        return value_text(self.value, digits=17)
+
+    @property
+    def verdict(self) -> str:
+        """One word for the table."""
+        return "pass" if self.passed else "fail" if self.refuses else "fail, marked"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The keys of a row."""
+        return {each.name: getattr(self, each.name) for each in fields(self)} | {"passed": self.passed}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateReport:
+    """What a release was asked to show for a target, and what it showed.
+
+    Parameters
+    ----------
+    name : the release's name.
+    manifest_digest : identity of the release.
+    policy_digest : identity of the policy that asked.
+    evidence_digest : sha256 of the measurements that answered.
+    data : where those data are from, "generated market, seed 7 (uncalibrated)".
+    target : what was asked for.
+    rows : every number and threshold.
+    ledger_head : head of the trial ledger that the number of trials was read from.
+    engine_version : the engine that made the evidence.
+    signer : id of the key that signs.
+    authority : what the signature proves.
+
+    Raises
+    ------
+    ValueRefused : a digest that is none, an unknown target or authority, or no row that could refuse.
+    """
+
+    name: str
+    manifest_digest: str
+    policy_digest: str
+    evidence_digest: str
+    data: str
+    target: Target
+    rows: tuple[GateRow, ...]
+    ledger_head: str
+    engine_version: str
+    signer: str
+    authority: Authority
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rows", tuple(self.rows))
+        for key in ("manifest_digest", "policy_digest", "evidence_digest", "ledger_head", "signer"):
+            if not is_sha256(getattr(self, key)):
+                raise ValueRefused(
+                    f"{key} of a gate report", expected="64 hexadecimal digits", got=repr(getattr(self, key))
+                )
+        for key in ("name", "data", "engine_version"):
+            if not isinstance(getattr(self, key), str) or not getattr(self, key):
+                raise ValueRefused(f"{key} of a gate report", expected="text", got=repr(getattr(self, key)))
+        for key, allowed in (("target", get_args(Target)), ("authority", get_args(Authority))):
+            if getattr(self, key) not in allowed:
+                raise ValueRefused(
+                    f"{key} of a gate report", expected=" or ".join(allowed), got=repr(getattr(self, key))
+                )
+        if not any(row.refuses for row in self.rows):
+            raise ValueRefused("a gate report that could refuse nothing", expected="at least one gate", got="none")
+
+    @property
+    def permits(self) -> Target | None:
+        """The target it opens: the one asked for if every row that refuses has passed."""
+        return self.target if all(row.passed for row in self.rows if row.refuses) else None
+
+    @property
+    def skill_failed(self) -> bool:
+        """Whether it failed to show an edge (gates `skill` and `cost`), whatever else it is permitted."""
+        return any(row.gate in EDGE_GATES and not row.passed for row in self.rows)
+
+    @property
+    def failed(self) -> tuple[GateRow, ...]:
+        """The rows that keep it out."""
+        return tuple(row for row in self.rows if row.refuses and not row.passed)
+
+    @property
+    def marks(self) -> tuple[GateRow, ...]:
+        """The rows that failed and keep nothing out."""
+        return tuple(row for row in self.rows if not row.refuses and not row.passed)
+
+    @property
+    def canonical(self) -> bytes:
+        """Canonical JSON: what is signed."""
+        return canonical_json(self.as_dict())
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the canonical JSON."""
+        return sha256_of(self.canonical)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Stable keys."""
+        return {each.name: getattr(self, each.name) for each in fields(self)} | {
+            "format": REPORT_FORMAT,
+            "rows": [row.as_dict() for row in self.rows],
+            "permits": self.permits,
+            "skill_failed": self.skill_failed,
+        }
+
+    @classmethod
+    def parse(cls, data: bytes) -> GateReport:
+        """The report whose canonical JSON is `data`.
+
+        Raises
+        ------
+        EvidenceRefused : not canonical, another format, a bad value, or a verdict that its own numbers do not bear out.
+        """
+        try:
+            value = read_canonical(data, what="gate report")
+            if not isinstance(value, dict) or value.get("format") != REPORT_FORMAT:
+                got = value.get("format") if isinstance(value, dict) else type(value).__name__
+                raise ValueRefused("not a gate report", expected=f"format {REPORT_FORMAT}", got=str(got))
+            stated = {key: each for key, each in value.items() if key in cls.__dataclass_fields__}
+            rows = value.get("rows")
+            stated["rows"] = tuple(_read_row(row) for row in (rows if isinstance(rows, list) else []))
+            report: GateReport = _make(cls, stated, "gate report")
+        except ValueRefused as error:
+            raise EvidenceRefused(error.what, expected=error.expected, got=error.got, next=error.next) from None
+        if report.canonical != data:
+            raise EvidenceRefused(
+                f"the gate report of {report.name} says what its numbers do not",
+                expected=f"permits {report.permits}, skill_failed {report.skill_failed}, and each row's own verdict",
+                got=_difference(report.as_dict(), value),
+                next=f"sapphire gates {report.manifest_digest[:_SHORT]} --to {report.target} makes a report again",
+            )
+        return report
+
+    @property
+    def caption(self) -> str:
+        """One line: of what, for what, with what outcome."""
+        outcome = f"permits {self.permits}" if self.permits else f"does not permit {self.target}"
+        mark = "; MARKED: skill not shown" if self.skill_failed else ""
+        return f"gates of {self.name} ({self.manifest_digest[:_SHORT]}) to {self.target}: {outcome}{mark}; {self.data}"
+
+    def table(self) -> tuple[tuple[str, ...], Sequence[tuple[str, ...]]]:
+        """Header and lines."""
+        header = ("gate", "measure", "needs", "has", "verdict", "")
+        return header, [
+            (row.gate, row.measure, need_text(row.needs), row.has, row.verdict, row.note) for row in self.rows
+        ]
+
+    def __str__(self) -> str:
+        return bundle(self.caption, *self.table())["text/plain"]
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return bundle(self.caption, *self.table())
+
+
+def key_id(public_key: bytes) -> str:
+    """What a key is called: the sha256 of its 32 public bytes."""
+    return sha256_of(public_key)
+
+
+def verify(
+    report: bytes,
+    signature: bytes,
+    public_key: bytes,
+    *,
+    manifest_digest: str | None = None,
+    policy_digest: str | None = None,
+    permits: Target | None = None,
+) -> GateReport:
+    """The report, if it was signed by this key and says what is asked of it.
+
+    Parameters
+    ----------
+    report : the report's bytes as they were signed.
+    signature : 64 bytes, Ed25519 over `report`.
+    public_key : 32 bytes, the key that is trusted here.
+    manifest_digest : refuse a report of another release.
+    policy_digest : refuse a report under another policy.
+    permits : refuse a report that does not open this target.
+
+    Raises
+    ------
+    EvidenceRefused : it does not verify; names what differs.
+    """
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    try:
+        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, report)
+    except (InvalidSignature, ValueError):
+        raise EvidenceRefused(
+            "the signature of a gate report does not verify",
+            expected=f"a signature by key {key_id(public_key)[:_SHORT]} over these {len(report):,} bytes",
+            got="the report, its signature or the key is another",
+            next="sapphire gates RELEASE --to TARGET makes and signs a report again",
+        ) from None
+    made = GateReport.parse(report)
+    _same("the key that signs", key_id(public_key), made.signer, made)
+    _same("the release", manifest_digest, made.manifest_digest, made)
+    _same("the policy", policy_digest, made.policy_digest, made)
+    if permits is not None and made.permits != permits:
+        raise EvidenceRefused(
+            f"the gate report of {made.name} does not permit {permits}",
+            expected=f"permits {permits}",
+            got=f"permits {made.permits or 'nothing'} (asked for {made.target})",
+            next=f"sapphire gates {made.manifest_digest[:_SHORT]} --to {permits}",
+        )
+    return made
+
+
+def _same(what: str, expected: str | None, got: str, report: GateReport) -> None:
+    if expected is not None and expected != got:
+        raise EvidenceRefused(
+            f"the gate report of {report.name} is of another: {what} differs",
+            expected=expected[:_SHORT],
+            got=got[:_SHORT],
+            next=f"sapphire gates RELEASE --to {report.target} makes a report of what is there now",
+        )
+
+
+def _is_need(needs: object) -> bool:
+    if isinstance(needs, Mapping):
+        numbers = [each for each in needs.values() if isinstance(each, int | float) and not isinstance(each, bool)]
+        return len(needs) == len(numbers) == 1 and set(needs) <= set(_BOUNDS)
+    return isinstance(needs, bool | str)
+
+
+def _is_value(value: object) -> bool:
+    if isinstance(value, float):
+        return isfinite(value)
+    return value is None or isinstance(value, bool | int | str)
+
+
+def _read_row(value: object) -> GateRow:
+    if not isinstance(value, dict):
+        raise ValueRefused("a row of a gate report", expected="an object", got=type(value).__name__)
+    stated = {key: each for key, each in value.items() if key in GateRow.__dataclass_fields__}
+    row: GateRow = _make(GateRow, stated, "row of a gate report")
+    return row
+
+
+def _make(cls: type[Any], stated: dict[str, Any], where: str) -> Any:
+    missing = sorted(cls.__dataclass_fields__.keys() - stated.keys())
+    if missing:
+        raise ValueRefused(f"{where} lacks {', '.join(missing)}", expected=", ".join(cls.__dataclass_fields__))
+    return cls(**stated)
+
+
+def _difference(expected: Mapping[str, Any], got: Mapping[str, Any]) -> str:
+    """The keys that differ, with both values."""
+    keys = sorted({*expected, *got} - {"rows"})
+    wrong = [f"{key} {got.get(key)}" for key in keys if expected.get(key) != got.get(key)]
+    for place, (mine, theirs) in enumerate(zip(expected["rows"], got["rows"], strict=True)):
+        wrong += [
+            f"row {place} ({mine['measure']}): {key} {theirs.get(key)}"
+            for key in sorted({*mine, *theirs})
+            if mine.get(key) != theirs.get(key)
+        ]
+    return "\n".join(wrong)

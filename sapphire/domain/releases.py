@@ -1,0 +1,336 @@
+"""Manifest: everything that decides, named by its sha256. A release is a folder of files and its manifest.
+
+::
+
+    manifest.json
+    agents/NAME/source.py  card.json  golden_inputs.safetensors  golden_outputs.json
+                [arrays.safetensors]  [calibration.safetensors]
+
+`manifest.json` is the canonical JSON of the manifest, so the digest of the release is the sha256 of that file. It holds
+no time, no path and no run id: the same decision is the same release.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sapphire.domain.canonical import canonical_json, is_sha256, plain, read_canonical, sha256_of
+from sapphire.domain.errors import EvidenceRefused, ValueRefused
+
+__all__ = ["MANIFEST_FILE", "RELEASE_FORMAT", "Manifest", "ReleasedAgent", "ReleasedSizing"]
+
+RELEASE_FORMAT = "RELEASE@1"
+"""Format of the manifest. Another one is refused, not guessed at."""
+MANIFEST_FILE = "manifest.json"
+"""Name of the manifest in the release's folder."""
+
+_NAME = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*", re.ASCII)
+_MAX_NAME = 63
+_FILES = {
+    "source_sha256": "source.py",
+    "arrays_sha256": "arrays.safetensors",
+    "card_sha256": "card.json",
+    "calibration_sha256": "calibration.safetensors",
+    "golden_inputs_sha256": "golden_inputs.safetensors",
+    "golden_outputs_sha256": "golden_outputs.json",
+}
+_OPTIONAL = ("arrays_sha256", "calibration_sha256")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleasedAgent:
+    """One agent of a release.
+
+    Parameters
+    ----------
+    name : its folder under `agents/`, one of its kind in the release.
+    class_name : the agent's class in its source.
+    parameters : as plain values.
+    source_sha256, card_sha256, golden_inputs_sha256, golden_outputs_sha256 : digests of its files.
+    arrays_sha256, calibration_sha256 : likewise; None where it learned nothing or states forecasts itself.
+    feature_version : version of what it reads from a window.
+    prompt_version : version of its prompt; None where it has none.
+    horizon_ns : how far its views look.
+    warmup : closed bars that it needs.
+    max_age_ns : how long after the fit it may be used.
+
+    Raises
+    ------
+    ValueRefused : a bad name, a digest that is none, a number out of range, parameters that JSON cannot hold.
+    """
+
+    name: str
+    class_name: str
+    parameters: Mapping[str, Any] = field(hash=False)
+    source_sha256: str
+    card_sha256: str
+    golden_inputs_sha256: str
+    golden_outputs_sha256: str
+    feature_version: str
+    horizon_ns: int
+    warmup: int
+    max_age_ns: int
+    arrays_sha256: str | None = None
+    calibration_sha256: str | None = None
+    prompt_version: str | None = None
+
+    def __post_init__(self) -> None:
+        where = f"agent {self.name!r} of a release"
+        _check_name(where, self.name)
+        object.__setattr__(self, "parameters", _mapping(where, "parameters", self.parameters))
+        if not isinstance(self.class_name, str) or not self.class_name.isidentifier():
+            raise ValueRefused(f"class of {where}", expected="the name of a class", got=repr(self.class_name))
+        for key in _FILES:
+            _check_sha256(where, key, getattr(self, key), optional=key in _OPTIONAL)
+        _check_text(where, "feature_version", self.feature_version)
+        if self.prompt_version is not None:
+            _check_text(where, "prompt_version", self.prompt_version)
+        for key in ("horizon_ns", "warmup", "max_age_ns"):
+            _check_count(where, key, getattr(self, key))
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Path in the release's folder to sha256."""
+        digests = {key: getattr(self, key) for key in _FILES}
+        return {f"agents/{self.name}/{_FILES[key]}": digest for key, digest in digests.items() if digest is not None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleasedSizing:
+    """How beliefs become target positions.
+
+    Parameters
+    ----------
+    class_name : name of the sizing, as `sapphire.portfolio.make_sizing` reads it.
+    parameters : as plain values.
+    source_sha256 : digest of the code that sizes.
+    """
+
+    class_name: str
+    parameters: Mapping[str, Any] = field(hash=False)
+    source_sha256: str
+
+    def __post_init__(self) -> None:
+        _check_text("sizing of a release", "class", self.class_name)
+        object.__setattr__(self, "parameters", _mapping("sizing of a release", "parameters", self.parameters))
+        _check_sha256("sizing of a release", "source_sha256", self.source_sha256)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What a release is.
+
+    Parameters
+    ----------
+    name : the release's name, under which its versions are registered.
+    universe : symbols, in the order of the window's columns.
+    interval : length of the bars, "1h".
+    agents : one or more; several are pooled.
+    sizing : how beliefs become positions.
+    lock_sha256 : digest of `requirements.lock`.
+    engine_version : the engine that made the evidence.
+    pooling : how several agents are pooled; None for one.
+    limits : the release's own; they can only tighten the account's.
+    execution : how targets are driven at.
+
+    Raises
+    ------
+    ValueRefused : a value that a manifest cannot hold; names the field.
+
+    Examples
+    --------
+    >>> sizing = ReleasedSizing(class_name="equal_weight", parameters={}, source_sha256="0" * 64)
+    >>> agent = ReleasedAgent(name="cross", class_name="Cross", parameters={"fast": 12}, source_sha256="1" * 64,
+    ...                       card_sha256="2" * 64, golden_inputs_sha256="3" * 64, golden_outputs_sha256="4" * 64,
+    ...                       feature_version="1", horizon_ns=3_600_000_000_000, warmup=48, max_age_ns=10**16)
+    >>> manifest = Manifest(name="trend", universe=("BTC/USDT",), interval="1h", agents=(agent,), sizing=sizing,
+    ...                     lock_sha256="5" * 64, engine_version="0.1.0")
+    >>> Manifest.parse(manifest.canonical) == manifest, len(manifest.digest)
+    (True, 64)
+    """
+
+    name: str
+    universe: tuple[str, ...]
+    interval: str
+    agents: tuple[ReleasedAgent, ...]
+    sizing: ReleasedSizing
+    lock_sha256: str
+    engine_version: str
+    pooling: Mapping[str, Any] | None = field(default=None, hash=False)
+    limits: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    execution: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        where = f"release {self.name!r}"
+        _check_name(where, self.name)
+        object.__setattr__(self, "universe", tuple(self.universe))
+        object.__setattr__(self, "agents", tuple(self.agents))
+        _check_distinct(where, "universe", self.universe)
+        _check_distinct(where, "agents", tuple(agent.name for agent in self.agents))
+        _check_text(where, "interval", self.interval)
+        _check_text(where, "engine_version", self.engine_version)
+        _check_sha256(where, "lock_sha256", self.lock_sha256)
+        if (self.pooling is None) != (len(self.agents) == 1):
+            raise ValueRefused(
+                f"pooling of {where}",
+                expected="how the agents are pooled where there are several, None where there is one",
+                got=f"{self.pooling!r} for {len(self.agents)}",
+            )
+        for key in ("pooling", "limits", "execution"):
+            value = getattr(self, key)
+            object.__setattr__(self, key, None if value is None else _mapping(where, key, value))
+
+    @property
+    def canonical(self) -> bytes:
+        """Canonical JSON: the bytes of `manifest.json`."""
+        return canonical_json(self.as_dict())
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the canonical JSON: the identity of the release."""
+        return sha256_of(self.canonical)
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Path in the release's folder to sha256, of every file but the manifest."""
+        return {path: digest for agent in self.agents for path, digest in sorted(agent.files.items())}
+
+    def as_dict(self) -> dict[str, Any]:
+        """The keys of the manifest."""
+        return {
+            "format": RELEASE_FORMAT,
+            "name": self.name,
+            "universe": list(self.universe),
+            "interval": self.interval,
+            "agents": [_as_dict(agent) for agent in self.agents],
+            "pooling": self.pooling,
+            "sizing": _as_dict(self.sizing),
+            "limits": dict(self.limits),
+            "execution": dict(self.execution),
+            "lock_sha256": self.lock_sha256,
+            "engine_version": self.engine_version,
+        }
+
+    @classmethod
+    def parse(cls, data: bytes) -> Manifest:
+        """The manifest whose canonical JSON is `data`.
+
+        Raises
+        ------
+        EvidenceRefused : not canonical, another format, a key that is missing or unknown, or a bad value.
+        """
+        try:
+            value = read_canonical(data, what=MANIFEST_FILE)
+            entries = _entries(MANIFEST_FILE, value, {"format", *_keys(cls)})
+            if entries.pop("format") != RELEASE_FORMAT:
+                raise ValueRefused(f"{MANIFEST_FILE} has another format", expected=RELEASE_FORMAT, got=value["format"])
+            entries["universe"] = tuple(_items("universe", entries["universe"]))
+            agents = _items("agents", entries["agents"])
+            entries["agents"] = tuple(_from_dict(ReleasedAgent, f"agent {i}", each) for i, each in enumerate(agents))
+            entries["sizing"] = _from_dict(ReleasedSizing, "sizing", entries["sizing"])
+            return cls(**entries)
+        except ValueRefused as error:
+            raise EvidenceRefused(error.what, expected=error.expected, got=error.got, next=error.next) from None
+
+    def verify_files(self, found: Mapping[str, str]) -> None:
+        """Refuse a folder that is not this release's to the last byte.
+
+        Parameters
+        ----------
+        found : path in the folder to sha256 of every file but the manifest.
+
+        Raises
+        ------
+        EvidenceRefused : a file that is missing, changed, or in no manifest; names each.
+        """
+        wanted = self.files
+        wrong = [f"{path} is missing" for path in wanted if path not in found]
+        wrong += [
+            f"{path} has sha256 {found[path][:12]}, not {digest[:12]}"
+            for path, digest in wanted.items()
+            if path in found and found[path] != digest
+        ]
+        wrong += [f"{path} is not in the manifest" for path in sorted(found) if path not in wanted]
+        if wrong:
+            raise EvidenceRefused(
+                f"the files of release {self.name} {self.digest[:12]} are not those of its manifest",
+                expected=f"{len(wanted)} files with the manifest's digests and no other",
+                got="\n".join(wrong),
+                next="take the release again from the registry, or submit the study again",
+            )
+
+
+_Entry = ReleasedAgent | ReleasedSizing
+
+
+def _json_key(attribute: str) -> str:
+    return "class" if attribute == "class_name" else attribute
+
+
+def _keys(cls: type[Manifest | _Entry]) -> set[str]:
+    return {_json_key(name) for name in cls.__dataclass_fields__}
+
+
+def _as_dict(entry: _Entry) -> dict[str, Any]:
+    return {_json_key(name): getattr(entry, name) for name in entry.__dataclass_fields__}
+
+
+def _from_dict(cls: type[Any], where: str, value: object) -> Any:
+    entries = _entries(f"{where} in {MANIFEST_FILE}", value, _keys(cls))
+    return cls(**{"class_name" if key == "class" else key: each for key, each in entries.items()})
+
+
+def _entries(where: str, value: object, keys: set[str]) -> dict[str, Any]:
+    """`value` as a dict with exactly these keys."""
+    if not isinstance(value, dict):
+        raise ValueRefused(f"{where} is not an object", expected=", ".join(sorted(keys)), got=type(value).__name__)
+    wrong = [f"no {key}" for key in sorted(keys - value.keys())]
+    wrong += [f"unknown {key}" for key in sorted(value.keys() - keys)]
+    if wrong:
+        raise ValueRefused(f"{where} has other keys", expected=", ".join(sorted(keys)), got=", ".join(wrong))
+    return dict(value)
+
+
+def _items(where: str, value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueRefused(f"{where} in {MANIFEST_FILE}", expected="a list", got=type(value).__name__)
+    return value
+
+
+def _mapping(where: str, key: str, value: object) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueRefused(f"{key} of {where}", expected="a mapping", got=type(value).__name__)
+    return dict(plain(value))
+
+
+def _check_name(where: str, name: object) -> None:
+    if not isinstance(name, str) or len(name) > _MAX_NAME or not _NAME.fullmatch(name):
+        raise ValueRefused(
+            f"name of {where}",
+            expected=f"1 to {_MAX_NAME} small letters and digits, words joined by - or _",
+            got=repr(name),
+            next="the name stands in registry names, folders and messages: trend, ma-cross, btc_trend_2",
+        )
+
+
+def _check_distinct(where: str, key: str, values: tuple[object, ...]) -> None:
+    if not values or len(set(values)) != len(values) or not all(isinstance(each, str) and each for each in values):
+        raise ValueRefused(f"{key} of {where}", expected="one or more names, each once", got=repr(list(values)))
+
+
+def _check_text(where: str, key: str, value: object) -> None:
+    if not isinstance(value, str) or not value:
+        raise ValueRefused(f"{key} of {where}", expected="text", got=repr(value))
+
+
+def _check_count(where: str, key: str, value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+        raise ValueRefused(f"{key} of {where}", expected="a whole number above zero", got=repr(value))
+
+
+def _check_sha256(where: str, key: str, value: object, *, optional: bool = False) -> None:
+    if not (is_sha256(value) or (optional and value is None)):
+        raise ValueRefused(f"{key} of {where}", expected="64 hexadecimal digits", got=repr(value))

@@ -1,0 +1,126 @@
+"""The data verbs: one object on stdout with --json, and exit codes that scripts can rely on."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from sapphire.data.commands import app
+from sapphire.domain import BadBars, ConfigError, MissingData
+
+RUN = CliRunner()
+REQUEST = ["--interval", "1h", "--start", "2024-01-30", "--end", "2024-01-31"]
+
+
+def said(*words):
+    """The one JSON object that a verb prints."""
+    done = RUN.invoke(app, [*words, "--json"], catch_exceptions=False)
+    assert done.exit_code == 0, done.stderr
+    assert done.stderr == ""
+    return json.loads(done.stdout)
+
+
+@pytest.fixture
+def imported(home, recording, walk):
+    path = recording(walk(48), "BTCUSDT_1h_test.feather")
+    return said("import", str(path))
+
+
+def test_import_says_what_went_in(imported):
+    assert imported == {
+        "files": [
+            {
+                "added": 48,
+                "end": "2024-02-01T00:00Z",
+                "file": "BTCUSDT_1h_test.feather",
+                "interval": "1h",
+                "kind": "spot",
+                "measure": "bars",
+                "missing_rows": 0,
+                "rows": 48,
+                "start": "2024-01-30T00:00Z",
+                "symbol": "BTC/USDT",
+                "venue": "binance",
+            }
+        ]
+    }
+
+
+def test_snapshot_list_show_and_check_agree(imported):
+    taken = said("snapshot", "BTC/USDT", *REQUEST)
+    assert taken["bars"] == 24
+    assert taken["label"] == "recorded candles (binance spot)"
+    listed = said("list")
+    assert [one["hash"] for one in listed["snapshots"]] == [taken["hash"]]
+    assert [(one["symbol"], one["rows"]) for one in listed["series"]] == [("BTC/USDT", 48)]
+    assert said("show", taken["hash"][:10]) == taken
+    assert said("check", taken["hash"])["ok"] is True
+    assert [report["rows"] for report in said("check", "BTC/USDT")["reports"]] == [48]
+    assert said("show", "BTC/USDT")["reports"][0]["name"] == "binance BTC/USDT bars 1h"
+
+
+def test_without_json_the_table_is_on_stdout_and_the_next_step_on_stderr(imported):
+    done = RUN.invoke(app, ["snapshot", "BTC/USDT", *REQUEST], catch_exceptions=False)
+    assert done.stdout.startswith("snapshot ")
+    assert "recorded candles (binance spot)" in done.stdout
+    assert "sapphire data show" in done.stderr
+    listed = RUN.invoke(app, ["list"], catch_exceptions=False).stdout
+    assert "1 snapshots" in listed
+    assert "1 recorded series" in listed
+
+
+def test_check_ends_with_one_for_a_fault_and_mends_it_when_told(home, recording, walk):
+    path = recording(walk(30).take(np.r_[10:30, 0:10]))
+    found = RUN.invoke(app, ["check", str(path), "--json"])
+    assert found.exit_code == 1
+    assert json.loads(found.stdout)["reports"][0]["findings"][0]["check"] == "order"
+    assert said("check", str(path), "--repair")["ok"] is True
+    assert said("check", str(path))["ok"] is True
+
+
+def test_refusals_are_errors_of_the_house(home, recording, walk):
+    with pytest.raises(MissingData):
+        RUN.invoke(app, ["snapshot", "BTC/USDT", *REQUEST], catch_exceptions=False)
+    with pytest.raises(MissingData):
+        RUN.invoke(app, ["show", "BTC/USDT"], catch_exceptions=False)
+    with pytest.raises(BadBars):
+        RUN.invoke(app, ["import", str(recording(walk(30).take(np.arange(30)[::-1])))], catch_exceptions=False)
+    with pytest.raises(ConfigError, match="only files are repaired"):
+        RUN.invoke(app, ["check", "BTC/USDT", "--repair"], catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    "words", [["--url", "http://x"], ["--seed", "7"], ["--url", "http://x", "--seed", "7", "--recorded"]]
+)
+def test_collecting_from_the_embedded_exchange_needs_to_know_which(home, words):
+    with pytest.raises(ConfigError, match="needs an address"):
+        RUN.invoke(app, ["collect", "BTC/USDT", *REQUEST, *words], catch_exceptions=False)
+
+
+def test_the_data_verbs_alone_do_not_reach_the_embedded_exchange(home):
+    with pytest.raises(ConfigError, match="no way to the embedded exchange"):
+        RUN.invoke(app, ["collect", "BTC/USDT", *REQUEST, "--url", "http://x", "--seed", "7"], catch_exceptions=False)
+
+
+@pytest.mark.parametrize("words", [["snapshot"], ["collect", "BTC/USDT"], ["nothing"], ["check"]])
+def test_wrong_usage_is_two(words):
+    assert RUN.invoke(app, words).exit_code == 2
+
+
+@pytest.mark.parametrize("verb", ["collect", "import", "snapshot", "list", "show", "check"])
+def test_every_verb_has_an_example_in_its_help(verb):
+    done = RUN.invoke(app, [verb, "--help"])
+    assert done.exit_code == 0
+    assert f"Example: sapphire data {verb}" in done.stdout
+
+
+def test_the_help_loads_no_heavy_library():
+    script = "import sys, sapphire.data, sapphire.data.commands; print(' '.join(sys.modules))"
+    loaded = subprocess.run(
+        [sys.executable, "-c", script], env={**os.environ}, capture_output=True, text=True, check=True
+    )
+    assert not {"numpy", "pandas", "polars", "pyarrow", "duckdb", "ccxt", "plotly"} & set(loaded.stdout.split())
