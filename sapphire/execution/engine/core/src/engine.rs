@@ -1,11 +1,11 @@
 //! The whole engine: one event in, what it decides out.
 //!
 //! Invariants, property-tested: the same events give the same outputs, byte for byte; however the venue's reports are
-//! delayed, doubled or shuffled, the position is in the end what the venue says; no more is ever sold than is held; what
-//! is held and on the way never passes the target by a whole lot; a halted engine sends nothing but cancels.
+//! delayed, doubled or shuffled, the position is in the end what the venue says; no more is ever sold than is held;
+//! what is held and on the way never passes the target by a whole lot; a halted engine sends nothing but cancels.
 //!
-//! How a target is worked: signals set targets, the end of the bar releases them. Sells go first, and the buys wait until
-//! the sells are final. An instrument has one order on the way. What an order leaves open is tried again after a pause,
+//! How a target is worked: signals set targets, the end of the bar releases them. Sells go first, and the buys wait
+//! until the sells are final. An instrument has one order on the way. What an order leaves open is tried again after a pause,
 //! until less than the venue's smallest order is left or the target's time to live is over. A reference never sends an
 //! order by itself: it is noted, and the next end of bar, report or timer acts on it.
 //!

@@ -4,11 +4,11 @@
 //! instrument has cost so far is the cost of what is held less what is realised, exactly; quantities do not depend on
 //! the order in which the trades are told.
 //!
-//! Average cost: a sale realises its proceeds less its part of the cost, truncated, so that the last lot sold takes what
-//! is left. A sale told before its purchase makes the position negative for that moment and is booked as a short.
+//! Average cost: a sale realises its proceeds less its part of the cost, truncated, so that the last lot sold takes
+//! what is left. A sale told before its purchase makes the position negative for that moment and is booked as a short.
 //!
-//! Known limitation: one quote asset for all instruments, and one instrument for a base asset. A fee in a third asset is
-//! counted and not valued.
+//! Known limitation: one quote asset for all instruments, and one instrument for a base asset. A fee in a third asset
+//! is counted and not valued.
 
 use crate::instrument::{ATOMS_PER_UNIT, Asset, Instrument, InstrumentId, Side};
 use crate::orders::Fill;

@@ -269,7 +269,7 @@ impl Market {
         }
     }
 
-    /// When the house last renewed its quotes in a symbol: the age of its book. In a gap of the feed the last ones stand.
+    /// When the house last renewed its quotes in a symbol: in a gap of the feed the last ones stand.
     pub fn quoted_ns(&self, instrument: InstrumentId) -> Option<i64> {
         self.desks.get(instrument.0 as usize)?.quoted_ns
     }

@@ -1,7 +1,7 @@
 //! The engine on a market, under virtual time: what it would have done, bar by bar.
 //!
-//! The steps of a bar are those of a live run in lock-step: the exchange's reports up to the close, the account's state,
-//! the signals of the bar, the marker that ends them. Orders sent while time stands at T arrive at T plus their delay.
+//! The steps of a bar are those of a live run in lock-step: the exchange's reports up to the close, the account's
+//! state, the signals of the bar, the marker that ends them. Orders sent while time stands at T arrive at T plus their delay.
 //! Invariant: the same configuration and the same signals give the same record, and one digest of every decision.
 //!
 //! Four assumptions stand between a screen and a market, and [`Model::ladder`] makes them one after the other: fills at

@@ -347,7 +347,9 @@ proptest! {
     }
 
     #[test]
-    fn jumping_changes_nothing_but_the_numbers_of_trades(seed in 0_u64..1_000, offset_ns in prop_oneof![Just(0), 0..MINUTE_NS], acts in acts()) {
+    fn jumping_changes_nothing_but_the_numbers_of_trades(
+        seed in 0_u64..1_000, offset_ns in prop_oneof![Just(0), 0..MINUTE_NS], acts in acts(),
+    ) {
         let start_ns = START_NS + offset_ns;
         let (run, _) = play(seed, start_ns, &acts, Pace::Advance);
         let (jumped, _) = play(seed, start_ns, &acts, Pace::Jump);

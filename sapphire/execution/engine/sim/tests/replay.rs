@@ -262,7 +262,11 @@ proptest! {
             prop_assert_eq!(row.fill.quote_atoms, rules.notional(row.fill.ticks, row.fill.lots));
             cash -= row.side.sign() * row.fill.quote_atoms;
             atoms[row.instrument.0 as usize] += row.side.sign() * rules.base_atoms(row.fill.lots);
-            if row.fill.fee_asset == USDT { cash -= row.fill.fee_atoms } else { atoms[row.instrument.0 as usize] -= row.fill.fee_atoms }
+            if row.fill.fee_asset == USDT {
+                cash -= row.fill.fee_atoms;
+            } else {
+                atoms[row.instrument.0 as usize] -= row.fill.fee_atoms;
+            }
             prop_assert!(cash >= 0 && atoms.iter().all(|atoms| *atoms >= 0));
         }
         let mut replay = Replay::new(&config, generated()).unwrap();

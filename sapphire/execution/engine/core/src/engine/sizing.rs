@@ -3,8 +3,8 @@
 use super::FeeSide;
 use crate::instrument::{ATOMS_PER_UNIT, Instrument, RATE_ONE, Side, fee};
 
-/// Worst price of an order that takes from the best price of the other side to `slippage_bps` beyond it, kept within the
-/// instrument's bounds.
+/// Worst price of an order that takes from the best price of the other side to `slippage_bps` beyond it, kept within
+/// the instrument's bounds.
 pub(super) fn limit_ticks(instrument: &Instrument, side: Side, best_ticks: i64, slippage_bps: i64) -> i64 {
     let best = i128::from(best_ticks);
     let ticks = match side {
@@ -62,7 +62,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_arrives_is_the_target_and_less_than_a_lot_more(atoms in 1_i64..1_000_000_000_000, rate in 0_i64..10_000_000) {
+        fn what_arrives_is_the_target_and_less_than_a_lot_more(
+            atoms in 1_i64..1_000_000_000_000, rate in 0_i64..10_000_000,
+        ) {
             let arrives = |lots| BTC_USDT.base_atoms(lots) - fee(BTC_USDT.base_atoms(lots), rate);
             let lots = lots_to_receive(&BTC_USDT, atoms, rate);
             prop_assert!(arrives(lots) >= atoms && arrives(lots - 1) < atoms);
@@ -80,7 +82,8 @@ mod tests {
             };
             let lots = lots_payable(&BTC_USDT, ticks, cash, rate, side);
             prop_assert!(cost(lots) <= cash);
-            prop_assert!(cost(lots + 1) > cash || BTC_USDT.notional(ticks, lots + 1) - BTC_USDT.notional(ticks, lots) == 0 || quote);
+            // With a fee in quote both parts are truncated, and the last atom may stay free.
+            prop_assert!(cost(lots + 1) > cash || (quote && cost(lots + 1) == cash));
         }
     }
 }

@@ -101,7 +101,7 @@ impl Latch {
         self.day_start_atoms = self.day_start_atoms.map(|start| start.saturating_add(atoms));
     }
 
-    /// Takes note of the equity; whether the latch falls by it. The first equity known in a UTC day is that day's start.
+    /// Takes note of the equity; whether the latch falls by it. A UTC day starts with the first equity known in it.
     pub(super) fn observe(&mut self, now_ns: i64, equity_atoms: i64) -> bool {
         let day = now_ns.div_euclid(DAY_NS);
         if day != self.day {

@@ -70,7 +70,9 @@ mod tests {
     proptest! {
         /// The window against a plain list of the times at which orders passed.
         #[test]
-        fn never_more_than_allowed_in_any_second(allowed in 0_u32..5, gaps in prop::collection::vec(0_i64..600_000_000, 0..60)) {
+        fn never_more_than_allowed_in_any_second(
+            allowed in 0_u32..5, gaps in prop::collection::vec(0_i64..600_000_000, 0..60),
+        ) {
             let mut pace = Pace::new(&Branch { max_orders_per_second: Some(allowed), ..Branch::default() });
             let mut passed: Vec<i64> = Vec::new();
             let mut now_ns = 0;

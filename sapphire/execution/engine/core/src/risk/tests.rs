@@ -202,7 +202,8 @@ proptest! {
     #[test]
     fn what_passes_is_within_every_limit(
         buy: bool, ticks in 4_900_000_i64..5_100_000, lots in 1_i64..40_000, held in 0_i64..20_000,
-        cash in 0_i64..20_000, open_value in 0_i64..10_000, limits in (1_000_i64..20_000, 1_000_i64..30_000, 1_000_i64..20_000),
+        cash in 0_i64..20_000, open_value in 0_i64..10_000,
+        limits in (1_000_i64..20_000, 1_000_i64..30_000, 1_000_i64..20_000),
     ) {
         let (max_order, max_exposure, max_open) = (limits.0 * UNIT, limits.1 * UNIT, limits.2 * UNIT);
         let branch = Branch {

@@ -1,6 +1,7 @@
 //! The two exchanges that a replay can trade on: the house's book, or the next open.
 //!
-//! Invariant: reports come in the order of market time and say the truth: one trade each, cumulative quantities, an end.
+//! Invariant: reports come in the order of market time and say the truth: each trade once, cumulative quantities, an
+//! end.
 
 use std::collections::VecDeque;
 

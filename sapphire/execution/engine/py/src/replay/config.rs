@@ -1,0 +1,225 @@
+//! Symbols, feeds and money of a replay, from Python values.
+
+use std::collections::BTreeMap;
+
+use numpy::{PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use sapphire_core::instrument::{Asset, Instrument};
+use sapphire_core::venue::FeeRates;
+use sapphire_sim::candle::Candle;
+use sapphire_sim::feed::{Feed, GeneratedFeed, RecordedFeed};
+use sapphire_sim::latency::Latency;
+use sapphire_sim::listing::listing;
+use sapphire_sim::market::Listed;
+use sapphire_sim::replay::{Model, ReplayConfig};
+
+use super::settings;
+use crate::error::{bad_candles, refused};
+
+/// The models in the order of their assumptions, each one more realistic than the one before.
+pub(super) const MODELS: [&str; 4] = ["ideal", "venue_fees", "spread", "book"];
+
+/// `(open_ns [T], ohlc in ticks [T, 4], volume in lots [T])`.
+pub(super) type Candles<'py> = (PyReadonlyArray1<'py, i64>, PyReadonlyArray2<'py, i64>, PyReadonlyArray1<'py, i64>);
+
+/// Cash is the first asset, the bases follow in the order of the symbols.
+const QUOTE: Asset = Asset(0);
+
+/// More symbols than any account trades; their indices fit well within a `u16`.
+const MAX_SYMBOLS: usize = 1_000;
+
+/// Symbols and assets by their indices.
+#[derive(Debug)]
+pub(super) struct Names {
+    /// As people write them, `BTC/USDT`.
+    pub(super) symbols: Vec<String>,
+    /// The quote asset, then the bases.
+    pub(super) assets: Vec<String>,
+    lot_atoms: Vec<i64>,
+}
+
+impl Names {
+    pub(super) fn new(symbols: Vec<String>) -> PyResult<Self> {
+        let expected = "different symbols like BTC/USDT with one quote asset";
+        if symbols.is_empty() || symbols.len() > MAX_SYMBOLS {
+            return Err(refused("symbols", format!("1 to {MAX_SYMBOLS} {expected}"), symbols.len()));
+        }
+        let mut assets: Vec<String> = Vec::new();
+        for symbol in &symbols {
+            let (base, quote) = symbol.split_once('/').unwrap_or_default();
+            let first = assets.first().is_none_or(|first| first == quote);
+            if base.is_empty()
+                || quote.is_empty()
+                || !first
+                || base == quote
+                || assets.iter().any(|asset| asset == base)
+            {
+                return Err(refused("symbols", expected, symbol));
+            }
+            if assets.is_empty() {
+                assets.push(quote.to_owned());
+            }
+            assets.push(base.to_owned());
+        }
+        Ok(Self { lot_atoms: vec![1; symbols.len()], symbols, assets })
+    }
+
+    pub(super) fn index(&self, symbol: &str) -> PyResult<usize> {
+        let place = self.symbols.iter().position(|known| known == symbol);
+        place.ok_or_else(|| refused("symbol", self.symbols.join(", "), symbol))
+    }
+
+    pub(super) fn lot_atoms(&self) -> Vec<i64> {
+        self.lot_atoms.clone()
+    }
+
+    /// Notes the lots of the instruments that were listed.
+    pub(super) fn with_lots(mut self, listed: &[Listed]) -> Self {
+        self.lot_atoms = listed.iter().map(|listed| listed.instrument.lot_atoms).collect();
+        self
+    }
+}
+
+/// Where prices come from and how orders meet them.
+pub(super) struct Market<'a, 'py> {
+    pub(super) seed: u64,
+    pub(super) model: &'a str,
+    pub(super) latency_ns: (i64, i64),
+    pub(super) candles: Option<BTreeMap<String, Candles<'py>>>,
+    pub(super) candle_interval_ns: i64,
+    pub(super) instruments: Option<BTreeMap<String, Bound<'py, PyDict>>>,
+}
+
+impl Market<'_, '_> {
+    /// The symbols with their rules and feeds: recorded ones where candles are given, generated ones otherwise.
+    pub(super) fn listed(&self, names: &Names) -> PyResult<Vec<Listed>> {
+        self.known_only(names)?;
+        names.symbols.iter().enumerate().map(|(index, symbol)| self.list(index, symbol)).collect()
+    }
+
+    fn known_only(&self, names: &Names) -> PyResult<()> {
+        let given =
+            self.candles.iter().flat_map(BTreeMap::keys).chain(self.instruments.iter().flat_map(BTreeMap::keys));
+        given.into_iter().try_for_each(|symbol| names.index(symbol).map(|_| ()))
+    }
+
+    fn list(&self, index: usize, symbol: &str) -> PyResult<Listed> {
+        let base = Asset(index as u16 + 1);
+        let rules = self.instruments.as_ref().and_then(|instruments| instruments.get(symbol));
+        let known = listing(symbol);
+        let instrument = match (rules, known) {
+            (Some(rules), _) => settings::instrument(rules, base, QUOTE)?,
+            (None, Some(known)) => known.instrument(base, QUOTE),
+            (None, None) => {
+                let expected = "its rules in `instruments`, or a symbol of the generated market";
+                return Err(refused(&format!("instrument of {symbol}"), expected, "neither"));
+            }
+        };
+        let venue_symbol = symbol.replace('/', "");
+        let feed = match &self.candles {
+            Some(candles) => {
+                let given = candles.get(symbol).ok_or_else(|| refused("recorded candles", symbol, "none"))?;
+                let rows = rows(symbol, given)?;
+                let feed = RecordedFeed::new(self.seed, &venue_symbol, rows, self.candle_interval_ns);
+                Feed::Recorded(feed.map_err(|error| bad_candles(symbol, &error))?)
+            }
+            None => Feed::Generated(self.generated(symbol, &instrument)?),
+        };
+        Ok(Listed { symbol: venue_symbol, instrument, feed })
+    }
+
+    fn generated(&self, symbol: &str, instrument: &Instrument) -> PyResult<GeneratedFeed> {
+        let what = format!("generated market of {symbol}");
+        let known = listing(symbol).ok_or_else(|| refused(&what, "a symbol that it lists", symbol))?;
+        let units = (known.tick_atoms, known.lot_atoms);
+        if (instrument.tick_atoms, instrument.lot_atoms) != units {
+            let got = (instrument.tick_atoms, instrument.lot_atoms);
+            return Err(refused(&what, format!("its own tick and lot {units:?}, in atoms"), format!("{got:?}")));
+        }
+        Ok(GeneratedFeed::new(self.seed, known))
+    }
+
+    fn model(&self) -> PyResult<Model> {
+        let (min_ns, max_ns) = self.latency_ns;
+        if min_ns < 0 || max_ns < min_ns {
+            return Err(refused("latency_ns", "0 <= shortest <= longest", format!("{:?}", self.latency_ns)));
+        }
+        let ladder = Model::ladder(Latency { seed: self.seed, min_ns, max_ns });
+        let place = MODELS.iter().position(|name| *name == self.model);
+        place.map(|place| ladder[place]).ok_or_else(|| refused("model", MODELS.join(", "), self.model))
+    }
+}
+
+fn rows(symbol: &str, (open_ns, ohlc, volume): &Candles<'_>) -> PyResult<Vec<Candle>> {
+    let bars = open_ns.len();
+    if ohlc.shape() != [bars, 4] || volume.len() != bars {
+        let expected = format!("open_ns ({bars},), ohlc ({bars}, 4), volume ({bars},)");
+        let got = format!("ohlc {:?}, volume ({},)", ohlc.shape(), volume.len());
+        return Err(refused(&format!("recorded candles of {symbol}"), expected, got));
+    }
+    let (open_ns, ohlc, volume) = (open_ns.as_array(), ohlc.as_array(), volume.as_array());
+    let prices = ohlc.rows().into_iter();
+    let candles = open_ns.iter().zip(prices).zip(volume.iter()).map(|((open_ns, prices), volume)| Candle {
+        open_ns: *open_ns,
+        open: prices[0],
+        high: prices[1],
+        low: prices[2],
+        close: prices[3],
+        volume: *volume,
+    });
+    Ok(candles.collect())
+}
+
+/// Fees and what the account begins with.
+pub(super) struct Money {
+    pub(super) deposits_atoms: BTreeMap<String, i64>,
+    pub(super) maker_fee_e8: i64,
+    pub(super) taker_fee_e8: i64,
+}
+
+impl Money {
+    fn deposits(&self, names: &Names) -> PyResult<Vec<(Asset, i64)>> {
+        let deposit = |(name, atoms): (&String, &i64)| {
+            let place = names.assets.iter().position(|asset| asset == name);
+            let asset = place.ok_or_else(|| refused("deposit", names.assets.join(", "), name))?;
+            if *atoms < 0 {
+                return Err(refused(&format!("deposit of {name}"), "zero or more atoms", atoms));
+            }
+            Ok((Asset(asset as u16), *atoms))
+        };
+        self.deposits_atoms.iter().map(deposit).collect()
+    }
+}
+
+pub(super) fn replay_config(
+    names: &Names,
+    market: &Market<'_, '_>,
+    money: &Money,
+    (start_ns, time_to_live_ns): (i64, i64),
+    limits: Option<&Bound<'_, PyDict>>,
+    settings: Option<&Bound<'_, PyDict>>,
+) -> PyResult<ReplayConfig> {
+    if start_ns < 0 {
+        return Err(refused("start_ns", "nanoseconds since 1970", start_ns));
+    }
+    if time_to_live_ns <= 0 {
+        return Err(refused("time_to_live_ns", "more than 0", time_to_live_ns));
+    }
+    let fees = FeeRates { maker: money.maker_fee_e8, taker: money.taker_fee_e8 };
+    if fees.maker < 0 || fees.taker < 0 {
+        return Err(refused("fees", "rates of 0 or more, in 1e-8", format!("{fees:?}")));
+    }
+    Ok(ReplayConfig {
+        quote: QUOTE,
+        assets: names.assets.len(),
+        seed: market.seed,
+        fees,
+        model: market.model()?,
+        limits: settings::limits(limits, names)?,
+        execution: settings::execution(settings)?,
+        deposits: money.deposits(names)?,
+        start_ns,
+        time_to_live_ns,
+    })
+}
