@@ -90,7 +90,7 @@ class Comparison(Shown):
             f"{len(self.study.tested):,} bars; {self.study.label}"
         )
 
-    def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
         """One line per run, with what its assumption changed."""
         changes = ["", *(f"{change:+.1f} bps" for change in self.steps.values())]
         lines = [
@@ -113,5 +113,5 @@ class Comparison(Shown):
             "largest_relative_difference": self.difference,
             "ideal_return": self.runs[0].performance.total_return,
             "evidence_return": self.runs[-1].performance.total_return,
-            "steps_bps": self.steps,
+            "steps_bps": [[name, change] for name, change in self.steps.items()],
         }

@@ -6,7 +6,7 @@ import hashlib
 import math
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,8 @@ from sapphire.statistics import (
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    FloatArray = NDArray[np.floating[Any]]
 
 __all__ = ["Performance", "digest_of_returns", "periods_per_year", "simple_returns"]
 
@@ -59,7 +61,7 @@ class Performance:
 
     @classmethod
     def measure(
-        cls, equity: NDArray[np.float64], interval: Interval, *, traded_quote: float, fees_quote: float, trades: int
+        cls, equity: FloatArray, interval: Interval, *, traded_quote: float, fees_quote: float, trades: int
     ) -> Performance:
         """The numbers of an equity curve [T] sampled at bar closes, the first value being the start.
 
@@ -132,7 +134,7 @@ class Performance:
 HEADER = ("return", "Sharpe, year ± SE", "P(SR > 0)", "drawdown", "turnover, year", "fees", "trades")
 
 
-def simple_returns(equity: NDArray[np.float64]) -> NDArray[np.float64]:
+def simple_returns(equity: FloatArray) -> FloatArray:
     """Return from each value of an equity curve [T] to the next, [T - 1]."""
     return equity[1:] / equity[:-1] - 1.0
 
@@ -142,7 +144,7 @@ def periods_per_year(interval: Interval) -> float:
     return _YEAR / interval.timedelta
 
 
-def digest_of_returns(returns: NDArray[np.float64]) -> str:
+def digest_of_returns(returns: FloatArray) -> str:
     """sha256 of returns as little-endian doubles: what the ledger keeps of an evaluation's outcome."""
     return hashlib.sha256(np.ascontiguousarray(returns, dtype="<f8").tobytes()).hexdigest()
 

@@ -6,6 +6,7 @@ every close with the state that the engine reports, exactly as a coordinator ask
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -117,7 +118,7 @@ class Replayed(Shown):
             f"decisions {self.digest[:12]}; {self.study.label}; N = {self.trials} trials in the ledger"
         )
 
-    def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
         """The account, and buy-and-hold beside it."""
         held = Performance.measure(
             self._held().to_numpy(dtype=np.float64), self.study.data.interval, traded_quote=0, fees_quote=0, trades=0

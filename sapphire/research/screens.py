@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,7 @@ class Screen(Shown):
             f"N = {self.trials} trials in the ledger"
         )
 
-    def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
         """One row."""
         return HEADER, [self.performance.row()]
 
@@ -86,7 +87,7 @@ class Sweep(Shown):
             f"each a trial (N = {self.trials} in the ledger); {self.study.label}"
         )
 
-    def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
         """The best five by Sharpe ratio: the ones that luck helped most."""
         order = sorted(range(len(self.values)), key=self._sharpe, reverse=True)[:5]
         lines = [(*map(str, self.values[place]), *self.performances[place].row()) for place in order]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sapphire.domain.display import bundle
@@ -27,7 +28,7 @@ class Shown(ABC):
         """One line: what this is, of which agent, on whose data."""
 
     @abstractmethod
-    def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
         """Header and lines."""
 
     @property

@@ -7,7 +7,7 @@ it. Every evaluation is written to the ledger by the study, before its result is
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -152,7 +152,7 @@ class Study(Shown):
         """One line."""
         return f"study {self.name!r} on snapshot {self.data.hash[:12]}: {self.label}"
 
-    def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
         """What it is made of."""
         first, last = self.folds[0], self.folds[-1]
         lines = [
@@ -171,7 +171,13 @@ class Study(Shown):
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
-        return {"study": self.name, "snapshot": self.data.hash, "label": self.label, "folds": len(self.folds)}
+        return {
+            "method": "study",
+            "study": self.name,
+            "snapshot": self.data.hash,
+            "label": self.label,
+            "folds": len(self.folds),
+        }
 
     def screen(self, agent: Agent) -> Screen:
         """A first look by vectorbt: long or flat on the agent's own views. It explores and proves nothing."""
@@ -292,7 +298,7 @@ class Study(Shown):
         with progress(f"replay {agent.name}, {model}") as told:
             return replay_beliefs(self, agent, beliefs, model, told=told)
 
-    def _measure(self, equity: NDArray[np.float64], account: screening.ScreenedAccount) -> Performance:
+    def _measure(self, equity: NDArray[np.floating[Any]], account: screening.ScreenedAccount) -> Performance:
         return Performance.measure(
             equity,
             self.data.interval,
@@ -310,7 +316,7 @@ class Study(Shown):
         agent: Agent,
         method: str,
         sizing: Mapping[str, Any],
-        equity: NDArray[np.float64],
+        equity: NDArray[np.floating[Any]],
         performance: Performance | None,
         *,
         counted: bool = True,

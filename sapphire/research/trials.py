@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +33,7 @@ class TrialsTable(Shown):
             f"{self.study}; ledger head {self.trials.head[:12]}"
         )
 
-    def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
         """One line per agent, method and study."""
         groups = Counter((row.agent, row.method, row.study, row.code[:12]) for row in self.trials.rows)
         lines = [(*group, str(number)) for group, number in sorted(groups.items())]
@@ -40,4 +41,9 @@ class TrialsTable(Shown):
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
-        return {"trials": self.trials.count, "evaluations": self.trials.evaluations, "head": self.trials.head}
+        return {
+            "method": "trials",
+            "trials": self.trials.count,
+            "evaluations": self.trials.evaluations,
+            "head": self.trials.head,
+        }

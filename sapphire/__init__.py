@@ -1,0 +1,46 @@
+"""Sapphire: crypto trading agents from a notebook to production, decided by one engine all the way.
+
+``import sapphire as sp`` gives the notebook its words (`sp.data`, `sp.agents`, `sp.study`, ...). Each is loaded when it
+is first used, so that importing the package and asking the command for help stay quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+__version__ = "0.1.0"
+
+_ROOMS = frozenset({"agents", "data", "domain", "execution", "lab", "portfolio", "research", "statistics"})
+_NAMES = {
+    "Agent": "sapphire.agents",
+    "View": "sapphire.domain",
+    "Window": "sapphire.domain",
+    "costs": "sapphire.research",
+    "study": "sapphire.research",
+    "walk_forward": "sapphire.research",
+}
+
+__all__ = ["__version__", "load_ipython_extension", *sorted(_ROOMS), *sorted(_NAMES)]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f"sapphire.{name}")
+    if name in _NAMES:
+        return getattr(importlib.import_module(_NAMES[name]), name)
+    raise AttributeError(f"module 'sapphire' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+def load_ipython_extension(ipython: InteractiveShell) -> None:
+    """Give the notebook its magics (`%load_ext sapphire`)."""
+    from sapphire.lab.magics import register
+
+    register(ipython)

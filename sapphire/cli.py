@@ -1,0 +1,57 @@
+"""The `sapphire` command: the same verbs as the notebooks.
+
+In:    words on a command line.
+Out:   what the verb made and where to look next on stderr; with `--json` one object on stdout and nothing else.
+Never: decides anything. A verb calls its room and shows what came back.
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from sapphire.agents.commands import app as agent
+from sapphire.data.commands import app as data
+from sapphire.domain.errors import SapphireError
+from sapphire.execution.commands import exchange
+from sapphire.lab.commands import demo, new
+from sapphire.research.commands import app as study
+
+app = typer.Typer(
+    name="sapphire",
+    help="Crypto trading agents from a notebook to production, decided by one engine all the way.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=False,
+)
+app.command("demo")(demo)
+app.command("new")(new)
+app.command("exchange")(exchange)
+app.add_typer(data, name="data")
+app.add_typer(agent, name="agent")
+app.add_typer(study, name="study")
+
+
+def _ccxt_config(url: str) -> dict[str, Any]:
+    """What the data room is handed to reach the embedded exchange."""
+    from sapphire.execution.ccxt_settings import ccxt_config
+
+    return ccxt_config(url, url.replace("http", "ws", 1))
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Run one verb and leave with its exit code."""
+    try:
+        app(args=list(words) if words is not None else None, obj={"ccxt_config": _ccxt_config})
+    except SapphireError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,6 @@
+"""Lab: what makes JupyterLab Sapphire's own, and the verbs that compose the rooms.
+
+In:    cells, notebooks, the workspace.
+Out:   agents captured from cells as files of the workspace; notebooks that were run; the demo.
+Never: decides anything, keeps state of its own.
+"""

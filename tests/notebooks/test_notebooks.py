@@ -1,0 +1,67 @@
+"""Every notebook runs offline from its first cell to its last, and changes no file but its own output."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from sapphire.domain.errors import ConfigError, StudyError
+from sapphire.lab.running import results_of, run_notebook
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
+FAST = {
+    "00_start_here.ipynb": {
+        "start": "2024-01-01",
+        "end": "2024-05-01",
+        "train": "60d",
+        "test": "15d",
+        "holdout": "15d",
+        "fast": [6, 12],
+        "slow": [48, 96],
+    },
+    "10_data.ipynb": {"start": "2025-05-04", "end": "2025-05-05"},
+    "20_agents.ipynb": {"start": "2025-03-07", "end": "2025-03-12"},
+    "30_backtest.ipynb": {"end": "2025-03-21", "train": "6d", "test": "2d", "holdout": "2d"},
+}
+SHOWN = {
+    "00_start_here.ipynb": ["study", "screen", "sweep", "replay", "compare", "trials"],
+    "10_data.ipynb": [],
+    "20_agents.ipynb": [],
+    "30_backtest.ipynb": ["study", "information", "replay", "replay", "compare", "trials"],
+}
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch):
+    """A workspace of its own, so that a captured agent lands there."""
+    (tmp_path / "sapphire.toml").write_text('name = "test"\n')
+    monkeypatch.setenv("SAPPHIRE_HOME", str(tmp_path / "home"))
+    return tmp_path
+
+
+def test_every_notebook_has_fast_parameters():
+    assert set(FAST) == set(NOTEBOOKS) == set(SHOWN)
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_a_notebook_runs_offline_and_shows_its_results(name, desk):
+    before = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=True)
+    target = desk / "run" / name
+    run_notebook(ROOT / "notebooks" / name, target, FAST[name], cwd=desk)
+    assert [result["method"] for result in results_of(target)] == SHOWN[name]
+    after = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert after.stdout == before.stdout
+
+
+def test_a_parameter_that_a_notebook_does_not_have_is_refused(desk):
+    with pytest.raises(ConfigError, match="no parameter sede"):
+        run_notebook(ROOT / "notebooks" / "10_data.ipynb", desk / "out.ipynb", {"sede": 7}, cwd=desk)
+    assert not (desk / "out.ipynb").exists()
+
+
+def test_a_cell_that_fails_says_so_and_leaves_the_notebook_that_shows_it(desk):
+    with pytest.raises(StudyError, match="failed in cell") as failed:
+        run_notebook(ROOT / "notebooks" / "10_data.ipynb", desk / "out.ipynb", {"interval": "7m"}, cwd=desk)
+    assert "UnknownInterval" in failed.value.got
+    assert (desk / "out.ipynb").exists()
