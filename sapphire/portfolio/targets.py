@@ -15,6 +15,7 @@ class Reason(StrEnum):
     LIMITED_BY_GROSS = "sized, limited by gross weight"
     KEPT_WITHIN_BAND = "kept: change within the rebalance band"
     KEPT_SMALL_CHANGE = "kept: change below the smallest order"
+    KEPT_WITHIN_COSTS = "kept: a change would not earn its cost"
     KEPT_BOUGHT = "kept: bought and held"
     ZERO_NO_BELIEF = "zero: no belief"
     ZERO_EXPIRED = "zero: belief past its horizon"

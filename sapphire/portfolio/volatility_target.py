@@ -36,6 +36,9 @@ class VolatilityTarget:
     A pair whose correlation is not in the state is taken to move as one, against us: :math:`|w_i w_j|` with
     :math:`\rho = 1`. A measured correlation below zero counts as zero: it is the first thing to go in a fall.
 
+    With a cost :math:`k` per trade, a position is moved only as far as it pays within the horizon: bought up to
+    :math:`w(\mu - k)`, sold down to :math:`w(\mu + k)`, and left alone between the two.
+
     Up to full conviction this is Kelly at a fraction: growth-optimal betting runs a volatility equal to the Sharpe
     ratio, this one :math:`\sigma^*/S_{\mathrm{full}}` of it (0.2 by default).
 
@@ -48,6 +51,7 @@ class VolatilityTarget:
         and a move between close and fill are paid from cash and not denied for want of it.
     rebalance_band : relative change up to which the lots held are kept (`whole_lots`); it may hold a position, and so
         the volatility, up to 1 / (1 - band) of what was wanted.
+    cost_bps : what a trade costs one way, fee and half spread, in basis points; 0 follows every change of mind.
     long_only : nothing below zero; on spot there is never anything below zero.
 
     Raises
@@ -58,7 +62,9 @@ class VolatilityTarget:
     ----------
     Moskowitz, Ooi and Pedersen (2012), Time series momentum, Journal of Financial Economics 104(2), for weights in
     inverse proportion to volatility. Thorp (2006), The Kelly criterion in blackjack, sports betting and the stock
-    market, for the fraction. Carver (2015), Systematic Trading, for the floor under correlations and the band.
+    market, for the fraction. Davis and Norman (1990), Portfolio selection with transaction costs, Mathematics of
+    Operations Research 15(4), for the region in which not to trade. Carver (2015), Systematic Trading, for the floor
+    under correlations and the band.
     """
 
     name: ClassVar[str] = "volatility_target"
@@ -68,6 +74,7 @@ class VolatilityTarget:
     max_weight: float = 1.0
     max_gross: float = 0.99
     rebalance_band: float = 0.10
+    cost_bps: float = 0.0
     long_only: bool = True
 
     def __post_init__(self) -> None:
@@ -75,10 +82,12 @@ class VolatilityTarget:
             math.isfinite(value) and value > 0.0
             for value in (self.annual, self.full_conviction, self.max_weight, self.max_gross)
         )
-        if not (positive and self.max_weight <= 1.0 and self.max_gross <= 1.0 and 0.0 <= self.rebalance_band < 1.0):
+        within = self.max_weight <= 1.0 and self.max_gross <= 1.0 and 0.0 <= self.rebalance_band < 1.0
+        if not (positive and within and 0.0 <= self.cost_bps < math.inf):
             raise ValueRefused(
                 "a volatility target out of range",
-                expected="annual, full_conviction > 0; max_weight, max_gross in (0, 1]; rebalance_band in [0, 1)",
+                expected="annual, full_conviction > 0; max_weight, max_gross in (0, 1]; rebalance_band in [0, 1); "
+                "cost_bps of zero or more",
                 got=", ".join(f"{name}={value}" for name, value in self.parameters.items()),
                 next="start from the defaults: VolatilityTarget(annual=0.20)",
             )
@@ -108,8 +117,19 @@ class VolatilityTarget:
         return whole_lots(self._together(wishes, state), idle, state, rebalance_band=self.rebalance_band)
 
     def _alone(self, belief: Belief, volatility: float, state: PortfolioState) -> Wish:
-        """What the belief would get if it were the only one."""
-        sharpe = belief.mean_bps / belief.std_bps * math.sqrt(_YEAR / belief.horizon)
+        """What the belief would get if it were the only one, and a change had to earn its cost."""
+        if self.cost_bps == 0.0:
+            return self._wanted(belief, belief.mean_bps, volatility, state)
+        held = _held_weight(belief.symbol, state)
+        bought = self._wanted(belief, belief.mean_bps - self.cost_bps, volatility, state)
+        if held < bought.weight:
+            return bought
+        sold = self._wanted(belief, belief.mean_bps + self.cost_bps, volatility, state)
+        return sold if held > sold.weight else Wish(held, Reason.KEPT_WITHIN_COSTS)
+
+    def _wanted(self, belief: Belief, mean_bps: float, volatility: float, state: PortfolioState) -> Wish:
+        """The weight of a mean."""
+        sharpe = mean_bps / belief.std_bps * math.sqrt(_YEAR / belief.horizon)
         conviction = max(-1.0, min(1.0, sharpe / self.full_conviction))
         if conviction < 0.0 and not may_be_short(state.instruments[belief.symbol], long_only=self.long_only):
             return _NOTHING
@@ -134,6 +154,12 @@ class VolatilityTarget:
         return {
             symbol: Wish(wish.weight * scale, reason if wish.weight else wish.reason) for symbol, wish in wishes.items()
         }
+
+
+def _held_weight(symbol: str, state: PortfolioState) -> float:
+    """Signed share of equity that is held of a symbol."""
+    lots = state.lots.get(symbol, 0)
+    return lots * float(state.instruments[symbol].lot) * state.prices[symbol] / state.equity_quote if lots else 0.0
 
 
 def expected_volatility(weights: Mapping[str, float], state: PortfolioState) -> float:
