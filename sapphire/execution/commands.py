@@ -1,0 +1,60 @@
+"""The verb `sapphire exchange`: the embedded exchange alone, in the foreground."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sapphire.domain.errors import ConfigError
+
+__all__ = ["exchange"]
+
+
+def exchange(
+    port: Annotated[int, typer.Option(help="Port of the API on 127.0.0.1; 0 chooses a free one.")] = 0,
+    control_port: Annotated[int, typer.Option(help="Port of the control plane; 0 chooses a free one.")] = 0,
+    symbols: Annotated[str, typer.Option(help="Comma-separated.")] = "BTC/USDT,ETH/USDT",
+    speed: Annotated[float | None, typer.Option(help="Market seconds per second of wall time (1 by default).")] = None,
+    lockstep: Annotated[bool, typer.Option("--lockstep", help="Time stands until the control plane moves it.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the generated market.")] = 7,
+    candles: Annotated[Path | None, typer.Option(help="Folder of recorded candles that drive the market.")] = None,
+    start: Annotated[str | None, typer.Option(help="Market time at the start, such as 2025-05-04.")] = None,
+    journal: Annotated[Path | None, typer.Option(help="Folder of its journal; none keeps nothing.")] = None,
+) -> None:
+    """Run the embedded exchange until it is interrupted.
+
+    Its first line on stdout is one JSON object: url, ws_url, control_url, control_token, api_key and api_secret of a
+    funded development account.
+
+    Example: sapphire exchange --port 8080 --symbols BTC/USDT --speed 60 --seed 7
+    """
+    from sapphire.execution.binaries import engine_binary
+
+    if lockstep and speed is not None:
+        raise ConfigError(
+            "two clocks at once", expected="--speed or --lockstep", got="both", next="sapphire exchange --help"
+        )
+    binary = engine_binary("exchange")
+    words = [str(binary), "--port", str(port), "--control-port", str(control_port), "--symbols", symbols]
+    words += ["--seed", str(seed)]
+    words += ["--lockstep"] if lockstep else ["--speed", str(speed if speed is not None else 1.0)]
+    words += ["--start", start] if start is not None else []
+    words += ["--journal", str(journal)] if journal is not None else []
+    if candles is not None:
+        words += ["--candles", str(_as_csv(candles, symbols.split(",")))]
+    os.execv(binary, words)
+
+
+def _as_csv(folder: Path, symbols: list[str]) -> Path:
+    """The folder in the form that the exchange reads; converted candles are kept in the state folder."""
+    from sapphire.data import export_candles
+    from sapphire.domain.workspace import home
+
+    if any(folder.glob("*.csv")):
+        return folder
+    target = home() / "exchange" / "candles"
+    export_candles(folder, target, symbols=symbols)
+    return target

@@ -1,0 +1,163 @@
+"""The control plane of the embedded exchange: move time, pay in, open accounts, look.
+
+It is a separate address with a bearer token, so nothing here can be reached through the venue's own API. One connection
+is kept open; a client may be used from several threads, one call after the other.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from sapphire.domain.errors import ExchangeError
+
+__all__ = ["Advanced", "Control", "Credentials"]
+
+_IDLE_S = 5.0
+"""A connection idle for longer is opened anew: its server may have closed it, and a command is not sent twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """Where market time stands after an advance.
+
+    Parameters
+    ----------
+    now_ns : market time, UTC nanoseconds; earlier than asked for when a client saw something or a wake-up came first.
+    events : how many things clients saw at that time.
+    sequences : per account, the number of its last event; a client that has read up to it has seen everything.
+    """
+
+    now_ns: int
+    events: int
+    sequences: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """An account and its key. The secret is not shown by `repr`."""
+
+    account: int
+    api_key: str
+    api_secret: str
+
+    def __repr__(self) -> str:
+        return f"Credentials(account={self.account}, api_key={self.api_key[:6]!r}...)"
+
+
+class Control:
+    """Client of a control plane.
+
+    Parameters
+    ----------
+    url : its address, `http://127.0.0.1:port`.
+    token : of the exchange's first line of output.
+    timeout : seconds a call may take.
+    """
+
+    def __init__(self, url: str, token: str, *, timeout: float = 60.0) -> None:
+        self._url = url
+        self._token = token
+        self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=timeout)
+        self._lock = threading.Lock()
+        self._used_at = 0.0
+
+    def advance(self, to_ns: int, *, wake_at_ns: Iterable[int] = ()) -> Advanced:
+        """Move market time to `to_ns`, or to the first thing that a client sees or the first wake-up before it.
+
+        Raises
+        ------
+        ExchangeError : the time has passed already, or the exchange does not run in lock-step.
+        """
+        body = {"to_ns": str(to_ns), "wake_at_ns": [str(wake_ns) for wake_ns in wake_at_ns]}
+        told = self._post("advance", body)
+        sequences = {int(account): int(sequence) for account, sequence in told["sequences"].items()}
+        return Advanced(now_ns=int(told["now_ns"]), events=int(told["events"]), sequences=sequences)
+
+    def advance_fully(self, to_ns: int) -> int:
+        """Move market time all the way to `to_ns`, past everything that clients see; how many things they saw."""
+        seen = 0
+        while True:
+            advanced = self.advance(to_ns)
+            seen += advanced.events
+            if advanced.now_ns >= to_ns:
+                return seen
+
+    def deposit(self, account: int, asset: str, amount: str) -> Mapping[str, str]:
+        """Pay `amount` (decimal text; negative takes out) into an account; its balance of that asset then."""
+        told = self._post("deposit", {"account": account, "asset": asset, "amount": amount})
+        return {"free": told["free"], "locked": told["locked"]}
+
+    def open_account(
+        self, funds: Mapping[str, str] | None = None, *, maker: str | None = None, taker: str | None = None
+    ) -> Credentials:
+        """Open an account with a key of its own.
+
+        Parameters
+        ----------
+        funds : what it begins with, by asset; amounts as decimal text.
+        maker, taker : fee rates of 1 as decimal text ("0.001"); the venue's regular ones by default.
+        """
+        body: dict[str, Any] = {"fund": dict(funds or {})}
+        if maker is not None:
+            body["maker"] = maker
+        if taker is not None:
+            body["taker"] = taker
+        told = self._post("accounts", body)
+        return Credentials(told["account"], told["api_key"], told["api_secret"])
+
+    def state(self, *, full: bool = False) -> dict[str, Any]:
+        """Market time, books and accounts as the exchange has them; with `full` every order and fill."""
+        return self._call("GET", "state?full=true" if full else "state", None)
+
+    def now_ns(self) -> int:
+        """Market time, UTC nanoseconds."""
+        return int(self.state()["now_ns"])
+
+    def drain(self, *, wait_ms: int = 2_000) -> bool:
+        """Wait until closed connections have been read to their end; whether all of them have."""
+        return bool(self._post("drain", {"wait_ms": wait_ms})["drained"])
+
+    def shutdown(self) -> None:
+        """Ask the exchange to end."""
+        self._post("shutdown", {})
+
+    def close(self) -> None:
+        """Close the connection; the next call opens another."""
+        with self._lock:
+            self._connection.close()
+
+    def _post(self, command: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        return self._call("POST", command, json.dumps(body).encode())
+
+    def _call(self, verb: str, command: str, body: bytes | None) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+        with self._lock:
+            if time.monotonic() - self._used_at > _IDLE_S:
+                self._connection.close()
+            try:
+                self._connection.request(verb, f"/control/{command}", body, headers)
+                response = self._connection.getresponse()
+                text = response.read()
+                self._used_at = time.monotonic()
+            except (OSError, http.client.HTTPException) as error:
+                # A command may have been carried out, so it is not sent again.
+                self._connection.close()
+                raise ExchangeError(
+                    f"the control plane at {self._url} did not answer {command!r}",
+                    got=f"{type(error).__name__}: {error}",
+                    next="see whether the exchange still runs, and its log",
+                ) from error
+        told = json.loads(text) if text else {}
+        if response.status != 200:
+            reason = told.get("error", text.decode(errors="replace"))
+            raise ExchangeError(f"the exchange refused {command!r}", got=f"{response.status}: {reason}")
+        if not isinstance(told, dict):
+            raise ExchangeError(f"the exchange answered {command!r} with something else", expected="a JSON object")
+        return told

@@ -1,0 +1,234 @@
+//! The control plane: its own port, a bearer token, JSON.
+//!
+//! In: commands of the conductor, the supervisor and tests. Out: where market time stands, state, keys.
+//! Never: on the venue's port; never without the token, but for the health check.
+//!
+//! | path | body | answer |
+//! | --- | --- | --- |
+//! | `GET /control/health` | | `{"ready": true}`, no token needed |
+//! | `GET /control/state?full=true` | | the state; with `full` every order and fill |
+//! | `POST /control/advance` | `{"to_ns": "…", "wake_at_ns": ["…"]}` | `{"now_ns": "…", "events": n, "sequences": {"1": n}}` |
+//! | `POST /control/deposit` | `{"account": 1, "asset": "USDT", "amount": "100.5"}` | `{"free": "…", "locked": "…"}` |
+//! | `POST /control/accounts` | `{"fund": {"USDT": "1000"}, "maker": "0.001", "taker": "0.001"}` | `{"account": 2, "api_key": …, "api_secret": …}` |
+//! | `POST /control/drain` | `{"wait_ms": 2000}` | `{"drained": true, "open": n, "closing": [ports]}` |
+//! | `POST /control/shutdown` | | `{"stopping": true}` |
+//!
+//! Numbers of money and time are text in both directions; plain integers are taken as well.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::{Query, Request, State};
+use axum::http::{StatusCode, header::AUTHORIZATION};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use sapphire_core::venue::{AccountId, FeeRates};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::connections::Connections;
+use crate::desk::api::{Ask, DeskError, DeskHandle};
+use crate::desk::control::Control;
+use crate::keys::Keyring;
+use crate::settings::{FEES, atoms};
+
+/// How long a drain waits when nobody says.
+const DRAIN_MS: u64 = 2_000;
+
+/// How long a drain waits at most.
+const LONGEST_DRAIN_MS: u64 = 60_000;
+
+/// What the control plane works on.
+#[derive(Clone, Debug)]
+pub struct ControlPlane {
+    /// The desk.
+    pub desk: DeskHandle,
+    /// Where the token is.
+    pub keys: Keyring,
+    /// The venue's connections.
+    pub connections: Connections,
+    /// Set to true to end the exchange.
+    pub shutdown: Arc<watch::Sender<bool>>,
+}
+
+/// The control plane's routes.
+pub fn router(plane: ControlPlane) -> Router {
+    Router::new()
+        .route("/control/state", get(state))
+        .route("/control/advance", post(advance))
+        .route("/control/deposit", post(deposit))
+        .route("/control/accounts", post(open_account))
+        .route("/control/drain", post(drain))
+        .route("/control/shutdown", post(shutdown))
+        .route_layer(from_fn_with_state(plane.clone(), authorised))
+        .route("/control/health", get(|| async { Json(json!({"ready": true})) }))
+        .with_state(plane)
+}
+
+/// A refusal of the control plane.
+#[derive(Debug)]
+struct Refused(StatusCode, String);
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        (self.0, Json(json!({"error": self.1}))).into_response()
+    }
+}
+
+impl From<DeskError> for Refused {
+    fn from(error: DeskError) -> Self {
+        let status = match &error {
+            DeskError::Clock(_) => StatusCode::CONFLICT,
+            DeskError::Journal(_) => StatusCode::INSUFFICIENT_STORAGE,
+            DeskError::Closed => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Self(status, error.to_string())
+    }
+}
+
+type Answer = Result<Json<Value>, Refused>;
+
+async fn authorised(State(plane): State<ControlPlane>, request: Request, next: Next) -> Response {
+    let given = request.headers().get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+    if given.is_some_and(|given| is_same(given, plane.keys.control_token().as_bytes())) {
+        return next.run(request).await;
+    }
+    let text = "expected Authorization: Bearer with the control_token of the exchange's first line";
+    Refused(StatusCode::UNAUTHORIZED, text.into()).into_response()
+}
+
+/// Compares without telling by the time it takes where the two differ.
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
+}
+
+#[derive(Deserialize)]
+struct StateQuery {
+    #[serde(default)]
+    full: bool,
+}
+
+async fn state(State(plane): State<ControlPlane>, Query(query): Query<StateQuery>) -> Answer {
+    let full = query.full;
+    Ok(Json(plane.desk.ask(|reply| Ask::Control(Control::State { full, reply })).await?))
+}
+
+#[derive(Deserialize)]
+struct AdvanceBody {
+    to_ns: Number,
+    #[serde(default)]
+    wake_at_ns: Vec<Number>,
+}
+
+async fn advance(State(plane): State<ControlPlane>, body: Bytes) -> Answer {
+    let body: AdvanceBody = parse(&body)?;
+    let to_ns = body.to_ns.0;
+    let wake_at = body.wake_at_ns.into_iter().map(|number| number.0).collect();
+    let advanced = plane.desk.ask(|reply| Ask::Control(Control::Advance { to_ns, wake_at, reply })).await?;
+    let sequences: BTreeMap<String, u64> =
+        advanced.sequences.into_iter().map(|(account, sequence)| (account.0.to_string(), sequence)).collect();
+    Ok(Json(json!({"now_ns": advanced.now_ns.to_string(), "events": advanced.events, "sequences": sequences})))
+}
+
+#[derive(Deserialize)]
+struct DepositBody {
+    account: u32,
+    asset: String,
+    amount: String,
+}
+
+async fn deposit(State(plane): State<ControlPlane>, body: Bytes) -> Answer {
+    let DepositBody { account, asset, amount } = parse(&body)?;
+    let (account, atoms) = (AccountId(account), amount_of("amount", &amount)?);
+    let balance = plane.desk.ask(|reply| Ask::Control(Control::Deposit { account, asset, atoms, reply })).await?;
+    Ok(Json(json!({"free": text(balance.free_atoms), "locked": text(balance.locked_atoms)})))
+}
+
+#[derive(Deserialize)]
+struct AccountBody {
+    #[serde(default)]
+    fund: BTreeMap<String, String>,
+    maker: Option<String>,
+    taker: Option<String>,
+}
+
+async fn open_account(State(plane): State<ControlPlane>, body: Bytes) -> Answer {
+    let body: AccountBody = if body.is_empty() { parse(b"{}")? } else { parse(&body)? };
+    let funds = body.fund.iter().map(|(asset, amount)| Ok((asset.clone(), amount_of(asset, amount)?)));
+    let funds = funds.collect::<Result<Vec<_>, Refused>>()?;
+    let rate = |name, given: Option<String>, usual| given.map_or(Ok(usual), |text| amount_of(name, &text));
+    let fees =
+        FeeRates { maker: rate("maker", body.maker, FEES.maker)?, taker: rate("taker", body.taker, FEES.taker)? };
+    let credentials = Keyring::draw().map_err(|error| Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    let given = credentials.clone();
+    let opened = plane.desk.ask(|reply| Ask::Control(Control::OpenAccount { credentials: given, fees, funds, reply }));
+    let account = opened.await?;
+    let (api_key, api_secret) = (credentials.api_key, credentials.api_secret);
+    Ok(Json(json!({"account": account.0, "api_key": api_key, "api_secret": api_secret})))
+}
+
+#[derive(Default, Deserialize)]
+struct DrainBody {
+    wait_ms: Option<u64>,
+}
+
+async fn drain(State(plane): State<ControlPlane>, body: Bytes) -> Answer {
+    let body: DrainBody = if body.is_empty() { DrainBody::default() } else { parse(&body)? };
+    let patience = Duration::from_millis(body.wait_ms.unwrap_or(DRAIN_MS).min(LONGEST_DRAIN_MS));
+    let drained = plane.connections.drain(patience).await;
+    let drained = drained.map_err(|error| Refused(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
+    // What those connections handed to the desk is carried out before this is answered.
+    plane.desk.prices(Vec::new()).await?;
+    Ok(Json(json!({"drained": drained.is_drained, "open": drained.open, "closing": drained.closing})))
+}
+
+async fn shutdown(State(plane): State<ControlPlane>) -> Answer {
+    plane.shutdown.send_replace(true);
+    Ok(Json(json!({"stopping": true})))
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
+    serde_json::from_slice(body)
+        .map_err(|error| Refused(StatusCode::BAD_REQUEST, format!("the body does not fit: {error}")))
+}
+
+/// An `i64` as text or as a number.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "NumberText")]
+struct Number(i64);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum NumberText {
+    Text(String),
+    Number(i64),
+}
+
+impl TryFrom<NumberText> for Number {
+    type Error = String;
+
+    fn try_from(number: NumberText) -> Result<Self, String> {
+        match number {
+            NumberText::Number(number) => Ok(Self(number)),
+            NumberText::Text(text) => {
+                text.parse().map(Self).map_err(|_| format!("expected whole nanoseconds, got {text}"))
+            }
+        }
+    }
+}
+
+fn amount_of(name: &str, amount: &str) -> Result<i64, Refused> {
+    let wrong = || format!("expected {name} as a decimal with at most 8 decimals, got {amount}");
+    atoms(amount).ok_or_else(|| Refused(StatusCode::BAD_REQUEST, wrong()))
+}
+
+fn text(atoms: i64) -> String {
+    format!("{}.{:08}", atoms / 100_000_000, atoms % 100_000_000)
+}

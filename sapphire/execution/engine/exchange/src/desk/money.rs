@@ -1,0 +1,74 @@
+//! Deposits, and the proof that money neither appears nor vanishes.
+
+use sapphire_core::instrument::{Asset, Side};
+use sapphire_core::venue::{AccountId, OrderId};
+
+use super::Desk;
+use super::api::UserEventKind;
+
+impl Desk {
+    /// Pays into an account (negative: out of it); the checks were made before the journal had it.
+    pub(super) fn deposit(&mut self, account: AccountId, asset: &str, atoms: i64) {
+        let Some(asset) = self.catalog.asset(asset) else { return };
+        if self.market.deposit(account, asset, atoms).is_err() {
+            return;
+        }
+        self.deposits[asset.0 as usize] += i128::from(atoms);
+        let now_ns = self.market.now_ns();
+        self.tell(account, now_ns, UserEventKind::BalanceUpdate { asset, delta_atoms: atoms });
+        self.announce_positions(&[(account, asset)].into());
+    }
+
+    /// Per asset, balances and fees are what was paid in; per client and asset, what is locked is what its open orders
+    /// need; no client is below zero.
+    ///
+    /// # Errors
+    /// The first sentence that does not hold.
+    pub(crate) fn check_money(&self) -> Result<(), String> {
+        let venue = self.market.venue();
+        for (index, deposited) in self.deposits.iter().enumerate() {
+            let asset = Asset(index as u16);
+            let accounts = (0..self.accounts.len()).filter_map(|index| venue.account(AccountId(index as u32)));
+            let held: i128 = accounts
+                .map(|account| account.balance(asset))
+                .map(|held| i128::from(held.free) + i128::from(held.locked))
+                .sum();
+            let total = held + i128::from(venue.collected()[index]);
+            if total != *deposited {
+                let name = self.catalog.asset_name(asset);
+                return Err(format!("{name}: {deposited} atoms were paid in and {total} are there"));
+            }
+        }
+        for index in 1..self.accounts.len() {
+            self.check_locks(AccountId(index as u32))?;
+        }
+        Ok(())
+    }
+
+    fn check_locks(&self, account: AccountId) -> Result<(), String> {
+        let venue = self.market.venue();
+        let mut needed = vec![0_i64; self.deposits.len()];
+        for order in self.ledger.open(account, None) {
+            let Some(standing) = venue.order(OrderId(order.order_id)) else { continue };
+            let Some(instrument) = venue.instrument(order.instrument) else { continue };
+            let rest = order.quantity_lots - order.executed_lots;
+            let (asset, atoms) = match order.side {
+                Side::Buy => (instrument.quote, instrument.notional(order.price_ticks, rest)),
+                Side::Sell => (instrument.base, instrument.base_atoms(rest)),
+            };
+            if standing.locked_atoms != atoms || standing.filled_lots != order.executed_lots {
+                return Err(format!("order {}: book {standing:?}, ledger {order:?}", order.order_id));
+            }
+            needed[asset.0 as usize] += atoms;
+        }
+        for (index, needed) in needed.into_iter().enumerate() {
+            let asset = Asset(index as u16);
+            let balance = venue.account(account).map(|account| account.balance(asset)).unwrap_or_default();
+            if balance.locked != needed || balance.free < 0 {
+                let name = self.catalog.asset_name(asset);
+                return Err(format!("account {} {name}: {balance:?} while open orders need {needed}", account.0));
+            }
+        }
+        Ok(())
+    }
+}

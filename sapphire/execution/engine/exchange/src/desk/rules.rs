@@ -1,0 +1,212 @@
+//! What a request must satisfy before the journal has it.
+//!
+//! Invariant: a request that passes can be carried out; what can still refuse it is the book and the balance it meets
+//! on arrival. Nothing is rounded: a price between two ticks is a `PRICE_FILTER`, a quantity between two lots a
+//! `LOT_SIZE`.
+
+use sapphire_core::instrument::{Instrument, InstrumentId};
+use sapphire_core::venue::{AccountId, AccountKind, FeeRates, OrderId, Terms, TimeInForce as Core};
+
+use super::api::{
+    CancelAll, CancelOrder, DeskError, Filter, MAX_CLIENT_ORDER_ID, MAX_OPEN_ORDERS, OrderKind, PlaceOrder, Refusal,
+    TimeInForce,
+};
+use super::command::{Cancel, Command, Place};
+use super::{Desk, Genesis};
+
+/// How far market time can go: the generated market's history ends there (2048-11-01).
+const LAST_NS: i64 = 2_487_196_800_000_000_000;
+
+/// Fee rates above this are a mistake: 10 %, in 1e-8.
+const HIGHEST_FEE: i64 = 10_000_000;
+
+impl Desk {
+    /// The command of a new order.
+    pub(super) fn check_place(&self, order: &PlaceOrder) -> Result<Command, DeskError> {
+        self.check_account(order.account)?;
+        let info = self.catalog.symbol(order.instrument).ok_or(DeskError::UnknownInstrument)?;
+        if self.now_ns() < info.listed_ns {
+            return Err(Refusal::MarketClosed.into());
+        }
+        if let Some(text) = &order.client_order_id {
+            check_client_id(text)?;
+            if self.ledger.has_client_id(order.account, text) {
+                return Err(Refusal::DuplicateOrder.into());
+            }
+        }
+        let terms = self.terms(order, &info.instrument)?;
+        let open = self.ledger.count_open(order.account, order.instrument, MAX_OPEN_ORDERS);
+        if matches!(terms, Terms::Limit { .. }) && open == MAX_OPEN_ORDERS {
+            return Err(Refusal::Filter(Filter::MaxNumOrders).into());
+        }
+        Ok(Command::Place(Place {
+            account: order.account,
+            instrument: order.instrument,
+            side: order.side,
+            terms,
+            client_order_id: order.client_order_id.clone(),
+        }))
+    }
+
+    fn terms(&self, order: &PlaceOrder, rules: &Instrument) -> Result<Terms, Refusal> {
+        match order.kind {
+            OrderKind::Limit { price_atoms, quantity_atoms, time_in_force } => {
+                let time_in_force = match time_in_force {
+                    TimeInForce::Gtc => Core::GoodTillCancel,
+                    TimeInForce::Ioc => Core::ImmediateOrCancel,
+                    TimeInForce::Fok => Core::FillOrKill,
+                };
+                limit(rules, price_atoms, quantity_atoms, time_in_force)
+            }
+            OrderKind::LimitMaker { price_atoms, quantity_atoms } => {
+                limit(rules, price_atoms, quantity_atoms, Core::PostOnly)
+            }
+            OrderKind::Market { quantity_atoms } => {
+                let lots = lots(rules, quantity_atoms, Filter::MarketLotSize)?;
+                let reference = self.last_price(order.instrument);
+                if reference.is_some_and(|ticks| rules.notional(ticks, lots) < rules.min_notional_atoms) {
+                    return Err(Refusal::Filter(Filter::Notional));
+                }
+                Ok(Terms::Market { lots })
+            }
+            OrderKind::MarketQuote { quote_atoms } => {
+                if quote_atoms < rules.min_notional_atoms {
+                    return Err(Refusal::Filter(Filter::Notional));
+                }
+                Ok(Terms::MarketQuote { quote_atoms })
+            }
+        }
+    }
+
+    /// The last trade's price, or the path's where nothing has traded yet.
+    pub(super) fn last_price(&self, instrument: InstrumentId) -> Option<i64> {
+        let traded = self.tapes.get(instrument.0 as usize).and_then(|tape| tape.last()).map(|trade| trade.ticks);
+        traded.or_else(|| self.charts.present_minute(instrument, self.now_ns()).map(|minute| minute.close))
+    }
+
+    /// The command of a cancel.
+    pub(super) fn check_cancel(&self, cancel: &CancelOrder) -> Result<Command, DeskError> {
+        self.check_account(cancel.account)?;
+        self.check_instrument(cancel.instrument)?;
+        if let Some(text) = &cancel.cancel_client_order_id {
+            check_client_id(text)?;
+        }
+        let order = self.ledger.find_open(cancel.account, cancel.instrument, &cancel.order);
+        let order = order.ok_or(DeskError::UnknownOrder)?;
+        Ok(Command::Cancel(Cancel {
+            account: cancel.account,
+            order: OrderId(order.order_id),
+            client_order_id: cancel.cancel_client_order_id.clone(),
+        }))
+    }
+
+    /// The command of a cancel of everything.
+    pub(super) fn check_cancel_all(&self, cancel: CancelAll) -> Result<Command, DeskError> {
+        let CancelAll { account, instrument } = cancel;
+        self.check_account(account)?;
+        self.check_instrument(instrument)?;
+        let has_open = self.ledger.open(account, Some(instrument)).next().is_some();
+        if has_open { Ok(Command::CancelAll { account, instrument }) } else { Err(DeskError::UnknownOrder) }
+    }
+
+    /// The command of a deposit or withdrawal.
+    pub(super) fn check_deposit(&self, account: AccountId, asset: &str, atoms: i64) -> Result<Command, DeskError> {
+        self.check_account(account)?;
+        let index = self.fundable(asset)?;
+        let held = self.balance(account, index).ok_or(DeskError::UnknownAccount)?;
+        let free = held.free_atoms.checked_add(atoms).filter(|free| *free >= 0);
+        let total = free.and_then(|free| free.checked_add(held.locked_atoms));
+        if total.is_none() {
+            let free = held.free_atoms;
+            return Err(DeskError::Deposit(format!(
+                "{atoms} atoms of {asset} cannot be added to the {free} that are free"
+            )));
+        }
+        Ok(Command::Deposit { account, asset: asset.to_owned(), atoms })
+    }
+
+    /// The command of a new account.
+    pub(super) fn check_account_opening(&self, fees: FeeRates, funds: &[(String, i64)]) -> Result<Command, DeskError> {
+        for (asset, atoms) in funds {
+            self.fundable(asset)?;
+            if *atoms < 0 {
+                return Err(DeskError::Deposit(format!(
+                    "an account begins with at least nothing, got {atoms} of {asset}"
+                )));
+            }
+        }
+        if [fees.maker, fees.taker].iter().any(|rate| !(0..=HIGHEST_FEE).contains(rate)) {
+            return Err(DeskError::Deposit(format!("expected fee rates from 0 to {HIGHEST_FEE} (1e-8), got {fees:?}")));
+        }
+        Ok(Command::open_account(fees, funds.to_vec()))
+    }
+
+    /// The command of an advance to `to_ns` that a `wake_at` may end earlier.
+    pub(super) fn check_advance(&self, to_ns: i64, wake_at: &[i64]) -> Result<Command, DeskError> {
+        if !self.genesis.is_lockstep {
+            let text = "market time runs at a speed here; expected an exchange started with --lockstep";
+            return Err(DeskError::Clock(text.into()));
+        }
+        let now_ns = self.now_ns();
+        if !(now_ns..=LAST_NS).contains(&to_ns) {
+            return Err(DeskError::Clock(format!("expected a time from {now_ns} to {LAST_NS}, got {to_ns}")));
+        }
+        let wake_ns = wake_at.iter().copied().filter(|wake_ns| *wake_ns > now_ns).min();
+        Ok(Command::Advance { to_ns: wake_ns.map_or(to_ns, |wake_ns| wake_ns.min(to_ns)) })
+    }
+
+    pub(super) fn check_account(&self, account: AccountId) -> Result<(), DeskError> {
+        let kind = self.market.venue().account(account).map(sapphire_core::venue::Account::kind);
+        if kind == Some(AccountKind::Client) { Ok(()) } else { Err(DeskError::UnknownAccount) }
+    }
+
+    pub(super) fn check_instrument(&self, instrument: InstrumentId) -> Result<(), DeskError> {
+        if self.catalog.symbol(instrument).is_some() { Ok(()) } else { Err(DeskError::UnknownInstrument) }
+    }
+
+    fn fundable(&self, asset: &str) -> Result<sapphire_core::instrument::Asset, DeskError> {
+        self.catalog.asset(asset).ok_or_else(|| {
+            let known: Vec<&str> = self.catalog.assets().iter().map(|info| info.name.as_str()).collect();
+            DeskError::Deposit(format!("expected one of the assets {}, got {asset}", known.join(", ")))
+        })
+    }
+}
+
+/// Whether a genesis is one that the engine can run.
+pub(super) fn check_genesis(genesis: &Genesis) -> Result<(), String> {
+    /// 2017-01-01: before any listing.
+    const FIRST_NS: i64 = 1_483_228_800_000_000_000;
+    if (FIRST_NS..=LAST_NS).contains(&genesis.start_ns) {
+        return Ok(());
+    }
+    let (first, last, got) = (FIRST_NS, LAST_NS, genesis.start_ns);
+    let [first, last, got] = [first, last, got].map(crate::settings::iso);
+    Err(format!(
+        "--start does not fit\n  expected: a time from {first} to {last}\n  got:      {got}\n  next:     choose another"
+    ))
+}
+
+fn check_client_id(text: &str) -> Result<(), Refusal> {
+    if (1..=MAX_CLIENT_ORDER_ID).contains(&text.len()) { Ok(()) } else { Err(Refusal::ClientOrderId) }
+}
+
+fn limit(rules: &Instrument, price_atoms: i64, quantity_atoms: i64, time_in_force: Core) -> Result<Terms, Refusal> {
+    let ticks = price_atoms / rules.tick_atoms;
+    if price_atoms % rules.tick_atoms != 0 || !(rules.min_ticks..=rules.max_ticks).contains(&ticks) {
+        return Err(Refusal::Filter(Filter::Price));
+    }
+    let lots = lots(rules, quantity_atoms, Filter::LotSize)?;
+    if rules.notional(ticks, lots) < rules.min_notional_atoms {
+        return Err(Refusal::Filter(Filter::Notional));
+    }
+    Ok(Terms::Limit { ticks, lots, time_in_force })
+}
+
+/// Whole lots within bounds; `bounds` is the filter that names a quantity out of them.
+fn lots(rules: &Instrument, quantity_atoms: i64, bounds: Filter) -> Result<i64, Refusal> {
+    let lots = quantity_atoms / rules.lot_atoms;
+    if quantity_atoms <= 0 || quantity_atoms % rules.lot_atoms != 0 {
+        return Err(Refusal::Filter(Filter::LotSize));
+    }
+    if (rules.min_lots..=rules.max_lots).contains(&lots) { Ok(lots) } else { Err(Refusal::Filter(bounds)) }
+}

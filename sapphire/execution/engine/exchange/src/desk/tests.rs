@@ -1,0 +1,427 @@
+//! The desk as a whole, without files, threads or clocks.
+
+use proptest::prelude::*;
+use sapphire_core::instrument::{ATOMS_PER_UNIT, InstrumentId, Side};
+use sapphire_core::venue::AccountId;
+
+use super::api::{
+    CancelAll, CancelOrder, DeskError, Execution, FillsQuery, Filter, MAX_OPEN_ORDERS, OrderKind, OrderRef,
+    OrderStatus, OrderView, OrdersQuery, PlaceOrder, Refusal, TimeInForce, UserEvent, UserEventKind,
+};
+use super::command::{Command, Entry};
+use super::journal::Reader as _;
+use super::{Applied, Desk, start};
+use crate::floor::Floor;
+use crate::settings::{FEES, Genesis};
+
+const SECOND_NS: i64 = 1_000_000_000;
+/// 2024-03-01T00:00Z.
+const START_NS: i64 = 1_709_251_200 * SECOND_NS;
+const BTC: InstrumentId = InstrumentId(0);
+const ONE: AccountId = AccountId(1);
+const TWO: AccountId = AccountId(2);
+
+/// A desk and what its journal would hold.
+struct Bench {
+    desk: Desk,
+    floor: Floor,
+    entries: Vec<(i64, Entry)>,
+    now_ns: i64,
+}
+
+impl Bench {
+    fn new(is_lockstep: bool) -> Self {
+        let symbols = vec!["BTCUSDT".to_owned(), "ETHUSDT".to_owned()];
+        let floor = Floor::lay_out(&symbols, 7, None, is_lockstep).unwrap();
+        let (min_latency_ns, max_latency_ns) = if is_lockstep { (5_000_000, 25_000_000) } else { (0, 0) };
+        let genesis = Genesis {
+            symbols,
+            seed: 7,
+            start_ns: START_NS,
+            is_lockstep,
+            is_live_paced: false,
+            min_latency_ns,
+            max_latency_ns,
+            candles: std::collections::BTreeMap::new(),
+        };
+        let desk = Desk::new(genesis, &floor);
+        let mut bench = Self { desk, floor, entries: Vec::new(), now_ns: START_NS };
+        let funds = || vec![("USDT".to_owned(), 1_000_000 * ATOMS_PER_UNIT), ("BTC".to_owned(), 10 * ATOMS_PER_UNIT)];
+        for _ in 0..2 {
+            bench.carry_out(&Command::open_account(FEES, funds()));
+        }
+        bench
+    }
+
+    fn carry_out(&mut self, command: &Command) -> Applied {
+        let entry = Entry { outputs_before: self.desk.digest(), command: command.clone() };
+        self.entries.push((self.now_ns, entry));
+        let applied = self.desk.apply(self.now_ns, command);
+        assert_eq!(self.desk.check_money(), Ok(()), "after {command:?}");
+        self.now_ns = self.now_ns.max(self.desk.now_ns());
+        applied
+    }
+
+    fn order(account: AccountId, side: Side, kind: OrderKind) -> PlaceOrder {
+        PlaceOrder { account, instrument: BTC, side, kind, client_order_id: None }
+    }
+
+    /// A limit order so many ticks above the best ask.
+    fn limit(&self, side: Side, above: i64, lots: i64, time_in_force: TimeInForce) -> OrderKind {
+        let ask = self.desk.market.venue().book(BTC).and_then(|book| book.best(Side::Sell)).unwrap_or(6_000_000);
+        let offset = if side == Side::Buy { above } else { above - 1 };
+        let price_atoms = (ask + offset) * 1_000_000;
+        OrderKind::Limit { price_atoms, quantity_atoms: lots * 1_000, time_in_force }
+    }
+
+    fn place(&mut self, order: &PlaceOrder) -> Result<OrderView, DeskError> {
+        let command = self.desk.check_place(order)?;
+        match self.carry_out(&command) {
+            Applied::Placed(Ok(id)) => Ok(self.desk.order_ack(id)?.order),
+            Applied::Placed(Err(refusal)) => Err(refusal.into()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn cancel(&mut self, account: AccountId, order: u64) -> Result<OrderView, DeskError> {
+        let cancel = CancelOrder { account, instrument: BTC, order: OrderRef::Id(order), cancel_client_order_id: None };
+        let command = self.desk.check_cancel(&cancel)?;
+        let Applied::Canceled(sent) = self.carry_out(&command) else { panic!("not a cancel") };
+        Ok(self.desk.cancel_ack(sent[0].0, sent[0].1.clone())?.order)
+    }
+
+    fn advance(&mut self, by_ns: i64) -> u64 {
+        let command = self.desk.check_advance(self.desk.now_ns() + by_ns, &[]).unwrap();
+        let Applied::Advanced(events) = self.carry_out(&command) else { panic!("not an advance") };
+        events
+    }
+
+    /// The same history in a fresh desk.
+    fn replayed(&self) -> Desk {
+        let mut fold = start::Fold::new(&self.floor, |_| Ok(()));
+        let begin = Entry { outputs_before: 0, command: Command::Begin(self.desk.genesis.clone()) };
+        for (market_ns, entry) in [&(START_NS, begin)].into_iter().chain(&self.entries) {
+            fold.take(*market_ns, entry).unwrap();
+        }
+        fold.desk.unwrap()
+    }
+
+    fn status(&self, order: u64) -> OrderStatus {
+        self.desk.order(ONE, BTC, &OrderRef::Id(order)).unwrap().status
+    }
+}
+
+fn events(bench: &mut Bench, account: AccountId, act: impl FnOnce(&mut Bench)) -> Vec<UserEvent> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let mut subscription = bench.desk.subscribe_user(account).unwrap();
+    act(bench);
+    runtime.block_on(async move {
+        let mut seen = Vec::new();
+        while let Ok(Ok(event)) = tokio::time::timeout(std::time::Duration::ZERO, subscription.next()).await {
+            seen.push((*event).clone());
+        }
+        seen
+    })
+}
+
+#[test]
+fn at_a_speed_the_answer_carries_the_fills() {
+    let mut bench = Bench::new(false);
+    let kind = bench.limit(Side::Buy, 0, 100, TimeInForce::Gtc);
+    let order = bench.place(&Bench::order(ONE, Side::Buy, kind)).unwrap();
+    assert_eq!((order.status, order.executed_lots), (OrderStatus::Filled, 100));
+    let fills = bench.desk.order_ack(sapphire_core::venue::OrderId(order.order_id)).unwrap().fills;
+    assert_eq!(fills.iter().map(|fill| fill.quote_atoms).sum::<i64>(), order.executed_quote_atoms);
+    assert!(fills.iter().all(|fill| !fill.is_maker && fill.commission_atoms == fill.lots * 1_000 / 1_000));
+}
+
+#[test]
+fn in_lockstep_an_order_is_pending_until_it_arrives() {
+    let mut bench = Bench::new(true);
+    let kind = bench.limit(Side::Buy, -500, 100, TimeInForce::Gtc);
+    let order = bench.place(&Bench::order(ONE, Side::Buy, kind)).unwrap();
+    assert_eq!(order.status, OrderStatus::PendingNew);
+    assert_eq!(bench.desk.account(ONE).unwrap().balances.iter().map(|row| row.locked_atoms).sum::<i64>(), 0);
+    let events = bench.advance(60 * SECOND_NS);
+    assert_eq!(events, 1, "the acknowledgement ends the advance");
+    let delay_ns = bench.desk.now_ns() - START_NS;
+    assert!((5_000_000..=25_000_000).contains(&delay_ns), "{delay_ns}");
+    assert_eq!(bench.status(order.order_id), OrderStatus::New);
+    let canceled = bench.cancel(ONE, order.order_id).unwrap();
+    assert_eq!(canceled.status, OrderStatus::New, "the cancel travels");
+    assert_eq!(bench.advance(60 * SECOND_NS), 1);
+    assert_eq!(bench.status(order.order_id), OrderStatus::Canceled);
+    assert_eq!(bench.cancel(ONE, order.order_id), Err(DeskError::UnknownOrder));
+}
+
+#[test]
+fn in_lockstep_a_refusal_on_arrival_is_a_rejected_order() {
+    let mut bench = Bench::new(true);
+    let kind = OrderKind::MarketQuote { quote_atoms: 9_000_000 * ATOMS_PER_UNIT };
+    let order = bench.place(&Bench::order(ONE, Side::Buy, kind)).unwrap();
+    let seen = events(&mut bench, ONE, |bench| assert_eq!(bench.advance(SECOND_NS), 1));
+    assert_eq!(bench.status(order.order_id), OrderStatus::Rejected);
+    let UserEventKind::Execution(report) = &seen[0].kind else { panic!("{seen:?}") };
+    assert_eq!(report.execution, Execution::Rejected(Refusal::InsufficientBalance));
+}
+
+#[test]
+fn at_a_speed_a_refusal_leaves_nothing_behind() {
+    let mut bench = Bench::new(false);
+    let kind = OrderKind::MarketQuote { quote_atoms: 9_000_000 * ATOMS_PER_UNIT };
+    let mut order = Bench::order(ONE, Side::Buy, kind);
+    order.client_order_id = Some("mine".into());
+    assert_eq!(bench.place(&order), Err(Refusal::InsufficientBalance.into()));
+    let query =
+        OrdersQuery { account: ONE, instrument: BTC, from_order_id: None, start_ns: None, end_ns: None, limit: 9 };
+    assert_eq!(bench.desk.all_orders(&query).unwrap(), []);
+    order.kind = bench.limit(Side::Buy, -500, 100, TimeInForce::Gtc);
+    assert_eq!(bench.place(&order).unwrap().status, OrderStatus::New, "the client order id is free again");
+    assert_eq!(bench.place(&order), Err(Refusal::DuplicateOrder.into()));
+    bench.desk.check_cancel_all(CancelAll { account: ONE, instrument: BTC }).unwrap();
+}
+
+#[test]
+fn a_client_order_id_is_used_once_in_an_accounts_life() {
+    let mut bench = Bench::new(false);
+    let kind = bench.limit(Side::Buy, -500, 100, TimeInForce::Gtc);
+    let order = PlaceOrder { client_order_id: Some("mine".into()), ..Bench::order(ONE, Side::Buy, kind) };
+    let placed = bench.place(&order).unwrap();
+    bench.cancel(ONE, placed.order_id).unwrap();
+    assert_eq!(bench.place(&order), Err(Refusal::DuplicateOrder.into()));
+    assert!(bench.place(&PlaceOrder { account: TWO, ..order.clone() }).is_ok(), "another account's names are its own");
+    let both = |id, text: &str| bench.desk.order(ONE, BTC, &OrderRef::Both(id, text.into()));
+    assert!(both(placed.order_id, "mine").is_ok());
+    assert_eq!(both(placed.order_id, "other"), Err(DeskError::NoSuchOrder));
+    assert_eq!(bench.desk.order(TWO, BTC, &OrderRef::Id(placed.order_id)), Err(DeskError::NoSuchOrder));
+}
+
+#[test]
+fn every_filter_is_named() {
+    let bench = Bench::new(false);
+    let refusal = |kind| bench.desk.check_place(&Bench::order(ONE, Side::Buy, kind)).unwrap_err();
+    let limit =
+        |price_atoms, quantity_atoms| OrderKind::Limit { price_atoms, quantity_atoms, time_in_force: TimeInForce::Gtc };
+    let filter = |filter| DeskError::Refused(Refusal::Filter(filter));
+    let price = 50_000 * ATOMS_PER_UNIT;
+    assert_eq!(refusal(limit(price + 1, 1_000_000)), filter(Filter::Price), "between two ticks");
+    assert_eq!(refusal(limit(0, 1_000_000)), filter(Filter::Price));
+    assert_eq!(refusal(limit(-price, 1_000_000)), filter(Filter::Price));
+    assert_eq!(refusal(limit(2_000_000 * ATOMS_PER_UNIT, 1_000_000)), filter(Filter::Price), "above the highest");
+    assert_eq!(refusal(limit(price, 1_001)), filter(Filter::LotSize), "between two lots");
+    assert_eq!(refusal(limit(price, 0)), filter(Filter::LotSize));
+    assert_eq!(refusal(limit(price, 9_001 * ATOMS_PER_UNIT)), filter(Filter::LotSize), "above the largest");
+    assert_eq!(refusal(limit(price, 9_000)), filter(Filter::Notional), "4.5 USDT");
+    assert_eq!(refusal(OrderKind::Market { quantity_atoms: 9_001 * ATOMS_PER_UNIT }), filter(Filter::MarketLotSize));
+    assert_eq!(refusal(OrderKind::Market { quantity_atoms: 1_500 }), filter(Filter::LotSize));
+    assert_eq!(refusal(OrderKind::Market { quantity_atoms: 1_000 }), filter(Filter::Notional), "0.00001 BTC");
+    assert_eq!(refusal(OrderKind::MarketQuote { quote_atoms: 499_999_999 }), filter(Filter::Notional));
+    let long =
+        PlaceOrder { client_order_id: Some("x".repeat(37)), ..Bench::order(ONE, Side::Buy, limit(price, 1_000_000)) };
+    assert_eq!(bench.desk.check_place(&long), Err(Refusal::ClientOrderId.into()));
+}
+
+#[test]
+fn open_orders_are_bounded() {
+    let mut bench = Bench::new(false);
+    let kind = bench.limit(Side::Buy, -500, 20, TimeInForce::Gtc);
+    for _ in 0..MAX_OPEN_ORDERS {
+        bench.place(&Bench::order(ONE, Side::Buy, kind)).unwrap();
+    }
+    let full = DeskError::Refused(Refusal::Filter(Filter::MaxNumOrders));
+    assert_eq!(bench.place(&Bench::order(ONE, Side::Buy, kind)), Err(full));
+    assert!(bench.place(&Bench::order(ONE, Side::Buy, OrderKind::Market { quantity_atoms: 100_000 })).is_ok());
+    let all = bench.desk.check_cancel_all(CancelAll { account: ONE, instrument: BTC }).unwrap();
+    let Applied::Canceled(sent) = bench.carry_out(&all) else { panic!("not a cancel") };
+    assert_eq!(sent.len(), MAX_OPEN_ORDERS);
+    assert_eq!(bench.desk.open_orders(ONE, None).unwrap(), []);
+}
+
+#[test]
+fn nobody_trades_with_himself() {
+    let mut bench = Bench::new(false);
+    // At the house's best ask, behind the house.
+    let kind = bench.limit(Side::Sell, 1, 100, TimeInForce::Gtc);
+    let standing = bench.place(&Bench::order(ONE, Side::Sell, kind)).unwrap();
+    assert_eq!(standing.status, OrderStatus::New);
+    let book = bench.desk.depth(BTC, 1, START_NS).unwrap();
+    let kind = bench.limit(Side::Buy, 0, book.asks[0].1, TimeInForce::Ioc);
+    let seen = events(&mut bench, ONE, |bench| drop(bench.place(&Bench::order(ONE, Side::Buy, kind)).unwrap()));
+    assert_eq!(bench.status(standing.order_id), OrderStatus::ExpiredInMatch);
+    let prevented = seen.iter().any(|event| {
+        matches!(&event.kind, UserEventKind::Execution(report) if report.execution == Execution::TradePrevention)
+    });
+    assert!(prevented, "{seen:?}");
+    let bought = bench.desk.open_orders(ONE, None).unwrap();
+    assert_eq!(bought, [], "the rest of the taker expired");
+}
+
+#[test]
+fn events_are_numbered_without_holes_and_end_in_a_position() {
+    let mut bench = Bench::new(false);
+    let kind = bench.limit(Side::Buy, 200, 2_000, TimeInForce::Gtc);
+    let seen = events(&mut bench, ONE, |bench| drop(bench.place(&Bench::order(ONE, Side::Buy, kind)).unwrap()));
+    let numbers: Vec<u64> = seen.iter().map(|event| event.sequence).collect();
+    let first = numbers[0];
+    assert_eq!(numbers, (first..first + numbers.len() as u64).collect::<Vec<_>>());
+    assert!(matches!(&seen[0].kind, UserEventKind::Execution(report) if report.execution == Execution::New));
+    let Some(UserEventKind::AccountPosition(balances)) = seen.last().map(|event| &event.kind) else {
+        panic!("{seen:?}")
+    };
+    let account = bench.desk.account(ONE).unwrap();
+    assert!(balances.iter().all(|row| account.balances.contains(row)));
+    assert_eq!(account.event_sequence, *numbers.last().unwrap());
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    Limit { second: bool, buy: bool, above: i64, lots: i64, how: u8 },
+    Market { second: bool, buy: bool, lots: i64 },
+    Quote { second: bool, buy: bool, units: i64 },
+    Cancel(bool, usize),
+    CancelAll(bool),
+    Deposit(bool, i64),
+    Wait(i64),
+}
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    let act = prop_oneof![
+        4 => (any::<bool>(), any::<bool>(), -60_i64..60, 20_i64..400_000, 0_u8..4)
+            .prop_map(|(second, buy, above, lots, how)| Act::Limit { second, buy, above, lots, how }),
+        2 => (any::<bool>(), any::<bool>(), 20_i64..300_000).prop_map(|(second, buy, lots)| Act::Market { second, buy, lots }),
+        1 => (any::<bool>(), any::<bool>(), 6_i64..900_000).prop_map(|(second, buy, units)| Act::Quote { second, buy, units }),
+        2 => (any::<bool>(), 0_usize..40).prop_map(|(second, which)| Act::Cancel(second, which)),
+        1 => any::<bool>().prop_map(Act::CancelAll),
+        1 => (any::<bool>(), -2_000_000_i64..2_000_000).prop_map(|(second, units)| Act::Deposit(second, units)),
+        3 => (1_i64..20_000).prop_map(Act::Wait),
+    ];
+    prop::collection::vec(act, 1..50)
+}
+
+impl Bench {
+    fn act(&mut self, act: Act) {
+        let who = |second| if second { TWO } else { ONE };
+        let side = |buy| if buy { Side::Buy } else { Side::Sell };
+        // What is refused is refused; what is not must add up.
+        match act {
+            Act::Limit { second, buy, above, lots, how } => {
+                let force = [TimeInForce::Gtc, TimeInForce::Ioc, TimeInForce::Fok, TimeInForce::Gtc][how as usize];
+                let kind = match self.limit(side(buy), above, lots, force) {
+                    OrderKind::Limit { price_atoms, quantity_atoms, .. } if how == 3 => {
+                        OrderKind::LimitMaker { price_atoms, quantity_atoms }
+                    }
+                    kind => kind,
+                };
+                let _ = self.place(&Self::order(who(second), side(buy), kind));
+            }
+            Act::Market { second, buy, lots } => {
+                let kind = OrderKind::Market { quantity_atoms: lots * 1_000 };
+                let _ = self.place(&Self::order(who(second), side(buy), kind));
+            }
+            Act::Quote { second, buy, units } => {
+                let kind = OrderKind::MarketQuote { quote_atoms: units * ATOMS_PER_UNIT };
+                let _ = self.place(&Self::order(who(second), side(buy), kind));
+            }
+            Act::Cancel(second, which) => {
+                let open = self.desk.open_orders(who(second), Some(BTC)).unwrap();
+                if !open.is_empty() {
+                    self.cancel(who(second), open[which % open.len()].order_id).unwrap();
+                }
+            }
+            Act::CancelAll(second) => {
+                if let Ok(command) = self.desk.check_cancel_all(CancelAll { account: who(second), instrument: BTC }) {
+                    self.carry_out(&command);
+                }
+            }
+            Act::Deposit(second, units) => {
+                if let Ok(command) = self.desk.check_deposit(who(second), "USDT", units * ATOMS_PER_UNIT) {
+                    self.carry_out(&command);
+                }
+            }
+            Act::Wait(millis) => self.wait(millis * 1_000_000),
+        }
+    }
+
+    fn wait(&mut self, by_ns: i64) {
+        if self.desk.genesis.is_lockstep {
+            self.advance(by_ns);
+            return;
+        }
+        self.now_ns += by_ns;
+        if self.desk.is_due(self.now_ns) {
+            self.carry_out(&Command::Tick);
+        }
+    }
+}
+
+fn check_history(bench: &Bench) {
+    for account in [ONE, TWO] {
+        for order in bench.desk.ledger.all(account) {
+            let fills = bench.desk.ledger.fills_of(order);
+            assert_eq!(fills.iter().map(|fill| fill.lots).sum::<i64>(), order.executed_lots, "{order:?}");
+            assert_eq!(fills.iter().map(|fill| fill.quote_atoms).sum::<i64>(), order.executed_quote_atoms, "{order:?}");
+            let stands = bench.desk.market.order(sapphire_core::venue::OrderId(order.order_id)).is_some();
+            let is_working = matches!(order.status, OrderStatus::New | OrderStatus::PartiallyFilled);
+            assert_eq!(stands, is_working, "{order:?}");
+            if order.status == OrderStatus::Filled {
+                assert_eq!(order.executed_lots, order.quantity_lots, "{order:?}");
+            }
+        }
+        let query = FillsQuery {
+            account,
+            instrument: BTC,
+            order_id: None,
+            from_trade_id: None,
+            start_ns: None,
+            end_ns: None,
+            limit: 1_000,
+        };
+        let fills = bench.desk.my_trades(&query).unwrap();
+        assert!(fills.windows(2).all(|pair| pair[0].trade_id <= pair[1].trade_id));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever clients do: money adds up after every command, history agrees with the book, and the journal alone
+    /// leads to the same state, ids included.
+    #[test]
+    fn the_journal_is_the_desk(acts in acts(), is_lockstep: bool) {
+        let mut bench = Bench::new(is_lockstep);
+        for act in acts {
+            bench.act(act);
+        }
+        check_history(&bench);
+        let replayed = bench.replayed();
+        prop_assert_eq!(replayed.state(true, None), bench.desk.state(true, None));
+        prop_assert_eq!(replayed.digest(), bench.desk.digest());
+    }
+
+    /// However market time is cut into advances, the same orders meet the same market.
+    #[test]
+    fn the_way_time_is_cut_changes_nothing(cuts in prop::collection::vec(1_i64..30_000, 1..20)) {
+        let total: i64 = cuts.iter().sum();
+        let mut whole = Bench::new(true);
+        let mut parts = Bench::new(true);
+        for bench in [&mut whole, &mut parts] {
+            let kind = bench.limit(Side::Buy, -3, 900_000, TimeInForce::Gtc);
+            bench.place(&Bench::order(ONE, Side::Buy, kind)).unwrap();
+        }
+        let end_ns = START_NS + total * 1_000_000;
+        for cut in cuts {
+            let to_ns = parts.desk.now_ns() + cut * 1_000_000;
+            while parts.desk.now_ns() < to_ns.min(end_ns) {
+                let by_ns = to_ns.min(end_ns) - parts.desk.now_ns();
+                parts.advance(by_ns);
+            }
+        }
+        for bench in [&mut whole, &mut parts] {
+            while bench.desk.now_ns() < end_ns {
+                let by_ns = end_ns - bench.desk.now_ns();
+                bench.advance(by_ns);
+            }
+        }
+        prop_assert_eq!(whole.desk.state(true, None), parts.desk.state(true, None));
+    }
+}

@@ -1,0 +1,28 @@
+//! The embedded exchange: core's matching behind a Binance-compatible REST and WebSocket API.
+//!
+//! In: requests of clients ([`wire`]), commands of the control plane ([`control`]), candles of a feed.
+//! Out: the venue's answers and streams, and a journal from which the same state comes back.
+//! Never: a price, a fill or a balance that does not follow from the journal; an order that is not in it.
+
+#![forbid(unsafe_code)]
+
+/// Recorded candles from files.
+pub mod candles;
+/// Market time at the edge.
+pub mod clock;
+/// Who is connected.
+pub mod connections;
+/// The control plane.
+pub mod control;
+/// The owner of all trading state.
+pub mod desk;
+/// Instruments, feeds and names.
+pub mod floor;
+/// API keys and the control token.
+pub mod keys;
+/// Listening sockets.
+pub mod ports;
+/// Command line and genesis.
+pub mod settings;
+/// Binance's API.
+pub mod wire;

@@ -1,0 +1,112 @@
+//! The `exchange` binary.
+//!
+//! Its first line on stdout is one JSON object that says where it is; everything else goes to stderr. It ends on
+//! SIGTERM, SIGINT or the control plane's word with exit code 0, refuses to start with 1, and with 2 on wrong usage.
+
+#![forbid(unsafe_code)]
+
+use std::io::{IsTerminal as _, Write as _};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use sapphire_exchange::connections::{Connections, serve};
+use sapphire_exchange::control::{ControlPlane, router as control_router};
+use sapphire_exchange::desk::api::DeskHandle;
+use sapphire_exchange::desk::{OpenDesk, open};
+use sapphire_exchange::ports::{address, listen};
+use sapphire_exchange::settings::Arguments;
+use sapphire_exchange::wire;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tracing_subscriber::EnvFilter;
+
+/// SIGXFSZ on Linux. Caught, so that a file at its size limit is an error of one write and not the end of us.
+const SIGXFSZ: i32 = 25;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // A closed stderr is no reason to fail differently.
+            let _ = writeln!(std::io::stderr(), "exchange: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let _entered = runtime.enter();
+    let _caught = signal(SignalKind::from_raw(SIGXFSZ))?;
+    let venue = listen(arguments.port)?;
+    let control = listen(arguments.control_port)?;
+    let (venue_at, control_at) = (address(&venue)?, address(&control)?);
+    let desk = open(arguments)?;
+    // Before anybody knows that we are here: from the first line on a signal is a request, not an accident.
+    let signals = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
+    announce(&desk, venue_at, control_at)?;
+    runtime.block_on(trade(desk, TcpListener::from_std(venue)?, TcpListener::from_std(control)?, signals))
+}
+
+/// The first line on stdout.
+fn announce(desk: &OpenDesk, venue: SocketAddr, control: SocketAddr) -> Result<(), Failure> {
+    let line = json!({
+        "url": format!("http://{venue}"),
+        "ws_url": format!("ws://{venue}"),
+        "control_url": format!("http://{control}"),
+        "control_token": desk.keys.control_token(),
+        "api_key": desk.development.api_key,
+        "api_secret": desk.development.api_secret,
+    });
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "{line}")?;
+    stdout.flush()?;
+    Ok(())
+}
+
+async fn trade(desk: OpenDesk, venue: TcpListener, control: TcpListener, signals: [Signal; 2]) -> Result<(), Failure> {
+    let OpenDesk { handle, keys, shutdown, thread, .. } = desk;
+    let shutdown = Arc::new(shutdown);
+    let connections = Connections::of(venue.local_addr()?);
+    let control_connections = Connections::of(control.local_addr()?);
+    let plane =
+        ControlPlane { desk: handle.clone(), keys, connections: connections.clone(), shutdown: Arc::clone(&shutdown) };
+    let venue = tokio::spawn(serve(venue, wire::router(handle.clone()), connections, handle.shutdown()));
+    let control = tokio::spawn(serve(control, control_router(plane), control_connections, handle.shutdown()));
+    let desk_died = end_of_day(&shutdown, &handle, signals).await;
+    tracing::info!("shutting down");
+    shutdown.send_replace(true);
+    venue.await?;
+    control.await?;
+    if desk_died {
+        return Err("the desk ended unexpectedly; what it said is above".into());
+    }
+    handle.stop().await;
+    thread.join().map_err(|_| "the desk ended in a panic")?;
+    Ok(())
+}
+
+/// Waits for a reason to end; whether it is that the desk has died.
+async fn end_of_day(shutdown: &watch::Sender<bool>, handle: &DeskHandle, signals: [Signal; 2]) -> bool {
+    let [mut terminate, mut interrupt] = signals;
+    let mut told = shutdown.subscribe();
+    tokio::select! {
+        _ = terminate.recv() => false,
+        _ = interrupt.recv() => false,
+        _ = told.wait_for(|ending| *ending) => false,
+        () = handle.ended() => true,
+    }
+}

@@ -1,0 +1,9 @@
+//! The real binary, over real HTTP.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // A test says by its panic what is wrong.
+
+mod durability;
+mod lockstep;
+mod recorded;
+mod sockets;
+mod venue;

@@ -1,0 +1,270 @@
+"""The embedded exchange as a local process: start, settings for clients, stop.
+
+The process listens on 127.0.0.1 only. Its first line of output is one JSON object with its addresses and the keys of a
+funded development account; the rest of what it says goes to a log, whose end is shown when it does not come up.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from tempfile import TemporaryFile
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Any, Self
+
+from sapphire.domain.errors import ExchangeError, NotReady
+from sapphire.execution.binaries import engine_binary
+from sapphire.execution.ccxt_settings import ccxt_config
+from sapphire.execution.control import Control
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+__all__ = ["Exchange", "ExchangeAddress", "ccxt_config"]
+
+_LOG_TAIL = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeAddress:
+    """Where a running exchange is reached, and the keys of its development account.
+
+    Parameters
+    ----------
+    url, ws_url : of the Binance-compatible API, `http://127.0.0.1:port` and `ws://127.0.0.1:port`.
+    control_url, control_token : of the control plane; the token goes in `Authorization: Bearer`.
+    api_key, api_secret : of a funded account. The secret is not shown by `repr`.
+    """
+
+    url: str
+    ws_url: str
+    control_url: str
+    control_token: str
+    api_key: str
+    api_secret: str
+
+    def __repr__(self) -> str:
+        return f"ExchangeAddress(url={self.url!r}, ws_url={self.ws_url!r}, control_url={self.control_url!r})"
+
+    def ccxt_config(self) -> dict[str, Any]:
+        """Constructor settings for ccxt with the development account's keys."""
+        return ccxt_config(self.url, self.ws_url, self.api_key, self.api_secret)
+
+
+class Exchange:
+    """The embedded exchange, run as a context manager.
+
+    Parameters
+    ----------
+    symbols : what is listed, "BTC/USDT" or "BTCUSDT".
+    seed : of the generated market, the house's orders and the delays.
+    lockstep : time moves only by `control.advance`; otherwise it runs at `speed` times the wall's pace.
+    speed : 1.0 when nothing is said. Not with `lockstep`.
+    start : where market time begins; timezone-aware, or ISO 8601 text.
+    candles : folder of recorded candles (`BTCUSDT-5m.csv`) to run on instead of a generated market.
+    journal : folder in which the exchange keeps its journal and keys; without one nothing survives the process.
+    latency_ms : shortest and longest travel time of a request, in lock-step.
+    funds : what the development account begins with, by asset; amounts as decimal text.
+    port, control_port : 0 chooses a free one.
+    log : file for what the exchange says; a temporary one by default.
+    ready_within : seconds it may take to come up.
+
+    Raises
+    ------
+    EngineMissing : the binary is not built.
+    NotReady : it did not come up; shows the end of its log.
+
+    Examples
+    --------
+    ::
+
+        with Exchange(symbols=["BTC/USDT"], seed=7, lockstep=True) as exchange:
+            client = ccxt.binance(exchange.address.ccxt_config())
+    """
+
+    def __init__(
+        self,
+        *,
+        symbols: Sequence[str] = ("BTC/USDT", "ETH/USDT"),
+        seed: int = 0,
+        lockstep: bool = False,
+        speed: float | None = None,
+        start: datetime | str | None = None,
+        candles: Path | None = None,
+        journal: Path | None = None,
+        latency_ms: tuple[int, int] | None = None,
+        funds: Mapping[str, str] | None = None,
+        port: int = 0,
+        control_port: int = 0,
+        log: Path | None = None,
+        ready_within: float = 20.0,
+    ) -> None:
+        arguments = ["--port", str(port), "--control-port", str(control_port)]
+        arguments += ["--symbols", ",".join(symbols), "--seed", str(seed)]
+        if lockstep:
+            arguments += ["--lockstep"]
+        if speed is not None:
+            arguments += ["--speed", repr(speed)]
+        if start is not None:
+            arguments += ["--start", start if isinstance(start, str) else _utc_text(start)]
+        if candles is not None:
+            arguments += ["--candles", str(candles)]
+        if journal is not None:
+            arguments += ["--journal", str(journal)]
+        if latency_ms is not None:
+            arguments += ["--latency-ms", str(latency_ms[0]), str(latency_ms[1])]
+        for asset, amount in (funds or {}).items():
+            arguments += ["--fund", f"{asset}={amount}"]
+        self._arguments = arguments
+        self._log = log
+        self._ready_within = ready_within
+        self._process: subprocess.Popen[bytes] | None = None
+        self._errors: IO[bytes] | None = None
+        self._address: ExchangeAddress | None = None
+        self._control: Control | None = None
+
+    def start(self) -> Self:
+        """Start the process and wait until it answers."""
+        if self._process is not None:
+            raise ExchangeError("the exchange is already started", next="stop it first")
+        binary = engine_binary("exchange")
+        deadline = time.monotonic() + self._ready_within
+        self._errors = TemporaryFile() if self._log is None else self._log.open("w+b")  # noqa: SIM115 (closed in stop)
+        self._process = subprocess.Popen(
+            [str(binary), *self._arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+        )
+        try:
+            self._address = _parse_address(self._first_line(deadline))
+            self._control = Control(self._address.control_url, self._address.control_token)
+            self._control.state()
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    def stop(self, *, patience: float = 10.0) -> None:
+        """End the process: ask it to, and after `patience` seconds make it."""
+        process = self._process
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        self._forget()
+
+    def kill(self) -> None:
+        """End the process at once, as a power cut would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._forget()
+
+    @property
+    def address(self) -> ExchangeAddress:
+        """Where it is reached."""
+        if self._address is None:
+            raise ExchangeError("the exchange is not running", next="use it in a `with` statement, or call start()")
+        return self._address
+
+    @property
+    def control(self) -> Control:
+        """Its control plane."""
+        if self._control is None:
+            raise ExchangeError("the exchange is not running", next="use it in a `with` statement, or call start()")
+        return self._control
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        if self._process is None:
+            raise ExchangeError("the exchange is not running", next="use it in a `with` statement, or call start()")
+        return self._process.pid
+
+    def log_tail(self) -> str:
+        """The last of what the exchange said."""
+        if self._errors is None:
+            return ""
+        end = self._errors.seek(0, os.SEEK_END)
+        self._errors.seek(max(0, end - _LOG_TAIL))
+        return self._errors.read().decode(errors="replace")
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _first_line(self, deadline: float) -> bytes:
+        """First line of output; the rest of it is read and dropped, so that the pipe never fills."""
+        process = self._process
+        if process is None or process.stdout is None:
+            raise ExchangeError("the exchange is not running")
+        lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        threading.Thread(target=_drain, args=(process.stdout, lines), daemon=True, name="exchange-output").start()
+        try:
+            line = lines.get(timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
+            raise NotReady(
+                f"the exchange said nothing within {self._ready_within:g} s",
+                expected="one line of JSON with its addresses",
+                got=self.log_tail() or "no output at all",
+                next="run the same command by hand: exchange " + " ".join(self._arguments),
+            ) from None
+        if not line:
+            code = process.wait()
+            raise NotReady(
+                f"the exchange ended with exit code {code} before it was ready",
+                got=self.log_tail() or "no output at all",
+                next="run the same command by hand: exchange " + " ".join(self._arguments),
+            )
+        return line
+
+    def _forget(self) -> None:
+        if self._control is not None:
+            self._control.close()
+        if self._errors is not None:
+            self._errors.close()
+        self._process = self._errors = self._address = self._control = None
+
+
+def _drain(output: IO[bytes], lines: queue.SimpleQueue[bytes]) -> None:
+    with output:
+        lines.put(output.readline())
+        for _ in output:
+            pass
+
+
+def _parse_address(line: bytes) -> ExchangeAddress:
+    try:
+        told = json.loads(line)
+        return ExchangeAddress(**{field.name: told[field.name] for field in fields(ExchangeAddress)})
+    except (ValueError, KeyError, TypeError):
+        # The line may hold a secret, so it is not shown.
+        raise NotReady(
+            "the exchange's first line is not what this version of Sapphire reads",
+            expected="one JSON object with " + ", ".join(field.name for field in fields(ExchangeAddress)),
+            next="make engine",
+        ) from None
+
+
+def _utc_text(moment: datetime) -> str:
+    from sapphire.domain.clocks import to_ns
+
+    seconds, ns = divmod(to_ns(moment), 1_000_000_000)
+    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    return f"{whole}.{ns:09d}Z" if ns else f"{whole}Z"
