@@ -35,6 +35,9 @@ check: setup $(VENV)/.dev  ## format, lint, types, import contract, generated fi
 
 bench: setup  ## how fast, with machine and n
 	@cd $(ENGINE) && cargo run --release --quiet -p sapphire-core --example matching_bench
+	@cd $(ENGINE) && cargo run --release --quiet -p sapphire-sim --example replay_speed
+	@cd $(ENGINE) && cargo bench --quiet -p sapphire-exchange --bench desk
+	@$(PYTHON) tests/bench/exchange_round_trip.py
 	@$(PYTHON) tests/bench/start_up.py
 
 format:  ## put everything into the house's format

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_ROOMS = frozenset({"agents", "data", "domain", "execution", "lab", "portfolio", "research", "statistics"})
+_ROOMS = frozenset(
+    {"agents", "data", "domain", "execution", "lab", "portfolio", "registry", "research", "serving", "statistics"}
+)
 _NAMES = {
     "Agent": "sapphire.agents",
     "View": "sapphire.domain",

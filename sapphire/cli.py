@@ -19,6 +19,7 @@ from sapphire.data.commands import app as data
 from sapphire.domain.errors import SapphireError
 from sapphire.execution.commands import exchange
 from sapphire.lab.commands import demo, new
+from sapphire.registry.commands import gates, promote, releases, rollback
 from sapphire.research.commands import app as study
 
 app = typer.Typer(
@@ -32,6 +33,8 @@ app = typer.Typer(
 app.command("demo")(demo)
 app.command("new")(new)
 app.command("exchange")(exchange)
+for _verb in (releases, gates, promote, rollback):
+    app.command(_verb.__name__)(_verb)
 app.add_typer(data, name="data")
 app.add_typer(agent, name="agent")
 app.add_typer(study, name="study")

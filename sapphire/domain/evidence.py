@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from math import isfinite
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 from sapphire.domain.canonical import canonical_json, is_sha256, plain, read_canonical, sha256_of
 from sapphire.domain.display import bundle
@@ -35,9 +35,9 @@ __all__ = [
 
 REPORT_FORMAT = "GATES@1"
 """Format of a gate report."""
-LAPTOP_KEY = "laptop key file: proves integrity, not authority"
+LAPTOP_KEY: Final = "laptop key file: proves integrity, not authority"
 """Signed by whoever can read the key file: the report was not changed, and no more."""
-PROMOTER_IDENTITY = "promoter identity"
+PROMOTER_IDENTITY: Final = "promoter identity"
 """Signed by the identity that alone holds the key and made the numbers again before it signed."""
 
 Target = Literal["paper", "live"]

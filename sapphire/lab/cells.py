@@ -129,10 +129,10 @@ def completed(source: str, name: str) -> tuple[str, tuple[str, ...]]:
     lacking = _lacking(text, name)
     header = _header(lacking, text, name)
     at = _behind_preface(_parsed(text, name))
-    rest = lines[at:]
     if header:
+        rest = _without_leading_blanks(lines[at:])
         gap = [] if rest and rest[0].startswith(("import ", "from ")) else ["", ""]
-        lines = [*lines[:at], *([""] if at else []), *header, *gap, *_without_leading_blanks(rest)]
+        lines = [*lines[:at], *([""] if at else []), *header, *gap, *rest]
     decorators = (_DECORATOR,) * len(places)
     return "\n".join(lines) + "\n", (*(line for line in header if line), *decorators)
 

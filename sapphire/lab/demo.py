@@ -1,7 +1,7 @@
 """The demo: the loop as far as it is built, on the embedded exchange, with nothing but this checkout.
 
-An unmodified ccxt trades on the exchange; then the notebooks collect bars, write and train agents, and replay a study's
-evidence by the engine. The summary at the end is made of what they showed.
+An unmodified ccxt trades on the exchange; then the notebooks collect bars, write and train agents, replay a study's
+evidence by the engine, and promote a release to paper. The summary at the end is made of what they showed.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sapphire.domain.errors import ConfigError, ExchangeError
+from sapphire.domain.evidence import need_text
 from sapphire.domain.workspace import home, workspace
 from sapphire.execution import Exchange
 from sapphire.lab.running import results_of, run_notebook
+from sapphire.registry import Registry
 
 __all__ = ["run_demo"]
 
@@ -64,13 +66,14 @@ def run_demo(*, seed: int, as_json: bool) -> None:
             next="run sapphire demo in a checkout of Sapphire",
         )
     folder = home() / "demo"
-    steps = _Steps(total=5)
+    steps = _Steps(total=6)
     market = steps.run("market", lambda: _market(seed, folder))
     traded = steps.run("exchange: ccxt trades", lambda: _trade(seed, market))
     runs = {
         "10_data.ipynb": {"seed": seed},
         "20_agents.ipynb": {"seed": seed},
         "30_backtest.ipynb": {"seed": seed, **market.study},
+        "40_promotion.ipynb": {"seed": seed, **market.study},
     }
     for name, parameters in runs.items():
         steps.run(
@@ -79,7 +82,8 @@ def run_demo(*, seed: int, as_json: bool) -> None:
                 notebooks / name, folder / name, parameters, cwd=workspace()
             ),
         )
-    _summarise(market, traded, list(results_of(folder / "30_backtest.ipynb")), folder, began, as_json=as_json)
+    results = [result for name in ("30_backtest.ipynb", "40_promotion.ipynb") for result in results_of(folder / name)]
+    _summarise(market, traded, results, folder, began, as_json=as_json)
 
 
 class _Steps:
@@ -161,6 +165,7 @@ def _summarise(
 ) -> None:
     replays = [result for result in results if result["method"] == "replay"]
     comparison = next(result for result in results if result["method"] == "compare")
+    submitted = next(result for result in results if result["method"] == "submit")
     evidence = replays[-1]
     identical = len({replay["digest"] for replay in replays}) == 1
     summary = {
@@ -168,6 +173,7 @@ def _summarise(
         "seconds": round(time.monotonic() - began, 1),
         "ccxt": {"orders": traded.orders, "fills": traded.fills, "balances_agree": traded.balances_agree},
         "evidence": evidence,
+        "release": _released(submitted["digest"], submitted["release"]),
         "compare": comparison,
         "replays": len(replays),
         "replays_identical": identical,
@@ -186,6 +192,20 @@ def _summarise(
         )
 
 
+def _released(digest: str, release: str) -> dict[str, Any]:
+    """What the registry says of the release: its gates for paper and for live, and what failed."""
+    registry = Registry(home())
+    paper, live = (registry.gates(digest, to=target) for target in ("paper", "live"))
+    return {
+        "release": release,
+        "digest": digest,
+        "paper": paper.permits == "paper",
+        "live": live.permits == "live",
+        "skill_failed": paper.skill_failed,
+        "failed_for_live": [f"{row.measure} {row.has} (needs {need_text(row.needs)})" for row in live.failed],
+    }
+
+
 def _words(summary: dict[str, Any]) -> str:
     evidence, compare, ccxt = summary["evidence"], summary["compare"], summary["ccxt"]
     sharpe, error = evidence["sharpe_annual"], evidence["sharpe_annual_standard_error"]
@@ -193,6 +213,10 @@ def _words(summary: dict[str, Any]) -> str:
     steps = ", ".join(f"{name} {change:+.1f} bps" for name, change in compare["steps_bps"])
     agree = "balances explained to the last digit" if ccxt["balances_agree"] else "balances NOT explained"
     same = "one digest" if summary["replays_identical"] else "DIFFERENT digests"
+    released = summary["release"]
+    where = "paper" if released["paper"] else "refused for paper"
+    if not released["live"]:
+        where += " only: " + "; ".join(released["failed_for_live"][:3]) + ", ..."
     minutes, seconds = divmod(round(summary["seconds"]), 60)
     traded = f"{evidence['orders']:,} orders, {evidence['fills']:,} fills"
     equal = f"screen and engine equal to {compare['largest_relative_difference']:.0e} under equal assumptions"
@@ -202,6 +226,7 @@ def _words(summary: dict[str, Any]) -> str:
  exchange    unmodified ccxt: {ccxt["orders"]} orders, {ccxt["fills"]} fills; {agree}
  evidence    {100 * evidence["total_return"]:+.2f} %, {known}; {traded}
  trials      N = {evidence["trials"]} in the ledger
+ release     {released["release"]} {released["digest"][:12]}: {where}
  parity      {equal}; then {steps}
  replay      {summary["replays"]} runs, {same} ({evidence["digest"][:12]})
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from sapphire.domain.errors import ConfigError, StudyError
+from sapphire.registry.tracking import NOTEBOOK_VARIABLE
 from sapphire.research.showing import RESULT_MIME
 
 __all__ = ["results_of", "run_notebook"]
@@ -33,6 +35,8 @@ def run_notebook(source: Path, target: Path, parameters: Mapping[str, Any], *, c
             got=", ".join(parameters),
         )
     target.parent.mkdir(parents=True, exist_ok=True)
+    before = os.environ.get(NOTEBOOK_VARIABLE)
+    os.environ[NOTEBOOK_VARIABLE] = source.name  # the kernel inherits it: a run in the registry names its notebook
     try:
         papermill.execute_notebook(
             str(source),
@@ -50,6 +54,11 @@ def run_notebook(source: Path, target: Path, parameters: Mapping[str, Any], *, c
             got=f"{failed.ename}: {failed.evalue}",
             next=f"open {target}",
         ) from failed
+    finally:
+        if before is None:
+            del os.environ[NOTEBOOK_VARIABLE]
+        else:
+            os.environ[NOTEBOOK_VARIABLE] = before
 
 
 def results_of(notebook: Path) -> Iterator[dict[str, Any]]:

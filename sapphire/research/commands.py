@@ -1,4 +1,4 @@
-"""The verbs `sapphire study run|compare|trials`: what the notebook's study does, from a file.
+"""The verbs `sapphire study run|compare|submit|trials`: what the notebook's study does, from a file.
 
 A study file is a Python file that makes two names: `study`, from `sapphire.study(...)`, and `agent`.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Studies from a file: screens, replays, comparisons, trials.", no_args_is_help=True)
+app = typer.Typer(help="Studies from a file: replays, comparisons, submits, trials.", no_args_is_help=True)
 
 File = Annotated[Path, typer.Argument(help="A Python file that makes `study` and `agent`.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout and nothing else.")]
@@ -47,6 +47,18 @@ def compare(file: File, as_json: AsJson = False) -> None:
     """
     study, agent = _load(file)
     _show(study.compare(agent), as_json=as_json)
+
+
+@app.command()
+def submit(file: File, as_json: AsJson = False) -> None:
+    """Freeze the agent, open the hold-out once, measure the release and register it.
+
+    Example: sapphire study submit studies/trend.py
+    """
+    study, agent = _load(file)
+    release = study.submit(agent)
+    _show(release, as_json=as_json)
+    _say(f"next: sapphire gates {release.name} --to paper")
 
 
 @app.command()

@@ -60,14 +60,18 @@ class Costs:
         """Shortest and longest delay in nanoseconds."""
         return round(self.latency_ms[0] * _NS_PER_MS), round(self.latency_ms[1] * _NS_PER_MS)
 
-    def times(self, factor: float) -> Costs:
-        """The same costs, `factor` times as high in fees and slippage."""
+    def stressed(self, factor: float) -> Costs:
+        """Fees, spread and latency `factor` times as high, for the engine.
+
+        The book keeps its own spread, so what a wider one would cost beyond it comes as a taker fee: the slippage,
+        which is the assumed half spread, `factor - 1` times.
+        """
         return Costs(
             name=f"{self.name} x{factor:g}",
             maker_bps=self.maker_bps * factor,
-            taker_bps=self.taker_bps * factor,
+            taker_bps=self.taker_bps * factor + self.slippage_bps * (factor - 1),
             slippage_bps=self.slippage_bps * factor,
-            latency_ms=self.latency_ms,
+            latency_ms=(self.latency_ms[0] * factor, self.latency_ms[1] * factor),
         )
 
     def parameters(self) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from sapphire.domain.errors import StudyError
 from sapphire.domain.instruments import Instrument, InstrumentKind
 from sapphire.domain.money import ATOMS_PER_UNIT, to_atoms
 from sapphire.portfolio import PortfolioState
-from sapphire.research.performance import HEADER, Performance
+from sapphire.research.performance import HEADER, Performance, simple_returns
 from sapphire.research.plots import equity_figure
 from sapphire.research.screens import buy_and_hold
 from sapphire.research.showing import Shown
@@ -86,6 +86,11 @@ class Replayed(Shown):
     def digest(self) -> str:
         """BLAKE3 of every decision of the engine with its time: two replays that decide alike have one digest."""
         return str(self.record["digest"])
+
+    @property
+    def returns(self) -> NDArray[np.floating[Any]]:
+        """Return from each tested close to the next, float64 [T - 1]."""
+        return simple_returns(self.equity)
 
     @property
     def fills(self) -> pd.DataFrame:

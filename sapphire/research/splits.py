@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from sapphire.domain.clocks import parse_duration
 from sapphire.domain.errors import StudyError, ValueRefused
 
-__all__ = ["Fold", "WalkForward", "walk_forward"]
+__all__ = ["Fold", "Split", "WalkForward", "walk_forward"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,14 @@ class Fold:
     train_end: datetime
     test_start: datetime
     test_end: datetime
+
+
+class Split(Protocol):
+    """How a stretch of time becomes folds."""
+
+    def folds(self, start: datetime, end: datetime) -> tuple[Fold, ...]:
+        """The folds in `[start, end)`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

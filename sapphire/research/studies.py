@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sapphire.agents import Agent, code_digest
+from sapphire.agents import Agent, code_digest, duration_text
 from sapphire.domain.clocks import Clock, WallClock, from_ns, parse_duration, to_ns
 from sapphire.domain.display import stamp
 from sapphire.domain.errors import StudyError
@@ -32,7 +32,7 @@ from sapphire.research.progress import progress
 from sapphire.research.replaying import IDEAL, REAL, Model, Replayed, replay_beliefs
 from sapphire.research.screens import Screen, Sweep
 from sapphire.research.showing import Shown
-from sapphire.research.splits import Fold, WalkForward
+from sapphire.research.splits import Fold, Split
 from sapphire.research.trials import TrialsTable
 from sapphire.research.walking import BeliefPanel, walk_beliefs, walk_views
 
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from sapphire.data import Snapshot
     from sapphire.domain.bars import Bars
+    from sapphire.research.submitting import Release
 
 __all__ = ["Study", "study"]
 
@@ -52,7 +53,7 @@ def study(
     *,
     data: Snapshot,
     holdout: str | timedelta,
-    split: WalkForward,
+    split: Split,
     costs: Costs,
     sizing: Sizing,
     seed: int = 7,
@@ -102,7 +103,7 @@ class Study(Shown):
     name: str
     data: Snapshot
     holdout: timedelta
-    split: WalkForward
+    split: Split
     costs: Costs
     sizing: Sizing
     seed: int
@@ -157,13 +158,16 @@ class Study(Shown):
         first, last = self.folds[0], self.folds[-1]
         lines = [
             ("symbols", f"{', '.join(self.data.symbols)}, {self.data.interval} bars"),
-            ("training from", f"{first.train_start:%Y-%m-%d %H:%M}Z, {self.split.train} a fold"),
+            (
+                "training from",
+                f"{first.train_start:%Y-%m-%d %H:%M}Z, {duration_text(first.train_end - first.train_start)} a fold",
+            ),
             (
                 "tested",
                 f"{first.test_start:%Y-%m-%d %H:%M}Z to {last.test_end:%Y-%m-%d %H:%M}Z in {len(self.folds)} folds",
             ),
-            ("embargo", str(self.split.embargo)),
-            ("hold-out, sealed", f"from {self.holdout_start:%Y-%m-%d %H:%M}Z, {self.holdout}"),
+            ("embargo", duration_text(first.test_start - first.train_end)),
+            ("hold-out, sealed", f"from {self.holdout_start:%Y-%m-%d %H:%M}Z, {duration_text(self.holdout)}"),
             ("costs", f"{self.costs.name}: maker {self.costs.maker_bps:g}, taker {self.costs.taker_bps:g} bps"),
             ("sizing", f"{self.sizing.name} {self.sizing.parameters}"),
         ]
@@ -272,6 +276,25 @@ class Study(Shown):
         start_ns, end_ns = self._window
         found: Trials = self.ledger.trials(self.lineage, start_ns=start_ns, end_ns=end_ns)
         return TrialsTable(self.caption, found)
+
+    def submit(self, agent: Agent) -> Release:
+        """Fit once on all before the hold-out, freeze, open the hold-out, measure and register.
+
+        The same agent, data and environment make the same release, and it gets the result that is stored.
+
+        Raises
+        ------
+        AgentError : an agent that cannot be frozen; says why.
+        StudyError : a hold-out without bars.
+        """
+        from sapphire.research.submitting import submit
+
+        return submit(self, agent)
+
+    def record(self, run: Replayed, method: str, *, counted: bool = True, code: str | None = None) -> None:
+        """Write a replay of this study to the ledger; `code` is the digest of a release where it is not the agent's."""
+        evaluation = self._evaluation_of(run, method, counted=counted)
+        self._record([evaluation if code is None else dataclasses.replace(evaluation, code=code)])
 
     @property
     def lineage(self) -> Mapping[str, Any]:

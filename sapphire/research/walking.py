@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sapphire.agents import Agent, Calibrated, ViewPanel, view_panel
+from sapphire.agents import Agent, Calibrated, Pool, ViewPanel, view_panel
 from sapphire.domain.clocks import from_ns, to_ns
 from sapphire.domain.errors import StudyError
 from sapphire.domain.views import Belief
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sapphire.domain.bars import Bars
 
-__all__ = ["BeliefPanel", "Told", "walk_beliefs", "walk_views"]
+__all__ = ["BeliefPanel", "Told", "calibrated", "walk_beliefs", "walk_views"]
 
 Told = Callable[[int, int, str], None]
 """Progress: done, of how many, what is being done."""
@@ -69,9 +69,9 @@ def walk_beliefs(agent: Agent, bars: Bars, folds: Sequence[Fold], *, seed: int, 
     horizon = agent.horizon
     for number, fold in enumerate(folds, start=1):
         told(number - 1, len(folds), f"{agent.name}: fold {number} of {len(folds)}")
-        calibrated = Calibrated(agent).fit(_training(bars, fold), seed)
+        fitted = calibrated(agent, _training(bars, fold), seed)
         start, stop = _test_rows(bars, fold)
-        panel = view_panel(calibrated, bars.rows(0, stop))
+        panel = view_panel(fitted, bars.rows(0, stop))
         assert panel.mean_bps is not None  # a calibrated agent states forecasts
         assert panel.std_bps is not None
         means.append(panel.mean_bps.to_numpy()[start:])
@@ -85,6 +85,12 @@ def walk_beliefs(agent: Agent, bars: Bars, folds: Sequence[Fold], *, seed: int, 
         mean_bps=np.concatenate(means),
         std_bps=np.concatenate(deviations),
     )
+
+
+def calibrated(agent: Agent, train: Bars, seed: int) -> Agent:
+    """The agent fitted and calibrated on `train`; a pool calibrates its own members."""
+    whole = agent if isinstance(agent, Calibrated | Pool) else Calibrated(agent)
+    return whole.fit(train, seed)
 
 
 def walk_views(agent: Agent, bars: Bars, folds: Sequence[Fold], *, seed: int, told: Told) -> ViewPanel:

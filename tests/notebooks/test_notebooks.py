@@ -22,13 +22,15 @@ FAST = {
     },
     "10_data.ipynb": {"start": "2025-05-04", "end": "2025-05-05"},
     "20_agents.ipynb": {"start": "2025-03-07", "end": "2025-03-12"},
+    "40_promotion.ipynb": {"end": "2025-03-17", "train": "5d", "test": "2d", "holdout": "2d", "steps": 20},
     "30_backtest.ipynb": {"end": "2025-03-21", "train": "6d", "test": "2d", "holdout": "2d"},
 }
 SHOWN = {
-    "00_start_here.ipynb": ["study", "screen", "sweep", "replay", "compare", "trials"],
+    "00_start_here.ipynb": ["study", "screen", "sweep", "replay", "compare", "trials", "submit"],
     "10_data.ipynb": [],
     "20_agents.ipynb": [],
     "30_backtest.ipynb": ["study", "information", "replay", "replay", "compare", "trials"],
+    "40_promotion.ipynb": ["study", "submit"],
 }
 
 

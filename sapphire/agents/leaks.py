@@ -1,0 +1,250 @@
+"""Leak checks: an agent must say the same whatever the future is.
+
+`truncation_test` changes what comes after several moments and compares what the agent said until then.
+`twin_test` compares views and vectorised twin at every bar.  `warmup_test` cuts the history down to the warm-up.
+`fit_test` changes what comes after the training window.  `feature_parity` compares features made in bulk with features
+made bar by bar.  None of them raises for what an agent does: an agent that breaks has failed the check.
+
+Differences are relative (`differences.far_apart`). Two numbers on different sides of zero differ by 1 or more unless
+both are zero but for rounding, so a twin within its tolerance is also on the same side.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sapphire.agents.agent import Agent
+from sapphire.agents.arrays import Arrays
+from sapphire.agents.differences import Found, far_apart, numbers_of_panel, numbers_of_views
+from sapphire.agents.futures import FUTURES, Future, replaced
+from sapphire.agents.leak_report import LeakCheck, LeakReport
+from sapphire.agents.panels import features_of, horizon_bars, view_panel, views_at, window_at, window_panel
+from sapphire.domain.bars import Bars
+from sapphire.domain.clocks import from_ns
+from sapphire.domain.errors import SapphireError
+from sapphire.domain.windows import Window
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from sapphire.domain.views import View
+    from sapphire.domain.windows import Feature
+
+    Rows = NDArray[np.int64]
+
+__all__ = ["check_agent", "feature_parity", "fit_test", "truncation_test", "twin_test", "warmup_test"]
+
+_LOOSEST = 1e-5
+_PAST_MARGIN = 32
+_LEAST_FUTURE = 64
+_TRAINING_SHARE = 0.6
+
+
+def check_agent(
+    agent: Agent, bars: Bars, *, features: Mapping[str, Feature] | None = None, seed: int = 0, moments: int = 8
+) -> LeakReport:
+    """Every check. An agent that learns and has not is fitted on the first 60 % of the bars first.
+
+    Parameters
+    ----------
+    bars : of the interval the agent is meant for; its warm-up and a good deal more.
+    features : others to check, beside those that the agent names.
+    seed : of the changed futures, and of the fit.
+    moments : at how many bars the slow checks look.
+    """
+    report = fit_test(agent, bars, seed=seed) if agent.learns else LeakReport(agent.name, ())
+    if not report.failed:
+        if agent.learns and not agent.arrays():
+            agent = agent.fit(_training(bars), seed)
+        report += truncation_test(agent, bars, seed=seed, moments=moments)
+        report += warmup_test(agent, bars, moments=moments)
+        report += twin_test(agent, bars)
+    features = {**features_of(agent), **(features or {})}
+    return report + feature_parity(features, bars, moments=moments) if features else report
+
+
+def truncation_test(agent: Agent, bars: Bars, *, seed: int = 0, moments: int = 8) -> LeakReport:
+    """What comes after a moment is replaced, shuffled and removed; what the agent says until then must not move.
+
+    Views must be equal to the last bit, and again when asked a second time, in another order. The twin must be within
+    its tolerance in every row up to the moment, on the bars around it: the warm-up before, as many and at least 64
+    after.
+    """
+    rows = _moments(len(bars), agent.warmup - 1, len(bars) - 2, moments)
+    checks = []
+    for name, future in FUTURES.items():
+        compare = partial(_views_of_another_future, agent, bars, rows, future, seed)
+        checks.append(_checked(f"views, future {name}", 0.0, compare))
+    checks.append(_checked("views, asked again", 0.0, partial(_asked_again, agent, bars, rows)))
+    for name, future in FUTURES.items():
+        check = f"twin, future {name}"
+        if not agent.has_twin:
+            checks.append(_absent(check, "no twin"))
+            continue
+        compare = partial(_twin_of_another_future, agent, bars, rows, future, seed)
+        checks.append(_checked(check, _tolerance(agent), compare))
+    return LeakReport(agent.name, tuple(checks))
+
+
+def twin_test(agent: Agent, bars: Bars) -> LeakReport:
+    """Views and vectorised twin say the same at every bar, within the agent's `twin_tolerance`."""
+    check = "twin against views"
+    if not agent.has_twin:
+        return LeakReport(agent.name, (_absent(check, "no twin: studies go window by window"),))
+    return LeakReport(agent.name, (_checked(check, _tolerance(agent), partial(_twin_against_views, agent, bars)),))
+
+
+def warmup_test(agent: Agent, bars: Bars, *, moments: int = 8) -> LeakReport:
+    """A window of exactly the warm-up says what the whole history says, within the agent's `twin_tolerance`.
+
+    An agent whose numbers hang on where its history begins (an exponential average, a score over the whole window)
+    says one thing in a study and another in production.
+    """
+    rows = _moments(len(bars), agent.warmup, len(bars) - 1, moments)
+    compare = partial(_short_memory, agent, bars, rows)
+    return LeakReport(agent.name, (_checked("warm-up against whole history", _tolerance(agent), compare),))
+
+
+def fit_test(agent: Agent, bars: Bars, *, seed: int = 0) -> LeakReport:
+    """What comes after the training window, the first 60 % of the bars, changes nothing that is learned.
+
+    It also says whether a fit can be repeated: the same seed must give the same arrays, to the last bit.
+    """
+    check = "fit, future replaced"
+    if not agent.learns:
+        return LeakReport(agent.name, (_absent(check, "nothing to fit"),))
+    return LeakReport(agent.name, (_checked(check, 0.0, partial(_fitted_twice, agent, bars, seed)),))
+
+
+def feature_parity(features: Mapping[str, Feature], bars: Bars, *, moments: int = 8) -> LeakReport:
+    """Each feature made on all bars at once equals, in every row, the one made on the bars up to a moment (1e-9)."""
+    rows = _moments(len(bars), 0, len(bars) - 2, moments)
+    checks = [
+        _checked(f"feature {name}, in bulk against bar by bar", 1e-9, partial(_in_bulk, feature, bars, rows))
+        for name, feature in features.items()
+    ]
+    return LeakReport("features", tuple(checks))
+
+
+def _views_of_another_future(agent: Agent, bars: Bars, rows: Rows, future: Future, seed: int) -> Found:
+    others = ((row, future(bars, row, _dice(seed, row))) for row in map(int, rows))
+    changed = numbers_of_views((views_at(agent, other, row) for row, other in others), bars.symbols)
+    return far_apart(_said(agent, bars, rows), changed, bars, rows)
+
+
+def _asked_again(agent: Agent, bars: Bars, rows: Rows) -> Found:
+    backwards = _said(agent, bars, rows[::-1])
+    again = {name: values[::-1] for name, values in backwards.items()}
+    return far_apart(_said(agent, bars, rows), again, bars, rows)
+
+
+def _twin_of_another_future(agent: Agent, bars: Bars, rows: Rows, future: Future, seed: int) -> Found:
+    found, compared = Found(0, 0.0), 0
+    for around, row in _surroundings(agent, bars, rows):
+        before = numbers_of_panel(view_panel(agent, around), row + 1)
+        after = numbers_of_panel(view_panel(agent, future(around, row, _dice(seed, row))), row + 1)
+        this = far_apart(before, after, around, np.arange(row + 1))
+        compared += row + 1
+        found = max(found, this, key=lambda one: (one.worst, one.bars))
+    return found._replace(bars=compared)
+
+
+def _twin_against_views(agent: Agent, bars: Bars) -> Found:
+    if agent.views_panel(bars) is None:
+        return Found(len(bars), 0.0, "it has no twin for these bars: studies go window by window")
+    panel = view_panel(agent, bars)
+    rows = np.arange(agent.warmup - 1, len(bars))
+    if panel.horizon != agent.horizon:
+        return Found(len(bars), math.inf, f"the twin looks {panel.horizon} ahead, the views {agent.horizon}")
+    views, twin = (
+        {name: values[rows] for name, values in numbers_of_panel(of).items()}
+        for of in (window_panel(agent, bars), panel)
+    )
+    return far_apart(views, twin, bars, rows)
+
+
+def _short_memory(agent: Agent, bars: Bars, rows: Rows) -> Found:
+    def shortest(row: int) -> list[View]:
+        return agent.views(window_at(agent, bars, row, first=row + 1 - agent.warmup))
+
+    short = numbers_of_views(map(shortest, map(int, rows)), bars.symbols)
+    return far_apart(_said(agent, bars, rows), short, bars, rows)
+
+
+def _fitted_twice(agent: Agent, bars: Bars, seed: int) -> Found:
+    train = _training(bars)
+    other = _training(replaced(bars, len(train) - 1, _dice(seed, len(train))))
+    first, second = (Arrays(agent.fit(of, seed).arrays()) for of in (train, other))
+    differ = sorted(name for name in {*first, *second} if first.get(name) is None or second.get(name) is None)
+    differ = differ or sorted(name for name in first if first[name].tobytes() != second[name].tobytes())
+    return Found(len(train), math.inf if differ else 0.0, f"differs: {', '.join(differ[:3])}" if differ else "")
+
+
+def _in_bulk(feature: Feature, bars: Bars, rows: Rows) -> Found:
+    def made(row: int) -> Window:
+        return Window(bars.rows(0, row + 1), from_ns(int(bars.close_time_ns[row])))
+
+    whole = feature(made(len(bars) - 1))
+    found, compared = Found(0, 0.0), 0
+    for row in map(int, rows):
+        part = feature(made(row)).reindex(index=bars.times[: row + 1], columns=list(bars.symbols))
+        bulk = whole.reindex(index=part.index, columns=part.columns)
+        this = far_apart({"value": part.to_numpy()}, {"value": bulk.to_numpy()}, bars, np.arange(row + 1))
+        compared += row + 1
+        found = max(found, this, key=lambda one: (one.worst, one.bars))
+    return found._replace(bars=compared)
+
+
+def _said(agent: Agent, bars: Bars, rows: Rows) -> Mapping[str, NDArray[np.float64]]:
+    return numbers_of_views((views_at(agent, bars, int(row)) for row in rows), bars.symbols)
+
+
+def _surroundings(agent: Agent, bars: Bars, rows: Rows) -> Iterator[tuple[Bars, int]]:
+    """The bars around each row, and the row's place among them."""
+    after = max(_LEAST_FUTURE, agent.warmup, 2 * horizon_bars(agent.horizon, bars.interval))
+    for row in map(int, rows):
+        start = max(0, row + 1 - agent.warmup - _PAST_MARGIN)
+        yield bars.rows(start, min(len(bars), row + 1 + after)), row - start
+
+
+def _moments(length: int, first: int, last: int, count: int) -> Rows:
+    """Up to `count` rows spread from `first` to `last`, both included; none where there are none."""
+    if last < first or length == 0:
+        return np.empty(0, dtype=np.int64)
+    return np.unique(np.linspace(first, last, count).round().astype(np.int64))
+
+
+def _training(bars: Bars) -> Bars:
+    return bars.rows(0, round(_TRAINING_SHARE * len(bars)))
+
+
+def _dice(seed: int, row: int) -> np.random.Generator:
+    return np.random.default_rng([seed, row])
+
+
+def _tolerance(agent: Agent) -> float:
+    """The loosest that the agent or a part of it asks for, as far as that is allowed."""
+    return min(_LOOSEST, max(agent.twin_tolerance, *(_tolerance(part) for part in agent.parts()), 0.0))
+
+
+def _absent(check: str, note: str) -> LeakCheck:
+    return LeakCheck(check, bars=0, worst=0.0, allowed=0.0, verdict="absent", note=note)
+
+
+def _checked(check: str, allowed: float, compare: Callable[[], Found]) -> LeakCheck:
+    try:
+        found = compare()
+    except SapphireError as error:
+        found = Found(0, math.inf, f"{type(error).__name__}: {error.what}")
+    except Exception as error:  # noqa: BLE001  (whatever an agent raises, its check has failed and says why)
+        found = Found(0, math.inf, f"{type(error).__name__}: {error}")
+    if not found.bars and not found.worst:
+        found = Found(0, math.inf, "too few bars to look at")
+    passed = found.worst <= allowed
+    note = "" if passed and found.worst else found.note
+    return LeakCheck(check, found.bars, found.worst, allowed, "pass" if passed else "fail", note)

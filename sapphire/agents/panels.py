@@ -1,0 +1,177 @@
+"""What an agent says over whole panels of bars, and what came afterwards.
+
+`view_panel` takes the vectorised twin where there is one and goes window by window where not; either way the agent is
+not asked before its warm-up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sapphire.agents.agent import Agent
+from sapphire.agents.view_panels import Kind, ViewPanel, kind_of, numbers_of
+from sapphire.domain.clocks import from_ns
+from sapphire.domain.errors import AgentError
+from sapphire.domain.windows import Window
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from sapphire.domain.bars import Bars
+    from sapphire.domain.intervals import Interval
+    from sapphire.domain.views import View
+    from sapphire.domain.windows import Feature
+
+__all__ = [
+    "features_of",
+    "frame_of",
+    "horizon_bars",
+    "kind_stated",
+    "outcomes_bps",
+    "view_panel",
+    "views_at",
+    "window_at",
+    "window_panel",
+]
+
+
+def frame_of(values: NDArray[np.float64], bars: Bars) -> pd.DataFrame:
+    """An array [T, S] as a frame with the rows and columns of `bars`."""
+    import pandas as pd
+
+    return pd.DataFrame(values, index=bars.times, columns=pd.Index(bars.symbols, name="symbol"))
+
+
+def horizon_bars(horizon: timedelta, interval: Interval) -> int:
+    """Length of a horizon in bars.
+
+    Raises
+    ------
+    AgentError : it is not a whole number of bars, at least one.
+    """
+    whole, rest = divmod(horizon, interval.timedelta)
+    if rest or whole < 1:
+        raise AgentError(
+            "a horizon that these bars cannot measure",
+            expected=f"a multiple of {interval}, at least one",
+            got=str(horizon),
+            next="agent.replace(horizon=...), or bars of another interval",
+        )
+    return whole
+
+
+def outcomes_bps(bars: Bars, horizon: timedelta) -> pd.DataFrame:
+    r"""Return from each close to the close one horizon later, in basis points.
+
+    .. math:: y_t = 10^4 \left(c_{t+h} / c_t - 1\right)
+
+    Returns
+    -------
+    [T, S], close time by symbol. NaN where it is not known: the last rows, a symbol not listed at either end, bars
+    missing in between.
+
+    Raises
+    ------
+    AgentError : the horizon is not a whole number of bars.
+    """
+    from sapphire.statistics import forward_returns
+
+    ahead = horizon_bars(horizon, bars.interval)
+    came = np.full(bars.close.shape, np.nan)
+    if len(bars) > ahead:
+        came = 1e4 * forward_returns(bars.close, horizon_bars=ahead)
+        lasted = bars.open_time_ns[ahead:] - bars.open_time_ns[:-ahead]
+        came[:-ahead][lasted != ahead * bars.interval.ns] = np.nan
+    return frame_of(came, bars)
+
+
+def features_of(agent: Agent) -> Mapping[str, Feature]:
+    """The features that the agent's windows have: those it names."""
+    if not agent.features:
+        return {}
+    from sapphire.data.features import FeatureSet
+
+    return FeatureSet(agent.features)
+
+
+def window_at(agent: Agent, bars: Bars, row: int, *, first: int = 0) -> Window:
+    """What `agent` may see at the close of bar `row`: the bars from `first` up to it, and the features it names."""
+    return Window(bars.rows(first, row + 1), from_ns(int(bars.close_time_ns[row])), features_of(agent))
+
+
+def views_at(agent: Agent, bars: Bars, row: int) -> list[View]:
+    """The views of `agent` at the close of bar `row`, from the bars up to it; none before its warm-up."""
+    return agent.views(window_at(agent, bars, row)) if row + 1 >= agent.warmup else []
+
+
+def kind_stated(agent: Agent, bars: Bars) -> Kind | None:
+    """What `agent` states, read off its latest view of these bars; None where it has none at all."""
+    for row in range(len(bars) - 1, -1, -1):
+        views = views_at(agent, bars, row)
+        if views:
+            return kind_of(views[0])
+    return None
+
+
+def view_panel(agent: Agent, bars: Bars) -> ViewPanel:
+    """The views of `agent` at every bar, by its twin where it has one.
+
+    Raises
+    ------
+    AgentError : views of different kinds, or a twin whose panel is not about `bars`.
+    NotFitted : it learns and has not.
+    """
+    agent.require_fitted()
+    panel = agent.views_panel(bars)
+    if panel is None:
+        return window_panel(agent, bars)
+    panel.require_rows_of(bars, agent.name)
+    return panel.silent_before(agent.warmup - 1)
+
+
+def window_panel(agent: Agent, bars: Bars) -> ViewPanel:
+    """The views of `agent` at every bar, window by window: slow, and what its twin must equal.
+
+    Raises
+    ------
+    AgentError : views of different kinds or horizons.
+    NotFitted : it learns and has not.
+    """
+    agent.require_fitted()
+    columns = {symbol: column for column, symbol in enumerate(bars.symbols)}
+    numbers: dict[str, NDArray[np.float64]] = {}
+    for row in range(len(bars)):
+        views = views_at(agent, bars, row)
+        if views and not numbers:
+            numbers = {name: np.full(bars.close.shape, np.nan) for name in numbers_of(views[0])}
+        for view in views:
+            stated = numbers_of(view)
+            _require_alike(agent, view, stated, numbers)
+            for name, value in stated.items():
+                numbers[name][row, columns[view.symbol]] = value
+    return _panel_of({name: frame_of(values, bars) for name, values in numbers.items()}, bars, agent.horizon)
+
+
+def _require_alike(agent: Agent, view: View, stated: Mapping[str, float], names: Iterable[str]) -> None:
+    if set(stated) == set(names) and view.horizon == agent.horizon:
+        return
+    raise AgentError(
+        f"the views of {agent.name} do not form a panel",
+        expected=f"{', '.join(names)} over {agent.horizon}, as in its first view",
+        got=f"{', '.join(stated)} over {view.horizon} at {view.as_of.isoformat()}",
+        next="state one kind of view, always over agent.horizon",
+    )
+
+
+def _panel_of(frames: Mapping[str, pd.DataFrame], bars: Bars, horizon: timedelta) -> ViewPanel:
+    if not frames:  # it never said anything
+        return ViewPanel(horizon=horizon, score=frame_of(np.full(bars.close.shape, np.nan), bars))
+    if all(name.startswith("q") for name in frames):
+        return ViewPanel(horizon=horizon, quantiles_bps={float(name[1:]): frame for name, frame in frames.items()})
+    named: dict[str, Any] = dict(frames)
+    return ViewPanel(horizon=horizon, **named)

@@ -1,0 +1,340 @@
+"""The evidence of a release: an append-only record beside it, `$SAPPHIRE_HOME/evidence/<digest>/`.
+
+::
+
+    records.jsonl           one line per record, each with the sha256 of the line before
+    bundle-....json         what a submit measured
+    report-paper-....json   a gate report, and report-paper-....sig its signature in hexadecimal digits
+    parity-....json         one replayed day of a paper account
+
+A line that was changed, taken out or put in, and a file that was changed or taken away, are found whenever the record
+is read. Known limitation: a chain cannot tell that its newest lines were cut off.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sapphire.data.durable import locked, replace_file
+from sapphire.domain.canonical import canonical_json, is_sha256, plain, read_canonical, sha256_of
+from sapphire.domain.errors import EvidenceRefused, ValueRefused
+from sapphire.domain.evidence import GateReport, Target, verify
+from sapphire.registry.measurements import EvidenceBundle, ParityDay
+
+__all__ = ["EvidenceStore", "Record", "SignedReport"]
+
+_FIRST = "0" * 64
+_RECORDS = "records.jsonl"
+_KEYS = ("at_ns", "before", "facts", "files", "kind")
+_SHORT = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line of the record.
+
+    Parameters
+    ----------
+    kind : "bundle", "registered", "report", "parity", "promoted" or "rolled_back".
+    at_ns : when it was written, UTC nanoseconds.
+    facts : plain values.
+    files : name of a file beside the record to its sha256.
+    """
+
+    kind: str
+    at_ns: int
+    facts: Mapping[str, Any] = field(hash=False)
+    files: Mapping[str, str] = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedReport:
+    """A gate report as it was signed.
+
+    Parameters
+    ----------
+    data : the report's bytes.
+    signature : 64 bytes.
+    """
+
+    data: bytes
+    signature: bytes
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the report."""
+        return sha256_of(self.data)
+
+    def verify(
+        self,
+        public_key: bytes,
+        *,
+        manifest_digest: str | None = None,
+        policy_digest: str | None = None,
+        permits: Target | None = None,
+    ) -> GateReport:
+        """The report, if it verifies and says what is asked of it; see `sapphire.domain.evidence.verify`."""
+        return verify(
+            self.data,
+            self.signature,
+            public_key,
+            manifest_digest=manifest_digest,
+            policy_digest=policy_digest,
+            permits=permits,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceStore:
+    """The records of every release of a state folder.
+
+    Parameters
+    ----------
+    root : `$SAPPHIRE_HOME/evidence`.
+    """
+
+    root: Path
+
+    def folder(self, digest: str) -> Path:
+        """Where the evidence of a release is."""
+        return self.root / digest
+
+    def digests(self) -> tuple[str, ...]:
+        """Every release that there is evidence of."""
+        if not self.root.is_dir():
+            return ()
+        return tuple(sorted(path.name for path in self.root.iterdir() if is_sha256(path.name)))
+
+    def records(self, digest: str) -> tuple[Record, ...]:
+        """Every record of a release in order, the chain and each file verified.
+
+        Raises
+        ------
+        EvidenceRefused : a line or a file that does not verify, or no evidence at all; names it.
+        """
+        folder = self.folder(digest)
+        path = folder / _RECORDS
+        if not path.is_file():
+            raise EvidenceRefused(
+                f"no evidence of release {digest[:_SHORT]}",
+                expected=f"a record in {path}",
+                got="none",
+                next="study.submit(agent) measures a release and registers it",
+            )
+        records = tuple(record for record, _ in _chain(path))
+        for record in records:
+            for name, sha256 in record.files.items():
+                _check_file(folder / name, sha256)
+        return records
+
+    def append(
+        self, digest: str, kind: str, *, at_ns: int, facts: Mapping[str, Any] | None = None, files: Mapping[str, bytes]
+    ) -> Record:
+        """Write files, then the record that names them; both or neither is seen.
+
+        Raises
+        ------
+        EvidenceRefused : what is there does not verify; nothing is written.
+        """
+        folder = self.folder(digest)
+        path = folder / _RECORDS
+        with locked(folder / ".lock"):
+            heads = [head for _, head in _chain(path)] if path.exists() else []
+            before = heads[-1] if heads else _FIRST
+            for name, data in files.items():
+                _put(folder / name, data)
+            named = {name: sha256_of(data) for name, data in files.items()}
+            record = Record(kind, at_ns, plain(facts or {}), named)
+            line = canonical_json(
+                {"at_ns": at_ns, "before": before, "facts": record.facts, "files": named, "kind": kind}
+            )
+            _append_line(path, line)
+        return record
+
+    def bundle(self, digest: str) -> EvidenceBundle:
+        """What the last submit measured.
+
+        Raises
+        ------
+        EvidenceRefused : no bundle, or something that does not verify.
+        """
+        found = self.last(digest, "bundle")
+        if found is None:
+            raise EvidenceRefused(
+                f"no measurements of release {digest[:_SHORT]}",
+                expected=f"a bundle in {self.folder(digest)}",
+                got="none",
+                next="study.submit(agent)",
+            )
+        return EvidenceBundle.parse(self._file(digest, found, ".json"))
+
+    def add_bundle(self, bundle: EvidenceBundle, *, at_ns: int) -> bool:
+        """Keep what a submit measured, unless the last one measured the same; whether it was kept."""
+        digest = bundle.manifest_digest
+        if (self.folder(digest) / _RECORDS).exists():
+            last = self.last(digest, "bundle")
+            if last is not None and bundle.digest in last.files.values():
+                return False
+        name = f"bundle-{bundle.digest[:_SHORT]}.json"
+        self.append(digest, "bundle", at_ns=at_ns, files={name: bundle.canonical})
+        return True
+
+    def parity(self, digest: str) -> tuple[ParityDay, ...]:
+        """Every replayed day of a paper account.
+
+        Raises
+        ------
+        EvidenceRefused : something that does not verify.
+        """
+        found = [record for record in self.records(digest) if record.kind == "parity"]
+        return tuple(ParityDay.parse(self._file(digest, record, ".json")) for record in found)
+
+    def add_parity(self, digest: str, day: ParityDay, *, at_ns: int) -> None:
+        """Keep one replayed day.
+
+        Raises
+        ------
+        EvidenceRefused : there is no evidence of the release, or it does not verify.
+        """
+        self.records(digest)
+        name = f"parity-{day.day}-{sha256_of(day.canonical)[:_SHORT]}.json"
+        self.append(digest, "parity", at_ns=at_ns, facts={"day": day.day}, files={name: day.canonical})
+
+    def report(self, digest: str, target: Target, *, report_digest: str | None = None) -> SignedReport | None:
+        """The last signed gate report for a target, or the one of this digest; None where there is none.
+
+        Raises
+        ------
+        EvidenceRefused : something in the record does not verify. The signature is for the caller to verify.
+        """
+        facts = {"target": target} | ({} if report_digest is None else {"report": report_digest})
+        found = self.last(digest, "report", facts)
+        if found is None:
+            return None
+        try:
+            signature = bytes.fromhex(self._file(digest, found, ".sig").decode("ascii"))
+        except ValueError:
+            signature = b""
+        return SignedReport(self._file(digest, found, ".json"), signature)
+
+    def add_report(self, report: GateReport, signature: bytes, *, at_ns: int) -> SignedReport:
+        """Keep a signed gate report.
+
+        Raises
+        ------
+        EvidenceRefused : there is no evidence of the release, or it does not verify.
+        """
+        self.records(report.manifest_digest)
+        name = f"report-{report.target}-{report.digest[:_SHORT]}"
+        self.append(
+            report.manifest_digest,
+            "report",
+            at_ns=at_ns,
+            facts={"target": report.target, "permits": report.permits, "report": report.digest},
+            files={f"{name}.json": report.canonical, f"{name}.sig": f"{signature.hex()}\n".encode()},
+        )
+        return SignedReport(report.canonical, signature)
+
+    def last(self, digest: str, kind: str, facts: Mapping[str, Any] | None = None) -> Record | None:
+        """The last record of a kind with these facts among its own; None where there is none.
+
+        Raises
+        ------
+        EvidenceRefused : something that does not verify.
+        """
+        wanted = (facts or {}).items()
+        found = [each for each in self.records(digest) if each.kind == kind and wanted <= each.facts.items()]
+        return found[-1] if found else None
+
+    def _file(self, digest: str, record: Record, ending: str) -> bytes:
+        ((name, sha256),) = ((name, sha256) for name, sha256 in record.files.items() if name.endswith(ending))
+        return _check_file(self.folder(digest) / name, sha256)
+
+
+def _chain(path: Path) -> Iterator[tuple[Record, str]]:
+    """Each record and the digest of its line, verified against the one before."""
+    data = path.read_bytes()
+    if data and not data.endswith(b"\n"):
+        raise _damaged(path, data.count(b"\n") + 1, "a whole line", "one without an end")
+    head = _FIRST
+    for number, line in enumerate(data.splitlines(), start=1):
+        entry = _parse(path, number, line)
+        if entry["before"] != head:
+            raise _damaged(path, number, f"the digest of the line before, {head[:_SHORT]}", entry["before"][:_SHORT])
+        head = sha256_of(line)
+        yield Record(entry["kind"], entry["at_ns"], entry["facts"], entry["files"]), head
+
+
+def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        entry = read_canonical(line, what=f"line {number} of {path.name}")
+    except ValueRefused as error:
+        raise _damaged(path, number, error.expected, error.got) from None
+    kinds = {"at_ns": int, "before": str, "facts": dict, "files": dict, "kind": str}
+    if not isinstance(entry, dict) or sorted(entry) != list(_KEYS):
+        raise _damaged(path, number, f"the keys {', '.join(_KEYS)}", f"{entry!s:.60}")
+    if not all(isinstance(entry[key], kind) for key, kind in kinds.items()):
+        raise _damaged(path, number, "values of a record", f"{entry!s:.60}")
+    for name, sha256 in entry["files"].items():
+        if not is_sha256(sha256) or Path(name).name != name:
+            raise _damaged(path, number, "names of files beside it and their sha256", f"{name}: {sha256!s:.70}")
+    return entry
+
+
+def _damaged(path: Path, number: int, expected: str, got: str) -> EvidenceRefused:
+    return EvidenceRefused(
+        f"the evidence of release {path.parent.name[:_SHORT]} does not verify at line {number} of {path.name}",
+        expected=expected,
+        got=got,
+        next=f"restore {path.parent} from a backup, or submit the study again into an empty folder",
+    )
+
+
+def _check_file(path: Path, sha256: str) -> bytes:
+    try:
+        data = path.read_bytes()
+    except OSError:
+        got = "no file that can be read"
+    else:
+        if sha256_of(data) == sha256:
+            return data
+        got = f"sha256 {sha256_of(data)[:_SHORT]}"
+    raise EvidenceRefused(
+        f"{path.name} of the evidence of release {path.parent.name[:_SHORT]} is not what was recorded",
+        expected=f"sha256 {sha256[:_SHORT]}",
+        got=got,
+        next=f"restore {path.parent} from a backup",
+    )
+
+
+def _put(path: Path, data: bytes) -> None:
+    """A file in place in one step; the same content again changes nothing."""
+    if not path.exists() or path.read_bytes() != data:
+        replace_file(path, lambda temporary: _write(temporary, data))
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+
+
+def _append_line(path: Path, line: bytes) -> None:
+    new = not path.exists()
+    with path.open("ab") as file:
+        end = file.seek(0, os.SEEK_END)
+        try:
+            file.write(line + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(end)
+            raise
+    if new:
+        descriptor = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

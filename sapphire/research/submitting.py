@@ -1,0 +1,279 @@
+"""Submitting: freeze an agent, open the hold-out once, measure the frozen release and register it.
+
+The agent is fitted once on all that lies before the hold-out. What is measured there is the release as it loads from
+its own bytes, never the object in the notebook. Opening the hold-out is an evaluation like any other: the ledger has
+it, and another release that opens it again counts again. The same release gets the result that is stored.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import inspect
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sapphire.agents import Agent, truncation_test, view_panel
+from sapphire.agents.release import LoadedRelease, freeze, load_release
+from sapphire.data import load_snapshot
+from sapphire.domain.engine import load_engine
+from sapphire.domain.errors import ConfigError, DataError
+from sapphire.domain.releases import ReleasedSizing
+from sapphire.domain.workspace import home, workspace
+from sapphire.portfolio import EqualWeight, Sizing
+from sapphire.registry import (
+    CostEvidence,
+    EvidenceBundle,
+    HoldoutEvidence,
+    IntegrityEvidence,
+    Outcome,
+    RegisteredRelease,
+    Registry,
+    WalkForwardEvidence,
+    git_state,
+)
+from sapphire.research.progress import progress
+from sapphire.research.replaying import REAL, Replayed, replay_beliefs
+from sapphire.research.showing import Shown
+from sapphire.research.splits import Fold
+from sapphire.research.walking import BeliefPanel, calibrated, walk_beliefs
+from sapphire.statistics import return_moments
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from sapphire.data import Snapshot
+    from sapphire.domain.evidence import GateReport, Target
+    from sapphire.registry import Promotion
+    from sapphire.research.studies import Study
+
+__all__ = ["Release", "submit"]
+
+_COSTS_TIMES = 2.0
+_CHECKED_BARS = 512
+_STEPS = 6
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Release(Shown):
+    """A submitted release: what it measured, and the way to its gates."""
+
+    registered: RegisteredRelease
+    bundle: EvidenceBundle
+    registry: Registry
+
+    @property
+    def name(self) -> str:
+        """Name and version, "trend@1"."""
+        return self.registered.label
+
+    @property
+    def digest(self) -> str:
+        """Identity: sha256 of the manifest."""
+        return self.registered.digest
+
+    @property
+    def caption(self) -> str:
+        """One line."""
+        return f"release {self.name} {self.digest[:12]}: {self.bundle.data}; hold-out opened, evidence kept"
+
+    def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+        """What was measured."""
+        walked, held, costly = self.bundle.walk_forward, self.bundle.holdout, self.bundle.costs
+        lines = [
+            (
+                "walk-forward",
+                f"{100 * walked.total_return:+.2f} %",
+                f"N = {walked.trials} trials, {walked.length:,} bars",
+            ),
+            ("hold-out", f"{100 * held.agent.total_return:+.2f} %", "by the release as it loads from its own bytes"),
+        ]
+        lines += [
+            (f"hold-out, {name.replace('_', ' ')}", f"{100 * outcome.total_return:+.2f} %", "baseline, same engine")
+            for name, outcome in held.baselines.items()
+        ]
+        lines.append((f"costs x{costly.times:g}", f"{100 * costly.outcome.total_return:+.2f} %", "walk-forward again"))
+        return ("measured", "return", "how"), lines
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"method": "submit", **self.registered.as_dict(), "evidence": self.bundle.as_dict()}
+
+    def gates(self, *, to: Target) -> GateReport:
+        """Measure the release against the policy for `to`; the signed report is kept and shows itself as a table."""
+        return self.registry.gates(self.digest, to=to)
+
+    def promote(self, *, to: Target) -> Promotion:
+        """Copy the release's bytes and move the alias.
+
+        Raises
+        ------
+        EvidenceRefused, Refused : there is no signed report that verifies and permits it.
+        """
+        return self.registry.promote(self.digest, to=to)
+
+
+def submit(study: Study, agent: Agent, *, registry: Registry | None = None) -> Release:
+    """See `Study.submit`."""
+    kept = registry or Registry(home())
+    with progress(f"submit {agent.name}") as told, tempfile.TemporaryDirectory() as scratch:
+        told(0, _STEPS, "fit once on all before the hold-out")
+        fitted = calibrated(agent, study.evaluation, study.seed)
+        told(1, _STEPS, "freeze")
+        lock = _lock_digest()
+        manifest = freeze(
+            fitted,
+            name=study.name,
+            train_bars=study.evaluation,
+            sizing=_released(study.sizing),
+            limits={},
+            execution={},
+            lock_sha256=lock,
+            engine_version=load_engine().engine_version(),
+            universe=study.data.symbols,
+            folder=Path(scratch),
+        )
+        folder = Path(scratch) / manifest.digest
+        if manifest.digest in kept.store.digests():
+            bundle = kept.store.bundle(manifest.digest)
+        else:
+            bundle = _measure(study, agent, load_release(folder), lock, told)
+        told(_STEPS - 1, _STEPS, "register")
+        registered = kept.register(folder, bundle, params={"agent": agent.name, **agent.parameters()})
+        told(_STEPS, _STEPS, f"release {registered.label}")
+    return Release(registered, bundle, kept)
+
+
+def _measure(study: Study, agent: Agent, release: LoadedRelease, lock: str, told: Any) -> EvidenceBundle:
+    """Every number that a gate may ask for, by the engine."""
+    told(2, _STEPS, "walk forward, at the costs and at twice the costs")
+    beliefs = walk_beliefs(agent, study.evaluation, study.folds, seed=study.seed, told=_quiet)
+    walked = replay_beliefs(study, agent, beliefs, REAL, told=_quiet)
+    study.record(walked, "replay")
+    dear = dataclasses.replace(study, costs=study.costs.stressed(_COSTS_TIMES))
+    costly = replay_beliefs(dear, agent, beliefs, REAL, told=_quiet)
+    dear.record(costly, "counterfactual", counted=False)
+    told(3, _STEPS, "open the hold-out")
+    opened = dataclasses.replace(study, holdout=timedelta(0), split=_OpenedHoldout(study.holdout_start))
+    panel = _panel(release, opened)
+    held = replay_beliefs(opened, agent, panel, REAL, told=_quiet)
+    opened.record(held, "holdout", code=release.digest)
+    market = replay_beliefs(dataclasses.replace(opened, sizing=EqualWeight()), agent, panel, REAL, told=_quiet)
+    told(4, _STEPS, "check for leaks")
+    checked = study.evaluation.rows(
+        max(0, len(study.evaluation) - _CHECKED_BARS - release.warmup), len(study.evaluation)
+    )
+    git = git_state(workspace())
+    return EvidenceBundle(
+        manifest_digest=release.digest,
+        source=study.data.provenance.source,
+        data=study.label,
+        engine_version=load_engine().engine_version(),
+        walk_forward=_walk_forward(study, walked),
+        holdout=HoldoutEvidence(
+            start_ns=int(opened.tested.close_time_ns[0]),
+            end_ns=int(opened.tested.close_time_ns[-1]) + 1,
+            agent=_outcome(held),
+            baselines={"cash": Outcome(total_return=0.0, sharpe=None), "buy_and_hold": _outcome(market)},
+        ),
+        costs=CostEvidence(times=_COSTS_TIMES, outcome=_outcome(costly)),
+        integrity=IntegrityEvidence(
+            captured_source=True,
+            snapshot_hash=study.data.hash,
+            snapshot_verified=_reads_again(study.data),
+            lock_sha256=lock,
+            truncation_test="pass" if truncation_test(release.agent, checked, seed=study.seed).ok else "fail",
+            golden_ok=release.check_golden() > 0,
+            git_commit=git.commit,
+            dirty=git.dirty,
+        ),
+        replays={"walk_forward": walked.digest, "holdout": held.digest, "doubled_costs": costly.digest},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenedHoldout:
+    """The one fold whose test is the hold-out."""
+
+    begins: datetime
+
+    def folds(self, start: datetime, end: datetime) -> tuple[Fold, ...]:
+        """Train on what lies before the hold-out, test on the hold-out."""
+        begins = self.begins + timedelta(microseconds=1)
+        return (Fold(start, begins, begins, end),)
+
+
+def _panel(release: LoadedRelease, opened: Study) -> BeliefPanel:
+    """What the loaded release believes at every bar of the hold-out."""
+    bars, tested = opened.data.bars, opened.tested
+    panel = view_panel(release.agent, bars)
+    start = int(np.searchsorted(bars.close_time_ns, tested.close_time_ns[0]))
+    rows = slice(start, start + len(tested))
+    assert panel.mean_bps is not None  # a calibrated agent states forecasts
+    assert panel.std_bps is not None
+    return BeliefPanel(
+        symbols=bars.symbols,
+        horizon=panel.horizon,
+        close_time_ns=tested.close_time_ns,
+        mean_bps=panel.mean_bps.to_numpy()[rows],
+        std_bps=panel.std_bps.to_numpy()[rows],
+    )
+
+
+def _walk_forward(study: Study, walked: Replayed) -> WalkForwardEvidence:
+    trials = study.trials().trials
+    sharpes = np.array(trials.sharpes)
+    returns: NDArray[np.floating[Any]] = walked.returns
+    moments = return_moments(returns) if np.isfinite(walked.performance.sharpe) else None
+    return WalkForwardEvidence(
+        sharpe=None if moments is None else moments.sharpe,
+        skew=None if moments is None else moments.skew,
+        kurtosis=None if moments is None else moments.kurtosis,
+        length=len(returns),
+        total_return=walked.performance.total_return,
+        trials=trials.count,
+        variance_of_trials=float(sharpes.var(ddof=1)) if len(sharpes) > 1 else 0.0,
+        effective_trials=None,
+        ledger_head=trials.head,
+    )
+
+
+def _outcome(run: Replayed) -> Outcome:
+    sharpe = run.performance.sharpe
+    return Outcome(total_return=run.performance.total_return, sharpe=sharpe if np.isfinite(sharpe) else None)
+
+
+def _released(sizing: Sizing) -> ReleasedSizing:
+    path = inspect.getsourcefile(type(sizing))
+    if path is None:
+        raise ConfigError("a sizing without a source file", expected="a sizing of sapphire.portfolio", got=sizing.name)
+    digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    return ReleasedSizing(class_name=sizing.name, parameters=sizing.parameters, source_sha256=digest)
+
+
+def _reads_again(data: Snapshot) -> bool:
+    """Whether the snapshot on disk still is what its hash says."""
+    try:
+        return load_snapshot(data.hash).hash == data.hash
+    except DataError:
+        return False
+
+
+def _lock_digest() -> str:
+    """sha256 of the workspace's `requirements.lock`; of the installed distributions where it has none."""
+    lock = workspace() / "requirements.lock"
+    if lock.is_file():
+        return hashlib.sha256(lock.read_bytes()).hexdigest()
+    installed = sorted({f"{found.name.lower()}=={found.version}" for found in metadata.distributions()})
+    return hashlib.sha256("\n".join(installed).encode()).hexdigest()
+
+
+def _quiet(*_: object) -> None:
+    """Progress of the steps within a step is not told."""

@@ -1,0 +1,53 @@
+"""The room keeps its own promises: doctests hold, names are there, and nothing heavy is loaded before it is needed."""
+
+import doctest
+import importlib
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+
+import sapphire.agents as room
+
+MODULES = [f"{room.__name__}.{module.name}" for module in pkgutil.iter_modules(room.__path__) if not module.ispkg]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_doctests_hold(name):
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
+
+
+def test_every_name_is_there_and_is_not_a_module():
+    for name in room.__all__:
+        assert not hasattr(getattr(room, name), "__path__")
+        assert getattr(room, name).__class__.__name__ != "module", name
+    assert set(room.__all__) <= set(dir(room))
+    with pytest.raises(AttributeError, match="no attribute 'Agents'"):
+        room.Agents  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import sapphire.agents.commands",
+        "from sapphire.agents import Agent, MovingAverageCross, resolve; MovingAverageCross(); resolve('cash')",
+        "from sapphire.agents import LagLlama; LagLlama()",
+        "from sapphire.agents.catalogue import list_agents; [entry.as_dict() for entry in list_agents()[0]]",
+    ],
+)
+def test_neither_pandas_nor_torch_is_loaded_before_an_agent_speaks(code):
+    program = f"import sys\n{code}\nassert not {{'pandas', 'torch', 'scipy', 'IPython'}} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_no_agent_imports_a_higher_room():
+    higher = ("coordination", "portfolio", "risk", "execution", "registry", "serving", "research", "monitoring", "lab")
+    code = f"""
+import sys
+import sapphire.agents as room
+for name in room.__all__: getattr(room, name)
+found = [name for name in sys.modules if name.startswith(tuple("sapphire." + room for room in {higher!r}))]
+assert not found, found
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

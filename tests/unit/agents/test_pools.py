@@ -1,0 +1,142 @@
+"""Pools: formulas by hand, members that are silent, and a pool as an agent like any other."""
+
+import math
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.numpy import load, save
+
+from sapphire.agents import (
+    BuyAndHold,
+    Calibrated,
+    Cash,
+    LagLlama,
+    MovingAverageCross,
+    Pool,
+    RandomWalk,
+    check_agent,
+    plain_parameters,
+    pooled,
+    view_panel,
+    views_at,
+)
+from sapphire.domain.errors import AgentError
+
+HOUR = timedelta(hours=1)
+CROSS = MovingAverageCross(fast=3, slow=12, horizon=HOUR)
+WALK = RandomWalk(lookback=20)
+
+beliefs = st.lists(st.tuples(st.floats(-100, 100), st.floats(1, 200), st.floats(0.01, 10)), min_size=1, max_size=5)
+
+
+def columns(said):
+    return tuple(np.array(column) for column in zip(*said, strict=True))
+
+
+def test_pools_by_hand():
+    means, stds, weights = np.array([10.0, -20.0]), np.array([30.0, 60.0]), np.array([0.75, 0.25])
+    mean, std = pooled(means, stds, weights, "linear")
+    assert float(mean) == pytest.approx(2.5)
+    assert float(std) == pytest.approx(math.sqrt(0.75 * (900 + 100) + 0.25 * (3600 + 400) - 2.5**2))
+    mean, std = pooled(means, stds, weights, "logarithmic")
+    precision = 0.75 / 900 + 0.25 / 3600
+    assert float(std) == pytest.approx(precision**-0.5)
+    assert float(mean) == pytest.approx((0.75 * 10 / 900 - 0.25 * 20 / 3600) / precision)
+
+
+def test_the_logarithmic_pool_is_the_product_of_densities():
+    """Its normal distribution is proportional to the product of the members' densities to their weights."""
+    means, stds, weights = np.array([10.0, -20.0, 3.0]), np.array([30.0, 60.0, 25.0]), np.array([0.5, 0.2, 0.3])
+    mean, std = pooled(means, stds, weights, "logarithmic")
+    grid = np.linspace(-80, 80, 9)
+    product = sum(-0.5 * w * ((grid - m) / s) ** 2 for m, s, w in zip(means, stds, weights, strict=True))
+    gap = product - (-0.5 * ((grid - mean) / std) ** 2)
+    assert np.ptp(gap) < 1e-9
+
+
+@given(said=beliefs)
+def test_a_pool_lies_between_its_members(said):
+    means, stds, weights = columns(said)
+    for method in ("linear", "logarithmic"):
+        mean, std = pooled(means, stds, weights, method)
+        assert means.min() - 1e-9 <= mean <= means.max() + 1e-9
+        assert std >= stds.min() * (1 - 1e-12)
+        scaled = pooled(means, stds, 7.0 * weights, method)
+        assert np.allclose(scaled, (mean, std), rtol=1e-9)
+    assert pooled(means, stds, weights, "linear")[1] >= pooled(means, stds, weights, "logarithmic")[1] * (1 - 1e-9)
+
+
+@given(said=beliefs, silent=st.integers(0, 4))
+def test_a_silent_member_leaves_its_weight_to_the_others(said, silent):
+    means, stds, weights = columns(said)
+    for method in ("linear", "logarithmic"):
+        with_silence = pooled(np.append(means, np.nan), np.append(stds, 5.0), np.append(weights, 3.0), method)
+        assert np.allclose(with_silence, pooled(means, stds, weights, method), rtol=1e-12)
+    nobody = pooled(np.array([np.nan]), np.array([1.0]), np.array([1.0]), "linear")
+    assert np.isnan(nobody).all()
+
+
+def test_a_pool_calibrates_its_members_on_the_training_window(bars):
+    pool = Pool((CROSS, WALK)).fit(bars, seed=1)
+    assert pool.members[0] == Calibrated(CROSS).fit(bars, seed=1)
+    assert pool.members[1] == Calibrated(WALK)
+    assert pool.horizon == HOUR
+    assert pool.warmup == 21
+    (first, _), (second, _), (pooled_view, _) = (views_at(of, bars, 200) for of in (*pool.members, pool))
+    assert pooled_view.mean_bps == pytest.approx((first.mean_bps + second.mean_bps) / 2.0, rel=1e-12)
+    assert pooled_view.std_bps > min(first.std_bps, second.std_bps)
+
+
+@pytest.mark.parametrize("method", ["linear", "logarithmic"])
+def test_a_pool_passes_the_leak_checks(method, bars):
+    report = check_agent(Pool((CROSS, WALK, Cash(horizon=HOUR)), weights=(1, 2, 1), method=method), bars)
+    assert report.ok, str(report)
+
+
+def test_a_pool_of_pools_and_of_agents_that_learn(bars):
+    small = LagLlama(context=4, lags=(0, 1, 3), scaling=12, width=8, layers=1, steps=5, batch=8, validation=0.3)
+    pool = Pool((Pool((CROSS, WALK)), small), weights=(0.2, 0.8)).fit(bars, seed=3)
+    loaded = Pool((Pool((CROSS, WALK)), small), weights=(0.2, 0.8)).with_arrays(load(save(pool.arrays())))
+    assert loaded == pool
+    assert views_at(loaded, bars, 399) == views_at(pool, bars, 399)
+    assert pool.is_fitted
+    assert not Pool((CROSS, small)).is_fitted
+    assert view_panel(pool, bars).mean_bps.iloc[-1].notna().all()
+
+
+def test_members_of_a_pool_that_learn_do_not_share_a_seed(bars):
+    small = LagLlama(context=4, lags=(0, 1, 3), scaling=12, width=8, layers=1, steps=5, batch=8, validation=0.3)
+    pool = Pool((small, small)).fit(bars, seed=3)
+    assert pool.members[0].agent == small.fit(bars, seed=3)
+    assert pool.members[1].agent == small.fit(bars, seed=4)
+    assert pool.members[0].agent != pool.members[1].agent
+
+
+def test_pools_that_cannot_be_are_refused(bars):
+    with pytest.raises(AgentError, match="two or more agents over one horizon"):
+        Pool((CROSS,))
+    with pytest.raises(AgentError, match=r"random-walk over 2:00:00"):
+        Pool((CROSS, WALK.replace(horizon=2 * HOUR)))
+    for weights in ((1.0,), (1.0, -1.0), (0.0, 0.0), (1.0, math.nan), "equals"):
+        with pytest.raises(AgentError, match="weights that do not fit"):
+            Pool((CROSS, WALK), weights=weights)
+    with pytest.raises(AgentError, match="linear or logarithmic"):
+        Pool((CROSS, WALK), method="median")
+    with pytest.raises(AgentError, match="not this pool's"):
+        Pool((CROSS, WALK)).with_arrays({"2.agent.x": np.zeros(1)})
+
+
+def test_only_proportions_of_weights_matter(bars):
+    members = Pool((CROSS, BuyAndHold(horizon=HOUR))).fit(bars, seed=1).agents
+    said = [views_at(Pool(members, weights=weights), bars, 200) for weights in ((1, 3), (10, 30))]
+    assert said[0] == said[1]
+    assert Pool(members, weights=(1, 3)).card()["of"][1]["share"] == 0.75
+
+
+def test_parameters_name_every_member():
+    plain = plain_parameters(Pool((CROSS, WALK), weights=(1, 2)))
+    assert [each["parameters"]["agent"]["agent"] for each in plain["agents"]] == ["moving-average-cross", "random-walk"]
+    assert plain["weights"] == [1, 2]

@@ -1,0 +1,109 @@
+"""A policy says what it asks, in words that a risk officer can read, and nothing in it is guessed at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sapphire.domain.errors import ConfigError
+from sapphire.domain.evidence import Target
+from sapphire.registry import load_policy, policy_folder
+from sapphire.registry.policies import MEASURES
+
+POLICIES = Path(__file__).parents[3] / "mlflow" / "gates"
+LIVE = (POLICIES / "live.yaml").read_text("utf-8")
+PAPER = (POLICIES / "paper.yaml").read_text("utf-8")
+
+
+def write(folder: Path, text: str, target: Target = "live") -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / f"{target}.yaml").write_text(text, "utf-8")
+    return folder
+
+
+def test_the_house_s_policies_ask_what_the_design_says() -> None:
+    live, paper = load_policy(POLICIES, "live"), load_policy(POLICIES, "paper")
+    asked = {(gate, measure): (needs, refuses) for gate, measure, needs, refuses in live.rows()}
+    assert all(refuses for _, refuses in asked.values())
+    assert asked["skill", "deflated_sharpe"] == ({"min": 0.95}, True)
+    assert asked["cost", "edge_survives_costs_times"] == ({"min": 2.0}, True)
+    assert asked["parity", "paper_days"] == ({"min": 20.0}, True)
+    assert asked["parity", "unexplained_lots"] == ({"max": 0.0}, True)
+    assert asked["integrity", "clean_tree"] == (True, True)
+    on_paper = {(gate, measure): refuses for gate, measure, _, refuses in paper.rows()}
+    assert set(on_paper) <= set(asked)
+    assert {gate for (gate, _), refuses in on_paper.items() if not refuses} == {"skill", "cost"}
+    assert {gate for gate, _ in asked} == set(MEASURES)
+
+
+def test_what_it_says_is_its_identity_and_how_is_not(tmp_path: Path) -> None:
+    content = yaml.safe_load(LIVE)
+    turned = yaml.safe_dump(dict(reversed(content.items())), sort_keys=False).replace("20", "20.0")
+    digest = load_policy(POLICIES, "live").digest
+    assert load_policy(write(tmp_path / "turned", "# another comment\n" + turned), "live").digest == digest
+    for number, (old, new) in enumerate([("0.95", "0.94"), ("min: 20", "min: 19"), ("max: 0", "above: 0")]):
+        assert old in LIVE
+        assert load_policy(write(tmp_path / str(number), LIVE.replace(old, new)), "live").digest != digest
+
+
+def test_a_mark_is_part_of_what_it_says(tmp_path: Path) -> None:
+    unmarked = write(tmp_path / "a", PAPER.replace("marked: [skill, cost]", "marked: [cost]"), "paper")
+    assert load_policy(unmarked, "paper").digest != load_policy(POLICIES, "paper").digest
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ("skill:", "skil:", "an unknown gate skil"),
+        ("deflated_sharpe:", "deflated_sharp:", "an unknown measure skill.deflated_sharp"),
+        ("clean_tree: true", "clean_tree: false", "asks integrity.clean_tree in another form"),
+        ("clean_tree: true", "clean_tree: 1", "asks integrity.clean_tree in another form"),
+        ("truncation_test: pass", "truncation_test: skip", "asks integrity.truncation_test in another form"),
+        ("{min: 0.95}", "0.95", "asks skill.deflated_sharpe in another form"),
+        ("{min: 0.95}", "{min: .nan}", "asks skill.deflated_sharpe in another form"),
+        ("{min: 0.95}", "{min: true}", "asks skill.deflated_sharpe in another form"),
+        ("{min: 0.95}", "{about: 0.95}", "asks skill.deflated_sharpe in another form"),
+        ("{min: 0.95}", "{min: 0.95, max: 1}", "asks skill.deflated_sharpe in another form"),
+        ("  paper_days: {min: 20}", "  paper_days: {min: 20}\n  paper_days: {min: 0}", "has paper_days twice"),
+        ("cost:", "integrity:", "has integrity twice"),
+        ("cost:\n  edge_survives_costs_times: {min: 2.0}", "", "leaves out cost"),
+        ("cost:\n  edge_survives_costs_times: {min: 2.0}", "cost:", "asks nothing in cost"),
+        ("cost:", "marked: [skill]\ncost:", "has marked"),
+        ("cost:", "force: true\ncost:", "an unknown gate force"),
+        ("cost:", "cost: [", "is not YAML"),
+        ("integrity:", "? [a, b]\n: 1\nintegrity:", "unknown gate"),
+    ],
+)
+def test_what_is_no_policy_is_refused_by_name(tmp_path: Path, old: str, new: str, named: str) -> None:
+    assert old in LIVE
+    folder = write(tmp_path, LIVE.replace(old, new, 1))
+    with pytest.raises(ConfigError) as refused:
+        load_policy(folder, "live")
+    assert named in str(refused.value)
+    assert "live.yaml" in str(refused.value)
+
+
+@pytest.mark.parametrize("marks", ["integrity", "[integrity]", "[skill, skill]", "[parity]"])
+def test_only_the_gates_of_an_edge_can_be_marks(tmp_path: Path, marks: str) -> None:
+    folder = write(tmp_path, PAPER.replace("[skill, cost]", marks), "paper")
+    with pytest.raises(ConfigError, match="odd marked"):
+        load_policy(folder, "paper")
+
+
+@pytest.mark.parametrize("text", ["", "- integrity", "no"])
+def test_a_file_that_asks_nothing_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match="is not a policy"):
+        load_policy(write(tmp_path, text), "live")
+
+
+def test_a_missing_policy_opens_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no gate policy for live"):
+        load_policy(tmp_path, "live")
+
+
+def test_a_workspace_may_have_its_own(tmp_path: Path) -> None:
+    assert policy_folder(tmp_path) == policy_folder(None) == POLICIES
+    (tmp_path / "mlflow" / "gates").mkdir(parents=True)
+    assert policy_folder(tmp_path) == tmp_path / "mlflow" / "gates"
