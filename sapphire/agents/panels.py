@@ -134,8 +134,8 @@ def view_panel(agent: Agent, bars: Bars) -> ViewPanel:
     return panel.silent_before(agent.warmup - 1)
 
 
-def window_panel(agent: Agent, bars: Bars) -> ViewPanel:
-    """The views of `agent` at every bar, window by window: slow, and what its twin must equal.
+def window_panel(agent: Agent, bars: Bars, *, first: int = 0) -> ViewPanel:
+    """The views of `agent` at every bar from row `first` on, window by window: slow, and what its twin must equal.
 
     Raises
     ------
@@ -145,7 +145,7 @@ def window_panel(agent: Agent, bars: Bars) -> ViewPanel:
     agent.require_fitted()
     columns = {symbol: column for column, symbol in enumerate(bars.symbols)}
     numbers: dict[str, NDArray[np.float64]] = {}
-    for row in range(len(bars)):
+    for row in range(first, len(bars)):
         views = views_at(agent, bars, row)
         if views and not numbers:
             numbers = {name: np.full(bars.close.shape, np.nan) for name in numbers_of(views[0])}

@@ -6,7 +6,7 @@ path or run id is, so that the same decision is the same release.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -98,27 +98,15 @@ def freeze(
     """
     agent.require_fitted()
     members, pooling = _members(agent)
-    whole = members[0] if pooling is None else agent
     bars = train_bars.symbols_only(universe)
-    stretch, as_of_ns = golden_bars(bars, max(member.warmup for member in members))
-    windows_have: Mapping[str, Feature] = {} if features is None else features
-    release_says = said(whole, stretch, as_of_ns, windows_have)
-    frozen = [
-        _Frozen(
-            name=entry,
-            member=member,
-            source=_source_of(member.agent),
-            golden=Golden(stretch, as_of_ns, said(member.agent, stretch, as_of_ns, windows_have), release_says),
-        )
-        for entry, member in zip(_entry_names(members), members, strict=True)
-    ]
-    feature_version = f"{PLAIN_BARS} {features.version}" if features else PLAIN_BARS
+    whole = members[0] if pooling is None else agent
     files: dict[str, bytes] = {}
     entries = []
-    for each in frozen:
+    for each in _frozen(whole, members, bars, {} if features is None else features):
         own = _files_of(each, bars)
         files |= {f"agents/{each.name}/{path}": content for path, content in own.items()}
-        entries.append(_entry(each, own, feature_version=feature_version, max_age=max_age))
+        version = f"{PLAIN_BARS} {features.version}" if features else PLAIN_BARS
+        entries.append(_entry(each, own, feature_version=version, max_age=max_age))
     manifest = Manifest(
         name=name,
         universe=bars.symbols,
@@ -131,15 +119,31 @@ def freeze(
         lock_sha256=lock_sha256,
         engine_version=engine_version,
     )
+    _put(folder / manifest.digest, manifest, files)
+    return manifest
+
+
+def _put(target: Path, manifest: Manifest, files: Mapping[str, bytes]) -> None:
+    """Write the release, load it once, and put it in place; one that stands there already is verified."""
 
     def fill(temporary: Path) -> None:
         write_release_files(temporary, manifest, files)
         load_release(temporary, expected_digest=manifest.digest).check_golden()
 
-    target = folder / manifest.digest
     if target.exists() or not replace_folder(target, fill):
         load_release(target, expected_digest=manifest.digest)
-    return manifest
+
+
+def _frozen(
+    whole: Agent, members: Sequence[Calibrated], bars: Bars, features: Mapping[str, Feature]
+) -> Iterator[_Frozen]:
+    """Every member with its name, its source and what it and the whole say of the golden bars."""
+    stretch, as_of_ns = golden_bars(bars, max(member.warmup for member in members))
+    release_says = said(whole, stretch, as_of_ns, features)
+    for name, member in zip(_entry_names(members), members, strict=True):
+        agent_says = said(member.agent, stretch, as_of_ns, features)
+        golden = Golden(stretch, as_of_ns, agent_says, release_says)
+        yield _Frozen(name=name, member=member, source=_source_of(member.agent), golden=golden)
 
 
 def _members(agent: Agent) -> tuple[tuple[Calibrated, ...], dict[str, Any] | None]:

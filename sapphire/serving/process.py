@@ -1,0 +1,185 @@
+"""A server process: `bentoml serve` of one release on this machine, from its start to its end.
+
+It listens on 127.0.0.1 only. What it says goes to a log. On Linux it ends when the thread that started it does, however
+that ends, so a server is started from a thread that outlives it, as a program's main thread does.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from sapphire.domain.errors import NotReady, Refused
+from sapphire.domain.workspace import HOME_VARIABLE
+from sapphire.serving.ports import LOCAL, free_port
+from sapphire.serving.settings import BARS_VARIABLE, RELEASE_VARIABLE, STAGE_VARIABLE, Settings
+
+__all__ = ["CPU", "ServerProcess"]
+
+CPU = "sapphire.serving.cpu:Cpu"
+"""The service that serves any release on the CPU."""
+
+_READY_WITHIN_S = 300.0
+_ASK_EVERY_S = 0.2
+_LOG_TAIL = 4_000
+_PR_SET_PDEATHSIG = 1
+
+Told = Callable[[float, str], None]
+"""Progress: seconds since the start, and what is going on."""
+
+
+class ServerProcess:
+    """One release behind HTTP, run as a context manager.
+
+    Parameters
+    ----------
+    settings : what is served.
+    port : 0 chooses a free one.
+    service : "module:Class" of a `ReleaseService`.
+    working_dir : where `service` is imported from besides the installed packages.
+
+    Raises
+    ------
+    PortInUse : another process holds the port.
+    """
+
+    def __init__(
+        self, settings: Settings, *, port: int = 0, service: str = CPU, working_dir: Path | None = None
+    ) -> None:
+        self.settings = settings
+        self.port = free_port(port)
+        self.folder = settings.home / "serving" / f"{settings.release[:12]}-{self.port}"
+        self._service = service
+        self._working_dir = working_dir or self.folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"http://{LOCAL}:{self.port}"
+
+    @property
+    def log(self) -> Path:
+        """What it says."""
+        return self.folder / "server.log"
+
+    @property
+    def pid(self) -> int:
+        """Process id.
+
+        Raises
+        ------
+        NotReady : it was not started.
+        """
+        if self._process is None:
+            raise NotReady("the server is not running", next="use it in a `with` statement, or call start()")
+        return self._process.pid
+
+    def start(self) -> Self:
+        """Start the process, without waiting for it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        words = [sys.executable, "-m", "bentoml", "serve", self._service]
+        words += ["--host", LOCAL, "--port", str(self.port), "--working-dir", str(self._working_dir)]
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                words,
+                cwd=self.folder,
+                env=os.environ | self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=_end_with_parent,
+            )
+        return self
+
+    def wait_until_ready(self, told: Told = lambda *_: None, *, within_s: float = _READY_WITHIN_S) -> None:
+        """Wait until golden outputs match and it answers.
+
+        Raises
+        ------
+        Refused : the release does not stand up here; says why.
+        NotReady : it ended, or did not come up in time; shows the end of its log.
+        """
+        import httpx
+
+        began = time.monotonic()
+        with httpx.Client(base_url=self.url, timeout=5.0, trust_env=False) as client:
+            while (elapsed := time.monotonic() - began) < within_s:
+                if self._process is not None and self._process.poll() is not None:
+                    raise self._not_ready(f"the server ended with exit code {self._process.returncode}")
+                try:
+                    if client.get("/readyz").status_code == httpx.codes.OK:
+                        return
+                    about: dict[str, Any] = client.post("/card").json()
+                except (httpx.TransportError, ValueError):  # it does not listen yet
+                    told(elapsed, "starting")
+                else:
+                    told(elapsed, f"{about['standing']}: golden outputs are made again")
+                    if about["refusal"] is not None:
+                        raise Refused(
+                            f"release {about['name']} does not stand up here",
+                            expected="golden outputs that match",
+                            got=str(about["refusal"]),
+                            next=f"the server's log is {self.log}",
+                        )
+                time.sleep(_ASK_EVERY_S)
+        raise self._not_ready(f"the server was not ready within {within_s:g} s")
+
+    def wait(self) -> int:
+        """Wait for its end; its exit code."""
+        return self._process.wait() if self._process is not None else 0
+
+    def stop(self, *, patience_s: float = 30.0) -> None:
+        """End the process: ask it to finish what it is at, and after a while make it."""
+        process, self._process = self._process, None
+        if process is None or process.poll() is not None:
+            return
+        process.terminate()
+        try:
+            process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def log_tail(self) -> str:
+        """The last of what it said."""
+        return self.log.read_bytes()[-_LOG_TAIL:].decode(errors="replace") if self.log.exists() else ""
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _environment(self) -> dict[str, str]:
+        state = self.settings.home / "bentoml"
+        return {
+            HOME_VARIABLE: str(self.settings.home),
+            RELEASE_VARIABLE: self.settings.release,
+            STAGE_VARIABLE: self.settings.stage,
+            BARS_VARIABLE: self.settings.bars_url,
+            "BENTOML_HOME": str(state),
+            "BENTOML_DO_NOT_TRACK": "True",
+            "PROMETHEUS_MULTIPROC_DIR": str(self.folder / "metrics"),
+        }
+
+    def _not_ready(self, what: str) -> NotReady:
+        return NotReady(what, expected=f"200 from {self.url}/readyz", got=self.log_tail(), next=f"see {self.log}")
+
+
+def _end_with_parent() -> None:
+    """Have the system end this process when its parent dies, however it dies."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,0 +1,196 @@
+"""Runner: an admitted release, loaded once, checked against its golden outputs, and asked for its views.
+
+It knows nothing of BentoML: the service around it moves bytes. It stands at LOADING until `stand_up` has run, and after
+that at READY or, where golden outputs differ or the source does not run here, at REFUSED for good.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from enum import StrEnum
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from sapphire.domain.canonical import canonical_json
+from sapphire.domain.clocks import Clock, to_ns
+from sapphire.domain.display import stamp
+from sapphire.domain.errors import DataError, MissingData, Refused, SapphireError
+from sapphire.domain.view_requests import CachedRequest, read_request
+from sapphire.serving.answers import Answer, Speaker, answered, refused
+
+if TYPE_CHECKING:
+    from sapphire.agents.release import LoadedRelease
+    from sapphire.domain.view_requests import WindowRequest
+    from sapphire.domain.windows import Window
+    from sapphire.serving.admission import Admitted
+    from sapphire.serving.cached_windows import BarCache
+
+__all__ = ["Runner", "Standing"]
+
+
+class Standing(StrEnum):
+    """Where a runner is in its life."""
+
+    LOADING = "loading"
+    READY = "ready"
+    REFUSED = "refused"
+
+
+class Runner:
+    """One release, served.
+
+    Parameters
+    ----------
+    admitted : the release and its gate report.
+    cache : the shared cache of bars.
+    clock : the machine's.
+    """
+
+    def __init__(self, admitted: Admitted, cache: BarCache, clock: Clock) -> None:
+        self._admitted = admitted
+        self._cache = cache
+        self._release: LoadedRelease | None = None
+        self._refusal: SapphireError | None = None
+        self._compared = 0
+        digest = admitted.report.manifest_digest
+        producer = f"serving:{admitted.manifest.name[:32]}:{clock.now_ns()}"
+        self._speaker = Speaker(digest, producer, count(), clock)
+
+    @property
+    def standing(self) -> Standing:
+        """Where it is."""
+        if self._refusal is not None:
+            return Standing.REFUSED
+        return Standing.LOADING if self._release is None else Standing.READY
+
+    @property
+    def refusal(self) -> SapphireError | None:
+        """Why it will not serve."""
+        return self._refusal
+
+    def stand_up(self) -> None:
+        """Load the release and make its golden outputs again. What goes wrong is kept as the refusal."""
+        from sapphire.agents.release import load_release
+
+        try:
+            release = load_release(self._admitted.folder, expected_digest=self._speaker.release)
+            self._compared = release.check_golden()
+            self._release = release
+        except SapphireError as error:
+            self._refusal = error
+        except Exception as error:  # noqa: BLE001  (whatever a release raises, it is not served and says why)
+            self._refusal = Refused(
+                f"release {self._admitted.manifest.name} fails when it is loaded",
+                expected="golden outputs that can be made again",
+                got=f"{type(error).__name__}: {error}",
+                next="load it in a notebook: sapphire.agents.load_release(folder).check_golden()",
+            )
+
+    async def views(self, body: bytes) -> Answer:
+        """Answer one request for views.
+
+        Raises
+        ------
+        Exception : whatever an agent raises that is not an error of ours.
+        """
+        try:
+            request = read_request(body)
+        except SapphireError as error:
+            return refused(error, 400)
+        if self._release is None:
+            return refused(self._not_ready(), 503)
+        if isinstance(request, CachedRequest):
+            try:
+                window = await self._cache.window(self._release, request)
+            except DataError as error:
+                return refused(error, 503)
+            except SapphireError as error:
+                return refused(error, 400)
+        else:
+            window = request.window
+        return self._decide(self._release, window, request)
+
+    def card(self) -> Answer:
+        """What is served, on what evidence, and where it stands; it answers at every standing."""
+        report, manifest = self._admitted.report, self._admitted.manifest
+        about: dict[str, Any] = {
+            "schema": "CARD@1",
+            "release": self._speaker.release,
+            "name": manifest.name,
+            "standing": str(self.standing),
+            "refusal": str(self._refusal) if self._refusal is not None else None,
+            "golden_views_compared": self._compared,
+            "manifest": manifest.as_dict(),
+            "gates": {
+                "target": report.target,
+                "permits": report.permits,
+                "skill_failed": report.skill_failed,
+                "marks": [f"{row.gate}.{row.measure}" for row in report.marks],
+                "data": report.data,
+                "authority": report.authority,
+                "report": report.digest,
+            },
+            "cards": None,
+        }
+        if self._release is not None:
+            about |= {
+                "cards": {name: dict(card) for name, card in self._release.cards.items()},
+                "warmup": self._release.warmup,
+                "trained_until_ns": str(to_ns(self._release.trained_until)),
+                "expires_ns": str(to_ns(self._release.expires)),
+            }
+        return Answer(200, canonical_json(about))
+
+    def _decide(self, release: LoadedRelease, window: Window, request: WindowRequest | CachedRequest) -> Answer:
+        as_of_ns = to_ns(window.as_of)
+        try:
+            _require_current(window)
+            admitted = release.admitted(window)
+        except SapphireError as error:
+            return refused(error, 400)
+        if window.as_of > release.expires:
+            return refused(self._too_old(release, as_of_ns), 403)
+        try:
+            views = release.views(admitted)
+            messages = self._speaker.messages(views, as_of_ns, request)
+        except SapphireError as error:
+            return refused(error, 500)
+        return answered(
+            messages,
+            release=release.digest,
+            universe=release.manifest.universe,
+            skill_failed=self._admitted.report.skill_failed,
+        )
+
+    def _not_ready(self) -> Refused:
+        reason = json.dumps(self._refusal.what) if self._refusal is not None else "its golden outputs are being made"
+        return Refused(
+            f"release {self._admitted.manifest.name} is not served",
+            expected=f"standing {Standing.READY}",
+            got=f"standing {self.standing}: {reason}",
+            next="ask /card for the reason" if self._refusal is not None else "ask again when /readyz says 200",
+        )
+
+    def _too_old(self, release: LoadedRelease, as_of_ns: int) -> Refused:
+        return Refused(
+            f"release {release.manifest.name} is too old for this window",
+            expected=f"a moment up to {stamp(to_ns(release.expires))}: it was fitted on bars up to "
+            f"{stamp(to_ns(release.trained_until))}",
+            got=stamp(as_of_ns),
+            next="submit the study again on newer bars",
+        )
+
+
+def _require_current(window: Window) -> None:
+    """Refuse a window whose latest bar is not the latest that has closed."""
+    if not len(window.bars):
+        return
+    behind = timedelta(microseconds=(to_ns(window.as_of) - int(window.bars.close_time_ns[-1])) // 1_000)
+    if behind >= window.interval.timedelta:
+        raise MissingData(
+            "the window ends too early",
+            expected=f"the latest bar that has closed by {stamp(to_ns(window.as_of))}",
+            got=f"one that closed {behind} before",
+            next="send the bars up to as_of_ns; a release does not decide on old bars",
+        )

@@ -1,0 +1,61 @@
+"""What a server is told by its environment. This module is the one place in serving that reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+from sapphire.domain.canonical import is_sha256
+from sapphire.domain.errors import ConfigError
+from sapphire.domain.evidence import Target
+from sapphire.domain.workspace import home
+
+__all__ = ["BARS_VARIABLE", "RELEASE_VARIABLE", "STAGE_VARIABLE", "Settings"]
+
+RELEASE_VARIABLE = "SAPPHIRE_RELEASE"
+"""Digest of the release to serve."""
+STAGE_VARIABLE = "SAPPHIRE_STAGE"
+"""What its gate report must permit: "paper" (the default) or "live"."""
+BARS_VARIABLE = "SAPPHIRE_BARS_URL"
+"""Address of the shared cache of bars, "valkey://127.0.0.1:6379/0"; without it callers send their windows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Which release is served, out of which state folder, for what.
+
+    Parameters
+    ----------
+    home : the state folder, with `releases/`, `evidence/` and `keys/`.
+    release : digest.
+    stage : what the gate report must permit.
+    bars_url : the shared cache; empty for none.
+    """
+
+    home: Path
+    release: str
+    stage: Target = "paper"
+    bars_url: str = ""
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> Settings:
+        """The settings that `environment` holds.
+
+        Raises
+        ------
+        ConfigError : no release, a digest that is none, an unknown stage, or no state folder.
+        """
+        release, stage = environment.get(RELEASE_VARIABLE, ""), environment.get(STAGE_VARIABLE) or "paper"
+        if not is_sha256(release):
+            raise ConfigError(
+                f"{RELEASE_VARIABLE} names no release",
+                expected="the release's digest, 64 hexadecimal digits",
+                got=repr(release) if release else "nothing",
+                next="sapphire serve RELEASE sets it; sapphire releases lists the digests",
+            )
+        for known in get_args(Target):
+            if stage == known:
+                return cls(home(), release, known, environment.get(BARS_VARIABLE, ""))
+        raise ConfigError(f"{STAGE_VARIABLE} is no stage", expected="paper or live", got=repr(stage))

