@@ -38,6 +38,7 @@ bench: setup  ## how fast, with machine and n
 	@cd $(ENGINE) && cargo run --release --quiet -p sapphire-sim --example replay_speed
 	@cd $(ENGINE) && cargo bench --quiet -p sapphire-exchange --bench desk
 	@$(PYTHON) tests/bench/exchange_round_trip.py
+	@$(PYTHON) tests/bench/serving_views.py
 	@$(PYTHON) tests/bench/start_up.py
 
 format:  ## put everything into the house's format
@@ -52,7 +53,10 @@ lock: $(VENV)/.dev  ## resolve the dependencies again
 	@compile() { $(VENV)/bin/uv pip compile --quiet --upgrade --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" "$$@"; }; \
 	compile pyproject.toml -o requirements.lock; \
 	compile pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock; \
-	compile --group build -c requirements-dev.lock -o requirements-build.lock
+	compile --group build -c requirements-dev.lock -o requirements-build.lock; \
+	for bento in bentos/*/; do \
+		$(VENV)/bin/uv pip compile --quiet --python-version 3.11 --no-annotate --custom-compile-command "make lock" \
+			-c requirements.lock "$${bento}requirements.in" -o "$${bento}requirements.lock"; done
 
 clean:  ## remove what was built and installed, keep $$SAPPHIRE_HOME
 	@rm -rf $(VENV) $(ENGINE)/target

@@ -21,6 +21,7 @@ from sapphire.execution.commands import exchange
 from sapphire.lab.commands import demo, new
 from sapphire.registry.commands import gates, promote, releases, rollback
 from sapphire.research.commands import app as study
+from sapphire.serving.commands import serve
 
 app = typer.Typer(
     name="sapphire",
@@ -33,7 +34,7 @@ app = typer.Typer(
 app.command("demo")(demo)
 app.command("new")(new)
 app.command("exchange")(exchange)
-for _verb in (releases, gates, promote, rollback):
+for _verb in (releases, gates, promote, rollback, serve):
     app.command(_verb.__name__)(_verb)
 app.add_typer(data, name="data")
 app.add_typer(agent, name="agent")

@@ -44,6 +44,7 @@ def closes_and_volume(snapshot: Snapshot) -> go.Figure:
     thinned = "" if step == 1 else f", one close in {step}"
     title = f"{', '.join(bars.symbols)}, {bars.interval} bars{thinned}<br><sub>{snapshot.provenance.label}</sub>"
     figure.update_layout(
+        height=480,
         title={"text": title},
         hovermode="x unified",
         margin={"l": 60, "r": 20, "t": 70, "b": 40},

@@ -124,6 +124,7 @@ class Tracking:
             os.environ.setdefault(name, value)
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
 
         for name in ("alembic", "mlflow.store.db.utils"):
             logging.getLogger(name).setLevel(logging.WARNING)
@@ -132,7 +133,7 @@ class Tracking:
                 client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
                 client.search_registered_models(max_results=1)
                 client.search_experiments(max_results=1)
-            except MlflowException as error:
+            except (MlflowException, SQLAlchemyError) as error:
                 raise ConfigError(
                     "MLflow does not answer",
                     expected=f"a tracking server or database at {self.uri}",

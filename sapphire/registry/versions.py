@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -22,6 +22,7 @@ from sapphire.registry.tracking import Tracking
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
+    from mlflow.store.entities import PagedList
 
     from sapphire.domain.releases import Manifest
 
@@ -104,16 +105,14 @@ class Versions:
 
     def all(self) -> list[Version]:
         """Every version of every release, by model and number; what else lies in that MLflow is left out."""
-        found: list[ModelVersion] = []
-        token: str | None = None
-        while True:
-            page = self.client.search_model_versions(max_results=_PAGE, page_token=token)
-            found += [each for each in page if _stage_of(each.name) in STAGES and DIGEST_TAG in each.tags]
-            token = page.token
-            if not token:
-                break
-        aliases = {model: self._aliases(model) for model in {version.name for version in found}}
-        versions = [_version(version, aliases[version.name]) for version in found]
+        models = _every(self.client.search_registered_models)
+        aliases = {str(model.name): _numbers(model.aliases) for model in models}
+        found = _every(self.client.search_model_versions)
+        versions = [
+            _version(each, aliases.get(each.name, {}))
+            for each in found
+            if _stage_of(each.name) in STAGES and DIGEST_TAG in each.tags
+        ]
         return sorted(versions, key=lambda each: (each.name, STAGES.index(each.stage), each.number))
 
     def with_digest(self, model: str, digest: str) -> Version | None:
@@ -248,7 +247,7 @@ class Versions:
         return found
 
     def _aliases(self, model: str) -> Mapping[str, int]:
-        return {alias: int(number) for alias, number in self.client.get_registered_model(model).aliases.items()}
+        return _numbers(self.client.get_registered_model(model).aliases)
 
     def _ensure_model(self, model: str) -> None:
         from mlflow.exceptions import MlflowException
@@ -265,6 +264,22 @@ class Versions:
 
         link = [{"name": version.name, "version": version.version}]
         self.client.set_logged_model_tags(model_id, {MLFLOW_MODEL_VERSIONS: json.dumps(link)})
+
+
+def _every(search: Callable[..., PagedList[Any]]) -> list[Any]:
+    """Every page of a search."""
+    found: list[Any] = []
+    token: str | None = None
+    while True:
+        page = search(max_results=_PAGE, page_token=token)
+        found += page
+        token = page.token
+        if not token:
+            return found
+
+
+def _numbers(aliases: Mapping[str, Any]) -> dict[str, int]:
+    return {str(alias): int(number) for alias, number in aliases.items()}
 
 
 def model_name(stage: Stage, name: str) -> str:

@@ -7,9 +7,12 @@ from typing import Any
 
 from sapphire.domain.errors import ValueRefused
 
-__all__ = ["Costs", "binance_spot"]
+__all__ = ["RATE_ONE", "Costs", "binance_spot"]
 
-_E8_PER_BPS = 10_000
+RATE_ONE = 100_000_000
+"""A rate of one in units of 1e-8, as the engine counts rates."""
+
+_E8_PER_BPS = RATE_ONE // 10_000
 _NS_PER_MS = 1_000_000
 
 

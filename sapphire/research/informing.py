@@ -10,7 +10,8 @@ import numpy as np
 
 from sapphire.agents import horizon_bars
 from sapphire.research.plots import decay_figure, quantile_figure
-from sapphire.research.showing import Shown
+from sapphire.research.showing import Shown, described
+from sapphire.research.walking import one_number
 from sapphire.statistics import forward_returns, information_decay, returns_by_quantile
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sapphire.agents import Agent, ViewPanel
+    from sapphire.domain.bars import Bars
     from sapphire.research.studies import Study
     from sapphire.statistics import Information, QuantileReturn
 
@@ -34,6 +36,7 @@ class InformationReport(Shown):
     agent: Agent
     decay: tuple[Information, ...]
     quantiles: tuple[QuantileReturn, ...]
+    trials: int = 0
 
     @property
     def mean_ic(self) -> tuple[float, ...]:
@@ -43,7 +46,10 @@ class InformationReport(Shown):
     @property
     def caption(self) -> str:
         """One line."""
-        return f"information of {self.agent!r} over the tested bars: {self.study.label}"
+        return (
+            f"information of {described(self.agent)} over the tested bars: {self.study.label}; "
+            f"N = {self.trials} trials in the ledger"
+        )
 
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
         """One line per horizon."""
@@ -79,14 +85,29 @@ class InformationReport(Shown):
             [1e4 * row.standard_error for row in self.quantiles],
         )
 
+    @property
+    def figures(self) -> tuple[go.Figure, ...]:
+        """Decay and quantiles."""
+        return self.figure, self.quantile_figure
+
     def as_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Plain values; an empty quantile has null for its mean."""
         return {
             "method": "information",
             "agent": self.agent.name,
+            "trials": self.trials,
             "decay": [
                 {"horizon_bars": row.horizon_bars, "rank_ic": row.mean, "standard_error": row.standard_error}
                 for row in self.decay
+            ],
+            "quantiles": [
+                {
+                    "quantile": row.quantile,
+                    "mean_bps": 1e4 * row.mean if row.count else None,
+                    "standard_error_bps": 1e4 * row.standard_error if row.count else None,
+                    "outcomes": row.count,
+                }
+                for row in self.quantiles
             ],
         }
 
@@ -95,11 +116,15 @@ class InformationReport(Shown):
 
 
 def inform(study: Study, agent: Agent, views: ViewPanel) -> InformationReport:
-    """Measure the views against the tested bars' own closes; outcomes beyond the hold-out's border are not used."""
-    stated = _numbers(views)
-    closes = study.tested.close
+    """Measure the views against the tested bars' own closes; outcomes beyond the hold-out's border are not used.
+
+    Horizons that are longer than the tested bars are left out.
+    """
+    stated = _on_the_grid(one_number(views).to_numpy(), study.tested)
+    closes = _on_the_grid(study.tested.close, study.tested)
     ahead = horizon_bars(agent.horizon, study.data.interval)
     horizons = sorted({max(1, round(share * ahead)) for share in _HORIZON_SHARES})
+    horizons = [horizon for horizon in horizons if horizon < len(closes)] or horizons[:1]
     outcomes = forward_returns(closes, horizon_bars=ahead)
     return InformationReport(
         study,
@@ -109,11 +134,9 @@ def inform(study: Study, agent: Agent, views: ViewPanel) -> InformationReport:
     )
 
 
-def _numbers(views: ViewPanel) -> NDArray[np.float64]:
-    """One number per view: the score, the mean, or the middle quantile."""
-    if views.score is not None:
-        return views.score.to_numpy()
-    if views.mean_bps is not None:
-        return views.mean_bps.to_numpy()
-    levels = views.quantiles_bps or {}
-    return levels[min(levels, key=lambda level: abs(level - 0.5))].to_numpy()
+def _on_the_grid(values: NDArray[np.float64], bars: Bars) -> NDArray[np.float64]:
+    """One row per interval [T, S], NaN where a bar is missing, so that a horizon is as long in a gap as elsewhere."""
+    rows = (bars.open_time_ns - bars.open_time_ns[0]) // bars.interval.ns
+    grid = np.full((int(rows[-1]) + 1, values.shape[1]), np.nan)
+    grid[rows] = values
+    return grid

@@ -19,7 +19,6 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from sapphire.domain.clocks import from_ns
 from sapphire.domain.errors import LedgerDamaged
 
 __all__ = ["Evaluation", "Ledger", "Trials"]
@@ -241,8 +240,3 @@ def _damaged(path: Path, number: int, expected: str, got: str) -> LedgerDamaged:
         got=got,
         next=f"restore {path} from a backup: a gate counts no trials on a ledger that does not verify",
     )
-
-
-def describe_window(start_ns: int, end_ns: int) -> str:
-    """`2023-01-01 to 2024-06-30`, for tables."""
-    return f"{from_ns(start_ns):%Y-%m-%d} to {from_ns(end_ns):%Y-%m-%d}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -38,8 +39,9 @@ class Performance:
     ----------
     total_return : fraction over the whole window.
     sharpe : per bar, not annualised; NaN where the returns do not vary or are too few.
-    sharpe_error : standard error of `sharpe`, with the returns' own skew, kurtosis and autocorrelation.
-    probability : probabilistic Sharpe ratio against zero (2012 convention).
+    sharpe_error : standard error of `sharpe`, with the returns' own skew, kurtosis and autocorrelation; NaN where a
+        short record allows none.
+    probability : probabilistic Sharpe ratio against zero (2012 convention); NaN as above.
     drawdown : largest fall from a peak, as a fraction of the peak.
     turnover : traded value over mean equity, per year.
     costs : fees paid over starting equity, as a fraction.
@@ -72,18 +74,7 @@ class Performance:
         returns = simple_returns(equity)
         per_year = periods_per_year(interval)
         years = max(len(returns) / per_year, 1e-9)
-        sharpe = error = probability = math.nan
-        try:
-            moments = return_moments(returns)
-        except StatisticsError:
-            pass  # an account that never traded has no Sharpe ratio: shown as a dash
-        else:
-            shape = {"skew": moments.skew, "kurtosis": moments.kurtosis}
-            sharpe = moments.sharpe
-            error = sharpe_standard_error(
-                sharpe, length=moments.length, autocorrelation=moments.autocorrelation, **shape
-            )
-            probability = probabilistic_sharpe_ratio(sharpe, length=moments.length, convention="psr_2012", **shape)
+        sharpe, error, probability = _sharpe_of(returns)
         return cls(
             total_return=float(equity[-1] / equity[0] - 1),
             sharpe=sharpe,
@@ -128,7 +119,7 @@ class Performance:
         if math.isnan(self.sharpe):
             return "-"
         yearly, error = annualise(self.sharpe, self.per_year), annualise(self.sharpe_error, self.per_year)
-        return f"{yearly:.2f} ± {error:.2f}"
+        return f"{yearly:.2f} ± {_number(error, '.2f')}"
 
 
 HEADER = ("return", "Sharpe, year ± SE", "P(SR > 0)", "drawdown", "turnover, year", "fees", "trades")
@@ -147,6 +138,26 @@ def periods_per_year(interval: Interval) -> float:
 def digest_of_returns(returns: FloatArray) -> str:
     """sha256 of returns as little-endian doubles: what the ledger keeps of an evaluation's outcome."""
     return hashlib.sha256(np.ascontiguousarray(returns, dtype="<f8").tobytes()).hexdigest()
+
+
+def _sharpe_of(returns: FloatArray) -> tuple[float, float, float]:
+    """Sharpe ratio per bar, its standard error and its probability; NaN for what these returns do not allow.
+
+    An account that never traded has none of the three, and a record of a few bars may have moments for which the
+    variance of the ratio comes out below zero.
+    """
+    try:
+        moments = return_moments(returns)
+    except StatisticsError:
+        return math.nan, math.nan, math.nan
+    sharpe, length = moments.sharpe, moments.length
+    shape = {"skew": moments.skew, "kurtosis": moments.kurtosis}
+    error = probability = math.nan
+    with suppress(StatisticsError):
+        error = sharpe_standard_error(sharpe, length=length, autocorrelation=moments.autocorrelation, **shape)
+    with suppress(StatisticsError):
+        probability = probabilistic_sharpe_ratio(sharpe, length=length, convention="psr_2012", **shape)
+    return sharpe, error, probability
 
 
 def _number(value: float, form: str) -> str:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-__all__ = ["decay_figure", "equity_figure", "heatmap_figure", "quantile_figure", "waterfall_figure"]
+__all__ = ["decay_figure", "equity_figure", "heatmap_figure", "line_up_figure", "quantile_figure", "waterfall_figure"]
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#888888"
 _HEIGHT = 420
@@ -55,10 +55,15 @@ def equity_figure(
         row=2,
         col=1,
     )
-    for fold in folds:
-        figure.add_vline(x=fold, line={"color": GREY, "width": 0.5, "dash": "dot"})
+    faint = {"color": GREY, "width": 0.5, "dash": "dot"}
+    figure.update_layout(
+        shapes=[
+            {"type": "line", "x0": fold, "x1": fold, "y0": 0, "y1": 1, "yref": "paper", "line": faint} for fold in folds
+        ]
+    )
     figure.update_yaxes(title_text="growth of 1", type="log", row=1, col=1)
     figure.update_yaxes(title_text="drawdown, %", row=2, col=1)
+    figure.update_xaxes(title_text="close, UTC", row=2, col=1)
     return _dress(figure, title, label, height=520)
 
 
@@ -105,6 +110,7 @@ def waterfall_figure(
             cliponaxis=False,
         )
     )
+    figure.update_xaxes(title_text="assumption made real")
     figure.update_yaxes(title_text="return, bps of starting equity")
     return _dress(figure, title, label)
 
@@ -113,35 +119,38 @@ def decay_figure(
     title: str, label: str, horizons: Sequence[str], mean: Sequence[float], error: Sequence[float]
 ) -> go.Figure:
     """Rank information coefficient by horizon, with two standard errors."""
-    import plotly.graph_objects as go
-
-    bars = go.Bar(
-        x=list(horizons),
-        y=list(mean),
-        error_y={"type": "data", "array": [2 * value for value in error], "color": GREY},
-        marker={"color": BLUE},
-        name="rank IC, with 2 standard errors",
-    )
-    figure = go.Figure(bars)
-    figure.update_xaxes(title_text="horizon", type="category")
-    figure.update_yaxes(title_text="rank IC")
-    return _dress(figure, title, label)
+    return line_up_figure(title, label, horizons, mean, error, across="horizon", value="rank IC")
 
 
 def quantile_figure(title: str, label: str, mean_bps: Sequence[float], error_bps: Sequence[float]) -> go.Figure:
     """Mean forward return by quantile of the forecast, with two standard errors."""
+    names = [f"Q{number}" for number in range(1, len(mean_bps) + 1)]
+    across = "quantile of the forecast, lowest first"
+    return line_up_figure(title, label, names, mean_bps, error_bps, across=across, value="forward return, bps")
+
+
+def line_up_figure(
+    title: str,
+    label: str,
+    names: Sequence[str],
+    values: Sequence[float],
+    errors: Sequence[float],
+    *,
+    across: str,
+    value: str,
+) -> go.Figure:
+    """One bar per name with two standard errors on either side; the axis says so."""
     import plotly.graph_objects as go
 
     bars = go.Bar(
-        x=[f"Q{number}" for number in range(1, len(mean_bps) + 1)],
-        y=list(mean_bps),
-        error_y={"type": "data", "array": [2 * value for value in error_bps], "color": GREY},
+        x=list(names),
+        y=list(values),
+        error_y={"type": "data", "array": [2 * error for error in errors], "color": GREY},
         marker={"color": BLUE},
-        name="mean forward return, with 2 standard errors",
     )
     figure = go.Figure(bars)
-    figure.update_xaxes(title_text="quantile of the forecast, lowest first")
-    figure.update_yaxes(title_text="forward return, bps")
+    figure.update_xaxes(title_text=across, type="category")
+    figure.update_yaxes(title_text=f"{value}, ± 2 standard errors")
     return _dress(figure, title, label)
 
 

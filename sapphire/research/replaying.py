@@ -6,7 +6,9 @@ every close with the state that the engine reports, exactly as a coordinator ask
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -14,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sapphire.domain.engine import load_engine
-from sapphire.domain.errors import StudyError
+from sapphire.domain.errors import EngineError, StudyError
 from sapphire.domain.instruments import Instrument, InstrumentKind
 from sapphire.domain.money import ATOMS_PER_UNIT, to_atoms
 from sapphire.portfolio import PortfolioState
 from sapphire.research.performance import HEADER, Performance, simple_returns
 from sapphire.research.plots import equity_figure
 from sapphire.research.screens import buy_and_hold
-from sapphire.research.showing import Shown
+from sapphire.research.showing import Shown, described
 from sapphire.research.walking import BeliefPanel, Told
 from sapphire.statistics import drawdown_series
 
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from sapphire.domain.bars import Bars
     from sapphire.research.studies import Study
 
-__all__ = ["IDEAL", "LADDER", "REAL", "Model", "Replayed", "replay_beliefs"]
+__all__ = ["LADDER", "REAL", "Model", "Replayed", "replay_beliefs"]
 
 _TOLD_EVERY = 200
 
@@ -60,7 +62,7 @@ _ASSUMPTIONS = {
     Model.BOOK: "latency",
 }
 LADDER = tuple(Model)
-IDEAL, REAL = LADDER[0], LADDER[-1]
+REAL = LADDER[-1]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -118,9 +120,11 @@ class Replayed(Shown):
         """One line."""
         evidence = "evidence" if self.model == REAL else f"counterfactual ({self.model.assumption})"
         orders, denied = len(self.record["orders"]["order"]), len(self.record["denials"]["order"])
+        refused = len(self.record["refusals"]["symbol"])
         return (
-            f"{evidence} of {self.agent!r} by the engine: {orders:,} orders, {denied} denied, "
-            f"decisions {self.digest[:12]}; {self.study.label}; N = {self.trials} trials in the ledger"
+            f"{evidence} of {described(self.agent)} by the engine: {orders:,} orders, {denied:,} denied, "
+            f"{refused:,} signals refused, decisions {self.digest[:12]}; {self.study.label}; "
+            f"N = {self.trials} trials in the ledger"
         )
 
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
@@ -156,6 +160,9 @@ class Replayed(Shown):
             "orders": len(self.record["orders"]["order"]),
             "fills": len(self.record["fills"]["order"]),
             "denials": len(self.record["denials"]["order"]),
+            "denied_for": dict(Counter(self.record["denials"]["code"])),
+            "refusals": len(self.record["refusals"]["symbol"]),
+            "refused_for": dict(Counter(self.record["refusals"]["reason"])),
             "trials": self.trials,
             **self.performance.as_dict(),
         }
@@ -184,8 +191,21 @@ def replay_beliefs(study: Study, agent: Agent, beliefs: BeliefPanel, model: Mode
     Raises
     ------
     StudyError : an instrument that the engine does not trade yet.
+    EngineError : what else the engine refuses, such as symbols of several quote assets.
     EngineMissing : the engine is not built.
     """
+    with _refusals_of_ours():
+        record = _run(study, agent, beliefs, model, told)
+    equity = record["equity"]["equity_quote_atoms"] / ATOMS_PER_UNIT
+    traded, fees = _traded_and_fees(study, record)
+    performance = Performance.measure(
+        equity, study.data.interval, traded_quote=traded, fees_quote=fees, trades=len(record["fills"]["order"])
+    )
+    return Replayed(study, agent, model, record, equity, performance)
+
+
+def _run(study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, told: Told) -> dict[str, Any]:
+    """Bar by bar: close, state, sizing, signals, end of bar. After the last close nothing is signalled."""
     engine = _engine(study, model)
     bars, evaluation = study.tested, study.evaluation
     first = int(np.searchsorted(evaluation.close_time_ns, bars.close_time_ns[0]))
@@ -205,13 +225,20 @@ def replay_beliefs(study: Study, agent: Agent, beliefs: BeliefPanel, model: Mode
         engine.end_of_bar()
         if row % _TOLD_EVERY == 0:
             told(row, len(bars), f"replay {agent.name}, {model}")
-    record = engine.finish()
-    equity = record["equity"]["equity_quote_atoms"] / ATOMS_PER_UNIT
-    traded, fees = _traded_and_fees(study, record)
-    performance = Performance.measure(
-        equity, study.data.interval, traded_quote=traded, fees_quote=fees, trades=len(record["fills"]["order"])
-    )
-    return Replayed(study, agent, model, record, equity, performance)
+    told(len(bars), len(bars), f"replay {agent.name}, {model}")
+    record: dict[str, Any] = engine.finish()
+    return record
+
+
+@contextmanager
+def _refusals_of_ours() -> Iterator[None]:
+    """What the compiled engine refuses, as an error of the house."""
+    try:
+        yield
+    except load_engine().EngineError as error:
+        raise EngineError(
+            f"the engine refuses a replay: {error.what}", expected=error.expected, got=str(error.got)
+        ) from error
 
 
 def _engine(study: Study, model: Model) -> Any:
@@ -261,7 +288,9 @@ def _candles(study: Study, bars: Bars, symbol: str) -> tuple[NDArray[np.int64], 
             got=f"{prices[off][0]!r} and {int(off.sum()) - 1:,} more",
             next="sapphire data show names the rules that the snapshot was taken with",
         )
-    volume = np.floor(bars.volume[listed, column] / float(instrument.lot)).astype(np.int64)
+    lots = bars.volume[listed, column] / float(instrument.lot)
+    whole = np.rint(lots)  # 0.3 is three lots of 0.1, though as floats it is a little less
+    volume = np.where(np.abs(lots - whole) <= 1e-9 * whole, whole, np.floor(lots)).astype(np.int64)
     return bars.open_time_ns[listed], ticks, volume
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from sapphire.domain.errors import StudyError
 from sapphire.research.costs import Costs
+from sapphire.research.walking import one_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,16 +47,8 @@ class ScreenedAccount:
 
 
 def stance(views: ViewPanel) -> pd.DataFrame:
-    """Where to be long: True where the view is above zero, close time by symbol.
-
-    A forecast counts by its mean, quantiles by their median (the level nearest one half).
-    """
-    if views.score is not None:
-        return views.score > 0
-    if views.mean_bps is not None:
-        return views.mean_bps > 0
-    levels = views.quantiles_bps or {}
-    return levels[min(levels, key=lambda level: abs(level - 0.5))] > 0
+    """Where to be long: True where the view's one number is above zero, close time by symbol."""
+    return one_number(views) > 0
 
 
 def accounts_of_stances(

@@ -1,4 +1,4 @@
-"""How results show themselves: the table first, then the figure; in a terminal the table alone."""
+"""How results show themselves: the table first, then the figures; in a terminal the table alone."""
 
 from __future__ import annotations
 
@@ -6,15 +6,36 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from sapphire.agents import plain_parameters
 from sapphire.domain.display import bundle
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-__all__ = ["RESULT_MIME", "Shown"]
+    from sapphire.agents import Agent
+
+__all__ = ["RESULT_MIME", "Shown", "described"]
 
 RESULT_MIME = "application/vnd.sapphire.result+json"
 """Under this type a result's plain values lie beside its table in a notebook that was run."""
+
+
+_FEW = 4
+
+
+def described(agent: Agent) -> str:
+    """An agent in a caption: its name, its parameters where they are few, its members where it has any."""
+    members = agent.parts()
+    if len(members) == 1:
+        return described(members[0])
+    if members:
+        return f"{agent.name} of {', '.join(map(described, members))}"
+    parameters = plain_parameters(agent)
+    if len(parameters) > _FEW:
+        usual = plain_parameters(type(agent)())
+        parameters = {name: value for name, value in parameters.items() if value != usual[name]}
+    told = ", ".join(f"{name}={value}" for name, value in parameters.items())
+    return f"{agent.name}({told})" if told else agent.name
 
 
 class Shown(ABC):
@@ -36,6 +57,12 @@ class Shown(ABC):
         """The plot, where there is one."""
         return None
 
+    @property
+    def figures(self) -> tuple[go.Figure, ...]:
+        """Every plot that a notebook shows."""
+        figure = self.figure
+        return () if figure is None else (figure,)
+
     @abstractmethod
     def as_dict(self) -> dict[str, Any]:
         """Plain values with stable keys, for `--json`."""
@@ -44,9 +71,13 @@ class Shown(ABC):
         return bundle(self.caption, *self.table())["text/plain"]
 
     def _ipython_display_(self) -> None:
+        from IPython.core.getipython import get_ipython
         from IPython.display import display
+        from IPython.terminal.interactiveshell import TerminalInteractiveShell
 
         shown: dict[str, Any] = {**bundle(self.caption, *self.table()), RESULT_MIME: self.as_dict()}
         display(shown, raw=True)  # type: ignore[no-untyped-call]
-        if self.figure is not None:
-            display(self.figure)  # type: ignore[no-untyped-call]
+        if isinstance(get_ipython(), TerminalInteractiveShell):  # there plotly would open a browser and wait for it
+            return
+        for figure in self.figures:
+            display(figure)  # type: ignore[no-untyped-call]

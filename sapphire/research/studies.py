@@ -16,20 +16,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sapphire.agents import Agent, code_digest, duration_text
+from sapphire.agents import Agent, code_digest, duration_text, plain_parameters
 from sapphire.domain.clocks import Clock, WallClock, from_ns, parse_duration, to_ns
 from sapphire.domain.display import stamp
-from sapphire.domain.errors import StudyError
+from sapphire.domain.errors import AgentError, StudyError, ValueRefused
+from sapphire.domain.money import to_atoms
 from sapphire.domain.workspace import home
 from sapphire.portfolio import Sizing
 from sapphire.research import screening
 from sapphire.research.comparing import Comparison, compare_models
-from sapphire.research.costs import Costs
+from sapphire.research.costs import RATE_ONE, Costs
 from sapphire.research.informing import InformationReport, inform
 from sapphire.research.ledger import Evaluation, Ledger, Trials
 from sapphire.research.performance import Performance, digest_of_returns, simple_returns
 from sapphire.research.progress import progress
-from sapphire.research.replaying import IDEAL, REAL, Model, Replayed, replay_beliefs
+from sapphire.research.replaying import REAL, Model, Replayed, replay_beliefs
 from sapphire.research.screens import Screen, Sweep
 from sapphire.research.showing import Shown
 from sapphire.research.splits import Fold, Split
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
     from sapphire.research.submitting import Release
 
 __all__ = ["Study", "study"]
-
-_SCREEN_SIZING = {"screen": "long or flat, equal weights, next open"}
 
 
 def study(
@@ -79,7 +78,10 @@ def study(
     Raises
     ------
     StudyError : no room for the hold-out and one fold.
+    ValueRefused : a starting cash that is not above zero, or finer than the quote asset allows.
     """
+    if to_atoms(str(starting_cash)) <= 0:
+        raise ValueRefused("starting cash of a study", expected="above zero", got=f"{starting_cash:g}")
     made = Study(
         name=name,
         data=data,
@@ -191,7 +193,7 @@ class Study(Shown):
         account = screening.accounts_of_stances(bars, {("screen",): screening.stance(views)}, ["run"], self.costs)[0]
         equity = account.equity.to_numpy(dtype=np.float64)
         performance = self._measure(equity, account)
-        self._record([self._evaluation(agent, "screen", _SCREEN_SIZING, equity, performance)])
+        self._record([self._evaluation(agent, "screen", self._screen_sizing, equity, performance)])
         return Screen(self, agent, account.equity, performance, self.trials().count)
 
     def sweep(self, agent: Agent, **grid: Iterable[Any]) -> Sweep:
@@ -201,25 +203,10 @@ class Study(Shown):
 
         Raises
         ------
-        StudyError : no parameters, or no combination that the agent accepts.
+        StudyError : no parameters, ones that the agent does not have, or no combination that it accepts.
         """
         names = tuple(grid)
-        agents: dict[tuple[Any, ...], Agent] = {}
-        refused: list[tuple[Any, ...]] = []
-        for values in product(*(tuple(values) for values in grid.values())):
-            try:
-                agents[values] = agent.replace(**dict(zip(names, values, strict=True)))
-            except Exception as error:
-                if not _is_refusal(error):
-                    raise
-                refused.append(values)
-        if not names or not agents:
-            raise StudyError(
-                "nothing to sweep",
-                expected="parameters with values, such as fast=range(4, 40, 4)",
-                got=f"{len(refused)} combinations, all refused by {agent.name}" if names else "no parameters",
-                next="study.sweep(agent, fast=range(4, 40, 4), slow=range(40, 200, 20))",
-            )
+        agents, refused = _variants(agent, grid)
         stances = {}
         with progress(f"sweep {agent.name}") as told:
             for number, (values, variant) in enumerate(agents.items()):
@@ -231,10 +218,10 @@ class Study(Shown):
         curves = [account.equity.to_numpy(dtype=np.float64) for account in accounts]
         rows = [self._measure(equity, account) for equity, account in zip(curves, accounts, strict=True)]
         self._record(
-            self._evaluation(variant, "sweep", _SCREEN_SIZING, equity, performance)
+            self._evaluation(variant, "sweep", self._screen_sizing, equity, performance)
             for variant, equity, performance in zip(agents.values(), curves, rows, strict=True)
         )
-        return Sweep(self, agent, names, tuple(agents), tuple(rows), tuple(refused), self.trials().count)
+        return Sweep(self, agent, names, tuple(agents), tuple(rows), refused, self.trials().count)
 
     def replay(self, agent: Agent) -> Replayed:
         """The evidence: the compiled engine over the folds, one continuous account, with book, latency and fees."""
@@ -252,16 +239,18 @@ class Study(Shown):
         """
         beliefs = self._beliefs(agent)
         runs = compare_models(lambda model: self._replay(agent, beliefs, model))
-        self._record(self._evaluation_of(run, "counterfactual", counted=False) for run in runs if run.model != REAL)
-        self._record(self._evaluation_of(run, "replay") for run in runs if run.model == REAL)
-        ideal = next(run for run in runs if run.model == IDEAL)
         theirs = screening.equity_of_fills(
             self.tested,
-            ideal.traded_at_opens(),
-            fee_rate=self.costs.taker_bps / 10_000,
+            runs[0].traded_at_opens(),
+            fee_rate=self.costs.taker_e8 / RATE_ONE,
             starting_cash=self.starting_cash,
         )
-        return Comparison.of(self, agent, runs, theirs)
+        compared = Comparison.of(self, agent, runs, theirs)
+        self._record(
+            self._evaluation_of(run, "replay" if run.model == REAL else "counterfactual", counted=run.model == REAL)
+            for run in runs
+        )
+        return compared.counted(self.trials().count)
 
     def information(self, agent: Agent) -> InformationReport:
         """Rank information by horizon, its decay, and returns by quantile, before any money is involved."""
@@ -269,7 +258,7 @@ class Study(Shown):
             views = walk_views(agent, self.evaluation, self.folds, seed=self.seed, told=told)
         report = inform(self, agent, views)
         self._record([self._evaluation(agent, "information", {}, np.asarray(report.mean_ic), None)])
-        return report
+        return dataclasses.replace(report, trials=self.trials().count)
 
     def trials(self) -> TrialsTable:
         """What the ledger says of the tested window of this market, whatever the study was called."""
@@ -330,6 +319,10 @@ class Study(Shown):
             trades=account.trades,
         )
 
+    @property
+    def _screen_sizing(self) -> dict[str, Any]:
+        return {"screen": "long or flat, equal weights, next open", "costs": self.costs.parameters()}
+
     def _evaluation_of(self, run: Replayed, method: str, *, counted: bool = True) -> Evaluation:
         sizing = {"name": self.sizing.name, **self.sizing.parameters, "costs": self.costs.parameters()}
         return self._evaluation(run.agent, method, sizing, run.equity, run.performance, counted=counted)
@@ -348,7 +341,7 @@ class Study(Shown):
         return Evaluation(
             agent=agent.name,
             code=code_digest(agent),
-            parameters=agent.parameters(),
+            parameters=plain_parameters(agent),
             sizing=sizing,
             lineage=self.lineage,
             start_ns=start_ns,
@@ -364,7 +357,36 @@ class Study(Shown):
         self.ledger.record(evaluations, at_ns=self.clock.now_ns())
 
 
-def _is_refusal(error: Exception) -> bool:
-    from sapphire.domain.errors import AgentError, ValueRefused
+def _variants(
+    agent: Agent, grid: Mapping[str, Iterable[Any]]
+) -> tuple[dict[tuple[Any, ...], Agent], tuple[tuple[Any, ...], ...]]:
+    """The agent with every combination of parameters, by their values; and the combinations that it refuses."""
+    known = agent.parameters()
+    unknown = [name for name in grid if name not in known]
+    if unknown or not grid:
+        raise StudyError(
+            "nothing to sweep",
+            expected=f"parameters of {agent.name} with their values: {', '.join(known) or 'it has none'}",
+            got=", ".join(unknown) or "no parameters",
+            next="study.sweep(agent, fast=range(4, 40, 4), slow=range(40, 200, 20))",
+        )
+    agents: dict[tuple[Any, ...], Agent] = {}
+    refused = []
+    for values in product(*(map(_python, values) for values in grid.values())):
+        try:
+            agents[values] = agent.replace(**dict(zip(grid, values, strict=True)))
+        except (AgentError, ValueRefused):
+            refused.append(values)
+    if not agents:
+        raise StudyError(
+            "nothing to sweep",
+            expected=f"a combination of {', '.join(grid)} that {agent.name} accepts",
+            got=f"{len(refused)}, all refused",
+            next="see help(type(agent)) for what its parameters may be",
+        )
+    return agents, tuple(refused)
 
-    return isinstance(error, AgentError | ValueRefused)
+
+def _python(value: Any) -> Any:
+    """A value as Python has it: a sweep over an array is the sweep over a list."""
+    return value.item() if isinstance(value, np.generic) else value

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sapphire.agents import Agent, truncation_test, view_panel
+from sapphire.agents import Agent, plain_parameters, truncation_test, view_panel
 from sapphire.agents.release import LoadedRelease, freeze, load_release
 from sapphire.data import load_snapshot
 from sapphire.domain.engine import load_engine
@@ -146,7 +146,7 @@ def submit(study: Study, agent: Agent, *, registry: Registry | None = None) -> R
         else:
             bundle = _measure(study, agent, load_release(folder), lock, told)
         told(_STEPS - 1, _STEPS, "register")
-        registered = kept.register(folder, bundle, params={"agent": agent.name, **agent.parameters()})
+        registered = kept.register(folder, bundle, params={"agent": agent.name, **plain_parameters(agent)})
         told(_STEPS, _STEPS, f"release {registered.label}")
     return Release(registered, bundle, kept)
 

@@ -5,25 +5,26 @@ What comes out has one row per test bar, and no number in it knew a bar that clo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sapphire.agents import Agent, Calibrated, Pool, ViewPanel, view_panel
+from sapphire.agents import Agent, Calibrated, Pool, ViewPanel, forecast_panel, view_panel, window_panel
 from sapphire.domain.clocks import from_ns, to_ns
-from sapphire.domain.errors import StudyError
+from sapphire.domain.errors import AgentError, StudyError
 from sapphire.domain.views import Belief
 from sapphire.research.splits import Fold
 
 if TYPE_CHECKING:
+    import pandas as pd
     from numpy.typing import NDArray
 
     from sapphire.domain.bars import Bars
 
-__all__ = ["BeliefPanel", "Told", "calibrated", "walk_beliefs", "walk_views"]
+__all__ = ["BeliefPanel", "Told", "calibrated", "one_number", "walk_beliefs", "walk_views"]
 
 Told = Callable[[int, int, str], None]
 """Progress: done, of how many, what is being done."""
@@ -62,25 +63,22 @@ def walk_beliefs(agent: Agent, bars: Bars, folds: Sequence[Fold], *, seed: int, 
 
     Raises
     ------
-    StudyError : a fold without test bars.
+    StudyError : a fold without test bars, or one whose training window never made the agent state its score.
     TooFewReturns : a training window too short to calibrate a score on.
     """
     means, deviations, closes = [], [], []
-    horizon = agent.horizon
     for number, fold in enumerate(folds, start=1):
         told(number - 1, len(folds), f"{agent.name}: fold {number} of {len(folds)}")
-        fitted = calibrated(agent, _training(bars, fold), seed)
+        train = _training(bars, fold)
         start, stop = _test_rows(bars, fold)
-        panel = view_panel(fitted, bars.rows(0, stop))
-        assert panel.mean_bps is not None  # a calibrated agent states forecasts
-        assert panel.std_bps is not None
-        means.append(panel.mean_bps.to_numpy()[start:])
-        deviations.append(panel.std_bps.to_numpy()[start:])
+        mean, deviation = _forecasts(calibrated(agent, train, seed), train, bars.rows(0, stop), start)
+        means.append(mean)
+        deviations.append(deviation)
         closes.append(bars.close_time_ns[start:stop])
     told(len(folds), len(folds), f"{agent.name}: {len(folds)} folds")
     return BeliefPanel(
         symbols=bars.symbols,
-        horizon=horizon,
+        horizon=agent.horizon,
         close_time_ns=np.concatenate(closes),
         mean_bps=np.concatenate(means),
         std_bps=np.concatenate(deviations),
@@ -95,17 +93,58 @@ def calibrated(agent: Agent, train: Bars, seed: int) -> Agent:
 
 def walk_views(agent: Agent, bars: Bars, folds: Sequence[Fold], *, seed: int, told: Told) -> ViewPanel:
     """The agent's own views of the folds' test bars, uncalibrated; it is fitted in each fold if it learns."""
-    first, stop = _test_rows(bars, folds[0])[0], _test_rows(bars, folds[-1])[1]
-    if not agent.learns:
-        return _rows(view_panel(agent, bars.rows(0, stop)), first, stop)
+    if agent.has_twin and not agent.learns:
+        first, stop = _test_rows(bars, folds[0])[0], _test_rows(bars, folds[-1])[1]
+        return _stated(agent, bars.rows(0, stop), first)
     parts = []
     for number, fold in enumerate(folds, start=1):
         told(number - 1, len(folds), f"{agent.name}: fold {number} of {len(folds)}")
         fitted = agent.fit(_training(bars, fold), seed)
         start, end = _test_rows(bars, fold)
-        parts.append(_rows(view_panel(fitted, bars.rows(0, end)), start, end))
+        parts.append(_stated(fitted, bars.rows(0, end), start))
     told(len(folds), len(folds), f"{agent.name}: {len(folds)} folds")
     return _joined(parts)
+
+
+def _forecasts(fitted: Agent, train: Bars, bars: Bars, first: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and deviation [T, S] at the rows from `first` on; NaN where the agent is silent.
+
+    Raises
+    ------
+    StudyError : it states a score there and never did in training, so nobody knows what the score is worth.
+    """
+    if isinstance(fitted, Calibrated) and fitted.calibration is None:
+        panel = _stated(fitted.agent, bars, first)
+        if panel.score is not None and panel.spoken().to_numpy().any():
+            raise StudyError(
+                f"{fitted.agent.name} never stated its score in a training window",
+                expected=f"more bars than its warm-up of {fitted.warmup}, and views of them",
+                got=f"{len(train):,} training bars",
+                next="lengthen train, or take an agent that needs fewer bars",
+            )
+        panel = panel if panel.score is not None else forecast_panel(panel, fitted.agent.name)
+    else:
+        panel = _stated(fitted, bars, first)
+    if panel.mean_bps is None or panel.std_bps is None:  # it said nothing at all
+        silent = np.full((len(bars) - first, len(bars.symbols)), np.nan)
+        return silent, silent
+    return panel.mean_bps.to_numpy(), panel.std_bps.to_numpy()
+
+
+def _stated(agent: Agent, bars: Bars, first: int) -> ViewPanel:
+    """The views at the rows from `first` on; an agent without a twin is not asked about the rows before."""
+    panel = view_panel(agent, bars) if agent.has_twin else window_panel(agent, bars, first=first)
+    return _from_row(panel, first)
+
+
+def one_number(views: ViewPanel) -> pd.DataFrame:
+    """One number per view, close time by symbol: the score, the mean, or the quantile nearest to the median."""
+    if views.score is not None:
+        return views.score
+    if views.mean_bps is not None:
+        return views.mean_bps
+    levels = views.quantiles_bps or {}
+    return levels[min(levels, key=lambda level: abs(level - 0.5))]
 
 
 def _training(bars: Bars, fold: Fold) -> Bars:
@@ -127,30 +166,43 @@ def _test_rows(bars: Bars, fold: Fold) -> tuple[int, int]:
     return int(start), int(stop)
 
 
-def _rows(panel: ViewPanel, start: int, stop: int) -> ViewPanel:
-    return ViewPanel(
-        panel.horizon,
-        score=None if panel.score is None else panel.score.iloc[start:stop],
-        mean_bps=None if panel.mean_bps is None else panel.mean_bps.iloc[start:stop],
-        std_bps=None if panel.std_bps is None else panel.std_bps.iloc[start:stop],
-        quantiles_bps=panel.quantiles_bps
-        and {level: frame.iloc[start:stop] for level, frame in panel.quantiles_bps.items()},
-    )
+def _from_row(panel: ViewPanel, first: int) -> ViewPanel:
+    return _made_of(panel, {name: frame.iloc[first:] for name, frame in panel.numbers.items()})
 
 
 def _joined(parts: Sequence[ViewPanel]) -> ViewPanel:
+    """One panel after the other; one in which nothing is said takes the kind of those that speak.
+
+    Raises
+    ------
+    AgentError : views of different kinds.
+    """
     import pandas as pd
 
-    def whole(name: str) -> pd.DataFrame | None:
-        frames = [getattr(part, name) for part in parts]
-        return None if frames[0] is None else pd.concat(frames)
+    speaking = [part for part in parts if part.spoken().to_numpy().any()]
+    like = speaking[0] if speaking else parts[0]
+    if any(set(part.numbers) != set(like.numbers) for part in speaking):
+        raise AgentError(
+            "the views of several folds do not form a panel",
+            expected=f"{', '.join(like.numbers)}, as in the first",
+            got="; ".join(", ".join(part.numbers) for part in speaking),
+            next="state one kind of view, whatever was learned",
+        )
+    frames = {name: [part.numbers.get(name, _silence(part)) for part in parts] for name in like.numbers}
+    return _made_of(like, {name: pd.concat(each) for name, each in frames.items()})
 
-    levels = parts[0].quantiles_bps
+
+def _silence(part: ViewPanel) -> pd.DataFrame:
+    return next(iter(part.numbers.values())) * np.nan
+
+
+def _made_of(like: ViewPanel, numbers: Mapping[str, pd.DataFrame]) -> ViewPanel:
+    """A panel of the kind of `like` from frames under the names of its numbers."""
+    levels = like.quantiles_bps
     return ViewPanel(
-        parts[0].horizon,
-        score=whole("score"),
-        mean_bps=whole("mean_bps"),
-        std_bps=whole("std_bps"),
-        quantiles_bps=levels
-        and {level: pd.concat([(part.quantiles_bps or {})[level] for part in parts]) for level in levels},
+        like.horizon,
+        score=numbers.get("score"),
+        mean_bps=numbers.get("mean_bps"),
+        std_bps=numbers.get("std_bps"),
+        quantiles_bps=levels and {level: numbers[f"q{level:g}"] for level in levels},
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -74,7 +75,7 @@ def test_a_file_that_was_changed_or_taken_away_is_named(filled: Filled, name: st
             door(digest)
 
 
-@given(st.data())
+@given(data=st.data())
 @settings(max_examples=40)
 def test_no_byte_of_the_record_can_be_changed(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
     store = EvidenceStore(tmp_path_factory.mktemp("store"))
@@ -138,14 +139,14 @@ def test_what_was_never_measured_has_no_evidence(tmp_path: Path, small: SimpleNa
     assert not store.root.exists()
 
 
-def _append(root: str, number: int) -> None:
-    for each in range(10):
-        EvidenceStore(Path(root)).append("0" * 64, "registered", at_ns=number, facts={"of": each}, files={})
-
-
 def test_writers_that_come_together_lose_nothing(tmp_path: Path) -> None:
-    with multiprocessing.get_context("spawn").Pool(3) as pool:
-        pool.starmap(_append, [(str(tmp_path), number) for number in range(3)])
+    code = (
+        "import pathlib, sys; from sapphire.registry import EvidenceStore\n"
+        "store, number = EvidenceStore(pathlib.Path(sys.argv[1])), int(sys.argv[2])\n"
+        "for each in range(10): store.append('0' * 64, 'registered', at_ns=number, facts={'of': each}, files={})"
+    )
+    running = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(number)]) for number in range(3)]
+    assert [process.wait() for process in running] == [0, 0, 0]
     records = EvidenceStore(tmp_path).records("0" * 64)
-    assert len(records) == 30
     assert {(record.at_ns, record.facts["of"]) for record in records} == {(a, b) for a in range(3) for b in range(10)}
+    assert len(records) == 30

@@ -73,7 +73,8 @@ def test_a_mark_is_part_of_what_it_says(tmp_path: Path) -> None:
         ("cost:", "marked: [skill]\ncost:", "has marked"),
         ("cost:", "force: true\ncost:", "an unknown gate force"),
         ("cost:", "cost: [", "is not YAML"),
-        ("integrity:", "? [a, b]\n: 1\nintegrity:", "unknown gate"),
+        ("integrity:", "? [a, b]\n: 1\nintegrity:", "is not YAML"),
+        ("integrity:", "1: {captured_source: true}\nintegrity:", "an unknown gate 1"),
     ],
 )
 def test_what_is_no_policy_is_refused_by_name(tmp_path: Path, old: str, new: str, named: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import multiprocessing
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -40,13 +41,15 @@ def test_the_key_is_made_once_and_for_its_owner_alone(tmp_path: Path, key: Signi
     assert sorted(each.name for each in path.parent.iterdir()) == [".lock", path.name, f"{path.name}.pub"]
 
 
-def _key_of(home: str) -> bytes:
-    return signing_key(Path(home)).public
-
-
 def test_processes_that_come_first_together_have_one_key(tmp_path: Path) -> None:
-    with multiprocessing.get_context("spawn").Pool(3) as pool:
-        assert len(set(pool.map(_key_of, [str(tmp_path)] * 3))) == 1
+    code = (
+        "import pathlib, sys; from sapphire.registry import signing_key; "
+        "print(signing_key(pathlib.Path(sys.argv[1])).public.hex())"
+    )
+    words = [sys.executable, "-c", code, str(tmp_path)]
+    running = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    assert len({process.communicate()[0] for process in running}) == 1
+    assert [process.returncode for process in running] == [0, 0, 0]
 
 
 def test_a_signature_verifies_at_the_doors(tmp_path: Path, key: SigningKey, report: GateReport) -> None:

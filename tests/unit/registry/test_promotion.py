@@ -1,0 +1,589 @@
+"""From research to paper to live: by bytes, on a signed report, one at a time, and back.
+
+Everything here is a real MLflow on SQLite. Each test has a release name of its own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from sapphire.domain.errors import EvidenceRefused, Refused
+from sapphire.domain.releases import MANIFEST_FILE
+from sapphire.registry import Registry
+from sapphire.registry.tracking import Tracking
+from sapphire.registry.versions import Versions
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def enter(
+    registry: Registry, freeze: Callable[..., Path], small: SimpleNamespace, request: pytest.FixtureRequest
+) -> Callable[..., str]:
+    """Registers a release under the test's own name; its digest."""
+    name = f"r{abs(hash(request.node.name)):x}"
+
+    def submit(*, good: bool = True, fast: int = 12, parity: int = 0, **changed: Any) -> str:
+        folder = freeze(name=name, fast=fast)
+        made = registry.register(folder, small.bundle_of(folder, good=good, **changed))
+        for day in small.paper_days(parity):
+            registry.add_parity(made.digest, day)
+        return made.digest
+
+    return submit
+
+
+def name_of(registry: Registry, digest: str) -> str:
+    return registry.label(digest).split("@")[0]
+
+
+def versions_of(registry: Registry) -> Versions:
+    return Versions.of(Tracking.of(registry.home, registry.environment))
+
+
+def artifacts(registry: Registry, model: str, number: int = 1) -> Path:
+    """Folder in which MLflow keeps the bytes of a version."""
+    uri = versions_of(registry).client.get_model_version_download_uri(model, str(number))
+    return Path(uri.removeprefix("file://"))
+
+
+def evidence(registry: Registry, digest: str, start: str, end: str) -> Path:
+    (path,) = (
+        each for each in registry.store.folder(digest).iterdir() if each.name.startswith(start) and each.suffix == end
+    )
+    return path
+
+
+def to_paper(registry: Registry, digest: str) -> str:
+    registry.gates(digest, to="paper")
+    return registry.promote(digest, to="paper").label
+
+
+# registering
+
+
+def test_a_release_is_registered_once(registry: Registry, enter: Callable[..., str]) -> None:
+    digest = enter()
+    assert enter() == digest
+    name = name_of(registry, digest)
+    assert registry.label(digest) == f"{name}@1"
+    assert [record.kind for record in registry.store.records(digest)] == ["bundle", "registered"]
+    other = enter(fast=9)
+    assert other != digest
+    assert registry.label(other) == f"{name}@2"
+    challenger = versions_of(registry).at(f"research.{name}", "challenger")
+    assert challenger is not None
+    assert challenger.digest == other
+
+
+def test_new_measurements_are_a_run_and_a_record_of_the_same_version(
+    registry: Registry, enter: Callable[..., str]
+) -> None:
+    digest = enter(integrity={"dirty": True})
+    assert enter(integrity={"dirty": False}) == digest
+    name = name_of(registry, digest)
+    assert registry.label(digest) == f"{name}@1"
+    assert [each.kind for each in registry.store.records(digest)] == ["bundle", "registered"] * 2
+    client = versions_of(registry).client
+    experiment = client.get_experiment_by_name(f"research.{name}")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    assert [run.info.status for run in runs] == ["FINISHED", "FINISHED"]
+    assert {run.data.tags["git.dirty"] for run in runs} == {"true", "false"}
+
+
+def test_every_run_says_where_it_came_from(registry: Registry, freeze: Callable[..., Path], small: Any) -> None:
+    folder = freeze(name="lineage")
+    bundle = small.bundle_of(folder)
+    own = {"desk": "majors", "git.commit": "what the author says"}
+    made = registry.register(folder, bundle, tags=own, params={"fast": 12}, metrics={"turnover": 3.5})
+    registry.gates(made.digest, to="paper")
+    registry.promote(made.digest, to="paper")
+    client = versions_of(registry).client
+    for model in ("research.lineage", "paper.lineage"):
+        version = versions_of(registry).with_digest(model, made.digest)
+        assert version is not None
+        run = client.get_run(version.run_id)
+        assert run.info.status == "FINISHED"
+        for tags in (run.data.tags, version.tags):
+            assert tags["mlflow.source.name"] == tags["notebook"] == "00_start_here.ipynb"
+            assert tags["mlflow.source.type"] == "NOTEBOOK"
+            assert tags["mlflow.source.git.commit"] == tags["git.commit"] == bundle.integrity.git_commit
+            assert tags["git.dirty"] == "false"
+            assert tags["snapshot.hash"] == bundle.integrity.snapshot_hash
+            assert tags["engine.version"] == "0.1.0"
+            assert tags["data"] == "recorded candles (binance spot)"
+    run = client.get_run(made.run_id)
+    assert run.data.tags["desk"] == "majors"
+    assert run.data.params == {"fast": "12"}
+    assert run.data.metrics["turnover"] == 3.5
+    assert run.data.metrics["walk_forward.trials"] == 74.0
+    kept = client.download_artifacts(made.run_id, "evidence.json", str(folder.parent))
+    assert Path(kept).read_bytes() == bundle.canonical
+
+
+def test_a_version_s_model_can_be_searched_by_its_numbers(registry: Registry, enter: Callable[..., str]) -> None:
+    digest = enter(fast=21)
+    name = name_of(registry, digest)
+    client = versions_of(registry).client
+    experiment = client.get_experiment_by_name(f"research.{name}")
+    assert experiment is not None
+    query = "metrics.`holdout.agent.sharpe` > 0.02 AND params.`cross.fast` = '21'"
+    (found,) = client.search_logged_models([experiment.experiment_id], query)
+    assert found.tags["manifest.sha256"] == digest
+    assert found.status == "READY"
+
+
+@pytest.mark.parametrize("path", ["agents/cross/source.py", "agents/cross/arrays.safetensors", MANIFEST_FILE])
+def test_a_folder_that_is_not_its_manifest_s_is_not_registered(
+    registry: Registry, freeze: Callable[..., Path], small: SimpleNamespace, path: str
+) -> None:
+    folder = freeze(name="tampered")
+    bundle = small.bundle_of(folder)
+    data = (folder / path).read_bytes()
+    (folder / path).write_bytes(data[:-2] + bytes([data[-2] ^ 1]) + data[-1:])
+    with pytest.raises(EvidenceRefused) as refused:
+        registry.register(folder, bundle)
+    assert path in str(refused.value)
+    assert bundle.manifest_digest not in registry.store.digests()
+
+
+def test_measurements_of_another_release_are_not_registered(
+    registry: Registry, freeze: Callable[..., Path], small: SimpleNamespace
+) -> None:
+    with pytest.raises(EvidenceRefused, match="measurements are of another release"):
+        registry.register(freeze(name="one"), small.bundle_of(freeze(name="two")))
+
+
+def test_a_failed_registration_says_so_and_can_be_done_again(
+    registry: Registry, freeze: Callable[..., Path], small: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = freeze(name="broken-off")
+    bundle = small.bundle_of(folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(Versions, "point", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+        with pytest.raises(OSError, match="disk full"):
+            registry.register(folder, bundle)
+    client = versions_of(registry).client
+    experiment = client.get_experiment_by_name("research.broken-off")
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.info.status == "FAILED"
+    assert registry.register(folder, bundle).label == "broken-off@1"
+
+
+# finding
+
+
+def test_a_release_is_found_by_label_and_by_digest(registry: Registry, enter: Callable[..., str]) -> None:
+    digest = enter()
+    label = registry.label(digest)
+    assert registry.find(label) == registry.find(f"research.{label}") == digest
+    assert registry.find(digest) == registry.find(digest[:12]) == digest
+
+
+@pytest.mark.parametrize("wrong", ["trend", "trend@99", "trend@0", "ffffffff", "abc", "../x", "", "paper.trend@1"])
+def test_what_is_not_there_is_not_found(registry: Registry, enter: Callable[..., str], wrong: str) -> None:
+    enter()
+    with pytest.raises(Refused, match="no release") as refused:
+        registry.find(wrong)
+    assert "sapphire releases" in str(refused.value)
+
+
+def test_damaged_evidence_of_another_release_is_said_and_stops_nothing(
+    registry: Registry, enter: Callable[..., str]
+) -> None:
+    first, second = enter(), enter(fast=9)
+    record = registry.store.folder(first) / "records.jsonl"
+    whole = record.read_bytes()
+    record.write_bytes(whole[:-1])
+    try:
+        assert registry.find(registry.label(second)) == second
+        with pytest.raises(Refused, match=f"evidence of {first[:12]} that does not verify"):
+            registry.find(f"{name_of(registry, second)}@1")
+        marks = {each.digest: registry.releases().standings[each.digest].mark for each in registry.releases()}
+        assert marks[first] == "evidence does not verify"
+        assert marks[second] == ""
+    finally:
+        record.write_bytes(whole)
+
+
+# gates and promotion
+
+
+def test_nothing_is_promoted_without_a_report(registry: Registry, enter: Callable[..., str]) -> None:
+    digest = enter()
+    with pytest.raises(Refused) as refused:
+        registry.promote(digest, to="paper")
+    label = registry.label(digest)
+    assert str(refused.value) == (
+        f"Refused: release {label} is not promoted to paper\n"
+        "  expected: a signed gate report\n"
+        "  got:      none\n"
+        f"  next:     sapphire gates {label} --to paper "
+        "measures it against mlflow/gates/paper.yaml and signs the report"
+    )
+    with pytest.raises(EvidenceRefused, match="has no gate report for paper"):
+        registry.report(digest, to="paper")
+
+
+def test_a_release_without_an_edge_goes_to_paper_and_is_marked_everywhere(
+    registry: Registry, enter: Callable[..., str]
+) -> None:
+    digest = enter(good=False, integrity={"git_commit": "", "dirty": True})
+    report = registry.gates(digest, to="paper")
+    assert (report.permits, report.skill_failed) == ("paper", True)
+    assert "MARKED: skill not shown" in str(report)
+    done = registry.promote(digest, to="paper")
+    assert done.skill_failed
+    assert "MARKED: skill not shown" in str(done)
+    table = registry.releases()
+    assert {table.standings[each.digest].mark for each in table if each.digest == digest} == {"skill not shown"}
+    assert str(table).count("skill not shown") >= 2
+    version = versions_of(registry).with_digest(f"paper.{report.name}", digest)
+    assert version is not None
+    assert version.tags["skill_failed"] == "true"
+
+
+def test_a_refusal_shows_each_gate_its_need_its_number_and_what_is_open(
+    registry: Registry, enter: Callable[..., str]
+) -> None:
+    digest = enter(parity=20, walk_forward={"sharpe": 0.028, "trials": 312})
+    registry.gates(digest, to="live")
+    with pytest.raises(Refused) as refused:
+        registry.promote(digest, to="live")
+    label = registry.label(digest)
+    lines = str(refused.value).splitlines()
+    assert lines[0] == f"Refused: release {label} is not promoted to live"
+    assert lines[1].startswith("  gate deflated_sharpe   needs >= 0.95   has 0.")
+    assert lines[1].endswith("   (N = 312 trials in the ledger, 21.5 effective)")
+    assert lines[2] == (
+        f"  next:     paper is open to it (sapphire promote {label} --to paper); "
+        "the gates are in mlflow/gates/live.yaml"
+    )
+    assert len(lines) == 3
+    assert versions_of(registry).with_digest(f"live.{name_of(registry, digest)}", digest) is None
+
+
+def test_paper_is_not_said_to_be_open_where_it_is_not(registry: Registry, enter: Callable[..., str]) -> None:
+    digest = enter(integrity={"golden_ok": False})
+    for to in ("paper", "live"):
+        registry.gates(digest, to=to)
+        with pytest.raises(Refused, match="gate golden_vectors") as refused:
+            registry.promote(digest, to=to)
+        assert "paper is open" not in str(refused.value)
+
+
+def test_live_is_earned_by_days_on_paper(registry: Registry, enter: Callable[..., str], small: SimpleNamespace) -> None:
+    digest = enter(parity=19)
+    name = name_of(registry, digest)
+    to_paper(registry, digest)
+    assert registry.gates(digest, to="live").permits is None
+    with pytest.raises(Refused, match=r"gate paper_days   needs >= 20   has 19"):
+        registry.promote(digest, to="live")
+    registry.add_parity(digest, small.paper_days(20)[-1])
+    assert registry.gates(digest, to="live").permits == "live"
+    assert registry.promote(digest, to="live").label == f"live.{name}@1"
+    kinds = [record.kind for record in registry.store.records(digest)]
+    assert kinds.count("promoted") == 2
+
+
+def test_a_report_for_paper_does_not_open_live(registry: Registry, enter: Callable[..., str]) -> None:
+    digest = enter(parity=20)
+    registry.gates(digest, to="paper")
+    with pytest.raises(Refused, match="is not promoted to live"):
+        registry.promote(digest, to="live")
+    folder = registry.store.folder(digest)
+    record = registry.store.last(digest, "report")
+    assert record is not None
+    registry.store.append(
+        digest,
+        "report",
+        at_ns=9,
+        facts={**record.facts, "target": "live", "permits": "live"},
+        files={name: (folder / name).read_bytes() for name in record.files},
+    )
+    with pytest.raises(EvidenceRefused, match="the policy differs"):
+        registry.promote(digest, to="live")
+    with pytest.raises(EvidenceRefused, match="does not permit live"):
+        registry.report(digest, to="live")
+
+
+def test_a_report_under_another_policy_is_refused(
+    registry: Registry, enter: Callable[..., str], tmp_path: Path
+) -> None:
+    digest = enter()
+    registry.gates(digest, to="paper")
+    shutil.copytree(ROOT / "mlflow" / "gates", tmp_path / "gates")
+    policy = tmp_path / "gates" / "paper.yaml"
+    policy.write_text("# read on Monday\n" + policy.read_text("utf-8"), "utf-8")
+    stricter = dataclasses.replace(registry, policies=tmp_path / "gates")
+    assert stricter.promote(digest, to="paper").moved
+    policy.write_text(policy.read_text("utf-8").replace("0.95", "0.99"), "utf-8")
+    with pytest.raises(EvidenceRefused, match="the policy differs"):
+        stricter.promote(digest, to="paper")
+    stricter.gates(digest, to="paper")
+    stricter.promote(digest, to="paper")
+
+
+def test_a_report_of_another_release_is_refused(registry: Registry, enter: Callable[..., str]) -> None:
+    good, other = enter(), enter(good=False, fast=9)
+    registry.gates(good, to="paper")
+    record = registry.store.last(good, "report")
+    assert record is not None
+    files = {name: (registry.store.folder(good) / name).read_bytes() for name in record.files}
+    registry.store.append(other, "report", at_ns=9, facts=record.facts, files=files)
+    for door in (registry.promote, registry.report):
+        with pytest.raises(EvidenceRefused, match="the release differs"):
+            door(other, to="paper")
+
+
+def test_a_report_that_is_older_than_the_measurements_is_refused(registry: Registry, enter: Callable[..., str]) -> None:
+    digest = enter()
+    registry.gates(digest, to="paper")
+    enter(walk_forward={"trials": 500})
+    with pytest.raises(EvidenceRefused, match="older than its measurements"):
+        registry.promote(digest, to="paper")
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "old", "new"),
+    [("report-paper", ".json", b'"value":0.', b'"value":1.'), ("report-paper", ".sig", b"a", b"b")],
+)
+@pytest.mark.parametrize("recorded", [False, True])
+def test_a_report_with_one_number_changed_opens_no_door(
+    registry: Registry,
+    enter: Callable[..., str],
+    start: str,
+    end: str,
+    old: bytes,
+    new: bytes,
+    recorded: bool,  # noqa: FBT001
+) -> None:
+    digest = enter(good=False)
+    registry.gates(digest, to="paper")
+    path = evidence(registry, digest, start, end)
+    data = path.read_bytes()
+    assert old in data
+    forged = data.replace(old, new, 1)
+    if recorded:  # the record is written anew as well, so that only the signature can tell
+        record = registry.store.last(digest, "report")
+        assert record is not None
+        files = {name: (registry.store.folder(digest) / name).read_bytes() for name in record.files}
+        files = {f"forged-{name}": forged if name == path.name else each for name, each in files.items()}
+        registry.store.append(digest, "report", at_ns=9, facts=record.facts, files=files)
+    else:
+        path.write_bytes(forged)
+    message = "signature of a gate report does not verify" if recorded else f"{path.name} of the evidence"
+    for door in (registry.promote, registry.report):
+        with pytest.raises(EvidenceRefused, match=message):
+            door(digest, to="paper")
+
+
+@pytest.mark.parametrize("start", ["bundle", "report-paper"])
+def test_a_missing_evidence_file_opens_no_door(registry: Registry, enter: Callable[..., str], start: str) -> None:
+    digest = enter()
+    registry.gates(digest, to="paper")
+    path = evidence(registry, digest, start, ".json")
+    path.unlink()
+    for door in (registry.promote, registry.report, registry.gates):
+        with pytest.raises(EvidenceRefused, match=path.name) as refused:
+            door(digest, to="paper")
+        assert "no file" in str(refused.value)
+
+
+def test_a_report_by_another_key_opens_no_door(registry: Registry, enter: Callable[..., str], tmp_path: Path) -> None:
+    digest = enter()
+    registry.gates(digest, to="paper")
+    stranger = tmp_path / "stranger"
+    for part in ("evidence", "releases", "mlflow"):
+        (stranger / part).parent.mkdir(exist_ok=True)
+        (stranger / part).symlink_to(registry.home / part)
+    other = dataclasses.replace(registry, home=stranger)
+    with pytest.raises(EvidenceRefused, match="no promoter key"):
+        other.promote(digest, to="paper")
+    other.gates(digest, to="paper")
+    with pytest.raises(EvidenceRefused, match="signature of a gate report does not verify"):
+        registry.promote(digest, to="paper")
+
+
+@pytest.mark.parametrize("where", ["kept", "research", "paper"])
+@pytest.mark.parametrize("path", ["agents/cross/source.py", "agents/cross/arrays.safetensors", MANIFEST_FILE])
+def test_bytes_that_were_changed_are_refused_at_every_door(
+    registry: Registry, enter: Callable[..., str], where: str, path: str
+) -> None:
+    digest = enter()
+    name = name_of(registry, digest)
+    registry.gates(digest, to="paper")
+    if where == "paper":
+        registry.promote(digest, to="paper")
+    folder = registry.folder(digest) if where == "kept" else artifacts(registry, f"{where}.{name}")
+    data = (folder / path).read_bytes()
+    (folder / path).write_bytes(data[:-2] + bytes([data[-2] ^ 1]) + data[-1:])
+    with pytest.raises(EvidenceRefused) as refused:
+        registry.promote(digest, to="paper")
+    assert path in str(refused.value)
+    if where == "kept":
+        with pytest.raises(EvidenceRefused):
+            registry.gates(digest, to="paper")
+    if where == "paper":
+        shutil.rmtree(registry.folder(digest))
+        with pytest.raises(EvidenceRefused):
+            registry.resolve(f"paper.{name}")
+
+
+# copies, aliases, rollback
+
+
+def test_paper_stands_on_bytes_of_its_own(registry: Registry, enter: Callable[..., str]) -> None:
+    digest = enter()
+    name = name_of(registry, digest)
+    to_paper(registry, digest)
+    versions = versions_of(registry)
+    version = versions.with_digest(f"paper.{name}", digest)
+    assert version is not None
+    hashes = {key for key in version.tags if key.startswith("artifact.sha256/")}
+    assert "artifact.sha256/agents/cross/source.py" in hashes
+    assert version.tags["promoted.from"] == f"research.{name}@1"
+    research = versions.with_digest(f"research.{name}", digest)
+    assert research is not None
+    gone = artifacts(registry, f"research.{name}")
+    versions.client.delete_model_version(f"research.{name}", "1")
+    versions.client.delete_logged_model(research.tags["logged_model"])
+    shutil.rmtree(gone)
+    shutil.rmtree(registry.folder(digest))
+    folder = registry.resolve(f"paper.{name}")
+    assert (folder / "agents" / "cross" / "source.py").read_text() == "FAST = 12\n"
+    with pytest.raises(Refused, match="is not in the registry"):
+        registry.promote(digest, to="paper")
+
+
+def test_the_champion_becomes_previous_and_comes_back(registry: Registry, enter: Callable[..., str]) -> None:
+    first, second, third = enter(), enter(fast=9), enter(fast=6)
+    model = f"paper.{name_of(registry, first)}"
+    with pytest.raises(Refused, match="nothing to go back to"):
+        registry.rollback(model)
+    assert to_paper(registry, first) == f"{model}@1"
+    with pytest.raises(Refused, match="nothing to go back to"):
+        registry.rollback(model)
+    assert to_paper(registry, second) == f"{model}@2"
+    done = registry.promote(second, to="paper")
+    assert (done.moved, done.before) == (False, f"{model}@2")
+    assert to_paper(registry, third) == f"{model}@3"
+
+    def standing() -> dict[str, str]:
+        return {alias: each.digest for each in registry.releases() if each.model == model for alias in each.aliases}
+
+    assert standing() == {"champion": third, "previous": second}
+    back = registry.rollback(model)
+    assert (back.label, back.before, back.digest) == (f"{model}@2", f"{model}@3", second)
+    assert standing() == {"champion": second, "previous": third}
+    assert registry.rollback(model).digest == third
+    assert (registry.resolve(model), registry.resolve(model, "previous")) == (
+        registry.folder(third),
+        registry.folder(second),
+    )
+    assert to_paper(registry, first) == f"{model}@1"
+    assert standing() == {"champion": first, "previous": third}
+    assert [each.kind for each in registry.store.records(second)][-1] == "rolled_back"
+
+
+def test_what_comes_back_is_verified_too(registry: Registry, enter: Callable[..., str], tmp_path: Path) -> None:
+    first, second = enter(), enter(fast=9)
+    model = f"paper.{name_of(registry, first)}"
+    to_paper(registry, first)
+    to_paper(registry, second)
+    shutil.copytree(ROOT / "mlflow" / "gates", tmp_path / "gates")
+    policy = tmp_path / "gates" / "paper.yaml"
+    policy.write_text(policy.read_text("utf-8").replace("0.95", "0.99"), "utf-8")
+    stricter = dataclasses.replace(registry, policies=tmp_path / "gates")
+    assert stricter.rollback(model).digest == first  # a new policy does not hold up a way back
+    assert registry.rollback(model).digest == second
+    source = artifacts(registry, model, 1) / "agents" / "cross" / "source.py"
+    source.write_text("FAST = 99\n")
+    with pytest.raises(EvidenceRefused, match=r"source\.py"):
+        registry.rollback(model)
+    source.write_text("FAST = 12\n")
+    report = evidence(registry, first, "report-paper", ".json")
+    data = report.read_bytes()
+    report.write_bytes(data.replace(b"74", b"75", 1))
+    with pytest.raises(EvidenceRefused, match=report.name):
+        registry.rollback(model)
+    assert registry.resolve(model) == registry.folder(second)
+
+
+@pytest.mark.parametrize("name", ["trend", "research.trend", "moon.trend", ""])
+def test_only_what_trades_goes_back(registry: Registry, name: str) -> None:
+    with pytest.raises(Refused, match="does not trade"):
+        registry.rollback(name)
+
+
+def test_an_alias_that_is_not_there_resolves_to_nothing(registry: Registry, enter: Callable[..., str]) -> None:
+    name = name_of(registry, enter())
+    with pytest.raises(Refused, match=f"research.{name} has no champion"):
+        registry.resolve(f"research.{name}")
+    with pytest.raises(Refused, match=r"paper\.nobody has no champion"):
+        registry.resolve("paper.nobody")
+
+
+def test_two_promotions_at_once_are_one_after_the_other(registry: Registry, enter: Callable[..., str]) -> None:
+    digests = [enter(fast=fast) for fast in (5, 6, 7, 8)]
+    model = f"paper.{name_of(registry, digests[0])}"
+    for digest in digests:
+        registry.gates(digest, to="paper")
+    together = threading.Barrier(len(digests))
+    done: dict[str, Any] = {}
+
+    def promote(digest: str) -> None:
+        together.wait()
+        done[digest] = registry.promote(digest, to="paper")
+
+    threads = [threading.Thread(target=promote, args=(digest,)) for digest in digests]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(done) == set(digests)
+    order = sorted(done.values(), key=lambda each: int(each.label.rsplit("@", 1)[1]))
+    assert [each.label for each in order] == [f"{model}@{number}" for number in (1, 2, 3, 4)]
+    assert [each.before for each in order] == [None, f"{model}@1", f"{model}@2", f"{model}@3"]
+    assert registry.resolve(model) == registry.folder(order[-1].digest)
+    assert registry.resolve(model, "previous") == registry.folder(order[-2].digest)
+
+
+def test_a_promotion_that_broke_off_can_be_done_again(
+    registry: Registry, enter: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = enter(), enter(fast=9)
+    model = f"paper.{name_of(registry, first)}"
+    to_paper(registry, first)
+    registry.gates(second, to="paper")
+    plain = Versions.point
+
+    def break_off(self: Versions, name: str, alias: str, number: int) -> None:
+        if alias == "champion":
+            raise OSError("killed")
+        plain(self, name, alias, number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Versions, "point", break_off)
+        with pytest.raises(OSError, match="killed"):
+            registry.promote(second, to="paper")
+    assert registry.resolve(model) == registry.folder(first)
+    done = registry.promote(second, to="paper")
+    assert (done.label, done.before) == (f"{model}@2", f"{model}@1")
+    assert registry.resolve(model, "previous") == registry.folder(first)
+
+
+def test_nothing_is_written_where_the_command_was_run(registry: Registry) -> None:
+    assert not (Path.cwd() / "mlflow.db").exists()
+    assert not (Path.cwd() / "mlruns").exists()
+    assert (registry.home / "mlflow" / "mlflow.db").is_file()
