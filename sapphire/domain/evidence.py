@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from math import isfinite
 from typing import Any, Final, Literal, get_args
 
 from sapphire.domain.canonical import canonical_json, is_sha256, plain, read_canonical, sha256_of
 from sapphire.domain.display import bundle
 from sapphire.domain.errors import EvidenceRefused, ValueRefused
+from sapphire.domain.needs import Need, Value, is_need, is_value, meets, need_text, value_text
 
 __all__ = [
     "LAPTOP_KEY",
@@ -23,13 +23,9 @@ __all__ = [
     "Authority",
     "GateReport",
     "GateRow",
-    "Need",
     "Target",
-    "Value",
     "key_id",
-    "meets",
     "need_text",
-    "value_text",
     "verify",
 ]
 
@@ -42,61 +38,11 @@ PROMOTER_IDENTITY: Final = "promoter identity"
 
 Target = Literal["paper", "live"]
 Authority = Literal["laptop key file: proves integrity, not authority", "promoter identity"]
-Need = bool | str | Mapping[str, float]
-"""What a gate needs: a truth value, a word, or one of {"min": x}, {"max": x}, {"above": x}."""
-Value = bool | int | float | str | None
-"""What was measured; None where nothing was."""
 
 EDGE_GATES = ("skill", "cost")
 """Gates that ask whether there is an edge at all. A release that failed one is marked wherever it is shown."""
 
-_BOUNDS = {"min": ">=", "max": "<=", "above": ">"}
 _SHORT = 12
-
-
-def meets(needs: Need, value: Value) -> bool:
-    """Whether `value` is what the gate needs; nothing measured meets nothing.
-
-    Examples
-    --------
-    >>> meets({"min": 0.95}, 0.41), meets("pass", "pass"), meets(True, None), meets({"above": 0.0}, 0.0)
-    (False, True, False, False)
-    """
-    if not isinstance(needs, Mapping):
-        return type(value) is type(needs) and value == needs
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    ((bound, limit),) = needs.items()
-    return {"min": value >= limit, "max": value <= limit, "above": value > limit}[bound]
-
-
-def need_text(needs: Need) -> str:
-    """A need as a table shows it.
-
-    Examples
-    --------
-    >>> need_text({"min": 0.95}), need_text(True), need_text("pass")
-    ('>= 0.95', 'yes', 'pass')
-    """
-    if isinstance(needs, Mapping):
-        ((bound, limit),) = needs.items()
-        return f"{_BOUNDS[bound]} {limit:g}"
-    return value_text(needs)
-
-
-def value_text(value: Value, *, digits: int = 3) -> str:
-    """A value as a table shows it.
-
-    Examples
-    --------
-    >>> value_text(0.4132), value_text(None), value_text(False), value_text(312)
-    ('0.413', 'nothing', 'no', '312')
-    """
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,10 +76,10 @@ class GateRow:
             if not isinstance(getattr(self, key), str) or not getattr(self, key):
                 raise ValueRefused(f"{where} of a gate report", expected=f"a {key}", got=repr(getattr(self, key)))
         object.__setattr__(self, "needs", plain(self.needs) if isinstance(self.needs, Mapping) else self.needs)
-        if not _is_need(self.needs):
+        if not is_need(self.needs):
             expected = "true, false, a word, or one of {min: x}, {max: x}, {above: x}"
             raise ValueRefused(f"need of {where}", expected=expected, got=repr(self.needs))
-        if not _is_value(self.value):
+        if not is_value(self.value):
             expected = "a finite number, a word, a truth value or None"
             raise ValueRefused(f"value of {where}", expected=expected, got=repr(self.value))
         if not isinstance(self.refuses, bool) or not isinstance(self.note, str):
@@ -367,19 +313,6 @@ def _same(what: str, expected: str | None, got: str, report: GateReport) -> None
             got=got[:_SHORT],
             next=f"sapphire gates RELEASE --to {report.target} makes a report of what is there now",
         )
-
-
-def _is_need(needs: object) -> bool:
-    if isinstance(needs, Mapping):
-        numbers = [each for each in needs.values() if isinstance(each, int | float) and not isinstance(each, bool)]
-        return len(needs) == len(numbers) == 1 and set(needs) <= set(_BOUNDS)
-    return isinstance(needs, bool | str)
-
-
-def _is_value(value: object) -> bool:
-    if isinstance(value, float):
-        return isfinite(value)
-    return value is None or isinstance(value, bool | int | str)
 
 
 def _read_row(value: object) -> GateRow:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sapphire.domain.errors import EvidenceRefused, StatisticsError
-from sapphire.domain.evidence import Authority, GateReport, GateRow, Value
+from sapphire.domain.evidence import Authority, GateReport, GateRow
+from sapphire.domain.needs import Value
 from sapphire.domain.releases import Manifest
 from sapphire.registry.measurements import EvidenceBundle, Outcome, ParityDay
 from sapphire.registry.policies import Policy

@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 from sapphire.domain.canonical import canonical_json, sha256_of
 from sapphire.domain.errors import ConfigError
-from sapphire.domain.evidence import EDGE_GATES, Need, Target
+from sapphire.domain.evidence import EDGE_GATES, Target
+from sapphire.domain.needs import Need
 
 __all__ = ["MEASURES", "Policy", "load_policy", "policy_folder"]
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from sapphire.domain.display import bundle as shown
 from sapphire.domain.errors import EvidenceRefused, Refused
-from sapphire.domain.evidence import GateReport, GateRow, Target, need_text
+from sapphire.domain.evidence import GateReport, GateRow, Target
+from sapphire.domain.needs import need_text
 from sapphire.registry.evidence_store import EvidenceStore, SignedReport
 from sapphire.registry.policies import Policy
 from sapphire.registry.signing import trusted_key

@@ -35,8 +35,13 @@ NOTEBOOK_VARIABLE = "SAPPHIRE_NOTEBOOK"
 _JUPYTER_VARIABLE = "JPY_SESSION_NAME"
 _GIT_SECONDS = 20
 _NS_PER_MS = 1_000_000
-# MLflow sends usage reports to its maker and draws progress bars unless it is told not to
-_QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
+# MLflow reports usage to its maker, draws bars, and prints addresses on stdout, unless it is told not to
+_QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+_TALKATIVE = ("alembic", "mlflow.store.db.utils", "mlflow.store.model_registry.abstract_store")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +131,7 @@ class Tracking:
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
 
-        for name in ("alembic", "mlflow.store.db.utils"):
+        for name in _TALKATIVE:
             logging.getLogger(name).setLevel(logging.WARNING)
         with locked(self.lock):
             try:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import runpy
 import sys
+from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from sapphire.research.studies import Study
 
 __all__ = ["app"]
+
+Result = TypeVar("Result", bound="Shown")
 
 app = typer.Typer(help="Studies from a file: replays, comparisons, submits, trials.", no_args_is_help=True)
 
@@ -34,8 +38,7 @@ def run(file: File, as_json: AsJson = False) -> None:
 
     Example: sapphire study run studies/trend.py --json
     """
-    study, agent = _load(file)
-    _show(study.replay(agent), as_json=as_json)
+    _show(file, lambda study, agent: study.replay(agent), as_json=as_json)
     _say(f"next: sapphire study compare {file}")
 
 
@@ -45,8 +48,7 @@ def compare(file: File, as_json: AsJson = False) -> None:
 
     Example: sapphire study compare studies/trend.py
     """
-    study, agent = _load(file)
-    _show(study.compare(agent), as_json=as_json)
+    _show(file, lambda study, agent: study.compare(agent), as_json=as_json)
 
 
 @app.command()
@@ -55,9 +57,7 @@ def submit(file: File, as_json: AsJson = False) -> None:
 
     Example: sapphire study submit studies/trend.py
     """
-    study, agent = _load(file)
-    release = study.submit(agent)
-    _show(release, as_json=as_json)
+    release = _show(file, lambda study, agent: study.submit(agent), as_json=as_json)
     _say(f"next: sapphire gates {release.name} --to paper")
 
 
@@ -67,8 +67,7 @@ def trials(file: File, as_json: AsJson = False) -> None:
 
     Example: sapphire study trials studies/trend.py
     """
-    study, _ = _load(file)
-    _show(study.trials(), as_json=as_json)
+    _show(file, lambda study, _: study.trials(), as_json=as_json)
 
 
 def _load(file: Path) -> tuple[Study, Agent]:
@@ -95,11 +94,18 @@ def _load(file: Path) -> tuple[Study, Agent]:
     return study, agent
 
 
-def _show(result: Shown, *, as_json: bool) -> None:
+def _show(file: Path, ask: Callable[[Study, Agent], Result], *, as_json: bool) -> Result:
+    """Put a question to a file's study, show the answer and hand it back.
+
+    Stdout is for the answer alone: what the file or its agent prints goes to stderr.
+    """
+    with redirect_stdout(sys.stderr):
+        result = ask(*_load(file))
     if as_json:
-        sys.stdout.write(json.dumps(result.as_dict(), sort_keys=True) + "\n")
+        sys.stdout.write(json.dumps(result.as_dict(), sort_keys=True, allow_nan=False) + "\n")
     else:
         sys.stdout.write(f"{result!r}\n")
+    return result
 
 
 def _say(text: str) -> None:

@@ -7,7 +7,7 @@ reads its numbers. This module is the only one that imports vectorbt (Apache-2.0
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -51,15 +51,12 @@ def stance(views: ViewPanel) -> pd.DataFrame:
     return one_number(views) > 0
 
 
-def accounts_of_stances(
-    bars: Bars, stances: Mapping[tuple[Any, ...], pd.DataFrame], names: Sequence[str], costs: Costs
-) -> list[ScreenedAccount]:
+def accounts_of_stances(bars: Bars, stances: Sequence[pd.DataFrame], costs: Costs) -> list[ScreenedAccount]:
     """One account per stance, all in one array.
 
     Parameters
     ----------
-    stances : parameter values to a frame close time by symbol, as `stance` gives it.
-    names : names of the parameters.
+    stances : frames close time by symbol, as `stance` gives them.
 
     Raises
     ------
@@ -75,23 +72,21 @@ def accounts_of_stances(
             got=f"{int((~bars.listed).sum()):,} that are not",
             next="start the study when all its symbols are listed, or use study.replay, which knows listings",
         )
-    keys = list(stances)
-    weights = {key: _changes(frame.astype(float) / len(bars.symbols)) for key, frame in stances.items()}
-    levels = [*names, "symbol"]
+    count = len(stances)
 
     def side_by_side(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-        return pd.concat(frames, axis=1, keys=keys, names=levels)
+        return pd.concat(frames, axis=1, keys=range(count), names=["account", "symbol"])
 
     portfolio = vectorbt.Portfolio.from_orders(
-        side_by_side([bars.frame("close")] * len(keys)),
-        size=side_by_side([weights[key] for key in keys]),
+        side_by_side([bars.frame("close")] * count),
+        size=side_by_side([_changes(frame.astype(float) / len(bars.symbols)) for frame in stances]),
         size_type="targetpercent",
-        price=side_by_side([bars.frame("open")] * len(keys)),
+        price=side_by_side([bars.frame("open")] * count),
         fees=costs.taker_bps / 10_000,
         slippage=costs.slippage_bps / 10_000,
         init_cash=STARTING_CASH,
         cash_sharing=True,
-        group_by=list(names),
+        group_by="account",
         call_seq="auto",
         freq=bars.interval.timedelta,
     )
@@ -99,12 +94,12 @@ def accounts_of_stances(
     frame = values if isinstance(values, pd.DataFrame) else values.to_frame()
     orders = portfolio.orders.records
     groups = orders["col"].to_numpy() // len(bars.symbols)
-    traded = np.bincount(groups, weights=(orders["size"] * orders["price"]).to_numpy(), minlength=len(keys))
-    fees = np.bincount(groups, weights=orders["fees"].to_numpy(), minlength=len(keys))
-    counts = np.bincount(groups, minlength=len(keys))
+    traded = np.bincount(groups, weights=(orders["size"] * orders["price"]).to_numpy(), minlength=count)
+    fees = np.bincount(groups, weights=orders["fees"].to_numpy(), minlength=count)
+    counts = np.bincount(groups, minlength=count)
     return [
         ScreenedAccount(frame.iloc[:, column], float(traded[column]), float(fees[column]), int(counts[column]))
-        for column in range(len(keys))
+        for column in range(count)
     ]
 
 

@@ -135,7 +135,8 @@ class Sweep(Shown):
         keys = [tuple(_text(values[place]) for place in places) for values in self.values]
         pairs = pd.MultiIndex.from_tuples(keys, names=[second, first])
         best = pd.Series(sharpes, index=pairs).groupby(level=[0, 1], sort=False).max().unstack(first)
-        return best.reindex(*(list(dict.fromkeys(of)) for of in zip(*keys, strict=True)))
+        rows, columns = (list(dict.fromkeys(of)) for of in zip(*keys, strict=True))
+        return best.reindex(index=rows, columns=columns)
 
     def _refusals(self) -> str:
         """The first few combinations that the agent refused."""

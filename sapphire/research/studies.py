@@ -190,7 +190,7 @@ class Study(Shown):
         bars = self.tested
         with progress(f"screen {agent.name}") as told:
             views = walk_views(agent, self.evaluation, self.folds, seed=self.seed, told=told)
-        account = screening.accounts_of_stances(bars, {("screen",): screening.stance(views)}, ["run"], self.costs)[0]
+        account = screening.accounts_of_stances(bars, [screening.stance(views)], self.costs)[0]
         equity = account.equity.to_numpy(dtype=np.float64)
         performance = self._measure(equity, account)
         self._record([self._evaluation(agent, "screen", self._screen_sizing, equity, performance)])
@@ -207,14 +207,14 @@ class Study(Shown):
         """
         names = tuple(grid)
         agents, refused = _variants(agent, grid)
-        stances = {}
+        stances = []
         with progress(f"sweep {agent.name}") as told:
             for number, (values, variant) in enumerate(agents.items()):
                 told(number, len(agents), f"{agent.name} {dict(zip(names, values, strict=True))}")
                 views = walk_views(variant, self.evaluation, self.folds, seed=self.seed, told=lambda *_: None)
-                stances[values] = screening.stance(views)
+                stances.append(screening.stance(views))
             told(len(agents), len(agents), f"{agent.name}: {len(agents)} combinations")
-            accounts = screening.accounts_of_stances(self.tested, stances, names, self.costs)
+            accounts = screening.accounts_of_stances(self.tested, stances, self.costs)
         curves = [account.equity.to_numpy(dtype=np.float64) for account in accounts]
         rows = [self._measure(equity, account) for equity, account in zip(curves, accounts, strict=True)]
         self._record(

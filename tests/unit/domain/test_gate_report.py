@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from sapphire.domain.canonical import canonical_json
 from sapphire.domain.errors import EvidenceRefused, Refused, ValueRefused
-from sapphire.domain.evidence import GateReport, GateRow, key_id, meets, verify
+from sapphire.domain.evidence import GateReport, GateRow, key_id, verify
+from sapphire.domain.needs import meets
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = KEY.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)

@@ -1,0 +1,136 @@
+"""What was frozen in a study is what trades: through MLflow, gates, a signature, and back out of the registry."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sapphire.agents import Agent, Calibrated, MovingAverageCross, Pool, RandomWalk
+from sapphire.agents.release import freeze, load_release
+from sapphire.domain import Bars, Interval, Window, from_ns, to_ns
+from sapphire.domain.canonical import sha256_of
+from sapphire.domain.errors import EvidenceRefused
+from sapphire.domain.releases import ReleasedSizing
+from sapphire.registry import (
+    CostEvidence,
+    EvidenceBundle,
+    HoldoutEvidence,
+    IntegrityEvidence,
+    Outcome,
+    Registry,
+    WalkForwardEvidence,
+)
+
+LOCK = sha256_of(b"lock")
+START_NS = to_ns("2025-01-01T00:00Z")
+
+
+@pytest.fixture(scope="module")
+def bars() -> Bars:
+    """A random walk of two symbols."""
+    dice = np.random.default_rng(7)
+    close = 100.0 * np.exp(np.cumsum(dice.normal(0.0, 0.004, (300, 2)), axis=0))
+    opens = np.vstack([np.full((1, 2), 100.0), close[:-1]])
+    return Bars(
+        symbols=("BTC/USDT", "ETH/USDT"),
+        interval=Interval("1h"),
+        open_time_ns=START_NS + np.arange(300, dtype=np.int64) * Interval("1h").ns,
+        open=opens,
+        high=np.maximum(opens, close) * 1.0001,
+        low=np.minimum(opens, close) * 0.9999,
+        close=close,
+        volume=np.full((300, 2), 5.0),
+        listed=np.ones((300, 2), dtype=np.bool_),
+    ).validate()
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
+    return Registry(tmp_path_factory.mktemp("home"), environment={})
+
+
+def agents() -> dict[str, Agent]:
+    cross = MovingAverageCross(fast=3, slow=9, horizon=timedelta(hours=3))
+    return {"one": Calibrated(cross), "pool": Pool((cross, RandomWalk(lookback=10, horizon=timedelta(hours=3))))}
+
+
+def measured(digest: str) -> EvidenceBundle:
+    """Measurements as a study makes them; an edge is not shown, so paper marks it."""
+    nothing = Outcome(total_return=0.0, sharpe=None)
+    return EvidenceBundle(
+        manifest_digest=digest,
+        source="embedded",
+        data="generated market, seed 7 (uncalibrated)",
+        engine_version="0.1.0",
+        walk_forward=WalkForwardEvidence(
+            sharpe=0.01,
+            skew=0.0,
+            kurtosis=3.0,
+            length=2_000,
+            total_return=0.02,
+            trials=3,
+            variance_of_trials=1e-4,
+            effective_trials=None,
+            ledger_head="0" * 64,
+        ),
+        holdout=HoldoutEvidence(
+            start_ns=START_NS,
+            end_ns=START_NS + 1,
+            agent=Outcome(total_return=0.01, sharpe=0.01),
+            baselines={"cash": nothing, "buy_and_hold": Outcome(total_return=0.02, sharpe=0.02)},
+        ),
+        costs=CostEvidence(times=2.0, outcome=Outcome(total_return=-0.01, sharpe=-0.01)),
+        integrity=IntegrityEvidence(
+            captured_source=True,
+            snapshot_hash=sha256_of(b"snapshot"),
+            snapshot_verified=True,
+            lock_sha256=LOCK,
+            truncation_test="pass",
+            golden_ok=True,
+            git_commit="",
+            dirty=True,
+        ),
+        replays={name: sha256_of(name.encode()) for name in ("walk_forward", "holdout", "doubled_costs")},
+    )
+
+
+@pytest.mark.parametrize("kind", ["one", "pool"])
+def test_what_was_frozen_is_what_trades(registry: Registry, bars: Bars, tmp_path: Path, kind: str) -> None:
+    agent = agents()[kind].fit(bars, seed=7)
+    manifest = freeze(
+        agent,
+        name=f"journey-{kind}",
+        train_bars=bars,
+        sizing=ReleasedSizing(class_name="equal_weight", parameters={}, source_sha256="a" * 64),
+        limits={"max_notional_quote": "10000"},
+        execution={"style": "taker"},
+        lock_sha256=LOCK,
+        engine_version="0.1.0",
+        universe=bars.symbols,
+        folder=tmp_path,
+    )
+    made = registry.register(tmp_path / manifest.digest, measured(manifest.digest))
+    report = registry.gates(made.label, to="paper")
+    assert (report.permits, report.skill_failed) == ("paper", True)
+    assert "generated market, seed 7" in str(report)
+    registry.promote(made.label, to="paper")
+    shutil.rmtree(tmp_path / manifest.digest)
+    shutil.rmtree(registry.folder(manifest.digest))
+
+    folder = registry.resolve(f"paper.{manifest.name}")
+    release = load_release(folder, expected_digest=made.digest)
+    assert release.manifest == manifest
+    assert release.check_golden() > 0
+    for row in (60, 150, 299):
+        window = Window(bars.rows(0, row + 1), from_ns(int(bars.close_time_ns[row])))
+        said = release.beliefs(window)
+        assert said
+        assert said == agent.beliefs(window)  # type: ignore[attr-defined]
+    assert registry.report(made.digest, to="paper")[1] == report
+    assert registry.gates(made.label, to="live").permits is None
+    with pytest.raises(EvidenceRefused, match="does not permit live"):
+        registry.report(made.digest, to="live")
