@@ -225,7 +225,7 @@ def test_a_wrong_fee_is_refused_at_the_first_fill(ideal):
     assert "equity equal to 1e-08" in refused.value.expected
 
 
-@pytest.mark.parametrize(("column", "lot"), enumerate(map(float, LOTS)))
+@pytest.mark.parametrize(("column", "lot"), list(enumerate(map(float, LOTS))))
 @pytest.mark.parametrize("row", [5, 20, 38])
 def test_a_lot_too_many_is_refused_at_its_bar(ideal, row, column, lot):
     traded = ideal.traded_at_opens()
@@ -243,7 +243,7 @@ def test_a_fill_at_the_wrong_bar_is_refused(ideal):
 
 
 def test_a_number_that_is_none_is_refused(ideal):
-    equity = vectorbt_of(ideal)
+    equity = vectorbt_of(ideal).copy()
     equity[7] = np.nan
     with pytest.raises(StudyError, match="disagree"):
         Comparison.of(ideal.study, ideal.agent, (ideal,), equity)
@@ -270,7 +270,8 @@ def test_a_fee_finer_than_the_engine_counts_is_the_engine_s(ask, generated):
 
 def test_the_ladder_has_one_order(ask, generated):
     assert [str(model) for model in LADDER] == ["ideal", "venue_fees", "spread", "book"]
-    whole = ask(generated, FixedFraction(fraction=0.5), train="60h").compare(Chaser())
+    slow = costs.binance_spot(latency_ms=(6_000, 9_000))  # the house renews its quotes every five seconds
+    whole = ask(generated, FixedFraction(fraction=0.5), train="60h", costs=slow).compare(Chaser())
     assert tuple(run.model for run in whole.runs) == LADDER
     assert list(whole.steps) == ["fees in what is received", "spread of the book", "latency"]
     returns = [run.performance.total_return for run in whole.runs]
