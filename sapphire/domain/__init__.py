@@ -57,6 +57,8 @@ if TYPE_CHECKING:
     from sapphire.domain.evidence import GateReport
     from sapphire.domain.messages import (
         MESSAGE_TYPES,
+        AccountStateMessage,
+        AdvancedMessage,
         Envelope,
         FillReport,
         HeartbeatMessage,
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
         Message,
         OrderExecutionMessage,
         PartState,
+        PositionState,
         Quantile,
         RiskUpdateMessage,
         Sent,
@@ -87,6 +90,8 @@ _LAZY = {
     **dict.fromkeys(
         (
             "MESSAGE_TYPES",
+            "AccountStateMessage",
+            "AdvancedMessage",
             "Envelope",
             "FillReport",
             "HeartbeatMessage",
@@ -96,6 +101,7 @@ _LAZY = {
             "Message",
             "OrderExecutionMessage",
             "PartState",
+            "PositionState",
             "Quantile",
             "RiskUpdateMessage",
             "Sent",
@@ -115,6 +121,8 @@ __all__ = [
     "FIELDS",
     "INTERVALS",
     "MESSAGE_TYPES",
+    "AccountStateMessage",
+    "AdvancedMessage",
     "AgentError",
     "BadBars",
     "BadMessage",
@@ -158,6 +166,7 @@ __all__ = [
     "PartState",
     "PortInUse",
     "Position",
+    "PositionState",
     "PrecisionError",
     "Provenance",
     "Quantile",

@@ -21,6 +21,7 @@ from sapphire.domain.order_messages import FillReport, OrderExecutionMessage
 from sapphire.domain.signals import Signal
 from sapphire.domain.views import View
 from sapphire.domain.wire import (
+    AmountText,
     Counter,
     DecimalText,
     IntegerText,
@@ -34,6 +35,8 @@ from sapphire.domain.wire import (
 __all__ = [
     "MAX_MESSAGE_BYTES",
     "MESSAGE_TYPES",
+    "AccountStateMessage",
+    "AdvancedMessage",
     "Envelope",
     "FillReport",
     "HeartbeatMessage",
@@ -43,6 +46,7 @@ __all__ = [
     "Message",
     "OrderExecutionMessage",
     "PartState",
+    "PositionState",
     "Quantile",
     "RiskUpdateMessage",
     "Sent",
@@ -160,7 +164,7 @@ class HftSignalMessage(Message):
     SCHEMA_ID = "HFT_SIGNAL@1"
 
     release: Name
-    """The release that decided, "trend@1"."""
+    """Digest of the release that decided."""
     symbol: Name
     """Of what, "BTC/USDT"."""
     target_lots: IntegerText
@@ -253,6 +257,36 @@ class RiskUpdateMessage(Message):
     """The reason, for people."""
 
 
+class PositionState(WireModel):
+    """What an account holds of one symbol."""
+
+    symbol: Name
+    """Of what, "BTC/USDT"."""
+    atoms: AmountText
+    """Base held, in atoms of 1e-8."""
+    lots: AmountText
+    """Whole lots of it."""
+
+
+class AccountStateMessage(Message):
+    """An account at the close of a bar: what sizing starts from. It values nothing; whoever sizes has the prices."""
+
+    SCHEMA_ID = "ACCOUNT_STATE@1"
+
+    account: Name
+    """Which account."""
+    bar_close_ns: Nanoseconds
+    """Close of the bar, market time."""
+    state: TradingState
+    """What it may do."""
+    quote: Name
+    """Asset that its cash is in."""
+    cash_quote_atoms: IntegerText
+    """Cash, in atoms of 1e-8."""
+    positions: tuple[PositionState, ...]
+    """One for each symbol that the account trades, in its order."""
+
+
 class HeartbeatMessage(Message):
     """A part is alive."""
 
@@ -266,6 +300,19 @@ class HeartbeatMessage(Message):
     """Where it listens."""
     release: Name | None
     """The release that it runs."""
+
+
+class AdvancedMessage(Message):
+    """In lock-step: market time stands here until every part has settled. The envelope's sequence numbers the steps."""
+
+    SCHEMA_ID = "ADVANCED@1"
+
+    now_ns: Nanoseconds
+    """Market time."""
+    bar_close_ns: Nanoseconds | None
+    """The bar that has just closed; nothing within a bar."""
+    account_events: Counter
+    """Number of the last event that the exchange told the account; who has read up to it has seen everything."""
 
 
 class StreamPosition(WireModel):
@@ -309,6 +356,8 @@ _TYPES: tuple[type[Message], ...] = (
     RiskUpdateMessage,
     HeartbeatMessage,
     SettledMessage,
+    AdvancedMessage,
+    AccountStateMessage,
 )
 
 MESSAGE_TYPES: Mapping[str, type[Message]] = MappingProxyType({each.SCHEMA_ID: each for each in _TYPES})

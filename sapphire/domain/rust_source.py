@@ -8,7 +8,6 @@ sorts keys. What is the same for every message (how text is read, how an error f
 from __future__ import annotations
 
 import inspect
-import json
 import types
 import typing
 from collections.abc import Iterator
@@ -22,7 +21,6 @@ __all__ = ["rust_source"]
 
 _COPIED = {"DecimalText": "DecimalText", "Name": "Name", "Prose": "Prose", "Flag": "bool"}
 _INDENT = "    "
-_ROOM_FOR_KNOWN = 120 - len("    pub const KNOWN: &'static str =;")
 
 
 def rust_source(types_by_schema: typing.Mapping[str, type[Message]], command: str) -> str:
@@ -140,8 +138,8 @@ def _enum(enumeration: type[StrEnum]) -> str:
 def _message_enum(types_by_schema: typing.Mapping[str, type[Message]]) -> str:
     rows = [(schema_id, _rust_name(model)) for schema_id, model in types_by_schema.items()]
     variants = "\n".join(f"    /// `{schema_id}`.\n    {name}(Box<{name}>)," for schema_id, name in rows)
-    known = " " + json.dumps(", ".join(schema_id for schema_id, _ in sorted(rows)))
-    known = known if len(known) < _ROOM_FOR_KNOWN else f"\n{_INDENT * 2}{known.strip()}"
+    # One name a line, joined by a continuation: rustfmt leaves such a text alone however many there are.
+    known = f' "{f", \\\n{_INDENT * 2}".join(schema_id for schema_id, _ in sorted(rows))}"'
     decode = "\n".join(
         f'            "{schema_id}" => read(bytes, &schema_id).map(Self::{name}),' for schema_id, name in rows
     )

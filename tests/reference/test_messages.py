@@ -32,6 +32,8 @@ from sapphire.domain import (
 )
 from sapphire.domain.messages import (
     MESSAGE_TYPES,
+    AccountStateMessage,
+    AdvancedMessage,
     Envelope,
     HeartbeatMessage,
     HftSignalMessage,
@@ -39,6 +41,7 @@ from sapphire.domain.messages import (
     MarketKind,
     OrderExecutionMessage,
     PartState,
+    PositionState,
     RiskUpdateMessage,
     Sent,
     SettledMessage,
@@ -176,6 +179,18 @@ def examples() -> dict[str, Message]:
             consumed=(StreamPosition(stream="bars", position="1709269200000-0"),),
             sent=(Sent(stream="signals", count=2), Sent(stream="reports", count=0)),
             wake_at_ns=None,
+        ),
+        "advanced": AdvancedMessage(
+            envelope=envelope("ADVANCED@1"), now_ns=BAR_CLOSE, bar_close_ns=BAR_CLOSE, account_events=17
+        ),
+        "account_state": AccountStateMessage(
+            envelope=envelope("ACCOUNT_STATE@1"),
+            account="paper",
+            bar_close_ns=BAR_CLOSE,
+            state=TradingState.ACTIVE,
+            quote="USDT",
+            cash_quote_atoms=-1,
+            positions=(PositionState(symbol="BTC/USDT", atoms=123_456, lots=123),),
         ),
     }
 

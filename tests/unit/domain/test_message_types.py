@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sapphire.domain import (
+    AccountStateMessage,
+    AdvancedMessage,
     BadMessage,
     Envelope,
     Fill,
@@ -24,6 +26,7 @@ from sapphire.domain import (
     OrderExecutionMessage,
     OrderState,
     OrderType,
+    PositionState,
     Quantile,
     RiskUpdateMessage,
     SettledMessage,
@@ -176,6 +179,23 @@ messages: st.SearchStrategy[Message] = st.one_of(
         consumed=st.lists(st.builds(StreamPosition, stream=names, position=names), max_size=3).map(tuple),
         sent=st.lists(st.builds(Sent, stream=names, count=counters), max_size=3).map(tuple),
         wake_at_ns=st.none() | moments,
+    ),
+    st.builds(
+        AdvancedMessage,
+        envelope=envelopes("ADVANCED@1"),
+        now_ns=moments,
+        bar_close_ns=st.none() | moments,
+        account_events=counters,
+    ),
+    st.builds(
+        AccountStateMessage,
+        envelope=envelopes("ACCOUNT_STATE@1"),
+        account=names,
+        bar_close_ns=moments,
+        state=st.sampled_from(TradingState),
+        quote=names,
+        cash_quote_atoms=whole,
+        positions=st.lists(st.builds(PositionState, symbol=names, atoms=moments, lots=moments), max_size=3).map(tuple),
     ),
 )
 

@@ -4,9 +4,9 @@ use std::error::Error;
 use std::io::{self, Write};
 
 use sapphire_core::messages::{
-    DecimalText, Envelope, FillReport, Heartbeat, HftSignal, MarketData, MarketKind, Message, Name, OrderExecution,
-    OrderState, OrderType, PartState, Prose, Quantile, RiskUpdate, Sent, Settled, Side, StreamPosition, TimeInForce,
-    TradingState, View,
+    AccountState, Advanced, DecimalText, Envelope, FillReport, Heartbeat, HftSignal, MarketData, MarketKind, Message,
+    Name, OrderExecution, OrderState, OrderType, PartState, PositionState, Prose, Quantile, RiskUpdate, Sent, Settled,
+    Side, StreamPosition, TimeInForce, TradingState, View,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -28,6 +28,8 @@ fn messages() -> Result<Vec<Message>, Box<dyn Error>> {
         Message::RiskUpdate(Box::new(risk()?)),
         Message::Heartbeat(Box::new(heartbeat()?)),
         Message::Settled(Box::new(settled()?)),
+        Message::Advanced(Box::new(advanced()?)),
+        Message::AccountState(Box::new(account_state()?)),
     ])
 }
 
@@ -168,5 +170,26 @@ fn settled() -> Result<Settled, Box<dyn Error>> {
         envelope: envelope("SETTLED@1", 8)?,
         sent: vec![Sent { count: 2, stream: Name::new("signals")? }, Sent { count: 0, stream: Name::new("reports")? }],
         wake_at_ns: Some(1_709_269_260_000_000_000),
+    })
+}
+
+fn advanced() -> Result<Advanced, Box<dyn Error>> {
+    Ok(Advanced {
+        account_events: 17,
+        bar_close_ns: None,
+        envelope: envelope("ADVANCED@1", 9)?,
+        now_ns: 1_709_269_200_000_000_001,
+    })
+}
+
+fn account_state() -> Result<AccountState, Box<dyn Error>> {
+    Ok(AccountState {
+        account: Name::new("paper")?,
+        bar_close_ns: 1_709_269_200_000_000_000,
+        cash_quote_atoms: i64::MIN,
+        envelope: envelope("ACCOUNT_STATE@1", 10)?,
+        positions: vec![PositionState { atoms: i64::MAX, lots: 0, symbol: Name::new("BTC/USDT")? }],
+        quote: Name::new("USDT")?,
+        state: TradingState::Halted,
     })
 }

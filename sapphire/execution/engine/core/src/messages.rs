@@ -317,12 +317,15 @@ pub enum Message {
     Heartbeat(Box<Heartbeat>),
     /// `SETTLED@1`.
     Settled(Box<Settled>),
+    /// `ADVANCED@1`.
+    Advanced(Box<Advanced>),
+    /// `ACCOUNT_STATE@1`.
+    AccountState(Box<AccountState>),
 }
 
 impl Message {
     /// Every schema id, sorted.
-    pub const KNOWN: &'static str =
-        "HEARTBEAT@1, HFT_SIGNAL@1, MARKET_DATA@1, ORDER_EXECUTION@1, RISK_UPDATE@1, SETTLED@1, VIEW@1";
+    pub const KNOWN: &'static str = "ACCOUNT_STATE@1, ADVANCED@1, HEARTBEAT@1, HFT_SIGNAL@1, MARKET_DATA@1, ORDER_EXECUTION@1, RISK_UPDATE@1, SETTLED@1, VIEW@1";
 
     /// Reads one message.
     ///
@@ -339,6 +342,8 @@ impl Message {
             "RISK_UPDATE@1" => read(bytes, &schema_id).map(Self::RiskUpdate),
             "HEARTBEAT@1" => read(bytes, &schema_id).map(Self::Heartbeat),
             "SETTLED@1" => read(bytes, &schema_id).map(Self::Settled),
+            "ADVANCED@1" => read(bytes, &schema_id).map(Self::Advanced),
+            "ACCOUNT_STATE@1" => read(bytes, &schema_id).map(Self::AccountState),
             _ => Err(MessageError::UnknownSchema { known: Self::KNOWN, got: schema_id }),
         }
     }
@@ -364,6 +369,8 @@ impl Message {
             Self::RiskUpdate(message) => write(message.as_ref()),
             Self::Heartbeat(message) => write(message.as_ref()),
             Self::Settled(message) => write(message.as_ref()),
+            Self::Advanced(message) => write(message.as_ref()),
+            Self::AccountState(message) => write(message.as_ref()),
         };
         let bytes = written.map_err(|error| refused("", error.to_string()))?;
         check_size(&bytes, self.schema_id())?;
@@ -380,6 +387,8 @@ impl Message {
             Self::RiskUpdate(message) => &message.envelope,
             Self::Heartbeat(message) => &message.envelope,
             Self::Settled(message) => &message.envelope,
+            Self::Advanced(message) => &message.envelope,
+            Self::AccountState(message) => &message.envelope,
         }
     }
 
@@ -393,6 +402,8 @@ impl Message {
             Self::RiskUpdate(_) => "RISK_UPDATE@1",
             Self::Heartbeat(_) => "HEARTBEAT@1",
             Self::Settled(_) => "SETTLED@1",
+            Self::Advanced(_) => "ADVANCED@1",
+            Self::AccountState(_) => "ACCOUNT_STATE@1",
         }
     }
 }
@@ -489,7 +500,7 @@ pub struct HftSignal {
     /// Price it was decided at.
     #[serde(serialize_with = "write_whole", deserialize_with = "read_whole::<1, _>")]
     pub reference_ticks: i64,
-    /// The release that decided, "trend@1".
+    /// Digest of the release that decided.
     pub release: Name,
     /// Of what, "BTC/USDT".
     pub symbol: Name,
@@ -816,4 +827,61 @@ pub struct Settled {
     /// The market time at which it wants to be woken, at the latest.
     #[serde(serialize_with = "write_option", deserialize_with = "read_option::<0, _>")]
     pub wake_at_ns: Option<i64>,
+}
+
+/// In lock-step: market time stands here until every part has settled. The envelope's sequence numbers the steps.
+///
+/// Schema `ADVANCED@1`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Advanced {
+    /// Number of the last event that the exchange told the account; who has read up to it has seen everything.
+    #[serde(deserialize_with = "read_counter")]
+    pub account_events: u64,
+    /// The bar that has just closed; nothing within a bar.
+    #[serde(serialize_with = "write_option", deserialize_with = "read_option::<0, _>")]
+    pub bar_close_ns: Option<i64>,
+    /// Who says it, when, and why.
+    pub envelope: Envelope,
+    /// Market time.
+    #[serde(serialize_with = "write_whole", deserialize_with = "read_whole::<0, _>")]
+    pub now_ns: i64,
+}
+
+/// What an account holds of one symbol.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PositionState {
+    /// Base held, in atoms of 1e-8.
+    #[serde(serialize_with = "write_whole", deserialize_with = "read_whole::<0, _>")]
+    pub atoms: i64,
+    /// Whole lots of it.
+    #[serde(serialize_with = "write_whole", deserialize_with = "read_whole::<0, _>")]
+    pub lots: i64,
+    /// Of what, "BTC/USDT".
+    pub symbol: Name,
+}
+
+/// An account at the close of a bar: what sizing starts from. It values nothing; whoever sizes has the prices.
+///
+/// Schema `ACCOUNT_STATE@1`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountState {
+    /// Which account.
+    pub account: Name,
+    /// Close of the bar, market time.
+    #[serde(serialize_with = "write_whole", deserialize_with = "read_whole::<0, _>")]
+    pub bar_close_ns: i64,
+    /// Cash, in atoms of 1e-8.
+    #[serde(serialize_with = "write_whole", deserialize_with = "read_whole::<{ i64::MIN }, _>")]
+    pub cash_quote_atoms: i64,
+    /// Who says it, when, and why.
+    pub envelope: Envelope,
+    /// One for each symbol that the account trades, in its order.
+    pub positions: Vec<PositionState>,
+    /// Asset that its cash is in.
+    pub quote: Name,
+    /// What it may do.
+    pub state: TradingState,
 }
