@@ -139,7 +139,8 @@ def _message_enum(types_by_schema: typing.Mapping[str, type[Message]]) -> str:
     rows = [(schema_id, _rust_name(model)) for schema_id, model in types_by_schema.items()]
     variants = "\n".join(f"    /// `{schema_id}`.\n    {name}(Box<{name}>)," for schema_id, name in rows)
     # One name a line, joined by a continuation: rustfmt leaves such a text alone however many there are.
-    known = f' "{f", \\\n{_INDENT * 2}".join(schema_id for schema_id, _ in sorted(rows))}"'
+    between = ", \\\n" + _INDENT * 2
+    known = f' "{between.join(schema_id for schema_id, _ in sorted(rows))}"'
     decode = "\n".join(
         f'            "{schema_id}" => read(bytes, &schema_id).map(Self::{name}),' for schema_id, name in rows
     )

@@ -325,7 +325,15 @@ pub enum Message {
 
 impl Message {
     /// Every schema id, sorted.
-    pub const KNOWN: &'static str = "ACCOUNT_STATE@1, ADVANCED@1, HEARTBEAT@1, HFT_SIGNAL@1, MARKET_DATA@1, ORDER_EXECUTION@1, RISK_UPDATE@1, SETTLED@1, VIEW@1";
+    pub const KNOWN: &'static str = "ACCOUNT_STATE@1, \
+        ADVANCED@1, \
+        HEARTBEAT@1, \
+        HFT_SIGNAL@1, \
+        MARKET_DATA@1, \
+        ORDER_EXECUTION@1, \
+        RISK_UPDATE@1, \
+        SETTLED@1, \
+        VIEW@1";
 
     /// Reads one message.
     ///
