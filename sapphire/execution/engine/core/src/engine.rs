@@ -11,8 +11,10 @@
 //!
 //! Known limitation: spot, one quote asset, one style (taking), one target for an instrument whoever sets it.
 
+use serde::{Deserialize, Serialize};
+
 use crate::instrument::{Asset, Instrument, InstrumentId, RATE_ONE};
-use crate::orders::{Arrow, ClientOrderId, OrderTable, ReleaseId};
+use crate::orders::{Arrow, ClientOrderId, OrderTable, ReleaseId, Tracked};
 use crate::positions::Ledger;
 use crate::risk::{DenialCode, Gate, Level, Limits, Reference, TradingState};
 
@@ -28,11 +30,12 @@ mod state;
 mod view;
 mod work;
 
-pub use event::{Balances, Body, Event, Signal};
+pub use event::{BadEvent, Balances, Body, Event, Signal};
 pub use output::{EndCause, Output, Outputs, Refusal, SignalId};
 
 /// In which asset the venue takes its fee.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum FeeSide {
     /// In what is received: base for a buy, quote for a sell. Binance spot.
     Received,
@@ -41,14 +44,16 @@ pub enum FeeSide {
 }
 
 /// How orders are sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Style {
     /// Immediate-or-cancel orders through the spread.
     Taker,
 }
 
-/// How targets are worked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How targets are worked. A setting that is not named has its default; one that is not known is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Execution {
     /// How orders are sent.
     pub style: Style,
@@ -267,6 +272,7 @@ impl Engine {
             }
             Body::Signal(signal) => self.take_signal(signal, out),
             Body::Verdict { release, ok } => self.take_verdict(*release, *ok, out),
+            Body::Limits { release, limits } => self.take_limits(*release, limits),
             Body::EndOfBar { bar_close_ns } => self.end_bar(*bar_close_ns),
             Body::Report(report) => self.take_report(report, out),
             Body::Balances(balances) => self.take_balances(balances, out),
@@ -274,7 +280,8 @@ impl Engine {
             Body::Epoch { epoch } => self.begin_epoch(*epoch, out),
             Body::Timer => self.ask_again(out),
         }
-        if !matches!(event.body, Body::Signal(_) | Body::Verdict { .. }) {
+        // A new epoch only asks: what the answers say is known before anything is sent.
+        if !matches!(event.body, Body::Signal(_) | Body::Verdict { .. } | Body::Limits { .. } | Body::Epoch { .. }) {
             self.drive(out);
         }
         self.ask_to_wake(out);
@@ -313,6 +320,11 @@ impl Engine {
     /// Orders, live and lately ended.
     pub fn orders(&self) -> &OrderTable {
         &self.orders
+    }
+
+    /// Orders that may still change a position, by instrument.
+    pub fn live_orders(&self) -> impl Iterator<Item = &Tracked> {
+        (0..self.desks.len()).flat_map(|index| self.live(index))
     }
 
     /// What passes at present.

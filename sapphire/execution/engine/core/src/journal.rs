@@ -159,6 +159,12 @@ impl Encoder {
         self.next
     }
 
+    /// Hash of the last record, or of the header before the first: what a journal in several files names the end of
+    /// one by.
+    pub fn last_hash(&self) -> [u8; 32] {
+        self.before
+    }
+
     /// Appends one record to `out`; its sequence.
     ///
     /// # Errors

@@ -7,6 +7,8 @@
 
 /// Price-time priority for one instrument.
 pub mod book;
+/// Decimal text and atoms.
+pub mod decimal;
 /// Decisions: signals, references and reports in, orders out.
 pub mod engine;
 /// Ticks, lots, atoms and the products between them.

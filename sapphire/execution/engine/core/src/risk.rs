@@ -89,13 +89,19 @@ pub struct AccountView {
     pub own_opposite_ticks: Option<i64>,
 }
 
-/// The last order of an instrument that passed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The last order of an instrument that passed, and when.
+#[derive(Clone, Copy, Debug)]
 struct Passed {
     now_ns: i64,
-    side: Side,
-    ticks: i64,
-    lots: i64,
+    order: Order,
+}
+
+impl Passed {
+    /// `order` would be the same thing again at the same moment.
+    fn is_repeated_by(&self, order: &Order, now_ns: i64) -> bool {
+        let terms = |order: &Order| (order.side, order.ticks, order.lots);
+        self.now_ns == now_ns && terms(&self.order) == terms(order)
+    }
 }
 
 /// One branch with its windows.
@@ -120,7 +126,10 @@ pub struct Gate {
     collar_bps: i64,
     max_reference_age_ns: i64,
     symbols: Vec<Watched>,
+    /// By release: the tighter of what the configuration has for its place and of its own limits.
     strategies: Vec<Watched>,
+    /// By release: what the configuration has for its place.
+    places: Vec<Branch>,
     account: Watched,
     latch: Latch,
     guards_loss: bool,
@@ -140,6 +149,7 @@ impl Gate {
             max_reference_age_ns: limits.max_reference_age_ns,
             symbols: limits.symbols.iter().map(Watched::new).collect(),
             strategies: limits.strategies.iter().map(Watched::new).collect(),
+            places: limits.strategies.clone(),
             account: Watched::new(&limits.account),
             latch: Latch::new(limits.max_daily_loss_bps),
             guards_loss: limits.max_daily_loss_bps.is_some(),
@@ -170,6 +180,23 @@ impl Gate {
     /// Money came in (negative: went out): neither a gain nor a loss of the day.
     pub fn shift(&mut self, atoms: i64) {
         self.latch.shift(atoms);
+    }
+
+    /// A release's own limits take their place at the strategy's level. They cannot allow more than the configuration
+    /// does, and the orders counted so far stay counted. A release without a place has no orders either.
+    pub fn tighten(&mut self, release: ReleaseId, own: &Branch) {
+        let index = release.0 as usize;
+        if let (Some(watched), Some(place)) = (self.strategies.get_mut(index), self.places.get(index)) {
+            watched.branch = place.tightened(own);
+            watched.pace.set(&watched.branch);
+        }
+    }
+
+    /// The venue never had this order, so that the same again is no duplicate. It stays counted in the pace.
+    pub fn forget(&mut self, order: &Order) {
+        if let Some(passed) = self.passed.get_mut(order.instrument.0 as usize) {
+            *passed = passed.filter(|passed| passed.order.id != order.id);
+        }
     }
 
     /// Checks `order` against every limit from the order's own up to the account's.
@@ -255,8 +282,8 @@ impl Gate {
         {
             return Err(Denial::order(DenialCode::SelfTrade, order.ticks, own));
         }
-        let again = Passed { now_ns: account.now_ns, side: order.side, ticks: order.ticks, lots: order.lots };
-        let same = self.passed.get(order.instrument.0 as usize).copied().flatten() == Some(again);
+        let passed = self.passed.get(order.instrument.0 as usize).and_then(Option::as_ref);
+        let same = passed.is_some_and(|passed| passed.is_repeated_by(order, account.now_ns));
         if let Some(last) = self.last_id.filter(|last| same || order.id <= *last) {
             return Err(Denial::order(DenialCode::Duplicate, order.id.sequence as i64, last.sequence as i64));
         }
@@ -295,8 +322,7 @@ impl Gate {
         self.strategies[release as usize].pace.record(now_ns);
         self.account.pace.record(now_ns);
         self.last_id = Some(order.id);
-        self.passed[instrument as usize] =
-            Some(Passed { now_ns, side: order.side, ticks: order.ticks, lots: order.lots });
+        self.passed[instrument as usize] = Some(Passed { now_ns, order: *order });
     }
 }
 

@@ -7,7 +7,7 @@ use sapphire_core::engine::{
 };
 use sapphire_core::instrument::{Asset, Instrument, InstrumentId, Side};
 use sapphire_core::orders::{ClientOrderId, Fill, Order, OrderState, ReleaseId, Report, ReportKind};
-use sapphire_core::risk::{Branch, Cause, Command, DenialCode, Limits, TradingState};
+use sapphire_core::risk::{Branch, Cause, Command, DenialCode, Level, Limits, TradingState};
 use sapphire_core::venue::TimeInForce;
 
 const USDT: Asset = Asset(0);
@@ -300,6 +300,30 @@ fn a_denial_is_told_once_and_parks_until_something_changes() {
 }
 
 #[test]
+fn a_releases_own_limits_tighten_and_never_loosen() {
+    let place = Branch { max_order_atoms: Some(1_000 * UNIT), ..Branch::default() };
+    let limits = Limits { strategies: vec![place; 2], ..Limits::open(2, 2) };
+    let mut bench = Bench::new(Config { limits, ..config() });
+    let own = |atoms| Branch { max_order_atoms: Some(atoms), ..Branch::default() };
+    assert_eq!(bench.say(Body::Limits { release: RELEASE, limits: own(100 * UNIT) }), []);
+    let outputs = bench.bar(&[(BTC, 1_000)]);
+    let [Output::Denied { denial, .. }] = outputs.as_slice() else { panic!("{outputs:?}") };
+    assert_eq!((denial.code, denial.level, denial.limit), (DenialCode::OrderNotional, Level::Strategy, 100 * UNIT));
+    // Another release's limits, and those of a release without a place, change nothing here.
+    bench.say(Body::Limits { release: ReleaseId(1), limits: own(0) });
+    bench.say(Body::Limits { release: ReleaseId(9), limits: own(0) });
+    assert_eq!(bench.say(Body::Timer), []);
+    assert_eq!(bench.say(Body::Limits { release: RELEASE, limits: own(5_000 * UNIT) }), []);
+    assert_eq!(the_order(&bench.say(Body::Timer)).lots, 1_002, "501 USDT pass again");
+    bench.now_ns += HOUR_NS;
+    bench.quote(BTC, 5_000_000, 5_000_100);
+    bench.quote(ETH, 250_000, 250_010);
+    let outputs = bench.bar(&[(ETH, 100_000)]);
+    let [.., Output::Denied { denial, .. }] = outputs.as_slice() else { panic!("{outputs:?}") };
+    assert_eq!((denial.level, denial.limit), (Level::Strategy, 1_000 * UNIT), "the configuration's own limit stays");
+}
+
+#[test]
 fn without_a_fresh_reference_the_target_waits() {
     let mut bench = Bench::new(config());
     bench.now_ns += 20 * SECOND_NS;
@@ -326,11 +350,56 @@ fn an_unanswered_order_is_asked_for_and_nothing_is_sent_before_the_verdict() {
     bench.now_ns += 10 * SECOND_NS;
     bench.quote(BTC, 5_000_000, 5_000_100);
     assert_eq!(bench.say(Body::Timer), [question()]);
-    assert_eq!(bench.report(&order, ReportKind::NotFound { conclusive: true }), []);
+    let again = the_order(&bench.report(&order, ReportKind::NotFound { conclusive: true }));
     assert_eq!(bench.state(&order), Some(OrderState::Rejected));
+    assert_eq!(again, Order { id: ClientOrderId { sequence: 2, ..order.id }, ..order });
+}
+
+#[test]
+fn an_order_that_the_venue_never_had_is_sent_again_at_the_same_instant() {
+    let mut bench = Bench::new(config());
+    let first = the_order(&bench.bar(&[(BTC, 10_000)]));
+    bench.report(&first, ReportKind::Unanswered);
+    let second = the_order(&bench.report(&first, ReportKind::NotFound { conclusive: true }));
+    assert_eq!((second.side, second.ticks, second.lots), (first.side, first.ticks, first.lots));
+    // One that the venue had and has no longer is another matter: the pause holds.
+    bench.report(&second, ReportKind::Accepted);
+    bench.report(&second, ReportKind::Unanswered);
+    assert_eq!(bench.report(&second, ReportKind::NotFound { conclusive: true }), []);
+    assert_eq!(bench.state(&second), Some(OrderState::Canceled));
+    assert_eq!(bench.engine.wake_at_ns(), Some(T + 5 * SECOND_NS));
+}
+
+#[test]
+fn an_order_that_the_venue_never_had_stays_counted_in_the_pace() {
+    let account = Branch { max_orders_per_second: Some(1), ..Branch::default() };
+    let mut bench = Bench::new(Config { limits: Limits { account, ..Limits::open(2, 2) }, ..config() });
+    let order = the_order(&bench.bar(&[(BTC, 10_000)]));
+    bench.report(&order, ReportKind::Unanswered);
+    let outputs = bench.report(&order, ReportKind::NotFound { conclusive: true });
+    assert!(matches!(outputs.as_slice(), [Output::Denied { denial, .. }] if denial.code == DenialCode::RateSecond));
     bench.now_ns += 5 * SECOND_NS;
-    bench.quote(BTC, 5_000_000, 5_000_100);
-    assert_eq!(the_order(&bench.say(Body::Timer)).id.sequence, 2);
+    assert_eq!(the_order(&bench.say(Body::Timer)).lots, order.lots);
+}
+
+#[test]
+fn an_order_that_still_travels_is_asked_for_and_never_sent_again() {
+    let mut bench = Bench::new(config());
+    let order = the_order(&bench.bar(&[(BTC, 10_000)]));
+    let question = || Output::Query { order: order.id, instrument: BTC };
+    assert_eq!(bench.report(&order, ReportKind::Unanswered), [question()]);
+    // The venue has found it every time and has nothing to report.
+    for _ in 0..60 {
+        assert_eq!(bench.engine.wake_at_ns(), Some(bench.now_ns + SECOND_NS));
+        bench.now_ns += SECOND_NS / 2;
+        bench.quote(BTC, 5_000_000, 5_000_100);
+        assert_eq!(bench.say(Body::Timer), []);
+        bench.now_ns += SECOND_NS / 2;
+        assert_eq!(bench.say(Body::Timer), [question()]);
+    }
+    assert_eq!(bench.engine.in_flight_lots(BTC), 10_011);
+    let reached = bench.fill_whole(&order);
+    assert_eq!(reached, [Output::TargetReached { signal: signal_id(BTC, T), held_lots: 10_000 }]);
 }
 
 #[test]
@@ -338,12 +407,19 @@ fn an_order_given_up_that_comes_back_is_on_the_way_again() {
     let mut bench = Bench::new(config());
     let order = the_order(&bench.bar(&[(BTC, 10_000)]));
     bench.report(&order, ReportKind::Unanswered);
-    bench.report(&order, ReportKind::NotFound { conclusive: true });
+    let again = the_order(&bench.report(&order, ReportKind::NotFound { conclusive: true }));
     assert_eq!(bench.report(&order, ReportKind::Accepted), []);
-    assert_eq!((bench.state(&order), bench.engine.in_flight_lots(BTC)), (Some(OrderState::Accepted), 10_011));
+    assert_eq!((bench.state(&order), bench.engine.in_flight_lots(BTC)), (Some(OrderState::Accepted), 20_022));
     bench.now_ns += 5 * SECOND_NS;
     bench.quote(BTC, 5_000_000, 5_000_100);
     assert_eq!(bench.say(Body::Timer), []);
+    // The venue had been wrong to say "never": both trade, and what is too much is sold.
+    bench.fill_whole(&order);
+    bench.fill_whole(&again);
+    bench.now_ns += 5 * SECOND_NS;
+    bench.quote(BTC, 5_000_000, 5_000_100);
+    let sell = the_order(&bench.say(Body::Timer));
+    assert_eq!((sell.side, sell.lots), (Side::Sell, 10_001));
 }
 
 #[test]
@@ -408,11 +484,8 @@ fn a_new_epoch_asks_for_what_was_on_the_way() {
     let order = the_order(&bench.bar(&[(BTC, 10_000)]));
     assert_eq!(bench.say(Body::Epoch { epoch: 4 }), [Output::Query { order: order.id, instrument: BTC }]);
     assert_eq!(bench.say(Body::Epoch { epoch: 4 }), []);
-    bench.report(&order, ReportKind::NotFound { conclusive: true });
-    bench.now_ns += 5 * SECOND_NS;
-    bench.quote(BTC, 5_000_000, 5_000_100);
-    let again = the_order(&bench.say(Body::Timer));
-    assert_eq!(again.id, ClientOrderId { account: 7, epoch: 4, sequence: 1 });
+    let again = the_order(&bench.report(&order, ReportKind::NotFound { conclusive: true }));
+    assert_eq!(again, Order { id: ClientOrderId { account: 7, epoch: 4, sequence: 1 }, ..order });
 }
 
 #[test]
@@ -422,7 +495,8 @@ fn nothing_is_sent_before_the_first_epoch() {
     bench.hold(&[(USDT, 10_000 * UNIT)]);
     bench.quote(BTC, 5_000_000, 5_000_100);
     assert_eq!(bench.bar(&[(BTC, 10_000)]), []);
-    assert_eq!(the_order(&bench.say(Body::Epoch { epoch: 1 })).id.epoch, 1);
+    assert_eq!(bench.say(Body::Epoch { epoch: 1 }), [], "a new epoch only asks");
+    assert_eq!(the_order(&bench.say(Body::Timer)).id.epoch, 1);
 }
 
 #[test]

@@ -17,7 +17,6 @@ use crate::desk::api::DeskHandle;
 
 mod authority;
 mod call;
-mod decimal;
 mod endpoints;
 mod errors;
 mod exchange_info;

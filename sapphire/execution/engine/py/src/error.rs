@@ -55,6 +55,13 @@ pub fn from_replay(error: &ReplayError) -> PyErr {
         ReplayError::NoPrice { symbol, close_ns } => {
             refused(&format!("value of {symbol}"), format!("a candle before {close_ns}"), "none")
         }
+        ReplayError::QuoteOutOfOrder { after_ns, time_ns } => {
+            refused("time of a quote", format!("{after_ns} or later"), time_ns)
+        }
+        ReplayError::BadQuote(quote) => {
+            refused("quote", "0 < bid <= ask in ticks, and sizes of 0 lots or more", format!("{quote:?}"))
+        }
+        ReplayError::NoQuote => refused("target or command", "a quote before it", "none"),
         ReplayError::BalancesDiffer { asset, exchange, engine } => {
             let what = format!("books of asset {asset}: a defect of the engine, not of its use");
             refused(&what, format!("{exchange} atoms, as the exchange holds"), engine)

@@ -4,6 +4,7 @@
 
 use pyo3::prelude::*;
 
+mod crosses;
 mod error;
 mod market;
 mod replay;
@@ -13,5 +14,6 @@ mod replay;
 fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     error::register(module)?;
     replay::register(module)?;
+    crosses::register(module)?;
     market::register(module)
 }

@@ -9,12 +9,12 @@ use numpy::{PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use sapphire_core::instrument::InstrumentId;
-use sapphire_core::risk::Command;
 use sapphire_sim::replay::{self, NO_SIGNAL, ReplayError};
 
 use crate::error::{from_replay, refused};
 
 mod config;
+mod quotes;
 mod settings;
 mod table;
 
@@ -28,6 +28,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("MODELS", PyTuple::new(module.py(), config::MODELS)?)?;
     module.add("NO_SIGNAL", NO_SIGNAL)?;
     module.add_class::<Replay>()?;
+    module.add_class::<quotes::QuoteReplay>()?;
     module.add_class::<BarState>()
 }
 
@@ -136,12 +137,7 @@ impl Replay {
 
     /// An operator's word at this moment: `halt`, `reduce` or `resume`.
     fn command(&mut self, py: Python<'_>, command: &str) -> PyResult<()> {
-        let command = match command {
-            "halt" => Command::Halt,
-            "reduce" => Command::Reduce,
-            "resume" => Command::Resume,
-            other => return Err(refused("command", "halt, reduce or resume", other)),
-        };
+        let command = config::command(command)?;
         let running = self.running_mut()?;
         py.detach(|| running.command(command));
         Ok(())

@@ -7,6 +7,8 @@
 
 /// Intervals of prices and volume.
 pub mod candle;
+/// A sweep over moving-average crosses.
+pub mod crosses;
 /// Where candles come from: generated or recorded.
 pub mod feed;
 /// Counter-based randomness.

@@ -9,22 +9,28 @@
 //!
 //! Known limitation: reports reach the engine at the instant they happen; latency lies on the way to the exchange.
 
-use sapphire_core::engine::{Balances, Body, Config, Engine, Event, Output, Outputs, Signal};
-use sapphire_core::instrument::{Asset, Instrument, InstrumentId};
-use sapphire_core::orders::{ReleaseId, Report, ReportKind};
+use sapphire_core::engine::{Balances, Body, Config, Engine, Signal};
+use sapphire_core::instrument::{Instrument, InstrumentId};
+use sapphire_core::orders::{ReleaseId, Report};
 use sapphire_core::risk::Command;
 
 use crate::candle::MINUTE_NS;
 use crate::market::Listed;
 
+/// The engine on recorded quotes of one symbol.
+pub mod quotes;
+
 mod config;
 mod exchange;
 mod record;
+mod recorder;
+mod reports;
 
 pub use config::{Model, ReplayConfig, ReplayError};
 pub use record::{BarState, DenialRow, FillRow, OrderRow, Record, RefusalRow, TargetRow};
 
 use exchange::Exchange;
+use recorder::{Recorder, Route};
 
 /// The one account and epoch of a replay.
 const ACCOUNT_TAG: u16 = 0;
@@ -37,21 +43,15 @@ pub const NO_SIGNAL: i64 = i64::MIN;
 /// An engine, an exchange and the record of what they do to each other.
 #[derive(Debug)]
 pub struct Replay {
-    engine: Engine,
+    recorder: Recorder,
     exchange: Exchange,
-    record: Record,
-    quote: Asset,
-    assets: usize,
     time_to_live_ns: i64,
     /// Close of the bar that takes signals.
     open_bar_ns: Option<i64>,
     last_close_ns: i64,
     /// Last close of each symbol, ticks.
     marks: Vec<Option<i64>>,
-    out: Outputs,
     reports: Vec<Report>,
-    bytes: Vec<u8>,
-    hasher: blake3::Hasher,
 }
 
 impl Replay {
@@ -65,7 +65,7 @@ impl Replay {
         if matches!(config.model, Model::NextOpen { .. }) {
             execution.max_slippage_bps = 0;
         }
-        let engine = Engine::new(Config {
+        let recorder = Recorder::new(Config {
             instruments,
             quote: config.quote,
             assets: config.assets,
@@ -77,19 +77,13 @@ impl Replay {
             limits: config.limits.clone(),
         })?;
         let mut replay = Self {
-            engine,
+            recorder,
             marks: vec![None; listed.len()],
             exchange: Exchange::new(config, listed)?,
-            record: Record::default(),
-            quote: config.quote,
-            assets: config.assets,
             time_to_live_ns: config.time_to_live_ns,
             open_bar_ns: None,
             last_close_ns: config.start_ns,
-            out: Outputs::with_capacity(16),
             reports: Vec::with_capacity(16),
-            bytes: Vec::with_capacity(1_024),
-            hasher: blake3::Hasher::new(),
         };
         replay.tell(Body::Epoch { epoch: EPOCH });
         replay.tell(Body::Verdict { release: RELEASE, ok: true });
@@ -105,7 +99,7 @@ impl Replay {
 
     /// The engine, to look at.
     pub fn engine(&self) -> &Engine {
-        &self.engine
+        &self.recorder.engine
     }
 
     /// Number of symbols.
@@ -115,7 +109,7 @@ impl Replay {
 
     /// What happened so far; [`Replay::finish`] completes it.
     pub fn record(&self) -> &Record {
-        &self.record
+        &self.recorder.record
     }
 
     /// Lets the market run to the close of a bar, with all that happens on the way, and says how the account stands.
@@ -135,8 +129,8 @@ impl Replay {
         let state = self.state(close_ns)?;
         self.last_close_ns = close_ns;
         self.open_bar_ns = Some(close_ns);
-        self.record.bars.push(state);
-        self.record.bars.last().ok_or(ReplayError::NoBar)
+        self.recorder.record.bars.push(state);
+        self.recorder.record.bars.last().ok_or(ReplayError::NoBar)
     }
 
     /// States the target of one symbol for the bar just closed. What the engine refuses is in the record.
@@ -180,7 +174,7 @@ impl Replay {
         if targets.len() != expected {
             return Err(ReplayError::Targets { expected, got: targets.len() });
         }
-        self.record.bars.reserve(closes_ns.len());
+        self.recorder.record.bars.reserve(closes_ns.len());
         for (row, close_ns) in closes_ns.iter().enumerate() {
             self.close_bar(*close_ns)?;
             for (column, lots) in targets[row * symbols..(row + 1) * symbols].iter().enumerate() {
@@ -198,34 +192,15 @@ impl Replay {
     ///
     /// # Errors
     /// [`ReplayError::BalancesDiffer`].
-    pub fn finish(mut self) -> Result<Record, ReplayError> {
-        for asset in (0..self.assets).map(|asset| Asset(asset as u16)) {
-            let Some(engine) = self.held(asset) else { continue };
-            let exchange = self.exchange.balance(asset).unwrap_or(engine);
-            if exchange != engine {
-                return Err(ReplayError::BalancesDiffer { asset: asset.0, exchange, engine });
-            }
-        }
-        let fees = self.engine.ledger().fees().iter().enumerate();
-        self.record.fees = fees.map(|(asset, atoms)| (Asset(asset as u16), *atoms)).collect();
-        self.record.digest = *self.hasher.finalize().as_bytes();
-        Ok(self.record)
-    }
-
-    /// Atoms of an asset by the engine's books; none for one that it does not trade.
-    fn held(&self, asset: Asset) -> Option<i64> {
-        if asset == self.quote {
-            return Some(self.engine.ledger().cash_atoms());
-        }
-        let place = self.exchange.listed().iter().position(|listed| listed.instrument.base == asset)?;
-        Some(self.engine.ledger().position(InstrumentId(place as u16)).atoms)
+    pub fn finish(self) -> Result<Record, ReplayError> {
+        self.recorder.finish(&self.exchange)
     }
 
     /// Lets time run to `to_ns` and the engine answer all that happens until then.
     fn run_to(&mut self, to_ns: i64) {
         loop {
             let now_ns = self.exchange.now_ns();
-            let wake_ns = self.engine.wake_at_ns();
+            let wake_ns = self.recorder.engine.wake_at_ns();
             let goal_ns = wake_ns.map_or(to_ns, |wake_ns| wake_ns.clamp(now_ns, to_ns.max(now_ns)));
             let mut reports = std::mem::take(&mut self.reports);
             self.exchange.advance(goal_ns, &mut reports);
@@ -235,26 +210,15 @@ impl Replay {
                 self.quote();
             }
             for report in reports.drain(..) {
-                self.report(report);
+                self.recorder.report(&mut self.exchange, report);
             }
             self.reports = reports;
-            if self.engine.wake_at_ns().is_some_and(|wake_ns| wake_ns <= self.exchange.now_ns()) {
+            if self.recorder.engine.wake_at_ns().is_some_and(|wake_ns| wake_ns <= self.exchange.now_ns()) {
                 self.tell(Body::Timer);
             }
             if idle {
                 return;
             }
-        }
-    }
-
-    fn report(&mut self, report: Report) {
-        self.tell(Body::Report(report));
-        let Some(tracked) = self.engine.orders().get(report.order) else { return };
-        self.record.update(tracked);
-        if let ReportKind::Trade { fill, .. } = report.kind {
-            let (instrument, side) = (tracked.order.instrument, tracked.order.side);
-            let (time_ns, order) = (self.exchange.now_ns(), report.order.sequence);
-            self.record.fills.push(FillRow { time_ns, order, instrument, side, fill });
         }
     }
 
@@ -268,51 +232,8 @@ impl Replay {
         }
     }
 
-    /// One step of the engine, and what follows from it outside.
     fn tell(&mut self, body: Body) {
-        let now_ns = self.exchange.now_ns();
-        let mut out = std::mem::take(&mut self.out);
-        self.engine.step(&Event { market_ns: now_ns, body }, &mut out);
-        if !out.is_empty() {
-            self.bytes.clear();
-            self.bytes.extend_from_slice(&now_ns.to_le_bytes());
-            out.encode(&mut self.bytes);
-            self.hasher.update(&self.bytes);
-        }
-        for output in out.drain() {
-            self.follow(output, now_ns);
-        }
-        self.out = out;
-    }
-
-    fn follow(&mut self, output: Output, time_ns: i64) {
-        let target = |signal, lots, cause| TargetRow { time_ns, signal, lots, cause };
-        match output {
-            Output::Place(approved) => {
-                let arrives_ns = self.exchange.place(approved.order());
-                self.record.open(approved.order(), time_ns, Some(arrives_ns));
-            }
-            Output::Cancel { order, instrument } => self.exchange.cancel(order, instrument),
-            Output::Denied { order, denial } => {
-                self.record.open(&order, time_ns, None);
-                self.record.denials.push(DenialRow { time_ns, order: order.id.sequence, denial });
-            }
-            Output::SignalRefused { signal, reason } => {
-                self.record.refusals.push(RefusalRow { time_ns, signal, reason });
-            }
-            Output::TargetReached { signal, held_lots } => self.record.targets.push(target(signal, held_lots, None)),
-            Output::TargetExpired { signal, remaining_lots, cause } => {
-                self.record.targets.push(target(signal, remaining_lots, Some(cause)));
-            }
-            Output::Trading { state, cause } => self.record.trading.push((time_ns, state, cause)),
-            // The engine is asked when to be woken; this exchange answers everything and tells nothing twice.
-            Output::WakeAt(_)
-            | Output::Query { .. }
-            | Output::Adjusted { .. }
-            | Output::BalancesSkipped { .. }
-            | Output::Odd { .. }
-            | Output::Overfilled { .. } => {}
-        }
+        self.recorder.tell(&mut self.exchange, body);
     }
 
     /// Notes the last close of every symbol; one without a candle in the bar keeps the close before.
@@ -326,10 +247,10 @@ impl Replay {
     }
 
     fn state(&self, close_ns: i64) -> Result<BarState, ReplayError> {
-        let cash_quote_atoms = self.engine.ledger().cash_atoms();
+        let cash_quote_atoms = self.recorder.engine.ledger().cash_atoms();
         let mut equity_quote_atoms = cash_quote_atoms;
         for (index, listed) in self.exchange.listed().iter().enumerate() {
-            let position = self.engine.ledger().position(InstrumentId(index as u16));
+            let position = self.recorder.engine.ledger().position(InstrumentId(index as u16));
             if position.atoms == 0 {
                 continue;
             }
@@ -338,7 +259,7 @@ impl Replay {
             let price_atoms = ticks.saturating_mul(listed.instrument.tick_atoms);
             equity_quote_atoms = equity_quote_atoms.saturating_add(position.value_atoms(price_atoms));
         }
-        let position_atoms = self.engine.ledger().positions().iter().map(|position| position.atoms).collect();
+        let position_atoms = self.recorder.engine.ledger().positions().iter().map(|position| position.atoms).collect();
         Ok(BarState { close_ns, equity_quote_atoms, cash_quote_atoms, position_atoms })
     }
 }

@@ -2,7 +2,11 @@
 
 use crate::instrument::{Asset, InstrumentId};
 use crate::orders::{ReleaseId, Report};
-use crate::risk::Command;
+use crate::risk::{Branch, Command};
+
+mod bytes;
+
+pub use bytes::BadEvent;
 
 /// One input of the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +31,14 @@ pub enum Body {
         release: ReleaseId,
         /// It does.
         ok: bool,
+    },
+    /// A release's own limits. At the gate they stand beside the ones that the configuration has for its place, and of
+    /// the two the tighter holds.
+    Limits {
+        /// The release.
+        release: ReleaseId,
+        /// Its limits.
+        limits: Branch,
     },
     /// A target position.
     Signal(Signal),

@@ -3,7 +3,7 @@
 use super::{EndCause, Engine, Output, Outputs, Refusal, Signal, SignalId, Target};
 use crate::instrument::InstrumentId;
 use crate::orders::ReleaseId;
-use crate::risk::TradingState;
+use crate::risk::{Branch, TradingState};
 
 impl Engine {
     pub(super) fn take_signal(&mut self, signal: &Signal, out: &mut Outputs) {
@@ -65,6 +65,14 @@ impl Engine {
                 self.cancel_live(index, None, out);
                 self.drop_target(index, EndCause::Withdrawn, out);
             }
+        }
+    }
+
+    /// A release's own limits. What the gate refused in its name may pass now, so it is tried again.
+    pub(super) fn take_limits(&mut self, release: ReleaseId, limits: &Branch) {
+        self.gate.tighten(release, limits);
+        for desk in &mut self.desks {
+            desk.parked &= desk.target.is_none_or(|target| target.release != release);
         }
     }
 

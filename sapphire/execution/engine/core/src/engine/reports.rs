@@ -32,7 +32,12 @@ impl Engine {
         match (known, settled) {
             (Some(place), true) => {
                 desk.live.remove(place);
-                desk.retry_ns = self.now_ns.saturating_add(self.execution.retry_ns);
+                if was_never_there(report.kind, state) {
+                    // Nothing has happened at the venue: this is the moment before the order, and there is no pause.
+                    self.gate.forget(&order);
+                } else {
+                    desk.retry_ns = self.now_ns.saturating_add(self.execution.retry_ns);
+                }
                 // The venue's refusal would be the same next time: wait for something to change.
                 desk.parked |= matches!(report.kind, ReportKind::Rejected { .. });
             }
@@ -106,4 +111,9 @@ impl Engine {
     fn is_owed(&self, id: ClientOrderId) -> bool {
         self.orders.get(id).is_some_and(|tracked| tracked.state == OrderState::Unresolved || tracked.missing_lots() > 0)
     }
+}
+
+/// The venue says for certain that the order never reached it.
+fn was_never_there(kind: ReportKind, state: OrderState) -> bool {
+    kind == ReportKind::NotFound { conclusive: true } && state == OrderState::Rejected
 }

@@ -1,7 +1,10 @@
 //! The numbers of the gate, as a tree: order, symbol, strategy, account.
 
-/// What one branch of the tree allows. `None` sets no limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+use serde::{Deserialize, Serialize};
+
+/// What one branch of the tree allows. `None` sets no limit; a limit that is not known by name is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Branch {
     /// Largest value of one order, quote atoms.
     pub max_order_atoms: Option<i64>,
@@ -69,7 +72,20 @@ impl Limits {
 }
 
 impl Branch {
-    fn fault(&self) -> Option<String> {
+    /// Both limits at once: of each pair the smaller.
+    #[must_use]
+    pub fn tightened(&self, other: &Self) -> Self {
+        Self {
+            max_order_atoms: smaller(self.max_order_atoms, other.max_order_atoms),
+            max_exposure_atoms: smaller(self.max_exposure_atoms, other.max_exposure_atoms),
+            max_open_atoms: smaller(self.max_open_atoms, other.max_open_atoms),
+            max_orders_per_second: smaller(self.max_orders_per_second, other.max_orders_per_second),
+            max_orders_per_minute: smaller(self.max_orders_per_minute, other.max_orders_per_minute),
+        }
+    }
+
+    /// The first limit that cannot be meant, in words.
+    pub fn fault(&self) -> Option<String> {
         let values = [
             ("max_order_atoms", self.max_order_atoms),
             ("max_exposure_atoms", self.max_exposure_atoms),
@@ -88,12 +104,29 @@ impl Branch {
     }
 }
 
+fn smaller<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
 /// The windows of the gate hold a time for each order they allow.
-const MAX_RATE: u32 = 100_000;
+pub(super) const MAX_RATE: u32 = 100_000;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_two_branches_the_tighter_holds_limit_by_limit() {
+        let account = Branch { max_order_atoms: Some(10), max_open_atoms: Some(5), ..Branch::default() };
+        let own = Branch { max_order_atoms: Some(20), max_orders_per_second: Some(1), ..Branch::default() };
+        let expected = Branch { max_orders_per_second: Some(1), ..account };
+        assert_eq!(account.tightened(&own), expected);
+        assert_eq!(own.tightened(&account), expected);
+        assert_eq!(own.tightened(&Branch::default()), own);
+    }
 
     #[test]
     fn open_limits_are_sound_and_wrong_ones_are_named() {

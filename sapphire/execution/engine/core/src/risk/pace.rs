@@ -3,7 +3,7 @@
 //! Invariant: exact sliding windows. A window remembers as many times as it allows orders, so it costs one comparison.
 
 use super::denial::DenialCode;
-use super::limits::Branch;
+use super::limits::{Branch, MAX_RATE};
 
 const SECOND_NS: i64 = 1_000_000_000;
 
@@ -18,6 +18,18 @@ struct Window {
 impl Window {
     fn new(span_ns: i64, allowed: u32) -> Self {
         Self { span_ns, times: vec![i64::MIN; allowed as usize], oldest: 0 }
+    }
+
+    /// The same orders in a window of another size. A larger one does not know what came before the ones remembered;
+    /// where there may have been some, they are taken to be as young as they can be.
+    fn resized(&self, allowed: u32) -> Self {
+        let mut resized = Self::new(self.span_ns, allowed);
+        let known = (0..self.times.len()).map(|place| self.times[(self.oldest + place) % self.times.len()]);
+        let before = self.times.get(self.oldest).copied().unwrap_or(i64::MIN);
+        resized.times.fill(before);
+        let excess = self.times.len().saturating_sub(allowed as usize);
+        known.skip(excess).for_each(|time_ns| resized.record(time_ns));
+        resized
     }
 
     /// When the next order may pass; `i64::MAX` when none may, ever.
@@ -48,6 +60,21 @@ impl Pace {
         }
     }
 
+    /// Takes on the limits of `branch` and keeps the orders that were counted.
+    pub(super) fn set(&mut self, branch: &Branch) {
+        let set = |window: &mut Option<Window>, span_ns, allowed: Option<u32>| {
+            // More than this is no limit that anyone means, and each order allowed takes memory.
+            let allowed = allowed.map(|allowed| allowed.min(MAX_RATE));
+            *window = match (&*window, allowed) {
+                (Some(window), Some(allowed)) => Some(window.resized(allowed)),
+                (None, Some(allowed)) => Some(Window::new(span_ns, allowed)),
+                (_, None) => None,
+            };
+        };
+        set(&mut self.second, SECOND_NS, branch.max_orders_per_second);
+        set(&mut self.minute, 60 * SECOND_NS, branch.max_orders_per_minute);
+    }
+
     /// The window that is full at `now_ns`, and its size.
     pub(super) fn full(&self, now_ns: i64) -> Option<(DenialCode, i64)> {
         let windows = [(DenialCode::RateSecond, &self.second), (DenialCode::RateMinute, &self.minute)];
@@ -67,13 +94,35 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn pace(allowed: u32) -> Pace {
+        Pace::new(&Branch { max_orders_per_second: Some(allowed), ..Branch::default() })
+    }
+
+    #[test]
+    fn another_size_keeps_what_was_counted() {
+        let set =
+            |pace: &mut Pace, allowed| pace.set(&Branch { max_orders_per_second: Some(allowed), ..Branch::default() });
+        let mut pace = pace(3);
+        pace.record(0);
+        pace.record(400_000_000);
+        set(&mut pace, 1);
+        assert_eq!(pace.full(SECOND_NS), Some((DenialCode::RateSecond, 1)));
+        assert_eq!(pace.full(400_000_000 + SECOND_NS), None);
+        // One order is remembered, and there may have been more at its time.
+        set(&mut pace, 2);
+        assert_eq!(pace.full(SECOND_NS), Some((DenialCode::RateSecond, 2)));
+        assert_eq!(pace.full(400_000_000 + SECOND_NS), None);
+        pace.set(&Branch::default());
+        assert_eq!(pace.full(SECOND_NS), None);
+    }
+
     proptest! {
         /// The window against a plain list of the times at which orders passed.
         #[test]
         fn never_more_than_allowed_in_any_second(
             allowed in 0_u32..5, gaps in prop::collection::vec(0_i64..600_000_000, 0..60),
         ) {
-            let mut pace = Pace::new(&Branch { max_orders_per_second: Some(allowed), ..Branch::default() });
+            let mut pace = pace(allowed);
             let mut passed: Vec<i64> = Vec::new();
             let mut now_ns = 0;
             for gap in gaps {

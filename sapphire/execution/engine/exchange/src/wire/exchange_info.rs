@@ -4,12 +4,12 @@ use sapphire_core::instrument::InstrumentId;
 use serde::Serialize;
 
 use super::call::Call;
-use super::decimal::atoms_text;
 use super::errors::Refusal;
 use super::limits::Allowance;
 use super::payload::orders::SELF_TRADE_PREVENTION;
 use super::payload::{price, quantity};
 use crate::desk::api::{MAX_OPEN_ORDERS, OrderType, SymbolInfo};
+use sapphire_core::decimal::atoms_text;
 
 /// Parameters of `exchangeInfo`.
 pub const TAKES: &[&str] = &["symbol", "symbols", "permissions", "showPermissionSets", "symbolStatus"];

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use percent_encoding::percent_decode_str;
 use serde_json::value::RawValue;
 
-use super::decimal::{DecimalError, parse_atoms};
 use super::errors::{DECIMAL_RANGE, INTEGER_RANGE, Refusal, SYMBOL_RANGE, SYMBOLS_RANGE};
 use super::sign::SIGNATURE;
+use sapphire_core::decimal::{DecimalError, parse_atoms};
 
 /// Parameters of every signed request, beside those of the endpoint.
 const SIGNED: [&str; 3] = ["timestamp", "recvWindow", SIGNATURE];

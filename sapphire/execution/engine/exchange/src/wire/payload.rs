@@ -5,7 +5,7 @@
 
 use sapphire_core::instrument::Instrument;
 
-use super::decimal::atoms_text;
+use sapphire_core::decimal::atoms_text;
 
 /// Depth, trades, candles and tickers, as requests are answered.
 pub mod market;

@@ -4,8 +4,8 @@
 //! not run at the pace of the wall there are two clocks, the market's and the machine's, and a request that satisfies
 //! either is of now; on a live-paced market the two are one.
 
-use super::decimal::{DecimalError, parse_atoms};
 use super::errors::{DECIMAL_RANGE, INTEGER_RANGE, Refusal};
+use sapphire_core::decimal::{DecimalError, parse_atoms};
 
 /// Window of a request that names none.
 const DEFAULT_WINDOW_US: i64 = 5_000_000;

@@ -1,7 +1,8 @@
 """The compiled engine.
 
-In:    seeds, symbols, candles, targets, times in UTC nanoseconds.
-Out:   candles of the generated market, what a venue lists, and what the engine does with targets on a market.
+In:    seeds, symbols, candles, quotes, targets, times in UTC nanoseconds.
+Out:   candles of the generated market, what a venue lists, what the engine does with targets on a market, and what
+       moving-average crosses would have made of closes.
 Never: reads a clock, a file or the network.
 """
 
@@ -10,11 +11,13 @@ from sapphire_engine._engine import (
     NO_SIGNAL,
     BarState,
     EngineError,
+    QuoteReplay,
     Replay,
     engine_version,
     generated_candles,
     generated_candles_ticks,
     listings,
+    sweep_crosses,
 )
 
 __all__ = [
@@ -22,9 +25,11 @@ __all__ = [
     "NO_SIGNAL",
     "BarState",
     "EngineError",
+    "QuoteReplay",
     "Replay",
     "engine_version",
     "generated_candles",
     "generated_candles_ticks",
     "listings",
+    "sweep_crosses",
 ]

@@ -1,4 +1,4 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypedDict, final
 
 import numpy as np
@@ -121,7 +121,8 @@ class InstrumentRules(TypedDict):
     min_notional_atoms: int
 
 class EquityTable(TypedDict):
-    """The account at each bar's close, positions marked at the symbols' last closes."""
+    """The account at each bar's close, positions marked at the symbols' last closes; in a replay of quotes at each
+    multiple of ``equity_every_ns`` and at the last quote, marked in the middle of the quote before."""
 
     close_ns: NDArray[np.int64]
     equity_quote_atoms: NDArray[np.int64]
@@ -305,3 +306,157 @@ class Replay:
 
     def finish(self) -> ReplayRecord:
         """Compares the books of engine and exchange to the atom and hands out all that happened; the replay is over."""
+
+@final
+class QuoteReplay:
+    """The engine on recorded quotes of one symbol: best bid and ask, as a venue streams them.
+
+    Each quote is shown to the engine, and a target in answer to it goes the way of every target: signal, gate, order
+    table, venue, positions. An order trades with the quote that stands when it arrives, at its price and up to what is
+    left of its size, and pays its fee in what it receives. Columns may be handed over in pieces; time goes on from one
+    to the next. Own orders leave no trace in the quotes that follow, and a size below the venue's smallest order is not
+    traded with.
+
+    Parameters
+    ----------
+    symbol : ``BTC/USDT`` and so on.
+    deposits_atoms : by asset, 1e-8 of a unit. Spot is not held below zero: a strategy that goes short begins with what
+        it may sell.
+    time_to_live_ns : how long a target is worked on after the quote that it answers.
+    instrument : venue rules; without them those of the generated market's listing.
+    seed : of the delays.
+    taker_fee_e8 : rate in 1e-8 (100_000 is 10 basis points).
+    latency_ns : shortest and longest delay of an order.
+    equity_every_ns : the account is noted at multiples of this, where quotes pass one.
+    limits : the gate's numbers, as for :class:`Replay`.
+    settings : how targets are worked, as for :class:`Replay`.
+
+    Raises
+    ------
+    EngineError : whatever cannot be meant, by name; also any call after :meth:`finish`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sapphire_engine import QuoteReplay
+    >>> bid = np.array([5_000_000, 5_000_100, 5_000_200])
+    >>> replay = QuoteReplay(symbol="BTC/USDT", deposits_atoms={"USDT": 10**12}, time_to_live_ns=10**9)
+    >>> replay.run(lambda time_ns, bid, ask, held: 1_000 if held == 0 else None, np.arange(3) * 10**8, bid, bid + 1)
+    >>> fills = replay.finish()["fills"]
+    >>> fills["price_ticks"].tolist(), fills["lots"].tolist(), fills["time_ns"].tolist()
+    ([5000001], [1000], [0])
+    """
+
+    def __new__(
+        cls,
+        *,
+        symbol: str,
+        deposits_atoms: Mapping[str, int],
+        time_to_live_ns: int,
+        instrument: InstrumentRules | None = None,
+        seed: int = 0,
+        taker_fee_e8: int = 0,
+        latency_ns: tuple[int, int] = (0, 0),
+        equity_every_ns: int = 60_000_000_000,
+        limits: ReplayLimits | None = None,
+        settings: ReplaySettings | None = None,
+    ) -> QuoteReplay: ...
+    @property
+    def now_ns(self) -> int | None:
+        """Time of the last quote, UTC nanoseconds; ``None`` before the first."""
+
+    @property
+    def held_lots(self) -> int:
+        """Whole lots held."""
+
+    def run(
+        self,
+        strategy: Callable[[int, int, int, int], int | None],
+        time_ns: NDArray[np.int64],
+        bid_ticks: NDArray[np.int64],
+        ask_ticks: NDArray[np.int64],
+        *,
+        bid_lots: NDArray[np.int64] | None = None,
+        ask_lots: NDArray[np.int64] | None = None,
+    ) -> None:
+        """Ask a strategy at every quote.
+
+        Parameters
+        ----------
+        strategy : called with ``(time_ns, bid_ticks, ask_ticks, held_lots)``; answers with the whole lots to hold, or
+            ``None`` where it has nothing new to say. Every answer is a target of its own, so a strategy that repeats
+            itself supersedes itself; two at the same instant are refused and stand in the record. What it raises stops
+            the replay there.
+        time_ns : int64[N], UTC nanoseconds, not falling.
+        bid_ticks, ask_ticks : int64[N], ``0 < bid <= ask``.
+        bid_lots, ask_lots : int64[N], sizes; without them any order fits in.
+
+        Raises
+        ------
+        EngineError : columns of different lengths or a bad row, by number, before any row is run; an answer that is no
+            whole number.
+        """
+
+    def run_targets(
+        self,
+        target_lots: NDArray[np.int64],
+        time_ns: NDArray[np.int64],
+        bid_ticks: NDArray[np.int64],
+        ask_ticks: NDArray[np.int64],
+        *,
+        bid_lots: NDArray[np.int64] | None = None,
+        ask_lots: NDArray[np.int64] | None = None,
+    ) -> None:
+        """The same over targets known beforehand: int64[N], :data:`NO_SIGNAL` where nothing is said."""
+
+    def command(self, command: str) -> None:
+        """An operator's word after the last quote: ``halt``, ``reduce`` or ``resume``."""
+
+    def finish(self) -> ReplayRecord:
+        """Compares the books of engine and venue to the atom and hands out all that happened; the replay is over."""
+
+class CrossSweep(TypedDict):
+    """What each pair of lengths made of the closes, per unit of starting cash; one entry a pair, in their order."""
+
+    total_return: NDArray[np.float64]
+    """Value at the last close, less one."""
+    sharpe: NDArray[np.float64]
+    """Mean over standard deviation (n - 1) of all returns from close to close, not annualised; NaN without an order."""
+    fees: NDArray[np.float64]
+    """Fees paid."""
+    orders: NDArray[np.int64]
+    """Entries and exits."""
+    held_bars: NDArray[np.int64]
+    """Bars that began with a position."""
+
+def sweep_crosses(
+    close: NDArray[np.float64], fast: NDArray[np.int64], slow: NDArray[np.int64], *, taker_fee_e8: int = 0
+) -> CrossSweep:
+    """What moving-average crosses would have made of one series of closes, for many pairs of lengths at once.
+
+    A pair is long with all it has from the close at which the fast average comes to stand above the slow one to the
+    close at which it no longer does, and flat otherwise; one that begins above waits for its first cross. Averages are
+    of full windows.
+
+    It explores and proves nothing: it trades at the very close that it looks at and in any fraction, no gate reads it,
+    and it writes nothing down. A parameter chosen by it was chosen among all that were swept: ``study.sweep`` is what
+    counts them as trials.
+
+    Parameters
+    ----------
+    close : float64[T], closes of consecutive bars, above zero, at least 3.
+    fast, slow : int64[K], lengths of the averages in bars, ``1 <= fast < slow``. A slow one beyond T never trades.
+    taker_fee_e8 : rate in 1e-8 of the traded value (100_000 is 10 basis points).
+
+    Raises
+    ------
+    EngineError : closes that are no prices, lengths that cannot cross or do not pair, a fee that is none; by row.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sapphire_engine import sweep_crosses
+    >>> swept = sweep_crosses(np.array([3.0, 2.0, 1.0, 2.0, 4.0, 3.0, 1.0]), np.array([1]), np.array([2]))
+    >>> swept["orders"].tolist(), swept["total_return"].tolist(), swept["held_bars"].tolist()
+    ([2], [0.5], [2])
+    """

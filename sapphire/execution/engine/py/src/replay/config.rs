@@ -6,6 +6,7 @@ use numpy::{PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use sapphire_core::instrument::{Asset, Instrument};
+use sapphire_core::risk::Command;
 use sapphire_core::venue::FeeRates;
 use sapphire_sim::candle::Candle;
 use sapphire_sim::feed::{Feed, GeneratedFeed, RecordedFeed};
@@ -105,18 +106,9 @@ impl Market<'_, '_> {
     }
 
     fn list(&self, index: usize, symbol: &str) -> PyResult<Listed> {
-        let base = Asset(index as u16 + 1);
-        let rules = self.instruments.as_ref().and_then(|instruments| instruments.get(symbol));
-        let known = listing(symbol);
-        let instrument = match (rules, known) {
-            (Some(rules), _) => settings::instrument(rules, base, QUOTE)?,
-            (None, Some(known)) => known.instrument(base, QUOTE),
-            (None, None) => {
-                let expected = "its rules in `instruments`, or a symbol of the generated market";
-                return Err(refused(&format!("instrument of {symbol}"), expected, "neither"));
-            }
-        };
-        let venue_symbol = symbol.replace('/', "");
+        let rules_given = self.instruments.as_ref().and_then(|instruments| instruments.get(symbol));
+        let instrument = rules(symbol, rules_given, base(index))?;
+        let venue_symbol = venue_symbol(symbol);
         let feed = match &self.candles {
             Some(candles) => {
                 let given = candles.get(symbol).ok_or_else(|| refused("recorded candles", symbol, "none"))?;
@@ -141,13 +133,49 @@ impl Market<'_, '_> {
     }
 
     fn model(&self) -> PyResult<Model> {
-        let (min_ns, max_ns) = self.latency_ns;
-        if min_ns < 0 || max_ns < min_ns {
-            return Err(refused("latency_ns", "0 <= shortest <= longest", format!("{:?}", self.latency_ns)));
-        }
-        let ladder = Model::ladder(Latency { seed: self.seed, min_ns, max_ns });
+        let ladder = Model::ladder(latency(self.seed, self.latency_ns)?);
         let place = MODELS.iter().position(|name| *name == self.model);
         place.map(|place| ladder[place]).ok_or_else(|| refused("model", MODELS.join(", "), self.model))
+    }
+}
+
+/// The asset that the symbol of an index buys and sells.
+pub(super) fn base(index: usize) -> Asset {
+    Asset(index as u16 + 1)
+}
+
+/// `BTCUSDT` for `BTC/USDT`.
+pub(super) fn venue_symbol(symbol: &str) -> String {
+    symbol.replace('/', "")
+}
+
+/// Venue rules: those given, otherwise those of the generated market's listing.
+pub(super) fn rules(symbol: &str, given: Option<&Bound<'_, PyDict>>, base: Asset) -> PyResult<Instrument> {
+    match (given, listing(symbol)) {
+        (Some(given), _) => settings::instrument(given, base, QUOTE),
+        (None, Some(known)) => Ok(known.instrument(base, QUOTE)),
+        (None, None) => {
+            let expected = "its rules, or a symbol of the generated market";
+            Err(refused(&format!("instrument of {symbol}"), expected, "neither"))
+        }
+    }
+}
+
+pub(super) fn latency(seed: u64, latency_ns: (i64, i64)) -> PyResult<Latency> {
+    let (min_ns, max_ns) = latency_ns;
+    if min_ns < 0 || max_ns < min_ns {
+        return Err(refused("latency_ns", "0 <= shortest <= longest", format!("{latency_ns:?}")));
+    }
+    Ok(Latency { seed, min_ns, max_ns })
+}
+
+/// An operator's word.
+pub(super) fn command(word: &str) -> PyResult<Command> {
+    match word {
+        "halt" => Ok(Command::Halt),
+        "reduce" => Ok(Command::Reduce),
+        "resume" => Ok(Command::Resume),
+        other => Err(refused("command", "halt, reduce or resume", other)),
     }
 }
 
@@ -179,7 +207,15 @@ pub(super) struct Money {
 }
 
 impl Money {
-    fn deposits(&self, names: &Names) -> PyResult<Vec<(Asset, i64)>> {
+    pub(super) fn fees(&self) -> PyResult<FeeRates> {
+        let fees = FeeRates { maker: self.maker_fee_e8, taker: self.taker_fee_e8 };
+        if fees.maker < 0 || fees.taker < 0 {
+            return Err(refused("fees", "rates of 0 or more, in 1e-8", format!("{fees:?}")));
+        }
+        Ok(fees)
+    }
+
+    pub(super) fn deposits(&self, names: &Names) -> PyResult<Vec<(Asset, i64)>> {
         let deposit = |(name, atoms): (&String, &i64)| {
             let place = names.assets.iter().position(|asset| asset == name);
             let asset = place.ok_or_else(|| refused("deposit", names.assets.join(", "), name))?;
@@ -206,15 +242,11 @@ pub(super) fn replay_config(
     if time_to_live_ns <= 0 {
         return Err(refused("time_to_live_ns", "more than 0", time_to_live_ns));
     }
-    let fees = FeeRates { maker: money.maker_fee_e8, taker: money.taker_fee_e8 };
-    if fees.maker < 0 || fees.taker < 0 {
-        return Err(refused("fees", "rates of 0 or more, in 1e-8", format!("{fees:?}")));
-    }
     Ok(ReplayConfig {
         quote: QUOTE,
         assets: names.assets.len(),
         seed: market.seed,
-        fees,
+        fees: money.fees()?,
         model: market.model()?,
         limits: settings::limits(limits, names)?,
         execution: settings::execution(settings)?,

@@ -5,6 +5,7 @@ use sapphire_core::instrument::Asset;
 use sapphire_core::risk::Limits;
 use sapphire_core::venue::{FeeRates, Rejection};
 
+use super::quotes::Quote;
 use crate::latency::Latency;
 
 /// What a replay assumes about the exchange.
@@ -109,6 +110,20 @@ pub enum ReplayError {
         /// Close of the bar.
         close_ns: i64,
     },
+    /// A quote that is older than the one before.
+    #[error("expected a quote at {after_ns} ns or later, got one of {time_ns} ns")]
+    QuoteOutOfOrder {
+        /// Time of the quote before.
+        after_ns: i64,
+        /// Time of this one.
+        time_ns: i64,
+    },
+    /// A quote without a price on one side, with its sides crossed, or with less than nothing at a price.
+    #[error("expected 0 < bid <= ask and sizes of 0 or more, got {0:?}")]
+    BadQuote(Quote),
+    /// A target or a command before the first quote.
+    #[error("expected a quote first, got a target or a command")]
+    NoQuote,
     /// Engine and exchange do not hold the same: a defect of ours, never to be traded on.
     #[error("asset {asset}: the exchange holds {exchange} atoms, the engine {engine}")]
     BalancesDiffer {

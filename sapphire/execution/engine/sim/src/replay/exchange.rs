@@ -8,8 +8,10 @@ use std::collections::VecDeque;
 use sapphire_core::engine::FeeSide;
 use sapphire_core::instrument::{Asset, InstrumentId, Side, fee};
 use sapphire_core::orders::{ClientOrderId, Fill, Order, Report, ReportKind};
-use sapphire_core::venue::{AccountId, FeeRates, NewOrder, OrderId, Outcome, Rejection, Terms};
+use sapphire_core::venue::{AccountId, FeeRates, NewOrder, Rejection, Terms};
 
+use super::recorder::Route;
+use super::reports::{Reporter, cancel_rejected, client_id, venue_id};
 use super::{Model, ReplayConfig};
 use crate::candle::MINUTE_NS;
 use crate::market::{Listed, Market, MarketEvent, Stamped, Until};
@@ -30,7 +32,8 @@ impl Exchange {
                 for (asset, atoms) in &config.deposits {
                     market.deposit(account, *asset, *atoms)?;
                 }
-                Ok(Self::Book(Box::new(BookExchange { market, account, executed: Vec::new(), seen: Vec::new() })))
+                let reporter = Reporter::new(account);
+                Ok(Self::Book(Box::new(BookExchange { market, account, reporter, seen: Vec::new() })))
             }
             Model::NextOpen { fee_side } => Ok(Self::NextOpen(Box::new(OpenExchange {
                 trades: vec![0; listed.len()],
@@ -43,34 +46,10 @@ impl Exchange {
         }
     }
 
-    pub(super) fn now_ns(&self) -> i64 {
-        match self {
-            Self::Book(book) => book.market.now_ns(),
-            Self::NextOpen(open) => open.now_ns,
-        }
-    }
-
     pub(super) fn listed(&self) -> &[Listed] {
         match self {
             Self::Book(book) => book.market.listed(),
             Self::NextOpen(open) => &open.listed,
-        }
-    }
-
-    /// Sends an order; when it will arrive.
-    pub(super) fn place(&mut self, order: &Order) -> i64 {
-        match self {
-            Self::Book(book) => book.place(order),
-            Self::NextOpen(open) => open.place(order),
-        }
-    }
-
-    pub(super) fn cancel(&mut self, order: ClientOrderId, instrument: InstrumentId) {
-        match self {
-            Self::Book(book) => {
-                book.market.cancel(book.account, instrument, venue_id(order));
-            }
-            Self::NextOpen(open) => open.untold.push_back(Report { order, kind: cancel_rejected() }),
         }
     }
 
@@ -93,9 +72,33 @@ impl Exchange {
             Self::NextOpen(open) => open.price(instrument).map(|ticks| (ticks, ticks, open.now_ns)),
         }
     }
+}
 
-    /// What the exchange says is held of an asset, free and locked together; none where it keeps no accounts.
-    pub(super) fn balance(&self, asset: Asset) -> Option<i64> {
+impl Route for Exchange {
+    fn now_ns(&self) -> i64 {
+        match self {
+            Self::Book(book) => book.market.now_ns(),
+            Self::NextOpen(open) => open.now_ns,
+        }
+    }
+
+    fn place(&mut self, order: &Order) -> i64 {
+        match self {
+            Self::Book(book) => book.place(order),
+            Self::NextOpen(open) => open.place(order),
+        }
+    }
+
+    fn cancel(&mut self, order: ClientOrderId, instrument: InstrumentId) {
+        match self {
+            Self::Book(book) => {
+                book.market.cancel(book.account, instrument, venue_id(order));
+            }
+            Self::NextOpen(open) => open.untold.push_back(Report { order, kind: cancel_rejected() }),
+        }
+    }
+
+    fn balance(&self, asset: Asset) -> Option<i64> {
         match self {
             Self::Book(book) => {
                 let balance = book.market.venue().account(book.account)?.balance(asset);
@@ -111,14 +114,13 @@ impl Exchange {
 pub(super) struct BookExchange {
     market: Market,
     account: AccountId,
-    /// Lots executed of the orders that have not ended.
-    executed: Vec<(ClientOrderId, i64)>,
+    reporter: Reporter,
     seen: Vec<Stamped>,
 }
 
 impl BookExchange {
     fn place(&mut self, order: &Order) -> i64 {
-        self.executed.push((order.id, 0));
+        self.reporter.open(order.id);
         self.market.place(NewOrder {
             id: venue_id(order.id),
             account: self.account,
@@ -134,57 +136,15 @@ impl BookExchange {
         }
         self.market.advance(to_ns, Until::ClientEvent, &mut self.seen);
         for stamped in std::mem::take(&mut self.seen) {
-            self.tell(&stamped.event, reports);
-        }
-    }
-
-    fn tell(&mut self, event: &MarketEvent, reports: &mut Vec<Report>) {
-        let mut say = |order, kind| reports.push(Report { order, kind });
-        match event {
-            MarketEvent::Quoted(_) => {}
-            MarketEvent::Rejected(id, rejection) => {
-                if let Some((order, _)) = self.end(*id) {
-                    say(order, ReportKind::Rejected { venue_code: venue_code(*rejection) });
-                }
-            }
-            MarketEvent::CancelRejected(id, _) => say(client_id(*id), cancel_rejected()),
-            MarketEvent::Outcome(Outcome::Accepted(id)) => say(client_id(*id), ReportKind::Accepted),
-            MarketEvent::Outcome(Outcome::Canceled(id)) => {
-                if let Some((order, executed_lots)) = self.end(*id) {
-                    say(order, ReportKind::Canceled { executed_lots });
-                }
-            }
-            MarketEvent::Outcome(Outcome::Expired(id, _)) => {
-                if let Some((order, executed_lots)) = self.end(*id) {
-                    say(order, ReportKind::Expired { executed_lots });
-                }
-            }
-            MarketEvent::Outcome(Outcome::Traded(trade)) => {
-                for party in [&trade.taker, &trade.maker].into_iter().filter(|party| party.account == self.account) {
-                    let fill = Fill {
-                        trade: trade.number,
-                        ticks: trade.ticks,
-                        lots: trade.lots,
-                        quote_atoms: trade.quote_atoms,
-                        fee_asset: party.fee_asset,
-                        fee_atoms: party.fee_atoms,
-                    };
-                    let order = client_id(party.order);
-                    let Some(place) = self.executed.iter().position(|(id, _)| *id == order) else { continue };
-                    self.executed[place].1 += trade.lots;
-                    say(order, ReportKind::Trade { fill, executed_lots: self.executed[place].1 });
-                    if party.complete {
-                        self.executed.swap_remove(place);
-                    }
+            match &stamped.event {
+                MarketEvent::Quoted(_) => {}
+                MarketEvent::Outcome(outcome) => self.reporter.tell(outcome, reports),
+                MarketEvent::Rejected(id, rejection) => self.reporter.rejected(*id, *rejection, reports),
+                MarketEvent::CancelRejected(id, _) => {
+                    reports.push(Report { order: client_id(*id), kind: cancel_rejected() });
                 }
             }
         }
-    }
-
-    fn end(&mut self, id: OrderId) -> Option<(ClientOrderId, i64)> {
-        let order = client_id(id);
-        let place = self.executed.iter().position(|(known, _)| *known == order)?;
-        Some(self.executed.swap_remove(place))
     }
 }
 
@@ -235,27 +195,4 @@ impl OpenExchange {
         say(ReportKind::Trade { fill, executed_lots: order.lots });
         self.now_ns
     }
-}
-
-/// A replay has one account and one epoch: the sequence alone names an order.
-fn venue_id(order: ClientOrderId) -> OrderId {
-    OrderId(order.sequence)
-}
-
-fn client_id(id: OrderId) -> ClientOrderId {
-    ClientOrderId { account: super::ACCOUNT_TAG, epoch: super::EPOCH, sequence: id.0 }
-}
-
-/// Binance's error codes ("Error codes for Binance", -10xx, -11xx and -20xx), as the embedded exchange answers them.
-fn venue_code(rejection: Rejection) -> i32 {
-    match rejection {
-        Rejection::Unknown => -1_121,
-        Rejection::Price | Rejection::Quantity | Rejection::Notional => -1_013,
-        Rejection::DuplicateId | Rejection::InsufficientBalance | Rejection::WouldTake => -2_010,
-        Rejection::UnknownOrder => -2_011,
-    }
-}
-
-fn cancel_rejected() -> ReportKind {
-    ReportKind::CancelRejected { venue_code: venue_code(Rejection::UnknownOrder) }
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{level, levels, ms, price, quantity};
 use crate::desk::api::{AggTrade, BookTicker, DepthView, Kline, PublicTrade, SymbolInfo, Ticker24h};
-use crate::wire::decimal::atoms_text;
+use sapphire_core::decimal::atoms_text;
 
 /// Answer of `depth`, and the partial depth streams' event.
 #[derive(Debug, Serialize)]

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{ms, price, quantity, side};
 use crate::desk::api::{AccountView, CancelAck, Catalog, FillView, OrderAck, OrderView, SymbolInfo};
-use crate::wire::decimal::atoms_text;
+use sapphire_core::decimal::atoms_text;
 
 /// The one mode of self-trade prevention: a resting order that would trade with its own account expires.
 pub const SELF_TRADE_PREVENTION: &str = "EXPIRE_MAKER";

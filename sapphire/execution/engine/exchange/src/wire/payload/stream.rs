@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::market::{AggTradeRow, average, percent, trade_count, trade_id};
 use super::{level, levels, ms, price, quantity};
 use crate::desk::api::{AggTrade, BookTicker, DepthDiff, KlineUpdate, PublicTrade, SymbolInfo, Ticker24h};
-use crate::wire::decimal::atoms_text;
+use sapphire_core::decimal::atoms_text;
 
 /// `24hrTicker` of the streams.
 #[derive(Debug, Serialize)]

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::orders::SELF_TRADE_PREVENTION;
 use super::{ms, price, quantity, side};
 use crate::desk::api::{BalanceView, Catalog, Execution, ExecutionReport, SymbolInfo, UserEvent, UserEventKind};
-use crate::wire::decimal::atoms_text;
+use sapphire_core::decimal::atoms_text;
 
 /// The JSON of an event; none for what the venue does not report.
 pub fn event(catalog: &Catalog, event: &UserEvent) -> Option<String> {

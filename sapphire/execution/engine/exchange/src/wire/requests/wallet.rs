@@ -5,8 +5,8 @@ use std::future::{Ready, ready};
 use serde::Serialize;
 
 use crate::wire::call::{Answer, Call};
-use crate::wire::decimal::atoms_text;
 use crate::wire::errors::Refusal;
+use sapphire_core::decimal::atoms_text;
 
 /// `system/status`: up.
 pub fn status(_: &Call<'_>) -> Ready<Result<Answer, Refusal>> {

@@ -1,15 +1,18 @@
-//! Decimal text and integers: the only place where a client's number becomes atoms and back.
+//! Decimal text and integers: the only place where a number of the wire becomes atoms and back, at the venue and at its
+//! clients.
 //!
 //! Invariant: what is written has eight decimals and reads back to the same atoms; what is read is exact or refused,
 //! never rounded.
 
+use crate::instrument::ATOMS_PER_UNIT;
+
 /// Digits after the point in everything the wire writes; one atom is the last of them.
 const DECIMALS: usize = 8;
 
-/// Longest whole or fractional part a client may send.
+/// Longest whole or fractional part that is read.
 const MOST_DIGITS: usize = 20;
 
-const ATOMS: i128 = sapphire_core::instrument::ATOMS_PER_UNIT as i128;
+const ATOMS: i128 = ATOMS_PER_UNIT as i128;
 
 /// Why a text is not an amount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -58,6 +61,27 @@ pub fn atoms_text(atoms: impl Into<i128>) -> String {
     format!("{sign}{}.{:08}", atoms / unit, atoms % unit)
 }
 
+/// Appends the text of an amount, eight decimals, without another allocation once `text` has room.
+pub fn push_atoms(text: &mut Vec<u8>, atoms: i64) {
+    /// Digits of the largest amount and its point.
+    const LONGEST: usize = 20;
+    if atoms < 0 {
+        text.push(b'-');
+    }
+    let mut digits = [b'0'; LONGEST];
+    let (mut rest, mut place) = (atoms.unsigned_abs(), LONGEST);
+    while rest > 0 || LONGEST - place < DECIMALS + 2 {
+        place -= 1;
+        if LONGEST - place == DECIMALS + 1 {
+            digits[place] = b'.';
+        } else {
+            digits[place] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+    }
+    text.extend_from_slice(&digits[place..]);
+}
+
 /// At most forty digits of one number as an integer; the empty text is zero.
 fn digits(text: &str) -> i128 {
     text.bytes().fold(0, |value, byte| value * 10 + i128::from(byte - b'0'))
@@ -90,12 +114,24 @@ mod tests {
         assert_eq!(atoms_text(0_i64), "0.00000000");
         assert_eq!(atoms_text(-1_i64), "-0.00000001");
         assert_eq!(atoms_text(6_412_345_000_000_i64), "64123.45000000");
+        for atoms in [0, 1, -1, i64::MAX, i64::MIN] {
+            let mut text = Vec::new();
+            push_atoms(&mut text, atoms);
+            assert_eq!(text, atoms_text(atoms).into_bytes());
+        }
     }
 
     proptest! {
         #[test]
         fn text_and_back_is_the_same(atoms in 0_i64..) {
             prop_assert_eq!(parse_atoms(&atoms_text(atoms)), Ok(atoms));
+        }
+
+        #[test]
+        fn both_ways_of_writing_agree(atoms: i64) {
+            let mut text = b"q=".to_vec();
+            push_atoms(&mut text, atoms);
+            prop_assert_eq!(String::from_utf8(text), Ok(format!("q={}", atoms_text(atoms))));
         }
     }
 }

@@ -1,0 +1,387 @@
+//! The bytes of an event: its time, a tag, then its fields in order, little-endian, each as wide as its type.
+//!
+//! Invariant, property-tested: every event is read back as it was written; what is cut short, goes on behind its end or
+//! holds a value that no event has is refused.
+
+use super::{Balances, Body, Event, Signal};
+use crate::instrument::{Asset, InstrumentId};
+use crate::orders::{ClientOrderId, Fill, ReleaseId, Report, ReportKind};
+use crate::risk::{Branch, Command};
+
+/// Bytes that are no event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadEvent {
+    /// They end before the event does.
+    #[error("the event is cut short: expected {expected} bytes more, got {got}")]
+    Truncated {
+        /// Bytes that the next field has.
+        expected: usize,
+        /// Bytes that are left.
+        got: usize,
+    },
+    /// They go on behind the event.
+    #[error("the event has ended, expected no more bytes, got {got}")]
+    Trailing {
+        /// Bytes behind its end.
+        got: usize,
+    },
+    /// A tag or a truth value that no event has.
+    #[error("{what}: got {got}, which no event of this version has; read it with the engine that wrote it")]
+    Unknown {
+        /// The field.
+        what: &'static str,
+        /// Its value.
+        got: u8,
+    },
+}
+
+impl Event {
+    /// Appends the event's bytes to `bytes`.
+    pub fn encode(&self, bytes: &mut Vec<u8>) {
+        let mut writer = Writer(bytes);
+        writer.i64(self.market_ns);
+        match &self.body {
+            Body::Epoch { epoch } => writer.u8(1).u32(*epoch),
+            Body::Verdict { release, ok } => writer.u8(2).u16(release.0).u8((*ok).into()),
+            Body::Signal(signal) => writer.u8(3).signal(signal),
+            Body::EndOfBar { bar_close_ns } => writer.u8(4).i64(*bar_close_ns),
+            Body::Reference { instrument, bid_ticks, ask_ticks, as_of_ns } => {
+                writer.u8(5).u16(instrument.0).i64(*bid_ticks).i64(*ask_ticks).i64(*as_of_ns)
+            }
+            Body::Report(report) => writer.u8(6).report(report),
+            Body::Balances(balances) => writer.u8(7).balances(balances),
+            Body::Timer => writer.u8(8),
+            Body::Command(command) => writer.u8(9).u8(match command {
+                Command::Halt => 0,
+                Command::Reduce => 1,
+                Command::Resume => 2,
+            }),
+            Body::Limits { release, limits } => writer.u8(10).u16(release.0).branch(limits),
+        };
+    }
+
+    /// Reads an event from all of `bytes`.
+    ///
+    /// # Errors
+    /// [`BadEvent`] says what does not fit.
+    pub fn decode(bytes: &[u8]) -> Result<Self, BadEvent> {
+        let mut reader = Reader(bytes);
+        let event = Self { market_ns: reader.i64()?, body: reader.body()? };
+        match reader.0.len() {
+            0 => Ok(event),
+            got => Err(BadEvent::Trailing { got }),
+        }
+    }
+}
+
+struct Writer<'a>(&'a mut Vec<u8>);
+
+impl Writer<'_> {
+    fn u8(&mut self, value: u8) -> &mut Self {
+        self.0.push(value);
+        self
+    }
+
+    fn u16(&mut self, value: u16) -> &mut Self {
+        self.0.extend_from_slice(&value.to_le_bytes());
+        self
+    }
+
+    fn u32(&mut self, value: u32) -> &mut Self {
+        self.0.extend_from_slice(&value.to_le_bytes());
+        self
+    }
+
+    fn u64(&mut self, value: u64) -> &mut Self {
+        self.0.extend_from_slice(&value.to_le_bytes());
+        self
+    }
+
+    fn i32(&mut self, value: i32) -> &mut Self {
+        self.u32(value.cast_unsigned())
+    }
+
+    fn i64(&mut self, value: i64) -> &mut Self {
+        self.u64(value.cast_unsigned())
+    }
+
+    fn signal(&mut self, signal: &Signal) -> &mut Self {
+        self.u16(signal.release.0).u16(signal.instrument.0).i64(signal.target_lots);
+        self.i64(signal.bar_close_ns).i64(signal.time_to_live_ns)
+    }
+
+    fn report(&mut self, report: &Report) -> &mut Self {
+        let ClientOrderId { account, epoch, sequence } = report.order;
+        self.u16(account).u32(epoch).u64(sequence);
+        match report.kind {
+            ReportKind::Accepted => self.u8(0),
+            ReportKind::Rejected { venue_code } => self.u8(1).i32(venue_code),
+            ReportKind::Trade { fill, executed_lots } => {
+                self.u8(2).u64(fill.trade).i64(fill.ticks).i64(fill.lots).i64(fill.quote_atoms);
+                self.u16(fill.fee_asset.0).i64(fill.fee_atoms).i64(executed_lots)
+            }
+            ReportKind::Canceled { executed_lots } => self.u8(3).i64(executed_lots),
+            ReportKind::Expired { executed_lots } => self.u8(4).i64(executed_lots),
+            ReportKind::CancelRejected { venue_code } => self.u8(5).i32(venue_code),
+            ReportKind::NotFound { conclusive } => self.u8(6).u8(conclusive.into()),
+            ReportKind::Unanswered => self.u8(7),
+        }
+    }
+
+    fn balances(&mut self, balances: &Balances) -> &mut Self {
+        self.i64(balances.as_of_ns).u32(balances.holdings.len() as u32);
+        for (asset, atoms) in &balances.holdings {
+            self.u16(asset.0).i64(*atoms);
+        }
+        self
+    }
+
+    fn branch(&mut self, branch: &Branch) -> &mut Self {
+        for atoms in [branch.max_order_atoms, branch.max_exposure_atoms, branch.max_open_atoms] {
+            match atoms {
+                Some(atoms) => self.u8(1).i64(atoms),
+                None => self.u8(0),
+            };
+        }
+        for rate in [branch.max_orders_per_second, branch.max_orders_per_minute] {
+            match rate {
+                Some(rate) => self.u8(1).u32(rate),
+                None => self.u8(0),
+            };
+        }
+        self
+    }
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], BadEvent> {
+        let (field, rest) =
+            self.0.split_first_chunk::<N>().ok_or(BadEvent::Truncated { expected: N, got: self.0.len() })?;
+        self.0 = rest;
+        Ok(*field)
+    }
+
+    fn u8(&mut self) -> Result<u8, BadEvent> {
+        Ok(self.take::<1>()?[0])
+    }
+
+    fn u16(&mut self) -> Result<u16, BadEvent> {
+        self.take().map(u16::from_le_bytes)
+    }
+
+    fn u32(&mut self) -> Result<u32, BadEvent> {
+        self.take().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Result<u64, BadEvent> {
+        self.take().map(u64::from_le_bytes)
+    }
+
+    fn i32(&mut self) -> Result<i32, BadEvent> {
+        self.take().map(i32::from_le_bytes)
+    }
+
+    fn i64(&mut self) -> Result<i64, BadEvent> {
+        self.take().map(i64::from_le_bytes)
+    }
+
+    fn truth(&mut self, what: &'static str) -> Result<bool, BadEvent> {
+        match self.u8()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            got => Err(BadEvent::Unknown { what, got }),
+        }
+    }
+
+    fn body(&mut self) -> Result<Body, BadEvent> {
+        Ok(match self.u8()? {
+            1 => Body::Epoch { epoch: self.u32()? },
+            2 => Body::Verdict { release: ReleaseId(self.u16()?), ok: self.truth("verdict")? },
+            3 => Body::Signal(Signal {
+                release: ReleaseId(self.u16()?),
+                instrument: InstrumentId(self.u16()?),
+                target_lots: self.i64()?,
+                bar_close_ns: self.i64()?,
+                time_to_live_ns: self.i64()?,
+            }),
+            4 => Body::EndOfBar { bar_close_ns: self.i64()? },
+            5 => Body::Reference {
+                instrument: InstrumentId(self.u16()?),
+                bid_ticks: self.i64()?,
+                ask_ticks: self.i64()?,
+                as_of_ns: self.i64()?,
+            },
+            6 => Body::Report(self.report()?),
+            7 => Body::Balances(self.balances()?),
+            8 => Body::Timer,
+            9 => Body::Command(match self.u8()? {
+                0 => Command::Halt,
+                1 => Command::Reduce,
+                2 => Command::Resume,
+                got => return Err(BadEvent::Unknown { what: "command", got }),
+            }),
+            10 => Body::Limits { release: ReleaseId(self.u16()?), limits: self.branch()? },
+            got => return Err(BadEvent::Unknown { what: "kind of event", got }),
+        })
+    }
+
+    fn report(&mut self) -> Result<Report, BadEvent> {
+        let order = ClientOrderId { account: self.u16()?, epoch: self.u32()?, sequence: self.u64()? };
+        let kind = match self.u8()? {
+            0 => ReportKind::Accepted,
+            1 => ReportKind::Rejected { venue_code: self.i32()? },
+            2 => {
+                let fill = Fill {
+                    trade: self.u64()?,
+                    ticks: self.i64()?,
+                    lots: self.i64()?,
+                    quote_atoms: self.i64()?,
+                    fee_asset: Asset(self.u16()?),
+                    fee_atoms: self.i64()?,
+                };
+                ReportKind::Trade { fill, executed_lots: self.i64()? }
+            }
+            3 => ReportKind::Canceled { executed_lots: self.i64()? },
+            4 => ReportKind::Expired { executed_lots: self.i64()? },
+            5 => ReportKind::CancelRejected { venue_code: self.i32()? },
+            6 => ReportKind::NotFound { conclusive: self.truth("conclusive")? },
+            7 => ReportKind::Unanswered,
+            got => return Err(BadEvent::Unknown { what: "kind of report", got }),
+        };
+        Ok(Report { order, kind })
+    }
+
+    fn balances(&mut self) -> Result<Balances, BadEvent> {
+        let as_of_ns = self.i64()?;
+        let count = self.u32()?;
+        // Not reserved by the count: bytes that are no event must not decide how much memory is taken.
+        let holdings = (0..count).map(|_| Ok((Asset(self.u16()?), self.i64()?))).collect::<Result<_, BadEvent>>()?;
+        Ok(Balances { as_of_ns, holdings })
+    }
+
+    fn branch(&mut self) -> Result<Branch, BadEvent> {
+        let mut atoms = [None; 3];
+        for place in &mut atoms {
+            *place = if self.truth("limit set")? { Some(self.i64()?) } else { None };
+        }
+        let mut rates = [None; 2];
+        for place in &mut rates {
+            *place = if self.truth("limit set")? { Some(self.u32()?) } else { None };
+        }
+        let [max_order_atoms, max_exposure_atoms, max_open_atoms] = atoms;
+        let [max_orders_per_second, max_orders_per_minute] = rates;
+        Ok(Branch { max_order_atoms, max_exposure_atoms, max_open_atoms, max_orders_per_second, max_orders_per_minute })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn kinds() -> impl Strategy<Value = ReportKind> {
+        let fill = (any::<u64>(), any::<[i64; 4]>(), any::<u16>()).prop_map(|(trade, numbers, asset)| {
+            let [ticks, lots, quote_atoms, fee_atoms] = numbers;
+            Fill { trade, ticks, lots, quote_atoms, fee_asset: Asset(asset), fee_atoms }
+        });
+        prop_oneof![
+            Just(ReportKind::Accepted),
+            any::<i32>().prop_map(|venue_code| ReportKind::Rejected { venue_code }),
+            (fill, any::<i64>()).prop_map(|(fill, executed_lots)| ReportKind::Trade { fill, executed_lots }),
+            any::<i64>().prop_map(|executed_lots| ReportKind::Canceled { executed_lots }),
+            any::<i64>().prop_map(|executed_lots| ReportKind::Expired { executed_lots }),
+            any::<i32>().prop_map(|venue_code| ReportKind::CancelRejected { venue_code }),
+            any::<bool>().prop_map(|conclusive| ReportKind::NotFound { conclusive }),
+            Just(ReportKind::Unanswered),
+        ]
+    }
+
+    fn reports() -> impl Strategy<Value = Report> {
+        (any::<u16>(), any::<u32>(), any::<u64>(), kinds()).prop_map(|(account, epoch, sequence, kind)| Report {
+            order: ClientOrderId { account, epoch, sequence },
+            kind,
+        })
+    }
+
+    fn branches() -> impl Strategy<Value = Branch> {
+        (any::<[Option<i64>; 3]>(), any::<[Option<u32>; 2]>()).prop_map(|(atoms, rates)| Branch {
+            max_order_atoms: atoms[0],
+            max_exposure_atoms: atoms[1],
+            max_open_atoms: atoms[2],
+            max_orders_per_second: rates[0],
+            max_orders_per_minute: rates[1],
+        })
+    }
+
+    fn bodies() -> impl Strategy<Value = Body> {
+        let release = any::<u16>().prop_map(ReleaseId);
+        let signal = (any::<[u16; 2]>(), any::<[i64; 3]>()).prop_map(|(indices, numbers)| {
+            Body::Signal(Signal {
+                release: ReleaseId(indices[0]),
+                instrument: InstrumentId(indices[1]),
+                target_lots: numbers[0],
+                bar_close_ns: numbers[1],
+                time_to_live_ns: numbers[2],
+            })
+        });
+        let reference = (any::<u16>(), any::<[i64; 3]>()).prop_map(|(instrument, numbers)| Body::Reference {
+            instrument: InstrumentId(instrument),
+            bid_ticks: numbers[0],
+            ask_ticks: numbers[1],
+            as_of_ns: numbers[2],
+        });
+        let holdings = prop::collection::vec((any::<u16>().prop_map(Asset), any::<i64>()), 0..6);
+        let command = prop_oneof![Just(Command::Halt), Just(Command::Reduce), Just(Command::Resume)];
+        prop_oneof![
+            any::<u32>().prop_map(|epoch| Body::Epoch { epoch }),
+            (release.clone(), any::<bool>()).prop_map(|(release, ok)| Body::Verdict { release, ok }),
+            signal,
+            any::<i64>().prop_map(|bar_close_ns| Body::EndOfBar { bar_close_ns }),
+            reference,
+            reports().prop_map(Body::Report),
+            (any::<i64>(), holdings).prop_map(|(as_of_ns, holdings)| Body::Balances(Balances { as_of_ns, holdings })),
+            Just(Body::Timer),
+            command.prop_map(Body::Command),
+            (release, branches()).prop_map(|(release, limits)| Body::Limits { release, limits }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn every_event_survives_its_bytes(market_ns: i64, body in bodies()) {
+            let event = Event { market_ns, body };
+            let mut bytes = vec![0xa5; 3];
+            event.encode(&mut bytes);
+            prop_assert_eq!(Event::decode(&bytes[3..]), Ok(event));
+        }
+
+        #[test]
+        fn what_is_cut_or_goes_on_is_refused(market_ns: i64, body in bodies(), more in 1_usize..9) {
+            let mut bytes = Vec::new();
+            Event { market_ns, body }.encode(&mut bytes);
+            for length in 0..bytes.len() {
+                let cut = Event::decode(&bytes[..length]);
+                prop_assert!(matches!(cut, Err(BadEvent::Truncated { .. })), "{} of {}: {:?}", length, bytes.len(), cut);
+            }
+            bytes.resize(bytes.len() + more, 0);
+            prop_assert_eq!(Event::decode(&bytes), Err(BadEvent::Trailing { got: more }));
+        }
+
+        #[test]
+        fn no_bytes_make_it_fall_over(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            if let Ok(event) = Event::decode(&bytes) {
+                let mut again = Vec::new();
+                event.encode(&mut again);
+                prop_assert_eq!(again, bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn a_kind_of_a_later_version_is_named() {
+        let bytes = [0, 0, 0, 0, 0, 0, 0, 0, 77];
+        assert_eq!(Event::decode(&bytes), Err(BadEvent::Unknown { what: "kind of event", got: 77 }));
+    }
+}

@@ -1,0 +1,329 @@
+//! The control API on 127.0.0.1: what an operator asks of the desk.
+//!
+//! In: HTTP with a bearer token. Out: [`Ask`]s to the desk, answered by it; metrics and health without asking it.
+//! Never: an answer from old copies where the desk is asked; the token in a log.
+//!
+//! A halt does not wait in a queue: its handler raises the [`KillSwitch`], which the desk reads before every order.
+//!
+//! | path | body | answer |
+//! | --- | --- | --- |
+//! | `GET /livez` | | `{"live": true}`, no token needed |
+//! | `GET /readyz` | | `{"ready": true}`, or 503; no token needed |
+//! | `GET /metrics` | | Prometheus text, no token needed |
+//! | `GET /state`, `/positions` | | the account as the engine has it |
+//! | `GET /orders`, `/fills` | `?limit=N` | the latest, oldest first |
+//! | `POST /halt`, `/reduce`, `/resume` | `{"reason": "…"}` | the trading state then |
+//!
+//! Money and 64-bit numbers are text.
+
+use std::fmt;
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::{Query, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use sapphire_core::risk::Command;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{oneshot, watch};
+
+use crate::desk::blotter::Blotter;
+use crate::inbox::Lane;
+use crate::metrics::{Figure, Metrics};
+use crate::words::Word;
+
+/// How long an answer of the desk may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Longest reason that is kept, bytes.
+const MAX_REASON: usize = 200;
+
+/// Rows that are told when nobody says how many.
+const ROWS: usize = 1_000;
+
+/// SIGXFSZ on Linux. Caught, so that a file at its size limit is an error of one write and not the end of us.
+const SIGXFSZ: i32 = 25;
+
+/// What an operator asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Sets the trading state.
+    Command {
+        /// To what.
+        command: Command,
+        /// Why.
+        reason: String,
+        /// For a halt: its number at the [`KillSwitch`].
+        halt: u64,
+    },
+    /// How it stands.
+    State,
+    /// What is held.
+    Positions,
+    /// The process is to end.
+    Stop,
+}
+
+/// What the desk answers: JSON, or why it cannot.
+pub type Answer = Result<Value, String>;
+
+/// A question with its way back.
+#[derive(Clone)]
+pub struct Ask(Arc<Asked>);
+
+struct Asked {
+    question: Question,
+    reply: Mutex<Option<oneshot::Sender<Answer>>>,
+}
+
+impl Ask {
+    /// A question, and where its answer comes out.
+    #[must_use]
+    pub fn new(question: Question) -> (Self, oneshot::Receiver<Answer>) {
+        let (reply, answer) = oneshot::channel();
+        (Self(Arc::new(Asked { question, reply: Mutex::new(Some(reply)) })), answer)
+    }
+
+    /// What is asked.
+    pub fn question(&self) -> &Question {
+        &self.0.question
+    }
+
+    /// Answers; only the first answer counts, and nobody may be waiting for it any more.
+    pub fn answer(&self, answer: Answer) {
+        if let Some(reply) = self.0.reply.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = reply.send(answer);
+        }
+    }
+}
+
+impl fmt::Debug for Ask {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.question.fmt(out)
+    }
+}
+
+impl PartialEq for Ask {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Ask {}
+
+/// How many halts have been asked for: the desk sends nothing while that is more than it has obeyed.
+#[derive(Debug, Default)]
+pub struct KillSwitch {
+    halts: AtomicU64,
+}
+
+impl KillSwitch {
+    /// Asks for a halt; its number.
+    pub fn halt(&self) -> u64 {
+        self.halts.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// Halts asked for so far.
+    pub fn asked(&self) -> u64 {
+        self.halts.load(Ordering::Acquire)
+    }
+}
+
+/// What the control API works on.
+#[derive(Clone)]
+pub struct Plane {
+    /// The way to the desk.
+    pub desk: Arc<Mutex<Lane>>,
+    /// Read by the desk before every order.
+    pub switch: Arc<KillSwitch>,
+    /// Numbers.
+    pub metrics: Arc<Metrics>,
+    /// Orders and fills.
+    pub blotter: Arc<Blotter>,
+    /// Who may ask.
+    pub token: Arc<str>,
+}
+
+/// The thread of the control API.
+#[derive(Debug)]
+pub struct ControlApi {
+    end: watch::Sender<bool>,
+    thread: JoinHandle<std::io::Result<()>>,
+}
+
+impl ControlApi {
+    /// Serves on a listener that is bound already. SIGTERM and SIGINT ask the desk to stop.
+    ///
+    /// # Errors
+    /// A thread or runtime that cannot be made.
+    pub fn start(listener: TcpListener, plane: Plane) -> std::io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (end, ended) = watch::channel(false);
+        let signals = {
+            let _entered = runtime.enter();
+            let caught = signal(SignalKind::from_raw(SIGXFSZ))?;
+            [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, caught]
+        };
+        let thread = Builder::new().name("control".into()).spawn(move || {
+            runtime.block_on(async {
+                let listener = tokio::net::TcpListener::from_std(listener)?;
+                tokio::spawn(stop_on(signals, plane.clone()));
+                let mut ended = ended;
+                let over = async move {
+                    let _ = ended.wait_for(|over| *over).await;
+                };
+                axum::serve(listener, router(plane)).with_graceful_shutdown(over).await
+            })
+        })?;
+        Ok(Self { end, thread })
+    }
+
+    /// Ends it: answers that are under way are given a moment.
+    pub fn finish(self) {
+        self.end.send_replace(true);
+        // A client that keeps its connection open must not keep the process.
+        for _ in 0..50 {
+            if self.thread.is_finished() {
+                let _ = self.thread.join();
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+async fn stop_on(signals: [tokio::signal::unix::Signal; 3], plane: Plane) {
+    let [mut terminate, mut interrupt, _caught] = signals;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("asked to stop");
+        let _ = ask(&plane, Question::Stop).await;
+    }
+}
+
+/// The routes.
+pub fn router(plane: Plane) -> Router {
+    Router::new()
+        .route("/state", get(|plane| question(plane, Question::State)))
+        .route("/positions", get(|plane| question(plane, Question::Positions)))
+        .route("/orders", get(orders))
+        .route("/fills", get(fills))
+        .route("/halt", post(halt))
+        .route("/reduce", post(|plane, body| command(plane, body, Command::Reduce)))
+        .route("/resume", post(|plane, body| command(plane, body, Command::Resume)))
+        .route_layer(from_fn_with_state(plane.clone(), authorised))
+        .route("/livez", get(|| async { Json(json!({"live": true})) }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(plane)
+}
+
+/// A refusal.
+#[derive(Debug)]
+struct Refused(StatusCode, String);
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        (self.0, Json(json!({"error": self.1}))).into_response()
+    }
+}
+
+type Told = Result<Json<Value>, Refused>;
+
+async fn authorised(State(plane): State<Plane>, request: Request, next: Next) -> Response {
+    let given = request.headers().get(header::AUTHORIZATION);
+    let given = given.and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+    if given.is_some_and(|given| is_same(given, plane.token.as_bytes())) {
+        return next.run(request).await;
+    }
+    let text = "expected: Authorization: Bearer SERVICE_TOKEN; got: none, or another; next: read service_token in the \
+                credentials file";
+    Refused(StatusCode::UNAUTHORIZED, text.into()).into_response()
+}
+
+/// Compares without telling by the time it takes where the two differ.
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
+}
+
+async fn question(State(plane): State<Plane>, question: Question) -> Told {
+    ask(&plane, question).await.map(Json)
+}
+
+async fn ask(plane: &Plane, question: Question) -> Result<Value, Refused> {
+    let (ask, answer) = Ask::new(question);
+    let unavailable = |text: &str| Refused(StatusCode::SERVICE_UNAVAILABLE, text.to_owned());
+    let sent = plane.desk.lock().unwrap_or_else(PoisonError::into_inner).try_send(Word::Ask(ask));
+    sent.map_err(|_| unavailable("the desk takes no questions: it is ending, or too many wait; ask again"))?;
+    match tokio::time::timeout(PATIENCE, answer).await {
+        Ok(Ok(answer)) => answer.map_err(|text| Refused(StatusCode::CONFLICT, text)),
+        Ok(Err(_)) => Err(unavailable("the desk has ended")),
+        Err(_) => Err(unavailable("the desk did not answer within 10 s; see its log")),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reason {
+    reason: String,
+}
+
+fn reason(body: &Bytes) -> Result<String, Refused> {
+    let expected = "expected: {\"reason\": \"why, 1 to 200 characters\"}";
+    let refused = |got: String| Refused(StatusCode::BAD_REQUEST, format!("{expected}; got: {got}; next: say why"));
+    let Reason { reason } = serde_json::from_slice(body).map_err(|error| refused(error.to_string()))?;
+    if reason.is_empty() || reason.len() > MAX_REASON {
+        return Err(refused(format!("{} bytes", reason.len())));
+    }
+    Ok(reason)
+}
+
+async fn command(State(plane): State<Plane>, body: Bytes, command: Command) -> Told {
+    let reason = reason(&body)?;
+    ask(&plane, Question::Command { command, reason, halt: 0 }).await.map(Json)
+}
+
+/// A halt is obeyed whatever else is wrong with the request: the reason may be missing.
+async fn halt(State(plane): State<Plane>, body: Bytes) -> Told {
+    let halt = plane.switch.halt();
+    let reason = reason(&body).unwrap_or_else(|_| "no reason given".to_owned());
+    ask(&plane, Question::Command { command: Command::Halt, reason, halt }).await.map(Json)
+}
+
+#[derive(Deserialize)]
+struct Rows {
+    limit: Option<usize>,
+}
+
+async fn orders(State(plane): State<Plane>, Query(rows): Query<Rows>) -> Json<Value> {
+    Json(plane.blotter.orders(rows.limit.unwrap_or(ROWS)))
+}
+
+async fn fills(State(plane): State<Plane>, Query(rows): Query<Rows>) -> Json<Value> {
+    Json(plane.blotter.fills(rows.limit.unwrap_or(ROWS)))
+}
+
+async fn ready(State(plane): State<Plane>) -> Response {
+    if plane.metrics.get(Figure::Ready) == 1 {
+        return Json(json!({"ready": true})).into_response();
+    }
+    let connected = plane.metrics.get(Figure::Connected) == 1;
+    (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"ready": false, "connected": connected}))).into_response()
+}
+
+async fn metrics(State(plane): State<Plane>) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], plane.metrics.render()).into_response()
+}

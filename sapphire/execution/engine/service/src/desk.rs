@@ -1,0 +1,334 @@
+//! The desk: the one thread that owns engine, journal and the way to the venue.
+//!
+//! In: [`Word`]s, one at a time, and time. Out: orders, cancels and questions to the venue; facts to the herald.
+//! For each word: stamp, journal, step, act. Orders go out on this thread before anything else that follows from a step.
+//!
+//! Invariants: nothing is applied that is not in the journal; a flagged [`KillSwitch`] lets no order out, whatever the
+//! engine decided; signals are taken only after everything that the venue knows has been asked for; in lock-step what
+//! the venue tells is applied at the step that it belongs to.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sapphire_core::engine::{Balances, Engine, Outputs};
+use sapphire_core::instrument::Instrument;
+use sapphire_core::orders::{ClientOrderId, Report};
+
+use crate::clock::{MarketTime, Monotonic, Pace};
+use crate::control::KillSwitch;
+use crate::entry::RunConfig;
+use crate::gateway::Gateway;
+use crate::hops::HopRecord;
+use crate::inbox::{Inbox, Lane};
+use crate::journal::{Journal, JournalFailure};
+use crate::lockstep::Lockstep;
+use crate::metrics::{Figure, Metrics};
+use crate::words::{EntryId, Intake, ReleaseDigest, Word};
+
+/// Orders and fills for the control API.
+pub mod blotter;
+/// The thread that publishes.
+pub mod herald;
+/// Facts as messages.
+pub mod messages;
+/// Facts of steps.
+pub mod telling;
+
+mod acting;
+mod answers;
+mod keeping;
+mod opening;
+mod quotes;
+mod slots;
+mod stepping;
+mod stranded;
+mod taking;
+
+pub use slots::NOBODY;
+
+use herald::Herald;
+use keeping::Due;
+use opening::Opening;
+use quotes::Quotes;
+use slots::Slots;
+use stranded::Stranded;
+use telling::Teller;
+
+/// The lanes of the desk's inbox.
+pub mod lanes {
+    /// Signals from the bus.
+    pub const SIGNALS: usize = 0;
+    /// Steps of the lock-step.
+    pub const STEPS: usize = 1;
+    /// What the venue sends and answers on the socket.
+    pub const READER: usize = 2;
+    /// What it answers by REST.
+    pub const ASKER: usize = 3;
+    /// Its stream of best prices.
+    pub const FEED: usize = 4;
+    /// The control API.
+    pub const CONTROL: usize = 5;
+    /// How many there are.
+    pub const COUNT: usize = 6;
+}
+
+/// The desk cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum DeskFailure {
+    /// The journal does not take what has to be recorded.
+    #[error("the desk stops: what is not recorded must not be done\n  {0}")]
+    Journal(#[from] JournalFailure),
+    /// The thread that publishes has ended.
+    #[error("the desk stops: the thread that publishes has ended; see its log")]
+    HeraldGone,
+}
+
+/// What the desk is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The process's clock.
+    pub clock: Monotonic,
+    /// How market time runs.
+    pub pace: Pace,
+    /// Names and numbers of the run.
+    pub run: RunConfig,
+    /// The venue's rules by index.
+    pub instruments: Vec<Instrument>,
+    /// Length of a bar.
+    pub interval_ns: i64,
+    /// Recovered.
+    pub engine: Engine,
+    /// Open.
+    pub journal: Journal,
+    /// Where the signals have been read to.
+    pub cursor: EntryId,
+    /// Where the intake begins, at the cursor or after it.
+    pub passed: EntryId,
+    /// Releases by slot.
+    pub releases: Vec<crate::fold::KnownRelease>,
+    /// The last step of the lock-step that there is, and the last that was settled.
+    pub steps: (u64, u64),
+    /// Close of the last bar whose account state is on the bus.
+    pub published_close_ns: i64,
+    /// Connecting.
+    pub gateway: Gateway,
+    /// With [`lanes::COUNT`] lanes.
+    pub inbox: Inbox,
+    /// Publishing.
+    pub herald: Herald,
+    /// To the scribe.
+    pub hops: Lane<HopRecord>,
+    /// Numbers.
+    pub metrics: Arc<Metrics>,
+    /// Read before every order.
+    pub switch: Arc<KillSwitch>,
+}
+
+/// When the word that triggers something came, was understood and was taken.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_field_names, reason = "the unit is in the name")]
+struct Trigger {
+    received_ns: i64,
+    parsed_ns: i64,
+    taken_ns: i64,
+}
+
+impl Trigger {
+    fn at(taken_ns: i64) -> Self {
+        Self { received_ns: taken_ns, parsed_ns: taken_ns, taken_ns }
+    }
+}
+
+/// What the venue told before its time had come.
+#[derive(Debug)]
+enum Held {
+    Report(Report, i64),
+    Balances(Balances),
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// The venue is being asked for everything; no signal is taken.
+    Opening(Opening),
+    /// Signals are taken.
+    Open,
+}
+
+/// Room for reports that wait.
+const HELD: usize = 256;
+
+/// Room for orders whose answer is awaited.
+const FLYING: usize = 256;
+
+/// The desk's state.
+#[derive(Debug)]
+pub struct Desk {
+    clock: Monotonic,
+    pace: Pace,
+    market: MarketTime,
+    run: RunConfig,
+    instruments: Vec<Instrument>,
+    interval_ns: i64,
+    engine: Engine,
+    journal: Journal,
+    gateway: Gateway,
+    inbox: Inbox,
+    herald: Herald,
+    hops: Lane<HopRecord>,
+    metrics: Arc<Metrics>,
+    switch: Arc<KillSwitch>,
+    /// Halts obeyed, and since when one waits to be.
+    obeyed: u64,
+    flagged_since_ns: Option<i64>,
+    slots: Slots,
+    /// Releases that were refused, and why.
+    unadmitted: Vec<(ReleaseDigest, String)>,
+    quotes: Quotes,
+    teller: Teller,
+    lockstep: Lockstep,
+    stage: Stage,
+    held: VecDeque<Held>,
+    /// What the way to the venue says about orders that it did not take.
+    pending: VecDeque<Report>,
+    stranded: Stranded,
+    /// Orders that a halt kept back.
+    withheld: Vec<ClientOrderId>,
+    flying: Vec<HopRecord>,
+    cursor: EntryId,
+    /// In lock-step: signals up to here may come in.
+    gate_ms: u64,
+    /// Orders and cancels since the last step was settled.
+    sent: u64,
+    last_close_ns: i64,
+    due: Due,
+    outputs: Outputs,
+    bytes: Vec<u8>,
+    is_ending: bool,
+    step: u64,
+    passed: EntryId,
+}
+
+impl Desk {
+    /// A desk that has not begun.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let latest_ns = parts.engine.now_ns().max(0);
+        let count = parts.instruments.len();
+        Self {
+            market: MarketTime::new(parts.pace, latest_ns),
+            due: Due::new(parts.published_close_ns),
+            step: parts.journal.steps(),
+            gate_ms: parts.passed.ms,
+            clock: parts.clock,
+            pace: parts.pace,
+            run: parts.run,
+            instruments: parts.instruments,
+            interval_ns: parts.interval_ns,
+            engine: parts.engine,
+            journal: parts.journal,
+            gateway: parts.gateway,
+            inbox: parts.inbox,
+            herald: parts.herald,
+            hops: parts.hops,
+            metrics: parts.metrics,
+            switch: parts.switch,
+            obeyed: 0,
+            flagged_since_ns: None,
+            slots: Slots::new(parts.releases),
+            unadmitted: Vec::new(),
+            quotes: Quotes::new(count),
+            teller: Teller::new(),
+            lockstep: Lockstep::new(parts.steps.1),
+            stage: Stage::Opening(Opening::new(parts.pace == Pace::Lockstep && parts.steps.0 > 0)),
+            held: VecDeque::with_capacity(HELD),
+            pending: VecDeque::with_capacity(HELD),
+            stranded: Stranded::default(),
+            withheld: Vec::with_capacity(FLYING),
+            flying: Vec::with_capacity(FLYING),
+            cursor: parts.cursor,
+            sent: 0,
+            last_close_ns: parts.published_close_ns,
+            outputs: Outputs::with_capacity(64),
+            bytes: Vec::with_capacity(4_096),
+            is_ending: false,
+            passed: parts.passed,
+        }
+    }
+
+    /// Works until it is asked to stop.
+    ///
+    /// # Errors
+    /// [`DeskFailure`]: what is not recorded must not be done.
+    pub fn run(mut self) -> Result<(), DeskFailure> {
+        let outcome = self.work();
+        self.metrics.set(Figure::Ready, 0);
+        self.close();
+        outcome
+    }
+
+    fn work(&mut self) -> Result<(), DeskFailure> {
+        self.metrics.set(Figure::Epoch, i64::from(self.journal.epoch()));
+        self.pass(self.passed)?;
+        while !self.is_ending {
+            let patience = self.patience();
+            let gate = self.gate();
+            match self.inbox.next_if(patience, |lane, word| gate.admits(lane, word)) {
+                Some(word) => self.take(word)?,
+                None => self.lockstep_turn()?,
+            }
+            self.keep()?;
+        }
+        Ok(())
+    }
+
+    /// Which words may come in now.
+    fn gate(&self) -> Gate {
+        let is_flagged = self.switch.asked() != self.obeyed;
+        let is_open = matches!(self.stage, Stage::Open);
+        Gate {
+            is_flagged,
+            takes_signals: is_open && !self.due.has_no_room,
+            signals_to_ms: if self.pace == Pace::Lockstep { self.gate_ms } else { u64::MAX },
+            takes_steps: is_open && self.lockstep.is_idle(),
+        }
+    }
+
+    /// How long nothing need be done although nobody says anything.
+    fn patience(&mut self) -> Duration {
+        let now_ns = self.clock.now_ns();
+        let step = self.lockstep.patience(now_ns).unwrap_or(keeping::LONGEST);
+        self.kept_until(now_ns).min(step)
+    }
+}
+
+/// Which words may come in.
+#[derive(Clone, Copy, Debug)]
+struct Gate {
+    is_flagged: bool,
+    takes_signals: bool,
+    signals_to_ms: u64,
+    takes_steps: bool,
+}
+
+impl Gate {
+    fn admits(&self, lane: usize, word: &Word) -> bool {
+        // A halt overtakes everything that waits.
+        if self.is_flagged {
+            return lane == lanes::CONTROL;
+        }
+        match word {
+            Word::Intake(intake) => {
+                let entry = match intake {
+                    Intake::Release { .. } => return self.takes_signals,
+                    Intake::Signal { entry, .. } | Intake::EndOfBar { entry, .. } | Intake::DeadLetter { entry } => {
+                        entry
+                    }
+                };
+                self.takes_signals && entry.ms <= self.signals_to_ms
+            }
+            Word::Step(_) => self.takes_steps,
+            Word::Venue(_) | Word::Ask(_) => true,
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! Facts as messages: names for indices, text for numbers, ids from identities.
+//!
+//! Invariant: a message is a function of its fact alone, but for the time of its publication.
+
+use sapphire_core::engine::Refusal;
+use sapphire_core::instrument::InstrumentId;
+use sapphire_core::messages::{
+    AccountState, DecimalText, Envelope, FillReport, Heartbeat, Message, Name, OrderExecution, OrderType, PartState,
+    PositionState, Prose, RiskUpdate, Sent, Settled, StreamPosition,
+};
+use sapphire_core::orders::{self, ReleaseId};
+use sapphire_core::{engine, instrument, risk};
+
+use super::telling::{Fact, OrderFact, Told};
+use crate::entry::RunConfig;
+use crate::fold::KnownRelease;
+use crate::words::{EntryId, ReleaseDigest};
+
+mod kinds;
+
+use kinds::{order_state, side, time_in_force, trading_state};
+
+/// Who says it.
+pub const PRODUCER: &str = "service";
+
+const NS_PER_MS: i64 = 1_000_000;
+
+/// Facts of a step that have numbers of their own.
+const FACTS_PER_STEP: u64 = 1_024;
+
+/// Something that is no message.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what} cannot be told: {why}")]
+pub struct Untellable {
+    what: &'static str,
+    why: String,
+}
+
+fn untellable(what: &'static str) -> impl Fn(String) -> Untellable {
+    move |why| Untellable { what, why }
+}
+
+/// What the account holds at the close of a bar.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountFact {
+    /// The close.
+    pub bar_close_ns: i64,
+    /// Cash.
+    pub cash_quote_atoms: i64,
+    /// Base atoms and whole lots, by instrument.
+    pub positions: Vec<(i64, i64)>,
+    /// What passes.
+    pub state: risk::TradingState,
+}
+
+/// Nothing more is to be done at a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettledFact {
+    /// The step.
+    pub number: u64,
+    /// The message that announced it.
+    pub message_id: String,
+    /// Market time.
+    pub now_ns: i64,
+    /// Close of the last bar.
+    pub bar_close_ns: i64,
+    /// Where the signals have been read to.
+    pub cursor: EntryId,
+    /// Orders and cancels since it settled last.
+    pub sent: u64,
+    /// When it wants to be woken.
+    pub wake_at_ns: Option<i64>,
+}
+
+/// Makes messages of facts.
+#[derive(Debug)]
+pub struct Wording {
+    run: RunConfig,
+    published_from: u64,
+    releases: Vec<ReleaseDigest>,
+}
+
+/// `ms(x)` of the bus's ids.
+pub fn ms(time_ns: i64) -> u64 {
+    (time_ns.max(0) / NS_PER_MS).cast_unsigned()
+}
+
+/// Where the account's state at a close stands in its stream.
+pub fn account_entry(bar_close_ns: i64) -> EntryId {
+    EntryId { ms: ms(bar_close_ns), seq: 1 }
+}
+
+/// Where a step stands in the streams of the lock-step.
+pub fn step_entry(number: u64) -> EntryId {
+    EntryId { ms: number, seq: 1 }
+}
+
+/// Where a fact stands in the stream of executions; `from` is what the run's steps are published on top of.
+pub fn execution_entry(from: u64, told: &Told) -> EntryId {
+    EntryId { ms: from + told.step, seq: u64::from(told.index) + 1 }
+}
+
+impl Wording {
+    /// Names of a run, what its steps are published on top of, and the releases it has met.
+    #[must_use]
+    pub fn new(run: RunConfig, published_from: u64, releases: &[KnownRelease]) -> Self {
+        Self { run, published_from, releases: releases.iter().map(|release| release.digest).collect() }
+    }
+
+    /// Where a fact stands in the stream of executions.
+    pub fn entry(&self, told: &Told) -> EntryId {
+        execution_entry(self.published_from, told)
+    }
+
+    /// A release took the next slot.
+    pub fn seat(&mut self, digest: ReleaseDigest) {
+        self.releases.push(digest);
+    }
+
+    /// Name of an instrument.
+    pub fn symbol(&self, instrument: InstrumentId) -> &str {
+        self.run.symbol(instrument).unwrap_or("unknown")
+    }
+
+    /// Digest of a release, where it has one.
+    pub fn release(&self, release: ReleaseId) -> Option<String> {
+        self.releases.get(usize::from(release.0)).map(ToString::to_string)
+    }
+
+    /// Name of an asset.
+    pub fn asset(&self, asset: instrument::Asset) -> &str {
+        self.run.asset_name(asset).unwrap_or("unknown")
+    }
+
+    /// The message of a fact of a step.
+    ///
+    /// # Errors
+    /// [`Untellable`]: a number or a name that no message can carry.
+    pub fn told(&self, told: &Told, wall_ns: i64) -> Result<Message, Untellable> {
+        match &told.fact {
+            Fact::Order(fact) => self.execution(told, fact, wall_ns),
+            Fact::Refused { signal, reason, symbol, state } => {
+                let symbol = symbol.as_deref().or_else(|| self.run.symbol(signal.instrument));
+                let text = refusal_text(*reason);
+                self.risk(told, signal.bar_close_ns, (reason.text(), text), symbol, None, *state, wall_ns)
+            }
+            Fact::Denied { order, denial, state } => {
+                let text = format!(
+                    "order {} was refused at the level of the {}: {}",
+                    order.id,
+                    denial.level.text(),
+                    denial.code.meaning()
+                );
+                let numbers = Some((denial.value, denial.limit));
+                let symbol = self.run.symbol(order.instrument);
+                self.risk(told, order.bar_close_ns, (denial.code.text(), text), symbol, numbers, *state, wall_ns)
+            }
+            Fact::Trading { state, cause, why } => {
+                let text = match (why, cause) {
+                    (Some(why), _) => why.to_string(),
+                    (None, risk::Cause::Command) => "by command".to_owned(),
+                    (None, risk::Cause::Loss) => "the loss latch fell".to_owned(),
+                };
+                self.risk(told, 0, (cause.text(), text), None, None, *state, wall_ns)
+            }
+        }
+    }
+
+    fn execution(&self, told: &Told, fact: &OrderFact, wall_ns: i64) -> Result<Message, Untellable> {
+        let order = &fact.order;
+        let wrong = untellable("an order");
+        let envelope = self.envelope(told, order.bar_close_ns, "ORDER_EXECUTION@1", wall_ns)?;
+        let reason = match (&fact.denial, fact.venue_code) {
+            (Some(denial), _) => Some(denial.code.text().to_owned()),
+            (None, Some(code)) => Some(format!("VENUE_{}", code.unsigned_abs())),
+            (None, None) if fact.state == orders::OrderState::Expired => Some("EXPIRED".to_owned()),
+            (None, None) => None,
+        };
+        let fill = fact.fill.map(|fill| self.fill(&fill, told.market_ns)).transpose()?;
+        Ok(Message::OrderExecution(Box::new(OrderExecution {
+            account: name(&self.run.account)?,
+            created_ns: fact.made_ns.max(0),
+            envelope,
+            fill,
+            filled_lots: fact.filled_lots,
+            filled_quote_atoms: fact.filled_quote,
+            limit_ticks: Some(order.ticks).filter(|ticks| *ticks > 0),
+            lots: order.lots,
+            order_id: name(&order.id.to_string())?,
+            order_type: if order.ticks > 0 { OrderType::Limit } else { OrderType::Market },
+            reason: reason.map(|reason| name(&reason)).transpose()?,
+            release: self.release(order.release).map(|digest| name(&digest)).transpose()?,
+            side: side(order),
+            state: order_state(fact.state),
+            symbol: name(self.run.symbol(order.instrument).ok_or_else(|| wrong("an unknown instrument".into()))?)?,
+            time_in_force: time_in_force(order.time_in_force),
+            venue_order_id: None,
+        })))
+    }
+
+    fn fill(&self, fill: &orders::Fill, time_ns: i64) -> Result<FillReport, Untellable> {
+        Ok(FillReport {
+            fee_asset: name(self.asset(fill.fee_asset))?,
+            fee_atoms: fill.fee_atoms,
+            is_maker: false,
+            lots: fill.lots,
+            price_ticks: fill.ticks,
+            quote_atoms: fill.quote_atoms,
+            time_ns,
+            trade_id: name(&fill.trade.to_string())?,
+        })
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of one message, from four facts")]
+    fn risk(
+        &self,
+        told: &Told,
+        bar_close_ns: i64,
+        (code, text): (&str, String),
+        symbol: Option<&str>,
+        numbers: Option<(i64, i64)>,
+        state: risk::TradingState,
+        wall_ns: i64,
+    ) -> Result<Message, Untellable> {
+        let text: String = text.chars().take(1_000).collect();
+        Ok(Message::RiskUpdate(Box::new(RiskUpdate {
+            account: name(&self.run.account)?,
+            code: name(code)?,
+            envelope: self.envelope(told, bar_close_ns, "RISK_UPDATE@1", wall_ns)?,
+            limit: numbers.map(|(_, limit)| decimal(limit)).transpose()?,
+            state: trading_state(state),
+            // A symbol that is no name, from a signal about something else, cannot be repeated.
+            symbol: symbol.and_then(|symbol| Name::new(symbol).ok()),
+            text: Prose::new(&text).map_err(|error| untellable("a text")(error.to_string()))?,
+            value: numbers.map(|(value, _)| decimal(value)).transpose()?,
+        })))
+    }
+
+    /// The account's state at the close of a bar.
+    ///
+    /// # Errors
+    /// [`Untellable`].
+    pub fn account(&self, fact: &AccountFact, wall_ns: i64) -> Result<Message, Untellable> {
+        let entry = account_entry(fact.bar_close_ns);
+        let held = self.run.instruments.iter().zip(&fact.positions);
+        let positions = held.map(|(listing, (atoms, lots))| {
+            Ok(PositionState { atoms: (*atoms).max(0), lots: (*lots).max(0), symbol: name(&listing.symbol)? })
+        });
+        let close_ms = ms(fact.bar_close_ns);
+        Ok(Message::AccountState(Box::new(AccountState {
+            account: name(&self.run.account)?,
+            bar_close_ns: fact.bar_close_ns,
+            cash_quote_atoms: fact.cash_quote_atoms,
+            envelope: Envelope {
+                causation_id: None,
+                event_time_ns: fact.bar_close_ns,
+                message_id: name(&format!("{PRODUCER}-account-{entry}"))?,
+                producer: name(PRODUCER)?,
+                publish_time_ns: wall_ns,
+                schema_id: name("ACCOUNT_STATE@1")?,
+                sequence: close_ms / 1_000 * FACTS_PER_STEP,
+                trace_id: name(&format!("bar-{close_ms}"))?,
+            },
+            positions: positions.collect::<Result<_, Untellable>>()?,
+            quote: name(&self.run.quote)?,
+            state: trading_state(fact.state),
+        })))
+    }
+
+    /// That a step is done.
+    ///
+    /// # Errors
+    /// [`Untellable`].
+    pub fn settled(&self, fact: &SettledFact, wall_ns: i64) -> Result<Message, Untellable> {
+        let entry = step_entry(fact.number);
+        let position = |stream: &str, entry: EntryId| {
+            Ok(StreamPosition { position: name(&entry.to_string())?, stream: name(stream)? })
+        };
+        Ok(Message::Settled(Box::new(Settled {
+            bar_close_ns: fact.bar_close_ns,
+            consumed: vec![position("signals", fact.cursor)?],
+            envelope: Envelope {
+                causation_id: Some(name(&fact.message_id)?),
+                event_time_ns: fact.now_ns,
+                message_id: name(&format!("{PRODUCER}-settled-{entry}"))?,
+                producer: name(PRODUCER)?,
+                publish_time_ns: wall_ns,
+                schema_id: name("SETTLED@1")?,
+                sequence: fact.number,
+                trace_id: name(&format!("bar-{}", ms(fact.bar_close_ns)))?,
+            },
+            sent: vec![Sent { count: fact.sent, stream: name("orders")? }],
+            wake_at_ns: fact.wake_at_ns.filter(|wake_ns| *wake_ns >= 0),
+        })))
+    }
+
+    fn envelope(&self, told: &Told, bar_close_ns: i64, schema_id: &str, wall_ns: i64) -> Result<Envelope, Untellable> {
+        let entry = self.entry(told);
+        let trace = match bar_close_ns {
+            0 => format!("{}-step-{}", self.run.account, told.step),
+            close_ns => format!("bar-{}", ms(close_ns)),
+        };
+        Ok(Envelope {
+            causation_id: None,
+            event_time_ns: told.market_ns.max(0),
+            message_id: name(&format!("{PRODUCER}-executions-{entry}"))?,
+            producer: name(PRODUCER)?,
+            publish_time_ns: wall_ns,
+            schema_id: name(schema_id)?,
+            sequence: told.step * FACTS_PER_STEP + u64::from(told.index),
+            trace_id: name(&trace)?,
+        })
+    }
+}
+
+/// That the process is alive.
+///
+/// # Errors
+/// [`Untellable`].
+pub fn heartbeat(
+    (state, since_ns): (PartState, i64),
+    address: &str,
+    count: u64,
+    wall_ns: i64,
+) -> Result<Message, Untellable> {
+    Ok(Message::Heartbeat(Box::new(Heartbeat {
+        address: Name::new(address).ok(),
+        envelope: Envelope {
+            causation_id: None,
+            event_time_ns: wall_ns,
+            message_id: name(&format!("{PRODUCER}-heartbeats-{wall_ns}"))?,
+            producer: name(PRODUCER)?,
+            publish_time_ns: wall_ns,
+            schema_id: name("HEARTBEAT@1")?,
+            sequence: count,
+            trace_id: name(&format!("{PRODUCER}-heartbeats"))?,
+        },
+        release: None,
+        since_ns,
+        state,
+    })))
+}
+
+fn refusal_text(reason: Refusal) -> String {
+    format!("the signal was refused: {}", reason.meaning())
+}
+
+fn name(text: &str) -> Result<Name, Untellable> {
+    Name::new(text).map_err(|error| untellable("a name")(format!("{error}, got {text:?}")))
+}
+
+fn decimal(number: i64) -> Result<DecimalText, Untellable> {
+    DecimalText::new(&number.to_string()).map_err(|error| untellable("a number")(error.to_string()))
+}
+
+/// What the engine holds, as it is told at a close.
+#[must_use]
+pub fn account_fact(engine: &engine::Engine, instruments: &[instrument::Instrument], bar_close_ns: i64) -> AccountFact {
+    let held = engine.ledger().positions().iter().zip(instruments);
+    AccountFact {
+        bar_close_ns,
+        cash_quote_atoms: engine.ledger().cash_atoms(),
+        positions: held.map(|(position, rules)| (position.atoms, position.sellable_lots(rules))).collect(),
+        state: engine.trading_state(),
+    }
+}

@@ -1,0 +1,66 @@
+//! A release's own limits: the fields of a branch of the gate's tree, by their names.
+//!
+//! Invariant: a name that the gate does not have refuses the release; a limit that would not be held is none.
+
+use sapphire_core::risk::{Branch, Limits};
+
+use super::canonical::Value;
+use super::error::{BadValue, EvidenceError, Fault};
+use super::manifest::Manifest;
+
+const NAMES: &str = "max_exposure_atoms, max_open_atoms, max_order_atoms, max_orders_per_minute, max_orders_per_second";
+
+/// The branch that the manifest's limits make; none of them where it names none.
+pub(super) fn read(manifest: &Manifest) -> Result<Branch, EvidenceError> {
+    branch(manifest).map_err(|error| {
+        error
+            .refuse(Fault::Limits)
+            .next("submit the study again with limits that the engine has; see core::risk::Branch")
+    })
+}
+
+fn branch(manifest: &Manifest) -> Result<Branch, BadValue> {
+    let mut branch = Branch::default();
+    let name = manifest.name();
+    for (key, value) in manifest.limits() {
+        let here = format!("limit {key} of release {name}");
+        match key.as_str() {
+            "max_order_atoms" => branch.max_order_atoms = whole(&here, value)?,
+            "max_exposure_atoms" => branch.max_exposure_atoms = whole(&here, value)?,
+            "max_open_atoms" => branch.max_open_atoms = whole(&here, value)?,
+            "max_orders_per_second" => branch.max_orders_per_second = rate(&here, value)?,
+            "max_orders_per_minute" => branch.max_orders_per_minute = rate(&here, value)?,
+            _ => {
+                return Err(BadValue::new(
+                    format!("release {name} has a limit that the gate does not have"),
+                    NAMES,
+                    key,
+                ));
+            }
+        }
+    }
+    // the gate itself says which numbers can be meant
+    match (Limits { account: branch, ..Limits::open(0, 0) }).fault() {
+        Some(fault) => Err(BadValue::new(
+            format!("a limit of release {name} cannot be meant"),
+            "limits that the gate can hold",
+            fault,
+        )),
+        None => Ok(branch),
+    }
+}
+
+fn whole(here: &str, value: &Value) -> Result<Option<i64>, BadValue> {
+    match value {
+        Value::Null => Ok(None),
+        Value::Number(number) if number.whole().is_some() => Ok(number.whole()),
+        _ => Err(BadValue::new(here, "a whole number, or null for none", format!("{value:?}"))),
+    }
+}
+
+fn rate(here: &str, value: &Value) -> Result<Option<u32>, BadValue> {
+    whole(here, value)?
+        .map(u32::try_from)
+        .transpose()
+        .map_err(|_| BadValue::new(here, "a number of orders, 0 or more, or null for none", format!("{value:?}")))
+}

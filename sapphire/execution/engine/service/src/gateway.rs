@@ -1,0 +1,368 @@
+//! The way to a Binance-compatible spot venue.
+//!
+//! In: approved orders, cancels and questions of the desk; the venue's user stream, answers and best prices.
+//! Out: requests on the venue's socket; words in the desk's inbox.
+//! Never: decides anything; sends an order that the gate has not approved; sends one twice; shows a secret.
+//!
+//! The desk's own thread signs, frames and writes orders ([`Gateway::place`]); three threads do the rest: one reads the
+//! socket of orders and keeps it connected, one asks by REST, one reads the stream of best prices (not in lock-step).
+//! Each has a lane of its own.
+//!
+//! Invariants:
+//! * Every request and question ends in exactly one closing word: a place in `Acknowledged` or in a report `Rejected`
+//!   or `Unanswered`; a cancel and a query in `Answered`; references in `References { asked: true }` (without quotes
+//!   when there was no answer; in lock-step it is asked until there is one); the time in `VenueTime`; a round in
+//!   `Reconciled`. Or its connection is lost first, and [`Gateway::heard`] names its order then.
+//! * What is counted as outstanding is counted on the desk's thread, from the words that the desk has taken. So
+//!   nothing is outstanding only when every closing word has been heard.
+//! * A request that was refused with [`NotSent`] cannot be at the venue.
+//!
+//! Known limitations: plain TCP only; one account; limit orders (an order of life GTC, IOC, FOK or post-only).
+
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread;
+
+use sapphire_core::instrument::InstrumentId;
+use sapphire_core::orders::{ClientOrderId, ReportKind};
+use sapphire_core::risk::Approved;
+
+use crate::clock::{Monotonic, Pace};
+use crate::inbox::Lane;
+use crate::words::Venue;
+
+mod answers;
+mod asker;
+mod errors;
+mod feed;
+mod fees;
+mod line;
+mod pending;
+mod questions;
+mod reader;
+/// What to ask the venue so that our orders and its orders are the same.
+pub mod reconcile;
+mod reports;
+mod requests;
+mod rest;
+mod rules;
+mod settings;
+mod shared;
+mod sign;
+mod socket;
+mod venue_time;
+mod weights;
+
+pub use errors::{GatewayError, NotSent};
+pub use fees::{Commission, commission};
+pub use reconcile::{Horizon, LiveOrder};
+pub use rules::{SymbolRules, VenueRules, exchange_info};
+pub use settings::{DrainControl, RECV_WINDOW_MS, Secret, VenueSettings};
+pub use weights::{LimitKind, RateLimit, Usage};
+
+use asker::{Asker, Question};
+use feed::Feed;
+use pending::{Pending, Request};
+use questions::{Questions, TIME, server_time_ns};
+use reader::Reader;
+use reports::Reports;
+use requests::Composer;
+use rest::SignedHttp;
+use shared::Shared;
+use venue_time::VenueTime;
+use weights::{Purpose, Weights};
+
+/// Questions that may wait for the asking thread.
+const QUESTIONS: usize = 1_024;
+/// Weight of a place, and of a cancel.
+const WEIGHT: u32 = 1;
+/// How long a place or cancel may stay unanswered where time does not stand, wall time.
+const PATIENCE_NS: i64 = 5_000_000_000;
+
+/// The lanes of the gateway's threads.
+#[derive(Debug)]
+pub struct Lanes {
+    /// What the venue sends by itself and answers on the socket: orders, cancels, connections.
+    pub reader: Lane,
+    /// What it answers to questions by REST.
+    pub asker: Lane,
+    /// The stream of best prices; silent in lock-step.
+    pub feed: Lane,
+}
+
+/// Whose orders are ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Tag of the account in order ids.
+    pub account_tag: u16,
+    /// Epoch of this process.
+    pub epoch: u32,
+}
+
+/// When a request was framed and written, of the process's clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stamps {
+    /// Signed and framed.
+    pub framed_ns: i64,
+    /// The system has taken it.
+    pub written_ns: i64,
+}
+
+/// The way to the venue, as the desk holds it. Its threads end when it is dropped.
+#[derive(Debug)]
+pub struct Gateway {
+    shared: Arc<Shared>,
+    rules: VenueRules,
+    identity: Identity,
+    composer: Composer,
+    questions: SyncSender<Question>,
+    pending: Pending,
+    /// The last order that was written.
+    sequence: u64,
+    rounds: u32,
+    connections: u32,
+    is_connected: bool,
+}
+
+impl Gateway {
+    /// Checks the addresses, asks the venue's clock and whether it knows our key, and begins to connect;
+    /// [`Venue::Connected`] says when the user stream is subscribed. From then on it reconnects by itself, with
+    /// back-off, for ever.
+    ///
+    /// # Errors [`GatewayError::Address`], [`GatewayError::Key`], [`GatewayError::Unreachable`]: the venue has to be
+    /// there at the start.
+    pub fn start(
+        settings: &VenueSettings,
+        rules: &VenueRules,
+        identity: Identity,
+        lanes: Lanes,
+        clock: Monotonic,
+    ) -> Result<Self, GatewayError> {
+        let host = socket::address("ws_url", &settings.ws_url, "ws")?;
+        check(settings)?;
+        let http = SignedHttp::new(settings)?;
+        let market_ns = server_time_ns(&http.open.get(TIME, "/api/v3/time", "")?, &http.open.base)?;
+        let time = VenueTime::new(settings.pace, market_ns, clock.now_ns());
+        let shared = Arc::new(Shared::new(settings, clock, time, Weights::new(&rules.limits)));
+        let ask = Questions::new(Arc::clone(&shared), http, rules.clone());
+        // A wrong key is told here, not by a connection that never stands.
+        ask.balances(market_ns)?;
+        let reports = Reports { rules: rules.clone(), account_tag: identity.account_tag };
+        let (questions, inbox) = sync_channel(QUESTIONS);
+        if !shared.is_lockstep() {
+            let ask = Questions::new(Arc::clone(&shared), SignedHttp::new(settings)?, rules.clone());
+            let feed = Feed::new(ask, host.clone(), lanes.feed);
+            spawn("feed", move || feed.run())?;
+        }
+        let reader = Reader::new(Arc::clone(&shared), host, reports, lanes.reader);
+        let asker = Asker::new(ask, inbox, lanes.asker);
+        let gateway = Self {
+            composer: Composer::new(settings),
+            shared,
+            rules: rules.clone(),
+            identity,
+            questions,
+            pending: Pending::new(),
+            sequence: 0,
+            rounds: 0,
+            connections: 0,
+            is_connected: false,
+        };
+        spawn("asker", move || asker.run())?;
+        spawn("reader", move || reader.run())?;
+        Ok(gateway)
+    }
+
+    /// Signs, frames and writes an order with one write. No allocation after the first few.
+    ///
+    /// # Errors
+    /// [`NotSent`]: the venue never had it.
+    pub fn place(&mut self, approved: &Approved, market_ns: i64, stamps: &mut Stamps) -> Result<(), NotSent> {
+        let order = approved.order();
+        let symbol = self.rules.symbol(order.instrument).ok_or(NotSent::Unwritable)?;
+        self.pending.room()?;
+        let timestamp_ms = self.shared.time.timestamp_ms(market_ns);
+        let frame = self.composer.place(order, &symbol.name, &symbol.instrument, timestamp_ms)?;
+        stamps.framed_ns = self.shared.clock.now_ns();
+        self.shared.weights().charge(Purpose::Order, WEIGHT, market_ns)?;
+        let connection = self.shared.line.send(frame)?;
+        stamps.written_ns = self.shared.clock.now_ns();
+        self.sequence = self.sequence.max(if order.id.epoch == self.identity.epoch { order.id.sequence } else { 0 });
+        self.pending.sent(Request::Place, order.id, connection, stamps.written_ns);
+        Ok(())
+    }
+
+    /// Asks for the end of an order, on the same connection.
+    ///
+    /// # Errors
+    /// [`NotSent`]: the venue never had it.
+    pub fn cancel(&mut self, order: ClientOrderId, instrument: InstrumentId, market_ns: i64) -> Result<(), NotSent> {
+        let symbol = self.rules.symbol(instrument).ok_or(NotSent::Unwritable)?;
+        self.pending.room()?;
+        let timestamp_ms = self.shared.time.timestamp_ms(market_ns);
+        let frame = self.composer.cancel(order, &symbol.name, timestamp_ms);
+        self.shared.weights().charge(Purpose::Cancel, WEIGHT, market_ns)?;
+        let connection = self.shared.line.send(frame)?;
+        self.pending.sent(Request::Cancel, order, connection, self.shared.clock.now_ns());
+        Ok(())
+    }
+
+    /// Asks what became of an order that was made at `made_ns` (market time). Answered by its reports, or by
+    /// `NotFound`, and then by [`Venue::Answered`].
+    ///
+    /// # Errors
+    /// [`NotSent::Busy`], [`NotSent::Ended`].
+    pub fn query(&mut self, order: ClientOrderId, instrument: InstrumentId, made_ns: i64) -> Result<(), NotSent> {
+        let is_awaited = self.pending.is_awaited(order);
+        self.pending.room()?;
+        self.ask(Question::Query { order, instrument, made_ns, is_awaited })?;
+        self.pending.asked(order);
+        Ok(())
+    }
+
+    /// Asks for the best prices of all symbols; they are given as of `market_ns`, the time of the question.
+    ///
+    /// # Errors
+    /// [`NotSent::Busy`], [`NotSent::Ended`].
+    pub fn ask_references(&mut self, market_ns: i64) -> Result<(), NotSent> {
+        self.stand_at(market_ns);
+        self.ask(Question::References { market_ns })?;
+        self.pending.questions += 1;
+        Ok(())
+    }
+
+    /// Asks the venue's clock; asked until it is answered.
+    ///
+    /// # Errors
+    /// [`NotSent::Busy`], [`NotSent::Ended`].
+    pub fn ask_time(&mut self) -> Result<(), NotSent> {
+        self.ask(Question::Time)?;
+        self.pending.questions += 1;
+        Ok(())
+    }
+
+    /// Begins a round of reconciliation: `live` is every order that the engine holds to be alive. Its number. In
+    /// lock-step the balances are as of `market_ns`.
+    ///
+    /// # Errors
+    /// [`NotSent::Busy`], [`NotSent::Ended`].
+    pub fn reconcile(&mut self, live: Vec<LiveOrder>, market_ns: i64) -> Result<u32, NotSent> {
+        self.stand_at(market_ns);
+        let Identity { account_tag, epoch } = self.identity;
+        let horizon = Horizon { account_tag, epoch, sequence: self.sequence };
+        let (round, awaiting) = (self.rounds + 1, self.pending.awaited());
+        self.ask(Question::Reconcile { round, live, awaiting, horizon, market_ns })?;
+        self.rounds = round;
+        self.pending.questions += 1;
+        Ok(round)
+    }
+
+    /// Takes note of a word of the gateway's threads; call it with each, in the order in which they are taken from the
+    /// inbox. On [`Venue::Lost`] it returns the orders whose place or cancel has become unanswered by that; otherwise
+    /// nothing.
+    pub fn heard(&mut self, word: &Venue) -> &[ClientOrderId] {
+        self.pending.told.clear();
+        match word {
+            Venue::Connected { connection } => {
+                self.connections = *connection;
+                self.is_connected = true;
+            }
+            Venue::Lost { connection, .. } => {
+                self.is_connected = false;
+                self.pending.lost(*connection);
+            }
+            Venue::Acknowledged { order, .. } => self.pending.placed(*order),
+            Venue::Report { report, event: None, .. }
+                if matches!(report.kind, ReportKind::Rejected { .. } | ReportKind::Unanswered) =>
+            {
+                self.pending.placed(report.order);
+            }
+            Venue::Answered { order } => self.pending.answered(*order),
+            Venue::References { asked: true, .. } | Venue::VenueTime { .. } | Venue::Reconciled { .. } => {
+                self.pending.questions = self.pending.questions.saturating_sub(1);
+            }
+            Venue::Report { .. } | Venue::Other { .. } | Venue::References { .. } | Venue::Balances(_) => {}
+        }
+        &self.pending.told
+    }
+
+    /// Orders whose place or cancel should have been answered by now (monotonic); each is told once. Never any in
+    /// lock-step.
+    pub fn overdue(&mut self, now_ns: i64) -> &[ClientOrderId] {
+        self.pending.told.clear();
+        if !self.shared.is_lockstep() {
+            self.pending.overdue(now_ns - PATIENCE_NS);
+        }
+        &self.pending.told
+    }
+
+    /// The words heard say that the connection stands.
+    pub fn is_connected(&self) -> bool {
+        self.is_connected
+    }
+
+    /// Requests and questions whose closing word has not been heard.
+    pub fn outstanding(&self) -> usize {
+        self.pending.outstanding()
+    }
+
+    /// Connections so far.
+    pub fn connections(&self) -> u32 {
+        self.connections
+    }
+
+    /// When the stream of best prices was heard last (monotonic): any frame counts, pings as well. None before the
+    /// first and in lock-step.
+    pub fn feed_heard_ns(&self) -> Option<i64> {
+        self.shared.feed_heard_ns()
+    }
+
+    /// How much of each limit is used at `market_ns`.
+    pub fn usage(&self, market_ns: i64) -> Vec<Usage> {
+        self.shared.weights().usage(market_ns)
+    }
+
+    /// In lock-step the desk knows best where market time stands.
+    fn stand_at(&self, market_ns: i64) {
+        if self.shared.is_lockstep() {
+            self.shared.time.note(market_ns, self.shared.clock.now_ns());
+        }
+    }
+
+    fn ask(&self, question: Question) -> Result<(), NotSent> {
+        self.questions.try_send(question).map_err(|error| match error {
+            TrySendError::Full(_) => NotSent::Busy,
+            TrySendError::Disconnected(_) => NotSent::Ended,
+        })
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.shared.end();
+    }
+}
+
+/// What cannot be meant.
+fn check(settings: &VenueSettings) -> Result<(), GatewayError> {
+    if settings.pace == Pace::Lockstep && settings.control.is_none() {
+        let expected =
+            "the exchange's control address and token: in lock-step only they tell when a lost order is lost";
+        return Err(GatewayError::Address { setting: "control_url", expected, got: "none".to_owned() });
+    }
+    let key = settings.api_key.reveal();
+    if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        let message = "the key is not made of letters and digits".to_owned();
+        return Err(GatewayError::Key { venue: settings.rest_url.clone(), code: BAD_KEY_FORMAT, message });
+    }
+    Ok(())
+}
+
+/// The venue's code for a key that cannot be one.
+const BAD_KEY_FORMAT: i32 = -2014;
+
+fn spawn(name: &'static str, work: impl FnOnce() + Send + 'static) -> Result<(), GatewayError> {
+    let started = thread::Builder::new().name(format!("gateway-{name}")).spawn(work);
+    let failed = |error: std::io::Error| GatewayError::Thread { name, why: error.to_string() };
+    started.map(drop).map_err(failed)
+}

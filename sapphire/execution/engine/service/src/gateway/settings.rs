@@ -1,0 +1,104 @@
+//! Where the venue is and how we sign.
+
+use std::fmt;
+
+use crate::clock::Pace;
+
+/// A text that is never shown: not by `Debug`, not in an error, not in a log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Hides a text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text, for those who sign with it or send it.
+    pub(super) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Secret(hidden)")
+    }
+}
+
+/// The control plane of an embedded exchange, which can say that dead connections are drained.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DrainControl {
+    /// Such as `http://127.0.0.1:1`.
+    pub url: String,
+    /// Its bearer token.
+    pub token: Secret,
+}
+
+/// Where the venue is and who we are there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VenueSettings {
+    /// Such as `http://127.0.0.1:1`.
+    pub rest_url: String,
+    /// Such as `ws://127.0.0.1:1`; the paths are ours.
+    pub ws_url: String,
+    /// Names the account.
+    pub api_key: Secret,
+    /// Signs for it.
+    pub api_secret: Secret,
+    /// How market time runs. In lock-step no request times out and there is no stream of references.
+    pub pace: Pace,
+    /// Where an embedded exchange says that it is drained. Without one, "not found" is final only when the request's
+    /// window has passed by the venue's clock.
+    pub control: Option<DrainControl>,
+    /// How long after its time a request is still taken, milliseconds of market time at speed 1.
+    pub recv_window_ms: u32,
+}
+
+/// The venue's own default for `recvWindow`.
+pub const RECV_WINDOW_MS: u32 = 5_000;
+/// The venue's longest `recvWindow`.
+const LONGEST_WINDOW_MS: f64 = 60_000.0;
+
+impl VenueSettings {
+    /// How long a request is taken, milliseconds of market time: what the settings say at the pace of the wall, as much
+    /// longer as the market is faster, at most the venue's longest.
+    pub fn window_ms(&self) -> u32 {
+        let speed = if let Pace::Speed(speed) = self.pace { speed.max(1.0) } else { 1.0 };
+        (f64::from(self.recv_window_ms) * speed).min(LONGEST_WINDOW_MS) as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(pace: Pace) -> VenueSettings {
+        VenueSettings {
+            rest_url: "http://127.0.0.1:1".into(),
+            ws_url: "ws://127.0.0.1:1".into(),
+            api_key: Secret::new("the-key"),
+            api_secret: Secret::new("the-secret"),
+            pace,
+            control: Some(DrainControl { url: "http://127.0.0.1:2".into(), token: Secret::new("the-token") }),
+            recv_window_ms: RECV_WINDOW_MS,
+        }
+    }
+
+    #[test]
+    fn nothing_secret_is_shown() {
+        let shown = format!("{:?}", settings(Pace::Lockstep));
+        assert!(shown.contains("hidden"));
+        for secret in ["the-key", "the-secret", "the-token"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_faster_market_has_a_longer_window() {
+        assert_eq!(settings(Pace::Lockstep).window_ms(), 5_000);
+        assert_eq!(settings(Pace::Speed(0.5)).window_ms(), 5_000);
+        assert_eq!(settings(Pace::Speed(4.0)).window_ms(), 20_000);
+        assert_eq!(settings(Pace::Speed(600.0)).window_ms(), 60_000);
+    }
+}

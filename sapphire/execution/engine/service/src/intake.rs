@@ -1,0 +1,157 @@
+//! What comes in from the bus: signals with their end markers, and the steps of lock-step.
+//!
+//! Invariant: every entry of `signals` after the cursor becomes a word, in the stream's order, exactly once in the life
+//! of the process: a signal, an end of bar, or, once it is kept in `dead-letters`, a dead letter. Before the first signal
+//! of a release comes the door's verdict on it. The cursor itself is the desk's, in its journal.
+//!
+//! Known limitation: an entry that is buried just before the process dies is buried again after it. A release whose
+//! files change is judged again at the next end of bar or after a second without entries, whichever comes first.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use sapphire_core::instrument::InstrumentId;
+
+use crate::bus::{Bus, BusError, Entry};
+use crate::clock::Monotonic;
+use crate::evidence::Door;
+use crate::inbox::{DeskGone, Lane};
+use crate::publisher::{bury, insist};
+use crate::words::{EntryId, Intake, ReleaseDigest, Word};
+
+mod reading;
+mod releases;
+mod steps;
+
+pub use steps::{LOCKSTEP, StepIntake};
+
+use reading::Reading;
+use releases::Releases;
+
+/// Stream of the coordinator's signals.
+pub const SIGNALS: &str = "signals";
+
+/// How long a read blocks before the thread looks whether the process is ending.
+const BLOCK: Duration = Duration::from_secs(1);
+
+/// Entries in one answer at most.
+const BATCH: usize = 256;
+
+/// Why an intake thread ended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Ended {
+    /// The process is ending.
+    #[error("the process is ending")]
+    Stopped,
+    /// Nobody listens any more.
+    #[error(transparent)]
+    DeskGone(#[from] DeskGone),
+}
+
+/// Reads `signals`. One thread runs it.
+#[derive(Debug)]
+pub struct SignalIntake {
+    bus: Bus,
+    cursor: EntryId,
+    lane: Lane,
+    symbols: HashMap<Box<str>, InstrumentId>,
+    releases: Releases,
+    clock: Monotonic,
+}
+
+impl SignalIntake {
+    /// An intake that goes on after `cursor`. `symbols` are the instruments' names in the order of their ids; `known` are
+    /// the releases of the journal, which the door is asked about before anything is read.
+    #[must_use]
+    pub fn new(
+        bus: Bus,
+        cursor: EntryId,
+        lane: Lane,
+        symbols: &[String],
+        door: Door,
+        known: &[ReleaseDigest],
+        clock: Monotonic,
+    ) -> Self {
+        let symbols = symbols.iter().enumerate();
+        let symbols = symbols.map(|(id, name)| (name.as_str().into(), InstrumentId(id as u16))).collect();
+        Self { bus, cursor, lane, symbols, releases: Releases::new(door, known), clock }
+    }
+
+    /// Reads until the process ends or nobody listens.
+    pub fn run(mut self) -> Ended {
+        loop {
+            if let Err(ended) = self.round() {
+                return ended;
+            }
+        }
+    }
+
+    fn round(&mut self) -> Result<(), Ended> {
+        for word in self.releases.unasked() {
+            self.lane.send(Word::Intake(word))?;
+        }
+        let (after, clock) = (self.cursor, self.clock);
+        let batch = ended(insist(|| self.bus.read(SIGNALS, after, BATCH, BLOCK, clock)))?;
+        if batch.is_empty() {
+            return self.look_again();
+        }
+        for entry in batch.entries() {
+            self.take(&entry, batch.received_ns)?;
+            self.cursor = entry.id;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, entry: &Entry<'_>, received_ns: i64) -> Result<(), Ended> {
+        let reading = entry.message().ok_or_else(reading::no_message).and_then(reading::read);
+        let parsed_ns = self.clock.now_ns();
+        match reading {
+            Ok(Reading::Signal(signal, release)) => {
+                if let Some(word) = self.releases.meet(release) {
+                    self.lane.send(Word::Intake(word))?;
+                }
+                let symbol = signal.symbol.as_str();
+                self.lane.send(Word::Intake(Intake::Signal {
+                    entry: entry.id,
+                    release,
+                    instrument: self.symbols.get(symbol).copied(),
+                    symbol: symbol.to_owned(),
+                    target_lots: signal.target_lots,
+                    bar_close_ns: signal.bar_close_ns,
+                    time_to_live_ns: signal.time_to_live_ns,
+                    received_ns,
+                    parsed_ns,
+                }))?;
+                Ok(())
+            }
+            Ok(Reading::EndOfBar(bar_close_ns)) => {
+                let end = Intake::EndOfBar { entry: entry.id, bar_close_ns, received_ns, parsed_ns };
+                self.lane.send(Word::Intake(end))?;
+                self.look_again()
+            }
+            Err(why) => {
+                refuse(&mut self.bus, SIGNALS, entry, &why)?;
+                self.lane.send(Word::Intake(Intake::DeadLetter { entry: entry.id }))?;
+                Ok(())
+            }
+        }
+    }
+
+    fn look_again(&mut self) -> Result<(), Ended> {
+        for word in self.releases.changed() {
+            self.lane.send(Word::Intake(word))?;
+        }
+        Ok(())
+    }
+}
+
+/// Keeps an entry that cannot be read in `dead-letters`.
+fn refuse(bus: &mut Bus, stream: &str, entry: &Entry<'_>, why: &str) -> Result<(), Ended> {
+    tracing::warn!(stream, entry = %entry.id, why, "an entry cannot be read; it is kept in dead-letters");
+    ended(bury(bus, entry.message().unwrap_or_default(), why, &format!("{stream} {}", entry.id)))
+}
+
+/// What a call that is asked until it is answered gave; it ends only with the process.
+fn ended<T>(answer: Result<T, BusError>) -> Result<T, Ended> {
+    answer.map_err(|_| Ended::Stopped)
+}

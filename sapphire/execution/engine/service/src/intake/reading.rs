@@ -1,0 +1,61 @@
+//! What an entry of `signals` says.
+//!
+//! Invariant: the same messages are taken as by [`Message::decode`]; signals and end markers are only read in one go,
+//! because they are what the whole path is fast for.
+
+use sapphire_core::messages::{HftSignal, MAX_MESSAGE_BYTES, Message, Settled};
+
+use crate::words::ReleaseDigest;
+
+const SIGNAL: &str = "HFT_SIGNAL@1";
+const SETTLED: &str = "SETTLED@1";
+
+/// An entry that was understood.
+#[derive(Debug)]
+pub(super) enum Reading {
+    /// A target, and the release that wants it.
+    Signal(HftSignal, ReleaseDigest),
+    /// All signals of the bar that closed then are in.
+    EndOfBar(i64),
+}
+
+/// What the bytes say, or why they say nothing.
+pub(super) fn read(bytes: &[u8]) -> Result<Reading, String> {
+    if let Some(signal) = read_signal(bytes) {
+        return of_signal(signal);
+    }
+    if let Some(settled) = read_end(bytes) {
+        return Ok(Reading::EndOfBar(settled.bar_close_ns));
+    }
+    match Message::decode(bytes).map_err(|error| error.to_string())? {
+        Message::HftSignal(signal) => of_signal(*signal),
+        Message::Settled(settled) => Ok(Reading::EndOfBar(settled.bar_close_ns)),
+        other => Err(format!("expected {SIGNAL}, or SETTLED@1 as an end marker, got {}", other.schema_id())),
+    }
+}
+
+fn read_signal(bytes: &[u8]) -> Option<HftSignal> {
+    if bytes.len() > MAX_MESSAGE_BYTES {
+        return None;
+    }
+    serde_json::from_slice::<HftSignal>(bytes).ok().filter(|signal| signal.envelope.schema_id.as_str() == SIGNAL)
+}
+
+fn read_end(bytes: &[u8]) -> Option<Settled> {
+    if bytes.len() > MAX_MESSAGE_BYTES {
+        return None;
+    }
+    serde_json::from_slice::<Settled>(bytes).ok().filter(|settled| settled.envelope.schema_id.as_str() == SETTLED)
+}
+
+fn of_signal(signal: HftSignal) -> Result<Reading, String> {
+    match signal.release.as_str().parse() {
+        Ok(release) => Ok(Reading::Signal(signal, release)),
+        Err(error) => Err(format!("release of {SIGNAL}: {error}")),
+    }
+}
+
+/// Why an entry without the one field is refused.
+pub(super) fn no_message() -> String {
+    "expected an entry with the one field m, got others".to_owned()
+}

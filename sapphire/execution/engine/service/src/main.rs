@@ -1,0 +1,112 @@
+//! The `service` binary.
+//!
+//! `run` prints one JSON object as its first line on stdout; everything else goes to stderr. It ends on SIGTERM or SIGINT
+//! with exit code 0, refuses to start or gives up with 1, and with 2 on wrong usage.
+
+#![forbid(unsafe_code)]
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use sapphire_service::chronicle::{self, ChronicleFailure, Form, Outcome};
+use sapphire_service::evidence::{self, EvidenceArguments};
+use sapphire_service::settings::Settings;
+use sapphire_service::start;
+use tracing_subscriber::EnvFilter;
+
+/// The execution service of one account.
+#[derive(Debug, Parser)]
+#[command(name = "service", version, after_help = "Example:\n  service run --config service.json")]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Trades for one account until SIGTERM
+    Run {
+        /// The settings file
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// What an account's journal says
+    #[command(subcommand)]
+    Journal(JournalVerb),
+    /// Whether a release may trade: one line of JSON, exit code 1 when it may not
+    Evidence(EvidenceArguments),
+}
+
+#[derive(Debug, Subcommand)]
+enum JournalVerb {
+    /// One line for each entry
+    Show(Look),
+    /// Checks every record and every file
+    Verify(Look),
+    /// Folds it again; exit code 1 at the first step that differs
+    Replay(Look),
+    /// JSON rows of what happened
+    Export(Look),
+}
+
+#[derive(Args, Debug)]
+struct Look {
+    /// The account's folder
+    folder: PathBuf,
+    /// JSON instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
+    let done = match arguments.verb {
+        Verb::Run { config } => run(&config),
+        Verb::Journal(verb) => journal(&verb),
+        Verb::Evidence(arguments) => {
+            let may = evidence::command(&arguments, &mut io::stdout());
+            may.map(|may| if may { ExitCode::SUCCESS } else { ExitCode::FAILURE }).map_err(Into::into)
+        }
+    };
+    done.unwrap_or_else(|error| {
+        // A closed stderr is no reason to fail differently.
+        let _ = writeln!(io::stderr(), "service: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+type Done = Result<ExitCode, Box<dyn std::error::Error>>;
+
+fn run(config: &std::path::Path) -> Done {
+    start::run(&Settings::read(config)?)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn journal(verb: &JournalVerb) -> Done {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let form = |look: &Look| if look.json { Form::Json } else { Form::Text };
+    let told = match verb {
+        JournalVerb::Show(look) => chronicle::show(&look.folder, form(look), &mut out),
+        JournalVerb::Verify(look) => chronicle::verify(&look.folder, form(look), &mut out),
+        JournalVerb::Replay(look) => chronicle::replay(&look.folder, form(look), &mut out),
+        JournalVerb::Export(look) => chronicle::export(&look.folder, &mut out),
+    };
+    let flushed = out.flush();
+    match told {
+        // Whoever reads has seen enough.
+        Err(ChronicleFailure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        Err(failure) => Err(failure.into()),
+        Ok(outcome) => {
+            flushed?;
+            Ok(if outcome == Outcome::Good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! What the service counts and measures, as Prometheus reads it.
+//!
+//! Invariant: a counter only rises, and nothing here makes the desk wait: it stores numbers, other threads read them.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use hdrhistogram::Histogram;
+use sapphire_core::engine::Refusal;
+use sapphire_core::risk::{DenialCode, TradingState};
+
+use crate::hops::HOPS;
+
+/// Upper ends of the exported buckets, nanoseconds.
+const BUCKETS_NS: [u64; 16] = [
+    1_000,
+    2_500,
+    5_000,
+    10_000,
+    25_000,
+    50_000,
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    100_000_000,
+    1_000_000_000,
+    10_000_000_000,
+];
+
+/// Longest span that a histogram tells from a longer one: ten minutes.
+const LONGEST_NS: u64 = 600_000_000_000;
+
+const NS_PER_SECOND: f64 = 1e9;
+
+/// A counter or gauge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Figure {
+    /// Orders sent.
+    Orders,
+    /// Trades booked.
+    Fills,
+    /// Cancels sent.
+    Cancels,
+    /// Questions asked about orders.
+    Queries,
+    /// Orders that the way to the venue did not take.
+    NotSent,
+    /// Signals that came.
+    Signals,
+    /// Entries that were no messages.
+    DeadLetters,
+    /// Connections to the venue, the first included.
+    Connections,
+    /// Reconciliation rounds completed.
+    Reconciliations,
+    /// Open orders at the venue that nobody knew.
+    Orphans,
+    /// Balances that a snapshot changed.
+    Adjustments,
+    /// Reports that fit no order.
+    OddReports,
+    /// Hop records that found their queue full.
+    HopsLost,
+    /// Messages that were published.
+    Published,
+    /// Messages that the bus has another form of.
+    PublishConflicts,
+    /// Records written to the journal.
+    JournalWritten,
+    /// Records synced to the disk.
+    JournalSynced,
+    /// 0 flowing, 1 lagging, 2 only the reserve is left, 3 closed.
+    JournalState,
+    /// 0 active, 1 reducing, 2 halted.
+    TradingState,
+    /// The connection to the venue stands.
+    Connected,
+    /// It takes signals.
+    Ready,
+    /// Epoch of the process.
+    Epoch,
+    /// Events so far in this run.
+    Step,
+    /// Market time.
+    MarketTime,
+    /// Words that wait for the desk, from the bus.
+    IntakeDepth,
+    /// Words that wait for the desk, from the venue.
+    VenueDepth,
+    /// Facts that wait to become messages.
+    HeraldDepth,
+}
+
+/// All figures: the name, whether it only rises, and what it says.
+const FIGURES: [(Figure, &str, bool, &str); 27] = [
+    (Figure::Orders, "orders_total", true, "Orders sent"),
+    (Figure::Fills, "fills_total", true, "Trades booked"),
+    (Figure::Cancels, "cancels_total", true, "Cancels sent"),
+    (Figure::Queries, "queries_total", true, "Questions asked about orders"),
+    (Figure::NotSent, "not_sent_total", true, "Orders that the way to the venue did not take"),
+    (Figure::Signals, "signals_total", true, "Signals that came"),
+    (Figure::DeadLetters, "dead_letters_total", true, "Entries of the bus that were refused unread"),
+    (Figure::Connections, "connections_total", true, "Connections to the venue, the first included"),
+    (Figure::Reconciliations, "reconciliations_total", true, "Reconciliation rounds completed"),
+    (Figure::Orphans, "orphans_total", true, "Open orders at the venue that nobody knew, taken out"),
+    (Figure::Adjustments, "adjustments_total", true, "Balances that a snapshot of the venue changed"),
+    (Figure::OddReports, "odd_reports_total", true, "Reports that fit no order"),
+    (Figure::HopsLost, "hops_lost_total", true, "Hop records that found their queue full"),
+    (Figure::Published, "published_total", true, "Messages handed to the bus"),
+    (Figure::PublishConflicts, "publish_conflicts_total", true, "Messages of which the bus has another form"),
+    (Figure::JournalWritten, "journal_written", false, "Last record written to the journal"),
+    (Figure::JournalSynced, "journal_synced", false, "Last record synced to the disk"),
+    (Figure::JournalState, "journal_state", false, "0 flowing, 1 lagging, 2 only the reserve is left, 3 closed"),
+    (Figure::TradingState, "trading_state", false, "0 active, 1 reducing, 2 halted"),
+    (Figure::Connected, "connected", false, "1 while the connection to the venue stands"),
+    (Figure::Ready, "ready", false, "1 while signals are taken"),
+    (Figure::Epoch, "epoch", false, "Epoch of the process"),
+    (Figure::Step, "step", false, "Events applied in this run"),
+    (Figure::MarketTime, "market_time_ns", false, "Market time, UTC nanoseconds"),
+    (Figure::IntakeDepth, "queue_intake", false, "Words from the bus that wait for the desk"),
+    (Figure::VenueDepth, "queue_venue", false, "Words from the venue that wait for the desk"),
+    (Figure::HeraldDepth, "queue_herald", false, "Facts that wait to become messages"),
+];
+
+#[derive(Debug)]
+struct Span {
+    histogram: Histogram<u64>,
+    sum_ns: u128,
+}
+
+/// Every number of the service.
+#[derive(Debug)]
+pub struct Metrics {
+    figures: [AtomicI64; FIGURES.len()],
+    denials: [AtomicU64; DenialCode::ALL.len()],
+    refusals: [AtomicU64; Refusal::ALL.len()],
+    spans: Mutex<Vec<Span>>,
+}
+
+impl Metrics {
+    /// All zero.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "a process has one, made on purpose")]
+    pub fn new() -> Self {
+        let bounds: Histogram<u64> =
+            Histogram::new_with_bounds(1, LONGEST_NS, 3).unwrap_or_else(|_| unreachable!("the bounds are sound"));
+        let span = || Span { histogram: bounds.clone(), sum_ns: 0 };
+        Self {
+            figures: std::array::from_fn(|_| AtomicI64::new(0)),
+            denials: std::array::from_fn(|_| AtomicU64::new(0)),
+            refusals: std::array::from_fn(|_| AtomicU64::new(0)),
+            spans: Mutex::new(HOPS.iter().map(|_| span()).collect()),
+        }
+    }
+
+    /// Adds to a counter.
+    pub fn add(&self, figure: Figure, count: i64) {
+        self.figures[figure as usize].fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Sets a gauge.
+    pub fn set(&self, figure: Figure, value: i64) {
+        self.figures[figure as usize].store(value, Ordering::Relaxed);
+    }
+
+    /// A figure as it stands.
+    pub fn get(&self, figure: Figure) -> i64 {
+        self.figures[figure as usize].load(Ordering::Relaxed)
+    }
+
+    /// Counts a denial.
+    pub fn denied(&self, code: DenialCode) {
+        if let Some(place) = DenialCode::ALL.iter().position(|known| *known == code) {
+            self.denials[place].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts a refused signal.
+    pub fn refused(&self, reason: Refusal) {
+        if let Some(place) = Refusal::ALL.iter().position(|known| *known == reason) {
+            self.refusals[place].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Notes what passes.
+    pub fn trading(&self, state: TradingState) {
+        self.set(Figure::TradingState, state as i64);
+    }
+
+    /// Takes in the spans of an order, in the order of [`HOPS`].
+    pub fn hops(&self, spans: &[Option<u64>; HOPS.len()]) {
+        let mut known = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
+        for (span, nanoseconds) in known.iter_mut().zip(spans) {
+            if let Some(nanoseconds) = *nanoseconds {
+                span.histogram.saturating_record(nanoseconds.clamp(1, LONGEST_NS));
+                span.sum_ns += u128::from(nanoseconds);
+            }
+        }
+    }
+
+    /// Count, and nanoseconds at each of `quantiles`, of a hop by its place in [`HOPS`].
+    pub fn quantiles(&self, hop: usize, quantiles: &[f64]) -> (u64, Vec<u64>) {
+        let known = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(span) = known.get(hop) else { return (0, Vec::new()) };
+        (span.histogram.len(), quantiles.iter().map(|quantile| span.histogram.value_at_quantile(*quantile)).collect())
+    }
+
+    /// The text of the whole.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut text = String::with_capacity(8_192);
+        for (figure, name, rises, help) in FIGURES {
+            let kind = if rises { "counter" } else { "gauge" };
+            head(&mut text, name, kind, help);
+            line(&mut text, &format!("sapphire_{name} {}", self.get(figure)));
+        }
+        head(&mut text, "denials_total", "counter", "Orders that the gate refused, by code");
+        for (code, count) in DenialCode::ALL.iter().zip(&self.denials) {
+            let count = count.load(Ordering::Relaxed);
+            line(&mut text, &format!("sapphire_denials_total{{code=\"{}\"}} {count}", code.text()));
+        }
+        head(&mut text, "refusals_total", "counter", "Signals that were refused, by reason");
+        for (reason, count) in Refusal::ALL.iter().zip(&self.refusals) {
+            let count = count.load(Ordering::Relaxed);
+            line(&mut text, &format!("sapphire_refusals_total{{reason=\"{}\"}} {count}", reason.text()));
+        }
+        self.render_hops(&mut text);
+        text
+    }
+
+    fn render_hops(&self, text: &mut String) {
+        head(text, "hop_seconds", "histogram", "Time that orders took from hop to hop");
+        let known = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
+        for (hop, span) in HOPS.iter().zip(known.iter()) {
+            for end_ns in BUCKETS_NS {
+                let below = span.histogram.count_between(0, end_ns);
+                let end = end_ns as f64 / NS_PER_SECOND;
+                line(text, &format!("sapphire_hop_seconds_bucket{{hop=\"{hop}\",le=\"{end}\"}} {below}"));
+            }
+            let count = span.histogram.len();
+            let sum = span.sum_ns as f64 / NS_PER_SECOND;
+            line(text, &format!("sapphire_hop_seconds_bucket{{hop=\"{hop}\",le=\"+Inf\"}} {count}"));
+            line(text, &format!("sapphire_hop_seconds_sum{{hop=\"{hop}\"}} {sum}"));
+            line(text, &format!("sapphire_hop_seconds_count{{hop=\"{hop}\"}} {count}"));
+        }
+    }
+}
+
+fn head(text: &mut String, name: &str, kind: &str, help: &str) {
+    line(text, &format!("# HELP sapphire_{name} {help}"));
+    line(text, &format!("# TYPE sapphire_{name} {kind}"));
+}
+
+/// Writing to a string does not fail.
+fn line(text: &mut String, content: &str) {
+    let _ = writeln!(text, "{content}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_figure_stands_in_its_own_place() {
+        for (place, (figure, ..)) in FIGURES.iter().enumerate() {
+            assert_eq!(*figure as usize, place);
+        }
+    }
+
+    #[test]
+    fn buckets_are_cumulative_and_codes_are_counted() {
+        let metrics = Metrics::new();
+        let mut spans = [None; HOPS.len()];
+        for nanoseconds in [900, 20_000, 40_000, 20_000_000_000] {
+            spans[7] = Some(nanoseconds);
+            metrics.hops(&spans);
+        }
+        metrics.denied(DenialCode::Collar);
+        metrics.refused(Refusal::Late);
+        metrics.add(Figure::Orders, 4);
+        let text = metrics.render();
+        for expected in [
+            "sapphire_orders_total 4",
+            "sapphire_denials_total{code=\"COLLAR\"} 1",
+            "sapphire_refusals_total{reason=\"LATE\"} 1",
+            "sapphire_hop_seconds_bucket{hop=\"signal_to_wire\",le=\"0.000001\"} 1",
+            "sapphire_hop_seconds_bucket{hop=\"signal_to_wire\",le=\"0.00005\"} 3",
+            "sapphire_hop_seconds_bucket{hop=\"signal_to_wire\",le=\"10\"} 3",
+            "sapphire_hop_seconds_bucket{hop=\"signal_to_wire\",le=\"+Inf\"} 4",
+        ] {
+            assert!(text.lines().any(|line| line == expected), "{expected}\n{text}");
+        }
+        assert_eq!(metrics.quantiles(7, &[0.5]).0, 4);
+    }
+}

@@ -1,0 +1,338 @@
+//! The settings file of a service, and the credentials beside it.
+//!
+//! Invariant: a field that this version does not know is refused, and a file with keys in it that others can read is
+//! refused. What is optional has the core's default.
+
+use std::fmt;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use sapphire_core::engine::Execution;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::clock::Pace;
+use crate::entry::LimitRules;
+use crate::evidence::Stage;
+
+/// How many releases an account can meet in its life.
+pub const RELEASE_SLOTS: u16 = 64;
+
+const SPEEDS: std::ops::RangeInclusive<f64> = 0.001..=1e6;
+
+/// A setting that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}\n  expected: {expected}\n  got:      {got}\n  next:     {next}")]
+pub struct SettingError {
+    /// What is wrong.
+    pub what: String,
+    /// What was expected.
+    pub expected: String,
+    /// What came.
+    pub got: String,
+    /// What to do.
+    pub next: String,
+}
+
+impl SettingError {
+    fn new(what: &str, expected: &str, got: impl fmt::Display, next: &str) -> Self {
+        Self { what: what.into(), expected: expected.into(), got: got.to_string(), next: next.into() }
+    }
+}
+
+/// Everything that `service run` is told.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Name of the account.
+    pub account: String,
+    /// Its tag in order ids.
+    pub account_tag: u16,
+    /// What a release's evidence has to permit.
+    pub stage: Stage,
+    /// Where releases, evidence and the trusted key are.
+    pub home: PathBuf,
+    /// The account's own folder.
+    pub folder: PathBuf,
+    /// "BTC/USDT".
+    pub symbols: Vec<String>,
+    /// The asset that cash is in.
+    pub quote: String,
+    /// Length of a bar, "5m".
+    pub interval: String,
+    /// Where the venue is.
+    pub venue: VenueAddress,
+    /// The file with the keys.
+    pub credentials: PathBuf,
+    /// The bus.
+    pub bus_url: String,
+    /// How market time runs.
+    pub clock: ClockSetting,
+    /// The account's limits.
+    #[serde(default)]
+    pub limits: LimitRules,
+    /// How targets are worked.
+    #[serde(default)]
+    pub execution: Execution,
+    /// Port of the control API on 127.0.0.1; 0 chooses a free one.
+    #[serde(default)]
+    pub port: u16,
+    /// The journal's files.
+    #[serde(default)]
+    pub journal: JournalSetting,
+}
+
+/// Where the venue is.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VenueAddress {
+    /// REST.
+    pub rest_url: String,
+    /// WebSocket.
+    pub ws_url: String,
+    /// Control plane of the embedded exchange.
+    #[serde(default)]
+    pub control_url: Option<String>,
+}
+
+/// How market time runs: `{"lockstep": true}` or `{"speed": 60.0}`.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClockSetting {
+    #[serde(default)]
+    lockstep: bool,
+    speed: Option<f64>,
+}
+
+impl ClockSetting {
+    /// The pace that it names.
+    ///
+    /// # Errors
+    /// Both or neither, or a speed out of range.
+    pub fn pace(&self) -> Result<Pace, SettingError> {
+        match (self.lockstep, self.speed) {
+            (true, None) => Ok(Pace::Lockstep),
+            (false, Some(speed)) if SPEEDS.contains(&speed) => Ok(Pace::Speed(speed)),
+            _ => Err(SettingError::new(
+                "the clock does not fit",
+                "{\"lockstep\": true} or {\"speed\": a number from 0.001 to 1000000}",
+                format!("{self:?}"),
+                "give one of the two",
+            )),
+        }
+    }
+}
+
+/// The journal's files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct JournalSetting {
+    /// Size of a segment.
+    pub segment_bytes: u64,
+    /// Room that is kept for halts, cancels and fills when the disk is full.
+    pub reserve_bytes: u64,
+}
+
+impl Default for JournalSetting {
+    fn default() -> Self {
+        Self { segment_bytes: 16 << 20, reserve_bytes: 1 << 20 }
+    }
+}
+
+/// Keys and tokens. None of them is ever printed.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Credentials {
+    /// Key at the venue.
+    pub api_key: String,
+    /// Its secret.
+    pub api_secret: String,
+    /// Token of the embedded exchange's control plane.
+    #[serde(default)]
+    pub venue_control_token: Option<String>,
+    /// Token of our own control API.
+    pub service_token: String,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Credentials(...)")
+    }
+}
+
+impl Settings {
+    /// Reads and checks a settings file.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it.
+    pub fn read(path: &Path) -> Result<Self, SettingError> {
+        let settings: Self = read_json(path, "settings file", "compare it with the README's example")?;
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn check(&self) -> Result<(), SettingError> {
+        self.clock.pace()?;
+        self.interval_ns()?;
+        let wrong = |what: &str, expected: &str, got: &dyn fmt::Debug| {
+            Err(SettingError::new(what, expected, format!("{got:?}"), "correct it in the settings file"))
+        };
+        let is_name =
+            |text: &str| !text.is_empty() && text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if !is_name(&self.account) {
+            return wrong("the account's name does not fit", "1 to 64 printable characters", &self.account);
+        }
+        if self.symbols.is_empty() || self.symbols.len() > usize::from(u16::MAX) {
+            return wrong("the account trades nothing", "one symbol or more", &self.symbols);
+        }
+        for (place, symbol) in self.symbols.iter().enumerate() {
+            let quoted = symbol.split_once('/').is_some_and(|(base, quote)| is_name(base) && quote == self.quote);
+            if !quoted {
+                return wrong("a symbol does not fit", &format!("BASE/{}", self.quote), symbol);
+            }
+            if self.symbols[..place].contains(symbol) {
+                return wrong("a symbol stands there twice", "each symbol once", symbol);
+            }
+        }
+        if let Some(unknown) = self.limits.symbols.keys().find(|symbol| !self.symbols.contains(symbol)) {
+            return wrong("a limit is for a symbol that the account does not trade", "one of its symbols", unknown);
+        }
+        Ok(())
+    }
+
+    /// Length of a bar.
+    ///
+    /// # Errors
+    /// An interval that nobody knows.
+    pub fn interval_ns(&self) -> Result<i64, SettingError> {
+        const MINUTE_NS: i64 = 60_000_000_000;
+        let (digits, unit) = self.interval.split_at(self.interval.len().saturating_sub(1));
+        let minutes = match unit {
+            "m" => Some(1),
+            "h" => Some(60),
+            "d" => Some(1_440),
+            _ => None,
+        };
+        let count = digits.parse::<i64>().ok().filter(|count| (1..=10_000).contains(count));
+        minutes.zip(count).map(|(minutes, count)| minutes * count * MINUTE_NS).ok_or_else(|| {
+            SettingError::new(
+                "the interval does not fit",
+                "minutes, hours or days such as 5m, 1h, 1d",
+                &self.interval,
+                "correct it in the settings file",
+            )
+        })
+    }
+}
+
+impl Credentials {
+    /// Reads the file with the keys.
+    ///
+    /// # Errors
+    /// A file that others may read, or that is not of this form.
+    pub fn read(path: &Path) -> Result<Self, SettingError> {
+        let named = || format!("credentials {}", path.display());
+        let told = fs::metadata(path).map_err(|error| {
+            SettingError::new(&named(), "a file", error, "name it in the settings as \"credentials\"")
+        })?;
+        let mode = told.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            let next = format!("chmod 600 {}", path.display());
+            return Err(SettingError::new(
+                &named(),
+                "a file that only its owner can read (0600)",
+                format!("{mode:04o}"),
+                &next,
+            ));
+        }
+        read_json(path, "credentials", "api_key, api_secret, venue_control_token, service_token")
+    }
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path, what: &str, next: &str) -> Result<T, SettingError> {
+    let named = || format!("{what} {}", path.display());
+    let text = fs::read(path).map_err(|error| SettingError::new(&named(), "a readable file", error, next))?;
+    // serde names the place, never what stands there, so a secret is not shown.
+    serde_json::from_slice(&text).map_err(|error| {
+        let place = format!("line {} column {}: {}", error.line(), error.column(), harmless(&error));
+        SettingError::new(&named(), "JSON of the documented form", place, next)
+    })
+}
+
+/// What serde says up to the first quoted value.
+fn harmless(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    if text.starts_with("unknown field") || text.starts_with("missing field") || text.starts_with("expected") {
+        text
+    } else {
+        text.split(['"', '`']).next().unwrap_or_default().trim().to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn example() -> Value {
+        json!({
+            "account": "paper", "account_tag": 1, "stage": "paper", "home": "h", "folder": "f",
+            "symbols": ["BTC/USDT", "ETH/USDT"], "quote": "USDT", "interval": "5m",
+            "venue": {"rest_url": "http://127.0.0.1:1", "ws_url": "ws://127.0.0.1:1", "control_url": null},
+            "credentials": "c", "bus_url": "valkey://127.0.0.1:2/0", "clock": {"lockstep": true},
+            "limits": {"max_daily_loss_bps": 500, "symbols": {"ETH/USDT": {"max_order_atoms": 7}}},
+            "execution": {"retry_ns": 9}, "port": 0,
+            "journal": {"segment_bytes": 16_777_216, "reserve_bytes": 1_048_576},
+        })
+    }
+
+    fn read(value: Value) -> Result<Settings, String> {
+        let settings: Settings = serde_json::from_value(value).map_err(|error| error.to_string())?;
+        settings.check().map_err(|error| error.to_string())?;
+        Ok(settings)
+    }
+
+    #[test]
+    fn the_example_reads_and_the_rest_is_the_cores_default() {
+        let settings = read(example()).unwrap();
+        assert_eq!(settings.interval_ns(), Ok(300_000_000_000));
+        assert_eq!(settings.clock.pace(), Ok(Pace::Lockstep));
+        let limits = &settings.limits;
+        assert_eq!((limits.max_daily_loss_bps, limits.symbols["ETH/USDT"].max_order_atoms), (Some(500), Some(7)));
+        assert_eq!(limits.collar_bps, LimitRules::default().collar_bps);
+        assert_eq!(settings.execution, Execution { retry_ns: 9, ..Execution::default() });
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_named() {
+        let with = |key: &str, value: Value| {
+            let mut changed = example();
+            changed[key] = value;
+            read(changed).unwrap_err()
+        };
+        assert!(with("surprise", json!(1)).contains("surprise"));
+        assert!(with("clock", json!({"lockstep": true, "speed": 2.0})).contains("the clock does not fit"));
+        assert!(with("clock", json!({"speed": 0.0})).contains("the clock does not fit"));
+        assert!(with("symbols", json!(["BTC/EUR"])).contains("BASE/USDT"));
+        assert!(with("symbols", json!(["BTC/USDT", "BTC/USDT"])).contains("twice"));
+        assert!(with("interval", json!("5x")).contains("interval"));
+        assert!(with("limits", json!({"symbols": {"XRP/USDT": {}}})).contains("XRP/USDT"));
+    }
+
+    #[test]
+    fn keys_that_others_can_read_are_refused_and_never_shown() {
+        let path = std::env::temp_dir().join(format!("sapphire-credentials-{}", std::process::id()));
+        fs::write(&path, r#"{"api_key": "k", "api_secret": "hush", "service_token": 5}"#).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let open = Credentials::read(&path).unwrap_err();
+        assert!(open.to_string().contains("chmod 600"), "{open}");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        let bad = Credentials::read(&path).unwrap_err().to_string();
+        assert!(bad.contains("line 1") && !bad.contains("hush"), "{bad}");
+        fs::write(&path, r#"{"api_key": "k", "api_secret": "hush", "service_token": "t"}"#).unwrap();
+        let read = Credentials::read(&path).unwrap();
+        assert_eq!(format!("{read:?} {}", read.api_secret), "Credentials(...) hush");
+        fs::remove_file(&path).unwrap();
+    }
+}

@@ -1,0 +1,386 @@
+//! How a service begins and ends.
+//!
+//! Order: settings and keys; the port; the venue's rules; what the bus has; the journal, which also takes the account's
+//! folder; then the threads, and the first line on stdout. The desk works on the calling thread until it is asked to
+//! stop; then what is told is published, the journal is synced, and the folder is let go.
+
+use std::collections::VecDeque;
+use std::io::{self, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::Builder;
+
+use sapphire_core::engine::{Engine, Event, FeeSide};
+use serde_json::json;
+
+use crate::bus::Bus;
+use crate::clock::{Monotonic, Pace, wall_ns};
+use crate::control::{ControlApi, KillSwitch, Plane};
+use crate::desk::blotter::{self, Blotter};
+use crate::desk::herald::{Herald, Tools};
+use crate::desk::messages::{Wording, execution_entry};
+use crate::desk::telling::{Teller, Told};
+use crate::desk::{Desk, DeskFailure, Parts, lanes};
+use crate::entry::{Listing, RunConfig};
+use crate::evidence::Door;
+use crate::fold::{Audience, Step};
+use crate::gateway::{
+    DrainControl, Gateway, GatewayError, Identity, Lanes, RECV_WINDOW_MS, Secret, VenueRules, VenueSettings,
+    commission, exchange_info,
+};
+use crate::hops::Scribe;
+use crate::inbox::{Inbox, Lane};
+use crate::intake::{Ended, SignalIntake, StepIntake};
+use crate::journal::{Journal, JournalFailure, JournalOptions, Recovered};
+use crate::metrics::Metrics;
+use crate::publisher::Publisher;
+use crate::settings::{Credentials, RELEASE_SLOTS, SettingError, Settings};
+use crate::words::{EntryId, ReleaseDigest};
+
+/// Entries on their way to the bus.
+const OUTGOING: usize = 4_096;
+
+/// Why a service does not start, or ends.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// A setting.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// The venue.
+    #[error(transparent)]
+    Venue(#[from] GatewayError),
+    /// The bus.
+    #[error(transparent)]
+    Bus(#[from] crate::bus::BusError),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalFailure),
+    /// The desk.
+    #[error(transparent)]
+    Desk(#[from] DeskFailure),
+    /// The port is taken.
+    #[error(
+        "port {port} cannot be had\n  expected: a free port on 127.0.0.1\n  got:      {source}\n  next:     end what \
+         listens there (ss -ltnp 'sport = :{port}'), or set \"port\": 0"
+    )]
+    Port {
+        /// Which.
+        port: u16,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The machine.
+    #[error("{what}: {source}")]
+    Machine {
+        /// What was to be done.
+        what: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+fn machine(what: &'static str) -> impl Fn(io::Error) -> Failure {
+    move |source| Failure::Machine { what, source }
+}
+
+/// What is there before anything is opened.
+struct Ground {
+    credentials: Credentials,
+    pace: Pace,
+    interval_ns: i64,
+    listener: TcpListener,
+    address: SocketAddr,
+    clock: Monotonic,
+    venue: VenueSettings,
+    rules: VenueRules,
+    run: RunConfig,
+    /// Ends the threads that wait for the bus.
+    stop: Arc<AtomicBool>,
+}
+
+impl Ground {
+    fn of(settings: &Settings) -> Result<Self, Failure> {
+        let credentials = Credentials::read(&settings.credentials)?;
+        let (pace, interval_ns, port) = (settings.clock.pace()?, settings.interval_ns()?, settings.port);
+        let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+        let listener = bound.map_err(|source| Failure::Port { port, source })?;
+        let address = listener.local_addr().map_err(machine("the control API's address"))?;
+        let venue = venue_settings(settings, &credentials, pace);
+        let rules = exchange_info(&settings.venue.rest_url, &settings.symbols)?;
+        let run = run_config(settings, &rules, taker_fee(&venue, &rules)?);
+        let (clock, stop) = (Monotonic::new(), Arc::new(AtomicBool::new(false)));
+        Ok(Self { credentials, pace, interval_ns, listener, address, clock, venue, rules, run, stop })
+    }
+
+    fn bus(&self, settings: &Settings) -> Result<Bus, Failure> {
+        Ok(Bus::new(&settings.bus_url, Arc::clone(&self.stop))?)
+    }
+}
+
+/// What the bus has: the last entries of the streams.
+struct Heard {
+    executions: EntryId,
+    account: EntryId,
+    signals: EntryId,
+    /// The last step and the last that was settled.
+    steps: (u64, u64),
+}
+
+impl Heard {
+    fn on(bus: &mut Bus) -> Result<Self, Failure> {
+        bus.connect()?;
+        let mut last = |stream: &str| -> Result<EntryId, Failure> {
+            Ok(bus.last(stream)?.entries().last().map(|entry| entry.id).unwrap_or_default())
+        };
+        // The answers before the steps: what is settled was begun.
+        let settled = last("settled")?.ms;
+        Ok(Self {
+            executions: last("executions")?,
+            account: last("account")?,
+            signals: last("signals")?,
+            steps: (last("lockstep")?.ms, settled),
+        })
+    }
+}
+
+/// Runs a service until it is asked to stop.
+///
+/// # Errors
+/// [`Failure`]: what was expected, what came, what to do next.
+pub fn run(settings: &Settings) -> Result<(), Failure> {
+    let ground = Ground::of(settings)?;
+    let heard = Heard::on(&mut ground.bus(settings)?)?;
+    let mut retelling = Retelling::new(heard.executions);
+    let (journal, recovered) = open_journal(settings, &ground.run, &mut retelling)?;
+    let (inbox, [signals, steps, reader, asker, feed, control]) = desk_inbox()?;
+    let metrics = Arc::new(Metrics::new());
+    let blotter = Arc::new(Blotter::default());
+    let tools = Tools {
+        wording: Wording::new(ground.run.clone(), recovered.published_from, &recovered.releases),
+        publisher: Publisher::start(ground.bus(settings)?, OUTGOING).map_err(machine("the publisher's thread"))?,
+        blotter: Arc::clone(&blotter),
+        metrics: Arc::clone(&metrics),
+        waker: inbox.waker(),
+        address: ground.address.to_string(),
+    };
+    retelling.latest.iter().for_each(|told| blotter.note(told, &tools.wording));
+    let (herald, herald_thread) = Herald::start(tools, retelling.untold).map_err(machine("the herald's thread"))?;
+    let (scribe, hops) =
+        Scribe::start(&settings.folder, recovered.epoch, Arc::clone(&metrics)).map_err(machine("the file of hops"))?;
+    let switch = Arc::new(KillSwitch::default());
+    let control_api = serve(&ground, control, (&switch, &metrics, blotter)).map_err(machine("the control API"))?;
+    let identity = Identity { account_tag: settings.account_tag, epoch: recovered.epoch };
+    let venue_lanes = Lanes { reader, asker, feed };
+    let gateway = Gateway::start(&ground.venue, &ground.rules, identity, venue_lanes, ground.clock)?;
+    // What was said before a run is not for it.
+    let passed = if recovered.is_new_run { heard.signals } else { recovered.cursor };
+    take_in(settings, &ground, (signals, steps), passed, &recovered)?;
+    announce(settings, ground.address, recovered.epoch).map_err(machine("the first line on stdout"))?;
+    let stop = Arc::clone(&ground.stop);
+    let desk = Desk::new(Parts {
+        clock: ground.clock,
+        pace: ground.pace,
+        instruments: ground.rules.instruments(),
+        run: ground.run,
+        interval_ns: ground.interval_ns,
+        engine: recovered.engine,
+        journal,
+        cursor: recovered.cursor,
+        passed,
+        releases: recovered.releases,
+        steps: heard.steps,
+        published_close_ns: heard.account.ms.cast_signed().saturating_mul(1_000_000),
+        gateway,
+        inbox,
+        herald,
+        hops,
+        metrics,
+        switch,
+    });
+    let outcome = desk.run();
+    herald_thread.finish();
+    stop.store(true, Ordering::Relaxed);
+    end(scribe, control_api);
+    Ok(outcome?)
+}
+
+fn end(scribe: Scribe, control_api: ControlApi) {
+    if let Err(error) = scribe.finish() {
+        tracing::error!(%error, "the file of hops");
+    }
+    control_api.finish();
+    tracing::info!("ended");
+}
+
+fn serve(
+    ground: &Ground,
+    desk: Lane,
+    (switch, metrics, blotter): (&Arc<KillSwitch>, &Arc<Metrics>, Arc<Blotter>),
+) -> io::Result<ControlApi> {
+    let plane = Plane {
+        desk: Arc::new(Mutex::new(desk)),
+        switch: Arc::clone(switch),
+        metrics: Arc::clone(metrics),
+        blotter,
+        token: ground.credentials.service_token.as_str().into(),
+    };
+    ControlApi::start(ground.listener.try_clone()?, plane)
+}
+
+/// The desk's inbox and its lanes, in their order.
+fn desk_inbox() -> Result<(Inbox, [Lane; lanes::COUNT]), Failure> {
+    let (inbox, lanes) = Inbox::new(lanes::COUNT);
+    let other = |_| machine("the desk's lanes")(io::Error::other("another number of them"));
+    Ok((inbox, lanes.try_into().map_err(other)?))
+}
+
+fn open_journal(
+    settings: &Settings,
+    run: &RunConfig,
+    retelling: &mut Retelling,
+) -> Result<(Journal, Recovered), Failure> {
+    let options = JournalOptions {
+        segment_bytes: settings.journal.segment_bytes,
+        reserve_bytes: settings.journal.reserve_bytes,
+        ..JournalOptions::default()
+    };
+    let (journal, recovered) = Journal::open(&settings.folder, run, &options, wall_ns(), retelling)?;
+    tracing::info!(
+        epoch = recovered.epoch,
+        steps = recovered.steps,
+        cursor = %recovered.cursor,
+        new_run = recovered.is_new_run,
+        torn = recovered.was_torn,
+        untold = retelling.untold.len(),
+        "journal open"
+    );
+    Ok((journal, recovered))
+}
+
+/// Starts the threads that read from the bus.
+fn take_in(
+    settings: &Settings,
+    ground: &Ground,
+    (signals, steps): (Lane, Lane),
+    passed: EntryId,
+    recovered: &Recovered,
+) -> Result<(), Failure> {
+    let known: Vec<ReleaseDigest> = recovered.releases.iter().map(|release| release.digest).collect();
+    let door = Door::new(&settings.home, settings.stage);
+    let (bus, clock) = (ground.bus(settings)?, ground.clock);
+    let intake = SignalIntake::new(bus, passed, signals, &settings.symbols, door, &known, clock);
+    begin("signals", move || intake.run())?;
+    if ground.pace == Pace::Lockstep {
+        let intake = StepIntake::new(ground.bus(settings)?, steps, clock);
+        begin("steps", move || intake.run())?;
+    }
+    Ok(())
+}
+
+/// Starts a thread that reads from the bus; it ends with the process.
+fn begin(name: &'static str, work: impl FnOnce() -> Ended + Send + 'static) -> Result<(), Failure> {
+    let thread = Builder::new().name(name.into()).spawn(move || {
+        let ended = work();
+        tracing::info!(name, %ended, "ended");
+    });
+    thread.map(drop).map_err(machine("a thread that reads from the bus"))
+}
+
+/// The first line on stdout.
+fn announce(settings: &Settings, address: SocketAddr, epoch: u32) -> io::Result<()> {
+    let line = json!({
+        "control_url": format!("http://{address}"),
+        "account": settings.account,
+        "epoch": epoch,
+        "pid": std::process::id(),
+    });
+    let mut stdout = io::stdout();
+    writeln!(stdout, "{line}")?;
+    stdout.flush()
+}
+
+fn venue_settings(settings: &Settings, credentials: &Credentials, pace: Pace) -> VenueSettings {
+    let control = settings.venue.control_url.as_ref().zip(credentials.venue_control_token.as_ref());
+    VenueSettings {
+        rest_url: settings.venue.rest_url.clone(),
+        ws_url: settings.venue.ws_url.clone(),
+        api_key: Secret::new(&credentials.api_key),
+        api_secret: Secret::new(&credentials.api_secret),
+        pace,
+        control: control.map(|(url, token)| DrainControl { url: url.clone(), token: Secret::new(token) }),
+        recv_window_ms: RECV_WINDOW_MS,
+    }
+}
+
+/// The highest taker fee among the symbols: what is held back for a fee is enough for each.
+fn taker_fee(venue: &VenueSettings, rules: &VenueRules) -> Result<i64, GatewayError> {
+    let fees = rules.symbols.iter().map(|symbol| commission(venue, &symbol.name).map(|fees| fees.taker));
+    fees.collect::<Result<Vec<_>, _>>().map(|fees| fees.into_iter().max().unwrap_or_default())
+}
+
+fn run_config(settings: &Settings, rules: &VenueRules, fee_rate: i64) -> RunConfig {
+    let listings = settings.symbols.iter().zip(&rules.symbols).map(|(symbol, listed)| {
+        let instrument = &listed.instrument;
+        Listing {
+            symbol: symbol.clone(),
+            base: rules.assets.get(usize::from(instrument.base.0)).cloned().unwrap_or_default(),
+            tick_atoms: instrument.tick_atoms,
+            lot_atoms: instrument.lot_atoms,
+            min_lots: instrument.min_lots,
+            max_lots: instrument.max_lots,
+            min_ticks: instrument.min_ticks,
+            max_ticks: instrument.max_ticks,
+            min_notional_atoms: instrument.min_notional_atoms,
+        }
+    });
+    RunConfig {
+        engine: RunConfig::ENGINE.to_owned(),
+        account: settings.account.clone(),
+        account_tag: settings.account_tag,
+        stage: settings.stage.as_str().to_owned(),
+        interval: settings.interval.clone(),
+        quote: settings.quote.clone(),
+        assets: rules.assets.clone(),
+        instruments: listings.collect(),
+        releases: RELEASE_SLOTS,
+        fee_rate,
+        fee_side: FeeSide::Received,
+        execution: settings.execution,
+        limits: settings.limits.clone(),
+    }
+}
+
+/// What the journal has told: to the bus what it may not have, to the blotter the latest.
+struct Retelling {
+    teller: Teller,
+    published: EntryId,
+    untold: Vec<Told>,
+    latest: VecDeque<Told>,
+}
+
+impl Retelling {
+    fn new(published: EntryId) -> Self {
+        Self { teller: Teller::new(), published, untold: Vec::new(), latest: VecDeque::new() }
+    }
+}
+
+impl Audience for Retelling {
+    fn before(&mut self, engine: &Engine, event: &Event) {
+        self.teller.before(engine, event);
+    }
+
+    fn after(&mut self, step: &Step<'_>) {
+        let facts = self.teller.after(step.event, step.source, step.outputs, step.engine);
+        for (fact, index) in facts.zip(0..) {
+            let told = Told { step: step.number, index, market_ns: step.event.market_ns, fact };
+            if execution_entry(step.published_from, &told) > self.published {
+                self.untold.push(told.clone());
+            }
+            self.latest.push_back(told);
+            if self.latest.len() > 2 * blotter::ROOM {
+                self.latest.pop_front();
+            }
+        }
+    }
+}

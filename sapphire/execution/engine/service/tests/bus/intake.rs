@@ -1,0 +1,303 @@
+//! What is on the bus comes to the desk once, in order, and what cannot be read is kept.
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use sapphire_core::instrument::InstrumentId;
+use sapphire_core::risk::Branch;
+use sapphire_service::bus::Bus;
+use sapphire_service::clock::Monotonic;
+use sapphire_service::evidence::{Door, Stage};
+use sapphire_service::inbox::Inbox;
+use sapphire_service::intake::{Ended, LOCKSTEP, SIGNALS, SignalIntake, StepIntake};
+use sapphire_service::publisher::DEAD_LETTERS;
+use sapphire_service::words::{EntryId, Intake, ReleaseDigest, Step, Word};
+use serde_json::json;
+
+use crate::home::Home;
+use crate::messages::{BAR_NS, START_NS, advanced, settled, signal};
+use crate::valkey::Valkey;
+
+const LONG: Duration = Duration::from_secs(60);
+const QUIET: Duration = Duration::from_millis(200);
+
+/// The words that an intake sends, and the thread it runs on.
+struct Listener {
+    inbox: Inbox<Word>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Ended>>,
+}
+
+impl Listener {
+    fn to_signals(valkey: &Valkey, home: &Home, cursor: EntryId, known: &[ReleaseDigest]) -> Self {
+        let (inbox, mut lanes) = Inbox::new(1);
+        let stop = Arc::new(AtomicBool::new(false));
+        let (bus, lane) = (valkey.bus_until(&stop), lanes.pop().unwrap());
+        let symbols = ["BTC/USDT", "ETH/USDT"].map(str::to_owned);
+        let door = Door::new(home.path(), Stage::Paper);
+        let intake = SignalIntake::new(bus, cursor, lane, &symbols, door, known, Monotonic::new());
+        Self { inbox, stop, thread: Some(thread::spawn(move || intake.run())) }
+    }
+
+    fn to_steps(valkey: &Valkey) -> Self {
+        let (inbox, mut lanes) = Inbox::new(1);
+        let stop = Arc::new(AtomicBool::new(false));
+        let (bus, lane) = (valkey.bus_until(&stop), lanes.pop().unwrap());
+        let intake = StepIntake::new(bus, lane, Monotonic::new());
+        Self { inbox, stop, thread: Some(thread::spawn(move || intake.run())) }
+    }
+
+    fn next(&mut self) -> Intake {
+        match self.inbox.next(LONG) {
+            Some(Word::Intake(word)) => word,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn step(&mut self) -> Step {
+        match self.inbox.next(LONG) {
+            Some(Word::Step(step)) => step,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn end(mut self) -> Ended {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.take().unwrap().join().unwrap()
+    }
+}
+
+/// The position of the k-th signal of a bar, and of its end.
+fn place(bar: i64, k: u64) -> EntryId {
+    EntryId { ms: ((START_NS + bar * BAR_NS) / 1_000_000) as u64, seq: k + 1 }
+}
+
+fn end_of(bar: i64) -> EntryId {
+    place(bar, 65_534)
+}
+
+fn publish_bar(bus: &mut Bus, home: &Home, bar: i64) {
+    let (release, close_ns) = (home.digest.to_string(), START_NS + bar * BAR_NS);
+    bus.publish(SIGNALS, place(bar, 0), &signal(&release, "BTC/USDT", close_ns, 100 + bar)).unwrap();
+    bus.publish(SIGNALS, place(bar, 1), &signal(&release, "ETH/USDT", close_ns, -bar)).unwrap();
+    bus.publish(SIGNALS, end_of(bar), &settled(close_ns, 3)).unwrap();
+}
+
+/// Entry, instrument, target and close of a signal; entry and close of an end of bar.
+fn facts(word: &Intake) -> (EntryId, Option<(Option<u16>, i64)>, i64) {
+    match word {
+        Intake::Signal { entry, instrument, target_lots, bar_close_ns, time_to_live_ns, .. } => {
+            assert_eq!(*time_to_live_ns, BAR_NS);
+            (*entry, Some((instrument.map(|InstrumentId(id)| id), *target_lots)), *bar_close_ns)
+        }
+        Intake::EndOfBar { entry, bar_close_ns, .. } => (*entry, None, *bar_close_ns),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn expect_bar(listener: &mut Listener, bar: i64) {
+    let close_ns = START_NS + bar * BAR_NS;
+    assert_eq!(facts(&listener.next()), (place(bar, 0), Some((Some(0), 100 + bar)), close_ns));
+    assert_eq!(facts(&listener.next()), (place(bar, 1), Some((Some(1), -bar)), close_ns));
+    assert_eq!(facts(&listener.next()), (end_of(bar), None, close_ns));
+}
+
+fn verdict(word: Intake) -> Result<Branch, String> {
+    match word {
+        Intake::Release { name, verdict, .. } => {
+            assert_eq!(name, "trend");
+            verdict
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn signals_come_with_the_verdict_on_their_release_before_them() {
+    let (valkey, home) = (Valkey::start(), Home::new(&json!({"max_order_atoms": 5, "max_orders_per_second": null})));
+    let mut bus = valkey.bus();
+    let mut listener = Listener::to_signals(&valkey, &home, EntryId::default(), &[]);
+    publish_bar(&mut bus, &home, 1);
+    let limits = Branch { max_order_atoms: Some(5), ..Branch::default() };
+    assert_eq!(verdict(listener.next()), Ok(limits));
+    expect_bar(&mut listener, 1);
+    let stranger = "1".repeat(64);
+    bus.publish(SIGNALS, place(2, 0), &signal(&stranger, "DOGE/USDT", START_NS, 1)).unwrap();
+    match listener.next() {
+        Intake::Release { digest, name, verdict: Err(why) } => {
+            assert_eq!((digest.to_string(), name), (stranger.clone(), stranger[..12].to_owned()));
+            assert!(why.starts_with("no release here"), "{why}");
+        }
+        other => panic!("{other:?}"),
+    }
+    match listener.next() {
+        Intake::Signal { instrument: None, symbol, received_ns, parsed_ns, .. } => {
+            assert_eq!(symbol, "DOGE/USDT");
+            assert!(0 < received_ns && received_ns < parsed_ns);
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(listener.end(), Ended::Stopped);
+}
+
+#[test]
+fn a_release_is_judged_again_when_its_files_have_changed() {
+    let (valkey, home) = (Valkey::start(), Home::new(&json!({})));
+    let mut bus = valkey.bus();
+    let mut listener = Listener::to_signals(&valkey, &home, EntryId::default(), &[home.digest]);
+    assert_eq!(
+        verdict(listener.next()),
+        Ok(Branch::default()),
+        "what the journal knows is asked before anything comes"
+    );
+    publish_bar(&mut bus, &home, 1);
+    expect_bar(&mut listener, 1);
+    fs::write(home.source(), "changed").unwrap();
+    let why = verdict(listener.next()).unwrap_err();
+    assert!(why.contains("source.py") && why.contains("expected:") && why.contains("next:"), "{why}");
+    fs::write(home.source(), "source.py").unwrap();
+    assert_eq!(verdict(listener.next()), Ok(Branch::default()));
+    home.report(false);
+    assert!(verdict(listener.next()).unwrap_err().contains("does not permit paper"));
+    publish_bar(&mut bus, &home, 2);
+    expect_bar(&mut listener, 2);
+    assert_eq!(listener.inbox.next(QUIET), None, "a verdict that stands is told once");
+    listener.end();
+}
+
+#[test]
+fn a_change_before_the_end_of_a_bar_holds_for_the_next() {
+    let (valkey, home) = (Valkey::start(), Home::new(&json!({})));
+    let mut bus = valkey.bus();
+    let mut listener = Listener::to_signals(&valkey, &home, EntryId::default(), &[home.digest]);
+    verdict(listener.next()).unwrap();
+    fs::remove_file(home.source()).unwrap();
+    bus.publish(SIGNALS, end_of(1), &settled(START_NS + BAR_NS, 3)).unwrap();
+    publish_bar(&mut bus, &home, 2);
+    let before: Vec<_> =
+        std::iter::from_fn(|| Some(listener.next()).filter(|word| !matches!(word, Intake::Signal { .. }))).collect();
+    let refused = |word: &Intake| matches!(word, Intake::Release { verdict: Err(_), .. });
+    assert!(before.len() == 2 && before.iter().any(refused), "{before:?}");
+    listener.end();
+}
+
+#[test]
+fn what_cannot_be_read_is_kept_and_only_the_cursor_moves() {
+    let (valkey, home) = (Valkey::start(), Home::new(&json!({})));
+    let mut bus = valkey.bus();
+    let good = signal(&home.digest.to_string(), "BTC/USDT", START_NS, 1);
+    let text = String::from_utf8(good.clone()).unwrap();
+    let bad: Vec<(Vec<u8>, &str)> = vec![
+        (b"\xff no message".to_vec(), "bad field"),
+        (text.replace("HFT_SIGNAL@1", "HFT_SIGNAL@9").into_bytes(), "unknown schema"),
+        (advanced(3, None), "got ADVANCED@1"),
+        (signal("trend@1", "BTC/USDT", START_NS, 1), "64 hexadecimal digits"),
+        (text.replace("\"target_lots\":\"1\"", "\"target_lots\":\"1.5\"").into_bytes(), "target_lots"),
+        (text.replace("\"time_to_live_ns\"", "\"extra\":1,\"time_to_live_ns\"").into_bytes(), "unknown field"),
+        (format!("{text}{}", " ".repeat(70_000)).into_bytes(), "at most 65536 bytes"),
+    ];
+    let mut ids = Vec::new();
+    for (k, (bytes, _)) in bad.iter().enumerate() {
+        ids.push(place(1, k as u64));
+        bus.publish(SIGNALS, place(1, k as u64), bytes).unwrap();
+    }
+    bus.append(SIGNALS, &[("m", &good), ("n", b"x")]).unwrap();
+    let mut listener = Listener::to_signals(&valkey, &home, EntryId::default(), &[]);
+    for id in &ids {
+        assert_eq!(listener.next(), Intake::DeadLetter { entry: *id });
+    }
+    let Intake::DeadLetter { entry: last } = listener.next() else { panic!("an entry of two fields is no message") };
+    assert_eq!(listener.inbox.next(QUIET), None);
+    listener.end();
+
+    let kept = bus.read(DEAD_LETTERS, EntryId::default(), 100, Duration::from_millis(1), Monotonic::new()).unwrap();
+    let kept: Vec<_> = kept.entries().collect();
+    assert_eq!(kept.len(), bad.len() + 1);
+    let field = |entry: usize, name: &str| String::from_utf8_lossy(kept[entry].field(name).unwrap()).into_owned();
+    for (k, (bytes, why)) in bad.iter().enumerate() {
+        assert_eq!(kept[k].field("m"), Some(bytes.as_slice()));
+        assert!(field(k, "why").contains(why), "{}", field(k, "why"));
+        assert_eq!(field(k, "from"), format!("signals {}", ids[k]));
+    }
+    assert_eq!(field(bad.len(), "from"), format!("signals {last}"));
+}
+
+#[test]
+fn a_late_restart_goes_on_after_its_cursor() {
+    let (valkey, home) = (Valkey::start(), Home::new(&json!({})));
+    let mut bus = valkey.bus();
+    (1..=3).for_each(|bar| publish_bar(&mut bus, &home, bar));
+    let mut listener = Listener::to_signals(&valkey, &home, place(2, 1), &[]);
+    assert_eq!(facts(&listener.next()), (end_of(2), None, START_NS + 2 * BAR_NS));
+    assert_eq!(verdict(listener.next()), Ok(Branch::default()));
+    expect_bar(&mut listener, 3);
+    assert_eq!(listener.inbox.next(QUIET), None);
+    listener.end();
+}
+
+#[test]
+fn a_server_killed_while_signals_come_loses_and_doubles_none() {
+    const BARS: i64 = 300;
+    let (mut valkey, home) = (Valkey::start(), Home::new(&json!({})));
+    let mut listener = Listener::to_signals(&valkey, &home, EntryId::default(), &[home.digest]);
+    verdict(listener.next()).unwrap();
+    let mut bus = valkey.bus();
+    let writing = thread::spawn(move || {
+        (1..=BARS).for_each(|bar| publish_bar(&mut bus, &home, bar));
+        home
+    });
+    for bar in 1..=BARS {
+        if bar % 100 == 50 {
+            valkey.kill();
+            thread::sleep(Duration::from_millis(60));
+            valkey.revive();
+        }
+        expect_bar(&mut listener, bar);
+    }
+    let _home = writing.join().unwrap();
+    assert_eq!(listener.inbox.next(QUIET), None);
+    listener.end();
+}
+
+#[test]
+fn steps_begin_with_the_last_one_and_leave_none_out() {
+    let valkey = Valkey::start();
+    let mut bus = valkey.bus();
+    let at = |ms| EntryId { ms, seq: 1 };
+    for number in 1..=4 {
+        bus.publish(LOCKSTEP, at(number), &advanced(number, None)).unwrap();
+    }
+    let mut listener = Listener::to_steps(&valkey);
+    let last = listener.step();
+    let (number, now_ns) = (4, START_NS + 4);
+    let message_id = "test-ADVANCED@1-4".to_owned();
+    assert_eq!(last, Step { number, message_id, now_ns, bar_close_ns: None, account_events: 40 });
+    bus.publish(LOCKSTEP, at(5), &settled(START_NS, 3)).unwrap();
+    bus.publish(LOCKSTEP, at(6), &advanced(7, None)).unwrap();
+    for number in 8..=600 {
+        bus.publish(LOCKSTEP, at(number), &advanced(number, Some(START_NS))).unwrap();
+    }
+    for number in 8..=600 {
+        let step = listener.step();
+        assert_eq!((step.number, step.bar_close_ns), (number, Some(START_NS)));
+    }
+    let dead = bus.read(DEAD_LETTERS, EntryId::default(), 10, Duration::from_millis(1), Monotonic::new()).unwrap();
+    let from: Vec<_> = dead.entries().map(|entry| entry.field("from").unwrap().to_vec()).collect();
+    assert_eq!(from, [b"lockstep 5-1", b"lockstep 6-1"]);
+    assert_eq!(listener.end(), Ended::Stopped);
+}
+
+#[test]
+fn an_intake_ends_when_nobody_listens() {
+    let (valkey, home) = (Valkey::start(), Home::new(&json!({})));
+    let mut listener = Listener::to_signals(&valkey, &home, EntryId::default(), &[]);
+    publish_bar(&mut valkey.bus(), &home, 1);
+    listener.next();
+    let thread = listener.thread.take().unwrap();
+    drop(listener);
+    publish_bar(&mut valkey.bus(), &home, 2);
+    assert!(matches!(thread.join().unwrap(), Ended::DeskGone(_)));
+}

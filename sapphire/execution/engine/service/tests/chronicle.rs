@@ -1,0 +1,217 @@
+//! What a journal says when it is asked: rows, checks, replays.
+
+#![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
+
+mod clerk;
+
+use std::fs;
+
+use clerk::{Act, Clerk, HOUR_NS, OPTIONS, Scratch, T, Told, run_config, slot};
+use sapphire_core::engine::{Body, Signal};
+use sapphire_core::instrument::InstrumentId;
+use sapphire_core::orders::ReleaseId;
+use sapphire_core::risk::Command;
+use sapphire_service::chronicle::{Form, Outcome, export, replay, show, verify};
+use sapphire_service::entry::{RunConfig, Source};
+use sapphire_service::words::EntryId;
+use serde_json::{Value, json};
+
+/// A day: a buy in two trades, a refused signal, a denied order, a halt; then another start.
+fn day(folder: &Scratch) -> Clerk {
+    let mut clerk = Clerk::open(&folder.0);
+    clerk.bar([Some(1_000), None]).unwrap();
+    clerk.report(Told::Accepted).unwrap();
+    clerk.report(Told::Traded(50)).unwrap();
+    clerk.report(Told::Traded(50)).unwrap();
+    let entry = EntryId { ms: 1_704_070_800_000, seq: 70_000 };
+    let (release, instrument, bar_close_ns) = (ReleaseId(0), InstrumentId(u16::MAX), clerk.now_ns);
+    let signal = Signal { release, instrument, target_lots: 5, bar_close_ns, time_to_live_ns: HOUR_NS };
+    let source = Source::Unlisted { entry, symbol: "DOGE/USDT".to_owned() };
+    clerk.tell(Body::Signal(signal), source).unwrap();
+    clerk.bar([None, Some(400_000)]).unwrap();
+    clerk.act(&Act::Say(Command::Halt)).unwrap();
+    clerk.act(&Act::Pass).unwrap();
+    drop(clerk);
+    Clerk::open(&folder.0)
+}
+
+fn lines(bytes: &[u8]) -> Vec<Value> {
+    str::from_utf8(bytes).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn rows(folder: &Scratch) -> Vec<Value> {
+    let mut out = Vec::new();
+    assert_eq!(export(&folder.0, &mut out).unwrap(), Outcome::Good);
+    lines(&out)
+}
+
+fn of<'a>(rows: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    rows.iter().filter(|row| row["kind"] == kind).collect()
+}
+
+#[test]
+fn every_thing_that_happened_has_its_row() {
+    let folder = Scratch::new();
+    let clerk = day(&folder);
+    let rows = rows(&folder);
+    let kinds: Vec<&str> = rows.iter().map(|row| row["kind"].as_str().unwrap()).collect();
+    let expected = [
+        "run",
+        "epoch",
+        "release",
+        "verdict",
+        "adjusted",
+        "signal",
+        "state",
+        "end_of_bar",
+        "order",
+        "report",
+        "report",
+        "fill",
+        "report",
+        "fill",
+        "target",
+        "signal",
+        "signal",
+        "state",
+        "end_of_bar",
+        "denied",
+        "trading",
+        "target",
+        "epoch",
+        "end",
+    ];
+    assert_eq!(kinds, expected);
+    let (run, release) = (of(&rows, "run")[0], "ab".repeat(32));
+    assert_eq!(run["config"]["instruments"][0]["min_notional_atoms"], "500000000");
+    assert_eq!(run["config"]["limits"]["account"]["max_order_atoms"], "600000000000");
+    assert_eq!(run["config"]["execution"]["style"], "taker");
+    assert_eq!(
+        of(&rows, "release")[0],
+        &json!({ "kind": "release", "slot": 0, "digest": release, "name": "paper.trend@1" })
+    );
+    let signals = of(&rows, "signal");
+    assert_eq!(signals[0]["refused"], Value::Null);
+    assert_eq!((&signals[1]["symbol"], &signals[1]["refused"]), (&json!("DOGE/USDT"), &json!("UNKNOWN_INSTRUMENT")));
+    assert_eq!(signals[1]["entry"], "1704070800000-70000");
+    let order = of(&rows, "order")[0];
+    let close_ns = (T + HOUR_NS).to_string();
+    assert_eq!(
+        order,
+        &json!({
+            "kind": "order", "step": "8", "market_ns": close_ns, "order": "sap-0007-65920080-1", "release": release,
+            "symbol": "BTC/USDT", "side": "BUY", "ticks": "5010010", "lots": "1002", "time_in_force": "IOC",
+            "bar_close_ns": close_ns,
+        })
+    );
+    let fills = of(&rows, "fill");
+    assert_eq!((&fills[0]["lots"], &fills[1]["lots"]), (&json!("501"), &json!("501")));
+    assert_eq!((&fills[0]["fee_asset"], &fills[0]["fee_atoms"]), (&json!("BTC"), &json!("501")));
+    let reports: Vec<(&Value, &Value)> =
+        of(&rows, "report").into_iter().map(|row| (&row["report"], &row["state"])).collect();
+    let traded = (&json!("TRADE"), &json!("PARTIALLY_FILLED"));
+    let filled = (&json!("TRADE"), &json!("FILLED"));
+    assert_eq!(reports, [(&json!("ACCEPTED"), &json!("ACCEPTED")), traded, filled]);
+    let state = of(&rows, "state")[1];
+    assert_eq!(state["positions"]["BTC/USDT"], json!({ "atoms": "1000998", "lots": "1000" }));
+    let denied = of(&rows, "denied")[0];
+    assert_eq!((&denied["code"], &denied["level"]), (&json!("ORDER_NOTIONAL"), &json!("account")));
+    let trading = of(&rows, "trading")[0];
+    assert_eq!((&trading["state"], &trading["by"]), (&json!("HALTED"), &json!("desk")));
+    let targets = of(&rows, "target");
+    assert_eq!((&targets[1]["outcome"], &targets[1]["cause"]), (&json!("EXPIRED"), &json!("HALTED")));
+    assert_eq!(rows.last().unwrap()["steps"], clerk.journal.steps().to_string());
+}
+
+#[test]
+fn a_replay_is_the_same_to_the_last_step() {
+    let folder = Scratch::new();
+    let clerk = day(&folder);
+    let mut out = Vec::new();
+    // The journal is being written: what there is can be replayed.
+    assert_eq!(replay(&folder.0, Form::Json, &mut out).unwrap(), Outcome::Good);
+    let row = &lines(&out)[0];
+    let steps = clerk.journal.steps();
+    assert_eq!((&row["identical"], &row["steps"]), (&json!(true), &json!(steps)));
+    assert_eq!(row["compared"], json!(steps - 1), "the last step's outputs travel in the next entry");
+    assert_eq!(row["digest"], rows(&folder).last().unwrap()["digest"]);
+    drop(clerk);
+    let other = RunConfig { fee_rate: 1, ..run_config() };
+    Clerk::open_with(&folder.0, &other, &OPTIONS, T).map(drop).unwrap();
+    let mut out = Vec::new();
+    assert_eq!(replay(&folder.0, Form::Json, &mut out).unwrap(), Outcome::Good);
+    assert_eq!((&lines(&out)[0]["runs"], &lines(&out)[0]["steps"]), (&json!(2), &json!(steps + 4)));
+    assert_eq!(of(&rows(&folder), "end").len(), 2);
+}
+
+#[test]
+fn the_first_step_that_differs_is_printed() {
+    let folder = Scratch::new();
+    let mut clerk = Clerk::open(&folder.0);
+    clerk.bar([Some(1_000), None]).unwrap();
+    let step = clerk.journal.steps();
+    clerk.journal.outputs([7; 32]);
+    clerk.report(Told::Accepted).unwrap();
+    clerk.journal.outputs([8; 32]);
+    clerk.report(Told::Expired).unwrap();
+    for (form, text) in [(Form::Json, "\"identical\":false"), (Form::Text, "identical              false")] {
+        let mut out = Vec::new();
+        assert_eq!(replay(&folder.0, form, &mut out).unwrap(), Outcome::Bad);
+        let out = String::from_utf8(out).unwrap();
+        assert!(out.contains(text) && out.contains("EndOfBar") && out.contains(&"07".repeat(32)), "{out}");
+        assert!(out.contains(&step.to_string()), "{out}");
+    }
+}
+
+#[test]
+fn a_journal_is_verified_and_damage_is_named() {
+    let folder = Scratch::new();
+    let clerk = day(&folder);
+    let mut out = Vec::new();
+    assert_eq!(verify(&folder.0, Form::Json, &mut out).unwrap(), Outcome::Good);
+    let row = &lines(&out)[0];
+    let expected = json!({
+        "ok": true, "files": row["files"], "records": row["records"], "runs": 1, "epochs": 2,
+        "last_epoch": clerk.journal.epoch(), "events": clerk.journal.steps(), "torn": false,
+    });
+    assert_eq!(row, &expected);
+    drop(clerk);
+    let path = folder.segments().remove(0);
+    let mut bytes = fs::read(&path).unwrap();
+    let place = bytes.len() / 2;
+    bytes[place] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let mut out = Vec::new();
+    assert_eq!(verify(&folder.0, Form::Json, &mut out).unwrap(), Outcome::Bad);
+    let reason = lines(&out)[0]["reason"].as_str().unwrap().to_owned();
+    assert!(reason.contains(path.to_str().unwrap()) && reason.contains("damaged"), "{reason}");
+}
+
+#[test]
+fn every_entry_is_shown_in_one_line() {
+    let folder = Scratch::new();
+    let mut clerk = day(&folder);
+    clerk.journal.append(&slot(1), clerk.now_ns, 5).unwrap();
+    let mut out = Vec::new();
+    show(&folder.0, Form::Json, &mut out).unwrap();
+    let rows = lines(&out);
+    assert_eq!(rows.iter().filter(|row| !row["step"].is_null()).count() as u64, clerk.journal.steps());
+    assert_eq!(of(&rows, "begin").len() + of(&rows, "resume").len(), 2);
+    assert_eq!((&of(&rows, "release")[1]["record"], &rows.last().unwrap()["monotonic_ns"]), (&json!(3), &json!("5")));
+    assert_eq!(of(&rows, "command")[0]["source"], "operator desk");
+    let mut out = Vec::new();
+    show(&folder.0, Form::Text, &mut out).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    assert_eq!(text.lines().count(), rows.len());
+    assert!(
+        text.contains("bus 1704070800000-65535 end_of_bar   EndOfBar { bar_close_ns: 1704070800000000000 }"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_folder_without_a_journal_is_an_error() {
+    let folder = Scratch::new();
+    let failure = verify(&folder.0, Form::Json, &mut Vec::new()).unwrap_err().to_string();
+    assert!(failure.contains(folder.0.to_str().unwrap()), "{failure}");
+}

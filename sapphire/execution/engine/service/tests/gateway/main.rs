@@ -1,0 +1,9 @@
+//! The gateway against the real exchange.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // A test says by its panic what is wrong.
+
+mod desk;
+mod faults;
+mod lockstep;
+mod pace;
+mod venue;

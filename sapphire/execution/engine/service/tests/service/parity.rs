@@ -1,0 +1,165 @@
+//! What is traded over the wire is what the replay says, lot by lot, and the journal folds to the same again.
+
+use std::collections::BTreeMap;
+
+use sapphire_core::engine::Execution;
+use sapphire_core::instrument::{Asset, InstrumentId, Side};
+use sapphire_core::messages::Message;
+use sapphire_core::risk::Limits;
+use sapphire_core::venue::FeeRates;
+use sapphire_sim::feed::{Feed, GeneratedFeed};
+use sapphire_sim::latency::Latency;
+use sapphire_sim::listing::listing;
+use sapphire_sim::market::Listed;
+use sapphire_sim::replay::{Model, Record, Replay, ReplayConfig};
+
+use crate::conductor::{Conductor, close_ns, signal_entry, targets};
+use crate::rig::{BAR_NS, Rig};
+use crate::venue::{START_NS, SYMBOLS};
+
+const UNIT: i64 = 100_000_000;
+
+/// The same targets in the engine's own replay of the same market.
+pub fn replay(bars: i64) -> Record {
+    let latency = Latency { seed: 7, min_ns: 5_000_000, max_ns: 25_000_000 };
+    let config = ReplayConfig {
+        quote: Asset(0),
+        assets: 3,
+        seed: 7,
+        fees: FeeRates { maker: 100_000, taker: 100_000 },
+        model: Model::Book { latency },
+        limits: Limits::open(2, 1),
+        execution: Execution::default(),
+        deposits: vec![(Asset(0), 100_000 * UNIT)],
+        start_ns: START_NS,
+        time_to_live_ns: BAR_NS,
+    };
+    let listed = ["BTCUSDT", "ETHUSDT"].into_iter().enumerate().map(|(index, symbol)| Listed {
+        symbol: symbol.to_owned(),
+        instrument: listing(symbol).unwrap().instrument(Asset(index as u16 + 1), Asset(0)),
+        feed: Feed::Generated(GeneratedFeed::new(7, listing(symbol).unwrap())),
+    });
+    let mut replay = Replay::new(&config, listed.collect()).unwrap();
+    for bar in 1..=bars {
+        replay.close_bar(close_ns(bar)).unwrap();
+        for (index, lots) in targets(bar).into_iter().enumerate() {
+            replay.signal(InstrumentId(index as u16), lots).unwrap();
+        }
+        replay.end_of_bar().unwrap();
+    }
+    // What travels still is let through, as the conductor does by closing one more bar.
+    replay.close_bar(close_ns(bars + 1)).unwrap();
+    replay.finish().unwrap()
+}
+
+/// A trade by what it is: when, of what, which way, and price, lots, value and fee. The venue's number is left out: a
+/// replay does not let the house trade with itself in between, so its numbers are lower.
+pub type Trade = (i64, String, &'static str, [i64; 4]);
+
+pub fn trades_of(record: &Record) -> Vec<Trade> {
+    let trade = |row: &sapphire_sim::replay::FillRow| {
+        let side = if row.side == Side::Buy { "BUY" } else { "SELL" };
+        let symbol = SYMBOLS[usize::from(row.instrument.0)].to_owned();
+        let fill = &row.fill;
+        (row.time_ns, symbol, side, [fill.ticks, fill.lots, fill.quote_atoms, fill.fee_atoms])
+    };
+    record.fills.iter().map(trade).collect()
+}
+
+/// The trades that the service tells.
+pub fn trades_told(rig: &Rig) -> Vec<Trade> {
+    let (status, fills) = rig.get("/fills?limit=10000");
+    assert_eq!(status, 200);
+    let trade = |row: &serde_json::Value| {
+        let number = |key: &str| row[key].as_str().unwrap().parse::<i64>().unwrap();
+        let side = if row["side"] == "BUY" { "BUY" } else { "SELL" };
+        let numbers = ["ticks", "lots", "quote_atoms", "fee_atoms"].map(number);
+        (number("market_ns"), row["symbol"].as_str().unwrap().to_owned(), side, numbers)
+    };
+    fills.as_array().unwrap().iter().map(trade).collect()
+}
+
+/// Cash and positions that the service published at each close.
+pub fn states_told(rig: &mut Rig, bars: i64) -> Vec<(i64, Vec<i64>)> {
+    let mut states = Vec::new();
+    for bar in 1..=bars {
+        let Message::AccountState(state) = rig.await_entry("account", signal_entry(close_ns(bar), 1)) else {
+            panic!("no ACCOUNT_STATE")
+        };
+        states.push((state.cash_quote_atoms, state.positions.iter().map(|position| position.atoms).collect()));
+    }
+    states
+}
+
+pub fn states_of(record: &Record) -> Vec<(i64, Vec<i64>)> {
+    record.bars.iter().map(|bar| (bar.cash_quote_atoms, bar.position_atoms.clone())).collect()
+}
+
+#[test]
+fn forty_bars_over_the_wire_are_the_replays_to_the_last_atom() {
+    const BARS: i64 = 40;
+    let mut rig = Rig::new();
+    rig.start();
+    let mut conductor = Conductor::new();
+    for bar in 1..=BARS {
+        conductor.bar(&mut rig, targets(bar));
+    }
+    conductor.bar_of(&mut rig, &mut |_, _| {}, &mut |_, _, _| {});
+    let record = replay(BARS);
+    assert!(record.fills.len() > 60, "{} fills", record.fills.len());
+    assert_eq!(states_told(&mut rig, BARS + 1), states_of(&record));
+    assert_eq!(trades_told(&rig), trades_of(&record));
+    let (_, orders) = rig.get("/orders?limit=10000");
+    assert_eq!(orders.as_array().unwrap().len(), record.orders.len());
+    balances_equal_the_exchanges(&rig);
+
+    assert_eq!(rig.stop(), Some(0), "{}", rig.log());
+    let told = rig.assert_replays();
+    assert!(told["steps"].as_u64().unwrap() > 400, "{told}");
+    let states: Vec<i64> =
+        rig.exported("state").iter().map(|row| row["cash_quote_atoms"].as_str().unwrap().parse().unwrap()).collect();
+    let expected: Vec<i64> = record.bars.iter().map(|bar| bar.cash_quote_atoms).collect();
+    assert_eq!(states, expected);
+    assert_eq!(rig.exported("fill").len(), record.fills.len());
+    every_order_left_its_times(&rig, record.orders.iter().filter(|row| row.arrives_ns.is_some()).count());
+}
+
+/// What the account holds is what the exchange says, free and locked together.
+pub fn balances_equal_the_exchanges(rig: &Rig) {
+    let (_, held) = rig.get("/positions");
+    let state = rig.exchange.state();
+    let at_exchange = |asset: &str| {
+        let balance = &state["accounts"][0]["balances"][asset];
+        ["free", "locked"].map(|part| balance[part].as_str().unwrap().parse::<i64>().unwrap()).iter().sum::<i64>()
+    };
+    let mut told = BTreeMap::from([("USDT", held["cash_quote_atoms"].as_str().unwrap().parse::<i64>().unwrap())]);
+    for (asset, row) in ["BTC", "ETH"].into_iter().zip(held["positions"].as_array().unwrap()) {
+        told.insert(asset, row["atoms"].as_str().unwrap().parse().unwrap());
+    }
+    for (asset, atoms) in told {
+        assert_eq!(atoms, at_exchange(asset), "{asset}");
+    }
+}
+
+fn every_order_left_its_times(rig: &Rig, orders: usize) {
+    use sapphire_service::hops::{HopRecord, RECORD_BYTES};
+    let mut files = std::fs::read_dir(rig.account().join("hops")).unwrap();
+    let bytes = std::fs::read(files.next().unwrap().unwrap().path()).unwrap();
+    let records: Vec<HopRecord> =
+        bytes.chunks_exact(RECORD_BYTES).map(|record| HopRecord::decode(record.try_into().unwrap())).collect();
+    assert_eq!(records.len(), orders);
+    for record in &records {
+        let way = [
+            record.received_ns,
+            record.parsed_ns,
+            record.taken_ns,
+            record.journalled_ns,
+            record.decided_ns,
+            record.framed_ns,
+            record.written_ns,
+        ];
+        assert!(way.is_sorted() && way[0] > 0, "{record:?}");
+        // The answer can be read before the call that wrote the request returns.
+        assert!(record.acknowledged_ns > record.framed_ns, "{record:?}");
+    }
+}

@@ -1,0 +1,83 @@
+//! Signals that cannot be taken are refused with a reason that everybody can read.
+
+use crate::conductor::{Conductor, close_ns, signal, signal_entry};
+use crate::rig::Rig;
+
+fn update(code: &str, symbol: &str) -> (String, Option<String>) {
+    (code.to_owned(), Some(symbol.to_owned()))
+}
+
+#[test]
+fn late_repeated_reordered_and_meaningless_signals_are_refused_and_say_why() {
+    let mut rig = Rig::new();
+    rig.start();
+    let mut conductor = Conductor::new();
+    conductor.bar(&mut rig, [10_000, 0]);
+    let (first, second) = (close_ns(1), close_ns(2));
+    let other = "0".repeat(64);
+    conductor.bar_of(
+        &mut rig,
+        &mut |rig, close_ns| {
+            let at = |seq| signal_entry(close_ns, seq);
+            rig.signal("BTC/USDT", 20_000, close_ns, at(1));
+            rig.signal("BTC/USDT", 30_000, close_ns, at(2));
+            rig.signal("ETH/USDT", 5_000, first, at(3));
+            rig.signal("ETH/USDT", 5_000, close_ns + 1, at(4));
+            rig.signal("ETH/USDT", -1, close_ns, at(5));
+            rig.signal("XRP/USDT", 5_000, close_ns, at(6));
+            let unknown = signal(&other, "ETH/USDT", 5_000, close_ns, at(7));
+            rig.bus.publish("signals", at(7), &unknown).unwrap();
+            rig.bus.publish("signals", at(8), b"{\"envelope\": 7}").unwrap();
+        },
+        &mut |_, _, _| {},
+    );
+    rig.signal("ETH/USDT", 5_000, second, signal_entry(second, 65_536));
+    let expected = [
+        update("REPEATED", "BTC/USDT"),
+        update("REPEATED", "ETH/USDT"),
+        update("OUT_OF_ORDER", "ETH/USDT"),
+        update("BELOW_ZERO", "ETH/USDT"),
+        update("UNKNOWN_INSTRUMENT", "XRP/USDT"),
+        update("NO_EVIDENCE", "ETH/USDT"),
+        update("LATE", "ETH/USDT"),
+    ];
+    let deadline = std::time::Instant::now() + crate::rig::PATIENCE;
+    while rig.risk_updates().len() < expected.len() {
+        assert!(std::time::Instant::now() < deadline, "{:?}", rig.risk_updates());
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert_eq!(rig.risk_updates(), expected);
+    assert_eq!(rig.bus.last("dead-letters").unwrap().entries().count(), 1);
+    let (_, state) = rig.get("/state");
+    assert!(state["refused_releases"][0]["why"].as_str().unwrap().len() > 10, "{state}");
+
+    // The one signal that was good was worked, and the journal tells the others as well.
+    conductor.bar(&mut rig, [20_000, 0]);
+    let (_, held) = rig.get("/positions");
+    assert_eq!(held["positions"][0]["lots"], "20000", "{held}");
+    assert_eq!(rig.stop(), Some(0));
+    let reasons: Vec<String> =
+        rig.exported("signal").iter().filter_map(|row| row["refused"].as_str().map(str::to_owned)).collect();
+    assert_eq!(reasons, expected.map(|(code, _)| code));
+    rig.assert_replays();
+}
+
+#[test]
+fn a_release_that_loses_its_evidence_loses_its_targets() {
+    let mut rig = Rig::new();
+    rig.start();
+    let mut conductor = Conductor::new();
+    conductor.bar(&mut rig, [10_000, 10_000]);
+    rig.home.report(false);
+    conductor.bar(&mut rig, [20_000, 20_000]);
+    rig.wait_for("the verdict", || rig.get("/state").1["releases"][0]["ok"] == false);
+    conductor.bar(&mut rig, [30_000, 30_000]);
+    let updates = rig.risk_updates();
+    assert_eq!(updates[updates.len() - 2..], [update("NO_EVIDENCE", "BTC/USDT"), update("NO_EVIDENCE", "ETH/USDT")]);
+    rig.home.report(true);
+    rig.wait_for("the verdict", || rig.get("/state").1["releases"][0]["ok"] == true);
+    conductor.bar(&mut rig, [5_000, 5_000]);
+    conductor.bar(&mut rig, [5_000, 5_000]);
+    let (_, held) = rig.get("/positions");
+    assert_eq!(held["positions"][0]["lots"], "5000", "{held}");
+}
