@@ -6,7 +6,7 @@ VENV    := .venv
 PYTHON  := $(VENV)/bin/python
 ENGINE  := sapphire/execution/engine
 RUST    := $(shell find $(ENGINE) -name target -prune -o \( -name '*.rs' -o -name '*.toml' -o -name Cargo.lock -o -name '*.pyi' \) -print)
-BINARY  := $(ENGINE)/target/release/exchange
+BINARIES := $(ENGINE)/target/release/.built
 RECORDED := $(if $(SAPPHIRE_RECORDINGS),,-m "not recordings")
 
 .PHONY: help demo lab test check bench engine setup lock format clean
@@ -14,7 +14,7 @@ RECORDED := $(if $(SAPPHIRE_RECORDINGS),,-m "not recordings")
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-demo: setup  ## the loop on the embedded exchange, from market to evidence
+demo: setup  ## the whole loop on the embedded exchange, from market to report
 	@$(VENV)/bin/sapphire demo
 
 lab: setup  ## JupyterLab on the notebooks
@@ -30,22 +30,24 @@ check: setup $(VENV)/.dev  ## format, lint, types, import contract, generated fi
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 	@$(PYTHON) -m sapphire.domain.generate --check
-	@$(VENV)/bin/nbstripout --verify $(filter-out notebooks/00_start_here.ipynb,$(wildcard notebooks/*.ipynb))
+	@$(VENV)/bin/nbstripout --verify $(filter-out notebooks/00_start_here.ipynb,$(wildcard notebooks/*.ipynb notebooks/*/*.ipynb))
 	@cd $(ENGINE) && cargo fmt --all --check && cargo clippy --workspace --all-targets --quiet -- -D warnings
 
 bench: setup  ## how fast, with machine and n
 	@cd $(ENGINE) && cargo run --release --quiet -p sapphire-core --example matching_bench
 	@cd $(ENGINE) && cargo run --release --quiet -p sapphire-sim --example replay_speed
 	@cd $(ENGINE) && cargo bench --quiet -p sapphire-exchange --bench desk
+	@cd $(ENGINE) && cargo bench --quiet -p sapphire-service --bench signal_to_wire
 	@$(PYTHON) tests/bench/exchange_round_trip.py
 	@$(PYTHON) tests/bench/serving_views.py
+	@$(PYTHON) tests/bench/peers.py
 	@$(PYTHON) tests/bench/start_up.py
 
 format:  ## put everything into the house's format
 	@$(VENV)/bin/ruff format . && $(VENV)/bin/ruff check --fix .
 	@cd $(ENGINE) && cargo fmt --all
 
-engine: $(VENV)/.engine $(BINARY)  ## the compiled engine: its Python module and its binaries
+engine: $(VENV)/.engine $(BINARIES)  ## the compiled engine: its Python module and its binaries
 
 setup: engine $(VENV)/.sapphire  ## everything the other targets need
 
@@ -86,8 +88,8 @@ $(VENV)/.engine: $(RUST) $(VENV)/.packages | cargo
 	@cd $(ENGINE)/py && VIRTUAL_ENV=$(abspath $(VENV)) $(abspath $(VENV))/bin/maturin develop --release --quiet --uv
 	@touch $@
 
-$(BINARY): $(RUST) | cargo
-	@cd $(ENGINE) && cargo build --release --quiet -p sapphire-exchange
+$(BINARIES): $(RUST) | cargo
+	@cd $(ENGINE) && cargo build --release --quiet -p sapphire-exchange -p sapphire-service
 	@touch $@
 
 .PHONY: cargo

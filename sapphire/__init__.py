@@ -15,7 +15,22 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _ROOMS = frozenset(
-    {"agents", "data", "domain", "execution", "lab", "portfolio", "registry", "research", "serving", "statistics"}
+    {
+        "agents",
+        "coordination",
+        "data",
+        "domain",
+        "execution",
+        "lab",
+        "monitoring",
+        "portfolio",
+        "registry",
+        "research",
+        "serving",
+        "stack",
+        "statistics",
+        "telemetry",
+    }
 )
 _NAMES = {
     "Agent": "sapphire.agents",

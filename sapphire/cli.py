@@ -9,7 +9,7 @@ Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import typer
@@ -19,9 +19,11 @@ from sapphire.data.commands import app as data
 from sapphire.domain.errors import SapphireError
 from sapphire.execution.commands import exchange
 from sapphire.lab.commands import demo, new
+from sapphire.monitoring.commands import report, trace
 from sapphire.registry.commands import gates, promote, releases, rollback
 from sapphire.research.commands import app as study
 from sapphire.serving.commands import serve
+from sapphire.stack.commands import down, fills, halt, journal, orders, positions, resume, status, up
 
 app = typer.Typer(
     name="sapphire",
@@ -31,14 +33,13 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
-app.command("demo")(demo)
-app.command("new")(new)
-app.command("exchange")(exchange)
-for _verb in (releases, gates, promote, rollback, serve):
+_STACK: tuple[Callable[..., None], ...] = (up, status, down, demo, new, exchange)
+_REGISTRY: tuple[Callable[..., None], ...] = (releases, gates, promote, rollback, serve)
+_TRADING: tuple[Callable[..., None], ...] = (positions, orders, fills, halt, resume, trace)
+for _verb in _STACK + _REGISTRY + _TRADING:
     app.command(_verb.__name__)(_verb)
-app.add_typer(data, name="data")
-app.add_typer(agent, name="agent")
-app.add_typer(study, name="study")
+for _name, _verbs in {"data": data, "agent": agent, "study": study, "journal": journal, "report": report}.items():
+    app.add_typer(_verbs, name=_name)
 
 
 def _ccxt_config(url: str) -> dict[str, Any]:

@@ -6,14 +6,13 @@ door for a number computed in floats is `Instrument.floor_lots`, which cuts towa
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
 from sapphire.domain.errors import UnknownInstrument, ValueRefused
-from sapphire.domain.money import to_atoms
+from sapphire.domain.money import ATOMS_PER_UNIT, to_atoms
 from sapphire.domain.precision import (
     I64_MAX,
     Exact,
@@ -25,6 +24,9 @@ from sapphire.domain.precision import (
 )
 
 __all__ = ["Instrument", "InstrumentKind", "Universe"]
+
+_DOUBT = 1e-15
+"""Relative error, with room, of a count of lots in floats: three roundings of at most 2**-53 each."""
 
 
 class InstrumentKind(StrEnum):
@@ -131,10 +133,17 @@ class Instrument:
         ValueRefused : NaN or infinity.
         PrecisionError : the count does not fit in 64 bits.
         """
+        exact = quantity
+        if not isinstance(exact, Decimal):
+            number = float(exact)
+            count = number / (self.lot_atoms / ATOMS_PER_UNIT)
+            doubt = abs(count) * _DOUBT
+            if doubt < abs(count) % 1.0 < 1.0 - doubt:  # far enough from a whole lot to be sure without decimals
+                return int(count)
+            exact = Decimal(repr(number))
         what = f"quantity of {self.symbol}"
-        if not math.isfinite(quantity):
+        if not exact.is_finite():
             raise ValueRefused(f"{what} is not a number", expected="a finite quantity", got=str(quantity))
-        exact = quantity if isinstance(quantity, Decimal) else Decimal(repr(float(quantity)))
         if abs(exact) < self.lot:
             return 0
         return fits_i64(truncated_ratio(read_decimal(exact, what=what), self.lot), what=what)

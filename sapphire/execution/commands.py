@@ -32,6 +32,7 @@ def exchange(
     Example: sapphire exchange --port 8080 --symbols BTC/USDT --speed 60 --seed 7
     """
     from sapphire.execution.binaries import engine_binary
+    from sapphire.execution.candle_folder import exchange_candles
 
     if lockstep and speed is not None:
         raise ConfigError(
@@ -44,17 +45,5 @@ def exchange(
     words += ["--start", start] if start is not None else []
     words += ["--journal", str(journal)] if journal is not None else []
     if candles is not None:
-        words += ["--candles", str(_as_csv(candles, symbols.split(",")))]
+        words += ["--candles", str(exchange_candles(candles, symbols.split(",")))]
     os.execv(binary, words)
-
-
-def _as_csv(folder: Path, symbols: list[str]) -> Path:
-    """The folder in the form that the exchange reads; converted candles are kept in the state folder."""
-    from sapphire.data import export_candles
-    from sapphire.domain.workspace import home
-
-    if any(folder.glob("*.csv")):
-        return folder
-    target = home() / "exchange" / "candles"
-    export_candles(folder, target, symbols=symbols)
-    return target

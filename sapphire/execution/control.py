@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from sapphire.domain.errors import ExchangeError
+from sapphire.domain.errors import ExchangeError, NotReady
 
 __all__ = ["Advanced", "Control", "Credentials"]
 
@@ -59,6 +59,10 @@ class Control:
     url : its address, `http://127.0.0.1:port`.
     token : of the exchange's first line of output.
     timeout : seconds a call may take.
+
+    Raises
+    ------
+    NotReady : by every call: nothing answers there. Whether the command was carried out is then not known.
     """
 
     def __init__(self, url: str, token: str, *, timeout: float = 60.0) -> None:
@@ -149,7 +153,7 @@ class Control:
             except (OSError, http.client.HTTPException) as error:
                 # A command may have been carried out, so it is not sent again.
                 self._connection.close()
-                raise ExchangeError(
+                raise NotReady(
                     f"the control plane at {self._url} did not answer {command!r}",
                     got=f"{type(error).__name__}: {error}",
                     next="see whether the exchange still runs, and its log",

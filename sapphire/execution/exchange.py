@@ -27,7 +27,7 @@ from sapphire.execution.control import Control
 if TYPE_CHECKING:
     from datetime import datetime
 
-__all__ = ["Exchange", "ExchangeAddress", "ccxt_config"]
+__all__ = ["Exchange", "ExchangeAddress", "ccxt_config", "exchange_arguments"]
 
 _LOG_TAIL = 4_000
 
@@ -53,9 +53,61 @@ class ExchangeAddress:
     def __repr__(self) -> str:
         return f"ExchangeAddress(url={self.url!r}, ws_url={self.ws_url!r}, control_url={self.control_url!r})"
 
+    @classmethod
+    def read(cls, line: bytes) -> Self:
+        """What the exchange's first line of output tells.
+
+        Raises
+        ------
+        NotReady : another line; it is not shown, because it may hold a secret.
+        """
+        try:
+            told = json.loads(line)
+            return cls(**{field.name: told[field.name] for field in fields(cls)})
+        except (ValueError, KeyError, TypeError):
+            raise NotReady(
+                "the exchange's first line is not what this version of Sapphire reads",
+                expected="one JSON object with " + ", ".join(field.name for field in fields(cls)),
+                next="make engine",
+            ) from None
+
     def ccxt_config(self) -> dict[str, Any]:
         """Constructor settings for ccxt with the development account's keys."""
         return ccxt_config(self.url, self.ws_url, self.api_key, self.api_secret)
+
+
+def exchange_arguments(
+    *,
+    symbols: Sequence[str],
+    seed: int = 0,
+    lockstep: bool = False,
+    speed: float | None = None,
+    start: datetime | str | None = None,
+    candles: Path | None = None,
+    journal: Path | None = None,
+    latency_ms: tuple[int, int] | None = None,
+    funds: Mapping[str, str] | None = None,
+    port: int = 0,
+    control_port: int = 0,
+) -> list[str]:
+    """Words behind `exchange` on its command line; what they mean stands at `Exchange`."""
+    words = ["--port", str(port), "--control-port", str(control_port)]
+    words += ["--symbols", ",".join(symbols), "--seed", str(seed)]
+    if lockstep:
+        words += ["--lockstep"]
+    if speed is not None:
+        words += ["--speed", repr(speed)]
+    if start is not None:
+        words += ["--start", start if isinstance(start, str) else _utc_text(start)]
+    if candles is not None:
+        words += ["--candles", str(candles)]
+    if journal is not None:
+        words += ["--journal", str(journal)]
+    if latency_ms is not None:
+        words += ["--latency-ms", str(latency_ms[0]), str(latency_ms[1])]
+    for asset, amount in (funds or {}).items():
+        words += ["--fund", f"{asset}={amount}"]
+    return words
 
 
 class Exchange:
@@ -106,23 +158,19 @@ class Exchange:
         log: Path | None = None,
         ready_within: float = 20.0,
     ) -> None:
-        arguments = ["--port", str(port), "--control-port", str(control_port)]
-        arguments += ["--symbols", ",".join(symbols), "--seed", str(seed)]
-        if lockstep:
-            arguments += ["--lockstep"]
-        if speed is not None:
-            arguments += ["--speed", repr(speed)]
-        if start is not None:
-            arguments += ["--start", start if isinstance(start, str) else _utc_text(start)]
-        if candles is not None:
-            arguments += ["--candles", str(candles)]
-        if journal is not None:
-            arguments += ["--journal", str(journal)]
-        if latency_ms is not None:
-            arguments += ["--latency-ms", str(latency_ms[0]), str(latency_ms[1])]
-        for asset, amount in (funds or {}).items():
-            arguments += ["--fund", f"{asset}={amount}"]
-        self._arguments = arguments
+        self._arguments = exchange_arguments(
+            symbols=symbols,
+            seed=seed,
+            lockstep=lockstep,
+            speed=speed,
+            start=start,
+            candles=candles,
+            journal=journal,
+            latency_ms=latency_ms,
+            funds=funds,
+            port=port,
+            control_port=control_port,
+        )
         self._log = log
         self._ready_within = ready_within
         self._process: subprocess.Popen[bytes] | None = None
@@ -144,7 +192,7 @@ class Exchange:
             stderr=self._errors,
         )
         try:
-            self._address = _parse_address(self._first_line(deadline))
+            self._address = ExchangeAddress.read(self._first_line(deadline))
             self._control = Control(self._address.control_url, self._address.control_token)
             self._control.state()
         except BaseException:
@@ -247,19 +295,6 @@ def _drain(output: IO[bytes], lines: queue.SimpleQueue[bytes]) -> None:
         lines.put(output.readline())
         for _ in output:
             pass
-
-
-def _parse_address(line: bytes) -> ExchangeAddress:
-    try:
-        told = json.loads(line)
-        return ExchangeAddress(**{field.name: told[field.name] for field in fields(ExchangeAddress)})
-    except (ValueError, KeyError, TypeError):
-        # The line may hold a secret, so it is not shown.
-        raise NotReady(
-            "the exchange's first line is not what this version of Sapphire reads",
-            expected="one JSON object with " + ", ".join(field.name for field in fields(ExchangeAddress)),
-            next="make engine",
-        ) from None
 
 
 def _utc_text(moment: datetime) -> str:

@@ -70,13 +70,14 @@ def new(folder: Annotated[Path, typer.Argument(help="A folder that does not exis
 
 def demo(
     seed: Annotated[int, typer.Option(help="Seed of the generated market.")] = 7,
+    bars: Annotated[int, typer.Option(min=2, help="Bars of five minutes that the release trades on paper.")] = 500,
     as_json: Annotated[bool, typer.Option("--json", help="The summary as one JSON object on stdout.")] = False,
 ) -> None:
-    """Run the loop on the embedded exchange: collect, train, study, and replay the evidence.
+    """Run the whole loop on the embedded exchange: collect, train, study, promote, trade on paper, report.
 
     The market is generated; where SAPPHIRE_RECORDINGS names a folder of recorded candles, BTC and ETH futures candles
     of five minutes drive the spot pairs instead. Example: sapphire demo --seed 7
     """
     from sapphire.lab.demo import run_demo
 
-    run_demo(seed=seed, as_json=as_json)
+    run_demo(seed=seed, bars=bars, as_json=as_json)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from sapphire.domain.instruments import Instrument, InstrumentKind
+from sapphire.domain.money import ATOMS_PER_UNIT
 from sapphire.portfolio.state import PortfolioState
 from sapphire.portfolio.targets import Reason, Target
 
@@ -46,7 +47,7 @@ def whole_lots(
     kept: dict[str, Target] = {}
     for symbol, wish in wishes.items():
         instrument = state.instruments[symbol]
-        lot_quote = float(instrument.lot) * state.prices[symbol]
+        lot_quote = instrument.lot_atoms / ATOMS_PER_UNIT * state.prices[symbol]
         target = wanted[symbol] = _wanted(wish, instrument, lot_quote, state)
         held = state.lots.get(symbol, 0)
         if held != target.lots:

@@ -71,6 +71,25 @@ class ServerProcess:
         return self.folder / "server.log"
 
     @property
+    def command(self) -> tuple[str, ...]:
+        """The words that run it, for whoever keeps the process himself."""
+        words = (sys.executable, "-m", "bentoml", "serve", self._service)
+        return (*words, "--host", LOCAL, "--port", str(self.port), "--working-dir", str(self._working_dir))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What it is told besides."""
+        return {
+            HOME_VARIABLE: str(self.settings.home),
+            RELEASE_VARIABLE: self.settings.release,
+            STAGE_VARIABLE: self.settings.stage,
+            BARS_VARIABLE: self.settings.bars_url,
+            "BENTOML_HOME": str(self.settings.home / "bentoml"),
+            "BENTOML_DO_NOT_TRACK": "True",
+            "PROMETHEUS_MULTIPROC_DIR": str(self.folder / "metrics"),
+        }
+
+    @property
     def pid(self) -> int:
         """Process id.
 
@@ -85,13 +104,11 @@ class ServerProcess:
     def start(self) -> Self:
         """Start the process, without waiting for it."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        words = [sys.executable, "-m", "bentoml", "serve", self._service]
-        words += ["--host", LOCAL, "--port", str(self.port), "--working-dir", str(self._working_dir)]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                words,
+                self.command,
                 cwd=self.folder,
-                env=os.environ | self._environment(),
+                env=os.environ | self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -160,18 +177,6 @@ class ServerProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-
-    def _environment(self) -> dict[str, str]:
-        state = self.settings.home / "bentoml"
-        return {
-            HOME_VARIABLE: str(self.settings.home),
-            RELEASE_VARIABLE: self.settings.release,
-            STAGE_VARIABLE: self.settings.stage,
-            BARS_VARIABLE: self.settings.bars_url,
-            "BENTOML_HOME": str(state),
-            "BENTOML_DO_NOT_TRACK": "True",
-            "PROMETHEUS_MULTIPROC_DIR": str(self.folder / "metrics"),
-        }
 
     def _not_ready(self, what: str) -> NotReady:
         return NotReady(what, expected=f"200 from {self.url}/readyz", got=self.log_tail(), next=f"see {self.log}")

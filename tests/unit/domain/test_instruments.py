@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from fractions import Fraction
-from math import isfinite, trunc
+from math import inf, isfinite, nextafter, trunc
 
 import numpy as np
 import pytest
@@ -53,6 +53,15 @@ def test_a_float_becomes_lots_toward_zero(quantity: float, lot: str) -> None:
     lots = of_steps("1", lot).floor_lots(quantity)
     assert lots == trunc(Fraction(Decimal(repr(quantity))) / Fraction(lot))
     assert abs(lots * Fraction(lot)) <= abs(Fraction(Decimal(repr(quantity))))
+
+
+@given(st.integers(-(2**52), 2**52), st.integers(-4, 4), step_sizes)
+def test_a_float_next_to_a_whole_lot_becomes_the_lots_of_its_decimal(lots: int, away: int, lot: str) -> None:
+    """Where the count in floats cannot tell, and around there."""
+    quantity = float(lots * Decimal(lot))
+    for _ in range(abs(away)):
+        quantity = nextafter(quantity, inf if away > 0 else -inf)
+    assert of_steps("1", lot).floor_lots(quantity) == trunc(Fraction(Decimal(repr(quantity))) / Fraction(lot))
 
 
 @given(st.integers(-(10**14), 10**14))

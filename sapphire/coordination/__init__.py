@@ -1,0 +1,40 @@
+"""MCP Coordinator: views in, targets out, once for each closed bar.
+
+In:    closed bars and the account's state (the bus), views of a release (its bento), a sizing that is handed in.
+Out:   VIEW and HFT_SIGNAL messages with an end marker for each bar; one line of decisions.jsonl that says why.
+Never: sizes by itself, sends an order, trades a release whose evidence did not verify, decides a bar twice in two ways.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sapphire.coordination.bento import Bento
+    from sapphire.coordination.coordinator import Coordinator, Duty
+    from sapphire.coordination.decision_log import DecisionLog
+    from sapphire.coordination.decisions import Decision, Obstacle
+    from sapphire.coordination.sizing import Account, Size, equity_atoms
+
+_HOMES = {
+    "bento": ("Bento",),
+    "coordinator": ("Coordinator", "Duty"),
+    "decision_log": ("DecisionLog",),
+    "decisions": ("Decision", "Obstacle"),
+    "sizing": ("Account", "Size", "equity_atoms"),
+}
+_LAZY = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = ["Account", "Bento", "Coordinator", "Decision", "DecisionLog", "Duty", "Obstacle", "Size", "equity_atoms"]
+
+
+def __getattr__(name: str) -> object:
+    """Load a name when it is first asked for (PEP 562)."""
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

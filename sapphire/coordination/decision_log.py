@@ -1,0 +1,90 @@
+"""decisions.jsonl: one line for each bar, written before anything of the decision is said.
+
+A line is written by one `write` to the end of the file, so after `kill -9` it is there whole, or its torn rest is cut
+off at the next start and the bar is decided again.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from sapphire.coordination.decisions import Decision
+from sapphire.domain.errors import DataError, ValueRefused
+
+__all__ = ["DecisionLog"]
+
+_TAIL = 1 << 20
+"""More than a line can have: a decision's views and signals fit in messages of 64 KiB."""
+
+
+class DecisionLog:
+    """The file, open for one writer.
+
+    Parameters
+    ----------
+    path : the file; it is made if it is not there.
+
+    Raises
+    ------
+    DataError : its last line is no decision.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self.last = self._cut_and_read()
+        """The newest decision."""
+
+    def append(self, decision: Decision) -> None:
+        """Write a decision at the end.
+
+        Raises
+        ------
+        DataError : the disk did not take all of it; what it took is cut off again.
+        """
+        line, end = decision.line, os.fstat(self._file).st_size
+        written = os.write(self._file, line)
+        if written != len(line):
+            os.ftruncate(self._file, end)
+            raise DataError(
+                f"{self._path} is not longer by a decision",
+                expected=f"{len(line):,} bytes written",
+                got=f"{written:,}",
+                next="see whether the disk is full",
+            )
+        self.last = decision
+
+    def find(self, bar_close_ns: int) -> Decision | None:
+        """The decision on a bar, if there is one."""
+        if self.last is None or bar_close_ns > self.last.bar_close_ns:
+            return None
+        if bar_close_ns == self.last.bar_close_ns:
+            return self.last
+        with self._path.open("rb") as lines:
+            decisions = (self._read(line) for line in lines)
+            return next((made for made in decisions if made.bar_close_ns == bar_close_ns), None)
+
+    def close(self) -> None:
+        """Let the file go."""
+        os.close(self._file)
+
+    def _cut_and_read(self) -> Decision | None:
+        """Cut a torn line off, and read the last whole one."""
+        size = os.fstat(self._file).st_size
+        start = max(0, size - _TAIL)
+        tail = os.pread(self._file, size - start, start)
+        whole = tail[: tail.rfind(b"\n") + 1]
+        if len(whole) < len(tail):
+            os.ftruncate(self._file, start + len(whole))
+        line = whole[whole.rfind(b"\n", 0, -1) + 1 :]
+        return self._read(line) if line else None
+
+    def _read(self, line: bytes) -> Decision:
+        try:
+            return Decision.read(line.removesuffix(b"\n"))
+        except ValueRefused as error:
+            raise DataError(
+                f"a line of {self._path} is no decision", expected=error.expected, got=error.got or error.what
+            ) from error

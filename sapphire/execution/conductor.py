@@ -1,0 +1,320 @@
+"""The conductor of a lock-step run: closes one bar after the other, and moves market time in between.
+
+It moves the embedded exchange to the next thing that a client sees or a part wants to be woken for, tells it on the bus
+(ADVANCED), and waits until the service has settled; and again, until the bar's close is reached. There it waits for the
+service's state, the collector's bars, the coordinator's signals and the service once more. So a run is as fast as the
+machine and gives the same fills every time.
+
+A part that is killed meanwhile is started again by its supervisor and does what is missing, because every entry has an
+id of its own: the conductor only waits. It survives itself the same way: a new one takes up the last step on the bus.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sapphire.domain.clocks import Clock
+from sapphire.domain.display import stamp
+from sapphire.domain.envelope import Envelope, Message
+from sapphire.domain.errors import ExchangeError, MessageError, NotReady
+from sapphire.domain.intervals import Interval
+from sapphire.domain.messages import AdvancedMessage, SettledMessage
+from sapphire.execution.control import Advanced, Control
+from sapphire.telemetry.bus import Bus
+from sapphire.telemetry.streams import (
+    ACCOUNT,
+    BARS,
+    LOCKSTEP,
+    SETTLED,
+    SIGNALS,
+    EntryId,
+    account_entry,
+    bar_trace,
+    end_of_bar,
+    message_id,
+    step_entry,
+)
+
+__all__ = ["Conductor", "Driven", "Moment", "Phase", "Progress", "Watch"]
+
+PRODUCER = "conductor"
+
+_ASK_AGAIN_S = 0.1
+_MOST_STEPS_AT_ONCE = 1_000
+"""Steps at one instant of market time; more, and a part asks to be woken again and again without moving on."""
+
+
+class Phase(StrEnum):
+    """Where a run stands when somebody watches it."""
+
+    ADVANCING = "advancing"
+    """The exchange is about to be told to move market time."""
+    STEPPING = "stepping"
+    """The step is on the bus; nobody has settled it yet."""
+    SETTLED = "settled"
+    """The service has settled the step."""
+    CLOSED = "closed"
+    """The bar is complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What a watcher is told.
+
+    Parameters
+    ----------
+    phase : where the run stands.
+    close_ns : close of the bar that is being driven towards, or that was completed.
+    step : number of the last step that was begun.
+    now_ns : market time.
+    is_close : whether that step closes the bar.
+    settled : the service's answer, in SETTLED and CLOSED.
+    """
+
+    phase: Phase
+    close_ns: int
+    step: int
+    now_ns: int
+    is_close: bool
+    settled: SettledMessage | None = None
+
+    @property
+    def orders_sent(self) -> int:
+        """Placements and cancels that the service sent in the step."""
+        return sum(sent.count for sent in self.settled.sent if sent.stream == "orders") if self.settled else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Driven:
+    """What was driven.
+
+    Parameters
+    ----------
+    bars, steps : how many.
+    first_close_ns, last_close_ns : closes of the first and the last bar; both zero without a bar.
+    now_ns : where market time stands.
+    """
+
+    bars: int
+    steps: int
+    first_close_ns: int
+    last_close_ns: int
+    now_ns: int
+
+
+Progress = Callable[[int, int, int], None]
+"""Bars done, bars to do, and the close of the last one."""
+Watch = Callable[[Moment], None]
+
+
+class Conductor:
+    """Drives one account of an embedded exchange in lock-step.
+
+    Parameters
+    ----------
+    bus : where steps are told and answers come; one that gives up after `deadline_s` when the server is gone.
+    control : the exchange's control plane.
+    interval : of the bars.
+    clock : the machine's.
+    account : index of the account at the exchange.
+    watch : is told every moment, on this thread; a test may kill a part there.
+    deadline_s : wall seconds that any part has for its answer.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        control: Control,
+        *,
+        interval: Interval,
+        clock: Clock,
+        account: int = 1,
+        watch: Watch = lambda _: None,
+        deadline_s: float = 120.0,
+    ) -> None:
+        self._bus, self._control = bus, control
+        self._interval, self._clock, self._account = interval, clock, account
+        self._watch, self._deadline_s = watch, deadline_s
+        self._step = 0
+        self._wake_ns: int | None = None
+        self._seen = 0
+        self._now_ns = 0
+        self._closed_ns = 0
+        self._is_up = False
+
+    def run(self, bars: int, *, told: Progress = lambda *_: None) -> Driven:
+        """Drive the next `bars` bars; the run then stands at the close of the last.
+
+        Raises
+        ------
+        NotReady : a part has not answered within the deadline; names it.
+        ExchangeError : the exchange refuses to move.
+        MessageError : what is on the bus is of another run.
+        """
+        self._take_up()
+        before = self._step
+        first = close_ns = 0
+        for done in range(1, bars + 1):
+            close_ns = self._closed_ns + self._interval.ns
+            first = first or close_ns
+            self._drive(close_ns)
+            self._close(close_ns)
+            told(done, bars, close_ns)
+        return Driven(bars, self._step - before, first, close_ns, self._now_ns)
+
+    def drive(self, to_ns: int) -> Driven:
+        """Move on to `to_ns`, which lies before the next bar's close, so that what is under way arrives."""
+        self._take_up()
+        before, next_close_ns = self._step, self._closed_ns + self._interval.ns
+        if not self._now_ns <= to_ns < next_close_ns:
+            raise ExchangeError(
+                "a stretch without a bar's close",
+                expected=f"a time from {stamp(self._now_ns)} on and before {stamp(next_close_ns)}",
+                got=stamp(to_ns),
+            )
+        self._drive(to_ns)
+        return Driven(0, self._step - before, 0, 0, self._now_ns)
+
+    def _take_up(self) -> None:
+        """Stand where the bus and the exchange stand; a step that is not settled yet is waited for first."""
+        if self._is_up:
+            return
+        self._now_ns, self._seen = self._where()
+        last = self._bus.last(LOCKSTEP)
+        if last is None:
+            self._closed_ns = self._interval.floor(self._now_ns)
+            self._is_up = True
+            return
+        told = last.message
+        if not isinstance(told, AdvancedMessage) or told.now_ns > self._now_ns:
+            raise MessageError(
+                "the steps on the bus are of another run",
+                expected=f"an ADVANCED message up to {stamp(self._now_ns)}, where the exchange stands",
+                got=f"{told.envelope.schema_id} {told.envelope.message_id}",
+                next="start the run in a folder of its own",
+            )
+        self._step = told.envelope.sequence
+        if told.bar_close_ns is not None:
+            self._await_bar(told.bar_close_ns)
+        self._wake_ns = self._await_settled(told).wake_at_ns
+        # Market time may have moved after that step without anybody being told.
+        self._closed_ns = told.bar_close_ns if told.bar_close_ns is not None else self._interval.floor(told.now_ns - 1)
+        if self._now_ns > told.now_ns or self._seen > told.account_events:
+            self._tell(self._now_ns, None, self._closed_ns + self._interval.ns)
+        self._is_up = True
+
+    def _drive(self, to_ns: int) -> None:
+        """Move market time to `to_ns`, stopping wherever somebody sees or wants something."""
+        at_once = 0
+        while True:
+            self._watch(Moment(Phase.ADVANCING, to_ns, self._step, self._now_ns, is_close=False))
+            before_ns = self._now_ns
+            advanced = self._advance(to_ns)
+            self._now_ns, self._seen = advanced.now_ns, advanced.sequences.get(self._account, self._seen)
+            is_woken = self._wake_ns is not None and self._wake_ns <= self._now_ns
+            if self._now_ns == to_ns and not advanced.events and not is_woken:
+                return
+            at_once = at_once + 1 if self._now_ns == before_ns else 0
+            if at_once > _MOST_STEPS_AT_ONCE:
+                raise NotReady(
+                    f"the service wants to be woken again and again at {stamp(self._now_ns)}",
+                    expected="a wake_at after the market time of the step, or none",
+                    got=f"{at_once} steps at one instant",
+                    next="see its log in the run folder, logs/service.log",
+                )
+            self._tell(self._now_ns, None, to_ns)
+
+    def _close(self, close_ns: int) -> None:
+        """The bar's close: state, bars, signals, and the service once more."""
+        settled = self._tell(close_ns, close_ns, close_ns)
+        self._closed_ns = close_ns
+        self._watch(Moment(Phase.CLOSED, close_ns, self._step, close_ns, is_close=True, settled=settled))
+
+    def _tell(self, now_ns: int, bar_close_ns: int | None, towards_ns: int) -> SettledMessage:
+        """Put the next step on the bus and wait until it is settled."""
+        self._step += 1
+        told = self._message(now_ns, bar_close_ns)
+        self._bus.publish(LOCKSTEP, step_entry(self._step), told)
+        is_close = bar_close_ns is not None
+        self._watch(Moment(Phase.STEPPING, towards_ns, self._step, now_ns, is_close=is_close))
+        if bar_close_ns is not None:
+            self._await_bar(bar_close_ns)
+        settled = self._await_settled(told)
+        self._wake_ns = settled.wake_at_ns
+        self._watch(Moment(Phase.SETTLED, towards_ns, self._step, now_ns, is_close=is_close, settled=settled))
+        return settled
+
+    def _message(self, now_ns: int, bar_close_ns: int | None) -> AdvancedMessage:
+        entry = step_entry(self._step)
+        envelope = Envelope(
+            schema_id=AdvancedMessage.SCHEMA_ID,
+            message_id=message_id(PRODUCER, LOCKSTEP, entry),
+            producer=PRODUCER,
+            sequence=self._step,
+            event_time_ns=now_ns,
+            publish_time_ns=self._clock.now_ns(),
+            trace_id=bar_trace(self._closed_ns if bar_close_ns is None else bar_close_ns),
+            causation_id=None,
+        )
+        return AdvancedMessage(envelope=envelope, now_ns=now_ns, bar_close_ns=bar_close_ns, account_events=self._seen)
+
+    def _await_bar(self, close_ns: int) -> None:
+        self._await(ACCOUNT, account_entry(close_ns), "service", f"the state of the account at {stamp(close_ns)}")
+        self._await(BARS, end_of_bar(close_ns), "collector", f"the bars that closed at {stamp(close_ns)}")
+        self._await(SIGNALS, end_of_bar(close_ns), "coordinator", f"signals on the bars of {stamp(close_ns)}")
+
+    def _await_settled(self, told: AdvancedMessage) -> SettledMessage:
+        number = told.envelope.sequence
+        answer = self._await(SETTLED, step_entry(number), "service", f"SETTLED for step {number}")
+        if not isinstance(answer, SettledMessage) or answer.envelope.causation_id != told.envelope.message_id:
+            raise MessageError(
+                f"the answer to step {number} is of something else",
+                expected=f"SETTLED that answers {told.envelope.message_id}",
+                got=f"{answer.envelope.schema_id} that answers {answer.envelope.causation_id}",
+            )
+        return answer
+
+    def _await(self, stream: str, entry: EntryId, part: str, what: str) -> Message:
+        found = self._bus.wait_for(stream, entry, timeout_s=self._deadline_s)
+        if found is None:
+            raise NotReady(
+                f"{part} has not answered within {self._deadline_s:g} s",
+                expected=f"{what}: entry {entry} of {stream}",
+                got="nothing",
+                next=f"see its log in the run folder, logs/{part}.log",
+            )
+        return found.message
+
+    def _advance(self, to_ns: int) -> Advanced:
+        """Move market time; an exchange that dies over it is waited for, and asked where it stands."""
+        wake = () if self._wake_ns is None else (self._wake_ns,)
+        while True:
+            try:
+                return self._control.advance(to_ns, wake_at_ns=wake)
+            except NotReady:
+                now_ns, seen = self._where()
+            if now_ns > self._now_ns or seen > self._seen:
+                # It moved, and nobody knows what was seen on the way: the service shall look.
+                return Advanced(now_ns, max(1, seen - self._seen), {self._account: seen})
+
+    def _where(self) -> tuple[int, int]:
+        """Market time and the number of the account's last event, once the exchange answers."""
+        began = time.monotonic()
+        while True:
+            try:
+                state = self._control.state()
+                break
+            except NotReady as error:
+                if time.monotonic() - began > self._deadline_s:
+                    raise NotReady(
+                        f"exchange has not answered within {self._deadline_s:g} s",
+                        expected="its state",
+                        got=error.got,
+                        next="see its log in the run folder, logs/exchange.log",
+                    ) from error
+                time.sleep(_ASK_AGAIN_S)
+        rows = {int(row["account"]): int(row["event_sequence"]) for row in state["accounts"]}
+        return int(state["now_ns"]), rows.get(self._account, 0)

@@ -1,0 +1,110 @@
+"""Processes of a supervisor: launched so that none of them outlives it, and found again by a mark.
+
+A process gets a signal from the system when the thread that launched it ends, however that ends (Linux). Everything
+that it starts in turn carries its mark in the environment, so that what a killed part leaves behind is found and ended:
+a server's workers would go on holding its port.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+__all__ = ["MARK_VARIABLE", "end_marked", "has_ended", "launch", "tail_of"]
+
+MARK_VARIABLE = "SAPPHIRE_PART"
+"""Environment variable with the mark: the stack's folder and the part's name."""
+
+_PR_SET_PDEATHSIG = 1
+_TAIL = 4_000
+_GONE_WITHIN_S = 5.0
+
+
+def launch(
+    command: tuple[str, ...],
+    *,
+    mark: str,
+    log: Path,
+    environment: Mapping[str, str],
+    folder: Path | None,
+    end_signal: signal.Signals,
+    piped: bool,
+) -> subprocess.Popen[bytes]:
+    """Start a process in a session of its own.
+
+    Parameters
+    ----------
+    mark : what it carries in `SAPPHIRE_PART`.
+    log : takes its stderr, and its stdout unless that is `piped`.
+    end_signal : what it gets when the calling thread ends.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as said:
+        return subprocess.Popen(
+            command,
+            cwd=folder,
+            env=os.environ | dict(environment) | {MARK_VARIABLE: mark},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if piped else said,
+            stderr=said,
+            start_new_session=True,
+            preexec_fn=_bound(end_signal),
+        )
+
+
+def has_ended(process: subprocess.Popen[bytes]) -> bool:
+    """Whether it is over. Its exit code stays to be collected, so its id is not given to another process yet."""
+    if process.returncode is not None:
+        return True
+    try:
+        return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:  # collected by somebody else
+        return True
+
+
+def end_marked(mark: str) -> int:
+    """End every process whose mark is `mark` or, where that ends with a colon, begins with it.
+
+    Returns
+    -------
+    How many there were; they are gone then.
+    """
+    import psutil  # type: ignore[import-untyped]
+
+    ended = []
+    for process in psutil.process_iter():
+        try:
+            carried = process.environ().get(MARK_VARIABLE, "")
+            if carried == mark or (mark.endswith(":") and carried.startswith(mark)):
+                process.kill()
+                ended.append(process)
+        except (psutil.Error, OSError):  # it ended meanwhile, or is another user's
+            continue
+    psutil.wait_procs(ended, timeout=_GONE_WITHIN_S)
+    return len(ended)
+
+
+def tail_of(log: Path, start: int = 0) -> str:
+    """The last of what was said after the first `start` bytes."""
+    if not log.exists():
+        return ""
+    return log.read_bytes()[start:][-_TAIL:].decode(errors="replace").strip()
+
+
+def _bound(end_signal: signal.Signals) -> Callable[[], None] | None:
+    """What binds a child to the thread that starts it. All is looked up here: in the child there is no time for it."""
+    if sys.platform != "linux":
+        return None
+    prctl, parent, number = ctypes.CDLL(None).prctl, os.getpid(), int(end_signal)
+
+    def bind() -> None:
+        prctl(_PR_SET_PDEATHSIG, number)
+        if os.getppid() != parent:  # it died before it could be bound to
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return bind

@@ -1,0 +1,274 @@
+"""The execution service seen from Python: its settings file, its credentials, and its control API.
+
+The service is a binary of the engine; nothing here decides anything. Its control API listens on 127.0.0.1 and wants a
+bearer token for everything but probes and metrics; numbers of money come as text.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from sapphire.domain.errors import NotReady, Refused
+from sapphire.execution.exchange import ExchangeAddress
+
+__all__ = ["Service", "ServiceAddress", "ServiceSettings", "draw_token", "read_credentials", "write_credentials"]
+
+_TOKEN_BYTES = 32
+_OWNER_ONLY = 0o600
+_OK = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceSettings:
+    """What `service run` is told.
+
+    Parameters
+    ----------
+    account : its name; `account_tag` is in each of its order ids.
+    stage : what a release's evidence has to permit.
+    home : the state folder, with `releases/`, `evidence/` and `keys/`.
+    folder : the account's own: lock, journal, stamps of each order.
+    symbols : what it may trade, all in `quote`.
+    interval : length of a bar, "5m".
+    rest_url, ws_url : of the venue; `control_url` is the embedded exchange's control plane, in lock-step.
+    credentials : file with the keys, as `write_credentials` makes it.
+    bus_url : where signals come from and reports go to.
+    clock : `{"lockstep": True}` or `{"speed": 60.0}`.
+    port : of the control API.
+    limits, execution : by the engine's names; what is not there is the engine's default.
+    journal : size of a segment, and of what is kept for a full disk.
+    """
+
+    account: str
+    account_tag: int
+    stage: str
+    home: Path
+    folder: Path
+    symbols: Sequence[str]
+    quote: str
+    interval: str
+    rest_url: str
+    ws_url: str
+    credentials: Path
+    bus_url: str
+    clock: Mapping[str, Any]
+    port: int
+    control_url: str | None = None
+    limits: Mapping[str, Any] = field(default_factory=dict)
+    execution: Mapping[str, Any] = field(default_factory=dict)
+    journal: Mapping[str, int] = field(
+        default_factory=lambda: {"segment_bytes": 16_777_216, "reserve_bytes": 1_048_576}
+    )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The settings file's content."""
+        return {
+            "account": self.account,
+            "account_tag": self.account_tag,
+            "stage": self.stage,
+            "home": str(self.home),
+            "folder": str(self.folder),
+            "symbols": list(self.symbols),
+            "quote": self.quote,
+            "interval": self.interval,
+            "venue": {"rest_url": self.rest_url, "ws_url": self.ws_url, "control_url": self.control_url},
+            "credentials": str(self.credentials),
+            "bus_url": self.bus_url,
+            "clock": dict(self.clock),
+            "limits": dict(self.limits),
+            "execution": dict(self.execution),
+            "port": self.port,
+            "journal": dict(self.journal),
+        }
+
+    def write(self, path: Path) -> None:
+        """Put the settings file in place in one step."""
+        from sapphire.data.durable import write_text
+
+        write_text(path, json.dumps(self.as_dict(), indent=1) + "\n")
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAddress:
+    """What the service's first line of output tells.
+
+    Parameters
+    ----------
+    control_url : of its control API.
+    account : whose orders it sends.
+    epoch : how often that account was taken up, or the time if that is more; it is in each order id.
+    pid : of the process.
+    """
+
+    control_url: str
+    account: str
+    epoch: int
+    pid: int
+
+    @classmethod
+    def read(cls, line: bytes) -> ServiceAddress:
+        """The address that a line holds.
+
+        Raises
+        ------
+        NotReady : another line.
+        """
+        try:
+            told = json.loads(line)
+            return cls(str(told["control_url"]), str(told["account"]), int(told["epoch"]), int(told["pid"]))
+        except (ValueError, KeyError, TypeError):
+            raise NotReady(
+                "the service's first line is not what this version of Sapphire reads",
+                expected="one JSON object with control_url, account, epoch, pid",
+                got=line.decode(errors="replace").strip(),
+                next="make engine",
+            ) from None
+
+
+def draw_token() -> str:
+    """A token for a control API: 64 hexadecimal digits."""
+    return secrets.token_hex(_TOKEN_BYTES)
+
+
+def write_credentials(path: Path, venue: ExchangeAddress, *, service_token: str, lockstep: bool) -> None:
+    """Write the keys of an account to a file that only its owner can read; it is never there with other rights."""
+    keys = {
+        "api_key": venue.api_key,
+        "api_secret": venue.api_secret,
+        "venue_control_token": venue.control_token if lockstep else None,
+        "service_token": service_token,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(keys, file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def read_credentials(path: Path) -> dict[str, str]:
+    """The keys and tokens of an account.
+
+    Raises
+    ------
+    Refused : no such file, or one that others can read.
+    """
+    try:
+        rights = path.stat().st_mode & 0o777
+    except FileNotFoundError:
+        raise Refused(
+            "this run has no credentials", expected=f"the file {path}", got="none", next="sapphire up writes it"
+        ) from None
+    if rights & 0o077:
+        raise Refused(
+            f"others can read {path}",
+            expected="a file that only its owner can read (0600)",
+            got=f"{rights:04o}",
+            next=f"chmod 600 {path}",
+        )
+    found: dict[str, str] = json.loads(path.read_text())
+    return found
+
+
+class Service:
+    """Client of the service's control API. A connection per call: a service that was restarted is simply asked.
+
+    Parameters
+    ----------
+    url : of the control API, `http://127.0.0.1:port`.
+    token : the `service_token` of the credentials.
+    timeout_s : how long a call may take.
+
+    Raises
+    ------
+    NotReady : by every call: nothing answers there.
+    Refused : by every call: the service says no, and why.
+    """
+
+    def __init__(self, url: str, token: str, *, timeout_s: float = 10.0) -> None:
+        self._url, self._token, self._timeout_s = url, token, timeout_s
+
+    def state(self) -> dict[str, Any]:
+        """Trading state, epoch, step, market time, connection, journal, cursor."""
+        told: dict[str, Any] = self._call("GET", "state")
+        return told
+
+    def positions(self) -> dict[str, Any]:
+        """Cash, equity, and what the account holds of each symbol."""
+        told: dict[str, Any] = self._call("GET", "positions")
+        return told
+
+    def orders(self, *, limit: int | None = None) -> list[dict[str, Any]]:
+        """Its latest orders, oldest first, those that are over included; a thousand unless `limit` is given."""
+        return self._rows("orders", limit)
+
+    def fills(self, *, limit: int | None = None) -> list[dict[str, Any]]:
+        """Its latest fills, oldest first; a thousand unless `limit` is given."""
+        return self._rows("fills", limit)
+
+    def halt(self, reason: str) -> dict[str, Any]:
+        """Stop trading until `resume`; what is open is cancelled."""
+        return self._post("halt", reason)
+
+    def reduce(self, reason: str) -> dict[str, Any]:
+        """Let positions only get smaller."""
+        return self._post("reduce", reason)
+
+    def resume(self, reason: str) -> dict[str, Any]:
+        """Trade again: a deliberate act, whose reason is kept in the journal."""
+        return self._post("resume", reason)
+
+    def metrics(self) -> str:
+        """Metrics in Prometheus's text form."""
+        return self._ask("GET", "metrics", None).decode()
+
+    def _rows(self, what: str, limit: int | None) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = self._call("GET", what if limit is None else f"{what}?limit={limit}")
+        return rows
+
+    def _post(self, command: str, reason: str) -> dict[str, Any]:
+        told: dict[str, Any] = self._call("POST", command, json.dumps({"reason": reason}).encode())
+        return told
+
+    def _call(self, verb: str, path: str, body: bytes | None = None) -> Any:
+        text = self._ask(verb, path, body)
+        return json.loads(text) if text else {}
+
+    def _ask(self, verb: str, path: str, body: bytes | None) -> bytes:
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+        connection = http.client.HTTPConnection(urlsplit(self._url).netloc, timeout=self._timeout_s)
+        try:
+            connection.request(verb, f"/{path}", body, headers)
+            response = connection.getresponse()
+            text = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise NotReady(
+                f"the service at {self._url} did not answer {path!r}",
+                got=f"{type(error).__name__}: {error}",
+                next="sapphire status says whether it runs",
+            ) from error
+        finally:
+            connection.close()
+        if response.status != _OK:
+            raise Refused(f"the service refused {path!r}", got=f"{response.status}: {_reason(text)}")
+        return text
+
+
+def _reason(text: bytes) -> str:
+    """What the service says to its refusal."""
+    try:
+        told = json.loads(text)
+    except ValueError:
+        return text.decode(errors="replace")
+    return str(told.get("error", told)) if isinstance(told, dict) else str(told)

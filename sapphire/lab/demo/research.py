@@ -1,0 +1,101 @@
+"""The research half of the demo: its notebooks, in two chains side by side.
+
+One chain shows data and agents, the other studies and promotes; within a chain the order counts, because the ledger of
+trials does. Each notebook runs in a process of its own.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sapphire.domain.errors import ConfigError
+from sapphire.lab.demo.market import DemoMarket
+from sapphire.lab.demo.round_trip import RoundTrip, trade_by_ccxt
+from sapphire.lab.demo.steps import Steps
+from sapphire.monitoring.running import results_of, run_notebook
+
+__all__ = ["NOTEBOOKS", "Researched", "research"]
+
+Result = TypeVar("Result")
+
+_SHOWING, _STUDYING = ("10_data.ipynb", "20_agents.ipynb"), ("30_backtest.ipynb", "40_promotion.ipynb")
+NOTEBOOKS = (*_SHOWING, *_STUDYING)
+"""Those that the demo runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Researched:
+    """What came out.
+
+    Parameters
+    ----------
+    round_trip : what ccxt did.
+    results : plain values of what the studying notebooks showed, in order.
+    """
+
+    round_trip: RoundTrip
+    results: tuple[dict[str, Any], ...]
+
+    def last(self, method: str) -> dict[str, Any]:
+        """The last result of a method."""
+        return next(result for result in reversed(self.results) if result["method"] == method)
+
+    @property
+    def replays(self) -> tuple[dict[str, Any], ...]:
+        """Every replay that was shown."""
+        return tuple(result for result in self.results if result["method"] == "replay")
+
+
+def research(market: DemoMarket, *, workspace: Path, folder: Path, steps: Steps) -> Researched:
+    """Trade by ccxt and run the notebooks; what was run is kept in `folder`.
+
+    Raises
+    ------
+    ConfigError : the notebooks are not here.
+    SapphireError : the first step that failed.
+    """
+    notebooks = workspace / "notebooks"
+    missing = [name for name in NOTEBOOKS if not (notebooks / name).is_file()]
+    if missing:
+        raise ConfigError(
+            "the demo's notebooks are not here",
+            expected=f"{', '.join(NOTEBOOKS)} in {notebooks}",
+            got=f"no {', '.join(missing)}",
+            next="run sapphire demo in a checkout of Sapphire",
+        )
+    failed = threading.Event()
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(2, mp_context=spawn) as processes, ThreadPoolExecutor(2) as chains:
+
+        def result_of(what: str, task: Future[Result]) -> Result:
+            try:
+                return steps.run(what, task.result)
+            except BaseException:
+                failed.set()  # the other chain ends with what it is at
+                raise
+
+        def run(name: str, parameters: dict[str, Any]) -> None:
+            task = processes.submit(run_notebook, notebooks / name, folder / name, parameters, cwd=workspace)
+            result_of(f"notebook {name}", task)
+
+        def run_all(names: Sequence[str], parameters: dict[str, Any]) -> None:
+            for name in names:
+                if not failed.is_set():
+                    run(name, parameters)
+
+        studying = chains.submit(run_all, _STUDYING, market.study)
+        task = processes.submit(trade_by_ccxt, market)
+        round_trip = result_of("exchange: an unmodified ccxt trades", task)
+        agree = "explained to the last digit" if round_trip.balances_agree else "NOT explained"
+        steps.say(f"{round_trip.orders} orders, {round_trip.fills} fills; balances {agree}")
+        showing = chains.submit(run_all, _SHOWING, {"seed": market.seed})
+        for done in (showing, studying):
+            done.result()
+    results = tuple(result for name in _STUDYING for result in results_of(folder / name))
+    return Researched(round_trip, results)

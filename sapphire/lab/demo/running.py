@@ -1,0 +1,65 @@
+"""From market to summary: research, paper, report."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+from sapphire.domain.errors import ExchangeError
+from sapphire.domain.workspace import home, workspace
+from sapphire.lab.demo.market import demo_market
+from sapphire.lab.demo.paper import trade_on_paper
+from sapphire.lab.demo.research import NOTEBOOKS, research
+from sapphire.lab.demo.steps import Steps
+from sapphire.lab.demo.summary import summarised
+from sapphire.monitoring import read_run, render_report
+
+__all__ = ["run_demo"]
+
+_REPORT = "daily"
+
+
+def run_demo(*, seed: int, bars: int, as_json: bool) -> None:
+    """Run it all and print the summary.
+
+    Parameters
+    ----------
+    bars : how many the release trades on paper.
+
+    Raises
+    ------
+    SapphireError : the first step that failed.
+    ExchangeError : a check at the end that did not hold.
+    """
+    began = time.monotonic()
+    place, state = workspace(), home()
+    folder = state / "demo"
+    steps = Steps(total=len(NOTEBOOKS) + 5)
+    market = steps.run("market", lambda: demo_market(seed, folder))
+    researched = research(market, workspace=place, folder=folder, steps=steps)
+    release = researched.last("submit")["release"]
+    run = folder / "run"
+    trade_on_paper(release, market, bars=bars, home=state, run=run, steps=steps)
+    report = steps.run(f"report: {_REPORT}", lambda: render_report(_REPORT, run, home=state, workspace=place))
+    orders = read_run(run, state).day.orders
+    summary = summarised(
+        market,
+        researched,
+        report.facts,
+        home=state,
+        folder=folder,
+        html=report.html,
+        order=orders[-1].order if orders else None,
+        seconds=time.monotonic() - began,
+    )
+    sys.stdout.write(json.dumps(summary.facts, sort_keys=True) + "\n" if as_json else str(summary))
+    if not summary.is_sound:
+        facts = summary.facts
+        raise ExchangeError(
+            "the demo's own checks failed",
+            expected="books equal to the last digit, nothing lost, doubled or unexplained, replays with one digest",
+            got=f"ccxt's balances agree: {facts['ccxt']['balances_agree']}; identical replays: "
+            f"{facts['replays_identical']}; the traded run is sound: {facts['traded']['sound']}",
+            next=f"open {report.html}; logs are in {run / 'logs'}",
+        )

@@ -1,0 +1,172 @@
+"""What the demo says at its end: plain values, and the same in eight lines."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sapphire.domain.evidence import need_text
+from sapphire.lab.demo.market import SYMBOLS, DemoMarket
+from sapphire.lab.demo.research import Researched
+from sapphire.registry import Registry
+
+__all__ = ["Summary", "summarised"]
+
+_SIGNS = {"min": "<", "max": ">", "above": "<="}
+_WIDTH = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The summary of one demo.
+
+    Parameters
+    ----------
+    facts : plain values with stable keys, for `--json`.
+    """
+
+    facts: dict[str, Any]
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether every check of the demo held."""
+        facts = self.facts
+        traded = facts["traded"]["sound"] and facts["traded"]["books"] is not None
+        return bool(facts["ccxt"]["balances_agree"] and facts["replays_identical"] and traded)
+
+    def __str__(self) -> str:
+        facts, traded = self.facts, self.facts["traded"]
+        minutes, seconds = divmod(round(facts["seconds"]), 60)
+        title = f"Sapphire demo, {traded['bars']:,} bars of {' and '.join(SYMBOLS)}, {facts['market']}"
+        lines = {
+            "release": _release(facts["release"]),
+            "traded": _traded(traded),
+            "parity": _parity(traded),
+            "latency": _latency(traded),
+            "replay": _replay(traded),
+        }
+        told = "\n".join(f" {name:<12}{text}" for name, text in lines.items())
+        look = "      ".join(facts["look_at"])
+        return f"\n {title:<{_WIDTH}}    {minutes} min {seconds:02d} s\n\n{told}\n\n {'look at':<12}{look}\n\n"
+
+
+def summarised(
+    market: DemoMarket,
+    researched: Researched,
+    traded: dict[str, Any],
+    *,
+    home: Path,
+    folder: Path,
+    html: Path,
+    order: str | None,
+    seconds: float,
+) -> Summary:
+    """Everything that was measured.
+
+    Parameters
+    ----------
+    traded : what the daily report says of the run.
+    folder : where the notebooks that were run are.
+    html : the report's page.
+    order : an order to trace; None where none was sent.
+    """
+    submitted = researched.last("submit")
+    digests = {replay["digest"] for replay in researched.replays}
+    trip = researched.round_trip
+    look_at = [_short(html), "make lab"]
+    look_at += [f"sapphire trace {order}"] if order else []
+    look_at += ["sapphire up"]
+    return Summary(
+        {
+            "market": market.label,
+            "seconds": round(seconds, 1),
+            "ccxt": {"orders": trip.orders, "fills": trip.fills, "balances_agree": trip.balances_agree},
+            "evidence": researched.replays[-1],
+            "release": _released(home, submitted["digest"], submitted["release"]),
+            "compare": researched.last("compare"),
+            "replays": len(researched.replays),
+            "replays_identical": len(digests) == 1,
+            "traded": traded,
+            "report": str(html),
+            "notebooks": str(folder),
+            "look_at": look_at,
+        }
+    )
+
+
+def _released(home: Path, digest: str, release: str) -> dict[str, Any]:
+    """What the registry says of the release: its gates for paper and for live, and what failed."""
+    registry = Registry(home)
+    paper, live = (registry.gates(digest, to=target) for target in ("paper", "live"))
+    skill = next((row for row in live.rows if row.measure == "deflated_sharpe"), None)
+    trials = registry.store.bundle(digest).walk_forward.trials
+    return {
+        "release": release,
+        "digest": digest,
+        "paper": paper.permits == "paper",
+        "live": live.permits == "live",
+        "skill_failed": paper.skill_failed,
+        "deflated_sharpe": None if skill is None else skill.value,
+        "deflated_sharpe_text": "" if skill is None else _against(skill.measure, skill.has, skill.needs),
+        "trials": trials,
+        "failed_for_live": [f"{row.measure} {row.has} (needs {need_text(row.needs)})" for row in live.failed],
+    }
+
+
+def _against(measure: str, has: str, needs: Any) -> str:
+    """A failed measure against its bound: "deflated Sharpe 0.22 < 0.95"."""
+    name = measure.replace("_", " ").replace("sharpe", "Sharpe")
+    if isinstance(needs, dict) and len(needs) == 1:
+        ((bound, value),) = needs.items()
+        return f"{name} {has} {_SIGNS.get(bound, 'against')} {value:g}"
+    return f"{name} {has}, needs {need_text(needs)}"
+
+
+def _release(released: dict[str, Any]) -> str:
+    if released["live"]:
+        standing = f"live (deflated Sharpe {released['deflated_sharpe']:.2f}"
+    else:
+        standing = ("paper only" if released["paper"] else "refused") + f" ({released['deflated_sharpe_text']}"
+    return f"{released['release']}    {standing}, N = {released['trials']:,})"
+
+
+def _traded(traded: dict[str, Any]) -> str:
+    books = traded["books"]
+    told = f"{traded['orders']:,} orders, {traded['fills']:,} fills"
+    if books is None:
+        return f"{told}; the exchange's books were not saved"
+    equal = "balances equal the exchange's to the last digit" if books["balances_equal"] else "balances DIFFER"
+    changed = f", {len(books['changed']):,} CHANGED" if books["changed"] else ""
+    return f"{told}, {len(books['lost']):,} lost, {len(books['doubled']):,} doubled{changed}; {equal}"
+
+
+def _parity(traded: dict[str, Any]) -> str:
+    parity = traded["parity"]
+    returns = f"evidence {100 * traded['evidence_return']:+.2f} %, traded {100 * traded['traded_return']:+.2f} %"
+    differing = ", ".join(f"{lots:,} lots {cause}" for cause, lots in parity["lots_by_cause"].items())
+    lots = f"{parity['unexplained_lots']:,} lots unexplained" + (f" ({differing})" if differing else "")
+    (first, cost), *others = traded["steps_bps"]
+    steps = ", ".join([f"{first} {cost:+.1f} bps", *(f"{name} {change:+.1f}" for name, change in others)])
+    return f"{returns}: {lots}; against the screen: {steps}"
+
+
+def _latency(traded: dict[str, Any]) -> str:
+    wire = next(hop for hop in traded["latency"] if hop["hop"] == "signal to wire")
+    if not wire["n"]:
+        return "signal to wire, n = 0: nothing was sent"
+    numbers = f"median {wire['median_us']:,.0f} us, max {wire['max_us']:,.0f} us"
+    return f"signal to wire, n = {wire['n']:,}: {numbers}   (percentiles: make bench)"
+
+
+def _replay(traded: dict[str, Any]) -> str:
+    replay = traded["replay"]
+    same = "byte-identical" if replay["identical"] else "NOT identical: sapphire journal replay names the step"
+    return f"{replay['steps'] or 0:,} steps, {same}"
+
+
+def _short(path: Path) -> str:
+    """A path as it is typed from here."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative

@@ -1,0 +1,135 @@
+"""The verbs `sapphire trace` and `sapphire report run|list`. Each calls monitoring and shows what came back.
+
+With `--json` one object stands on stdout and nothing else; prose goes to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from sapphire.monitoring.tracing import Trace
+
+__all__ = ["report", "trace"]
+
+report = typer.Typer(
+    name="report",
+    help="Reports on a run: rendered by papermill, kept as HTML.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout and nothing else.")]
+RunOption = Annotated[
+    Path | None, typer.Option("--run", help="The run's folder; by default the one that was written to last.")
+]
+
+
+def trace(
+    order: Annotated[str, typer.Argument(help="A client order id, or enough of its beginning or end to mean one.")],
+    run: RunOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show one order's life: release, views, target, signal, risk, hops, the venue's words, fills with fees.
+
+    Example: sapphire trace sap-0001-67411b00-1a
+    """
+    from sapphire.monitoring.run_folder import read_run
+    from sapphire.monitoring.tracing import trace_order
+
+    found = trace_order(read_run(*_run_and_home(run)), order)
+    if as_json:
+        sys.stdout.write(json.dumps(found.as_dict(), sort_keys=True) + "\n")
+    else:
+        _show_trace(found)
+    _say("the whole day: sapphire report run daily")
+
+
+@report.command("run")
+def run_report(
+    name: Annotated[str, typer.Argument(help="A report, as `sapphire report list` names it.")],
+    run: RunOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Render a report on a run into the state folder's reports/.
+
+    Example: sapphire report run daily
+    """
+    from sapphire.domain.workspace import workspace
+    from sapphire.monitoring.reports import render_report
+
+    folder, home = _run_and_home(run)
+    _say(f"rendering {name} of {folder} ...")
+    rendered = render_report(name, folder, home=home, workspace=workspace())
+    sys.stdout.write(json.dumps(rendered.as_dict(), sort_keys=True) + "\n" if as_json else f"{rendered.html}\n")
+    _say(f"rendered in {rendered.seconds:.0f} s; open {rendered.html} in a browser")
+
+
+@report.command("list")
+def list_kept(as_json: AsJson = False) -> None:
+    """List the reports that there are, and where their pages are.
+
+    Example: sapphire report list --json
+    """
+    from sapphire.domain.display import bundle, stamp
+    from sapphire.domain.workspace import home, workspace
+    from sapphire.monitoring.reports import list_reports
+
+    kept = list_reports(home(), workspace())
+    if as_json:
+        sys.stdout.write(json.dumps({"reports": [each.as_dict() for each in kept]}, sort_keys=True) + "\n")
+        return
+    lines = [
+        (
+            each.name,
+            each.title,
+            "never" if each.rendered_ns is None else stamp(each.rendered_ns // 10**9 * 10**9),
+            "" if each.html is None else str(each.html),
+        )
+        for each in kept
+    ]
+    shown = bundle(f"{len(kept)} reports", ("report", "title", "rendered", "page"), lines)["text/plain"]
+    sys.stdout.write(f"{shown}\n")
+    _say("next: sapphire report run NAME")
+
+
+def _run_and_home(run: Path | None) -> tuple[Path, Path]:
+    """The run's folder and the state folder."""
+    from sapphire.domain.workspace import home
+    from sapphire.monitoring.reports import latest_run
+
+    state = home()
+    return (latest_run(state) if run is None else run.absolute()), state
+
+
+def _show_trace(found: Trace) -> None:
+    """A timeline in the terminal."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from sapphire.domain.display import stamp
+
+    table = Table(
+        title=f"{found.order}: {found.title}", title_justify="left", caption=found.market, caption_justify="left"
+    )
+    table.add_column("what", no_wrap=True)
+    table.add_column("", overflow="fold")
+    table.add_column("market time", no_wrap=True)
+    table.add_column("wall", no_wrap=True)
+    for event in found.events:
+        market = "" if event.market_ns is None else stamp(event.market_ns)
+        wall: Any = "" if event.wall_ns is None else stamp(event.wall_ns // 1_000_000 * 1_000_000)
+        wall = wall if event.after_us is None else f"+{event.after_us:,.1f} us"
+        table.add_row(event.what, Text(event.text), market, wall)
+    width = None if sys.stdout.isatty() else 160
+    Console(file=sys.stdout, width=width).print(table)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"  {text}\n")

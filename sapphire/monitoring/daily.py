@@ -1,0 +1,155 @@
+"""The daily report of a run: what was traded, and whether it is what the evidence says, with every number's n.
+
+All of it is computed once from the run's folder and the market's own bars; the notebook and the command show it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from sapphire.execution.journal import JournalReplay, replay_journal
+from sapphire.monitoring.balances import Reconciliation, reconcile
+from sapphire.monitoring.evidence import Evidence, evidence_of
+from sapphire.monitoring.hops import SIGNAL_TO_WIRE, HopSummary, summarise_hops
+from sapphire.monitoring.ladder import Ladder, ladder_of
+from sapphire.monitoring.parity import Parity, compare
+from sapphire.monitoring.run_folder import TradedRun
+from sapphire.research.replaying import REAL, Model
+
+__all__ = ["DailyReport", "daily_report"]
+
+Told = Callable[[int, int, str], None]
+"""Progress: done, of how many, what is being done."""
+
+
+@dataclass(frozen=True)
+class DailyReport:
+    """One run, measured.
+
+    Parameters
+    ----------
+    run : what it wrote down.
+    runs : the engine's replay of its bars by every model of the ladder.
+    parity : traded against the last of them.
+    ladder : from the screen's world to the evidence.
+    reconciliation : service against exchange; None while the exchange's books are not saved.
+    hops : latency by hop.
+    replay : the journal folded again, step by step.
+    """
+
+    run: TradedRun
+    runs: Mapping[Model, Evidence]
+    parity: Parity
+    ladder: Ladder
+    reconciliation: Reconciliation | None
+    hops: tuple[HopSummary, ...]
+    replay: JournalReplay
+
+    @property
+    def evidence(self) -> Evidence:
+        """The replay by the model that the market is."""
+        return self.runs[REAL]
+
+    @cached_property
+    def equity_atoms(self) -> tuple[tuple[int, int], ...]:
+        """(close, equity in quote atoms) of every bar that the service saw close."""
+        return tuple((state.bar_close_ns, self.run.equity_atoms(state)) for state in self.run.states)
+
+    @property
+    def traded_return(self) -> float:
+        """From the first close to the last."""
+        return self.equity_atoms[-1][1] / self.equity_atoms[0][1] - 1.0
+
+    @property
+    def signal_to_wire(self) -> HopSummary:
+        """From the word that triggered an order to its bytes on the socket."""
+        return next(hop for hop in self.hops if hop.hop == SIGNAL_TO_WIRE)
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing is lost, doubled or unexplained, the books are equal and the journal replays."""
+        books = self.reconciliation is None or self.reconciliation.is_sound
+        return books and self.parity.unexplained_lots == 0 and self.replay.identical
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values with stable keys."""
+        day, books, facts = self.run.day, self.reconciliation, self.run.facts
+        return {
+            "method": "traded",
+            "run": str(self.run.folder),
+            "market": facts.market.label,
+            "release": {"label": facts.label, "digest": facts.release, "stage": facts.stage},
+            "first_close_ns": str(self.run.closes_ns[0]),
+            "last_close_ns": str(self.run.closes_ns[-1]),
+            "bars": len(self.run.closes_ns),
+            "orders": len(day.orders),
+            "fills": len(day.fills),
+            "denied_for": day.denied_for,
+            "refused_for": day.refused_for,
+            "undecided_for": dict(Counter(made.code for made in self.run.decisions.values() if made.code)),
+            "starts": len(day.epochs),
+            "traded_return": self.traded_return,
+            "evidence_return": self.evidence.total_return,
+            "screen_return": self.ladder.screen_return,
+            "steps_bps": [[name, change] for name, change in self.ladder.steps_bps.items()],
+            "parity": {
+                "bars": self.parity.bars,
+                "equal_cash_bars": self.parity.equal_cash_bars,
+                "lots": self.parity.lots,
+                "unexplained_lots": self.parity.unexplained_lots,
+                "lots_by_cause": {str(cause): lots for cause, lots in self.parity.lots_by_cause.items()},
+            },
+            "books": None if books is None else _books(books),
+            "latency": [_hop(hop) for hop in self.hops],
+            "replay": {"steps": self.replay.steps, "identical": self.replay.identical, "digest": self.replay.digest},
+            "sound": self.is_sound,
+        }
+
+
+def daily_report(run: TradedRun, *, told: Told = lambda *_: None) -> DailyReport:
+    """Measure a run, finished or running.
+
+    Raises
+    ------
+    MissingData : no bar has closed yet, or the market has no bars where the run had.
+    DataError : something that the run wrote cannot be read.
+    EvidenceRefused : the release is not the one that traded.
+    EngineError : the journal or the replay cannot be read.
+    """
+    runs = evidence_of(run.plan, run.release, told=told)
+    return DailyReport(
+        run=run,
+        runs=runs,
+        parity=compare(run.day, run.decisions, runs[REAL]),
+        ladder=ladder_of(runs),
+        reconciliation=None if run.exchange is None else reconcile(run.day, run.exchange),
+        hops=summarise_hops(run.hops),
+        replay=replay_journal(run.account_folder),
+    )
+
+
+def _books(books: Reconciliation) -> dict[str, Any]:
+    return {
+        "balances_equal": books.balances_equal,
+        "balances": {
+            balance.asset: {"service_atoms": str(balance.service_atoms), "exchange_atoms": str(balance.exchange_atoms)}
+            for balance in books.balances
+        },
+        "lost": list(books.lost),
+        "doubled": list(books.doubled),
+        "changed": list(books.changed),
+    }
+
+
+def _hop(hop: HopSummary) -> dict[str, Any]:
+    return {
+        "hop": hop.hop,
+        "n": hop.n,
+        "median_us": hop.median_us,
+        "max_us": hop.max_us,
+        "percentiles_us": {f"{percent:g}": value for percent, value in hop.percentiles.items()},
+    }

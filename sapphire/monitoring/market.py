@@ -1,0 +1,208 @@
+"""The market that a run traded on: its bars and the settings with which the engine replays it.
+
+The bars come from where the exchange has them: the generated path by its seed, or the folder of candles. Nothing is
+read from what the run itself wrote, so a collector that showed other bars would be found out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sapphire.domain.bars import Bars
+from sapphire.domain.errors import MissingData, ValueRefused
+from sapphire.domain.intervals import Interval
+from sapphire.domain.money import ATOMS_PER_UNIT
+from sapphire.domain.precision import cut
+
+__all__ = ["Market", "Marks"]
+
+Candles = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+"""open_ns [T], ohlc [T, 4] in ticks, volume [T] in lots."""
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """Whose bars they are.
+
+    Parameters
+    ----------
+    seed : of the generated path, of the house and of the delays.
+    candles : folder of recorded candles; None for the generated market.
+    """
+
+    seed: int
+    candles: Path | None
+
+    @property
+    def label(self) -> str:
+        """One line for every table and plot; a folder of candles is named after the venue that they are from."""
+        if self.candles is None:
+            return f"generated market, seed {self.seed} (uncalibrated)"
+        return f"recorded candles ({self.candles.name})"
+
+    @property
+    def source(self) -> str:
+        """`embedded` for the generated market, `recorded` for candles."""
+        return "embedded" if self.candles is None else "recorded"
+
+    def bars(self, symbols: Sequence[str], interval: Interval, *, rows: int, until_ns: int) -> Bars:
+        """The latest `rows` bars that close by `until_ns`, or as many as there are.
+
+        Raises
+        ------
+        MissingData : no bars at all.
+        """
+        from sapphire.data.generated import generated_rows
+        from sapphire.data.rows import Rows
+        from sapphire.data.snapshots import panel
+
+        start_ns = until_ns - rows * interval.ns
+        parts: dict[str, Rows] = {}
+        for symbol in symbols:
+            if self.candles is None:
+                parts[symbol] = generated_rows(symbol, interval, start_ns, until_ns, seed=self.seed)
+            else:
+                whole = _recorded(self.candles, symbol, interval)
+                inside = (whole.open_time_ns >= start_ns) & (whole.open_time_ns < until_ns)
+                parts[symbol] = Rows(whole.measure, whole.open_time_ns[inside], whole.values[inside])
+        bars = panel(parts, interval)
+        if not len(bars):
+            raise MissingData(f"no {interval} bars of {', '.join(symbols)}", expected=self.label, got="none")
+        return bars
+
+    def replay_settings(self, listings: Mapping[str, Mapping[str, Any]], interval: Interval) -> dict[str, Any]:
+        """What `sapphire_engine.Replay` is told of the market.
+
+        Parameters
+        ----------
+        listings : by symbol, the venue's rules in the engine's integers: `tick_atoms`, `lot_atoms` and bounds.
+        interval : of the recorded candles.
+        """
+        if self.candles is None:
+            return {"seed": self.seed}
+        rules = {symbol: _rules(listing) for symbol, listing in listings.items()}
+        return {
+            "seed": self.seed,
+            "candles": {symbol: _in_steps(self.candles, symbol, interval, rules[symbol]) for symbol in listings},
+            "candle_interval_ns": interval.ns,
+            "instruments": rules,
+        }
+
+    def marks(
+        self,
+        symbols: Sequence[str],
+        interval: Interval,
+        ticks: Mapping[str, int],
+        *,
+        rows: int,
+        until_ns: int,
+    ) -> Marks:
+        """Closes in ticks, to value positions by; `ticks` is each symbol's tick in quote atoms."""
+        bars = self.bars(symbols, interval, rows=rows, until_ns=until_ns)
+        return Marks.of(bars, ticks)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Marks:
+    """The last known close of each symbol at each bar's close, in ticks.
+
+    Parameters
+    ----------
+    close_time_ns : int64 [T].
+    ticks : by symbol, int64 [T]; 0 before a symbol's first bar.
+    tick_atoms : by symbol, quote atoms of one tick.
+    """
+
+    close_time_ns: NDArray[np.int64]
+    ticks: Mapping[str, NDArray[np.int64]]
+    tick_atoms: Mapping[str, int]
+
+    @classmethod
+    def of(cls, bars: Bars, tick_atoms: Mapping[str, int]) -> Marks:
+        """From bars.
+
+        Raises
+        ------
+        ValueRefused : a close that is no whole number of ticks.
+        """
+        ticks = {}
+        for column, symbol in enumerate(bars.symbols):
+            known = np.where(bars.listed[:, column], np.arange(len(bars)), -1)
+            last = np.maximum.accumulate(known)
+            closes = np.where(last >= 0, bars.close[np.maximum(last, 0), column], 0.0)
+            ticks[symbol] = whole_steps(closes, tick_atoms[symbol], what=f"closes of {symbol}")
+        return cls(bars.close_time_ns, ticks, dict(tick_atoms))
+
+    def value_atoms(self, symbol: str, atoms: int, close_ns: int) -> int:
+        """What `atoms` of a symbol's base are worth at a close, cut toward zero as the engine does.
+
+        Raises
+        ------
+        MissingData : no close known by then.
+        """
+        if not atoms:
+            return 0
+        row = int(np.searchsorted(self.close_time_ns, close_ns, side="right")) - 1
+        ticks = int(self.ticks[symbol][row]) if row >= 0 else 0
+        if not ticks:
+            raise MissingData(f"no close of {symbol} by {close_ns} ns", expected="a bar before it is held", got="none")
+        product = atoms * ticks * self.tick_atoms[symbol]
+        return cut(product, ATOMS_PER_UNIT)
+
+
+def whole_steps(values: NDArray[np.float64], step_atoms: int, *, what: str) -> NDArray[np.int64]:
+    """How many steps of `step_atoms` (1e-8) each value is, exactly.
+
+    Raises
+    ------
+    ValueRefused : a value between two steps.
+
+    Examples
+    --------
+    >>> whole_steps(np.array([64250.1]), 1_000_000, what="a price").tolist()
+    [6425010]
+    """
+    step = step_atoms / ATOMS_PER_UNIT
+    counts = np.rint(values / step)
+    off = np.abs(counts * step - values) > 1e-9 * np.maximum(np.abs(values), step)
+    if off.any():
+        raise ValueRefused(
+            f"{what} are off the grid",
+            expected=f"multiples of {step:g}",
+            got=f"{values[off][0]!r} and {int(off.sum()) - 1:,} more",
+            next="the run's market and its rules do not belong together",
+        )
+    return counts.astype(np.int64)
+
+
+def _recorded(folder: Path, symbol: str, interval: Interval) -> Any:
+    from sapphire.data.candle_files import identify, read_candles
+
+    path = folder / f"{symbol.replace('/', '')}-{interval}.csv"
+    if not path.is_file():
+        raise MissingData(
+            f"no recorded {interval} candles of {symbol}",
+            expected=str(path),
+            got=", ".join(sorted(each.name for each in folder.glob("*.csv"))) or "no candles",
+            next="the folder that the exchange ran on is gone or was changed",
+        )
+    return read_candles(identify(path, venue="recorded"))
+
+
+def _in_steps(folder: Path, symbol: str, interval: Interval, rules: Mapping[str, int]) -> Candles:
+    """Candles in ticks and lots, as the exchange reads the same file."""
+    rows = _recorded(folder, symbol, interval)
+    ticks = whole_steps(rows.values[:, :4], rules["tick_atoms"], what=f"prices of {symbol}")
+    lots = whole_steps(rows.column("volume"), rules["lot_atoms"], what=f"volumes of {symbol}")
+    return np.asarray(rows.open_time_ns), np.ascontiguousarray(ticks), lots
+
+
+def _rules(listing: Mapping[str, Any]) -> dict[str, int]:
+    names = ("tick_atoms", "lot_atoms", "min_lots", "max_lots", "min_ticks", "max_ticks", "min_notional_atoms")
+    return {name: int(listing[name]) for name in names}

@@ -1,0 +1,343 @@
+"""From a plan to parts: the command, the settings file and the sign of readiness of each process.
+
+::
+
+    bus          Valkey with an append-only file
+    exchange     the embedded exchange with its journal; its first line gives the credentials
+    mlflow       MLflow's pages on the state folder's database, where they are asked for
+    bento        the release behind HTTP, on bars of the bus's cache, unless a server of it runs already
+    collector    closed bars from the exchange onto the bus: needs bus and exchange
+    coordinator  views, sizing, signals: needs the bus
+    service      the execution service with its journal: needs bus and exchange
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sapphire.domain.errors import NotReady, Refused, SapphireError
+from sapphire.domain.messages import HeartbeatMessage, MarketKind, PartState
+from sapphire.domain.workspace import HOME_VARIABLE
+from sapphire.execution.binaries import engine_binary
+from sapphire.execution.bus_server import bus_command
+from sapphire.execution.exchange import ExchangeAddress, exchange_arguments
+from sapphire.execution.parts import Part
+from sapphire.execution.readiness import answers_http, answers_ping
+from sapphire.execution.service import ServiceAddress, ServiceSettings, draw_token, write_credentials
+from sapphire.registry.tracking import Tracking
+from sapphire.serving.ports import LOCAL
+from sapphire.serving.process import ServerProcess
+from sapphire.serving.settings import Settings
+from sapphire.stack.addresses import Ports
+from sapphire.stack.folders import RunFolder
+from sapphire.stack.part import CollectorConfig, CoordinatorConfig, history_of, instrument_row
+from sapphire.stack.plan import Plan
+from sapphire.telemetry.bus import Bus
+from sapphire.telemetry.streams import COLLECTOR, COORDINATOR, HEARTBEATS, EntryId
+
+if TYPE_CHECKING:
+    from sapphire.domain.releases import Manifest
+
+__all__ = ["VENUE", "Assembly", "bento_part"]
+
+VENUE = "embedded"
+"""What the embedded exchange is called in the cache of bars."""
+
+_BENTO_WITHIN_S = 300.0
+_ASK_WITHIN_S = 1.0
+_NS_PER_MS = 1_000_000
+_OK = 200
+
+
+class Assembly:
+    """The parts of a plan. Making them writes settings files into the run folder, so its lock is held by then.
+
+    Parameters
+    ----------
+    plan : of the stack.
+    ports : where its servers listen.
+    manifest : of the release.
+    """
+
+    def __init__(self, plan: Plan, ports: Ports, manifest: Manifest) -> None:
+        self.plan, self.ports = plan, ports
+        self.folder = RunFolder(plan.run)
+        self.venue: ExchangeAddress | None = None
+        self.service_token = draw_token()
+        self.history_bars = history_of(manifest)
+        self.tracking = Tracking.of(plan.home, os.environ)
+
+    @property
+    def bento_url(self) -> str:
+        """Where the release answers."""
+        return self.plan.bento_url or self.ports.url("bento")
+
+    @property
+    def mlflow_url(self) -> str | None:
+        """Where MLflow's pages are: on the server that the environment names, else on one of ours, else nowhere."""
+        if self.tracking.uri.startswith("http"):
+            return self.tracking.uri
+        return self.ports.url("mlflow") if self.plan.mlflow else None
+
+    @property
+    def addresses(self) -> dict[str, str | None]:
+        """Every address, by stable keys."""
+        return {
+            "bus_url": self.ports.bus_url,
+            "exchange_url": self.ports.url("exchange"),
+            "exchange_ws_url": self.ports.url("exchange", scheme="ws"),
+            "exchange_control_url": self.ports.url("exchange_control"),
+            "bento_url": self.bento_url,
+            "service_url": self.ports.url("service"),
+            "mlflow_url": self.mlflow_url,
+        }
+
+    def parts(self) -> list[Part]:
+        """Every part, in the order in which they are shown; settings files are written.
+
+        Raises
+        ------
+        EngineMissing : a binary of the engine is not built.
+        """
+        made = [self._bus(), self._exchange()]
+        made += [self._mlflow()] if self.plan.mlflow and not self.tracking.uri.startswith("http") else []
+        made += [self._bento()] if self.plan.bento_url is None else []
+        return [*made, self._collector(), self._coordinator(), self._service()]
+
+    def _bus(self) -> Part:
+        port = self.ports.bus
+        return Part(
+            name="bus",
+            command=bus_command(port, self.folder.bus),
+            log=self.folder.log("bus"),
+            ready=lambda _: answers_ping(port),
+            address=self.ports.bus_url,
+        )
+
+    def _exchange(self) -> Part:
+        plan, ports = self.plan, self.ports
+        words = exchange_arguments(
+            symbols=plan.symbols,
+            seed=plan.market.seed,
+            lockstep=plan.is_lockstep,
+            speed=plan.speed,
+            start=plan.market.start,
+            candles=plan.market.candles,
+            journal=self.folder.exchange,
+            latency_ms=plan.latency_ms,
+            funds=plan.funds,
+            port=ports.exchange,
+            control_port=ports.exchange_control,
+        )
+        return Part(
+            name="exchange",
+            command=(str(engine_binary("exchange")), *words),
+            log=self.folder.log("exchange"),
+            first_line=self._hear_exchange,
+            ready=lambda _: answers_http(f"{ports.url('exchange_control')}/control/health"),
+            address=ports.url("exchange"),
+        )
+
+    def _hear_exchange(self, line: bytes) -> None:
+        """Keep the keys that the exchange tells: they are the same at every start in this folder."""
+        self.venue = ExchangeAddress.read(line)
+        write_credentials(
+            self.folder.credentials, self.venue, service_token=self.service_token, lockstep=self.plan.is_lockstep
+        )
+
+    def _mlflow(self) -> Part:
+        url, tracking = self.ports.url("mlflow"), self.tracking
+        words = ["server", "--host", LOCAL, "--port", str(self.ports.mlflow), "--workers", "1"]
+        words += ["--backend-store-uri", tracking.uri]
+        words += ["--default-artifact-root", str(tracking.artifacts)] if tracking.artifacts is not None else []
+        tracking.lock.parent.mkdir(parents=True, exist_ok=True)
+        return Part(
+            name="mlflow",
+            command=(sys.executable, "-m", "mlflow", *words),
+            log=self.folder.log("mlflow"),
+            environment={
+                "MLFLOW_DISABLE_TELEMETRY": "true",
+                "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+                "GIT_PYTHON_REFRESH": "quiet",
+            },
+            # Its start takes a processor for half a minute, which whoever trades needs more.
+            needs=("bento",) if self.plan.bento_url is None else (),
+            ready=lambda _: answers_http(f"{url}/health"),
+            ready_within_s=_BENTO_WITHIN_S,
+            patience_s=2.0,
+            is_optional=True,
+            address=url,
+            end_signal=signal.SIGTERM,
+        )
+
+    def _bento(self) -> Part:
+        plan = self.plan
+        settings = Settings(plan.home, plan.release.digest, plan.stage, self.ports.bus_url)
+        return bento_part(settings, port=self.ports.bento, log=self.folder.log("bento"))
+
+    def _collector(self) -> Part:
+        plan = self.plan
+        config = CollectorConfig(
+            bus_url=self.ports.bus_url,
+            venue=VENUE,
+            clock=plan.clock,
+            exchange="embedded",
+            url=self.ports.url("exchange"),
+            market=MarketKind.RECORDED if plan.market.candles else MarketKind.GENERATED,
+            symbols=plan.symbols,
+            interval=plan.interval,
+            history_bars=self.history_bars,
+        )
+        return self._python_part(COLLECTOR, config.as_dict(), needs=("bus", "exchange"))
+
+    def _coordinator(self) -> Part:
+        # The embedded exchange trades by the rules of its listing, on recorded candles as well.
+        from sapphire.data.generated import generated_instrument
+
+        plan = self.plan
+        config = CoordinatorConfig(
+            bus_url=self.ports.bus_url,
+            venue=VENUE,
+            clock=plan.clock,
+            bento_url=self.bento_url,
+            home=plan.home,
+            release=plan.release.digest,
+            stage=plan.stage,
+            decisions=self.folder.decisions,
+            instruments=tuple(instrument_row(generated_instrument(symbol)) for symbol in plan.symbols),
+        )
+        return self._python_part(COORDINATOR, config.as_dict(), needs=("bus",), release=plan.release.digest)
+
+    def _python_part(self, name: str, config: dict[str, Any], *, needs: tuple[str, ...], release: str = "") -> Part:
+        path, bus_url = self.folder.settings(name), self.ports.bus_url
+        _write(path, config)
+        return Part(
+            name=name,
+            command=(sys.executable, "-m", "sapphire.stack.part", name, "--config", str(path)),
+            log=self.folder.log(name),
+            environment={HOME_VARIABLE: str(self.plan.home)},
+            needs=needs,
+            ready=lambda launched_ns: _beats(bus_url, name, launched_ns),
+            ready_within_s=120.0,
+            release=release,
+        )
+
+    def _service(self) -> Part:
+        plan, ports = self.plan, self.ports
+        settings = ServiceSettings(
+            account=plan.account,
+            account_tag=plan.account_tag,
+            stage=plan.stage,
+            home=plan.home,
+            folder=self.folder.account,
+            symbols=plan.symbols,
+            quote=plan.quote,
+            interval=plan.interval,
+            rest_url=ports.url("exchange"),
+            ws_url=ports.url("exchange", scheme="ws"),
+            control_url=ports.url("exchange_control") if plan.is_lockstep else None,
+            credentials=self.folder.credentials,
+            bus_url=ports.bus_url,
+            clock=plan.clock,
+            port=ports.service,
+            limits=plan.limits,
+            execution=plan.execution,
+        )
+        path = self.folder.settings("service")
+        settings.write(path)
+        self.folder.account.mkdir(parents=True, exist_ok=True)
+        return Part(
+            name="service",
+            command=(str(engine_binary("service")), "run", "--config", str(path)),
+            log=self.folder.log("service"),
+            needs=("bus", "exchange"),
+            first_line=_hear_service,
+            ready=lambda _: answers_http(f"{ports.url('service')}/readyz"),
+            address=ports.url("service"),
+            release=plan.release.digest,
+        )
+
+
+def bento_part(settings: Settings, *, port: int, log: Path) -> Part:
+    """A server of a release as a part.
+
+    Parameters
+    ----------
+    settings : what is served; its `bars_url` is the address of the bus.
+    port : where it listens, at each of its starts.
+
+    Raises
+    ------
+    PortInUse : another process holds the port.
+    """
+    server = ServerProcess(settings, port=port)
+    server.folder.mkdir(parents=True, exist_ok=True)
+    return Part(
+        name="bento",
+        command=server.command,
+        log=log,
+        environment=server.environment,
+        folder=server.folder,
+        ready=lambda _: _serves(server.url),
+        ready_within_s=_BENTO_WITHIN_S,
+        patience_s=30.0,
+        address=server.url,
+        release=settings.release,
+        end_signal=signal.SIGTERM,
+    )
+
+
+def _hear_service(line: bytes) -> None:
+    ServiceAddress.read(line)
+
+
+def _write(path: Path, config: dict[str, Any]) -> None:
+    from sapphire.data.durable import write_text
+
+    write_text(path, json.dumps(config, indent=1) + "\n")
+
+
+def _beats(bus_url: str, part: str, launched_ns: int) -> bool:
+    """Whether a part that was launched then has said on the bus that it is ready."""
+    try:
+        bus = Bus(bus_url, patience_s=_ASK_WITHIN_S)
+        found = bus.read(HEARTBEATS, EntryId(launched_ns // _NS_PER_MS - 1, 0))
+        bus.close()
+        said = [entry.message for entry in found]
+    except NotReady:
+        return False
+    ours = [each for each in said if isinstance(each, HeartbeatMessage) and each.envelope.producer == part]
+    return any(each.state is PartState.READY and each.envelope.publish_time_ns >= launched_ns for each in ours)
+
+
+def _serves(url: str) -> bool:
+    """Whether a release answers; one that does not stand up is a refusal that says why."""
+    if answers_http(f"{url}/readyz"):
+        return True
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=_ASK_WITHIN_S)
+    try:
+        connection.request("POST", "/card", b"", {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        told = json.loads(answer.read()) if answer.status == _OK else {}
+    except (OSError, http.client.HTTPException, ValueError):  # it does not listen yet
+        return False
+    finally:
+        connection.close()
+    if told.get("refusal") is not None:
+        raise _refusal(told)
+    return False
+
+
+def _refusal(card: dict[str, Any]) -> SapphireError:
+    return Refused(
+        f"release {card['name']} does not stand up here",
+        expected="golden outputs that match",
+        got=str(card["refusal"]),
+        next="see logs/bento.log in the run folder",
+    )

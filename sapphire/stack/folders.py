@@ -1,0 +1,102 @@
+"""The run folder: where each thing of a run lies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sapphire.domain.errors import ConfigError, Refused
+
+__all__ = ["RunFolder"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """A folder with everything that a stack writes, but for what belongs to the state folder.
+
+    Parameters
+    ----------
+    path : of the folder; absolute.
+    """
+
+    path: Path
+
+    @property
+    def facts(self) -> Path:
+        """What runs, where, and how it does: rewritten whenever that changes."""
+        return self.path / "stack.json"
+
+    @property
+    def credentials(self) -> Path:
+        """Keys and tokens; only the owner can read it."""
+        return self.path / "credentials.json"
+
+    @property
+    def bus(self) -> Path:
+        """The bus's append-only file."""
+        return self.path / "bus"
+
+    @property
+    def exchange(self) -> Path:
+        """The exchange's journal and keys."""
+        return self.path / "exchange"
+
+    @property
+    def account(self) -> Path:
+        """The service's own folder."""
+        return self.path / "account"
+
+    @property
+    def journal(self) -> Path:
+        """The service's journal."""
+        return self.account / "journal"
+
+    @property
+    def decisions(self) -> Path:
+        """One line per bar: what the coordinator decided on what."""
+        return self.path / "decisions.jsonl"
+
+    @property
+    def exchange_state(self) -> Path:
+        """The exchange's full state when the run ended."""
+        return self.path / "exchange_state.json"
+
+    def settings(self, part: str) -> Path:
+        """A part's settings file."""
+        return self.path / f"{part}.json"
+
+    def log(self, part: str) -> Path:
+        """What a part says."""
+        return self.path / "logs" / f"{part}.log"
+
+    def read(self) -> dict[str, Any]:
+        """The facts.
+
+        Raises
+        ------
+        Refused : nothing ran here yet.
+        ConfigError : the file is damaged.
+        """
+        try:
+            found = json.loads(self.facts.read_bytes())
+        except FileNotFoundError:
+            raise Refused(
+                f"no stack ran in {self.path}",
+                expected=f"the file {self.facts}",
+                got="none",
+                next="sapphire up starts one",
+            ) from None
+        except ValueError as error:
+            raise ConfigError(f"damaged facts in {self.facts}", expected="a JSON object", got=str(error)) from None
+        if not isinstance(found, dict):
+            raise ConfigError(f"damaged facts in {self.facts}", expected="a JSON object", got=type(found).__name__)
+        return found
+
+    def write(self, facts: Mapping[str, Any]) -> None:
+        """Put the facts in place in one step."""
+        from sapphire.data.durable import write_text
+
+        write_text(self.facts, json.dumps(facts, indent=1, sort_keys=True) + "\n")

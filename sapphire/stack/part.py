@@ -1,0 +1,347 @@
+"""One part of the stack as a process: `python -m sapphire.stack.part collector|coordinator --config FILE`.
+
+It runs until SIGTERM and then ends with 0; what is wrong at the start goes to stderr and ends it with 1. It may be
+killed at any time: everything a part knows is on the bus and in its files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Self
+
+from sapphire.domain.canonical import is_sha256
+from sapphire.domain.clocks import WallClock
+from sapphire.domain.errors import ConfigError, NotReady, SapphireError
+from sapphire.domain.messages import MarketKind, PartState
+from sapphire.telemetry.bus import Bus
+from sapphire.telemetry.heartbeats import Pulse
+from sapphire.telemetry.logs import log_to_stderr
+from sapphire.telemetry.streams import COLLECTOR, COORDINATOR
+
+if TYPE_CHECKING:
+    from sapphire.coordination.sizing import Account, Chosen, Size
+    from sapphire.domain.evidence import Target
+    from sapphire.domain.instruments import Instrument, Universe
+    from sapphire.domain.releases import Manifest
+    from sapphire.domain.views import Belief
+
+__all__ = ["CollectorConfig", "CoordinatorConfig", "history_of", "instrument_row", "main", "sizing_of"]
+
+_INSTRUMENT_KEYS = ("symbol", "tick", "lot", "min_notional")
+_GOODBYE_WITHIN_S = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Config:
+    """A part's settings: a JSON object with exactly these keys."""
+
+    bus_url: str
+    venue: str
+    clock: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The settings in a file.
+
+        Raises
+        ------
+        ConfigError : no such file, no JSON object, a key that is missing, unknown or bad.
+        """
+        try:
+            value = json.loads(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"settings in {path}", expected="a JSON object", got=str(error)) from None
+        wanted = {field.name for field in fields(cls)}
+        if not isinstance(value, dict) or value.keys() != wanted:
+            given = value.keys() if isinstance(value, dict) else {type(value).__name__}
+            raise ConfigError(
+                f"settings in {path}",
+                expected="exactly " + ", ".join(sorted(wanted)),
+                got=f"missing {sorted(wanted - given)}, unknown {sorted(given - wanted)}",
+                next="let the stack write it: sapphire up",
+            )
+        settings: dict[str, Any] = {key: tuple(item) if isinstance(item, list) else item for key, item in value.items()}
+        return cls(**settings)
+
+    def as_dict(self) -> dict[str, Any]:
+        """What the file says."""
+        return {key: str(value) if isinstance(value, Path) else value for key, value in asdict(self).items()}
+
+    @property
+    def speed(self) -> float | None:
+        """How fast market time runs; None in lock-step."""
+        return None if "lockstep" in self.clock else float(self.clock["speed"])
+
+    def _check(self, **sound: bool) -> None:
+        """Refuse the first key that is not sound."""
+        texts = {"bus_url": self.bus_url, "venue": self.venue}
+        sound = {key: isinstance(value, str) and bool(value) for key, value in texts.items()} | sound
+        sound["clock"] = self.clock == {"lockstep": True} or (
+            isinstance(self.clock, Mapping) and set(self.clock) == {"speed"} and _is_number(self.clock["speed"])
+        )
+        for key, good in sound.items():
+            if not good:
+                what = f"setting {key} of a {type(self).__name__}"
+                raise ConfigError(what, expected=_EXPECTED[key], got=repr(getattr(self, key)))
+
+
+_EXPECTED = {
+    "bus_url": "valkey://HOST:PORT/DATABASE",
+    "venue": "a name",
+    "clock": '{"lockstep": true} or {"speed": a number above zero}',
+    "exchange": '"embedded" with its url, or an id of ccxt\'s',
+    "url": "http://HOST:PORT of the embedded exchange; null for a ccxt venue's own",
+    "market": "one of " + ", ".join(MarketKind),
+    "symbols": "symbols, in the order of the release's universe",
+    "interval": "the length of a bar, such as 5m",
+    "history_bars": "a whole number above zero",
+    "bento_url": "http://HOST:PORT",
+    "home": "the state folder",
+    "release": "a release's digest, 64 hexadecimal digits",
+    "stage": "paper or live",
+    "decisions": "path of decisions.jsonl",
+    "instruments": f"objects of text with exactly {', '.join(_INSTRUMENT_KEYS)}",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectorConfig(_Config):
+    """Settings of the collector.
+
+    Parameters
+    ----------
+    bus_url : "valkey://127.0.0.1:6379/0".
+    exchange, url : "embedded" and the address of its REST API; or ccxt's id of a venue, and None.
+    venue : its name in the cache of bars and in messages.
+    market : GENERATED, RECORDED or REAL.
+    symbols : in the order of the release's universe.
+    interval : "5m".
+    history_bars : what the cache holds at least; `history_of` says what a release needs.
+    clock : {"lockstep": True} or {"speed": 1.0}.
+    """
+
+    exchange: str
+    url: str | None
+    market: str
+    symbols: tuple[str, ...]
+    interval: str
+    history_bars: int
+
+    def __post_init__(self) -> None:
+        self._check(
+            exchange=isinstance(self.exchange, str) and bool(self.exchange),
+            url=isinstance(self.url, str) if self.exchange == "embedded" else self.url is None,
+            market=self.market in list(MarketKind),
+            symbols=bool(self.symbols) and all(isinstance(symbol, str) for symbol in self.symbols),
+            interval=isinstance(self.interval, str),
+            history_bars=type(self.history_bars) is int and self.history_bars > 0,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoordinatorConfig(_Config):
+    """Settings of the coordinator.
+
+    Parameters
+    ----------
+    bus_url, venue, clock : as the collector's.
+    bento_url : "http://127.0.0.1:3000".
+    home, release, stage : state folder, digest, "paper" or "live": what admission is asked.
+    decisions : path of decisions.jsonl.
+    instruments : one `instrument_row` for each symbol of the release's universe.
+    """
+
+    bento_url: str
+    home: Path
+    release: str
+    stage: Target
+    decisions: Path
+    instruments: tuple[Mapping[str, str], ...]
+
+    def __post_init__(self) -> None:
+        self._check(
+            bento_url=isinstance(self.bento_url, str),
+            home=isinstance(self.home, str | Path) and bool(str(self.home)),
+            release=is_sha256(self.release),
+            stage=self.stage in ("paper", "live"),
+            decisions=isinstance(self.decisions, str | Path) and bool(str(self.decisions)),
+            instruments=all(
+                isinstance(row, Mapping)
+                and set(row) == set(_INSTRUMENT_KEYS)
+                and all(isinstance(text, str) for text in row.values())
+                for row in self.instruments
+            ),
+        )
+        object.__setattr__(self, "home", Path(self.home))
+        object.__setattr__(self, "decisions", Path(self.decisions))
+
+
+def instrument_row(instrument: Instrument) -> dict[str, str]:
+    """An instrument as the coordinator's settings name it."""
+    return {
+        "symbol": instrument.symbol,
+        "tick": f"{instrument.tick:f}",
+        "lot": f"{instrument.lot:f}",
+        "min_notional": f"{instrument.min_notional:f}",
+    }
+
+
+def history_of(manifest: Manifest) -> int:
+    """How many bars a release decides and is sized on."""
+    from sapphire.domain.intervals import Interval
+    from sapphire.portfolio import volatility_window
+
+    return max(*(agent.warmup for agent in manifest.agents), volatility_window(Interval(manifest.interval)))
+
+
+def sizing_of(manifest: Manifest, universe: Universe) -> Size:
+    """The release's sizing, as the coordinator asks it: the same state and the same call as in a study."""
+    from sapphire.portfolio import PortfolioState, make_sizing
+
+    sizing = make_sizing(manifest.sizing.class_name, manifest.sizing.parameters)
+
+    def size(beliefs: Sequence[Belief], account: Account) -> Sequence[Chosen]:
+        state = PortfolioState.from_bars(
+            account.bars, equity_quote=account.equity_quote, lots=account.lots, instruments=universe
+        )
+        return sizing.size(beliefs, state)
+
+    return size
+
+
+def run_collector(config: CollectorConfig) -> None:
+    """Follow closed bars until the process is told to end.
+
+    Raises
+    ------
+    SapphireError : what `sapphire.data.closed_bars.ClosedBars.run` raises.
+    """
+    clock, bus = WallClock(), Bus(config.bus_url)
+    pulse = Pulse(bus, COLLECTOR, clock)
+    pulse.state(PartState.STARTING)
+    from sapphire.data.closed_bars import ClosedBars, Following
+    from sapphire.data.venue import Venue
+    from sapphire.domain.intervals import Interval
+    from sapphire.execution.ccxt_settings import ccxt_config
+
+    following = Following(
+        venue=config.venue,
+        market=MarketKind(config.market),
+        symbols=config.symbols,
+        interval=Interval(config.interval),
+        history_bars=config.history_bars,
+        speed=config.speed,
+    )
+    embedded = config.url is not None
+    venue = Venue("binance", ccxt_config(str(config.url), "")) if embedded else Venue(config.exchange)
+    ClosedBars(following, venue, bus, clock, pulse).run()
+
+
+def run_coordinator(config: CoordinatorConfig) -> None:
+    """Decide at each closed bar until the process is told to end. The release's evidence is verified first.
+
+    Raises
+    ------
+    EvidenceRefused : the release may not be traded at this stage.
+    SapphireError : what `sapphire.coordination.Coordinator.run` raises.
+    """
+    from sapphire.domain.intervals import Interval
+    from sapphire.serving.admission import admit
+    from sapphire.serving.settings import Settings
+
+    manifest = admit(Settings(config.home, config.release, config.stage)).manifest
+    clock, bus = WallClock(), Bus(config.bus_url)
+    pulse = Pulse(bus, COORDINATOR, clock, release=config.release)
+    pulse.state(PartState.STARTING)
+    from sapphire.coordination.bento import Bento
+    from sapphire.coordination.coordinator import Coordinator, Duty
+    from sapphire.coordination.decision_log import DecisionLog
+    from sapphire.coordination.history import History
+
+    universe, interval = _universe(config, manifest), Interval(manifest.interval)
+    Coordinator(
+        Duty(config.release, universe, interval, lockstep=config.speed is None),
+        bento=Bento(config.bento_url, config.release, config.venue),
+        size=sizing_of(manifest, universe),
+        history=History(bus, config.venue, universe.symbols, interval, history_of(manifest)),
+        log=DecisionLog(config.decisions),
+        bus=bus,
+        clock=clock,
+        pulse=pulse,
+    ).run()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a part; its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m sapphire.stack.part", description=__doc__)
+    parser.add_argument("part", choices=(COLLECTOR, COORDINATOR))
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE")
+    told = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGINT, _end)
+    log = log_to_stderr(told.part)
+    try:
+        if told.part == COLLECTOR:
+            collector = CollectorConfig.read(told.config)
+            _until_told(collector.bus_url, COLLECTOR, lambda: run_collector(collector))
+        else:
+            coordinator = CoordinatorConfig.read(told.config)
+            _until_told(coordinator.bus_url, COORDINATOR, lambda: run_coordinator(coordinator))
+    except SapphireError as error:
+        log.error("%s", error)
+        return 1
+    log.info("ends")
+    return 0
+
+
+def _until_told(bus_url: str, part: str, run: Callable[[], None]) -> None:
+    """Run until the process is told to end, and say goodbye on the bus."""
+    try:
+        run()
+    except SystemExit:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        try:
+            goodbye = Bus(bus_url, patience_s=_GOODBYE_WITHIN_S)
+            Pulse(goodbye, part, WallClock()).state(PartState.STOPPING)
+        except NotReady:
+            return
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
+def _universe(config: CoordinatorConfig, manifest: Manifest) -> Universe:
+    """The release's instruments, in its order."""
+    from decimal import Decimal
+
+    from sapphire.data.series import kind_of, pair_of
+    from sapphire.domain.instruments import Instrument, Universe
+
+    rows = {row["symbol"]: row for row in config.instruments}
+    if set(rows) != set(manifest.universe) or len(rows) != len(config.instruments):
+        raise ConfigError(
+            "instruments of the coordinator",
+            expected="one for each of " + ", ".join(manifest.universe),
+            got=", ".join(row["symbol"] for row in config.instruments) or "none",
+        )
+    made = []
+    for symbol in manifest.universe:
+        tick, lot, least = (rows[symbol][key] for key in _INSTRUMENT_KEYS[1:])
+        made.append(Instrument(symbol, *pair_of(symbol), kind_of(symbol), Decimal(tick), Decimal(lot), Decimal(least)))
+    return Universe(made)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,295 @@
+"""A stack: everything between a promoted release and an exchange, run on this machine as one thing.
+
+It holds the lock of its run folder, keeps the parts alive, and says in `stack.json` what runs where. In lock-step
+`run_bars` drives it; at a speed it trades by itself until it is stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from sapphire.domain.clocks import WallClock
+from sapphire.domain.errors import NotReady, Refused, SapphireError
+from sapphire.domain.intervals import Interval
+from sapphire.execution.conductor import Conductor, Driven, Progress, Watch
+from sapphire.execution.control import Control
+from sapphire.execution.parts import PartStatus, Standing
+from sapphire.execution.run_lock import RunLock
+from sapphire.execution.service import Service
+from sapphire.execution.supervisor import Supervisor, Told
+from sapphire.stack.addresses import Ports
+from sapphire.stack.assembly import VENUE, Assembly
+from sapphire.stack.folders import RunFolder
+from sapphire.stack.plan import Plan
+from sapphire.telemetry.bus import Bus
+
+if TYPE_CHECKING:
+    from sapphire.domain.clocks import Clock
+
+__all__ = ["FAILED", "READY", "STARTING", "STOPPED", "Stack", "run_bars"]
+
+STARTING, READY, STOPPED, FAILED = "starting", "ready", "stopped", "failed"
+"""How a stack as a whole stands, in `stack.json`."""
+
+_CLOSE_NAMES = ("first_bar_close_ns", "last_bar_close_ns")
+
+
+class Stack:
+    """The processes of a plan, run as a context manager.
+
+    Parameters
+    ----------
+    plan : what it is made of.
+    fresh : forget what an earlier stack left in the run folder; otherwise it goes on where that one stood.
+    clock : the machine's.
+    told : hears what goes on: the part's name, and what happened to it.
+
+    Raises
+    ------
+    Refused : on start, where another stack runs in the folder.
+    EvidenceRefused : on start, where the release does not verify or may not be traded at the plan's stage.
+    PortInUse : on start, where a port that was asked for is taken.
+    NotReady : on start, where a part does not come up; nothing is left running.
+
+    Examples
+    --------
+    ::
+
+        with Stack(plan, fresh=True) as stack:
+            run_bars(stack, bars=500)
+    """
+
+    def __init__(
+        self, plan: Plan, *, fresh: bool = False, clock: Clock | None = None, told: Told = lambda *_: None
+    ) -> None:
+        self.plan = plan
+        self.folder = RunFolder(plan.run)
+        self._fresh = fresh
+        self._clock = clock or WallClock()
+        self._told = told
+        self._lock = RunLock(plan.run)
+        self._assembly: Assembly | None = None
+        self._supervisor: Supervisor | None = None
+        self._writing = threading.Lock()
+        self._state, self._error = STARTING, ""
+        self._more: dict[str, Any] = dict.fromkeys((*_CLOSE_NAMES, "start_ns"))
+
+    def start(self) -> Self:
+        """Start every part and wait until all are ready."""
+        self._lock.take()
+        try:
+            self._assemble()
+            self._keeper.start()
+            self._more["start_ns"] = str(self.control.state()["start_ns"])
+        except BaseException as error:
+            self._fail(error)
+            raise
+        self._stand(READY)
+        return self
+
+    def stop(self) -> None:
+        """End every part; the exchange's last state is kept in the run folder."""
+        if self._supervisor is None:
+            self._lock.free()
+            return
+        self._keep_exchange_state()
+        self._state = STOPPED
+        self._supervisor.stop()
+        self._write()
+
+    @property
+    def parts(self) -> Mapping[str, PartStatus]:
+        """How each part does now."""
+        return self._keeper.parts
+
+    @property
+    def control(self) -> Control:
+        """A client of the exchange's control plane; one for each caller."""
+        venue = self._made.venue
+        if venue is None:
+            raise NotReady("the exchange is not up yet", next="start the stack first")
+        return Control(venue.control_url, venue.control_token)
+
+    @property
+    def service(self) -> Service:
+        """A client of the service's control API."""
+        return Service(self._made.ports.url("service"), self._made.service_token)
+
+    def bus(self, *, patience_s: float | None = None) -> Bus:
+        """A connection to the bus."""
+        return Bus(self._made.ports.bus_url, patience_s=patience_s)
+
+    def conductor(self, *, watch: Watch = lambda _: None, deadline_s: float = 120.0) -> Conductor:
+        """What drives this stack in lock-step.
+
+        Raises
+        ------
+        Refused : its market runs at a speed.
+        """
+        if not self.plan.is_lockstep:
+            raise Refused(
+                "this stack's market runs by itself",
+                expected="a stack in lock-step",
+                got=f"market time at {self.plan.speed:g} times the machine's",
+                next="make the plan without a speed",
+            )
+        return Conductor(
+            self.bus(patience_s=deadline_s),
+            self.control,
+            interval=Interval(self.plan.interval),
+            clock=self._clock,
+            watch=watch,
+            deadline_s=deadline_s,
+        )
+
+    def wait_until_ready(self, part: str, *, within_s: float = 120.0) -> PartStatus:
+        """Wait until a part is ready (again).
+
+        Raises
+        ------
+        NotReady : it is not in time.
+        """
+        return self._keeper.wait_until_ready(part, within_s=within_s)
+
+    def note_bars(self, driven: Driven) -> None:
+        """Say in `stack.json` which bars were driven."""
+        if driven.bars:
+            self._more["first_bar_close_ns"] = self._more["first_bar_close_ns"] or str(driven.first_close_ns)
+            self._more["last_bar_close_ns"] = str(driven.last_close_ns)
+        self._keep_exchange_state()
+        self._write()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def _keeper(self) -> Supervisor:
+        if self._supervisor is None:
+            raise NotReady("the stack is not running", next="use it in a `with` statement, or call start()")
+        return self._supervisor
+
+    @property
+    def _made(self) -> Assembly:
+        if self._assembly is None:
+            raise NotReady("the stack is not running", next="use it in a `with` statement, or call start()")
+        return self._assembly
+
+    def _assemble(self) -> None:
+        from sapphire.serving.admission import admit
+        from sapphire.serving.settings import Settings
+
+        plan = self.plan
+        if self._fresh:
+            _forget(plan.run)
+        elif self.folder.facts.exists():
+            before = self.folder.read()
+            self._more |= {name: before.get(name) for name in _CLOSE_NAMES}
+        admitted = admit(Settings(plan.home, plan.release.digest, plan.stage))
+        execution = {**admitted.manifest.execution, **plan.execution}
+        self._assembly = Assembly(
+            replace(plan, execution=execution), Ports.choose(plan.run, plan.ports), admitted.manifest
+        )
+        self._supervisor = Supervisor(
+            self._assembly.parts(), lock=self._lock, clock=self._clock, told=self._told, changed=self._write
+        )
+
+    def _fail(self, error: BaseException) -> None:
+        if self._supervisor is not None:
+            self._supervisor.stop()
+        self._error = str(error) if isinstance(error, SapphireError) else f"{type(error).__name__}: {error}"
+        self._stand(FAILED)
+        self._lock.free()
+
+    def _stand(self, state: str) -> None:
+        self._state = state
+        self._write()
+
+    def _write(self) -> None:
+        """What runs, where and how: for everybody who looks into the folder."""
+        supervisor, assembly = self._supervisor, self._assembly
+        with self._writing:
+            facts = self.plan.as_dict()
+            facts["market"] |= {"start_ns": self._more["start_ns"]}
+            facts |= {name: self._more[name] for name in _CLOSE_NAMES}
+            facts |= {
+                "format": "STACK@1",
+                "state": self._state,
+                "error": self._error or None,
+                "pid": os.getpid(),
+                "written_ns": str(self._clock.now_ns()),
+                "venue": VENUE,
+                "history_bars": assembly.history_bars if assembly else None,
+                "addresses": assembly.addresses if assembly else {},
+                "parts": {name: part.as_dict() for name, part in supervisor.parts.items()} if supervisor else {},
+            }
+            self.folder.write(facts)
+
+    def _keep_exchange_state(self) -> None:
+        """The exchange's own books, as they are when the run ends."""
+        from sapphire.data.durable import write_text
+
+        if self._keeper.parts["exchange"].standing is not Standing.READY:
+            return
+        try:
+            state = self.control.state(full=True)
+        except NotReady:  # it dies at this moment; what it knows is in its journal
+            return
+        write_text(self.folder.exchange_state, json.dumps(state, sort_keys=True) + "\n")
+
+
+def run_bars(
+    stack: Stack,
+    bars: int = 500,
+    *,
+    rest: timedelta = timedelta(0),
+    told: Progress = lambda *_: None,
+    watch: Watch = lambda _: None,
+    deadline_s: float = 120.0,
+) -> Driven:
+    """Drive a stack in lock-step over its next bars.
+
+    Parameters
+    ----------
+    bars : how many.
+    rest : how far to go on behind the last close, below one bar, so that orders under way arrive.
+    told : bars done, bars to do, close of the last one.
+    watch : told of every moment of the run, on the driving thread.
+    deadline_s : wall seconds that any part has for its answer.
+
+    Raises
+    ------
+    Refused : the stack's market runs at a speed.
+    NotReady : a part has not answered within the deadline; names it.
+    """
+    conductor = stack.conductor(watch=watch, deadline_s=deadline_s)
+    driven = conductor.run(bars, told=told)
+    if rest:
+        late = conductor.drive(driven.now_ns + rest // timedelta(microseconds=1) * 1_000)
+        driven = replace(driven, steps=driven.steps + late.steps, now_ns=late.now_ns)
+    stack.note_bars(driven)
+    return driven
+
+
+def _forget(run: Path) -> None:
+    """Remove what stacks write into a run folder, and nothing else."""
+    folder = RunFolder(run)
+    files = [folder.facts, folder.credentials, folder.decisions, folder.exchange_state]
+    files += [folder.settings(part) for part in ("service", "collector", "coordinator")]
+    for path in files:
+        path.unlink(missing_ok=True)
+    for path in (folder.bus, folder.exchange, folder.account, run / "logs"):
+        shutil.rmtree(path, ignore_errors=True)

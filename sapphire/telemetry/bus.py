@@ -1,0 +1,264 @@
+"""The bus: streams of messages, and the values of the shared cache of bars, on one Valkey server.
+
+Writing is idempotent: an entry has an explicit id made of its message's identity, so whoever does not know whether a
+write arrived writes it again. The server refuses the second one, and the bus looks at what is there: the same message
+(but for the time it was said at) is success, any other is an error.
+
+A lost connection is made anew with back-off, 50 ms doubling to 1 s, for ever or for as long as `patience_s` says. All
+calls block; a `Bus` is used by one thread.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from valkey import Valkey
+from valkey.exceptions import BusyLoadingError, ConnectionError, ResponseError, TimeoutError
+
+from sapphire.domain.errors import ConfigError, MessageError, MissingData, NotReady, SapphireError
+from sapphire.domain.messages import Message, decode, encode
+from sapphire.telemetry.streams import DEAD_LETTERS, EntryId
+
+__all__ = ["Bus", "Entry", "same_message"]
+
+_FIELD = b"m"
+_FIRST_PAUSE_S = 0.05
+_LAST_PAUSE_S = 1.0
+_ANSWER_WITHIN_S = 5.0
+_SHOWN = 120
+_LOST = (ConnectionError, TimeoutError, BusyLoadingError, OSError)
+
+_Told = TypeVar("_Told")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of a stream.
+
+    Parameters
+    ----------
+    stream : its name.
+    id : its place.
+    data : the bytes of its message, as they came.
+    """
+
+    stream: str
+    id: EntryId
+    data: bytes
+
+    @property
+    def message(self) -> Message:
+        """The message it holds; read anew at each call.
+
+        Raises
+        ------
+        MessageError : it holds none.
+        """
+        return decode(self.data)
+
+
+class Bus:
+    """A connection to the bus.
+
+    Parameters
+    ----------
+    url : "valkey://127.0.0.1:6379/0".
+    patience_s : how long a call tries to reach the server before it raises NotReady; None tries for ever.
+
+    Raises
+    ------
+    ConfigError : not the address of a server.
+    """
+
+    def __init__(self, url: str, *, patience_s: float | None = None) -> None:
+        try:
+            self._client: Any = Valkey.from_url(
+                url, socket_connect_timeout=_ANSWER_WITHIN_S, socket_timeout=_ANSWER_WITHIN_S
+            )
+        except ValueError as error:
+            raise ConfigError(
+                "not the address of a bus", expected="valkey://HOST:PORT/DATABASE", got=f"{url!r}: {error}"
+            ) from None
+        self._patience_s = patience_s
+
+    def publish(self, stream: str, entry: EntryId, message: Message) -> bool:
+        """Write a message under its id.
+
+        Returns
+        -------
+        True if it was written now, False if the same message was there already.
+
+        Raises
+        ------
+        MessageError : another message has this id, or the stream is past it without having it.
+        NotReady : the bus was not reached in time.
+        """
+        return self.publish_all(stream, [(entry, message)]) == 1
+
+    def publish_all(self, stream: str, messages: Iterable[tuple[EntryId, Message]]) -> int:
+        """Write messages in this order, in one round trip; how many were written now. Raises what `publish` raises."""
+        wanted = [(entry, encode(message)) for entry, message in messages]
+        if not wanted:
+            return 0
+
+        def write() -> list[Any]:
+            pipeline = self._client.pipeline(transaction=False)
+            for entry, data in wanted:
+                pipeline.xadd(stream, {_FIELD: data}, id=str(entry))
+            return list(pipeline.execute(raise_on_error=False))
+
+        written = 0
+        for (entry, data), answer in zip(wanted, self._reach(write), strict=True):
+            if not isinstance(answer, Exception):
+                written += 1
+            elif isinstance(answer, ResponseError) and "equal or smaller" in str(answer):
+                self._require_same(stream, entry, data)
+            else:
+                raise answer
+        return written
+
+    def append(self, stream: str, message: Message, *, max_length: int | None = None) -> EntryId:
+        """Write a message under an id that the server gives; after a lost connection it may be there twice.
+
+        Parameters
+        ----------
+        max_length : about how many entries the stream keeps; the oldest go.
+        """
+        return self._add(stream, {_FIELD: encode(message)}, max_length=max_length)
+
+    def refuse(self, entry: Entry, error: SapphireError) -> EntryId:
+        """Keep an entry that cannot be used among the dead letters, with the reason and where it is from."""
+        fields = {_FIELD: entry.data, b"why": str(error).encode(), b"from": f"{entry.stream} {entry.id}".encode()}
+        return self._add(DEAD_LETTERS, fields)
+
+    def read(self, stream: str, after: EntryId, *, block_ms: int = 0, count: int = 1_000) -> list[Entry]:
+        """The entries behind `after`, oldest first.
+
+        Parameters
+        ----------
+        block_ms : how long to wait for the first one; 0 does not wait.
+        count : at most so many.
+        """
+        block = min(block_ms, int(_ANSWER_WITHIN_S * 500)) or None
+        told = self._reach(lambda: self._client.xread({stream: str(after)}, count=count, block=block))
+        return [made for _, rows in told or [] for made in _entries(stream, rows)]
+
+    def last(self, stream: str) -> Entry | None:
+        """The newest entry."""
+        rows = self._reach(lambda: self._client.xrevrange(stream, count=1))
+        return next(iter(_entries(stream, rows)), None)
+
+    def entry(self, stream: str, entry: EntryId) -> Entry | None:
+        """The entry with this id."""
+        rows = self._reach(lambda: self._client.xrange(stream, min=str(entry), max=str(entry), count=1))
+        return next(iter(_entries(stream, rows)), None)
+
+    def wait_for(self, stream: str, entry: EntryId, *, timeout_s: float) -> Entry | None:
+        """The entry with this id, once it is there; None if it is not by then.
+
+        Raises
+        ------
+        MissingData : the stream has a later entry and not this one: it will never come.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            left_ms = int((deadline - time.monotonic()) * 1_000)
+            for found in self.read(stream, entry.before, block_ms=max(left_ms, 0), count=1):
+                if found.id == entry:
+                    return found
+                raise MissingData(
+                    f"{stream} has no entry {entry}, and will not have it",
+                    expected=f"entry {entry}",
+                    got=f"{found.id} as the next one",
+                    next="see the log of the part that writes this stream",
+                )
+            if left_ms <= 0:
+                return None
+
+    def values(self, keys: Sequence[str]) -> list[bytes | None]:
+        """The values of keys, in their order."""
+        return list(self._reach(lambda: self._client.mget(list(keys)))) if keys else []
+
+    def put(self, key: str, value: bytes) -> None:
+        """Set the value of a key."""
+        self._reach(lambda: self._client.set(key, value))
+
+    def patch(self, changes: Iterable[tuple[str, int, bytes]]) -> None:
+        """Overwrite parts of values, each a key, an offset and bytes, in one round trip."""
+        wanted = list(changes)
+
+        def write() -> list[Any]:
+            pipeline = self._client.pipeline(transaction=False)
+            for key, offset, data in wanted:
+                pipeline.setrange(key, offset, data)
+            return list(pipeline.execute())
+
+        if wanted:
+            self._reach(write)
+
+    def close(self) -> None:
+        """Let the connection go."""
+        self._client.close()
+
+    def _add(self, stream: str, fields: dict[bytes, bytes], *, max_length: int | None = None) -> EntryId:
+        told = self._reach(lambda: self._client.xadd(stream, fields, maxlen=max_length))
+        return EntryId.parse(bytes(told).decode())
+
+    def _require_same(self, stream: str, entry: EntryId, data: bytes) -> None:
+        there = self.entry(stream, entry)
+        if there is not None and same_message(there.data, data):
+            return
+        last = self.last(stream)
+        raise MessageError(
+            f"entry {entry} of {stream} cannot be written",
+            expected="no such entry, or the same message: " + data.decode()[:_SHOWN],
+            got=f"another message: {there.data.decode(errors='replace')[:_SHOWN]}"
+            if there is not None
+            else f"a stream that is at {last.id if last is not None else 'its end'} and does not have it",
+            next="two writers, or a run folder of another run: see who writes this stream",
+        )
+
+    def _reach(self, ask: Callable[[], _Told]) -> _Told:
+        """What the server answers; a lost connection is made anew."""
+        pause_s, began = _FIRST_PAUSE_S, time.monotonic()
+        while True:
+            try:
+                return ask()
+            except _LOST as error:
+                waited_s = time.monotonic() - began
+                if self._patience_s is not None and waited_s + pause_s > self._patience_s:
+                    raise NotReady(
+                        "the bus does not answer",
+                        expected=f"a Valkey server at {self._address()} within {self._patience_s:g} s",
+                        got=f"{type(error).__name__}: {error}",
+                        next="see whether it runs, and its log",
+                    ) from error
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LAST_PAUSE_S)
+
+    def _address(self) -> str:
+        known = self._client.connection_pool.connection_kwargs
+        return str(known.get("path") or f"{known.get('host')}:{known.get('port')}")
+
+
+def same_message(one: bytes, other: bytes) -> bool:
+    """Whether two messages are the same but for the time that they were published at."""
+    return one == other or _without_publish_time(one) == _without_publish_time(other)
+
+
+def _without_publish_time(data: bytes) -> Any:
+    try:
+        value = json.loads(data)
+        value["envelope"].pop("publish_time_ns", None)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return data
+    return value
+
+
+def _entries(stream: str, rows: Any) -> list[Entry]:
+    """Entries as the server tells them; one without a message has no bytes, which are no message."""
+    return [Entry(stream, EntryId.parse(place.decode()), fields.get(_FIELD, b"")) for place, fields in rows]

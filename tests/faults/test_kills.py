@@ -1,0 +1,85 @@
+"""`kill -9` of any process, at any time, loses nothing: the run ends as the one that nobody disturbed."""
+
+import pytest
+
+ATOMS = ("free", "locked")
+
+
+def as_the_exchange_has_it(outcome):
+    """Orders with their fills, and balances, to the last digit; ids apart."""
+    of_order = ("symbol", "side", "type", "time_in_force", "status", "price_ticks", "quantity_lots", "executed_lots",
+                "executed_quote_atoms", "locked_atoms", "time_ns", "update_ns")  # fmt: skip
+    of_fill = ("ticks", "lots", "quote_atoms", "commission_asset", "commission_atoms", "time_ns", "is_maker")
+    orders = [
+        {key: order[key] for key in of_order}
+        | {"fills": [{key: fill[key] for key in of_fill} for fill in order["fills"]]}
+        for order in outcome.account["history"]
+    ]
+    return {"orders": orders, "balances": outcome.account["balances"], "now_ns": outcome.exchange["now_ns"]}
+
+
+def never_arrived(order):
+    """An order that was written to a connection that died, and that the venue says it does not know."""
+    return order["state"] == "REJECTED" and order["venue_code"] is None and order["filled_lots"] == "0"
+
+
+def require_same_books(outcome):
+    """The service's orders, fills and balances are the exchange's."""
+    history = {order["client_order_id"]: order for order in outcome.account["history"]}
+    sent = {order["order"]: order for order in outcome.orders if order["denied"] is None}
+    ours = {name: order for name, order in sent.items() if not never_arrived(order)}
+    assert set(ours) == set(history), "the same orders, none lost, none doubled"
+    for name, order in history.items():
+        assert (order["symbol"], order["quantity_lots"], order["price_ticks"], order["executed_lots"]) == (
+            ours[name]["symbol"].replace("/", ""), ours[name]["lots"], ours[name]["ticks"], ours[name]["filled_lots"]
+        )  # fmt: skip
+        assert order["executed_quote_atoms"] == ours[name]["filled_quote_atoms"]
+    theirs = {
+        (order["client_order_id"], str(fill["trade_id"])): (fill["ticks"], fill["lots"], fill["quote_atoms"],
+                                                            fill["commission_atoms"])
+        for order in history.values() for fill in order["fills"]
+    }  # fmt: skip
+    for told in (outcome.fills, [row for row in outcome.journal if row["kind"] == "fill"]):
+        found = {
+            (fill["order"], fill["trade"]): (fill["ticks"], fill["lots"], fill["quote_atoms"], fill["fee_atoms"])
+            for fill in told
+        }
+        assert len(found) == len(told), "no fill is counted twice"
+        assert found == theirs
+    balances = {asset: sum(int(held[key]) for key in ATOMS) for asset, held in outcome.account["balances"].items()}
+    held = {row["symbol"].split("/")[0]: int(row["atoms"]) for row in outcome.positions["positions"]}
+    held[outcome.positions["quote"]] = int(outcome.positions["cash_quote_atoms"])
+    assert held == {asset: balances.get(asset, 0) for asset in held}
+    assert sum(balances.values()) == sum(held.values()), "no asset that the service does not know of"
+
+
+def decided(outcome):
+    """What the coordinator wanted at each close."""
+    return [
+        (line["bar_close_ns"], line["reason"], line["targets"], line["views"], line["account"])
+        for line in outcome.decisions
+    ]
+
+
+def test_the_run_that_nobody_disturbs_trades_and_adds_up(undisturbed):
+    assert undisturbed.driven.bars == len(undisturbed.decisions) == 40
+    assert len(undisturbed.account["history"]) >= 20
+    assert {order["symbol"] for order in undisturbed.account["history"]} == {"BTCUSDT", "ETHUSDT"}
+    assert {order["side"] for order in undisturbed.account["history"]} == {1, -1}
+    assert not any(undisturbed.restarts.values())
+    require_same_books(undisturbed)
+    assert undisturbed.replay.identical
+
+
+@pytest.mark.parametrize("victim", ["service", "exchange", "coordinator", "collector", "bento", "bus"])
+def test_a_killed_part_comes_back_and_nothing_is_lost(prepared, undisturbed, blows_on, tmp_path, victim):
+    blows = blows_on(victim)
+    outcome = prepared.run(tmp_path / "run", blows)
+    assert {name: count for name, count in outcome.restarts.items() if count} == {victim: len(blows)}
+    assert outcome.travelling[-1] >= 1, "an order was on its way at the last blow"
+    lost = [order for order in outcome.orders if never_arrived(order)]
+    assert len(lost) <= 2 * len(blows), "what never arrived is sent again once, not in a loop"
+    assert as_the_exchange_has_it(outcome) == as_the_exchange_has_it(undisturbed)
+    assert decided(outcome) == decided(undisturbed)
+    require_same_books(outcome)
+    assert outcome.replay.identical, outcome.replay.told

@@ -1,0 +1,446 @@
+"""The coordinator by itself: every bar gets its marker and its line, whatever bento, service or a kill do."""
+
+import json
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from sapphire.coordination import Bento, Coordinator, Decision, DecisionLog, Duty
+from sapphire.coordination.history import History
+from sapphire.domain import Bars
+from sapphire.domain.bar_cache import ring_key
+from sapphire.domain.clocks import WallClock, from_ns
+from sapphire.domain.errors import DataError, MessageError, MissingData
+from sapphire.domain.messages import HftSignalMessage, SettledMessage, ViewMessage
+from sapphire.domain.views import View
+from sapphire.portfolio.targets import Target
+from sapphire.telemetry.streams import (
+    ACCOUNT,
+    BARS,
+    DEAD_LETTERS,
+    SIGNALS,
+    VIEWS,
+    EntryId,
+    account_entry,
+    bar_entry,
+    end_of_bar,
+)
+
+RELEASE = "f" * 64
+LENGTH = 60
+
+
+@pytest.fixture
+def bars(run):
+    """Sixty bars on the exchange's ticks, the last ones of which the run closes."""
+    dice = np.random.default_rng(5)
+    close = np.round(np.array([40_000.0, 2_500.0]) * np.exp(np.cumsum(dice.normal(0, 0.002, (LENGTH, 2)), axis=0)), 2)
+    return Bars(
+        symbols=run.symbols,
+        interval=run.interval,
+        open_time_ns=run.start_ns + np.arange(-40, LENGTH - 40, dtype=np.int64) * run.interval.ns,
+        open=close,
+        high=close + 1.0,
+        low=close - 1.0,
+        close=close,
+        volume=np.ones_like(close),
+        listed=np.ones(close.shape, np.bool_),
+    ).validate()
+
+
+@pytest.fixture
+def shown(market, bus, bars):
+    return market(bus, bars)
+
+
+@pytest.fixture
+def close(shown, run, bus):
+    """Publishes bar 1, 2, ... and the account there; gives the close."""
+
+    def make(bar, *, account=True):
+        close_ns = shown.close(39 + bar)
+        assert close_ns == run.close_of(bar)
+        if account:
+            bus.publish(ACCOUNT, *run.account(bar))
+        return close_ns
+
+    return make
+
+
+def believing(run, said, *, mean=(12.5, -3.25)):
+    """A bento that believes something of each symbol."""
+
+    def reply(request):
+        close_ns = int(request["as_of_ns"])
+        views = [
+            View(symbol, from_ns(close_ns), timedelta(minutes=15), mean_bps=mean[place], std_bps=40.0)
+            for place, symbol in enumerate(run.symbols)
+        ]
+        return 200, said(RELEASE, views, close_ns)
+
+    return reply
+
+
+def by_the_mean(beliefs, account):
+    """A sizing as simple as can be: lots in proportion to equity where the mean is above zero."""
+    return [
+        Target(belief.symbol, int(account.equity_quote / 1e3) if belief.mean_bps > 0 else 0, 0.1, "by the mean")
+        for belief in sorted(beliefs, key=lambda belief: belief.symbol, reverse=True)
+    ]
+
+
+@pytest.fixture
+def decide(run, bus, universe, tmp_path, pulse_until):
+    """Runs a coordinator of its own until the bar that closes then is done; its lines."""
+    path = tmp_path / "decisions.jsonl"
+
+    def make(url, until_ns, *, lockstep=True, size=by_the_mean, over=None):
+        def done():
+            return bus.entry(SIGNALS, end_of_bar(until_ns)) is not None
+
+        coordinator = Coordinator(
+            Duty(RELEASE, universe, run.interval, lockstep=lockstep),
+            bento=Bento(url, RELEASE, "embedded"),
+            size=size,
+            history=History(bus, "embedded", universe.symbols, run.interval, 50),
+            log=DecisionLog(path),
+            bus=bus,
+            clock=WallClock(),
+            pulse=pulse_until(bus, "coordinator", over or done),
+        )
+        with pytest.raises(run.done):
+            coordinator.run()
+        return [json.loads(line) for line in path.read_text().splitlines()]
+
+    make.path = path
+    return make
+
+
+def messages(bus, stream):
+    return [(entry.id, entry.message) for entry in bus.read(stream, EntryId.BEGIN)]
+
+
+def test_a_bar_becomes_views_signals_and_a_marker(close, run, bus, said, speaking, decide):
+    close_ns = close(1)
+    server = speaking(believing(run, said))
+    (line,) = decide(server.url, close_ns)
+    (request,) = server.asked
+    assert request == {
+        "schema": "CACHED_WINDOW@1",
+        "venue": "embedded",
+        "as_of_ns": str(close_ns),
+        "trace_id": f"bar-{close_ns // 10**6}",
+        "causation_id": f"collector-bars-{end_of_bar(close_ns)}",
+    }
+    views, signals = messages(bus, VIEWS), messages(bus, SIGNALS)
+    assert [entry for entry, _ in views] == [bar_entry(close_ns, 0), bar_entry(close_ns, 1)]
+    assert [(each.symbol, each.agent, float(each.mean_bps)) for _, each in views] == [
+        ("BTC/USDT", RELEASE, 12.5),
+        ("ETH/USDT", RELEASE, -3.25),
+    ]
+    (first, btc), (second, eth), (last, marker) = signals
+    assert (first, second, last) == (bar_entry(close_ns, 0), bar_entry(close_ns, 1), end_of_bar(close_ns))
+    assert isinstance(btc, HftSignalMessage)
+    assert isinstance(marker, SettledMessage)
+    assert (btc.release, btc.symbol, btc.bar_close_ns, btc.time_to_live_ns) == (
+        RELEASE,
+        "BTC/USDT",
+        close_ns,
+        300 * 10**9,
+    )
+    assert (eth.symbol, eth.target_lots) == ("ETH/USDT", 0)
+    assert btc.target_lots == int(int(line["equity_quote_atoms"]) / 1e8 / 1e3)
+    assert btc.reference_ticks == int(line["closes_ticks"]["BTC/USDT"])
+    assert [(each.stream, each.position) for each in marker.consumed] == [(BARS, str(end_of_bar(close_ns)))]
+    assert [(each.stream, each.count) for each in marker.sent] == [(SIGNALS, 2)]
+    for entry, message in (*views, *signals):
+        stream = VIEWS if isinstance(message, ViewMessage) else SIGNALS
+        assert message.envelope.message_id == f"coordinator-{stream}-{entry}"
+        assert message.envelope.trace_id == f"bar-{close_ns // 10**6}"
+        assert message.envelope.causation_id == f"collector-bars-{end_of_bar(close_ns)}"
+        assert message.envelope.event_time_ns == close_ns
+    assert line["reason"] is None
+    assert (line["account"]["entry"], line["bars_entry"]) == (str(account_entry(close_ns)), str(end_of_bar(close_ns)))
+    assert int(line["asked_ns"]) <= int(line["answered_ns"])
+
+
+def equity_by_hand(state, bars, row):
+    """Atoms times price, cut to the atom, position by position."""
+    total = state.cash_quote_atoms
+    for column, position in enumerate(state.positions):
+        total += position.atoms * round(bars.close[row, column] * 100) * 10**6 // 10**8
+    return total
+
+
+def test_equity_is_exact_and_history_ends_with_the_bar(close, run, bus, bars, said, speaking, decide):
+    handed = []
+
+    def size(beliefs, account):
+        handed.append(account)
+        return []
+
+    for bar in (1, 2, 3):
+        close(bar)
+    lines = decide(speaking(believing(run, said)).url, run.close_of(3), size=size)
+    for bar, line, account in zip((1, 2, 3), lines, handed, strict=True):
+        state = run.account(bar)[1]
+        assert int(line["equity_quote_atoms"]) == equity_by_hand(state, bars, 39 + bar)
+        assert account.equity_quote == int(line["equity_quote_atoms"]) / 10**8
+        assert account.lots == {position.symbol: position.lots for position in state.positions}
+        wanted = bars.rows(max(0, 40 + bar - 50), 40 + bar)
+        for name in ("open_time_ns", "open", "high", "low", "close", "volume", "listed"):
+            assert np.array_equal(getattr(account.bars, name), getattr(wanted, name)), name
+        assert line["history_rows"] == len(wanted)
+        assert line["signals"] == []
+
+
+@pytest.mark.parametrize(
+    ("torn", "written"), [("absent", 0), ("torn", 0), *(("whole", written) for written in range(6))]
+)
+def test_a_kill_between_any_two_writes_leaves_the_same(close, run, bus, said, speaking, decide, server, torn, written):
+    """The line comes first, then two views, two signals and the marker; a kill leaves the first few of them."""
+    close(1)
+    url = speaking(believing(run, said)).url
+    decide(url, run.close_of(1))
+    close(2)
+    decide(url, run.close_of(2))
+    whole = {stream: run.without_times(bus, stream) for stream in (VIEWS, SIGNALS)}
+    lines = run.decisions(decide.path)
+    said_before = [(VIEWS, entry) for entry in bus.read(VIEWS, EntryId.BEGIN)]
+    said_before += [(SIGNALS, entry) for entry in bus.read(SIGNALS, EntryId.BEGIN)]
+    of_the_second = [each for each in said_before if each[1].id.ms == run.close_of(2) // 10**6]
+    assert len(of_the_second) == 5
+    server.client().delete(VIEWS, SIGNALS)
+    for stream, entry in [each for each in said_before if each not in of_the_second] + of_the_second[:written]:
+        server.client().xadd(stream, {b"m": entry.data}, id=str(entry.id))
+    text = decide.path.read_bytes()
+    first = text.index(b"\n") + 1
+    decide.path.write_bytes({"whole": text, "torn": text[: first + 100], "absent": text[:first]}[torn])
+    decide(url, run.close_of(2))
+    assert {stream: run.without_times(bus, stream) for stream in (VIEWS, SIGNALS)} == whole
+    assert run.decisions(decide.path) == lines
+
+
+def test_what_a_line_says_is_said_and_not_decided_again(close, run, bus, said, speaking, decide, server):
+    close(1)
+    decide(speaking(believing(run, said)).url, run.close_of(1))
+    before = run.without_times(bus, SIGNALS)
+    server.client().delete(VIEWS, SIGNALS)
+    other = speaking(believing(run, said, mean=(-1.0, 1.0)))
+    decide(other.url, run.close_of(1))
+    assert other.asked == []
+    assert run.without_times(bus, SIGNALS) == before
+
+
+def test_signals_of_someone_else_are_an_error(close, run, bus, said, speaking, decide, server):
+    close(1)
+    url = speaking(believing(run, said)).url
+    decide(url, run.close_of(1))
+    close(2)
+    foreign = bus.read(SIGNALS, EntryId.BEGIN)[0].data
+    server.client().xadd(SIGNALS, {b"m": foreign}, id=str(bar_entry(run.close_of(2), 0)))
+    with pytest.raises(MessageError, match="cannot be written"):
+        decide(url, run.close_of(2))
+
+
+def test_a_bento_that_is_not_ready_is_asked_again(close, run, bus, said, speaking, decide):
+    close(1)
+    speaks = believing(run, said)
+
+    def reply(request):
+        if len(server.asked) < 4:
+            told = {
+                "what": "release trend is not served",
+                "got": 'standing loading: "its golden outputs are being made"',
+            }
+            return 503, json.dumps(told).encode()
+        return speaks(request)
+
+    server = speaking(reply)
+    (line,) = decide(server.url, run.close_of(1), over=lambda: bus.last(SIGNALS) is not None)
+    assert (line["asked_times"], line["reason"]) == (4, None)
+
+
+NO = {
+    "no evidence": (403, b'{"what":"release trend is too old for this window","expected":"a newer one","got":"2025"}'),
+    "bad request": (400, b'{"what":"too few bars","got":"3"}'),
+    "failed": (500, b"not even JSON"),
+    "golden outputs differ": (503, b'{"what":"release trend is not served","got":"standing refused: \\"golden\\""}'),
+    "no views": (200, b"{}"),
+    "no JSON": (200, b"[1"),
+}
+
+
+@pytest.mark.parametrize("no", NO)
+def test_views_that_are_refused_mean_no_signals(close, run, bus, speaking, decide, no):
+    close(1)
+    (line,) = decide(speaking(lambda request: NO[no]).url, run.close_of(1))
+    assert line["reason"]["code"] == "views_refused"
+    assert line["reason"]["text"]
+    assert (line["signals"], line["views"], bus.last(VIEWS)) == ([], [], None)
+    ((entry, marker),) = messages(bus, SIGNALS)
+    assert (entry, marker.sent[0].count) == (end_of_bar(run.close_of(1)), 0)
+
+
+@pytest.mark.parametrize("wrong", ["release", "close", "symbol", "twice"])
+def test_views_that_answer_something_else_are_refused(close, run, said, speaking, decide, wrong):
+    close_ns = close(1)
+    as_of_ns = close_ns - run.interval.ns if wrong == "close" else close_ns
+    symbols = {"symbol": ["DOGE/USDT"], "twice": ["BTC/USDT", "BTC/USDT"]}.get(wrong, ["BTC/USDT"])
+    views = [View(each, from_ns(as_of_ns), timedelta(hours=1), mean_bps=1.0, std_bps=1.0) for each in symbols]
+    body = said("e" * 64 if wrong == "release" else RELEASE, views, as_of_ns)
+    (line,) = decide(speaking(lambda request: (200, body)).url, close_ns)
+    assert line["reason"]["code"] == "views_refused"
+    assert "did not answer the question" in line["reason"]["text"]
+
+
+def test_a_late_bar_is_passed_over_on_a_running_venue_alone(close, run, bus, said, speaking, decide):
+    for bar in (1, 2):
+        close(bar)
+    url = speaking(believing(run, said)).url
+    first, second = decide(url, run.close_of(2))
+    assert (first["reason"], second["reason"]) == (None, None)
+    close(3)
+    close(4)
+    third, fourth = decide(url, run.close_of(4), lockstep=False)[2:]
+    assert (third["reason"]["code"], third["signals"], third["account"]) == ("late", [], None)
+    assert fourth["reason"] is None
+    markers = [entry for entry, message in messages(bus, SIGNALS) if isinstance(message, SettledMessage)]
+    assert markers == [end_of_bar(run.close_of(bar)) for bar in (1, 2, 3, 4)]
+
+
+def test_a_dead_bento_makes_a_bar_late_once_the_next_one_has_closed(close, run, bus, decide, pulse_until):
+    close(1)
+
+    def over():
+        if bus.last(SIGNALS) is None:
+            if bus.last(BARS).id == end_of_bar(run.close_of(1)):
+                close(2)
+            return False
+        return True
+
+    line = decide("http://127.0.0.1:1", run.close_of(1), lockstep=False, over=over)[0]
+    assert line["reason"]["code"] == "late"
+
+
+def test_a_coordinator_that_is_new_on_a_running_venue_begins_with_the_newest_bar(close, run, said, speaking, decide):
+    for bar in (1, 2, 3):
+        close(bar)
+    lines = decide(speaking(believing(run, said)).url, run.close_of(3), lockstep=False)
+    assert [int(line["bar_close_ns"]) for line in lines] == [run.close_of(3)]
+
+
+def test_an_account_that_will_not_be_told_means_no_signals(close, run, bus, said, speaking, decide):
+    close(1, account=False)
+    bus.publish(ACCOUNT, *run.account(2))
+    (line,) = decide(speaking(believing(run, said)).url, run.close_of(1))
+    assert (line["reason"]["code"], line["signals"]) == ("no_account_state", [])
+    assert len(line["views"]) == 2
+
+
+def test_an_account_that_comes_late_is_waited_for(close, run, bus, said, speaking, decide):
+    close(1, account=False)
+
+    def over():
+        if bus.last(ACCOUNT) is None:
+            bus.publish(ACCOUNT, *run.account(1))
+            return False
+        return bus.last(SIGNALS) is not None
+
+    (line,) = decide(speaking(believing(run, said)).url, run.close_of(1), over=over)
+    assert line["reason"] is None
+
+
+def test_something_else_where_the_account_should_be_is_a_dead_letter(close, run, bus, said, speaking, decide, server):
+    close(1, account=False)
+    server.client().xadd(ACCOUNT, {b"m": b"{}"}, id=str(account_entry(run.close_of(1))))
+    (line,) = decide(speaking(believing(run, said)).url, run.close_of(1))
+    assert line["reason"]["code"] == "no_account_state"
+    assert len(server.client().xrange(DEAD_LETTERS)) == 1
+
+
+@pytest.mark.parametrize(
+    ("held", "text"),
+    [
+        ({"BTC/USDT": (0, 0), "ETH/USDT": (0, 0), "DOGE/USDT": (5, 0)}, "holds DOGE/USDT, which nobody sizes"),
+        ({"BTC/USDT": (0, 0)}, "does not say what it holds of ETH/USDT"),
+    ],
+)
+def test_an_account_that_cannot_be_sized_means_no_signals(close, run, bus, said, speaking, decide, held, text):
+    close_ns = close(1, account=False)
+    bus.publish(ACCOUNT, *run.state(close_ns, cash=10**12, held=held))
+    (line,) = decide(speaking(believing(run, said)).url, close_ns)
+    assert (line["reason"]["code"], line["signals"], line["targets"]) == ("cannot_size", [], [])
+    assert text in line["reason"]["text"]
+
+
+def test_a_bar_message_that_is_none_is_a_dead_letter_and_the_cache_says_what_it_was(
+    shown, run, bus, bars, said, speaking, decide, server
+):
+    handed = []
+
+    def size(beliefs, account):
+        handed.append(account.bars)
+        return []
+
+    for bar in (1, 2):
+        close_ns = run.close_of(bar)
+        if bar == 2:
+            server.client().xadd(BARS, {b"m": b"{}"}, id=f"{close_ns // 10**6}-0")
+        shown.close(39 + bar)
+        bus.publish(ACCOUNT, *run.account(bar))
+    decide(speaking(believing(run, said)).url, run.close_of(2), size=size)
+    assert len(server.client().xrange(DEAD_LETTERS)) == 1
+    assert np.array_equal(handed[1].close, bars.close[:42])
+
+
+def test_history_in_memory_is_what_the_cache_holds(run, bus, bars, market, universe):
+    """Bars with gaps, of one symbol and of both: bar by bar, or read at once."""
+    arrays = {name: getattr(bars, name).copy() for name in ("open", "high", "low", "close", "volume", "listed")}
+    for name, array in arrays.items():
+        array[45, 1] = array[50] = False if name == "listed" else np.nan
+    holed = Bars(symbols=bars.symbols, interval=bars.interval, open_time_ns=bars.open_time_ns, **arrays).validate()
+    shown = market(bus, holed)
+    kept = History(bus, "embedded", universe.symbols, run.interval, 30)
+    for row in range(40, LENGTH):
+        close_ns = shown.close(row)
+        entries = [entry for entry in bus.read(BARS, EntryId(close_ns // 10**6, 0)) if entry.id != end_of_bar(close_ns)]
+        longer = kept.at(close_ns, [entry.message for entry in entries])
+        anew = History(bus, "embedded", universe.symbols, run.interval, 30).at(close_ns, [])
+        assert len(longer) == 30
+        for name in ("open_time_ns", *arrays):
+            assert np.array_equal(getattr(longer, name), getattr(anew, name), equal_nan=name != "listed"), (row, name)
+
+
+def test_history_that_is_not_there_is_missing(run, bus, universe):
+    history = History(bus, "embedded", universe.symbols, run.interval, 30)
+    with pytest.raises(MissingData):
+        history.at(run.close_of(1), [])
+    for symbol in universe.symbols:
+        bus.put(ring_key("embedded", symbol, run.interval), b"short")
+    with pytest.raises(DataError):
+        history.at(run.close_of(1), [])
+
+
+def test_the_log_finds_what_it_holds_and_cuts_what_is_torn(run, tmp_path):
+    path = tmp_path / "deep" / "decisions.jsonl"
+    log = DecisionLog(path)
+    assert (log.last, log.find(run.close_of(1))) == (None, None)
+    made = [Decision.on(RELEASE, run.close_of(bar)) for bar in (1, 2, 3)]
+    for decision in made:
+        log.append(decision)
+    log.close()
+    path.write_bytes(path.read_bytes() + b'{"torn":')
+    again = DecisionLog(path)
+    assert path.read_bytes() == b"".join(decision.line for decision in made)
+    assert again.last == made[2]
+    assert [again.find(run.close_of(bar)) for bar in (1, 2, 3, 4)] == [*made, None]
+
+
+@pytest.mark.parametrize("line", [b"{}\n", b"[]\n", b"nothing\n", b'{ "a": 1 }\n'])
+def test_another_file_is_no_log(tmp_path, line):
+    path = tmp_path / "decisions.jsonl"
+    path.write_bytes(line)
+    with pytest.raises(DataError, match="is no decision"):
+        DecisionLog(path)

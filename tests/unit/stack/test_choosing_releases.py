@@ -1,0 +1,55 @@
+"""Which release trades: the champion on paper, and an error that helps where there is none or more than one."""
+
+import pytest
+
+from sapphire.domain.errors import EvidenceRefused, Refused
+from sapphire.registry import Registry
+from sapphire.stack.releases import choose_release, described
+
+
+@pytest.fixture(scope="module")
+def registry(registered, tmp_path_factory):
+    environment = {"SAPPHIRE_NOTEBOOK": "00_start_here.ipynb"}
+    home = tmp_path_factory.mktemp("home")
+    return Registry(home, policies=registered.POLICIES, clock=registered.CLOCK, environment=environment)
+
+
+@pytest.fixture(scope="module")
+def promote(registered, registry, tmp_path_factory):
+    """Registers, gates and promotes a small release of a name; its digest."""
+
+    def promoted(name, *, good=True):
+        folder = registered.write_release(tmp_path_factory.mktemp("frozen") / "release", name=name)
+        made = registry.register(folder, registered.bundle_of(folder, good=good))
+        registry.gates(made.digest, to="paper")
+        registry.promote(made.digest, to="paper")
+        return made.digest
+
+    return promoted
+
+
+def test_the_champion_is_the_default_and_several_want_a_name(registry, promote):
+    with pytest.raises(Refused, match="no release is promoted to paper") as none:
+        choose_release(registry.home)
+    assert "sapphire promote RELEASE --to paper" in none.value.next
+    trend = promote("trend")
+    chosen, manifest = choose_release(registry.home)
+    assert (chosen.digest, chosen.label, chosen.name) == (trend, "paper.trend@1", "trend")
+    assert manifest.digest == trend
+    weak = promote("weak", good=False)
+    with pytest.raises(Refused, match="several releases are promoted") as several:
+        choose_release(registry.home)
+    assert several.value.got == "paper.trend@1, paper.weak@1"
+    for named in ("weak", "paper.weak", weak, "weak@1"):
+        chosen, _ = choose_release(registry.home, named)
+        assert (chosen.digest, chosen.skill_failed) == (weak, True)
+    with pytest.raises(Refused, match="other has no champion on paper"):
+        choose_release(registry.home, "other")
+
+
+def test_a_release_without_a_report_for_paper_is_refused(registered, tmp_path):
+    folder = registered.write_release(tmp_path / "home" / "releases" / "x")
+    digest = registered.manifest_of(folder).digest
+    folder.rename(folder.with_name(digest))
+    with pytest.raises(EvidenceRefused, match=r"no gate report|no evidence"):
+        described(tmp_path / "home", digest)

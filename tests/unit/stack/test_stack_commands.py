@@ -1,0 +1,171 @@
+"""The verbs: an example in each help, errors that help, and one running stack that they all look at."""
+
+import json
+import os
+import signal
+import time
+
+import psutil
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from sapphire.domain.errors import MissingData, Refused
+from sapphire.execution.processes import MARK_VARIABLE
+from sapphire.stack import commands
+from sapphire.stack.background import take_down
+
+VERBS = ("up", "status", "down", "positions", "orders", "fills", "halt", "resume")
+
+
+@pytest.fixture(scope="module")
+def app():
+    app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+    for verb in VERBS:
+        app.command(verb)(getattr(commands, verb))
+    app.add_typer(commands.journal, name="journal")
+    return app
+
+
+@pytest.fixture
+def sapphire(app):
+    """Runs a verb; what it wrote and how it ended."""
+
+    def run(*words, code=0):
+        done = CliRunner().invoke(app, list(words), catch_exceptions=code != "raises")
+        if code == "raises":
+            return None
+        assert done.exit_code == code, (done.output, done.exception)
+        return done
+
+    return run
+
+
+@pytest.mark.parametrize("words", [*((verb,) for verb in VERBS), *(("journal", each) for each in
+                                   ("show", "verify", "replay"))], ids=" ".join)  # fmt: skip
+def test_help_has_an_example_and_json(sapphire, words):
+    text = sapphire(*words, "--help").stdout
+    assert f"Example: sapphire {' '.join(words)}" in text
+    assert "--json" in text
+
+
+@pytest.fixture
+def empty(tmp_path, monkeypatch):
+    monkeypatch.setenv("SAPPHIRE_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize("words", [("positions",), ("orders",), ("fills",), ("halt",), ("resume", "why")])
+def test_without_a_stack_they_say_how_to_start_one(sapphire, empty, words):
+    with pytest.raises(Refused, match="no stack runs in") as refused:
+        sapphire(*words, code="raises")
+    assert refused.value.next == "sapphire up starts one"
+
+
+def test_without_a_run_there_is_no_status_and_no_journal(sapphire, empty):
+    with pytest.raises(Refused, match="no stack ran in"):
+        sapphire("status", code="raises")
+    for what in ("show", "verify", "replay"):
+        with pytest.raises(MissingData, match="no account of a service"):
+            sapphire("journal", what, code="raises")
+    assert json.loads(sapphire("down", "--json").stdout) == {"run": str(empty / "stack"), "was_running": False}
+
+
+@pytest.mark.parametrize(
+    "words", [("--fund", "USDT"), ("--port", "bus=x"), ("--port", "bus=70000")], ids=["fund", "port", "large port"]
+)
+def test_words_that_mean_nothing_are_wrong_usage(sapphire, empty, words):
+    assert sapphire("up", *words, code=2)
+
+
+def of_stack(run):
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK_VARIABLE, "").startswith(f"{run}:"):
+                found.append(process.pid)
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+@pytest.fixture(scope="module")
+def running(app, frozen):
+    """A paced stack in the background, fast enough that bars close every second; its facts."""
+    home, digest = frozen
+    before = os.environ.get("SAPPHIRE_HOME")
+    os.environ["SAPPHIRE_HOME"] = str(home)
+    try:
+        words = ["up", digest, "--speed", "300", "--start", "2025-03-07", "--no-mlflow", "--json"]
+        done = CliRunner().invoke(app, [*words, "--fund", "USDT=50000", "--fund", "BTC=1"], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        yield json.loads(done.stdout)
+        take_down(home / "stack")
+    finally:
+        os.environ.pop("SAPPHIRE_HOME") if before is None else os.environ.update(SAPPHIRE_HOME=before)
+
+
+def test_up_returns_when_all_is_ready_and_status_says_how_each_part_does(sapphire, running, frozen):
+    assert running["state"] == "ready"
+    assert list(running["parts"]) == ["bento", "bus", "collector", "coordinator", "exchange", "service"]
+    assert {part["state"] for part in running["parts"].values()} == {"ready"}
+    told = json.loads(sapphire("status", "--json").stdout)
+    assert told["running"]
+    assert told["release"]["digest"] == told["parts"]["bento"]["release"] == frozen[1]
+    assert told["parts"]["exchange"]["address"].startswith("http://127.0.0.1:")
+    text = sapphire("status").stdout
+    assert "MARKED: skill not shown" in text
+    assert "ready for" in text
+
+
+def test_the_same_folder_twice_is_refused_by_name(sapphire, running, frozen):
+    with pytest.raises(Refused, match=f"a stack already runs in {running['run']}"):
+        sapphire("up", frozen[1], code="raises")
+
+
+def test_the_account_is_shown_as_the_engine_has_it(sapphire, running):
+    told = json.loads(sapphire("positions", "--json").stdout)
+    assert (told["account"], told["quote"]) == ("paper", "USDT")
+    assert [row["symbol"] for row in told["positions"]] == ["BTC/USDT", "ETH/USDT"]
+    assert int(told["positions"][0]["atoms"]) > 0
+    assert "BTC/USDT" in sapphire("positions").stdout
+    for what in ("orders", "fills"):
+        assert isinstance(json.loads(sapphire(what, "--json").stdout)[what], list)
+        assert what[:-1] in sapphire(what).stdout
+
+
+def test_a_halt_holds_over_a_kill_until_somebody_resumes(sapphire, running):
+    assert json.loads(sapphire("halt", "a test", "--json").stdout)["state"] == "HALTED"
+    pid = json.loads(sapphire("status", "--json").stdout)["parts"]["service"]["pid"]
+    os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        part = json.loads(sapphire("status", "--json").stdout)["parts"]["service"]
+        if part["restarts"] == 1 and part["state"] == "ready":
+            break
+        time.sleep(0.1)
+    assert part["why"] == "was killed by signal 9"
+    assert part["address"] == running["parts"]["service"]["address"]
+    assert json.loads(sapphire("resume", "the test is over", "--json").stdout)["state"] == "ACTIVE"
+
+
+def test_the_journal_can_be_read_while_it_is_written(sapphire, running):
+    entries = json.loads(sapphire("journal", "show", "--limit", "5", "--json").stdout)["entries"]
+    assert len(entries) == 5
+    assert json.loads(sapphire("journal", "verify", "--json").stdout)["ok"]
+    replayed = json.loads(sapphire("journal", "replay", "--json").stdout)
+    assert replayed["identical"]
+    assert replayed["steps"] > 0
+
+
+def test_a_killed_keeper_leaves_nothing_and_the_next_down_says_so(sapphire, running):
+    """The last test of this stack: the keeper is killed, and everything it kept goes with it."""
+    assert of_stack(running["run"])
+    os.kill(running["pid"], signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    while of_stack(running["run"]) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert of_stack(running["run"]) == []
+    assert not json.loads(sapphire("status", "--json").stdout)["running"]
+    assert "its keeper was killed" in sapphire("status").stdout
+    assert not json.loads(sapphire("down", "--json").stdout)["was_running"]
