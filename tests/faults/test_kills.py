@@ -1,7 +1,15 @@
 """`kill -9` of any process, at any time, loses nothing: the run ends as the one that nobody disturbed."""
 
+from pathlib import Path
+
 import pytest
 
+from sapphire.monitoring.daily import daily_report
+from sapphire.monitoring.reports import render_report
+from sapphire.monitoring.run_folder import read_run
+from sapphire.monitoring.tracing import trace_order
+
+ROOT = Path(__file__).parents[2]
 ATOMS = ("free", "locked")
 
 
@@ -69,6 +77,29 @@ def test_the_run_that_nobody_disturbs_trades_and_adds_up(undisturbed):
     assert not any(undisturbed.restarts.values())
     require_same_books(undisturbed)
     assert undisturbed.replay.identical
+
+
+def test_the_same_seed_twice_gives_the_same_fills(prepared, undisturbed, tmp_path):
+    again = prepared.run(tmp_path / "again")
+    assert as_the_exchange_has_it(again) == as_the_exchange_has_it(undisturbed)
+    assert decided(again) == decided(undisturbed)
+
+
+def test_what_was_traded_is_the_engines_replay_of_the_same_bars_in_every_lot(prepared, undisturbed):
+    run = read_run(undisturbed.folder, prepared.home)
+    report = daily_report(run)
+    assert (report.parity.bars, report.parity.equal_cash_bars, report.parity.lots) == (40, 40, 0)
+    assert report.reconciliation is not None and report.reconciliation.is_sound
+    assert report.is_sound and report.replay.identical
+    assert report.signal_to_wire.n == len(undisturbed.account["history"])
+    order = undisturbed.account["history"][-1]["client_order_id"]
+    assert trace_order(run, order).order == order
+
+
+def test_the_day_is_rendered_as_a_page_that_fetches_nothing(prepared, undisturbed):
+    rendered = render_report("daily", undisturbed.folder, home=prepared.home, workspace=ROOT)
+    page = rendered.html.read_text(encoding="utf-8")
+    assert "0 lots differ" in page and 'src="http' not in page
 
 
 @pytest.mark.parametrize("victim", ["service", "exchange", "coordinator", "collector", "bento", "bus"])
