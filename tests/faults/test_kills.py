@@ -89,8 +89,10 @@ def test_what_was_traded_is_the_engines_replay_of_the_same_bars_in_every_lot(pre
     run = read_run(undisturbed.folder, prepared.home)
     report = daily_report(run)
     assert (report.parity.bars, report.parity.equal_cash_bars, report.parity.lots) == (40, 40, 0)
-    assert report.reconciliation is not None and report.reconciliation.is_sound
-    assert report.is_sound and report.replay.identical
+    assert report.reconciliation is not None
+    assert report.reconciliation.is_sound
+    assert report.is_sound
+    assert report.replay.identical
     assert report.signal_to_wire.n == len(undisturbed.account["history"])
     order = undisturbed.account["history"][-1]["client_order_id"]
     assert trace_order(run, order).order == order
@@ -99,7 +101,8 @@ def test_what_was_traded_is_the_engines_replay_of_the_same_bars_in_every_lot(pre
 def test_the_day_is_rendered_as_a_page_that_fetches_nothing(prepared, undisturbed):
     rendered = render_report("daily", undisturbed.folder, home=prepared.home, workspace=ROOT)
     page = rendered.html.read_text(encoding="utf-8")
-    assert "0 lots differ" in page and 'src="http' not in page
+    assert "0 lots differ" in page
+    assert 'src="http' not in page
 
 
 @pytest.mark.parametrize("victim", ["service", "exchange", "coordinator", "collector", "bento", "bus"])
