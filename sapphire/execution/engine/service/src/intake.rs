@@ -5,7 +5,8 @@
 //! of a release comes the door's verdict on it. The cursor itself is the desk's, in its journal.
 //!
 //! Known limitation: an entry that is buried just before the process dies is buried again after it. A release whose
-//! files change is judged again at the next end of bar or after a second without entries, whichever comes first.
+//! files change is judged again after the next end of bar, before the signals that follow it, or after a second without
+//! entries, whichever comes first.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -34,6 +35,9 @@ pub const SIGNALS: &str = "signals";
 /// How long a read blocks before the thread looks whether the process is ending.
 const BLOCK: Duration = Duration::from_secs(1);
 
+/// How long a read blocks after an end of bar: the desk works on that now, and files are looked at when it has.
+const AFTER_BAR: Duration = Duration::from_millis(1);
+
 /// Entries in one answer at most.
 const BATCH: usize = 256;
 
@@ -56,6 +60,8 @@ pub struct SignalIntake {
     lane: Lane,
     symbols: HashMap<Box<str>, InstrumentId>,
     releases: Releases,
+    /// A bar has ended since the files were looked at.
+    owes_look: bool,
     clock: Monotonic,
 }
 
@@ -74,7 +80,7 @@ impl SignalIntake {
     ) -> Self {
         let symbols = symbols.iter().enumerate();
         let symbols = symbols.map(|(id, name)| (name.as_str().into(), InstrumentId(id as u16))).collect();
-        Self { bus, cursor, lane, symbols, releases: Releases::new(door, known), clock }
+        Self { bus, cursor, lane, symbols, releases: Releases::new(door, known), owes_look: false, clock }
     }
 
     /// Reads until the process ends or nobody listens.
@@ -91,7 +97,8 @@ impl SignalIntake {
             self.lane.send(Word::Intake(word))?;
         }
         let (after, clock) = (self.cursor, self.clock);
-        let batch = ended(insist(|| self.bus.read(SIGNALS, after, BATCH, BLOCK, clock)))?;
+        let block = if self.owes_look { AFTER_BAR } else { BLOCK };
+        let batch = ended(insist(|| self.bus.read(SIGNALS, after, BATCH, block, clock)))?;
         if batch.is_empty() {
             return self.look_again();
         }
@@ -107,6 +114,9 @@ impl SignalIntake {
         let parsed_ns = self.clock.now_ns();
         match reading {
             Ok(Reading::Signal(signal, release)) => {
+                if self.owes_look {
+                    self.look_again()?;
+                }
                 if let Some(word) = self.releases.meet(release) {
                     self.lane.send(Word::Intake(word))?;
                 }
@@ -127,7 +137,8 @@ impl SignalIntake {
             Ok(Reading::EndOfBar(bar_close_ns)) => {
                 let end = Intake::EndOfBar { entry: entry.id, bar_close_ns, received_ns, parsed_ns };
                 self.lane.send(Word::Intake(end))?;
-                self.look_again()
+                self.owes_look = true;
+                Ok(())
             }
             Err(why) => {
                 refuse(&mut self.bus, SIGNALS, entry, &why)?;
@@ -138,6 +149,7 @@ impl SignalIntake {
     }
 
     fn look_again(&mut self) -> Result<(), Ended> {
+        self.owes_look = false;
         for word in self.releases.changed() {
             self.lane.send(Word::Intake(word))?;
         }
