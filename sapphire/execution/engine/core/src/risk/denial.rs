@@ -121,6 +121,21 @@ impl DenialCode {
         }
     }
 
+    /// The table of all codes for people, in Markdown: `DENIALS.md` in the engine's folder.
+    #[must_use]
+    pub fn table() -> String {
+        let title = String::from(
+            "# Why an order was refused by the gate\n\nThe codes in the order in which the gate asks; the first that \
+             refuses is told, in RISK_UPDATE messages, in\n`sapphire orders` and in the journal. Made from `core::risk` by \
+             `cargo run -p sapphire-core --example denial_table`.\n\n| code | meaning | passes with time |\n|---|---|---|\n",
+        );
+        let rows = Self::ALL.map(|code| {
+            let passes = if code.passes_with_time() { "yes" } else { "" };
+            format!("| `{}` | {} | {passes} |\n", code.text(), code.meaning())
+        });
+        title + &rows.concat()
+    }
+
     /// It can pass by itself as time goes on: the order may be tried again without anyone's doing.
     pub fn passes_with_time(self) -> bool {
         matches!(self, Self::NoReference | Self::StaleReference | Self::RateSecond | Self::RateMinute)
@@ -196,6 +211,12 @@ mod tests {
             assert!(code.text().bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_'), "{code:?}");
             assert!(!code.meaning().contains('\n') && code.meaning().len() > 20, "{code:?}");
         }
+    }
+
+    #[test]
+    fn the_table_for_people_is_that_of_the_code() {
+        let written = include_str!("../../../DENIALS.md");
+        assert_eq!(written, DenialCode::table(), "cargo run -p sapphire-core --example denial_table > DENIALS.md");
     }
 
     #[test]
