@@ -122,7 +122,10 @@ pub struct Report {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReportKind {
     /// The venue took the order in.
-    Accepted,
+    Accepted {
+        /// The venue's own number of it.
+        venue_order: u64,
+    },
     /// The venue refused the order.
     Rejected {
         /// The venue's error code.

@@ -179,7 +179,7 @@ fn buys_wait_until_the_sells_are_final() {
     let sell = the_order(&bench.bar(&[(BTC, 10_000), (ETH, 50_000)]));
     // 2,500.00 less 20 bps.
     assert_eq!((sell.instrument, sell.side, sell.ticks, sell.lots), (ETH, Side::Sell, 249_500, 150_000));
-    assert_eq!(bench.report(&sell, ReportKind::Accepted), []);
+    assert_eq!(bench.report(&sell, ReportKind::Accepted { venue_order: 70 }), []);
     assert_eq!(bench.fill(&sell, 100_000, 100_000), []);
     let outputs = bench.report(&sell, ReportKind::Expired { executed_lots: 100_000 });
     assert_eq!(the_order(&outputs).instrument, BTC);
@@ -363,7 +363,7 @@ fn an_order_that_the_venue_never_had_is_sent_again_at_the_same_instant() {
     let second = the_order(&bench.report(&first, ReportKind::NotFound { conclusive: true }));
     assert_eq!((second.side, second.ticks, second.lots), (first.side, first.ticks, first.lots));
     // One that the venue had and has no longer is another matter: the pause holds.
-    bench.report(&second, ReportKind::Accepted);
+    bench.report(&second, ReportKind::Accepted { venue_order: 70 });
     bench.report(&second, ReportKind::Unanswered);
     assert_eq!(bench.report(&second, ReportKind::NotFound { conclusive: true }), []);
     assert_eq!(bench.state(&second), Some(OrderState::Canceled));
@@ -408,7 +408,7 @@ fn an_order_given_up_that_comes_back_is_on_the_way_again() {
     let order = the_order(&bench.bar(&[(BTC, 10_000)]));
     bench.report(&order, ReportKind::Unanswered);
     let again = the_order(&bench.report(&order, ReportKind::NotFound { conclusive: true }));
-    assert_eq!(bench.report(&order, ReportKind::Accepted), []);
+    assert_eq!(bench.report(&order, ReportKind::Accepted { venue_order: 70 }), []);
     assert_eq!((bench.state(&order), bench.engine.in_flight_lots(BTC)), (Some(OrderState::Accepted), 20_022));
     bench.now_ns += 5 * SECOND_NS;
     bench.quote(BTC, 5_000_000, 5_000_100);
@@ -503,9 +503,10 @@ fn nothing_is_sent_before_the_first_epoch() {
 fn a_report_that_fits_nothing_is_told() {
     let mut bench = Bench::new(config());
     let order = the_order(&bench.bar(&[(BTC, 10_000)]));
-    let stranger = Report { order: ClientOrderId { sequence: 99, ..order.id }, kind: ReportKind::Accepted };
+    let stranger =
+        Report { order: ClientOrderId { sequence: 99, ..order.id }, kind: ReportKind::Accepted { venue_order: 70 } };
     assert_eq!(bench.say(Body::Report(stranger)), [Output::Odd { report: stranger, state: None }]);
-    bench.report(&order, ReportKind::Accepted);
+    bench.report(&order, ReportKind::Accepted { venue_order: 70 });
     let rejected = Report { order: order.id, kind: ReportKind::Rejected { venue_code: -2010 } };
     assert_eq!(
         bench.say(Body::Report(rejected)),

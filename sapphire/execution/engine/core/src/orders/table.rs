@@ -36,6 +36,8 @@ pub struct Tracked {
     pub made_ns: i64,
     /// When it ended, market time.
     pub ended_ns: Option<i64>,
+    /// The venue's own number of it, once it gave one.
+    pub venue_order: Option<u64>,
     acknowledged: bool,
     before_cancel: OrderState,
     trades: Vec<u64>,
@@ -65,7 +67,7 @@ impl Tracked {
     /// The arrow that a report stands for, given what is known.
     fn arrow(&self, kind: &ReportKind) -> Option<Arrow> {
         let arrow = match kind {
-            ReportKind::Accepted => Arrow::Accept,
+            ReportKind::Accepted { .. } => Arrow::Accept,
             ReportKind::Rejected { .. } => Arrow::Reject,
             ReportKind::Trade { fill, .. } if fill.lots <= 0 => return None,
             ReportKind::Trade { fill, .. } if self.filled_lots + fill.lots >= self.order.lots => Arrow::FillLast,
@@ -90,10 +92,14 @@ impl Tracked {
                 *executed_lots
             }
             ReportKind::Canceled { executed_lots } | ReportKind::Expired { executed_lots } => *executed_lots,
+            ReportKind::Accepted { venue_order } => {
+                self.venue_order = Some(*venue_order);
+                0
+            }
             _ => 0,
         };
         self.executed_lots = self.executed_lots.max(executed).max(self.filled_lots);
-        self.acknowledged |= self.executed_lots > 0 || matches!(kind, ReportKind::Accepted);
+        self.acknowledged |= self.executed_lots > 0 || matches!(kind, ReportKind::Accepted { .. });
     }
 
     fn enter(&mut self, arrow: Arrow, to: OrderState, now_ns: i64) {
@@ -182,6 +188,7 @@ impl OrderTable {
             executed_lots: 0,
             made_ns: now_ns,
             ended_ns: None,
+            venue_order: None,
             acknowledged: false,
             before_cancel: state,
             trades: Vec::new(),

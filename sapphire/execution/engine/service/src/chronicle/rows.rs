@@ -272,8 +272,12 @@ fn target_row(step: &Step<'_>, signal: &SignalId, outcome: Value) -> Value {
 
 /// What a report says; what it does not say is null.
 fn report_row(kind: &ReportKind) -> Map<String, Value> {
+    let venue_order = match kind {
+        ReportKind::Accepted { venue_order } => Some(venue_order.to_string()),
+        _ => None,
+    };
     let (text, executed_lots, venue_code, conclusive) = match kind {
-        ReportKind::Accepted => ("ACCEPTED", None, None, None),
+        ReportKind::Accepted { .. } => ("ACCEPTED", None, None, None),
         ReportKind::Rejected { venue_code } => ("REJECTED", None, Some(venue_code), None),
         ReportKind::Trade { executed_lots, .. } => ("TRADE", Some(executed_lots), None, None),
         ReportKind::Canceled { executed_lots } => ("CANCELED", Some(executed_lots), None, None),
@@ -282,8 +286,9 @@ fn report_row(kind: &ReportKind) -> Map<String, Value> {
         ReportKind::NotFound { conclusive } => ("NOT_FOUND", None, None, Some(conclusive)),
         ReportKind::Unanswered => ("UNANSWERED", None, None, None),
     };
-    let fields: [(&str, Value); 4] = [
+    let fields: [(&str, Value); 5] = [
         ("report", text.into()),
+        ("venue_order", venue_order.into()),
         ("executed_lots", executed_lots.map(i64::to_string).into()),
         ("venue_code", venue_code.copied().into()),
         ("conclusive", conclusive.copied().into()),

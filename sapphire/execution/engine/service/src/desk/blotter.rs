@@ -90,6 +90,7 @@ fn order_row(told: &Told, fact: &OrderFact, wording: &Wording) -> Value {
         "step": told.step.to_string(),
         "denied": fact.denial.map(|denial| denial.code.text()),
         "venue_code": fact.venue_code,
+        "venue_order": fact.venue_order.map(|number| number.to_string()),
     })
 }
 

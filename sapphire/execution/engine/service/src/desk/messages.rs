@@ -194,7 +194,7 @@ impl Wording {
             state: order_state(fact.state),
             symbol: name(self.run.symbol(order.instrument).ok_or_else(|| wrong("an unknown instrument".into()))?)?,
             time_in_force: time_in_force(order.time_in_force),
-            venue_order_id: None,
+            venue_order_id: fact.venue_order.map(|number| name(&number.to_string())).transpose()?,
         })))
     }
 

@@ -3,8 +3,8 @@
 //! Invariant: the facts of a step are a pure function of the engine before it, the event and the outputs, so a journal
 //! that is folded again tells the same facts with the same numbers, and each of them is one message.
 //!
-//! Known limitation: the journal does not hold the venue's number of an order or its own time of a trade; a trade
-//! carries the market time at which it was taken in.
+//! Known limitation: the journal does not hold the venue's own time of a trade; a trade carries the market time at which
+//! it was taken in.
 
 use sapphire_core::engine::{Body, Engine, Event, Output, Outputs, Refusal, SignalId};
 use sapphire_core::orders::{ClientOrderId, Fill, Order, OrderState, ReportKind, Tracked};
@@ -31,6 +31,8 @@ pub struct OrderFact {
     pub venue_code: Option<i32>,
     /// The gate's reason, if it refused.
     pub denial: Option<Denial>,
+    /// The venue's own number of it, once it gave one.
+    pub venue_order: Option<u64>,
 }
 
 /// Something that is told.
@@ -83,10 +85,10 @@ pub struct Told {
 }
 
 /// The parts of an order by which a change is seen.
-type Mark = (OrderState, i64, i64);
+type Mark = (OrderState, i64, i64, Option<u64>);
 
 fn mark(tracked: &Tracked) -> Mark {
-    (tracked.state, tracked.filled_lots, tracked.executed_lots)
+    (tracked.state, tracked.filled_lots, tracked.executed_lots, tracked.venue_order)
 }
 
 /// Watches steps and collects their facts.
@@ -123,7 +125,7 @@ impl Teller {
         if let Body::Report(report) = &event.body {
             let changed = engine.orders().get(report.order).filter(|tracked| Some(mark(tracked)) != self.before);
             if let Some(tracked) = changed {
-                let traded = self.before.is_none_or(|(_, filled_lots, _)| filled_lots != tracked.filled_lots);
+                let traded = self.before.is_none_or(|(_, filled_lots, ..)| filled_lots != tracked.filled_lots);
                 let mut fact = fact_of(tracked);
                 match report.kind {
                     ReportKind::Trade { fill, .. } if traded => fact.fill = Some(fill),
@@ -164,6 +166,7 @@ impl Teller {
                     fill: None,
                     venue_code: None,
                     denial: Some(*denial),
+                    venue_order: None,
                 };
                 self.facts.push(Fact::Order(fact));
                 self.facts.push(Fact::Denied { order: *order, denial: *denial, state });
@@ -205,5 +208,6 @@ fn fact_of(tracked: &Tracked) -> OrderFact {
         fill: None,
         venue_code: None,
         denial: None,
+        venue_order: tracked.venue_order,
     }
 }

@@ -129,7 +129,7 @@ pub(super) fn reports(
         _ => {}
     }
     let first_ns = trades.first().map_or(updated_ns, |trade| trade.time.saturating_mul(NS_PER_MS));
-    tell(ReportKind::Accepted, first_ns);
+    tell(ReportKind::Accepted { venue_order: row.order_id }, first_ns);
     let mut executed_lots = 0;
     for trade in trades {
         let fill = trade.fill(rules, instrument)?;
@@ -306,7 +306,7 @@ pub(super) mod tests {
             let row = row(Status::Expired, &sapphire_core::decimal::atoms_text(known * 1_000));
             let told = reports(&rules(), ORDER, BTC, &row, &trades).unwrap();
             prop_assert_eq!(told.len(), parts.len() + 2);
-            prop_assert_eq!(told[0].0.kind, ReportKind::Accepted);
+            prop_assert_eq!(told[0].0.kind, ReportKind::Accepted { venue_order: 9 });
             let mut sum = 0;
             for (lots, (report, _)) in parts.iter().zip(&told[1..]) {
                 sum += lots;

@@ -84,6 +84,8 @@ struct Event<'a> {
     #[serde(default)]
     t: Option<i64>,
     #[serde(default)]
+    i: Option<u64>,
+    #[serde(default)]
     I: Option<u64>,
 }
 
@@ -184,7 +186,10 @@ impl Reports {
         let instrument = self.rules.instrument(symbol).ok_or_else(unknown)?;
         let executed_lots = || lots(&self.rules, instrument, event.z.as_deref().unwrap_or_default());
         match event.x.as_deref().unwrap_or_default() {
-            "NEW" => Ok(ReportKind::Accepted),
+            "NEW" => {
+                let no_number = || GatewayError::unreadable("the venue's number of an order", "none");
+                Ok(ReportKind::Accepted { venue_order: event.i.ok_or_else(no_number)? })
+            }
             "CANCELED" => Ok(ReportKind::Canceled { executed_lots: executed_lots()? }),
             "EXPIRED" | "TRADE_PREVENTION" => Ok(ReportKind::Expired { executed_lots: executed_lots()? }),
             "REJECTED" => {
@@ -296,7 +301,7 @@ mod tests {
         let fill =
             Fill { trade: 8, ticks: 6_400_050, lots: 1, quote_atoms: 64_000_500, fee_asset: Asset(0), fee_atoms: 1 };
         for (fields, kind) in [
-            (format!(r#"{ours},"x":"NEW","t":-1,"I":7"#), ReportKind::Accepted),
+            (format!(r#"{ours},"x":"NEW","t":-1,"I":7"#), ReportKind::Accepted { venue_order: 4 }),
             (format!(r#"{ours},"x":"TRADE","t":8,"I":7"#), ReportKind::Trade { fill, executed_lots: 2 }),
             (format!(r#"{ours},"x":"EXPIRED","t":-1,"I":7"#), ReportKind::Expired { executed_lots: 2 }),
             (format!(r#"{ours},"x":"REJECTED","t":-1,"I":7"#), ReportKind::Rejected { venue_code: -2010 }),

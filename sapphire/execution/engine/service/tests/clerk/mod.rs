@@ -233,7 +233,7 @@ impl Clerk {
         };
         let executed_lots = executed + lots;
         let kind = match told {
-            Told::Accepted => ReportKind::Accepted,
+            Told::Accepted => ReportKind::Accepted { venue_order: order.id.sequence },
             Told::Traded(_) => ReportKind::Trade { fill: self.fill(&order, lots), executed_lots },
             Told::Expired => ReportKind::Expired { executed_lots },
             Told::Unanswered => ReportKind::Unanswered,

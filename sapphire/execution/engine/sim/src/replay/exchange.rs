@@ -191,7 +191,7 @@ impl OpenExchange {
             fee_asset,
             fee_atoms: fee(amount, self.fees.taker),
         };
-        say(ReportKind::Accepted);
+        say(ReportKind::Accepted { venue_order: order.id.sequence });
         say(ReportKind::Trade { fill, executed_lots: order.lots });
         self.now_ns
     }

@@ -33,7 +33,7 @@ impl Reporter {
     pub(super) fn tell(&mut self, outcome: &Outcome, reports: &mut Vec<Report>) {
         let mut say = |order, kind| reports.push(Report { order, kind });
         match outcome {
-            Outcome::Accepted(id) => say(client_id(*id), ReportKind::Accepted),
+            Outcome::Accepted(id) => say(client_id(*id), ReportKind::Accepted { venue_order: id.0 }),
             Outcome::Canceled(id) => {
                 if let Some((order, executed_lots)) = self.end(*id) {
                     say(order, ReportKind::Canceled { executed_lots });

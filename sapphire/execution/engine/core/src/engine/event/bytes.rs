@@ -114,7 +114,7 @@ impl Writer<'_> {
         let ClientOrderId { account, epoch, sequence } = report.order;
         self.u16(account).u32(epoch).u64(sequence);
         match report.kind {
-            ReportKind::Accepted => self.u8(0),
+            ReportKind::Accepted { venue_order } => self.u8(0).u64(venue_order),
             ReportKind::Rejected { venue_code } => self.u8(1).i32(venue_code),
             ReportKind::Trade { fill, executed_lots } => {
                 self.u8(2).u64(fill.trade).i64(fill.ticks).i64(fill.lots).i64(fill.quote_atoms);
@@ -230,7 +230,7 @@ impl Reader<'_> {
     fn report(&mut self) -> Result<Report, BadEvent> {
         let order = ClientOrderId { account: self.u16()?, epoch: self.u32()?, sequence: self.u64()? };
         let kind = match self.u8()? {
-            0 => ReportKind::Accepted,
+            0 => ReportKind::Accepted { venue_order: self.u64()? },
             1 => ReportKind::Rejected { venue_code: self.i32()? },
             2 => {
                 let fill = Fill {
@@ -287,7 +287,7 @@ mod tests {
             Fill { trade, ticks, lots, quote_atoms, fee_asset: Asset(asset), fee_atoms }
         });
         prop_oneof![
-            Just(ReportKind::Accepted),
+            any::<u64>().prop_map(|venue_order| ReportKind::Accepted { venue_order }),
             any::<i32>().prop_map(|venue_code| ReportKind::Rejected { venue_code }),
             (fill, any::<i64>()).prop_map(|(fill, executed_lots)| ReportKind::Trade { fill, executed_lots }),
             any::<i64>().prop_map(|executed_lots| ReportKind::Canceled { executed_lots }),

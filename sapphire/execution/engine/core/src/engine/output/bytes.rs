@@ -77,7 +77,7 @@ impl Writer<'_> {
     fn report(&mut self, report: &Report) -> &mut Self {
         self.id(report.order);
         match report.kind {
-            ReportKind::Accepted => self.tag(0),
+            ReportKind::Accepted { venue_order } => self.tag(0).number(venue_order.cast_signed()),
             ReportKind::Rejected { venue_code } => self.tag(1).number(venue_code),
             ReportKind::Trade { fill, executed_lots } => {
                 self.tag(2).number(fill.trade.cast_signed()).number(fill.ticks).number(fill.lots);

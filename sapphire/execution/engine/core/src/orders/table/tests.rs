@@ -97,7 +97,7 @@ fn a_tombstone_that_misses_trades_is_kept() {
 fn history() -> impl Strategy<Value = (i64, Vec<Report>)> {
     (prop::collection::vec(1_i64..20, 0..6), 0_i64..20, any::<bool>()).prop_map(|(lots, rest, by_venue)| {
         let executed: i64 = lots.iter().sum();
-        let mut reports = vec![report(ReportKind::Accepted)];
+        let mut reports = vec![report(ReportKind::Accepted { venue_order: 70 })];
         let mut cumulative = 0;
         for (number, lots) in lots.iter().enumerate() {
             cumulative += lots;
