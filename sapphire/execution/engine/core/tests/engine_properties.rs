@@ -9,6 +9,7 @@ use rough_venue::{FEE_RATE, Fate, MID_TICKS, RoughVenue, USDT, instrument};
 use sapphire_core::engine::{Balances, Body, Config, Engine, Event, Execution, FeeSide, Output, Outputs, Signal};
 use sapphire_core::instrument::{Asset, InstrumentId, Side, fee};
 use sapphire_core::orders::{ClientOrderId, Order, ReleaseId, Report, ReportKind};
+use sapphire_core::positions::Ledger;
 use sapphire_core::risk::{Command, Limits};
 
 const T: i64 = 1_704_067_200_000_000_000;
@@ -16,6 +17,16 @@ const MINUTE_NS: i64 = 60_000_000_000;
 const SECOND_NS: i64 = 1_000_000_000;
 const CASH_ATOMS: i64 = 10_000_000_000_000;
 const SYMBOLS: u16 = 2;
+
+/// The books of somebody who saw every trade at once, in the order in which it happened.
+fn books_of(venue: &RoughVenue) -> Ledger {
+    let instruments: Vec<_> = (0..SYMBOLS).map(instrument).collect();
+    let mut ledger = Ledger::new(&instruments, USDT, 3);
+    for (order, fill) in &venue.trades {
+        ledger.apply(&instruments[usize::from(order.instrument.0)], order.instrument, order.side, fill);
+    }
+    ledger
+}
 
 /// One step of a run.
 #[derive(Clone, Debug)]
@@ -231,7 +242,8 @@ impl Run {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
-    /// The promises of [`Run::place`] on the way; and in the end the engine holds what the venue says, to the atom.
+    /// The promises of [`Run::place`] on the way; and in the end the engine holds what the venue says, to the atom, at
+    /// the cost and with the gains of somebody who saw every trade at once.
     #[test]
     fn however_it_is_told_the_engine_ends_where_the_venue_is(acts in acts(), fates in fates()) {
         let mut run = Run::new(fates);
@@ -244,6 +256,17 @@ proptest! {
         for index in 0..SYMBOLS {
             let held = run.engine.ledger().position(InstrumentId(index)).atoms;
             prop_assert_eq!(held, run.venue.balances[index as usize + 1]);
+        }
+        let (engine, truth) = (run.engine.ledger(), books_of(&run.venue));
+        prop_assert_eq!(engine.fees(), truth.fees());
+        // What was spent and is not held any more was realised, whenever it was told.
+        let invested: i64 = engine.positions().iter().map(|position| position.cost_atoms - position.realised_atoms).sum();
+        prop_assert_eq!(invested, CASH_ATOMS - engine.cash_atoms());
+        // An average cost is truncated at each sale, so that another order of telling may shift an atom at each.
+        let slack = run.venue.trades.len() as i64;
+        for (ours, theirs) in engine.positions().iter().zip(truth.positions()) {
+            prop_assert!((ours.realised_atoms - theirs.realised_atoms).abs() <= slack, "{ours:?} {theirs:?}");
+            prop_assert!((ours.cost_atoms - theirs.cost_atoms).abs() <= slack, "{ours:?} {theirs:?}");
         }
         let holdings: Vec<(Asset, i64)> =
             run.venue.balances.iter().enumerate().map(|(asset, atoms)| (Asset(asset as u16), *atoms)).collect();

@@ -40,14 +40,15 @@ pub struct RoughVenue {
     pub unread: Vec<Report>,
     /// The true history of each order that arrived.
     told: BTreeMap<ClientOrderId, Vec<Report>>,
-    trades: u64,
+    /// Every trade in the order in which it happened.
+    pub trades: Vec<(Order, Fill)>,
 }
 
 impl RoughVenue {
     pub fn new(cash_atoms: i64, assets: usize) -> Self {
         let mut balances = vec![0; assets];
         balances[0] = cash_atoms;
-        Self { balances, unread: Vec::new(), told: BTreeMap::new(), trades: 0 }
+        Self { balances, unread: Vec::new(), told: BTreeMap::new(), trades: Vec::new() }
     }
 
     pub fn held_atoms(&self, instrument: InstrumentId) -> i64 {
@@ -61,7 +62,7 @@ impl RoughVenue {
             Fate::Lost => return,
             Fate::Refused => vec![report(ReportKind::Rejected { venue_code: -2010 })],
             Fate::Traded(hundredths, trades) => {
-                let mut history = vec![report(ReportKind::Accepted)];
+                let mut history = vec![report(ReportKind::Accepted { venue_order: order.id.sequence })];
                 let total = order.lots * i64::from(hundredths.min(100)) / 100;
                 let mut executed_lots = 0;
                 for left in (1..=i64::from(trades.clamp(1, 3))).rev() {
@@ -82,7 +83,6 @@ impl RoughVenue {
     }
 
     fn trade(&mut self, order: &Order, lots: i64) -> Fill {
-        self.trades += 1;
         let rules = instrument(order.instrument.0);
         let quote_atoms = rules.notional(order.ticks, lots);
         let base_atoms = rules.base_atoms(lots);
@@ -94,7 +94,10 @@ impl RoughVenue {
         self.balances[base] += order.side.sign() * base_atoms;
         self.balances[0] -= order.side.sign() * quote_atoms;
         self.balances[fee_asset.0 as usize] -= fee_atoms;
-        Fill { trade: self.trades, ticks: order.ticks, lots, quote_atoms, fee_asset, fee_atoms }
+        let trade = self.trades.len() as u64 + 1;
+        let fill = Fill { trade, ticks: order.ticks, lots, quote_atoms, fee_asset, fee_atoms };
+        self.trades.push((*order, fill));
+        fill
     }
 
     /// Tells everything about an order again, or that it is not known.
