@@ -20,10 +20,11 @@ use crate::control::KillSwitch;
 use crate::entry::RunConfig;
 use crate::gateway::Gateway;
 use crate::hops::HopRecord;
-use crate::inbox::{Inbox, Lane};
+use crate::inbox::{Inbox, Lane, Patience};
 use crate::journal::{Journal, JournalFailure};
 use crate::lockstep::Lockstep;
 use crate::metrics::{Figure, Metrics};
+use crate::settings::Spin;
 use crate::words::{EntryId, Intake, ReleaseDigest, Word};
 
 /// Orders and fills for the control API.
@@ -123,6 +124,8 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// Read before every order.
     pub switch: Arc<KillSwitch>,
+    /// When it looks for words without sleeping.
+    pub spin: Spin,
 }
 
 /// When the word that triggers something came, was understood and was taken.
@@ -207,6 +210,9 @@ pub struct Desk {
     is_ending: bool,
     step: u64,
     passed: EntryId,
+    spin: Spin,
+    /// A signal was taken whose end of bar has not come.
+    awaits_end: bool,
 }
 
 impl Desk {
@@ -253,6 +259,8 @@ impl Desk {
             bytes: Vec::with_capacity(4_096),
             is_ending: false,
             passed: parts.passed,
+            spin: parts.spin,
+            awaits_end: false,
         }
     }
 
@@ -271,11 +279,13 @@ impl Desk {
         self.metrics.set(Figure::Epoch, i64::from(self.journal.epoch()));
         self.pass(self.passed)?;
         while !self.is_ending {
-            let patience = self.patience();
+            let patience = Patience { timeout: self.patience(), spin: self.spin.span(self.awaits_end) };
             let gate = self.gate();
-            match self.inbox.next_if(patience, |lane, word| gate.admits(lane, word)) {
-                Some(word) => self.take(word)?,
-                None => self.lockstep_turn()?,
+            if let Some(word) = self.inbox.next_if(patience, |lane, word| gate.admits(lane, word)) {
+                self.take(word)?;
+            } else {
+                self.awaits_end = false;
+                self.lockstep_turn()?;
             }
             self.keep()?;
         }

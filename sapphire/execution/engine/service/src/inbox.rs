@@ -1,10 +1,11 @@
 //! Bounded lanes with one sender each, and the one thread that reads them all.
 //!
 //! Invariant: what one lane carries comes out in the order it went in, and nothing is dropped: a full lane makes its
-//! sender wait. The reader blocks while there is nothing to read.
+//! sender wait. The reader blocks while there is nothing to read, after it has looked for as long as it was told to.
 //!
 //! Known limitation: lanes are served in turn, so words of different lanes have no order among each other.
 
+use std::hint;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, Thread};
@@ -19,6 +20,22 @@ const LANE: usize = 1_024;
 
 /// How long a sender sleeps before it looks again whether there is room.
 const FULL_PAUSE: Duration = Duration::from_micros(50);
+
+/// How long a reader waits for a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// In all.
+    pub timeout: Duration,
+    /// Looking again and again, without giving up the processor, before it sleeps.
+    pub spin: Duration,
+}
+
+impl From<Duration> for Patience {
+    /// Asleep from the start.
+    fn from(timeout: Duration) -> Self {
+        Self { timeout, spin: Duration::ZERO }
+    }
+}
 
 /// The reader is gone; nothing that is sent would be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -145,19 +162,27 @@ impl<T> Inbox<T> {
 
     /// The next word, waiting for it as long as `timeout`.
     pub fn next(&mut self, timeout: Duration) -> Option<T> {
-        self.next_if(timeout, |_, _| true)
+        self.next_if(timeout.into(), |_, _| true)
     }
 
     /// The next word that `admits`, asked with the lane's number, lets in; a lane whose first word it does not let in
-    /// keeps its words. It waits as long as `timeout`.
-    pub fn next_if(&mut self, timeout: Duration, admits: impl Fn(usize, &T) -> bool) -> Option<T> {
+    /// keeps its words.
+    pub fn next_if(&mut self, patience: Patience, admits: impl Fn(usize, &T) -> bool) -> Option<T> {
         if let Some(word) = self.poll(&admits) {
             return Some(word);
         }
-        if timeout.is_zero() {
+        if patience.timeout.is_zero() {
             return None;
         }
-        let deadline = Instant::now() + timeout;
+        let began = Instant::now();
+        let deadline = began + patience.timeout;
+        while began.elapsed() < patience.spin.min(patience.timeout) {
+            hint::spin_loop();
+            let word = self.poll(&admits);
+            if word.is_some() || self.bell.nudged.swap(false, Ordering::SeqCst) {
+                return word;
+            }
+        }
         self.bell.reader.get_or_init(thread::current);
         loop {
             self.bell.parked.store(true, Ordering::SeqCst);
@@ -240,6 +265,26 @@ mod tests {
     }
 
     #[test]
+    fn a_reader_that_looks_again_and_again_finds_words_and_gives_up_in_time() {
+        let (mut inbox, mut lanes) = Inbox::<u32>::new(1);
+        let awake = Patience { timeout: LONG, spin: LONG };
+        let waker = inbox.waker();
+        let reader = thread::spawn(move || {
+            let words = (inbox.next_if(awake, |_, _| true), inbox.next_if(awake, |_, _| true));
+            let began = Instant::now();
+            let short = Patience { timeout: Duration::from_millis(5), spin: LONG };
+            (words, inbox.next_if(short, |_, _| true), began.elapsed())
+        });
+        thread::sleep(Duration::from_millis(5));
+        lanes[0].send(7).unwrap();
+        thread::sleep(Duration::from_millis(5));
+        waker.wake();
+        let (words, late, took) = reader.join().unwrap();
+        assert_eq!((words, late), ((Some(7), None), None));
+        assert!(took >= Duration::from_millis(5) && took < LONG / 2, "{took:?}");
+    }
+
+    #[test]
     fn a_reader_can_be_woken_without_a_word() {
         let (mut inbox, _lanes) = Inbox::<u32>::new(1);
         let waker = inbox.waker();
@@ -255,9 +300,9 @@ mod tests {
         lanes[0].send(1).unwrap();
         lanes[1].send(2).unwrap();
         lanes[1].send(3).unwrap();
-        assert_eq!(inbox.next_if(Duration::ZERO, |lane, _| lane == 1), Some(2));
-        assert_eq!(inbox.next_if(Duration::ZERO, |lane, _| lane == 1), Some(3));
-        assert_eq!(inbox.next_if(Duration::from_millis(1), |lane, _| lane == 1), None);
+        assert_eq!(inbox.next_if(Duration::ZERO.into(), |lane, _| lane == 1), Some(2));
+        assert_eq!(inbox.next_if(Duration::ZERO.into(), |lane, _| lane == 1), Some(3));
+        assert_eq!(inbox.next_if(Duration::from_millis(1).into(), |lane, _| lane == 1), None);
         assert_eq!(inbox.next(Duration::ZERO), Some(1));
     }
 

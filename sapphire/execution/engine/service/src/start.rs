@@ -197,6 +197,7 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
         hops,
         metrics,
         switch,
+        spin: settings.spin,
     });
     let outcome = desk.run();
     herald_thread.finish();

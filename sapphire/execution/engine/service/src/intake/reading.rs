@@ -21,17 +21,26 @@ pub(super) enum Reading {
 
 /// What the bytes say, or why they say nothing.
 pub(super) fn read(bytes: &[u8]) -> Result<Reading, String> {
-    if let Some(signal) = read_signal(bytes) {
+    // What it names itself decides what is tried first; whether it is that, reading it says.
+    if names(bytes, SETTLED) {
+        if let Some(settled) = read_end(bytes) {
+            return Ok(Reading::EndOfBar(settled.bar_close_ns));
+        }
+    } else if let Some(signal) = read_signal(bytes) {
         return of_signal(signal);
-    }
-    if let Some(settled) = read_end(bytes) {
-        return Ok(Reading::EndOfBar(settled.bar_close_ns));
     }
     match Message::decode(bytes).map_err(|error| error.to_string())? {
         Message::HftSignal(signal) => of_signal(*signal),
         Message::Settled(settled) => Ok(Reading::EndOfBar(settled.bar_close_ns)),
         other => Err(format!("expected {SIGNAL}, or SETTLED@1 as an end marker, got {}", other.schema_id())),
     }
+}
+
+/// The canonical form of the envelope's schema stands in there.
+fn names(bytes: &[u8], schema: &str) -> bool {
+    let mark = b"\"schema_id\":\"";
+    let place = bytes.windows(mark.len()).position(|window| window == mark);
+    place.is_some_and(|place| bytes[place + mark.len()..].starts_with(schema.as_bytes()))
 }
 
 fn read_signal(bytes: &[u8]) -> Option<HftSignal> {
