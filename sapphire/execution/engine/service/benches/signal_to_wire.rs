@@ -1,12 +1,14 @@
 //! From a signal's bytes to the order's bytes on the venue's socket: ten thousand orders through the real process.
 //!
 //! `cargo bench -p sapphire-service --bench signal_to_wire` starts a Valkey server, the embedded exchange at 200 times the
-//! machine's pace, and the service with blocking threads; writes a signal and an end marker every two milliseconds, each
-//! of which leads to one order; and reads the hop records that the service left. `SAPPHIRE_BENCH_ORDERS` sets another
-//! number of orders.
+//! machine's pace, and the service; writes a signal and an end marker, waits until the order that follows is filled, pauses
+//! for two milliseconds, and does it again; then it reads the hop records that the service left. It does so with threads
+//! that block (`"spin": "never"`), as services run by default (`"bar"`), and with a desk that never sleeps (`"always"`).
+//! `SAPPHIRE_BENCH_ORDERS` sets another number of orders.
 //!
-//! What dominates: the wake-up of a sleeping thread (queue) and the system call that writes to the socket, in which the
-//! loopback delivers (write). On a machine with other work the scheduler is in both.
+//! What dominates: the wake-up of a sleeping thread (queue), and the system call that writes to the socket, in which the
+//! loopback delivers and wakes the exchange (write). On a virtual machine without other work a processor that sleeps takes
+//! longest to wake; the other hops are some hundred nanoseconds of work on a processor whose caches are cold.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A measurement that fails says so by its panic.
 
@@ -30,7 +32,10 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use sapphire_core::messages::{Message, OrderState};
+use sapphire_service::clock::Monotonic;
 use sapphire_service::hops::{HOPS, HopRecord, RECORD_BYTES};
+use sapphire_service::words::EntryId;
 use serde_json::{Value, json};
 
 use conductor::signal_entry;
@@ -47,28 +52,62 @@ const TARGETS: [i64; 2] = [2_000, 1_000];
 
 fn main() {
     let orders = std::env::var("SAPPHIRE_BENCH_ORDERS").map_or(10_000, |text| text.parse::<usize>().unwrap());
+    println!("signal to wire: {}; microseconds", machine());
+    for (spin, what) in [
+        ("never", "threads block"),
+        ("bar", "the default: the desk looks between a signal and its end"),
+        ("always", "the desk never sleeps"),
+    ] {
+        let records = measure(spin, orders);
+        assert_eq!(records.len(), orders, "every signal leads to one order");
+        print(&format!("spin {spin}: {what}"), &records);
+    }
+}
+
+/// One run of the service.
+fn measure(spin: &str, orders: usize) -> Vec<HopRecord> {
     let speed = SPEED.to_string();
     let arguments = ["--speed", speed.as_str(), "--seed", "7", "--start", "2024-03-01"];
     let changed = json!({
         "limits": {"max_reference_age_ns": 600 * 1_000_000_000_i64},
         "journal": {"segment_bytes": 16_777_216, "reserve_bytes": 1_048_576},
+        "spin": spin,
     });
     let mut rig = Rig::with(&arguments, &json!({"speed": SPEED}), &changed);
     rig.start();
     rig.wait_until_ready();
     let clock = MarketClock::of(&rig);
-    let mut next = Instant::now();
+    let mut told = EntryId::default();
     for (round, target_lots) in TARGETS.into_iter().cycle().take(orders).enumerate() {
-        next += PAUSE;
-        thread::sleep(next.saturating_duration_since(Instant::now()));
         let bar_close_ns = clock.now_ns() - BEHIND_NS + round as i64;
         let bar_close_ns = bar_close_ns - bar_close_ns.rem_euclid(1_000_000);
         rig.signal("BTC/USDT", target_lots, bar_close_ns, signal_entry(bar_close_ns, 1));
         rig.end_of_bar(bar_close_ns);
+        told = rig.await_fill(told);
+        thread::sleep(PAUSE);
     }
-    thread::sleep(Duration::from_millis(500));
     assert_eq!(rig.stop(), Some(0), "{}", rig.log());
-    print(&records(&rig));
+    records(&rig)
+}
+
+impl Rig {
+    /// Waits until an order is filled; where that stands in its stream.
+    fn await_fill(&mut self, after: EntryId) -> EntryId {
+        let (clock, mut after) = (Monotonic::new(), after);
+        let deadline = Instant::now() + rig::PATIENCE;
+        while Instant::now() < deadline {
+            let batch = self.bus.read("executions", after, 100, Duration::from_secs(1), clock).unwrap();
+            for entry in batch.entries() {
+                after = entry.id;
+                match Message::decode(entry.message().unwrap()).unwrap() {
+                    Message::OrderExecution(told) if told.state == OrderState::Filled => return after,
+                    Message::RiskUpdate(told) => panic!("no order: {}", told.text),
+                    _ => {}
+                }
+            }
+        }
+        panic!("no fill: {}", self.log());
+    }
 }
 
 /// The exchange's clock, asked once.
@@ -96,8 +135,8 @@ fn records(rig: &Rig) -> Vec<HopRecord> {
     bytes.chunks_exact(RECORD_BYTES).map(|record| HopRecord::decode(record.try_into().unwrap())).collect()
 }
 
-fn print(records: &[HopRecord]) {
-    println!("{}; blocking threads; {} orders, microseconds", machine(), records.len());
+fn print(title: &str, records: &[HopRecord]) {
+    println!("{title}");
     println!("{:<16}{:>8}{:>10}{:>10}{:>10}", "hop", "n", "p50", "p99", "p99.9");
     for (place, hop) in HOPS.iter().enumerate() {
         let mut spans: Vec<u64> = records.iter().filter_map(|record| record.spans()[place]).collect();

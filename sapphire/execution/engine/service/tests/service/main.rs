@@ -21,3 +21,4 @@ mod parity;
 mod refusals;
 mod rig;
 mod runs;
+mod slow_disk;

@@ -16,12 +16,17 @@ use sapphire_sim::replay::{Model, Record, Replay, ReplayConfig};
 use crate::conductor::{Conductor, close_ns, signal_entry, targets};
 use crate::rig::{BAR_NS, Rig};
 use crate::venue::{START_NS, SYMBOLS};
+use serde_json::json;
 
 const UNIT: i64 = 100_000_000;
 
 /// The same targets in the engine's own replay of the same market.
 pub fn replay(bars: i64) -> Record {
-    let latency = Latency { seed: 7, min_ns: 5_000_000, max_ns: 25_000_000 };
+    replay_with(bars, Latency { seed: 7, min_ns: 5_000_000, max_ns: 25_000_000 })
+}
+
+/// The same with requests that travel for longer or shorter.
+fn replay_with(bars: i64, latency: Latency) -> Record {
     let config = ReplayConfig {
         quote: Asset(0),
         assets: 3,
@@ -122,6 +127,35 @@ fn forty_bars_over_the_wire_are_the_replays_to_the_last_atom() {
     assert_eq!(states, expected);
     assert_eq!(rig.exported("fill").len(), record.fills.len());
     every_order_left_its_times(&rig, record.orders.iter().filter(|row| row.arrives_ns.is_some()).count());
+}
+
+#[test]
+fn orders_that_outlive_the_prices_they_were_made_at_are_the_replays_too() {
+    const BARS: i64 = 20;
+    // The house renews its quotes every 5 s: an order that follows from a report is made at other prices than the one before.
+    let arguments = ["--lockstep", "--seed", "7", "--start", "2024-03-01", "--latency-ms", "4000", "13000"];
+    let mut rig = Rig::with(&arguments, &json!({"lockstep": true}), &json!({}));
+    rig.start();
+    let mut conductor = Conductor::new();
+    for bar in 1..=BARS {
+        conductor.bar(&mut rig, targets(bar));
+    }
+    conductor.bar_of(&mut rig, &mut |_, _| {}, &mut |_, _, _| {});
+    let record = replay_with(BARS, Latency { seed: 7, min_ns: 4_000_000_000, max_ns: 13_000_000_000 });
+    assert_eq!(states_told(&mut rig, BARS + 1), states_of(&record));
+    assert_eq!(trades_told(&rig), trades_of(&record));
+    let (_, orders) = rig.get("/orders?limit=10000");
+    let told: Vec<(&str, &str)> = orders.as_array().unwrap().iter().map(terms).collect();
+    let again: Vec<(String, String)> =
+        record.orders.iter().map(|row| (row.order.ticks.to_string(), row.order.lots.to_string())).collect();
+    assert_eq!(told, again.iter().map(|(ticks, lots)| (ticks.as_str(), lots.as_str())).collect::<Vec<_>>());
+    // Otherwise the run says nothing about prices that moved meanwhile.
+    let after_a_report = record.orders.iter().filter(|row| row.sent_ns % BAR_NS != 0).count();
+    assert!(after_a_report > 5, "{after_a_report} orders followed from a report");
+}
+
+fn terms(row: &serde_json::Value) -> (&str, &str) {
+    (row["ticks"].as_str().unwrap(), row["lots"].as_str().unwrap())
 }
 
 /// What the account holds is what the exchange says, free and locked together.

@@ -38,6 +38,8 @@ pub struct Rig {
     pub folder: Folder,
     pub bus: Bus,
     pub service: Option<Service>,
+    /// What the service gets beside the test's own environment.
+    pub environment: Vec<(String, PathBuf)>,
     agent: ureq::Agent,
 }
 
@@ -63,6 +65,7 @@ impl Rig {
             bus: valkey.bus(),
             valkey,
             service: None,
+            environment: Vec::new(),
             agent,
         };
         rig.write_settings(clock, changed);
@@ -115,6 +118,7 @@ impl Rig {
         let mut child = Command::new(env!("CARGO_BIN_EXE_service"))
             .args(["run", "--config"])
             .arg(self.path("service.json"))
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
