@@ -3,7 +3,7 @@
 One JSON line per evaluation, appended under a file lock. Each line carries the sha256 of the line before it, so that a
 line that was changed, removed or put in between is found when the ledger is next read. A trial is a distinct (code,
 parameters, sizing, lineage, window): running the same again adds a line and no trial. The platform's own
-counterfactual runs are recorded and not counted.
+counterfactual runs are recorded and not counted. The returns of what counts are kept beside it (`trial_returns`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from sapphire.domain.errors import LedgerDamaged
+from sapphire.research.trial_returns import ReturnSeries, TrialReturns, effective_trials
 
 __all__ = ["Evaluation", "Ledger", "Trials"]
 
@@ -42,6 +43,7 @@ class Evaluation:
     sharpe : per-period Sharpe ratio of those returns, NaN where it has none: the variance across trials needs it.
     study : what the author called the study.
     counted : the platform's own counterfactual runs are not.
+    series : the returns themselves, where there are any; they are no part of the line, and none when it is read again.
     """
 
     agent: str
@@ -56,12 +58,16 @@ class Evaluation:
     sharpe: float
     study: str
     counted: bool = True
+    series: ReturnSeries | None = field(default=None, compare=False, repr=False)
 
     @property
     def trial(self) -> str:
         """Identity of the trial: sha256 over code, parameters, sizing, lineage and window."""
         identity = [self.code, self.parameters, self.sizing, self.lineage, self.start_ns, self.end_ns]
         return hashlib.sha256(_canonical(identity)).hexdigest()
+
+
+_IN_A_LINE = tuple(item.name for item in fields(Evaluation) if item.name != "series")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +101,11 @@ class Ledger:
         """The file."""
         return self.folder / "trials.jsonl"
 
+    @property
+    def returns(self) -> TrialReturns:
+        """The returns of the trials."""
+        return TrialReturns(self.folder / "returns")
+
     def record(self, evaluations: Iterable[Evaluation], *, at_ns: int, who: str | None = None) -> str:
         """Append evaluations, all or none; the digest of the last line.
 
@@ -104,10 +115,13 @@ class Ledger:
         """
         author = who if who is not None else getpass.getuser()
         self.folder.mkdir(parents=True, exist_ok=True)
+        entries = tuple(evaluations)
         with self._locked() as file:
             head = _last_digest(file, self.path)
+            kept = {each.trial: each.series for each in entries if each.counted and each.series is not None}
+            self.returns.keep(kept)
             lines = []
-            for evaluation in evaluations:
+            for evaluation in entries:
                 entry = {"at_ns": at_ns, "who": author, "before": head, **_as_dict(evaluation)}
                 line = _canonical(entry)
                 head = hashlib.sha256(line).hexdigest()
@@ -157,6 +171,19 @@ class Ledger:
             rows=tuple(latest.values()),
         )
 
+    def effective_trials(self, trials: Trials) -> float | None:
+        """How many independent trials these amount to, by the correlation of their returns.
+
+        Trials without returns, such as a report on information, are left out.
+
+        Returns
+        -------
+        None where that cannot be had: returns that are not kept here or too few of them, or no account that traded.
+        """
+        digests = {row.trial: row.returns_digest for row in trials.rows if row.sharpe == row.sharpe}
+        found = self.returns.of(digests)
+        return effective_trials(list(found.values())) if len(found) == len(digests) else None
+
     def _read(self) -> tuple[tuple[Evaluation, ...], str]:
         if not self.path.exists():
             return (), _FIRST
@@ -191,15 +218,14 @@ def _plain(value: Any) -> Any:
 
 
 def _as_dict(evaluation: Evaluation) -> dict[str, Any]:
-    made = {item.name: getattr(evaluation, item.name) for item in fields(evaluation)}
+    made = {name: getattr(evaluation, name) for name in _IN_A_LINE}
     made["sharpe"] = None if evaluation.sharpe != evaluation.sharpe else evaluation.sharpe
     return made
 
 
 def _from_dict(entry: dict[str, Any], path: Path, number: int) -> Evaluation:
-    known = {item.name for item in fields(Evaluation)}
     try:
-        values = {name: entry[name] for name in known}
+        values = {name: entry[name] for name in _IN_A_LINE}
     except KeyError as missing:
         raise _damaged(path, number, f"the field {missing}", "none") from None
     values["sharpe"] = float("nan") if values["sharpe"] is None else float(values["sharpe"])

@@ -34,6 +34,7 @@ from sapphire.research.replaying import REAL, Model, Replayed, replay_beliefs
 from sapphire.research.screens import Screen, Sweep
 from sapphire.research.showing import Shown
 from sapphire.research.splits import Fold, Split
+from sapphire.research.trial_returns import ReturnSeries
 from sapphire.research.trials import TrialsTable
 from sapphire.research.walking import BeliefPanel, walk_beliefs, walk_views
 
@@ -194,7 +195,7 @@ class Study(Shown):
         equity = account.equity.to_numpy(dtype=np.float64)
         performance = self._measure(equity, account)
         self._record([self._evaluation(agent, "screen", self._screen_sizing, equity, performance)])
-        return Screen(self, agent, account.equity, performance, self.trials().count)
+        return Screen(self, agent, account.equity, performance, self._trials.count)
 
     def sweep(self, agent: Agent, **grid: Iterable[Any]) -> Sweep:
         """Screens over every combination of parameters; each one is a trial.
@@ -221,14 +222,14 @@ class Study(Shown):
             self._evaluation(variant, "sweep", self._screen_sizing, equity, performance)
             for variant, equity, performance in zip(agents.values(), curves, rows, strict=True)
         )
-        return Sweep(self, agent, names, tuple(agents), tuple(rows), refused, self.trials().count)
+        return Sweep(self, agent, names, tuple(agents), tuple(rows), refused, self._trials.count)
 
     def replay(self, agent: Agent) -> Replayed:
         """The evidence: the compiled engine over the folds, one continuous account, with book, latency and fees."""
         beliefs = self._beliefs(agent)
         replayed = self._replay(agent, beliefs, REAL)
         self._record([self._evaluation_of(replayed, "replay")])
-        return dataclasses.replace(replayed, trials=self.trials().count)
+        return dataclasses.replace(replayed, trials=self._trials.count)
 
     def compare(self, agent: Agent) -> Comparison:
         """Screen against replay: equal to rounding under equal assumptions, then what each assumption costs.
@@ -250,7 +251,7 @@ class Study(Shown):
             self._evaluation_of(run, "replay" if run.model == REAL else "counterfactual", counted=run.model == REAL)
             for run in runs
         )
-        return compared.counted(self.trials().count)
+        return compared.counted(self._trials.count)
 
     def information(self, agent: Agent) -> InformationReport:
         """Rank information by horizon, its decay, and returns by quantile, before any money is involved."""
@@ -258,13 +259,12 @@ class Study(Shown):
             views = walk_views(agent, self.evaluation, self.folds, seed=self.seed, told=told)
         report = inform(self, agent, views)
         self._record([self._evaluation(agent, "information", {}, np.asarray(report.mean_ic), None)])
-        return dataclasses.replace(report, trials=self.trials().count)
+        return dataclasses.replace(report, trials=self._trials.count)
 
     def trials(self) -> TrialsTable:
         """What the ledger says of the tested window of this market, whatever the study was called."""
-        start_ns, end_ns = self._window
-        found: Trials = self.ledger.trials(self.lineage, start_ns=start_ns, end_ns=end_ns)
-        return TrialsTable(self.caption, found)
+        found = self._trials
+        return TrialsTable(self.caption, found, self.ledger.effective_trials(found))
 
     def submit(self, agent: Agent) -> Release:
         """Fit once on all before the hold-out, freeze, open the hold-out, measure and register.
@@ -296,6 +296,11 @@ class Study(Shown):
             "symbols": sorted(self.data.symbols),
             "interval": self.data.interval.text,
         }
+
+    @property
+    def _trials(self) -> Trials:
+        start_ns, end_ns = self._window
+        return self.ledger.trials(self.lineage, start_ns=start_ns, end_ns=end_ns)
 
     @property
     def _window(self) -> tuple[int, int]:
@@ -338,6 +343,7 @@ class Study(Shown):
         counted: bool = True,
     ) -> Evaluation:
         start_ns, end_ns = self._window
+        series = ReturnSeries(self.tested.close_time_ns[1:], simple_returns(equity)) if performance else None
         return Evaluation(
             agent=agent.name,
             code=code_digest(agent),
@@ -347,10 +353,11 @@ class Study(Shown):
             start_ns=start_ns,
             end_ns=end_ns,
             method=method,
-            returns_digest=digest_of_returns(simple_returns(equity) if performance else equity),
+            returns_digest=series.digest if series else digest_of_returns(equity),
             sharpe=performance.sharpe if performance else float("nan"),
             study=self.name,
             counted=counted,
+            series=series,
         )
 
     def _record(self, evaluations: Iterable[Evaluation]) -> None:

@@ -228,7 +228,8 @@ def _panel(release: LoadedRelease, opened: Study) -> BeliefPanel:
 
 
 def _walk_forward(study: Study, walked: Replayed) -> WalkForwardEvidence:
-    trials = study.trials().trials
+    counted = study.trials()
+    trials = counted.trials
     sharpes = np.array(trials.sharpes)
     returns: NDArray[np.floating[Any]] = walked.returns
     moments = return_moments(returns) if np.isfinite(walked.performance.sharpe) else None
@@ -240,7 +241,7 @@ def _walk_forward(study: Study, walked: Replayed) -> WalkForwardEvidence:
         total_return=walked.performance.total_return,
         trials=trials.count,
         variance_of_trials=float(sharpes.var(ddof=1)) if len(sharpes) > 1 else 0.0,
-        effective_trials=None,
+        effective_trials=counted.effective,
         ledger_head=trials.head,
     )
 

@@ -15,10 +15,16 @@ __all__ = ["TrialsTable"]
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class TrialsTable(Shown):
-    """Every trial whose data overlap the study's tested window, counted by the platform."""
+    """Every trial whose data overlap the study's tested window, counted by the platform.
+
+    Parameters
+    ----------
+    effective : how many independent trials they amount to; None where that cannot be had.
+    """
 
     study: str
     trials: Trials
+    effective: float | None = None
 
     @property
     def count(self) -> int:
@@ -29,8 +35,8 @@ class TrialsTable(Shown):
     def caption(self) -> str:
         """One line."""
         return (
-            f"N = {self.trials.count} trials in {self.trials.evaluations} evaluations overlap the tested window of "
-            f"{self.study}; ledger head {self.trials.head[:12]}"
+            f"N = {self.trials.count} trials{self._effective_text()} in {self.trials.evaluations} evaluations overlap "
+            f"the tested window of {self.study}; ledger head {self.trials.head[:12]}"
         )
 
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
@@ -44,6 +50,10 @@ class TrialsTable(Shown):
         return {
             "method": "trials",
             "trials": self.trials.count,
+            "effective_trials": self.effective,
             "evaluations": self.trials.evaluations,
             "head": self.trials.head,
         }
+
+    def _effective_text(self) -> str:
+        return "" if self.effective is None else f" ({self.effective:.3g} effective)"
