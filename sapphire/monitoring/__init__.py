@@ -1,7 +1,8 @@
 """Monitoring: what a run did, whether it is what the evidence says, and reports that say so.
 
 In:    a run's folder (journal, decisions, stamps, the exchange's books), the release that traded, the market's bars.
-Out:   the traded day as values, parity lot by lot with causes, latency with its n, an order's life, rendered reports.
+Out:   the traded day as values, parity lot by lot with causes, latency with its n, an order's life, rendered reports;
+       whole days on paper as evidence beside the release.
 Never: changes what it reads, trades, or calls a difference explained that it cannot name.
 """
 
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sapphire.monitoring.balances import Balance, Reconciliation, reconcile
     from sapphire.monitoring.daily import DailyReport, daily_report
+    from sapphire.monitoring.days_on_paper import keep_paper_days, paper_days
     from sapphire.monitoring.decisions import DecidedBar, read_decisions
     from sapphire.monitoring.evidence import Evidence, EvidencePlan, evidence_of
     from sapphire.monitoring.exchange_books import ExchangeBooks
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "balances": ("Balance", "Reconciliation", "reconcile"),
     "daily": ("DailyReport", "daily_report"),
+    "days_on_paper": ("keep_paper_days", "paper_days"),
     "decisions": ("DecidedBar", "read_decisions"),
     "evidence": ("Evidence", "EvidencePlan", "evidence_of"),
     "exchange_books": ("ExchangeBooks",),
@@ -68,8 +71,10 @@ __all__ = [
     "daily_report",
     "evidence_of",
     "find_order",
+    "keep_paper_days",
     "ladder_of",
     "list_reports",
+    "paper_days",
     "read_decisions",
     "read_hops",
     "read_run",

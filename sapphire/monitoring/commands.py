@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -66,6 +67,7 @@ def run_report(
     folder, home = _run_and_home(run)
     _say(f"rendering {name} of {folder} ...")
     rendered = render_report(name, folder, home=home, workspace=workspace())
+    _keep_paper_days(rendered.facts, home)
     sys.stdout.write(json.dumps(rendered.as_dict(), sort_keys=True) + "\n" if as_json else f"{rendered.html}\n")
     _say(f"rendered in {rendered.seconds:.0f} s; open {rendered.html} in a browser")
 
@@ -96,6 +98,18 @@ def list_kept(as_json: AsJson = False) -> None:
     shown = bundle(f"{len(kept)} reports", ("report", "title", "rendered", "page"), lines)["text/plain"]
     sys.stdout.write(f"{shown}\n")
     _say("next: sapphire report run NAME")
+
+
+def _keep_paper_days(facts: Mapping[str, Any], home: Path) -> None:
+    """What a report says of whole days becomes evidence for the release that traded them."""
+    days = facts.get("paper_days", [])
+    if not days:
+        return
+    from sapphire.monitoring.days_on_paper import keep_paper_days
+    from sapphire.registry import Registry
+
+    kept = keep_paper_days(Registry(home), facts["release"]["digest"], days)
+    _say(f"evidence of {facts['release']['label']}: {len(days)} whole days on paper, {kept} of them new")
 
 
 def _run_and_home(run: Path | None) -> tuple[Path, Path]:

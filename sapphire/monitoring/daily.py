@@ -5,6 +5,7 @@ All of it is computed once from the run's folder and the market's own bars; the 
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any
 
 from sapphire.execution.journal import JournalReplay, replay_journal
 from sapphire.monitoring.balances import Reconciliation, reconcile
+from sapphire.monitoring.days_on_paper import paper_days
 from sapphire.monitoring.evidence import Evidence, evidence_of
 from sapphire.monitoring.hops import SIGNAL_TO_WIRE, HopSummary, summarise_hops
 from sapphire.monitoring.ladder import Ladder, ladder_of
@@ -105,6 +107,7 @@ class DailyReport:
             },
             "books": None if books is None else _books(books),
             "latency": [_hop(hop) for hop in self.hops],
+            "paper_days": [dataclasses.asdict(day) for day in paper_days(self)],
             "replay": {"steps": self.replay.steps, "identical": self.replay.identical, "digest": self.replay.digest},
             "sound": self.is_sound,
         }

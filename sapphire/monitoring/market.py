@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,11 @@ class Market:
         if self.candles is None:
             return f"generated market, seed {self.seed} (uncalibrated)"
         return f"recorded candles ({self.candles.name})"
+
+    @property
+    def kind(self) -> Literal["recorded", "generated"]:
+        """What evidence says of it: neither is the real market, on which alone paper days count."""
+        return "generated" if self.candles is None else "recorded"
 
     @property
     def source(self) -> str:

@@ -13,6 +13,7 @@ is read. Known limitation: a chain cannot tell that its newest lines were cut of
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -193,16 +194,20 @@ class EvidenceStore:
         found = [record for record in self.records(digest) if record.kind == "parity"]
         return tuple(ParityDay.parse(self._file(digest, record, ".json")) for record in found)
 
-    def add_parity(self, digest: str, day: ParityDay, *, at_ns: int) -> None:
-        """Keep one replayed day.
+    def add_parity(self, digest: str, day: ParityDay, *, at_ns: int) -> bool:
+        """Keep one replayed day, unless the same is said of it already; whether it was kept.
+
+        A day that is looked at again while its account trades on has another journal behind it, and is no other day.
 
         Raises
         ------
         EvidenceRefused : there is no evidence of the release, or it does not verify.
         """
-        self.records(digest)
+        if any(dataclasses.replace(kept, journal_digest=day.journal_digest) == day for kept in self.parity(digest)):
+            return False
         name = f"parity-{day.day}-{sha256_of(day.canonical)[:_SHORT]}.json"
         self.append(digest, "parity", at_ns=at_ns, facts={"day": day.day}, files={name: day.canonical})
+        return True
 
     def report(self, digest: str, target: Target, *, report_digest: str | None = None) -> SignedReport | None:
         """The last signed gate report for a target, or the one of this digest; None where there is none.

@@ -185,14 +185,15 @@ class Registry:
             )
         return signed, signed.verify(trusted_key(self.home), manifest_digest=digest, permits=to)
 
-    def add_parity(self, release: str, day: ParityDay) -> None:
-        """Keep one replayed day of a paper account as evidence.
+    def add_parity(self, release: str, day: ParityDay) -> bool:
+        """Keep one replayed day of a paper account as evidence; whether it says anything new.
 
         Raises
         ------
         EvidenceRefused : the evidence that is there does not verify.
         """
-        self.store.add_parity(self.find(release), day, at_ns=self.clock.now_ns())
+        with self._lock():
+            return self.store.add_parity(self.find(release), day, at_ns=self.clock.now_ns())
 
     def promote(self, release: str, *, to: Target) -> Promotion:
         """Copy a release to `to` and make it champion there, on a signed report that permits it.

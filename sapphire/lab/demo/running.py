@@ -13,7 +13,9 @@ from sapphire.lab.demo.paper import trade_on_paper
 from sapphire.lab.demo.research import NOTEBOOKS, research
 from sapphire.lab.demo.steps import Steps
 from sapphire.lab.demo.summary import summarised
-from sapphire.monitoring import read_run, render_report
+from sapphire.lab.demo.tracking import tracking_server
+from sapphire.monitoring import keep_paper_days, read_run, render_report
+from sapphire.registry import Registry
 
 __all__ = ["run_demo"]
 
@@ -35,24 +37,26 @@ def run_demo(*, seed: int, bars: int, as_json: bool) -> None:
     began = time.monotonic()
     place, state = workspace(), home()
     folder = state / "demo"
-    steps = Steps(total=len(NOTEBOOKS) + 5)
-    market = steps.run("market", lambda: demo_market(seed, folder))
-    researched = research(market, workspace=place, folder=folder, steps=steps)
-    release = researched.last("submit")["release"]
+    steps = Steps(total=len(NOTEBOOKS) + 6)
     run = folder / "run"
-    trade_on_paper(release, market, bars=bars, home=state, run=run, steps=steps)
-    report = steps.run(f"report: {_REPORT}", lambda: render_report(_REPORT, run, home=state, workspace=place))
-    orders = read_run(run, state).day.orders
-    summary = summarised(
-        market,
-        researched,
-        report.facts,
-        home=state,
-        folder=folder,
-        html=report.html,
-        order=orders[-1].order if orders else None,
-        seconds=time.monotonic() - began,
-    )
+    with tracking_server(state, folder, steps) as tracking:
+        market = steps.run("market", lambda: demo_market(seed, folder))
+        researched = research(market, workspace=place, folder=folder, tracking=tracking, steps=steps)
+        release = researched.last("submit")["release"]
+        trade_on_paper(release, market, bars=bars, home=state, run=run, steps=steps)
+        report = steps.run(f"report: {_REPORT}", lambda: render_report(_REPORT, run, home=state, workspace=place))
+        keep_paper_days(Registry(state), report.facts["release"]["digest"], report.facts["paper_days"])
+        orders = read_run(run, state).day.orders
+        summary = summarised(
+            market,
+            researched,
+            report.facts,
+            home=state,
+            folder=folder,
+            html=report.html,
+            order=orders[-1].order if orders else None,
+            seconds=time.monotonic() - began,
+        )
     sys.stdout.write(json.dumps(summary.facts, sort_keys=True) + "\n" if as_json else str(summary))
     if not summary.is_sound:
         facts = summary.facts

@@ -20,6 +20,7 @@ from sapphire.monitoring.evidence import EvidencePlan, evidence_of
 from sapphire.monitoring.hops import order_id
 from sapphire.monitoring.market import Market
 from sapphire.monitoring.run_folder import read_run
+from sapphire.registry import EvidenceStore
 from sapphire.research.replaying import REAL
 
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
@@ -32,11 +33,11 @@ ONE = 10**8
 
 @pytest.fixture(scope="session")
 def home(tmp_path_factory):
-    """A state folder with one release in it."""
+    """A state folder with one release in it, registered."""
     folder = tmp_path_factory.mktemp("home")
     train = Market(7, None).bars(SYMBOLS, HOUR, rows=600, until_ns=START_NS)
     agent = Calibrated(MovingAverageCross(fast=3, slow=12, horizon=timedelta(hours=4))).fit(train, seed=7)
-    freeze(
+    digest = freeze(
         agent,
         name="trend",
         train_bars=train,
@@ -47,7 +48,9 @@ def home(tmp_path_factory):
         engine_version="0.1.0",
         universe=SYMBOLS,
         folder=folder / "releases",
-    )
+    ).digest
+    facts = {"name": "trend", "version": 1, "run_id": "r", "model": "research.trend"}
+    EvidenceStore(folder / "evidence").append(digest, "registered", at_ns=1, facts=facts, files={})
     return folder
 
 

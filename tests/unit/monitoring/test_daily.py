@@ -10,6 +10,7 @@ from sapphire.domain.errors import ConfigError, DataError, MissingData
 from sapphire.monitoring import daily_report, list_reports, read_run, render_report, showing
 from sapphire.monitoring.commands import report as report_verbs
 from sapphire.monitoring.reports import latest_run
+from sapphire.registry import EvidenceStore
 
 ROOT = Path(__file__).parents[3]
 
@@ -141,8 +142,14 @@ def test_the_report_is_one_page_that_needs_no_network(run, home, monkeypatch, ca
     monkeypatch.setenv("SAPPHIRE_HOME", str(home))
     monkeypatch.chdir(ROOT)
     typer.main.get_command(report_verbs)(["run", "daily", "--run", str(run.folder), "--json"], standalone_mode=False)
-    told = json.loads(capsys.readouterr().out)
+    said = capsys.readouterr()
+    told = json.loads(said.out)
     assert told["facts"]["sound"] is True
+    assert "2 whole days on paper" in said.err
+    assert {day.day for day in EvidenceStore(home / "evidence").parity(run.facts.release)} == {
+        "2025-04-06",
+        "2025-04-07",
+    }
     page = Path(told["html"]).read_text()
     assert Path(told["html"]) == home / "reports" / "daily.html"
     assert "Plotly" in page
