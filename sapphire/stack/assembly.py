@@ -3,7 +3,7 @@
 ::
 
     bus          Valkey with an append-only file
-    exchange     the embedded exchange with its journal; its first line gives the credentials
+    exchange     the embedded exchange with its journal; its first line gives the keys; paced, it waits for the bento
     mlflow       MLflow's pages on the state folder's database, where they are asked for
     bento        the release behind HTTP, on bars of the bus's cache, unless a server of it runs already
     collector    closed bars from the exchange onto the bus: needs bus and exchange
@@ -18,6 +18,7 @@ import json
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,12 +45,13 @@ from sapphire.telemetry.streams import COLLECTOR, COORDINATOR, HEARTBEATS, Entry
 if TYPE_CHECKING:
     from sapphire.domain.releases import Manifest
 
-__all__ = ["VENUE", "Assembly", "bento_part"]
+__all__ = ["VENUE", "Assembly", "bento_part", "mlflow_part"]
 
 VENUE = "embedded"
 """What the embedded exchange is called in the cache of bars."""
 
-_BENTO_WITHIN_S = 300.0
+_SERVER_WITHIN_S = 300.0
+"""How long a server that imports a great deal may take on a busy machine."""
 _ASK_WITHIN_S = 1.0
 _NS_PER_MS = 1_000_000
 _OK = 200
@@ -139,6 +141,8 @@ class Assembly:
             name="exchange",
             command=(str(engine_binary("exchange")), *words),
             log=self.folder.log("exchange"),
+            # A paced market runs from its first moment: bars that nobody can judge yet would only be late.
+            needs=() if plan.is_lockstep else self._local_bento,
             first_line=self._hear_exchange,
             ready=lambda _: answers_http(f"{ports.url('exchange_control')}/control/health"),
             address=ports.url("exchange"),
@@ -152,29 +156,14 @@ class Assembly:
         )
 
     def _mlflow(self) -> Part:
-        url, tracking = self.ports.url("mlflow"), self.tracking
-        words = ["server", "--host", LOCAL, "--port", str(self.ports.mlflow), "--workers", "1"]
-        words += ["--backend-store-uri", tracking.uri]
-        words += ["--default-artifact-root", str(tracking.artifacts)] if tracking.artifacts is not None else []
-        tracking.lock.parent.mkdir(parents=True, exist_ok=True)
-        return Part(
-            name="mlflow",
-            command=(sys.executable, "-m", "mlflow", *words),
-            log=self.folder.log("mlflow"),
-            environment={
-                "MLFLOW_DISABLE_TELEMETRY": "true",
-                "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-                "GIT_PYTHON_REFRESH": "quiet",
-            },
-            # Its start takes a processor for half a minute, which whoever trades needs more.
-            needs=("bento",) if self.plan.bento_url is None else (),
-            ready=lambda _: answers_http(f"{url}/health"),
-            ready_within_s=_BENTO_WITHIN_S,
-            patience_s=2.0,
-            is_optional=True,
-            address=url,
-            end_signal=signal.SIGTERM,
-        )
+        # Its start takes a processor for half a minute, which whoever trades needs more.
+        part = mlflow_part(self.tracking, port=self.ports.mlflow, log=self.folder.log("mlflow"))
+        return replace(part, needs=self._local_bento, is_optional=True)
+
+    @property
+    def _local_bento(self) -> tuple[str, ...]:
+        """The bento as a need, where it is one of the parts."""
+        return ("bento",) if self.plan.bento_url is None else ()
 
     def _bento(self) -> Part:
         plan = self.plan
@@ -285,10 +274,39 @@ def bento_part(settings: Settings, *, port: int, log: Path) -> Part:
         environment=server.environment,
         folder=server.folder,
         ready=lambda _: _serves(server.url),
-        ready_within_s=_BENTO_WITHIN_S,
+        ready_within_s=_SERVER_WITHIN_S,
         patience_s=30.0,
         address=server.url,
         release=settings.release,
+        end_signal=signal.SIGTERM,
+    )
+
+
+def mlflow_part(tracking: Tracking, *, port: int, log: Path) -> Part:
+    """MLflow's server on the records of a state folder, as a part.
+
+    Parameters
+    ----------
+    tracking : whose database and artifacts it serves.
+    port : where it listens, at each of its starts.
+    """
+    url = f"http://{LOCAL}:{port}"
+    words = ["server", "--host", LOCAL, "--port", str(port), "--workers", "1", "--backend-store-uri", tracking.uri]
+    words += ["--default-artifact-root", str(tracking.artifacts)] if tracking.artifacts is not None else []
+    tracking.lock.parent.mkdir(parents=True, exist_ok=True)
+    return Part(
+        name="mlflow",
+        command=(sys.executable, "-m", "mlflow", *words),
+        log=log,
+        environment={
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            "GIT_PYTHON_REFRESH": "quiet",
+        },
+        ready=lambda _: answers_http(f"{url}/health"),
+        ready_within_s=_SERVER_WITHIN_S,
+        patience_s=2.0,
+        address=url,
         end_signal=signal.SIGTERM,
     )
 

@@ -18,14 +18,15 @@ from sapphire.domain.errors import ConfigError
 from sapphire.lab.demo.market import DemoMarket
 from sapphire.lab.demo.round_trip import RoundTrip, trade_by_ccxt
 from sapphire.lab.demo.steps import Steps
+from sapphire.lab.demo.tracking import TrackingServer
 from sapphire.monitoring.running import results_of, run_notebook
 
 __all__ = ["NOTEBOOKS", "Researched", "research"]
 
 Result = TypeVar("Result")
 
-_SHOWING, _STUDYING = ("10_data.ipynb", "20_agents.ipynb"), ("30_backtest.ipynb", "40_promotion.ipynb")
-NOTEBOOKS = (*_SHOWING, *_STUDYING)
+_SHOWING, _STUDYING, _PROMOTING = ("10_data.ipynb", "20_agents.ipynb"), "30_backtest.ipynb", "40_promotion.ipynb"
+NOTEBOOKS = (*_SHOWING, _STUDYING, _PROMOTING)
 """Those that the demo runs."""
 
 
@@ -52,8 +53,14 @@ class Researched:
         return tuple(result for result in self.results if result["method"] == "replay")
 
 
-def research(market: DemoMarket, *, workspace: Path, folder: Path, steps: Steps) -> Researched:
+def research(
+    market: DemoMarket, *, workspace: Path, folder: Path, tracking: TrackingServer, steps: Steps
+) -> Researched:
     """Trade by ccxt and run the notebooks; what was run is kept in `folder`.
+
+    Parameters
+    ----------
+    tracking : where releases are registered; waited for before anything promotes.
 
     Raises
     ------
@@ -89,7 +96,12 @@ def research(market: DemoMarket, *, workspace: Path, folder: Path, steps: Steps)
                 if not failed.is_set():
                     run(name, parameters)
 
-        studying = chains.submit(run_all, _STUDYING, market.study)
+        def study() -> None:
+            run(_STUDYING, market.study)
+            tracking.wait()
+            run_all([_PROMOTING], market.study)
+
+        studying = chains.submit(study)
         task = processes.submit(trade_by_ccxt, market)
         round_trip = result_of("exchange: an unmodified ccxt trades", task)
         agree = "explained to the last digit" if round_trip.balances_agree else "NOT explained"
@@ -97,5 +109,5 @@ def research(market: DemoMarket, *, workspace: Path, folder: Path, steps: Steps)
         showing = chains.submit(run_all, _SHOWING, {"seed": market.seed})
         for done in (showing, studying):
             done.result()
-    results = tuple(result for name in _STUDYING for result in results_of(folder / name))
+    results = tuple(result for name in (_STUDYING, _PROMOTING) for result in results_of(folder / name))
     return Researched(round_trip, results)
