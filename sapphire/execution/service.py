@@ -45,6 +45,7 @@ class ServiceSettings:
     port : of the control API.
     limits, execution : by the engine's names; what is not there is the engine's default.
     journal : size of a segment, and of what is kept for a full disk.
+    spin : whether the thread that trades never sleeps; it takes a processor.
     """
 
     account: str
@@ -67,6 +68,7 @@ class ServiceSettings:
     journal: Mapping[str, int] = field(
         default_factory=lambda: {"segment_bytes": 16_777_216, "reserve_bytes": 1_048_576}
     )
+    spin: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """The settings file's content."""
@@ -87,6 +89,7 @@ class ServiceSettings:
             "execution": dict(self.execution),
             "port": self.port,
             "journal": dict(self.journal),
+            "spin": self.spin,
         }
 
     def write(self, path: Path) -> None:

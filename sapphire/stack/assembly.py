@@ -237,6 +237,7 @@ class Assembly:
             port=ports.service,
             limits=plan.limits,
             execution=plan.execution,
+            spin=plan.spin,
         )
         path = self.folder.settings("service")
         settings.write(path)

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -44,6 +44,9 @@ def up(
     fund: Annotated[list[str] | None, typer.Option(help="ASSET=AMOUNT that the account begins with.")] = None,
     port: Annotated[list[str] | None, typer.Option(help="NAME=PORT of a server, such as mlflow=5000.")] = None,
     mlflow: Annotated[bool, typer.Option(help="Serve MLflow's pages beside it.")] = True,
+    spin: Annotated[
+        bool, typer.Option("--spin", help="The thread that trades never sleeps; takes a processor to spare.")
+    ] = False,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Forget the account, market and bus of the run before.")
     ] = False,
@@ -62,6 +65,7 @@ def up(
     began = time.monotonic()
     funds, ports = _pairs(fund, "--fund"), _ports(port)
     plan = _plan(release, speed, seed, candles, start, funds, ports, mlflow=mlflow, fresh=fresh, run=_run(run))
+    plan = replace(plan, spin=spin)
     with _progress(began) as seen:
         facts = bring_up(plan, fresh=fresh, seen=seen)
     _put(facts, as_json=as_json)

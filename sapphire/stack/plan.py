@@ -80,6 +80,7 @@ class Plan:
     bento_url : a server of the release that runs already; None starts one.
     ports : those that are given, by the names of `Ports`.
     limits, execution : of the service, by the engine's names.
+    spin : whether the thread that trades never sleeps; for machines with a processor to spare.
 
     Raises
     ------
@@ -103,6 +104,7 @@ class Plan:
     ports: Mapping[str, int] = field(default_factory=dict)
     limits: Mapping[str, Any] = field(default_factory=dict)
     execution: Mapping[str, Any] = field(default_factory=dict)
+    spin: bool = False
 
     def __post_init__(self) -> None:
         if self.latency_ms is not None and self.speed is not None:
@@ -164,6 +166,7 @@ class Plan:
             "ports": dict(self.ports),
             "limits": dict(self.limits),
             "execution": dict(self.execution),
+            "spin": self.spin,
         }
 
     @classmethod
@@ -195,6 +198,7 @@ class Plan:
                 ports=facts["ports"],
                 limits=facts["limits"],
                 execution=facts["execution"],
+                spin=bool(facts["spin"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ConfigError(

@@ -41,7 +41,7 @@ def test_the_settings_file_says_what_the_service_reads(tmp_path):
         "venue": {"rest_url": "http://127.0.0.1:1", "ws_url": "ws://127.0.0.1:1", "control_url": "http://127.0.0.1:4"},
         "credentials": "/r/credentials.json", "bus_url": "valkey://127.0.0.1:2/0", "clock": {"lockstep": True},
         "limits": {}, "execution": {"max_slippage_bps": 20}, "port": 3,
-        "journal": {"segment_bytes": 16_777_216, "reserve_bytes": 1_048_576},
+        "journal": {"segment_bytes": 16_777_216, "reserve_bytes": 1_048_576}, "spin": False,
     }  # fmt: skip
 
 

@@ -34,9 +34,16 @@ markets = st.builds(
 )
 
 
-@given(speed=speeds, market=markets, mlflow=st.booleans(), bento=st.none() | st.just("http://127.0.0.1:1"))
-def test_a_plan_survives_its_file(speed, market, mlflow, bento):
-    made = plan(speed=speed, market=market, mlflow=mlflow, bento_url=bento, ports={"bus": 7}, funds={"USDT": "12.5"})
+@given(
+    speed=speeds,
+    market=markets,
+    mlflow=st.booleans(),
+    spin=st.booleans(),
+    bento=st.none() | st.just("http://127.0.0.1:1"),
+)
+def test_a_plan_survives_its_file(speed, market, mlflow, spin, bento):
+    given = {"speed": speed, "market": market, "mlflow": mlflow, "spin": spin, "bento_url": bento}
+    made = plan(**given, ports={"bus": 7}, funds={"USDT": "12.5"})
     assert Plan.from_dict(json.loads(json.dumps(made.as_dict()))) == made
 
 

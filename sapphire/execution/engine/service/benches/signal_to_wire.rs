@@ -1,14 +1,16 @@
 //! From a signal's bytes to the order's bytes on the venue's socket: ten thousand orders through the real process.
 //!
 //! `cargo bench -p sapphire-service --bench signal_to_wire` starts a Valkey server, the embedded exchange at 200 times the
-//! machine's pace, and the service; writes a signal and an end marker, waits until the order that follows is filled, pauses
-//! for two milliseconds, and does it again; then it reads the hop records that the service left. It does so with threads
-//! that block (`"spin": "never"`), as services run by default (`"bar"`), and with a desk that never sleeps (`"always"`).
-//! `SAPPHIRE_BENCH_ORDERS` sets another number of orders.
+//! machine's pace, and the service; writes a signal and an end marker, waits until the order that follows is filled, and
+//! does it again, two milliseconds later and then at once; last, on a machine with processors to spare, with a desk that
+//! never sleeps. The hop records that the service left are what is told. `SAPPHIRE_BENCH_ORDERS` sets another number.
 //!
-//! What dominates: the wake-up of a sleeping thread (queue), and the system call that writes to the socket, in which the
-//! loopback delivers and wakes the exchange (write). On a virtual machine without other work a processor that sleeps takes
-//! longest to wake; the other hops are some hundred nanoseconds of work on a processor whose caches are cold.
+//! Where there are two processors, exchange, Valkey and this program have one for themselves, as a venue is another
+//! machine: an exchange that is woken by what it is sent takes the processor from the writer before the call returns.
+//!
+//! What dominates: the wake-up of the desk behind the thread that reads the bus (queue), the system call that writes to the
+//! socket, in which the loopback delivers and wakes the exchange (write), and caches that are cold after a pause: of some
+//! hundred nanoseconds of work each, parse, journal, decide and frame make four to ten microseconds then.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A measurement that fails says so by its panic.
 
@@ -29,6 +31,7 @@ mod valkey;
 mod venue;
 
 use std::fs;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -52,20 +55,39 @@ const TARGETS: [i64; 2] = [2_000, 1_000];
 
 fn main() {
     let orders = std::env::var("SAPPHIRE_BENCH_ORDERS").map_or(10_000, |text| text.parse::<usize>().unwrap());
-    println!("signal to wire: {}; microseconds", machine());
-    for (spin, what) in [
-        ("never", "threads block"),
-        ("bar", "the default: the desk looks between a signal and its end"),
-        ("always", "the desk never sleeps"),
+    let is_apart = thread::available_parallelism().is_ok_and(|cores| cores.get() > 1);
+    println!(
+        "signal to wire: {}, venue {}; microseconds",
+        machine(),
+        if is_apart { "on one of them" } else { "beside" }
+    );
+    if is_apart {
+        pin("0");
+    }
+    let spare = thread::available_parallelism().is_ok_and(|cores| cores.get() > 2);
+    for (what, spin, pause) in [
+        ("threads block, orders two milliseconds apart", false, PAUSE),
+        ("threads block, one order after the other", false, Duration::ZERO),
+        ("the desk never sleeps, orders two milliseconds apart", true, PAUSE),
     ] {
-        let records = measure(spin, orders);
-        assert_eq!(records.len(), orders, "every signal leads to one order");
-        print(&format!("spin {spin}: {what}"), &records);
+        if spin && !spare {
+            println!("{what}: not measured, it takes a processor to spare");
+            continue;
+        }
+        let records = measure(spin, pause, orders, is_apart);
+        assert!(records.len() >= orders, "every signal leads to an order, and to another where it traded in part");
+        print(what, &records);
     }
 }
 
+/// This program's first thread, and whatever it starts from here on, runs on these processors alone.
+fn pin(processors: &str) {
+    let words = ["-c", "-p", processors, &std::process::id().to_string()];
+    assert!(Command::new("taskset").args(words).stdout(Stdio::null()).status().unwrap().success(), "taskset");
+}
+
 /// One run of the service.
-fn measure(spin: &str, orders: usize) -> Vec<HopRecord> {
+fn measure(spin: bool, pause: Duration, orders: usize, is_apart: bool) -> Vec<HopRecord> {
     let speed = SPEED.to_string();
     let arguments = ["--speed", speed.as_str(), "--seed", "7", "--start", "2024-03-01"];
     let changed = json!({
@@ -74,7 +96,13 @@ fn measure(spin: &str, orders: usize) -> Vec<HopRecord> {
         "spin": spin,
     });
     let mut rig = Rig::with(&arguments, &json!({"speed": SPEED}), &changed);
+    if is_apart {
+        pin("1-1023");
+    }
     rig.start();
+    if is_apart {
+        pin("0");
+    }
     rig.wait_until_ready();
     let clock = MarketClock::of(&rig);
     let mut told = EntryId::default();
@@ -84,7 +112,7 @@ fn measure(spin: &str, orders: usize) -> Vec<HopRecord> {
         rig.signal("BTC/USDT", target_lots, bar_close_ns, signal_entry(bar_close_ns, 1));
         rig.end_of_bar(bar_close_ns);
         told = rig.await_fill(told);
-        thread::sleep(PAUSE);
+        thread::sleep(pause);
     }
     assert_eq!(rig.stop(), Some(0), "{}", rig.log());
     records(&rig)

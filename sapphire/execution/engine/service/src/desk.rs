@@ -24,7 +24,6 @@ use crate::inbox::{Inbox, Lane, Patience};
 use crate::journal::{Journal, JournalFailure};
 use crate::lockstep::Lockstep;
 use crate::metrics::{Figure, Metrics};
-use crate::settings::Spin;
 use crate::words::{EntryId, Intake, ReleaseDigest, Word};
 
 /// Orders and fills for the control API.
@@ -124,8 +123,8 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// Read before every order.
     pub switch: Arc<KillSwitch>,
-    /// When it looks for words without sleeping.
-    pub spin: Spin,
+    /// It looks for words without sleeping.
+    pub spin: bool,
 }
 
 /// When the word that triggers something came, was understood and was taken.
@@ -210,9 +209,7 @@ pub struct Desk {
     is_ending: bool,
     step: u64,
     passed: EntryId,
-    spin: Spin,
-    /// A signal was taken whose end of bar has not come.
-    awaits_end: bool,
+    spin: bool,
 }
 
 impl Desk {
@@ -260,7 +257,6 @@ impl Desk {
             is_ending: false,
             passed: parts.passed,
             spin: parts.spin,
-            awaits_end: false,
         }
     }
 
@@ -279,12 +275,12 @@ impl Desk {
         self.metrics.set(Figure::Epoch, i64::from(self.journal.epoch()));
         self.pass(self.passed)?;
         while !self.is_ending {
-            let patience = Patience { timeout: self.patience(), spin: self.spin.span(self.awaits_end) };
+            let timeout = self.patience();
+            let patience = Patience { timeout, spin: if self.spin { timeout } else { Duration::ZERO } };
             let gate = self.gate();
             if let Some(word) = self.inbox.next_if(patience, |lane, word| gate.admits(lane, word)) {
                 self.take(word)?;
             } else {
-                self.awaits_end = false;
                 self.lockstep_turn()?;
             }
             self.keep()?;

@@ -19,13 +19,15 @@
 //!
 //! Known limitations: plain TCP only; one account; limit orders (an order of life GTC, IOC, FOK or post-only).
 
+use std::hint;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread;
 
-use sapphire_core::instrument::InstrumentId;
-use sapphire_core::orders::{ClientOrderId, ReportKind};
+use sapphire_core::instrument::{InstrumentId, Side};
+use sapphire_core::orders::{ClientOrderId, Order, ReleaseId, ReportKind};
 use sapphire_core::risk::Approved;
+use sapphire_core::venue::TimeInForce;
 
 use crate::clock::{Monotonic, Pace};
 use crate::inbox::Lane;
@@ -190,6 +192,17 @@ impl Gateway {
         self.sequence = self.sequence.max(if order.id.epoch == self.identity.epoch { order.id.sequence } else { 0 });
         self.pending.sent(Request::Place, order.id, connection, stamps.written_ns);
         Ok(())
+    }
+
+    /// Signs and frames an order that is not sent, so that the next one finds code and data in the processor's caches.
+    pub fn rehearse(&mut self, instrument: InstrumentId, market_ns: i64) {
+        let Some(symbol) = self.rules.symbol(instrument) else { return };
+        let id = ClientOrderId { account: self.identity.account_tag, epoch: self.identity.epoch, sequence: 0 };
+        let (side, time_in_force) = (Side::Buy, TimeInForce::ImmediateOrCancel);
+        let order =
+            Order { id, instrument, release: ReleaseId(0), bar_close_ns: 0, side, ticks: 1, lots: 1, time_in_force };
+        let timestamp_ms = self.shared.time.timestamp_ms(market_ns);
+        hint::black_box(self.composer.place(&order, &symbol.name, &symbol.instrument, timestamp_ms).is_ok());
     }
 
     /// Asks for the end of an order, on the same connection.

@@ -174,6 +174,7 @@ impl Journal {
             mark: (0, Instant::now()),
         };
         journal.note_written();
+        journal.syncer.nudge();
         let was_torn = found.is_torn;
         let (engine, releases) = fold.into_engine();
         Ok((
@@ -220,7 +221,11 @@ impl Journal {
         }
         self.outputs = None;
         self.note_written();
-        self.steps += u64::from(matches!(entry, Entry::Event { .. }));
+        let is_event = matches!(entry, Entry::Event { .. });
+        if !is_event {
+            self.syncer.nudge();
+        }
+        self.steps += u64::from(is_event);
         Ok(self.steps)
     }
 
@@ -232,9 +237,11 @@ impl Journal {
         if self.on_reserve && self.shared.has_spare() { self.turn(market_ns, monotonic_ns) } else { Ok(()) }
     }
 
-    /// Notes the digest of what the last event led to. It travels in the next entry.
+    /// Notes the digest of what the last event led to; it travels in the next entry. Only now the thread that syncs is
+    /// woken for the event, because what it led to is on its way.
     pub fn outputs(&mut self, digest: [u8; 32]) {
         self.outputs = Some(digest);
+        self.syncer.nudge();
     }
 
     /// How far it is written and synced.
@@ -279,7 +286,6 @@ impl Journal {
             self.mark = (self.entries, Instant::now());
         }
         self.shared.note_written(self.entries);
-        self.syncer.nudge();
     }
 
     /// Goes on in the next file: the one made ready, one made now, or the reserve.
@@ -296,6 +302,7 @@ impl Journal {
         self.shared.turn_to(segment.file(), Some((Arc::clone(self.segment.file()), self.segment.length())));
         (self.segment, self.on_reserve, self.outputs) = (segment, on_reserve, None);
         self.note_written();
+        self.syncer.nudge();
         Ok(())
     }
 }

@@ -16,6 +16,7 @@ use sapphire_core::risk::{Command, TradingState};
 use sapphire_service::entry::{Entry, RunConfig, Source};
 use sapphire_service::fold::{FoldFault, Nobody};
 use sapphire_service::journal::{Journal, JournalFailure, JournalOptions, Recovered, Standing};
+use sapphire_service::words::EntryId;
 
 fn acts() -> impl Strategy<Value = Vec<Act>> {
     let target = || prop_oneof![2 => (0_i64..40_000).prop_map(Some), 1 => Just(None)];
@@ -134,6 +135,20 @@ proptest! {
             Err(other) => prop_assert!(false, "{}", other),
         }
     }
+}
+
+#[test]
+fn writing_an_event_takes_no_memory() {
+    let folder = Scratch::new();
+    let mut journal = Journal::open(&folder.0, &run_config(), &JournalOptions::default(), T, &mut Nobody).unwrap().0;
+    let event = Event { market_ns: T, body: Body::EndOfBar { bar_close_ns: T } };
+    let entry = Entry::Event { event, source: Source::Bus(EntryId { ms: 1, seq: 65_535 }) };
+    let mut write = || {
+        journal.append(&entry, T, 1).unwrap();
+        journal.outputs([7; 32]);
+    };
+    (0..10).for_each(|_| write());
+    assert_eq!(allocation_counter::measure(|| (0..1_000).for_each(|_| write())).count_total, 0);
 }
 
 #[test]

@@ -57,11 +57,12 @@ impl Desk {
                 let instrument = instrument.unwrap_or(InstrumentId(u16::MAX));
                 let release = self.slots.of(&release);
                 let signal = Signal { release, instrument, target_lots, bar_close_ns, time_to_live_ns };
-                self.awaits_end = true;
+                // What the end of the bar will need: it leads to orders, and follows at once.
+                self.show_quotes()?;
+                self.gateway.rehearse(instrument, bar_close_ns);
                 self.apply(Body::Signal(signal), source, &trigger)
             }
             Intake::EndOfBar { entry, bar_close_ns, received_ns, parsed_ns } => {
-                self.awaits_end = false;
                 self.show_quotes()?;
                 let trigger = Trigger { received_ns, parsed_ns, taken_ns };
                 self.apply(Body::EndOfBar { bar_close_ns }, Source::Bus(entry), &trigger)
