@@ -32,6 +32,7 @@ check: setup $(VENV)/.dev  ## format, lint, types, import contract, generated fi
 	@$(PYTHON) -m sapphire.domain.generate --check
 	@$(VENV)/bin/nbstripout --verify $(filter-out notebooks/00_start_here.ipynb,$(wildcard notebooks/*.ipynb notebooks/*/*.ipynb))
 	@cd $(ENGINE) && cargo fmt --all --check && cargo clippy --workspace --all-targets --quiet -- -D warnings
+	@cd $(ENGINE) && RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --workspace --exclude sapphire-engine --quiet
 
 bench: setup  ## how fast, with machine and n
 	@cd $(ENGINE) && cargo run --release --quiet -p sapphire-core --example matching_bench
@@ -85,7 +86,9 @@ $(VENV)/.sapphire: pyproject.toml $(VENV)/.packages
 
 $(VENV)/.engine: $(RUST) $(VENV)/.packages | cargo
 	@echo "setting up: engine (Rust, a few minutes the first time)"
-	@cd $(ENGINE)/py && VIRTUAL_ENV=$(abspath $(VENV)) $(abspath $(VENV))/bin/maturin develop --release --quiet --uv
+	@cd $(ENGINE) && cargo fetch --locked --quiet
+	@cd $(ENGINE)/py && VIRTUAL_ENV=$(abspath $(VENV)) $(abspath $(VENV))/bin/maturin develop --release --quiet --uv \
+		2>$(abspath $(VENV))/engine.log || { cat $(abspath $(VENV))/engine.log >&2; exit 1; }
 	@touch $@
 
 $(BINARIES): $(RUST) | cargo

@@ -12,7 +12,7 @@ PRELUDE = r"""//! Messages: what the parts of Sapphire tell each other, as they 
 //!
 //! Generated from `sapphire/domain/messages.py` by `@COMMAND@`; change it there.
 //!
-//! Invariant: what [`Message::decode`] accepts, [`Message::encode`] writes in canonical form (keys sorted, no spaces,
+//! Invariant: what `Message::decode` accepts, `Message::encode` writes in canonical form (keys sorted, no spaces,
 //! every field present), byte for byte as Python writes it. Decimals stay text; 64-bit numbers are text on the wire and
 //! `i64` here.
 //!

@@ -153,21 +153,7 @@ def fit_score_calibration(
     said, came = panel(scores, name="scores"), panel(outcomes_bps, name="outcomes")
     same_shape(said, came, names=("scores", "outcomes"))
     present = np.isfinite(said) & np.isfinite(came)
-    pairs = int(present.sum())
-    if pairs < MINIMUM_RETURNS:
-        raise TooFewReturns(
-            "too few pairs of score and outcome to calibrate",
-            expected=f"at least {MINIMUM_RETURNS}",
-            got=str(pairs),
-            next="use a longer training window, or state mean_bps and std_bps in the agent",
-        )
-    if not varies(came[present]):
-        raise StatisticsError(
-            "outcomes that do not vary",
-            expected="forward returns with a spread",
-            got=f"{pairs} equal outcomes",
-            next="see whether the training bars are real: sapphire data check",
-        )
+    pairs = _sound_pairs(came[present])
     score_mean, score_std = _centre_and_spread(said[present])
     z = np.where(present, (np.where(present, said, 0.0) - score_mean) / score_std, 0.0)
     y = np.where(present, came, 0.0)
@@ -205,6 +191,26 @@ def shrinkage(t_statistic: float) -> float:
     (0.75, 0.75, 0.0, 1.0)
     """
     return 0.0 if abs(t_statistic) <= 1.0 else 1.0 - 1.0 / t_statistic**2
+
+
+def _sound_pairs(outcomes: FloatArray) -> int:
+    """How many there are, if they are enough and vary."""
+    pairs = len(outcomes)
+    if pairs < MINIMUM_RETURNS:
+        raise TooFewReturns(
+            "too few pairs of score and outcome to calibrate",
+            expected=f"at least {MINIMUM_RETURNS}",
+            got=str(pairs),
+            next="use a longer training window, or state mean_bps and std_bps in the agent",
+        )
+    if not varies(outcomes):
+        raise StatisticsError(
+            "outcomes that do not vary",
+            expected="forward returns with a spread",
+            got=f"{pairs} equal outcomes",
+            next="see whether the training bars are real: sapphire data check",
+        )
+    return pairs
 
 
 def _centre_and_spread(scores: FloatArray) -> tuple[float, float]:

@@ -1,11 +1,11 @@
 //! The framing of a journal: bytes that say themselves whether they are whole.
 //!
-//! A journal is a [`Header`] and records. A record is, little-endian: marker (1 byte), length of the payload (4),
+//! A journal is a `Header` and records. A record is, little-endian: marker (1 byte), length of the payload (4),
 //! sequence (8), market time (8), monotonic time (8), kind (1), hash of the record before (32, BLAKE3; of the header
 //! for the first), payload, CRC-32C of all that (4). Zeros after the last record are room kept free.
 //!
-//! Invariant: a journal cut off anywhere decodes to its whole records and a [`JournalError::TornTail`] (nothing, at a
-//! boundary); a byte changed before the last record is [`JournalError::Damaged`]. The difference is whether a whole
+//! Invariant: a journal cut off anywhere decodes to its whole records and a `JournalError::TornTail` (nothing, at a
+//! boundary); a byte changed before the last record is `JournalError::Damaged`. The difference is whether a whole
 //! record follows the broken one.
 //!
 //! Known limitation: a machine that loses power may write later pages before earlier ones, which reads as damage.

@@ -1,6 +1,6 @@
 //! The client's side of an order: what was asked for, what the venue said about it, and what follows from that.
 //!
-//! Invariants, property-tested in [`table`]: a state changes only along an arrow of [`arrows`]; the cumulative quantity
+//! Invariants, property-tested in `table`: a state changes only along an arrow of `arrows`; the cumulative quantity
 //! never decreases; a trade counts once, whatever the order and number of its reports; a report that comes after the
 //! end still applies.
 //!

@@ -1,6 +1,6 @@
 //! The gate that every order passes before it may be sent.
 //!
-//! Invariant: an [`Approved`] order has met every limit from its own up to the account's at the moment it was made, and
+//! Invariant: an `Approved` order has met every limit from its own up to the account's at the moment it was made, and
 //! nothing else makes one. The gate fails closed: what it cannot know (a price, a value) refuses. Cancels do not come
 //! here: they always pass.
 //!

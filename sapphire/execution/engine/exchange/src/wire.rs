@@ -4,7 +4,7 @@
 //! Out: the venue's JSON, its errors word for word, its limits and headers.
 //! Never: holds trading state; every answer comes from the desk.
 //!
-//! REST and the WebSocket API share one table of endpoints ([`endpoints`]), so a rule about a request is written once.
+//! REST and the WebSocket API share one table of endpoints (`endpoints`), so a rule about a request is written once.
 //! Known limitations: spot only; orders on stop prices, order lists, cancel-replace and margin are absent and refused
 //! as the venue refuses what a symbol does not support.
 

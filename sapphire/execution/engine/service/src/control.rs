@@ -1,9 +1,9 @@
 //! The control API on 127.0.0.1: what an operator asks of the desk.
 //!
-//! In: HTTP with a bearer token. Out: [`Ask`]s to the desk, answered by it; metrics and health without asking it.
+//! In: HTTP with a bearer token. Out: `Ask`s to the desk, answered by it; metrics and health without asking it.
 //! Never: an answer from old copies where the desk is asked; the token in a log.
 //!
-//! A halt does not wait in a queue: its handler raises the [`KillSwitch`], which the desk reads before every order.
+//! A halt does not wait in a queue: its handler raises the `KillSwitch`, which the desk reads before every order.
 //!
 //! | path | body | answer |
 //! | --- | --- | --- |

@@ -1,9 +1,9 @@
 //! The desk: the one thread that owns engine, journal and the way to the venue.
 //!
-//! In: [`Word`]s, one at a time, and time. Out: orders, cancels and questions to the venue; facts to the herald.
+//! In: `Word`s, one at a time, and time. Out: orders, cancels and questions to the venue; facts to the herald.
 //! For each word: stamp, journal, step, act. Orders go out on this thread before anything else that follows from a step.
 //!
-//! Invariants: nothing is applied that is not in the journal; a flagged [`KillSwitch`] lets no order out, whatever the
+//! Invariants: nothing is applied that is not in the journal; a flagged `KillSwitch` lets no order out, whatever the
 //! engine decided; signals are taken only after everything that the venue knows has been asked for; in lock-step what
 //! the venue tells is applied at the step that it belongs to.
 

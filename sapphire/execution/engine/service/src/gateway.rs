@@ -4,7 +4,7 @@
 //! Out: requests on the venue's socket; words in the desk's inbox.
 //! Never: decides anything; sends an order that the gate has not approved; sends one twice; shows a secret.
 //!
-//! The desk's own thread signs, frames and writes orders ([`Gateway::place`]); three threads do the rest: one reads the
+//! The desk's own thread signs, frames and writes orders (`Gateway::place`); three threads do the rest: one reads the
 //! socket of orders and keeps it connected, one asks by REST, one reads the stream of best prices (not in lock-step).
 //! Each has a lane of its own.
 //!
@@ -12,10 +12,10 @@
 //! * Every request and question ends in exactly one closing word: a place in `Acknowledged` or in a report `Rejected`
 //!   or `Unanswered`; a cancel and a query in `Answered`; references in `References { asked: true }` (without quotes
 //!   when there was no answer; in lock-step it is asked until there is one); the time in `VenueTime`; a round in
-//!   `Reconciled`. Or its connection is lost first, and [`Gateway::heard`] names its order then.
+//!   `Reconciled`. Or its connection is lost first, and `Gateway::heard` names its order then.
 //! * What is counted as outstanding is counted on the desk's thread, from the words that the desk has taken. So
 //!   nothing is outstanding only when every closing word has been heard.
-//! * A request that was refused with [`NotSent`] cannot be at the venue.
+//! * A request that was refused with `NotSent` cannot be at the venue.
 //!
 //! Known limitations: plain TCP only; one account; limit orders (an order of life GTC, IOC, FOK or post-only).
 

@@ -1,7 +1,7 @@
 //! When each order passed where: one record per order in a side file, and the same into histograms.
 //!
-//! In: [`HopRecord`]s of the desk, one per order, when the venue has acknowledged it (or never will).
-//! Out: `hops/EPOCH.bin` in the account's folder, records of [`RECORD_BYTES`], and [`crate::metrics`].
+//! In: `HopRecord`s of the desk, one per order, when the venue has acknowledged it (or never will).
+//! Out: `hops/EPOCH.bin` in the account's folder, records of `RECORD_BYTES`, and [`crate::metrics`].
 //! Never: on the desk's thread, and never in the way of an order: a record that finds the queue full is counted.
 //!
 //! Known limitation: the file is written, not synced; its last records can be lost with the machine. The journal is

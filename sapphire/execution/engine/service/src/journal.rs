@@ -3,8 +3,8 @@
 //! Invariant: an entry is in the file before it is applied: one `write(2)`, and the page cache outlives the process.
 //! `fdatasync` follows in groups on another thread. An entry that could not be written whole is erased again. Files are
 //! made in full before they are needed; when there is no room for the next, a reserve is left, which takes only what
-//! stops, ends or tells ([`Entry::is_essential`]). One process has the folder. A run is all that was written under one
-//! [`RunConfig`]; the epoch rises with every start, whatever the run.
+//! stops, ends or tells (`Entry::is_essential`). One process has the folder. A run is all that was written under one
+//! `RunConfig`; the epoch rises with every start, whatever the run.
 //!
 //! Known limitations: a start reads the whole journal. A file system that copies on write (btrfs, ZFS) may run out of
 //! room inside a file that was made in full; then the write fails, and is erased or the journal closes.
@@ -19,12 +19,14 @@ use sapphire_core::engine::Engine;
 
 mod failure;
 mod folder;
+mod options;
 pub(crate) mod reading;
 mod segment;
 mod sync;
 
 pub use failure::JournalFailure;
 use folder::{Folder, allocate, file_failure};
+pub use options::JournalOptions;
 use reading::Found;
 use segment::{Name, Segment, Stamped};
 use sync::{Shared, Stock, Syncer};
@@ -32,27 +34,6 @@ use sync::{Shared, Stock, Syncer};
 use crate::entry::{Begin, Entry, Resume, RunConfig};
 use crate::fold::{Audience, Fold, KnownRelease};
 use crate::words::EntryId;
-
-/// Sizes and patience.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct JournalOptions {
-    /// Size of a file, made in full.
-    pub segment_bytes: u64,
-    /// Size of the reserve.
-    pub reserve_bytes: u64,
-    /// How long the disk may lag behind before the journal says so.
-    pub max_sync_lag: Duration,
-}
-
-impl Default for JournalOptions {
-    /// 16 MiB, 1 MiB, 1 s.
-    fn default() -> Self {
-        Self { segment_bytes: 16 << 20, reserve_bytes: 1 << 20, max_sync_lag: Duration::from_secs(1) }
-    }
-}
-
-/// Smallest file that holds a header, a run's beginning and something more.
-const LEAST_BYTES: u64 = 4_096;
 
 /// How far the journal is written and synced: entries since the start of the process, the first one being its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -311,18 +292,6 @@ impl Drop for Journal {
     /// Everything written is synced, and the last file cut to its records, before the folder is let go.
     fn drop(&mut self) {
         self.syncer.end((Arc::clone(self.segment.file()), self.segment.length()));
-    }
-}
-
-impl JournalOptions {
-    fn check(&self) -> Result<(), JournalFailure> {
-        for (name, bytes) in [("segment_bytes", self.segment_bytes), ("reserve_bytes", self.reserve_bytes)] {
-            if bytes < LEAST_BYTES {
-                let expected = format!("journal.{name}: expected {LEAST_BYTES} or more, got {bytes}");
-                return Err(JournalFailure::Settings(expected));
-            }
-        }
-        Ok(())
     }
 }
 

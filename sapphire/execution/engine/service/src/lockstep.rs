@@ -7,7 +7,7 @@
 //!
 //! Invariants: a step that has been worked on in part is worked on again from the start, and what was done already is
 //! found done; while a step's reports are being waited for, none is applied. No I/O and no clock: the desk carries out
-//! each [`Act`] and says what it sees in a [`View`].
+//! each `Act` and says what it sees in a `View`.
 
 use std::time::Duration;
 

@@ -4,7 +4,7 @@
 //! state, the signals of the bar, the marker that ends them. Orders sent while time stands at T arrive at T plus their delay.
 //! Invariant: the same configuration and the same signals give the same record, and one digest of every decision.
 //!
-//! Four assumptions stand between a screen and a market, and [`Model::ladder`] makes them one after the other: fills at
+//! Four assumptions stand between a screen and a market, and `Model::ladder` makes them one after the other: fills at
 //! the next open with fees in quote; fees as the venue takes them; the book with its spread; latency.
 //!
 //! Known limitation: reports reach the engine at the instant they happen; latency lies on the way to the exchange.

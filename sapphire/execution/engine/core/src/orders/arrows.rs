@@ -1,6 +1,6 @@
 //! The states of an order and the arrows between them.
 //!
-//! Invariant: what [`next`] does not list cannot happen, and a state that it keeps is listed as well.
+//! Invariant: what `next` does not list cannot happen, and a state that it keeps is listed as well.
 
 /// Where an order is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -3,7 +3,7 @@
 //! Invariant: a trade is counted once; `filled_lots <= executed_lots`, neither ever decreases, and an order is settled
 //! only when it has ended and every lot that the venue executed has been told as a trade.
 //!
-//! Known limitation: a report for an order that ended more than [`TOMBSTONE_NS`] ago finds no order; reconciliation has
+//! Known limitation: a report for an order that ended more than `TOMBSTONE_NS` ago finds no order; reconciliation has
 //! to place it.
 
 use std::collections::VecDeque;

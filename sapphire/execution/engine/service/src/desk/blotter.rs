@@ -1,6 +1,6 @@
 //! The latest orders and fills, for the control API: kept beside the desk, fed with what it tells.
 //!
-//! Known limitation: the last [`ROOM`] of each; the whole history is in the journal.
+//! Known limitation: the last `ROOM` of each; the whole history is in the journal.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};

@@ -1,6 +1,6 @@
 //! What an entry of `signals` says.
 //!
-//! Invariant: the same messages are taken as by [`Message::decode`]; signals and end markers are only read in one go,
+//! Invariant: the same messages are taken as by `Message::decode`; signals and end markers are only read in one go,
 //! because they are what the whole path is fast for.
 
 use sapphire_core::messages::{HftSignal, MAX_MESSAGE_BYTES, Message, Settled};
