@@ -88,7 +88,7 @@ $(VENV)/.engine: $(RUST) $(VENV)/.packages | cargo
 	@echo "setting up: engine (Rust, a few minutes the first time)"
 	@cd $(ENGINE) && cargo fetch --locked --quiet
 	@cd $(ENGINE)/py && VIRTUAL_ENV=$(abspath $(VENV)) $(abspath $(VENV))/bin/maturin develop --release --quiet --uv \
-		2>$(abspath $(VENV))/engine.log || { cat $(abspath $(VENV))/engine.log >&2; exit 1; }
+		>$(abspath $(VENV))/engine.log 2>&1 || { cat $(abspath $(VENV))/engine.log >&2; exit 1; }
 	@touch $@
 
 $(BINARIES): $(RUST) | cargo

@@ -50,6 +50,7 @@ class Part:
     address : where it is reached, for those who ask.
     release : digest of the release that it runs, where it runs one.
     is_optional : a convenience: the start of the whole neither waits for it nor fails with it.
+    before_end : called when it is about to be ended and all who need it have ended: its last words.
     end_signal : what the system sends it when the supervisor dies. A part with children of its own gets SIGTERM, so
         that it can end them.
     """
@@ -67,6 +68,7 @@ class Part:
     address: str = ""
     release: str = ""
     is_optional: bool = False
+    before_end: Callable[[], None] | None = None
     end_signal: signal.Signals = signal.SIGKILL
 
 

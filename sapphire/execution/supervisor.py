@@ -273,8 +273,9 @@ class Supervisor:
     def _end_all(self) -> None:
         for wave in reversed(self._waves):
             running = [(self._kept[name], self._kept[name].process) for name in wave]
-            for _, process in running:
+            for kept, process in running:
                 if process is not None:
+                    self._hear_last_words(kept)
                     process.terminate()
             for kept, process in running:
                 if process is not None:
@@ -289,6 +290,14 @@ class Supervisor:
                 if kept.standing is not Standing.REFUSED:
                     self._stand(kept, Standing.STOPPED)
             self._turned.notify_all()
+
+    def _hear_last_words(self, kept: _Kept) -> None:
+        if kept.part.before_end is None or kept.standing is not Standing.READY:
+            return
+        try:
+            kept.part.before_end()
+        except (SapphireError, OSError) as error:  # whatever it was to tell, it is ended all the same
+            self._news.append((kept.part.name, f"told nothing at its end: {error}"))
 
 
 def _bring_up(kept: _Kept, process: subprocess.Popen[bytes], is_up: threading.Event, launched_ns: int) -> None:

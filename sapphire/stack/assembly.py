@@ -18,6 +18,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,14 +101,18 @@ class Assembly:
             "mlflow_url": self.mlflow_url,
         }
 
-    def parts(self) -> list[Part]:
+    def parts(self, *, before_exchange_ends: Callable[[], None] | None = None) -> list[Part]:
         """Every part, in the order in which they are shown; settings files are written.
+
+        Parameters
+        ----------
+        before_exchange_ends : called when nobody trades any more and the exchange is about to be ended.
 
         Raises
         ------
         EngineMissing : a binary of the engine is not built.
         """
-        made = [self._bus(), self._exchange()]
+        made = [self._bus(), replace(self._exchange(), before_end=before_exchange_ends)]
         made += [self._mlflow()] if self.plan.mlflow and not self.tracking.uri.startswith("http") else []
         made += [self._bento()] if self.plan.bento_url is None else []
         return [*made, self._collector(), self._coordinator(), self._service()]

@@ -101,7 +101,6 @@ class Stack:
         if self._supervisor is None:
             self._lock.free()
             return
-        self._keep_exchange_state()
         self._state = STOPPED
         self._supervisor.stop()
         self._write()
@@ -204,7 +203,11 @@ class Stack:
             replace(plan, execution=execution), Ports.choose(plan.run, plan.ports), admitted.manifest
         )
         self._supervisor = Supervisor(
-            self._assembly.parts(), lock=self._lock, clock=self._clock, told=self._told, changed=self._write
+            self._assembly.parts(before_exchange_ends=self._keep_exchange_state),
+            lock=self._lock,
+            clock=self._clock,
+            told=self._told,
+            changed=self._write,
         )
 
     def _fail(self, error: BaseException) -> None:

@@ -259,3 +259,24 @@ def test_changes_are_announced(tmp_path, supervisor):
     kept.stop()
     assert seen[-1] == "stopped"
     assert {"starting", "ready"} & set(seen)
+
+
+def test_last_words_are_heard_when_those_who_need_a_part_have_ended(tmp_path, supervisor):
+    heard = []
+
+    def last_words():
+        parts = running.parts
+        heard.append((is_running(parts["exchange"].pid), is_running(pid_of_service)))
+        raise NotReady("the exchange", got="no answer")
+
+    told = []
+    running = supervisor(
+        part("exchange", tmp_path, before_end=last_words),
+        part("service", tmp_path, needs=("exchange",)),
+        told=lambda name, what: told.append((name, what)),
+    ).start()
+    pid_of_service = running.parts["service"].pid
+    running.stop()
+    assert heard == [(True, False)]
+    assert any(name == "exchange" and "told nothing at its end" in what for name, what in told)
+    assert running.parts["exchange"].standing is Standing.STOPPED
