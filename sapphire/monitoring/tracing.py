@@ -247,7 +247,9 @@ def _venue(run: TradedRun, order: str) -> Iterator[Event]:
 
 def _words(kind: str, detail: Any) -> str:
     told = [
-        f"{name} {value}" for name, value in detail.items() if name in ("executed_lots", "venue_code", "conclusive")
+        f"{name} {value}"
+        for name, value in detail.items()
+        if name in ("venue_order", "executed_lots", "venue_code", "conclusive")
     ]
     return ", ".join([kind, *told])
 
