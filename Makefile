@@ -18,7 +18,7 @@ demo: setup  ## the whole loop on the embedded exchange, from market to report
 	@$(VENV)/bin/sapphire demo
 
 lab: setup  ## JupyterLab on the notebooks
-	@$(VENV)/bin/jupyter lab --ip 127.0.0.1 --notebook-dir notebooks
+	@$(VENV)/bin/jupyter lab --ip 127.0.0.1 --notebook-dir notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
 
 test: setup $(VENV)/.dev  ## every test (recorded data too, when SAPPHIRE_RECORDINGS names its folder)
 	@cd $(ENGINE) && cargo test --workspace --exclude sapphire-engine --quiet
