@@ -5,12 +5,12 @@
 mod rough_venue;
 
 use proptest::prelude::*;
-use rough_venue::{FEE_RATE, Fate, MID_TICKS, RoughVenue, USDT, instrument};
-use sapphire_core::engine::{Balances, Body, Config, Engine, Event, Execution, FeeSide, Output, Outputs, Signal};
+use rough_venue::{FEE_RATE, Fate, MID_TICKS, RoughVenue, USDT, config, instrument};
+use sapphire_core::engine::{Balances, Body, Engine, Event, Output, Outputs, Signal};
 use sapphire_core::instrument::{Asset, InstrumentId, Side, fee};
 use sapphire_core::orders::{ClientOrderId, Order, ReleaseId, Report, ReportKind};
 use sapphire_core::positions::Ledger;
-use sapphire_core::risk::{Command, Limits};
+use sapphire_core::risk::Command;
 
 const T: i64 = 1_704_067_200_000_000_000;
 const MINUTE_NS: i64 = 60_000_000_000;
@@ -82,24 +82,10 @@ struct Run {
     fates: Vec<(Fate, bool)>,
 }
 
-fn config() -> Config {
-    Config {
-        instruments: (0..SYMBOLS).map(instrument).collect(),
-        quote: USDT,
-        assets: 3,
-        releases: 1,
-        account_tag: 1,
-        fee_rate: FEE_RATE,
-        fee_side: FeeSide::Received,
-        execution: Execution::default(),
-        limits: Limits::open(SYMBOLS as usize, 1),
-    }
-}
-
 impl Run {
     fn new(fates: Vec<(Fate, bool)>) -> Self {
         let mut run = Self {
-            engine: Engine::new(config()).unwrap(),
+            engine: Engine::new(config(SYMBOLS)).unwrap(),
             venue: RoughVenue::new(CASH_ATOMS, 3),
             events: Vec::new(),
             digests: Vec::new(),
@@ -285,7 +271,7 @@ proptest! {
         for act in &acts {
             run.act(act);
         }
-        let mut engine = Engine::new(config()).unwrap();
+        let mut engine = Engine::new(config(SYMBOLS)).unwrap();
         for (event, digest) in run.events.iter().zip(&run.digests) {
             let mut out = Outputs::default();
             engine.step(event, &mut out);

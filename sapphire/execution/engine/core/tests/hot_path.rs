@@ -5,12 +5,11 @@
 #[allow(dead_code, reason = "shared with the properties")]
 mod rough_venue;
 
-use rough_venue::{FEE_RATE, Fate, MID_TICKS, RoughVenue, USDT, instrument};
-use sapphire_core::engine::{Balances, Body, Config, Engine, Event, Execution, FeeSide, Output, Outputs, Signal};
+use rough_venue::{Fate, MID_TICKS, RoughVenue, USDT, config};
+use sapphire_core::engine::{Balances, Body, Engine, Event, Output, Outputs, Signal};
 use sapphire_core::instrument::InstrumentId;
 use sapphire_core::journal::{Encoder, Header, JournalKind};
 use sapphire_core::orders::{Order, ReleaseId};
-use sapphire_core::risk::Limits;
 
 const T: i64 = 1_704_067_200_000_000_000;
 const MINUTE_NS: i64 = 60_000_000_000;
@@ -31,21 +30,10 @@ struct Line {
 
 impl Line {
     fn new() -> Self {
-        let config = Config {
-            instruments: vec![instrument(0), instrument(1)],
-            quote: USDT,
-            assets: 3,
-            releases: 1,
-            account_tag: 1,
-            fee_rate: FEE_RATE,
-            fee_side: FeeSide::Received,
-            execution: Execution::default(),
-            limits: Limits::open(2, 1),
-        };
         let mut bytes = Vec::with_capacity(4_096);
         let header = Header { kind: JournalKind::Service, epoch: 1, config_digest: [0; 32] };
         let mut line = Self {
-            engine: Engine::new(config).unwrap(),
+            engine: Engine::new(config(2)).unwrap(),
             venue: RoughVenue::new(CASH_ATOMS, 3),
             outputs: Outputs::with_capacity(64),
             orders: Vec::with_capacity(64),

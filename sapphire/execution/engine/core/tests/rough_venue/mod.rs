@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use sapphire_core::engine::{Config, Execution, FeeSide};
 use sapphire_core::instrument::{Asset, Instrument, InstrumentId, Side, fee};
 use sapphire_core::orders::{ClientOrderId, Fill, Order, Report, ReportKind};
+use sapphire_core::risk::Limits;
 
 pub const USDT: Asset = Asset(0);
 pub const FEE_RATE: i64 = 100_000;
@@ -20,6 +22,21 @@ pub fn instrument(index: u16) -> Instrument {
         min_ticks: 1,
         max_ticks: 100_000_000,
         min_notional_atoms: 500_000_000,
+    }
+}
+
+/// An engine that trades so many instruments there, without limits.
+pub fn config(symbols: u16) -> Config {
+    Config {
+        instruments: (0..symbols).map(instrument).collect(),
+        quote: USDT,
+        assets: usize::from(symbols) + 1,
+        releases: 1,
+        account_tag: 1,
+        fee_rate: FEE_RATE,
+        fee_side: FeeSide::Received,
+        execution: Execution::default(),
+        limits: Limits::open(usize::from(symbols), 1),
     }
 }
 
