@@ -38,7 +38,7 @@ pub enum JournalFailure {
         source: JournalError,
     },
     /// Files that decode and do not fit together.
-    #[error("{}: {reason}; restore the folder from a copy", .path.display())]
+    #[error("{}: {reason}; read it with the build that wrote it, or restore the folder from a copy", .path.display())]
     Inconsistent {
         /// Which.
         path: PathBuf,
