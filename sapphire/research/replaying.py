@@ -20,10 +20,12 @@ from sapphire.domain.errors import EngineError, StudyError
 from sapphire.domain.instruments import Instrument, InstrumentKind
 from sapphire.domain.money import ATOMS_PER_UNIT, to_atoms
 from sapphire.portfolio import PortfolioState
+from sapphire.research.breakdowns import Breakdown, by_fold, by_regime, by_symbol
 from sapphire.research.performance import HEADER, Performance, simple_returns
 from sapphire.research.plots import equity_figure
 from sapphire.research.screens import buy_and_hold
 from sapphire.research.showing import Shown, described
+from sapphire.research.tear_sheet import TearSheet, tear_sheet
 from sapphire.research.walking import BeliefPanel, Told
 from sapphire.statistics import drawdown_series
 
@@ -142,13 +144,9 @@ class Replayed(Shown):
         """Equity against buy-and-hold, drawdown below; dotted lines where a fold's test begins."""
         import pandas as pd
 
-        times = self.study.tested.times
-        curves = pd.DataFrame(
-            {self.agent.name: self.equity / self.equity[0], "buy and hold": self._held()}, index=times
-        )
-        drawdown = pd.Series(-drawdown_series(self.equity), index=times)
+        drawdown = pd.Series(-drawdown_series(self.equity), index=self.study.tested.times)
         starts = [fold.test_start for fold in self.study.folds]
-        return equity_figure(f"Replay: {self.agent.name}", self.study.label, curves, drawdown, folds=starts)
+        return equity_figure(f"Replay: {self.agent.name}", self.study.label, self._curves(), drawdown, folds=starts)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -167,6 +165,30 @@ class Replayed(Shown):
             **self.performance.as_dict(),
         }
 
+    @property
+    def by_fold(self) -> Breakdown:
+        """The same numbers for each test window."""
+        return by_fold(self)
+
+    @property
+    def by_symbol(self) -> Breakdown:
+        """What each symbol earned, over the whole account's equity."""
+        return by_symbol(self)
+
+    @property
+    def by_regime(self) -> Breakdown:
+        """The same numbers by what the market was like at the close before."""
+        return by_regime(self)
+
+    def tear_sheet(self) -> TearSheet:
+        """What people expect to see of a track record, by ffn: for reading, and no evidence.
+
+        Raises
+        ------
+        StudyError : fewer than two days.
+        """
+        return tear_sheet(described(self.agent), self.study.label, self._curves())
+
     def traded_at_opens(self) -> NDArray[np.float64]:
         """Signed base quantity by the bar that a fill opened, float64 [T, S]: what vectorbt is given to agree on."""
         bars = self.study.tested
@@ -183,6 +205,13 @@ class Replayed(Shown):
 
     def _held(self) -> pd.Series[float]:
         return buy_and_hold(self.study)
+
+    def _curves(self) -> pd.DataFrame:
+        """Growth of one unit, and the benchmark's, at the tested closes."""
+        import pandas as pd
+
+        curves = {self.agent.name: self.equity / self.equity[0], "buy and hold": self._held()}
+        return pd.DataFrame(curves, index=self.study.tested.times)
 
 
 def replay_beliefs(study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, *, told: Told) -> Replayed:
