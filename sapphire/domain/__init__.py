@@ -79,12 +79,16 @@ if TYPE_CHECKING:
         decode,
         encode,
     )
+    from sapphire.domain.limits import STANDARD, Execution, Limits
+    from sapphire.domain.protocols import Protocol
     from sapphire.domain.releases import Manifest, ReleasedAgent, ReleasedSizing
     from sapphire.domain.windows import Feature, Window
 
 _LAZY = {
     **dict.fromkeys(("FIELDS", "Bars", "Field"), "bars"),
     **dict.fromkeys(("Feature", "Window"), "windows"),
+    **dict.fromkeys(("STANDARD", "Execution", "Limits"), "limits"),
+    "Protocol": "protocols",
     **dict.fromkeys(("Manifest", "ReleasedAgent", "ReleasedSizing"), "releases"),
     "GateReport": "evidence",
     **dict.fromkeys(
