@@ -29,9 +29,10 @@ from sapphire.research.sketches import Sketch, Sketches
 from sapphire.research.spans import Span
 from sapphire.research.trial_returns import ReturnSeries, TrialReturns, effective_trials
 
-__all__ = ["Evaluation", "Ledger", "Trials"]
+__all__ = ["EVALUATION", "HOLDOUT", "Evaluation", "Ledger", "Trials"]
 
 EVALUATION, HOLDOUT = "evaluation", "holdout"
+"""The kind of line that an evaluation is, and the method of one that opens a hold-out for a release."""
 _TEXT = ("agent", "code", "protocol", "method", "returns_digest", "study")
 _PLAIN = ("parameters", "sizing", "seed", "counted")
 _RATIOS = ("sharpe", "active")
@@ -118,6 +119,11 @@ class Trials:
     def count(self) -> int:
         """N: distinct trials, whatever their study was called."""
         return len(self.rows)
+
+    @property
+    def studies(self) -> tuple[str, ...]:
+        """Which studies they are of, in the order of their first line."""
+        return tuple(dict.fromkeys(row.study for row in self.rows))
 
     @property
     def sharpes(self) -> tuple[float, ...]:
