@@ -122,9 +122,7 @@ class Chain:
             entry = self._parsed(line, number)
             before = digests[-1] if digests else FIRST
             if entry.pop("before", None) != before:
-                raise self.damaged(
-                    number, f"the digest of line {number - 1}: {before[:12]}...", "another digest"
-                )
+                raise self.damaged(number, f"the digest of line {number - 1}: {before[:12]}...", "another digest")
             digests.append(hashlib.sha256(line).hexdigest())
             entries.append(entry)
         if lines[-1]:

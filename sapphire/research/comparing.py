@@ -1,8 +1,9 @@
-"""Screen against replay: first that they agree where they should, then what each assumption costs.
+"""Screen against replay: first that they agree where they should, then what makes the one into the other.
 
 Given the engine's own lots, fees in the quote asset and fills at the next open, vectorbt and the engine must come to
-the same equity. From there the assumptions are made real one after the other, in this order and no other: fees in the
-asset the venue takes them in, the book with its spread, the time that requests travel.
+the same equity. The way from the screen that a reader saw to the evidence has one change at each step, in this order
+and no other: no assumed slippage, the calibrated forecast instead of the raw score, the study's sizing in whole lots,
+fees in the asset the venue takes them in, the book with its spread, the time that requests travel. The steps add up.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ import numpy as np
 from sapphire.domain.clocks import from_ns
 from sapphire.domain.errors import StudyError
 from sapphire.domain.money import ATOMS_PER_UNIT
-from sapphire.research.performance import HEADER
+from sapphire.research.performance import HEADER, Performance
 from sapphire.research.plots import waterfall_figure
 from sapphire.research.replaying import Replayed
+from sapphire.research.screening import SCREENS, ScreenedAccount
 from sapphire.research.showing import Shown, described
 
 if TYPE_CHECKING:
@@ -30,27 +32,38 @@ if TYPE_CHECKING:
 
 __all__ = ["TOLERANCE", "Comparison"]
 
+_SIZED = "sizing, whole lots"
+
 TOLERANCE = 1e-8
 """Largest relative difference of the two equities that counts as rounding."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Comparison(Shown):
-    """Four engine runs, and how far vectorbt is from the first.
+    """The screen, four engine runs, and how far vectorbt is from the first of these for the same lots.
 
     Parameters
     ----------
+    screens : in the order of `SCREENS`, the one that a reader saw first; none where the screen has no rule.
     runs : in the order of the ladder, the ideal one first and the real one last.
     difference : largest relative difference between vectorbt's equity and that of the ideal run, over all bars.
     """
 
     study: Study
     agent: Agent
+    screens: tuple[ScreenedAccount, ...]
     runs: tuple[Replayed, ...]
     difference: float
 
     @classmethod
-    def of(cls, study: Study, agent: Agent, runs: Sequence[Replayed], screened: NDArray[np.float64]) -> Comparison:
+    def of(
+        cls,
+        study: Study,
+        agent: Agent,
+        screens: Sequence[ScreenedAccount],
+        runs: Sequence[Replayed],
+        same_lots: NDArray[np.float64],
+    ) -> Comparison:
         """Check the ideal run against vectorbt's equity [T] for the same lots.
 
         Raises
@@ -59,28 +72,37 @@ class Comparison(Shown):
             first such bar.
         """
         ours = runs[0].equity
-        gaps = np.abs(screened / ours - 1.0)
+        gaps = np.abs(same_lots / ours - 1.0)
         beyond = np.flatnonzero(~(gaps <= TOLERANCE + _cut_off(runs[0]) / ours))
         if beyond.size:
             row = int(beyond[0])
             raise StudyError(
                 "vectorbt and the engine disagree under equal assumptions",
                 expected=f"equity equal to {TOLERANCE:g} on every bar",
-                got=f"{screened[row]:.8f} against {ours[row]:.8f} at the close of "
+                got=f"{same_lots[row]:.8f} against {ours[row]:.8f} at the close of "
                 f"{from_ns(int(study.tested.close_time_ns[row])).isoformat()}, and {beyond.size - 1:,} bars more",
                 next="this is a defect of ours or of vectorbt, not of the agent: report it with the snapshot's hash",
             )
-        return cls(study, agent, tuple(runs), float(gaps.max()))
+        return cls(study, agent, tuple(screens), tuple(runs), float(gaps.max()))
 
     def counted(self, trials: int) -> Comparison:
         """The same, with N of the ledger once its runs are in it."""
         return replace(self, runs=tuple(replace(run, trials=trials) for run in self.runs))
 
     @property
+    def rungs(self) -> tuple[tuple[str, Performance], ...]:
+        """What was changed last, and what the account came to; the first is where the way begins."""
+        screened = zip(SCREENS, self.screens, strict=False)
+        first = _SIZED if self.screens else str(self.runs[0].model)
+        names = [first, *(run.model.assumption for run in self.runs[1:])]
+        ran = zip(names, self.runs, strict=True)
+        return tuple((name, each.performance) for name, each in (*screened, *ran))
+
+    @property
     def steps(self) -> dict[str, float]:
-        """What each assumption changes, in basis points of the starting equity, in order."""
-        totals = [1e4 * run.performance.total_return for run in self.runs]
-        names = [run.model.assumption for run in self.runs[1:]]
+        """What each change makes, in basis points of the starting equity, in order; they add up to the evidence."""
+        totals = [1e4 * performance.total_return for _, performance in self.rungs]
+        names = [name for name, _ in self.rungs[1:]]
         return {name: after - before for name, before, after in zip(names, totals, totals[1:], strict=False)}
 
     @property
@@ -93,19 +115,20 @@ class Comparison(Shown):
         )
 
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
-        """One line per run, with what its assumption changed."""
+        """One line per rung, with what its change made."""
         changes = ["", *(f"{change:+.1f} bps" for change in self.steps.values())]
         lines = [
-            (str(run.model), change, *run.performance.row()) for run, change in zip(self.runs, changes, strict=True)
+            (name, change, *performance.row()) for (name, performance), change in zip(self.rungs, changes, strict=True)
         ]
-        return ("engine run", "change", *HEADER), lines
+        return ("from the screen to the evidence", "change", *HEADER), lines
 
     @property
     def figure(self) -> go.Figure:
-        """A waterfall from the ideal return to the real one."""
-        ideal = 1e4 * self.runs[0].performance.total_return
-        title = f"What each assumption costs: {self.agent.name}"
-        return waterfall_figure(title, self.study.label, (str(self.runs[0].model), ideal), self.steps, "the evidence")
+        """A waterfall from the return of the screen to that of the evidence."""
+        name, first = self.rungs[0]
+        title = f"From the screen to the evidence: {self.agent.name}"
+        start = (name, 1e4 * first.total_return)
+        return waterfall_figure(title, self.study.label, start, self.steps, "the evidence")
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -114,6 +137,7 @@ class Comparison(Shown):
             "agent": self.agent.name,
             "trials": self.runs[-1].trials,
             "largest_relative_difference": self.difference,
+            "screen_return": self.screens[0].performance.total_return if self.screens else None,
             "ideal_return": self.runs[0].performance.total_return,
             "evidence_return": self.runs[-1].performance.total_return,
             "steps_bps": [[name, change] for name, change in self.steps.items()],

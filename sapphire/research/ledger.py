@@ -140,7 +140,9 @@ class Trials:
         for row in self.rows:
             ratio = getattr(row, name) * math.sqrt(self.span.bar_ns / row.span.bar_ns)
             if not math.isnan(ratio):  # copies of one account say nothing new of how trials vary
-                found.setdefault((row.span.start_ns, row.span.end_ns, row.span.bar_ns, round(ratio, _SAME_SHARPE)), ratio)
+                found.setdefault(
+                    (row.span.start_ns, row.span.end_ns, row.span.bar_ns, round(ratio, _SAME_SHARPE)), ratio
+                )
         return tuple(found.values())
 
 

@@ -8,7 +8,7 @@ reads its numbers. This module is the only one that imports vectorbt (Apache-2.0
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,10 +26,15 @@ if TYPE_CHECKING:
     from sapphire.agents import Agent, ViewPanel
     from sapphire.domain.bars import Bars
     from sapphire.research.studies import Study
+    from sapphire.research.walking import BeliefPanel
 
-__all__ = ["ScreenedAccount", "equity_of_fills", "screened", "stance"]
+__all__ = ["SCREENS", "ScreenedAccount", "equity_of_fills", "screened", "screened_ladder", "stance"]
 
 STARTING_CASH = 100_000.0
+
+SCREENS = ("the screen", "no assumed slippage", "what the score is worth")
+"""The screen that `study.screen` shows, and what each further one changes: it pays the fee and no assumed slippage; it
+is long where the calibrated forecast is above zero, and no longer where the raw score is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +77,44 @@ def screened(
         ],
     )
     return accounts
+
+
+def screened_ladder(study: Study, agent: Agent, views: ViewPanel, beliefs: BeliefPanel) -> tuple[ScreenedAccount, ...]:
+    """The screen that a reader saw, and what it comes to as its own assumptions go, in the order of `SCREENS`.
+
+    The first is the trial that `screened` writes; the others are recorded as the platform's own. There are none where a
+    bar is not listed, because the screen has no rule for it.
+
+    Parameters
+    ----------
+    views : of the study's tested bars, uncalibrated.
+    beliefs : of the same bars, calibrated.
+
+    Raises
+    ------
+    HoldoutSealed : the study's bars meet a sealed hold-out.
+    """
+    if not study.tested.listed.all():
+        return ()
+    seen = screened(study, [agent], [views], method="screen")
+    fees_only = replace(study.costs, slippage_bps=0.0)
+    worth = study.tested.frame("close") * 0.0 + beliefs.mean_bps > 0
+    others = _accounts(study.tested, [stance(views), worth], fees_only)
+    recording.record(
+        study,
+        [
+            recording.evaluation(
+                study,
+                agent,
+                "counterfactual",
+                account.equity.to_numpy(dtype=np.float64),
+                sizing={"screen": name, "costs": fees_only.parameters()},
+                counted=False,
+            )
+            for name, account in zip(SCREENS[1:], others, strict=True)
+        ],
+    )
+    return (*seen, *others)
 
 
 def stance(views: ViewPanel) -> pd.DataFrame:

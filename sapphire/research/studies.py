@@ -214,7 +214,10 @@ class Study(Shown):
             ("hold-out, sealed", f"from {self.holdout_start:%Y-%m-%d %H:%M}Z, {duration_text(self.holdout)}"),
             ("costs", f"{self.costs.name}: maker {self.costs.maker_bps:g}, taker {self.costs.taker_bps:g} bps"),
             ("sizing", f"{self.sizing.name} {self.sizing.parameters}"),
-            ("limits", f"{self.limits.name}: order {self.limits.order:g} x equity, loss {self.limits.daily_loss_bps} bps a day"),
+            (
+                "limits",
+                f"{self.limits.name}: order {self.limits.order:g} x equity, loss {self.limits.daily_loss_bps} bps a day",
+            ),
             ("protocol", self.protocol.digest[:12]),
         ]
         return ("what", "value"), lines
@@ -268,13 +271,16 @@ class Study(Shown):
         return dataclasses.replace(replayed, trials=self._count)
 
     def compare(self, agent: Agent) -> Comparison:
-        """Screen against replay: equal to rounding under equal assumptions, then what each assumption costs.
+        """Screen against replay: equal to rounding under equal assumptions, and what makes the one into the other.
 
         Raises
         ------
         StudyError : the two differ by more than rounding where they should not.
         """
         beliefs = self._beliefs(agent)
+        with progress(f"screen {agent.name}") as told:
+            views = walk_views(agent, self.evaluation, self.folds, seed=self.seed, told=told)
+        screens = screening.screened_ladder(self, agent, views, beliefs)
         with progress(f"replay {agent.name}, assumption by assumption") as told:
             runs = replay_ladder(self, agent, beliefs, told=told)
         theirs = screening.equity_of_fills(
@@ -283,7 +289,7 @@ class Study(Shown):
             fee_rate=self.costs.taker_e8 / RATE_ONE,
             starting_cash=self.starting_cash,
         )
-        compared = Comparison.of(self, agent, runs, theirs)
+        compared = Comparison.of(self, agent, screens, runs, theirs)
         return compared.counted(self._count)
 
     def information(self, agent: Agent) -> InformationReport:

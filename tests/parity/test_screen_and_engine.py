@@ -151,7 +151,7 @@ def vectorbt_of(run, *, traded=None, fee_rate=None):
 
 def compared(run, **given):
     """What a comparison makes of an ideal run."""
-    return Comparison.of(run.study, run.agent, (run,), vectorbt_of(run, **given))
+    return Comparison.of(run.study, run.agent, (), (run,), vectorbt_of(run, **given))
 
 
 lots = st.tuples(
@@ -244,7 +244,7 @@ def test_a_number_that_is_none_is_refused(ideal):
     equity = vectorbt_of(ideal).copy()
     equity[7] = np.nan
     with pytest.raises(StudyError, match="disagree"):
-        Comparison.of(ideal.study, ideal.agent, (ideal,), equity)
+        Comparison.of(ideal.study, ideal.agent, (), (ideal,), equity)
 
 
 def test_whole_atoms_are_no_disagreement(ask):
@@ -271,10 +271,17 @@ def test_the_ladder_has_one_order(ask, generated):
     slow = costs.binance_spot(latency_ms=(6_000, 9_000))  # the house renews its quotes every five seconds
     whole = ask(generated, FixedFraction(fraction=0.5), train="60h", costs=slow).compare(Chaser())
     assert tuple(run.model for run in whole.runs) == LADDER
-    assert list(whole.steps) == ["fees in what is received", "spread of the book", "latency"]
-    returns = [run.performance.total_return for run in whole.runs]
+    assert list(whole.steps) == [
+        "no assumed slippage",
+        "what the score is worth",
+        "sizing, whole lots",
+        "fees in what is received",
+        "spread of the book",
+        "latency",
+    ]
+    returns = [each.performance.total_return for each in (*whole.screens, *whole.runs)]
     assert list(whole.steps.values()) == pytest.approx(1e4 * np.diff(returns))
-    assert all(step != 0.0 for step in whole.steps.values())
+    assert all(step != 0.0 for name, step in whole.steps.items() if name != "what the score is worth")
     assert whole.steps["spread of the book"] < 0
 
 
@@ -291,3 +298,26 @@ def test_without_latency_the_book_is_the_book(ask, generated):
     assert whole.steps["latency"] == 0.0
     assert whole.runs[2].digest == whole.runs[3].digest
     assert whole.steps["spread of the book"] != 0.0
+
+
+def test_the_ladder_begins_at_the_screen_that_was_shown_and_ends_at_the_evidence(ask, generated):
+    """Each step has one change, so the steps add up; none of the rungs between is another trial."""
+    study = ask(generated, FixedFraction(fraction=0.5), train="60h")
+    agent = MovingAverageCross(fast=2, slow=9, horizon=timedelta(hours=3))
+    screen, evidence = study.screen(agent), study.replay(agent)
+    trials = study.trials().count
+    whole = study.compare(agent)
+    assert whole.rungs[0] == ("the screen", screen.performance)
+    assert whole.rungs[-1][1] == evidence.performance
+    whole_way = 1e4 * (evidence.performance.total_return - screen.performance.total_return)
+    assert sum(whole.steps.values()) == pytest.approx(whole_way)
+    assert whole.steps["no assumed slippage"] > 0.0
+    assert whole.steps["what the score is worth"] != 0.0
+    assert study.trials().count == trials
+
+
+def test_without_slippage_the_first_step_is_nothing(ask, generated):
+    free = costs.binance_spot(slippage_bps=0)
+    steps = ask(generated, FixedFraction(fraction=0.5), train="60h", costs=free).compare(Chaser()).steps
+    assert steps["no assumed slippage"] == 0.0
+    assert steps["what the score is worth"] == 0.0  # it states forecasts, so that nothing is calibrated

@@ -14,12 +14,9 @@ AGENT = MovingAverageCross(fast=2, slow=5)
 @pytest.fixture(scope="module")
 def replayed(studies_in, walked, tmp_path_factory):
     """A replay that traded both symbols."""
-    patch = pytest.MonkeyPatch()
-    folder = tmp_path_factory.mktemp("breakdowns")
-    patch.setenv("SAPPHIRE_HOME", str(folder / "home"))
-    made = studies_in(folder)(walked(length=500, seed=3)).replay(AGENT)
-    yield made
-    patch.undo()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("SAPPHIRE_HOME", str(tmp_path_factory.mktemp("breakdowns")))
+        return studies_in()(walked(length=500, seed=3)).replay(AGENT)
 
 
 def compounded(rows):

@@ -183,7 +183,7 @@ def test_one_parameter_is_bars_with_their_errors(make_study):
 def test_the_waterfall_ends_at_the_evidence(results):
     compared = results["compare"]
     fall = compared.figure.data[0]
-    assert fall.measure == ("absolute", "relative", "relative", "relative", "total")
+    assert fall.measure == ("absolute", *["relative"] * 6, "total")
     assert sum(fall.y[:-1]) == pytest.approx(1e4 * compared.runs[-1].performance.total_return)
     assert float(fall.text[-1]) == pytest.approx(sum(fall.y[:-1]), abs=0.051)
 
