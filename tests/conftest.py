@@ -1,7 +1,141 @@
-"""Settings of the whole suite."""
+"""What the whole suite shares: its settings, how it is spread over processes, and what is made once and copied.
 
+The suite runs in as many processes as there are cores. Tests of one file run in one of them, in order, so that a file's
+own server or run is made once; tests that are slow and share nothing are marked with a group of their own.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
 
 # The machines that run this are shared: a deadline would test their other work, not ours.
 settings.register_profile("house", deadline=None)
 settings.load_profile("house")
+
+TESTS = Path(__file__).parent
+LONGEST = (
+    "test_demo",
+    "test_kills",
+    "test_notebooks",
+)
+"""Files that are begun first: one that is begun last keeps a single core at work while the others rest."""
+
+FORKS = """
+import json, os, sys
+for line in sys.stdin:
+    asked = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        os.chdir(asked["cwd"])
+        for number, name in ((1, "stdout"), (2, "stderr")):
+            os.dup2(os.open(asked[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+        left = 0
+        try:
+            exec(compile(asked["code"], "<asked>", "exec"), {"__name__": "__main__"})
+        except SystemExit as ended:
+            left = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        except BaseException:
+            left = 1
+            sys.excepthook(*sys.exc_info())
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(left)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+"""An interpreter that has loaded nothing of ours, and answers each program from a fork of itself."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put each file's tests into a group unless they are marked with another, and begin with the longest."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            place = item.path.relative_to(TESTS).with_suffix("")
+            item.add_marker(pytest.mark.xdist_group("/".join(place.parts[-2:])))
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a program ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class FreshInterpreter:
+    """Runs programs in interpreters that have loaded nothing, without starting Python for each.
+
+    Parameters
+    ----------
+    folder : where the programs' output goes.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._stdout, self._stderr = folder / "stdout", folder / "stderr"
+        words = [sys.executable, "-c", FORKS]
+        self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def run(self, code: str, *, cwd: Path = TESTS.parent) -> Ended:
+        """Run a program as `python -c` does."""
+        asked = {"code": code, "cwd": str(cwd), "stdout": str(self._stdout), "stderr": str(self._stderr)}
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(asked) + "\n")
+        self._process.stdin.flush()
+        returncode = int(self._process.stdout.readline())
+        return Ended(returncode, self._stdout.read_text(), self._stderr.read_text())
+
+    def modules_after(self, code: str, *, cwd: Path = TESTS.parent) -> set[str]:
+        """Full names of the modules that are loaded behind a program; it must end well."""
+        done = self.run(f"{code}\nimport sys; print('\\n' + ' '.join(sys.modules))", cwd=cwd)
+        assert done.returncode == 0, done.stderr
+        return set(done.stdout.splitlines()[-1].split())
+
+    def close(self) -> None:
+        """End the process."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(10)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def fresh_interpreter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FreshInterpreter]:
+    """One process that every room's import budget is measured in."""
+    interpreter = FreshInterpreter(tmp_path_factory.mktemp("fresh"))
+    yield interpreter
+    interpreter.close()
+
+
+@pytest.fixture(scope="session")
+def mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database of MLflow's own making, with all of its migrations, which take seconds."""
+    from sapphire.registry.tracking import Tracking
+
+    home = tmp_path_factory.mktemp("mlflow")
+    Tracking.of(home, {}).client()
+    return home / "mlflow" / "mlflow.db"
+
+
+@pytest.fixture(scope="session")
+def with_mlflow(mlflow_database: Path) -> Callable[[Path], Path]:
+    """Puts a copy of that database into a state folder; gives the state folder."""
+
+    def put(home: Path) -> Path:
+        (home / "mlflow").mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(mlflow_database, home / "mlflow" / "mlflow.db")
+        return home
+
+    return put

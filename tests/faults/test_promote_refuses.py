@@ -85,10 +85,10 @@ def measured(folder: Path) -> EvidenceBundle:
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
+def registry(tmp_path_factory: pytest.TempPathFactory, with_mlflow: Callable[[Path], Path]) -> Registry:
     """A registry on a real MLflow."""
     clock = FixedClock(to_ns("2026-03-01T00:00Z"))
-    home = tmp_path_factory.mktemp("home")
+    home = with_mlflow(tmp_path_factory.mktemp("home"))
     return Registry(home, policies=ROOT / "mlflow" / "gates", clock=clock, environment={})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -49,8 +50,8 @@ def bars() -> Bars:
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
-    return Registry(tmp_path_factory.mktemp("home"), environment={})
+def registry(tmp_path_factory: pytest.TempPathFactory, with_mlflow: Callable[[Path], Path]) -> Registry:
+    return Registry(with_mlflow(tmp_path_factory.mktemp("home")), environment={})
 
 
 def agents() -> dict[str, Agent]:

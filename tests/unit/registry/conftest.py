@@ -158,7 +158,9 @@ def freeze(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
-    """A registry on a real MLflow; making its database takes seconds, so a module shares it and each test a name."""
+def registry(tmp_path_factory: pytest.TempPathFactory, with_mlflow: Callable[[Path], Path]) -> Registry:
+    """A registry on a real MLflow, which a module shares: each test takes a name of its own."""
     environment = {"SAPPHIRE_NOTEBOOK": "00_start_here.ipynb"}
-    return Registry(tmp_path_factory.mktemp("home"), policies=POLICIES, clock=CLOCK, environment=environment)
+    return Registry(
+        with_mlflow(tmp_path_factory.mktemp("home")), policies=POLICIES, clock=CLOCK, environment=environment
+    )

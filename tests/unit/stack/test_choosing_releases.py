@@ -8,9 +8,9 @@ from sapphire.stack.releases import choose_release, described
 
 
 @pytest.fixture(scope="module")
-def registry(registered, tmp_path_factory):
+def registry(registered, tmp_path_factory, with_mlflow):
     environment = {"SAPPHIRE_NOTEBOOK": "00_start_here.ipynb"}
-    home = tmp_path_factory.mktemp("home")
+    home = with_mlflow(tmp_path_factory.mktemp("home"))
     return Registry(home, policies=registered.POLICIES, clock=registered.CLOCK, environment=environment)
 
 
