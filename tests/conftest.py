@@ -22,11 +22,7 @@ settings.register_profile("house", deadline=None)
 settings.load_profile("house")
 
 TESTS = Path(__file__).parent
-LONGEST = (
-    "test_demo",
-    "test_kills",
-    "test_notebooks",
-)
+LONGEST = ("test_demo", "test_kills", "test_killed_parts", "test_notebooks")
 """Files that are begun first: one that is begun last keeps a single core at work while the others rest."""
 
 FORKS = """
