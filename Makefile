@@ -10,7 +10,8 @@ BINARIES := $(ENGINE)/target/release/.built
 RECORDED := $(if $(SAPPHIRE_RECORDINGS),,-m "not recordings")
 WORKERS  ?= logical
 CRATES   := --workspace --exclude sapphire-engine
-MAKEFLAGS += --no-print-directory
+# What a half starts is no part of this make: cargo and a test's own make would look for its job server.
+ALONE    := env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL
 
 # Each of the loop's processes would compile the libraries' source again, which takes longer than what they do.
 unexport PYTHONDONTWRITEBYTECODE
@@ -28,19 +29,19 @@ lab: setup  ## JupyterLab on the notebooks
 
 test: setup $(VENV)/.dev  ## every test (recorded data too, when SAPPHIRE_RECORDINGS names its folder)
 	@cd $(ENGINE) && cargo test $(CRATES) --quiet --no-run
-	@$(MAKE) --keep-going --jobs 2 .pytest .cargo-test
+	@$(MAKE) --no-print-directory --keep-going --jobs 2 .pytest .cargo-test
 
 check: setup $(VENV)/.dev  ## format, lint, types, import contract, generated files
-	@$(MAKE) --keep-going --jobs 2 --output-sync=target .check-python .check-rust
+	@$(MAKE) --no-print-directory --keep-going --jobs 2 --output-sync=target .check-python .check-rust
 
 # The two halves of `test` and `check` run beside each other; either one that fails makes the whole fail.
 .PHONY: .pytest .cargo-test .check-python .check-rust
 .pytest:
-	@$(PYTHON) -m pytest --numprocesses $(WORKERS) --maxprocesses 8 $(RECORDED)
+	@$(ALONE) $(PYTHON) -m pytest --numprocesses $(WORKERS) --maxprocesses 8 $(RECORDED)
 
 .cargo-test: LOG := $(abspath $(VENV))/cargo-test.log
 .cargo-test:
-	@cd $(ENGINE) && { cargo test $(CRATES) --quiet --no-fail-fast >$(LOG) 2>&1 && failed=0 || failed=$$?; } \
+	@cd $(ENGINE) && { $(ALONE) cargo test $(CRATES) --quiet --no-fail-fast >$(LOG) 2>&1 && failed=0 || failed=$$?; } \
 		&& cat $(LOG) && exit $$failed
 
 .check-python:
@@ -52,8 +53,10 @@ check: setup $(VENV)/.dev  ## format, lint, types, import contract, generated fi
 	@$(VENV)/bin/nbstripout --verify $(filter-out notebooks/00_start_here.ipynb,$(wildcard notebooks/*.ipynb notebooks/*/*.ipynb))
 
 .check-rust:
-	@cd $(ENGINE) && cargo fmt --all --check && cargo clippy --workspace --all-targets --quiet -- -D warnings
-	@cd $(ENGINE) && RUSTDOCFLAGS="-D warnings" cargo doc --no-deps $(CRATES) --quiet
+	@cd $(ENGINE) && cargo fmt --all --check && $(ALONE) cargo clippy --workspace --all-targets --quiet -- -D warnings
+	@cd $(ENGINE) && RUSTDOCFLAGS="-D warnings" $(ALONE) cargo doc --no-deps $(CRATES) --quiet
+
+# Suites that need long runs have a target of their own, here, and are run before an issue is resolved.
 
 bench: setup  ## how fast, with machine and n
 	@cd $(ENGINE) && cargo run --release --quiet -p sapphire-core --example matching_bench
