@@ -51,12 +51,13 @@ for line in sys.stdin:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put each file's tests into a group unless they are marked with another, and begin with the longest."""
+    if not hasattr(config, "workerinput"):
+        return
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
-            place = item.path.relative_to(TESTS).with_suffix("")
-            item.add_marker(pytest.mark.xdist_group("/".join(place.parts[-2:])))
+            item.add_marker(pytest.mark.xdist_group("/".join(item.path.with_suffix("").parts[-2:])))
     items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 

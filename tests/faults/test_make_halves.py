@@ -39,7 +39,8 @@ def tool(path: Path, *, fails_at: str | None) -> None:
     name = path.name
     path.write_text(
         f'#!/bin/sh\necho "{name} says: $*"\necho "{name} complains: $*" >&2\n'
-        f'[ -z "$MAKEFLAGS" ] || echo "{name} is told of make: $MAKEFLAGS"\n{fails}'
+        f'[ -z "$MAKEFLAGS" ] || echo "{name} is told of make: $MAKEFLAGS"\n'
+        f'[ -z "$PYTHONDONTWRITEBYTECODE" ] || echo "{name} compiles all libraries again"\n{fails}'
     )
     path.chmod(0o755)
 
@@ -51,7 +52,7 @@ def made(tree: Path, target: str, *, python_fails: str | None, cargo_fails: str 
     tools = tree.parent / "bin"
     tools.mkdir()
     tool(tools / "cargo", fails_at=cargo_fails)
-    environment = os.environ | {"PATH": f"{tools}:{os.environ['PATH']}"}
+    environment = os.environ | {"PATH": f"{tools}:{os.environ['PATH']}", "PYTHONDONTWRITEBYTECODE": "1"}
     environment.pop("MAKEFLAGS", None)
     return subprocess.run(["make", target], cwd=tree, env=environment, capture_output=True, text=True, timeout=60)
 
@@ -75,6 +76,7 @@ def test_both_halves_are_run_and_shown_and_either_fails_the_whole(
     done = made(tree, target, python_fails=python_fails, cargo_fails=cargo_fails)
     assert done.returncode == (0 if python_fails is cargo_fails is None else 2), done.stderr
     said = done.stdout + done.stderr
+    assert "compiles all libraries again" not in said
     assert target == "check" or "jobserver" not in said, "cargo and a test's own make have nothing to do with this one"
     if target == "test":
         calls = ("python", "-m pytest"), ("cargo", "test --workspace --exclude sapphire-engine --quiet --no-fail-fast")
