@@ -16,6 +16,9 @@ import numpy.typing as npt
 from sapphire.domain.errors import StatisticsError
 from sapphire.statistics.samples import MINIMUM_RETURNS, FloatArray, finite_sample, varies
 
+Statistic = Callable[[FloatArray], float]
+"""From a series [T] to a number."""
+
 
 @dataclass(frozen=True, slots=True)
 class ConfidenceInterval:
@@ -66,13 +69,13 @@ def block_length(values: npt.ArrayLike) -> float:
     """
     from arch.bootstrap import optimal_block_length
 
-    sample = _sample(values)
+    sample = sample_with_spread(values)
     return float(optimal_block_length(sample)["stationary"].iloc[0])
 
 
 def bootstrap_interval(
     values: npt.ArrayLike,
-    statistic: Callable[[FloatArray], float],
+    statistic: Statistic,
     *,
     seed: int,
     level: float = 0.90,
@@ -109,21 +112,9 @@ def bootstrap_interval(
     >>> interval.lower < interval.estimate < interval.upper
     True
     """
-    from arch.bootstrap import StationaryBootstrap
-
-    sample = _sample(values)
-    if not 0.0 < level < 1.0 or repetitions < 100 or (mean_block is not None and not mean_block >= 1.0):
-        raise StatisticsError(
-            "a bootstrap that cannot be drawn",
-            expected="level in (0, 1), at least 100 repetitions, a mean block of at least 1",
-            got=f"level {level:g}, {repetitions} repetitions, mean block {mean_block}",
-            next="leave level, repetitions and mean_block at their defaults",
-        )
-    wanted = block_length(sample) if mean_block is None else mean_block
-    length = min(max(math.ceil(wanted), 1), len(sample))
-    draws = StationaryBootstrap(length, sample, seed=np.random.default_rng(seed))
-    resampled = draws.apply(lambda resample: np.array([statistic(resample)]), reps=repetitions)
-    lower, upper = np.quantile(resampled, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
+    sample = sample_with_spread(values)
+    draws, length = resampled(sample, statistic, seed=seed, level=level, repetitions=repetitions, mean_block=mean_block)
+    lower, upper = np.quantile(draws, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
     return ConfidenceInterval(
         estimate=float(statistic(sample)),
         lower=float(lower),
@@ -134,7 +125,58 @@ def bootstrap_interval(
     )
 
 
-def _sample(values: npt.ArrayLike) -> FloatArray:
+def resampled(
+    sample: FloatArray, statistic: Statistic, *, seed: int, level: float, repetitions: int, mean_block: float | None
+) -> tuple[FloatArray, int]:
+    """The statistic of each of `repetitions` resamples, and the mean block length they were drawn with.
+
+    Raises
+    ------
+    StatisticsError : a level outside (0, 1), fewer than 100 repetitions, or a mean block below 1.
+
+    >>> draws, length = resampled(np.tile([1.0, -1.0], 50), np.sum, seed=1, level=0.9, repetitions=100, mean_block=5)
+    >>> draws.shape, length
+    ((100,), 5)
+    """
+    from arch.bootstrap import StationaryBootstrap
+
+    check_draws(level=level, repetitions=repetitions, mean_block=mean_block)
+    wanted = block_length(sample) if mean_block is None else mean_block
+    length = min(max(math.ceil(wanted), 1), len(sample))
+    bootstrap = StationaryBootstrap(length, sample, seed=np.random.default_rng(seed))
+    draws = bootstrap.apply(lambda resample: np.array([statistic(resample)]), reps=repetitions)
+    return np.asarray(draws, dtype=np.float64).reshape(-1), length
+
+
+def check_draws(*, level: float, repetitions: int, mean_block: float | None) -> None:
+    """Refuse a bootstrap whose numbers make no sense.
+
+    Raises
+    ------
+    StatisticsError : a level outside (0, 1), fewer than 100 repetitions, or a mean block below 1.
+
+    >>> check_draws(level=0.9, repetitions=1000, mean_block=None)
+    """
+    if not 0.0 < level < 1.0 or repetitions < 100 or (mean_block is not None and not mean_block >= 1.0):
+        raise StatisticsError(
+            "a bootstrap that cannot be drawn",
+            expected="level in (0, 1), at least 100 repetitions, a mean block of at least 1",
+            got=f"level {level:g}, {repetitions} repetitions, mean block {mean_block}",
+            next="leave level, repetitions and mean_block at their defaults",
+        )
+
+
+def sample_with_spread(values: npt.ArrayLike) -> FloatArray:
+    """At least 30 finite returns that vary, as float64.
+
+    Raises
+    ------
+    TooFewReturns : fewer than 30 values.
+    StatisticsError : a value is not finite, or the values do not vary.
+
+    >>> len(sample_with_spread(range(30)))
+    30
+    """
     sample = finite_sample(values, name="returns", at_least=MINIMUM_RETURNS)
     if not varies(sample):
         raise StatisticsError(

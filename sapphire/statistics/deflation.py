@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-import numpy.typing as npt
-
 from sapphire.domain.errors import StatisticsError, TooFewReturns
-from sapphire.statistics.samples import MINIMUM_RETURNS, finite_sample
-from sapphire.statistics.sharpe import psr_2012
+from sapphire.statistics.samples import MINIMUM_RETURNS
+from sapphire.statistics.sharpe import psr_2012, sharpe_standard_error
 
 EULER_GAMMA = 0.5772156649015329
 
@@ -117,6 +114,55 @@ def deflated_sharpe_ratio(
     return psr_2012(sharpe, length=length, benchmark=luck, skew=skew, kurtosis=kurtosis)
 
 
+def deflated_sharpe_ratio_2025(
+    sharpe: float,
+    *,
+    trials: int,
+    variance_of_trials: float,
+    length: int,
+    skew: float = 0.0,
+    kurtosis: float = 3.0,
+    autocorrelation: float = 0.0,
+) -> float:
+    r"""Probability that the true Sharpe ratio is above the best of `trials` lucky ones, as revised in 2025.
+
+    .. math:: \mathrm{DSR} = \Phi\!\left( \frac{\mathrm{SR}-\mathrm{SR}_0}
+              {\mathrm{SE}(\mathrm{SR}_0)\,\sqrt{\mathrm{Var}[\max_N Z]}} \right), \quad
+              \mathrm{SR}_0 = \mathrm{E}[\max_N]
+
+    The best of N varies less than one of them: the error at SR0 is multiplied by the standard deviation of the maximum
+    of N standard normal variables. Gates use `deflated_sharpe_ratio`; this one is for a second opinion.
+
+    Parameters
+    ----------
+    sharpe : per-period Sharpe ratio of the chosen trial.
+    trials : number of independent trials, whole, from the ledger.
+    variance_of_trials : variance of the trials' per-period Sharpe ratios.
+    length : number of returns.
+    skew, kurtosis, autocorrelation : of the chosen trial's returns; kurtosis is raw, 3 for a normal distribution.
+
+    Raises
+    ------
+    TooFewReturns : fewer than 2 returns.
+    StatisticsError : fewer than one trial, a negative variance, moments that no distribution has.
+
+    References
+    ----------
+    Lopez de Prado, Lipton and Zoonekynd (2025), How to use the Sharpe ratio, SSRN 5520741. Computed by `jsharpe`.
+
+    >>> fund = {"length": 24, "skew": -2.448, "kurtosis": 10.164}
+    >>> round(deflated_sharpe_ratio_2025(0.036 / 0.079, trials=10, variance_of_trials=0.1, **fund), 3)
+    0.416
+    """
+    from jsharpe.sharpe import probabilistic_sharpe_ratio
+
+    luck = expected_maximum_sharpe(trials, variance_of_trials)
+    sharpe_standard_error(luck, length=length, skew=skew, kurtosis=kurtosis, autocorrelation=autocorrelation)
+    return float(
+        probabilistic_sharpe_ratio(sharpe, luck, T=length, gamma3=skew, gamma4=kurtosis, rho=autocorrelation, K=trials)
+    )
+
+
 def minimum_backtest_length(trials: float, sharpe: float) -> float:
     r"""Length below which the best of `trials` agents without skill is expected to show a Sharpe ratio of `sharpe`.
 
@@ -147,55 +193,3 @@ def minimum_backtest_length(trials: float, sharpe: float) -> float:
             next="there is nothing to explain by luck",
         )
     return (expected_maximum_sharpe(trials, 1.0) / sharpe) ** 2
-
-
-def effective_number_of_trials(correlation: npt.ArrayLike) -> float:
-    r"""How many independent trials a set of correlated ones amounts to: the effective rank.
-
-    .. math:: N_{\mathrm{eff}} = \exp\Bigl(-\sum_i p_i \ln p_i\Bigr), \quad p_i = \lambda_i \Big/ \sum_j \lambda_j
-
-    with :math:`\lambda` the eigenvalues of the correlation matrix of the trials' returns: N for independent trials, 1
-    for N copies of one. Noise in an estimated correlation raises it, and it is at most the number of returns; it
-    is shown beside the ledger's count and does not replace it.
-
-    Parameters
-    ----------
-    correlation : [N, N], symmetric, ones on the diagonal.
-
-    Raises
-    ------
-    StatisticsError : the matrix is not square, not symmetric, has no unit diagonal or a negative eigenvalue.
-
-    References
-    ----------
-    Roy and Vetterli (2007), The effective rank: a measure of effective dimensionality, EUSIPCO.
-    Lopez de Prado (2018), Advances in Financial Machine Learning, ch. 14, on trials that are not independent.
-
-    >>> round(effective_number_of_trials(np.eye(4)), 12), round(effective_number_of_trials(np.ones((4, 4))), 12)
-    (4.0, 1.0)
-    >>> round(effective_number_of_trials([[1.0, 0.5], [0.5, 1.0]]), 4)
-    1.7548
-    """
-    matrix = finite_sample(correlation, name="correlations", at_least=1, dimensions=2)
-    if (
-        matrix.shape[0] != matrix.shape[1]
-        or not np.allclose(matrix, matrix.T, rtol=0.0, atol=1e-8)
-        or not np.allclose(np.diag(matrix), 1.0, rtol=0.0, atol=1e-8)
-    ):
-        raise StatisticsError(
-            "not a correlation matrix",
-            expected="a symmetric square matrix with ones on its diagonal",
-            got=f"shape {matrix.shape}, diagonal from {np.diag(matrix).min():g} to {np.diag(matrix).max():g}",
-            next="numpy.corrcoef(trial_returns, rowvar=False) makes one from returns [T, N]",
-        )
-    eigenvalues = np.linalg.eigvalsh(matrix)
-    if eigenvalues[0] < -1e-6:
-        raise StatisticsError(
-            "a correlation matrix with a negative eigenvalue",
-            expected="eigenvalues of 0 or more",
-            got=f"{eigenvalues[0]:g}",
-            next="estimate all correlations on the same times: pairwise windows do not fit together",
-        )
-    shares = np.clip(eigenvalues, 0.0, None) / np.clip(eigenvalues, 0.0, None).sum()
-    shares = shares[shares > 0.0]
-    return float(np.exp(-np.sum(shares * np.log(shares))))

@@ -95,6 +95,24 @@ def same_shape(first: FloatArray, second: FloatArray, *, names: tuple[str, str])
         )
 
 
+def paired(
+    said: npt.ArrayLike, came: npt.ArrayLike, *, names: tuple[str, str]
+) -> tuple[FloatArray, FloatArray, npt.NDArray[np.bool_]]:
+    """Two arrays as panels [T, S] with 0 where either is missing, and bool [T, S] where neither is.
+
+    Raises
+    ------
+    StatisticsError : shapes that differ, or an infinite value.
+
+    >>> paired([1.0, np.nan], [2.0, 3.0], names=("scores", "outcomes"))[2].ravel().tolist()
+    [True, False]
+    """
+    first, second = panel(said, name=names[0]), panel(came, name=names[1])
+    same_shape(first, second, names=names)
+    present = np.isfinite(first) & np.isfinite(second)
+    return np.where(present, first, 0.0), np.where(present, second, 0.0), present
+
+
 def varies(sample: FloatArray) -> bool:
     """Whether a sample has a spread beyond the rounding of its own values.
 

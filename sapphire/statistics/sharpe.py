@@ -170,7 +170,7 @@ def psr_2025(
 
     References
     ----------
-    Lopez de Prado, Lipton and Zoonekynd (2025), How to use the Sharpe ratio, SSRN 5520741.
+    Lopez de Prado, Lipton and Zoonekynd (2025), How to use the Sharpe ratio, SSRN 5520741. Computed by `jsharpe`.
 
     >>> fund = {"length": 24, "skew": -2.448, "kurtosis": 10.164}                        # the paper's own example
     >>> round(psr_2025(0.036 / 0.079, **fund), 3), round(psr_2025(0.036 / 0.079, benchmark=0.1, **fund), 3)
@@ -178,10 +178,11 @@ def psr_2025(
     >>> round(psr_2025(0.036 / 0.079, autocorrelation=0.2, **fund), 3)
     0.966
     """
-    error = sharpe_standard_error(
-        benchmark, length=length, skew=skew, kurtosis=kurtosis, autocorrelation=autocorrelation
-    )
-    return _normal_cdf((sharpe - benchmark) / error)
+    from jsharpe.sharpe import probabilistic_sharpe_ratio as psr
+
+    _check_length(length)
+    _variance_of_one(benchmark, skew, kurtosis, autocorrelation)  # refuses what has none
+    return float(psr(sharpe, benchmark, T=length, gamma3=skew, gamma4=kurtosis, rho=autocorrelation))
 
 
 def probabilistic_sharpe_ratio(
@@ -268,8 +269,13 @@ def minimum_track_record_length(
     variance = _variance_of_one(sharpe if convention == "psr_2012" else benchmark, skew, kurtosis, autocorrelation)
     if sharpe <= benchmark:
         return math.inf
-    needed = variance * (float(ndtri(confidence)) / (sharpe - benchmark)) ** 2
-    return 1.0 + needed if convention == "psr_2012" else needed
+    if convention == "psr_2025":
+        from jsharpe.sharpe import minimum_track_record_length as mintrl
+
+        return float(
+            mintrl(sharpe, benchmark, gamma3=skew, gamma4=kurtosis, rho=autocorrelation, alpha=1.0 - confidence)
+        )
+    return 1.0 + variance * (float(ndtri(confidence)) / (sharpe - benchmark)) ** 2
 
 
 def _variance_of_one(sharpe: float, skew: float, kurtosis: float, autocorrelation: float) -> float:
@@ -282,16 +288,18 @@ def _variance_of_one(sharpe: float, skew: float, kurtosis: float, autocorrelatio
             got=f"ratio {sharpe:g}, autocorrelation {autocorrelation:g}",
             next="take both from return_moments(returns)",
         )
-    rho = autocorrelation
-    mean_term = (1.0 + rho) / (1.0 - rho)
-    cross_term = (1.0 + rho + rho**2) / (1.0 - rho**2)
-    square_term = (1.0 + rho**2) / (1.0 - rho**2)
-    variance = mean_term - cross_term * skew * sharpe + square_term * (kurtosis - 1.0) / 4.0 * sharpe**2
+    if autocorrelation == 0.0:
+        variance = 1.0 - skew * sharpe + (kurtosis - 1.0) / 4.0 * sharpe**2
+    else:
+        from jsharpe.sharpe import sharpe_ratio_variance
+
+        variance = sharpe_ratio_variance(sharpe, 1, gamma3=skew, gamma4=kurtosis, rho=autocorrelation)
     if variance <= 0.0:
         raise StatisticsError(
             "a Sharpe ratio whose variance is not above zero",
             expected="moments for which 1 - skew SR + (kurtosis - 1)/4 SR^2 > 0",
-            got=f"{variance:g} from ratio {sharpe:g}, skew {skew:g}, kurtosis {kurtosis:g}, autocorrelation {rho:g}",
+            got=f"{variance:g} from ratio {sharpe:g}, skew {skew:g}, kurtosis {kurtosis:g}, "
+            f"autocorrelation {autocorrelation:g}",
             next="the returns take two values only, or too few of them: use a bootstrap interval instead",
         )
     return variance

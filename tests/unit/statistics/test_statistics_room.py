@@ -4,9 +4,12 @@ import doctest
 import importlib
 import inspect
 import pkgutil
+import re
+from pathlib import Path
 
 import pytest
 
+import sapphire
 import sapphire.statistics as room
 
 MODULES = [f"{room.__name__}.{module.name}" for module in pkgutil.iter_modules(room.__path__)]
@@ -28,7 +31,16 @@ def test_every_statistic_carries_formula_paper_and_doctest(name):
         assert "References\n----------" in text
 
 
-@pytest.mark.parametrize("heavy", ["scipy", "pandas", "arch", "statsmodels"])
+def test_the_libraries_stay_behind_this_room():
+    """One place knows their conventions; nobody else imports them."""
+    root = Path(sapphire.__file__).parent
+    others = [path for path in root.rglob("*.py") if path.parent.name != "statistics"]
+    assert len(others) > 100
+    named = re.compile(r"^\s*(?:from|import) (skfolio|ffn|jsharpe|arch)\b", re.MULTILINE)
+    assert [path.name for path in others if named.search(path.read_text())] == []
+
+
+@pytest.mark.parametrize("heavy", ["scipy", "pandas", "arch", "statsmodels", "skfolio", "ffn", "jsharpe"])
 def test_import_is_light(fresh_interpreter, heavy):
     assert heavy not in fresh_interpreter.modules_after("import sapphire.statistics")
 
