@@ -55,6 +55,7 @@ from sapphire.domain.views import Belief, View
 if TYPE_CHECKING:
     from sapphire.domain.bars import FIELDS, Bars, Field
     from sapphire.domain.evidence import GateReport
+    from sapphire.domain.limits import STANDARD, Execution, Limits
     from sapphire.domain.messages import (
         MESSAGE_TYPES,
         AccountStateMessage,
@@ -79,7 +80,6 @@ if TYPE_CHECKING:
         decode,
         encode,
     )
-    from sapphire.domain.limits import STANDARD, Execution, Limits
     from sapphire.domain.protocols import Protocol
     from sapphire.domain.releases import Manifest, ReleasedAgent, ReleasedSizing
     from sapphire.domain.windows import Feature, Window

@@ -152,8 +152,8 @@ def _deflated_active_sharpe(asked: _Asked) -> _Answer:
     if active is None:
         return None, "nothing is left of the returns beside the market's"
     note = (
-        f"alpha {1e4 * active.alpha:+.3g} bps a bar (t {active.alpha_t:+.2f}), beta {active.beta:.2f}, information ratio "
-        f"{active.information_ratio:+.4f} a bar; {_trials_text(walk)}"
+        f"alpha {1e4 * active.alpha:+.3g} bps a bar (t {active.alpha_t:+.2f}), beta {active.beta:.2f}, information "
+        f"ratio {active.information_ratio:+.4f} a bar; {_trials_text(walk)}"
     )
     return _deflated(walk, note, active.sharpe, active.skew, active.kurtosis, variance=walk.variance_of_active)
 

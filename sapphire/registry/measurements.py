@@ -91,8 +91,8 @@ class WalkForwardEvidence:
     folds, tested_days, trades : how much was tested, and how many fills it made.
     span : the tested data as the ledger names it: market, assets with their sketches, length of a bar, start and end.
     trials : N of the ledger: distinct trials that share data with the span.
-    variance_of_trials, variance_of_active : variance of their Sharpe ratios per bar of the span, and of those beside the
-        market.
+    variance_of_trials, variance_of_active : variance of their Sharpe ratios per bar of the span, and of those beside
+        the market.
     effective_trials : how many independent ones they amount to; None where that cannot be had.
     openings : trials that share data with the hold-out, the release's own among them.
     ledger_head, ledger_lines : how far the ledger reached when it was counted.

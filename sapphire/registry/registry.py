@@ -23,8 +23,8 @@ from sapphire.domain.errors import ConfigError, EvidenceRefused, Refused
 from sapphire.domain.evidence import LAPTOP_KEY, GateReport, Target
 from sapphire.registry.evidence_store import EvidenceStore, SignedReport
 from sapphire.registry.gates import evaluate_gates
-from sapphire.registry.listing import RegisteredRelease, ReleaseTable, standing_of
 from sapphire.registry.ledger_anchors import LedgerAnchor, anchors_in, anchors_of, ledger_tags
+from sapphire.registry.listing import RegisteredRelease, ReleaseTable, standing_of
 from sapphire.registry.measurements import EvidenceBundle, ParityDay, WalkForwardEvidence
 from sapphire.registry.policies import Policy, load_policy, policy_folder
 from sapphire.registry.promotion import Promoter, Promotion, checked_report, promotable
@@ -54,8 +54,8 @@ class Registry:
     policies : folder of the gate policies; the workspace's `mlflow/gates`, else the repository's, unless given.
     clock : what time records and runs say.
     environment : where `MLFLOW_TRACKING_URI` and the notebook's name are looked up; the process's own unless given.
-    count : the walk-forward evidence of a bundle with the trials counted now; research hands it in. Without it nothing is
-        measured against a policy.
+    count : the walk-forward evidence of a bundle with the trials counted now; research hands it in. Without it nothing
+        is measured against a policy.
     """
 
     home: Path

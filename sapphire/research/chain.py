@@ -102,7 +102,7 @@ class Chain:
                 f"the trial ledger is not the one that {kept_by} was counted on",
                 expected=f"{head.lines:,} lines or more, the last of those with digest {head.digest[:12]}",
                 got=f"{len(digests):,} lines" + ("" if found is None else f", digest {found[:12]} there"),
-                next=f"restore {self.path} from a backup: lines were cut off or replaced, and no gate counts without them",
+                next=f"restore {self.path} from a backup: lines were cut off or replaced, and no gate counts without",
             )
 
     def damaged(self, number: int, expected: str, got: str) -> LedgerDamaged:
@@ -122,9 +122,7 @@ class Chain:
             entry = self._parsed(line, number)
             before = digests[-1] if digests else FIRST
             if entry.pop("before", None) != before:
-                raise self.damaged(
-                    number, f"the digest of line {number - 1}: {before[:12]}...", "another digest"
-                )
+                raise self.damaged(number, f"the digest of line {number - 1}: {before[:12]}...", "another digest")
             digests.append(hashlib.sha256(line).hexdigest())
             entries.append(entry)
         if lines[-1]:

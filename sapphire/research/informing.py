@@ -139,9 +139,7 @@ def inform(study: Study, agent: Agent, views: ViewPanel) -> InformationReport:
         returns_by_quantile(stated, outcomes, horizon_bars=ahead),
     )
     numbers = np.asarray(report.mean_ic)
-    recording.record(
-        study, [recording.evaluation(study, agent, "information", numbers, sizing={}, has_returns=False)]
-    )
+    recording.record(study, [recording.evaluation(study, agent, "information", numbers, sizing={}, has_returns=False)])
     return report
 
 

@@ -220,7 +220,7 @@ class Beside:
 
 
 def replay_beliefs(study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, *, told: Told) -> Replayed:
-    """Run the engine over the tested bars, one continuous account. The run is a trial and in the ledger before it is had.
+    """Run the engine over the tested bars, one continuous account: a trial, in the ledger before it is had.
 
     Raises
     ------

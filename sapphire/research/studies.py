@@ -81,8 +81,8 @@ def study(
     starting_cash : of the replayed account, in the quote asset.
     limits : of the risk gate; finite ones unless given.
     execution : how the engine works towards a target; its own defaults unless given.
-    opens : sealed hold-outs of other studies that it looks at, by the study's name or the seal's digest. Each opening is
-        recorded, counts, and is shown with whatever is submitted on those bars later.
+    opens : sealed hold-outs of other studies that it looks at, by the study's name or the seal's digest. Each opening
+        is recorded, counts, and is shown with whatever is submitted on those bars later.
     clock : when a ledger line was written; the machine's unless given.
 
     Raises
@@ -214,7 +214,7 @@ class Study(Shown):
             ("hold-out, sealed", f"from {self.holdout_start:%Y-%m-%d %H:%M}Z, {duration_text(self.holdout)}"),
             ("costs", f"{self.costs.name}: maker {self.costs.maker_bps:g}, taker {self.costs.taker_bps:g} bps"),
             ("sizing", f"{self.sizing.name} {self.sizing.parameters}"),
-            ("limits", f"{self.limits.name}: order {self.limits.order:g} x equity, loss {self.limits.daily_loss_bps} bps a day"),
+            ("limits", f"{self.limits.name}: loss of {self.limits.daily_loss_bps} bps a day"),
             ("protocol", self.protocol.digest[:12]),
         ]
         return ("what", "value"), lines

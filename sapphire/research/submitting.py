@@ -86,7 +86,9 @@ class Release(Shown):
         """What was measured."""
         walked, held, costly = self.bundle.walk_forward, self.bundle.holdout, self.bundle.costs
         active = walked.active
-        beside = "nothing beside the market" if active is None else f"beta {active.beta:.2f}, alpha t {active.alpha_t:+.2f}"
+        beside = "nothing beside the market"
+        if active is not None:
+            beside = f"beta {active.beta:.2f}, alpha t {active.alpha_t:+.2f}"
         lines = [
             (
                 "walk-forward",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,11 +65,19 @@ def write_release(folder: Path, name: str, fast: int) -> Path:
     return folder
 
 
-SPAN = Span("real", {}, 3_600_000_000_000, to_ns("2024-01-01"), to_ns("2025-01-01"))
-HELD = Span("real", {}, 3_600_000_000_000, to_ns("2025-01-01"), to_ns("2025-06-30"))
+SPAN = Span("real", {"BTC/USDT": "a" * 64}, 3_600_000_000_000, to_ns("2024-01-01"), to_ns("2025-01-01"))
+HELD = Span("real", {"BTC/USDT": "b" * 64}, 3_600_000_000_000, to_ns("2025-01-01"), to_ns("2025-06-30"))
 COSTS = {"maker_bps": 10.0, "taker_bps": 10.0, "slippage_bps": 1.0, "latency_ms": [5.0, 50.0], "tier": "regular"}
 PROTOCOL = Protocol(
-    costs=COSTS, published=COSTS, split={}, holdout_ns=1, seeds={}, sizing={}, limits={}, execution={}, starting_cash="1"
+    costs=COSTS,
+    published=COSTS,
+    split={},
+    holdout_ns=1,
+    seeds={},
+    sizing={},
+    limits={},
+    execution={},
+    starting_cash="1",
 )
 
 
@@ -81,6 +90,7 @@ def tried(home: Path, count: int, *, at_ns: int = 1) -> Head:
         )
         for number in range(count)
     ]  # fmt: skip
+    trials.append(replace(trials[0], span=HELD, method="holdout"))
     return Ledger(home / "ledger").record(trials, at_ns=at_ns)
 
 
@@ -92,9 +102,9 @@ def measured(folder: Path, head: Head) -> EvidenceBundle:
         data="recorded candles (binance spot)",
         engine_version="0.1.0",
         walk_forward=WalkForwardEvidence(
-            sharpe=0.05, skew=0.0, kurtosis=3.0, length=8_760, total_return=0.4, active=None, folds=12, tested_days=365.0,
-            trades=900, span=SPAN.as_dict(), trials=74, variance_of_trials=1e-4, variance_of_active=1e-4,
-            effective_trials=21.5, openings=1, ledger_head=head.digest, ledger_lines=head.lines,
+            sharpe=0.05, skew=0.0, kurtosis=3.0, length=8_760, total_return=0.4, active=None, folds=12,
+            tested_days=365.0, trades=900, span=SPAN.as_dict(), trials=74, variance_of_trials=1e-4,
+            variance_of_active=1e-4, effective_trials=21.5, openings=1, ledger_head=head.digest, ledger_lines=head.lines,
         ),
         holdout=HoldoutEvidence(
             start_ns=to_ns("2025-01-01"), end_ns=to_ns("2025-06-30"), agent=Outcome(total_return=0.12, sharpe=0.03),
@@ -118,9 +128,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
     clock = FixedClock(to_ns("2026-03-01T00:00Z"))
     home = tmp_path_factory.mktemp("home")
     tried(home, 74)
-    return Registry(
-        home, policies=ROOT / "mlflow" / "gates", clock=clock, environment={}, count=trial_counter(home)
-    )
+    return Registry(home, policies=ROOT / "mlflow" / "gates", clock=clock, environment={}, count=trial_counter(home))
 
 
 numbers = itertools.count()

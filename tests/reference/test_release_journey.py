@@ -33,7 +33,15 @@ START_NS = to_ns("2025-01-01T00:00Z")
 SPAN = {"market": "real", "assets": {}, "bar_ns": 1, "start_ns": START_NS, "end_ns": START_NS + 1}
 COSTS = {"maker_bps": 10.0, "taker_bps": 10.0, "slippage_bps": 1.0, "latency_ms": [5.0, 50.0], "tier": "regular"}
 PROTOCOL = Protocol(
-    costs=COSTS, published=COSTS, split={}, holdout_ns=1, seeds={}, sizing={}, limits={}, execution={}, starting_cash="1"
+    costs=COSTS,
+    published=COSTS,
+    split={},
+    holdout_ns=1,
+    seeds={},
+    sizing={},
+    limits={},
+    execution={},
+    starting_cash="1",
 )
 
 

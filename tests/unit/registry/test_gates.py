@@ -200,9 +200,7 @@ def test_the_trials_are_those_that_the_ledger_has_now(good: Release, small: Simp
 
 
 @pytest.mark.parametrize(("looks", "value"), [(1, 0.01), (2, 1 - 0.99**2), (22, 1 - 0.99**22), (23, 1 - 0.99**23)])
-def test_each_look_at_the_hold_out_costs(
-    good: Release, looks: int, value: float, small: SimpleNamespace
-) -> None:
+def test_each_look_at_the_hold_out_costs(good: Release, looks: int, value: float, small: SimpleNamespace) -> None:
     changed = small.replaced(good[1], walk_forward={"openings": looks})
     found = row(evaluate((good[0], changed)), "holdout_p_value_over_cash")
     assert found.value == pytest.approx(value, rel=1e-12)
