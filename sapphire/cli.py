@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -49,10 +50,17 @@ def _ccxt_config(url: str) -> dict[str, Any]:
     return ccxt_config(url, url.replace("http", "ws", 1))
 
 
+def _registry(home: Path) -> Any:
+    """What the registry's verbs are handed: the registry of a state folder with the trial ledger to count on."""
+    from sapphire.research.counting import registry_of
+
+    return registry_of(home)
+
+
 def main(words: Sequence[str] | None = None) -> None:
     """Run one verb and leave with its exit code."""
     try:
-        app(args=list(words) if words is not None else None, obj={"ccxt_config": _ccxt_config})
+        app(args=list(words) if words is not None else None, obj={"ccxt_config": _ccxt_config, "registry": _registry})
     except SapphireError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(1)

@@ -55,6 +55,7 @@ from sapphire.domain.views import Belief, View
 if TYPE_CHECKING:
     from sapphire.domain.bars import FIELDS, Bars, Field
     from sapphire.domain.evidence import GateReport
+    from sapphire.domain.limits import STANDARD, Execution, Limits
     from sapphire.domain.messages import (
         MESSAGE_TYPES,
         AccountStateMessage,
@@ -79,12 +80,15 @@ if TYPE_CHECKING:
         decode,
         encode,
     )
+    from sapphire.domain.protocols import Protocol
     from sapphire.domain.releases import Manifest, ReleasedAgent, ReleasedSizing
     from sapphire.domain.windows import Feature, Window
 
 _LAZY = {
     **dict.fromkeys(("FIELDS", "Bars", "Field"), "bars"),
     **dict.fromkeys(("Feature", "Window"), "windows"),
+    **dict.fromkeys(("STANDARD", "Execution", "Limits"), "limits"),
+    "Protocol": "protocols",
     **dict.fromkeys(("Manifest", "ReleasedAgent", "ReleasedSizing"), "releases"),
     "GateReport": "evidence",
     **dict.fromkeys(
@@ -121,6 +125,7 @@ __all__ = [
     "FIELDS",
     "INTERVALS",
     "MESSAGE_TYPES",
+    "STANDARD",
     "AccountStateMessage",
     "AdvancedMessage",
     "AgentError",
@@ -136,6 +141,7 @@ __all__ = [
     "Envelope",
     "EvidenceRefused",
     "ExchangeError",
+    "Execution",
     "Feature",
     "Field",
     "Fill",
@@ -151,6 +157,7 @@ __all__ = [
     "Interval",
     "LeakFound",
     "LedgerDamaged",
+    "Limits",
     "Manifest",
     "MarketDataMessage",
     "MarketKind",
@@ -168,6 +175,7 @@ __all__ = [
     "Position",
     "PositionState",
     "PrecisionError",
+    "Protocol",
     "Provenance",
     "Quantile",
     "Refused",

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from sapphire.registry.gates import evaluate_gates
     from sapphire.registry.listing import RegisteredRelease, ReleaseTable
     from sapphire.registry.measurements import (
+        ActiveEvidence,
         CostEvidence,
+        Difference,
         EvidenceBundle,
         HoldoutEvidence,
         IntegrityEvidence,
@@ -34,7 +36,9 @@ if TYPE_CHECKING:
     from sapphire.registry.versions import Version
 
 __all__ = [
+    "ActiveEvidence",
     "CostEvidence",
+    "Difference",
     "EvidenceBundle",
     "EvidenceStore",
     "GitState",
@@ -67,7 +71,9 @@ _HOMES = {
     **dict.fromkeys(("RegisteredRelease", "ReleaseTable"), "listing"),
     **dict.fromkeys(
         (
+            "ActiveEvidence",
             "CostEvidence",
+            "Difference",
             "EvidenceBundle",
             "HoldoutEvidence",
             "IntegrityEvidence",

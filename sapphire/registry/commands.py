@@ -1,12 +1,15 @@
 """The verbs `sapphire releases|gates|promote|rollback`. Each calls the registry and shows what came back.
 
-With `--json` one object stands on stdout and nothing else; prose goes to stderr.
+With `--json` one object stands on stdout and nothing else; prose goes to stderr. What lies in higher rooms is handed in
+as the command's context object: a mapping that has, under "registry", a function from a state folder to its registry
+with the trial ledger to count on.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
@@ -30,21 +33,21 @@ Target = Annotated[To, typer.Option("--to", help="Where it shall trade.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout and nothing else.")]
 
 
-def releases(as_json: AsJson = False) -> None:
+def releases(context: typer.Context, as_json: AsJson = False) -> None:
     """List every release, where it stands, and its marks.
 
     Example: sapphire releases --json
     """
-    _show(_registry().releases(), as_json=as_json)
+    _show(_registry(context).releases(), as_json=as_json)
     _say("next: sapphire gates RELEASE --to paper")
 
 
-def gates(release: Release, to: Target = To.PAPER, as_json: AsJson = False) -> None:
+def gates(context: typer.Context, release: Release, to: Target = To.PAPER, as_json: AsJson = False) -> None:
     """Measure a release against mlflow/gates, sign the report and keep it. Ends with 1 if it does not permit.
 
     Example: sapphire gates trend@1 --to live
     """
-    report = _registry().gates(release, to=to.value)
+    report = _registry(context).gates(release, to=to.value)
     _show(report, as_json=as_json)
     _say(f"signed by key {report.signer[:12]} ({report.authority})")
     if report.permits is None:
@@ -53,17 +56,18 @@ def gates(release: Release, to: Target = To.PAPER, as_json: AsJson = False) -> N
     _say(f"next: sapphire promote {release} --to {to}")
 
 
-def promote(release: Release, to: Target = To.PAPER, as_json: AsJson = False) -> None:
+def promote(context: typer.Context, release: Release, to: Target = To.PAPER, as_json: AsJson = False) -> None:
     """Copy a release to where it may trade, and make it champion there, on a signed gate report.
 
     Example: sapphire promote trend@1 --to paper
     """
-    done = _registry().promote(release, to=to.value)
+    done = _registry(context).promote(release, to=to.value)
     _show(done, as_json=as_json)
     _say(f"back again: sapphire rollback {done.label.rsplit('@', 1)[0]}")
 
 
 def rollback(
+    context: typer.Context,
     name: Annotated[str, typer.Argument(help="What goes back: paper.NAME or live.NAME.")],
     as_json: AsJson = False,
 ) -> None:
@@ -71,7 +75,7 @@ def rollback(
 
     Example: sapphire rollback paper.trend
     """
-    _show(_registry().rollback(name), as_json=as_json)
+    _show(_registry(context).rollback(name), as_json=as_json)
     _say("sapphire releases lists what is champion where")
 
 
@@ -79,11 +83,13 @@ class _Shown(Protocol):
     def as_dict(self) -> dict[str, Any]: ...
 
 
-def _registry() -> Registry:
+def _registry(context: typer.Context) -> Registry:
     from sapphire.domain.workspace import home
     from sapphire.registry.registry import Registry
 
-    return Registry(home())
+    given = context.obj.get("registry") if isinstance(context.obj, Mapping) else None
+    made: Registry = Registry(home()) if given is None else given(home())
+    return made
 
 
 def _show(result: _Shown, *, as_json: bool) -> None:

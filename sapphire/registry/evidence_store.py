@@ -173,6 +173,18 @@ class EvidenceStore:
             )
         return EvidenceBundle.parse(self._file(digest, found, ".json"))
 
+    def bundle_under(self, digest: str, *, protocol: str, snapshot: str) -> EvidenceBundle | None:
+        """What was measured last of a release under this protocol on this snapshot; None where nothing was.
+
+        Raises
+        ------
+        EvidenceRefused : something that does not verify.
+        """
+        if not (self.folder(digest) / _RECORDS).exists():
+            return None
+        found = self.last(digest, "bundle", {"protocol": protocol, "snapshot": snapshot})
+        return None if found is None else EvidenceBundle.parse(self._file(digest, found, ".json"))
+
     def add_bundle(self, bundle: EvidenceBundle, *, at_ns: int) -> bool:
         """Keep what a submit measured, unless the last one measured the same; whether it was kept."""
         digest = bundle.manifest_digest
@@ -181,7 +193,14 @@ class EvidenceStore:
             if last is not None and bundle.digest in last.files.values():
                 return False
         name = f"bundle-{bundle.digest[:_SHORT]}.json"
-        self.append(digest, "bundle", at_ns=at_ns, files={name: bundle.canonical})
+        walk = bundle.walk_forward
+        facts = {
+            "protocol": bundle.protocol_digest,
+            "snapshot": bundle.integrity.snapshot_hash,
+            "ledger_head": walk.ledger_head,
+            "ledger_lines": walk.ledger_lines,
+        }
+        self.append(digest, "bundle", at_ns=at_ns, facts=facts, files={name: bundle.canonical})
         return True
 
     def parity(self, digest: str) -> tuple[ParityDay, ...]:

@@ -6,14 +6,15 @@ nothing, and nothing passes no gate.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sapphire.domain.errors import EvidenceRefused, StatisticsError
 from sapphire.domain.evidence import Authority, GateReport, GateRow
-from sapphire.domain.needs import Value
+from sapphire.domain.needs import Need, Value
 from sapphire.domain.releases import Manifest
-from sapphire.registry.measurements import EvidenceBundle, Outcome, ParityDay
+from sapphire.registry.measurements import Difference, EvidenceBundle, ParityDay, WalkForwardEvidence
 from sapphire.registry.policies import Policy
 
 __all__ = ["evaluate_gates"]
@@ -28,10 +29,8 @@ class _Asked:
     manifest: Manifest
     bundle: EvidenceBundle
     parity: tuple[ParityDay, ...]
-
-    @property
-    def held(self) -> Outcome:
-        return self.bundle.holdout.baselines["buy_and_hold"]
+    counted: WalkForwardEvidence
+    policy: Policy
 
 
 _Answer = tuple[Value, str]
@@ -46,6 +45,7 @@ def evaluate_gates(
     parity: Sequence[ParityDay] = (),
     signer: str,
     authority: Authority,
+    counted: WalkForwardEvidence | None = None,
 ) -> GateReport:
     """What a policy says of a release.
 
@@ -54,6 +54,7 @@ def evaluate_gates(
     parity : the paper days that there are.
     signer : id of the key that will sign.
     authority : what that signature proves.
+    counted : the walk-forward evidence with the trials as the ledger has them now; as the submit counted them without.
 
     Raises
     ------
@@ -70,7 +71,8 @@ def evaluate_gates(
                 got=got,
                 next="study.submit(agent) measures the release that stands there now",
             )
-    asked = _Asked(manifest, bundle, tuple(parity))
+    walk = counted or bundle.walk_forward
+    asked = _Asked(manifest, bundle, tuple(parity), walk, policy)
     rows = []
     for gate, measure, needs, refuses in policy.rows():
         value, note = _ANSWERS[gate][measure](asked)
@@ -83,7 +85,7 @@ def evaluate_gates(
         data=bundle.data,
         target=policy.target,
         rows=tuple(rows),
-        ledger_head=bundle.walk_forward.ledger_head,
+        ledger_head=walk.ledger_head,
         engine_version=bundle.engine_version,
         signer=signer,
         authority=authority,
@@ -121,43 +123,94 @@ def _replayed(name: str) -> Callable[[_Asked], _Answer]:
     return answer
 
 
-def _deflated_sharpe(asked: _Asked) -> _Answer:
-    from sapphire.statistics import deflated_sharpe_ratio
+def _over_published(side: str) -> Callable[[_Asked], _Answer]:
+    """By how much the fee that was assumed is above what the venue publishes for the tier."""
 
-    walk = asked.bundle.walk_forward
-    note = f"N = {walk.trials:,} trial{'' if walk.trials == 1 else 's'} in the ledger"
-    if walk.effective_trials is not None:
-        note += f", {walk.effective_trials:.3g} effective"
-    if walk.sharpe is None or walk.skew is None or walk.kurtosis is None:
-        return None, "the returns do not vary"
-    try:
-        value = deflated_sharpe_ratio(
-            walk.sharpe,
-            trials=walk.trials,
-            variance_of_trials=walk.variance_of_trials,
-            length=walk.length,
-            skew=walk.skew,
-            kurtosis=walk.kurtosis,
-        )
-    except StatisticsError as error:
-        return None, f"{error.what}: {error.got}"
-    return value, note
-
-
-def _return_over(baseline: str) -> Callable[[_Asked], _Answer]:
     def answer(asked: _Asked) -> _Answer:
-        mine = asked.bundle.holdout.agent.total_return
-        theirs = asked.bundle.holdout.baselines[baseline].total_return
-        return mine - theirs, f"{100 * mine:+.2f} % against {100 * theirs:+.2f} %"
+        costs, published = asked.bundle.protocol.costs, asked.bundle.protocol.published
+        mine, theirs = float(costs[side]), float(published[side])
+        return mine - theirs, f"{mine:g} bps, published for tier {published.get('tier', 'unknown')}: {theirs:g} bps"
 
     return answer
 
 
-def _sharpe_over_held(asked: _Asked) -> _Answer:
-    mine, theirs = asked.bundle.holdout.agent.sharpe, asked.held.sharpe
-    if mine is None or theirs is None:
-        return None, f"the returns of {'the release' if mine is None else 'buy and hold'} do not vary"
-    return mine - theirs, f"{mine:.4f} against {theirs:.4f} per bar"
+def _latency(asked: _Asked) -> _Answer:
+    shortest, longest = (float(each) for each in asked.bundle.protocol.costs["latency_ms"])
+    return shortest, f"a request travels {shortest:g} to {longest:g} ms"
+
+
+def _deflated_sharpe(asked: _Asked) -> _Answer:
+    walk = asked.counted
+    note = _trials_text(walk)
+    if walk.sharpe is None or walk.skew is None or walk.kurtosis is None:
+        return None, "the returns do not vary"
+    return _deflated(walk, note, walk.sharpe, walk.skew, walk.kurtosis, variance=walk.variance_of_trials)
+
+
+def _deflated_active_sharpe(asked: _Asked) -> _Answer:
+    walk, active = asked.counted, asked.counted.active
+    if active is None:
+        return None, "nothing is left of the returns beside the market's"
+    note = (
+        f"alpha {1e4 * active.alpha:+.3g} bps a bar (t {active.alpha_t:+.2f}), beta {active.beta:.2f}, information "
+        f"ratio {active.information_ratio:+.4f} a bar; {_trials_text(walk)}"
+    )
+    return _deflated(walk, note, active.sharpe, active.skew, active.kurtosis, variance=walk.variance_of_active)
+
+
+def _deflated(
+    walk: WalkForwardEvidence, note: str, sharpe: float, skew: float, kurtosis: float, *, variance: float
+) -> _Answer:
+    from sapphire.statistics import deflated_sharpe_ratio
+
+    shape = {"length": walk.length, "skew": skew, "kurtosis": kurtosis}
+    try:
+        return deflated_sharpe_ratio(sharpe, trials=walk.trials, variance_of_trials=variance, **shape), note
+    except StatisticsError as error:
+        return None, f"{error.what}: {error.got}"
+
+
+def _trials_text(walk: WalkForwardEvidence) -> str:
+    text = f"N = {walk.trials:,} trial{'' if walk.trials == 1 else 's'} in the ledger"
+    return text if walk.effective_trials is None else f"{text}, {walk.effective_trials:.3g} effective"
+
+
+def _over(baseline: str, what: str) -> Callable[[_Asked], _Answer]:
+    """Probability that luck alone puts the release over a baseline by as much, after as many looks at the hold-out.
+
+    The p-value of the best of k looks, 1 - (1 - p)^k (Sidak 1967), is at most a policy's level where p is at most the
+    level after k looks.
+    """
+    measure = f"holdout_p_value_over_{baseline}"
+
+    def answer(asked: _Asked) -> _Answer:
+        found, looks = asked.bundle.holdout.over[baseline], asked.counted.openings
+        if found is None:
+            return None, f"too few bars, or no difference from {baseline.replace('_', ' ')} that varies"
+        value = -math.expm1(looks * math.log1p(-found.p_value)) if found.p_value < 1.0 else 1.0
+        seen = asked.bundle.holdout.seen_by
+        note = (
+            f"{what} {found.mean:+.3g} ± {found.standard_error:.2g} a bar over {found.length:,} bars ({found.method}); "
+            f"{_power_text(found, asked.policy.gates['skill'][measure], looks)}; "
+            f"{looks:,} look{'' if looks == 1 else 's'} at the hold-out"
+        )
+        return value, note + (f", MARKED: seen before by {', '.join(seen)}" if seen else "")
+
+    return answer
+
+
+def _power_text(found: Difference, needs: Need, looks: int) -> str:
+    """How likely a release of this very edge is to pass."""
+    from scipy.special import ndtr, ndtri
+
+    from sapphire.statistics import level_after_openings
+
+    level = needs.get("max") if isinstance(needs, Mapping) else None
+    if level is None or not 0.0 < level < 1.0:
+        return "no level to tell a power for"
+    corrected = level_after_openings(level, looks)
+    power = float(ndtr(found.mean / found.standard_error - ndtri(1.0 - corrected)))
+    return f"power {power:.2f} at that mean and the level {level:g}"
 
 
 def _edge_survives(asked: _Asked) -> _Answer:
@@ -190,13 +243,20 @@ _ANSWERS: Mapping[str, Mapping[str, Callable[[_Asked], _Answer]]] = {
         "recorded_data": lambda asked: (asked.bundle.source == "recorded", asked.bundle.data),
         "truncation_test": lambda asked: (asked.bundle.integrity.truncation_test, ""),
         "golden_vectors": _golden,
+        "maker_fee_bps_over_published": _over_published("maker_bps"),
+        "taker_fee_bps_over_published": _over_published("taker_bps"),
+        "latency_ms": _latency,
     },
     "replay": {name: _replayed(name) for name in ("walk_forward", "holdout", "doubled_costs")},
     "skill": {
         "deflated_sharpe": _deflated_sharpe,
-        "holdout_return_over_cash": _return_over("cash"),
-        "holdout_return_over_buy_and_hold": _return_over("buy_and_hold"),
-        "holdout_sharpe_over_buy_and_hold": _sharpe_over_held,
+        "deflated_active_sharpe": _deflated_active_sharpe,
+        "holdout_p_value_over_cash": _over("cash", "return"),
+        "holdout_p_value_over_buy_and_hold": _over("buy_and_hold", "Sharpe ratio"),
+        "folds": lambda asked: (asked.bundle.walk_forward.folds, ""),
+        "tested_days": lambda asked: (asked.bundle.walk_forward.tested_days, ""),
+        "holdout_days": lambda asked: (asked.bundle.holdout.days, ""),
+        "trades": lambda asked: (asked.bundle.walk_forward.trades, "fills of the walk-forward replay"),
     },
     "cost": {"edge_survives_costs_times": _edge_survives},
     "parity": {"unexplained_lots": _unexplained_lots, "paper_days": _paper_days},

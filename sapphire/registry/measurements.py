@@ -14,10 +14,13 @@ from typing import Any, Literal, get_args
 
 from sapphire.domain.canonical import canonical_json, is_sha256, plain, read_canonical, sha256_of
 from sapphire.domain.errors import EvidenceRefused, ValueRefused
+from sapphire.domain.protocols import Protocol
 
 __all__ = [
     "REPLAYS",
+    "ActiveEvidence",
     "CostEvidence",
+    "Difference",
     "EvidenceBundle",
     "HoldoutEvidence",
     "IntegrityEvidence",
@@ -26,12 +29,15 @@ __all__ = [
     "WalkForwardEvidence",
 ]
 
-BUNDLE_FORMAT = "EVIDENCE@1"
+BUNDLE_FORMAT = "EVIDENCE@2"
 PARITY_FORMAT = "PARITY@1"
 REPLAYS = ("walk_forward", "holdout", "doubled_costs")
 """The replays that evidence is made of."""
 BASELINES = ("cash", "buy_and_hold")
 """What a hold-out is compared with. Buying and holding several symbols is holding them in equal parts."""
+
+_NS_PER_DAY = 86_400_000_000_000
+_SPAN = ("assets", "bar_ns", "end_ns", "market", "start_ns")
 
 Verdict = Literal["pass", "fail"]
 Market = Literal["real", "recorded", "generated"]
@@ -52,6 +58,27 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ActiveEvidence:
+    """What the walk-forward returns are beside the market's.
+
+    Parameters
+    ----------
+    alpha, alpha_t : mean return per bar that the market does not explain, and over its error.
+    beta : return per return of the market.
+    information_ratio : alpha over the deviation of what the market does not explain, per bar.
+    sharpe, skew, kurtosis : of the returns less beta times the market's, per bar.
+    """
+
+    alpha: float
+    alpha_t: float
+    beta: float
+    information_ratio: float
+    sharpe: float
+    skew: float
+    kurtosis: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WalkForwardEvidence:
     """The walk-forward replay, and how many were tried.
 
@@ -60,10 +87,15 @@ class WalkForwardEvidence:
     sharpe, skew, kurtosis : of the returns per bar; None where they do not vary.
     length : number of returns.
     total_return : fraction over the whole window.
-    trials : N of the ledger: distinct trials whose data overlap the window.
-    variance_of_trials : variance of their Sharpe ratios per bar.
+    active : the same beside the market; None where nothing is left beside it.
+    folds, tested_days, trades : how much was tested, and how many fills it made.
+    span : the tested data as the ledger names it: market, assets with their sketches, length of a bar, start and end.
+    trials : N of the ledger: distinct trials that share data with the span.
+    variance_of_trials, variance_of_active : variance of their Sharpe ratios per bar of the span, and of those beside
+        the market.
     effective_trials : how many independent ones they amount to; None where that cannot be had.
-    ledger_head : head of the ledger when N was counted.
+    openings : trials that share data with the hold-out, the release's own among them.
+    ledger_head, ledger_lines : how far the ledger reached when it was counted.
     """
 
     sharpe: float | None
@@ -71,21 +103,60 @@ class WalkForwardEvidence:
     kurtosis: float | None
     length: int
     total_return: float
+    active: ActiveEvidence | None
+    folds: int
+    tested_days: float
+    trades: int
+    span: Mapping[str, Any] = field(hash=False)
     trials: int
     variance_of_trials: float
+    variance_of_active: float
     effective_trials: float | None
+    openings: int
     ledger_head: str
+    ledger_lines: int
 
     def __post_init__(self) -> None:
-        if self.trials < 1 or self.length < 0 or not self.variance_of_trials >= 0.0:
+        object.__setattr__(self, "span", _span(self.span))
+        counts = (self.length, self.folds, self.trades, self.ledger_lines)
+        variances = (self.variance_of_trials, self.variance_of_active)
+        sound = self.trials >= 1 and self.openings >= 1 and all(count >= 0 for count in counts)
+        if not sound or not all(variance >= 0.0 for variance in variances):
             raise ValueRefused(
                 "walk-forward evidence",
-                expected="at least 1 trial (the agent itself), a length and a variance of zero or more",
-                got=f"{self.trials} trials, length {self.length}, variance {self.variance_of_trials}",
+                expected="at least 1 trial and 1 opening (the agent itself), lengths and variances of zero or more",
+                got=f"{self.trials} trials, {self.openings} openings, length {self.length}, variances {variances}",
             )
         if not is_sha256(self.ledger_head):
             raise ValueRefused(
                 "ledger head of the walk-forward evidence", expected="64 hexadecimal digits", got=repr(self.ledger_head)
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """Mean difference of two accounts over the same bars, and how sure it is to be above zero.
+
+    Parameters
+    ----------
+    mean, standard_error : per bar.
+    p_value : one-sided: the probability of a mean this high where the truth is zero.
+    length : number of bars.
+    method : how the error was found, "bootstrap" or "hac".
+    """
+
+    mean: float
+    standard_error: float
+    p_value: float
+    length: int
+    method: str
+
+    def __post_init__(self) -> None:
+        if not (0.0 <= self.p_value <= 1.0 and self.standard_error > 0.0 and self.length > 0 and self.method):
+            raise ValueRefused(
+                "difference of two accounts",
+                expected="a p-value from 0 to 1, an error above zero, a length and a method",
+                got=repr(self),
             )
 
 
@@ -98,20 +169,35 @@ class HoldoutEvidence:
     start_ns, end_ns : the hold-out, closed at the start and open at the end; UTC nanoseconds.
     agent : how the release did.
     baselines : how "cash" and "buy_and_hold" did, by the same engine.
+    over : return over cash, and Sharpe ratio over buy and hold, each with its error; None where an account did nothing.
+    span : its data as the ledger names it.
+    seen_by : studies that looked at these bars before.
     """
 
     start_ns: int
     end_ns: int
     agent: Outcome
     baselines: Mapping[str, Outcome] = field(hash=False)
+    over: Mapping[str, Difference | None] = field(hash=False)
+    span: Mapping[str, Any] = field(hash=False)
+    seen_by: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        if sorted(self.baselines) != sorted(BASELINES) or self.end_ns <= self.start_ns:
+        object.__setattr__(self, "span", _span(self.span))
+        object.__setattr__(self, "seen_by", tuple(self.seen_by))
+        names = sorted(BASELINES)
+        if sorted(self.baselines) != names or sorted(self.over) != names or self.end_ns <= self.start_ns:
             raise ValueRefused(
                 "hold-out evidence",
-                expected=f"baselines {' and '.join(BASELINES)}, an end after the start",
-                got=f"baselines {', '.join(self.baselines) or 'none'}, {self.start_ns} to {self.end_ns}",
+                expected=f"baselines {' and '.join(BASELINES)}, what the release is over them, an end after the start",
+                got=f"baselines {', '.join(self.baselines) or 'none'}, over {', '.join(self.over) or 'none'}, "
+                f"{self.start_ns} to {self.end_ns}",
             )
+
+    @property
+    def days(self) -> float:
+        """Its length."""
+        return (self.end_ns - self.start_ns) / _NS_PER_DAY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +261,7 @@ class EvidenceBundle:
     source : "recorded" or "embedded" (generated) data.
     data : the label of their provenance.
     engine_version : the engine that replayed.
+    protocol : what it was measured under, whole.
     replays : name to digest of what the replay decided and earned; see `REPLAYS`.
 
     Raises
@@ -190,6 +277,7 @@ class EvidenceBundle:
     holdout: HoldoutEvidence
     costs: CostEvidence
     integrity: IntegrityEvidence
+    protocol: Protocol
     replays: Mapping[str, str] = field(hash=False)
 
     def __post_init__(self) -> None:
@@ -217,9 +305,14 @@ class EvidenceBundle:
         """sha256 of the canonical JSON; a gate report names it."""
         return sha256_of(self.canonical)
 
+    @property
+    def protocol_digest(self) -> str:
+        """What it was measured under: another protocol is other evidence."""
+        return self.protocol.digest
+
     def as_dict(self) -> dict[str, Any]:
         """Stable keys."""
-        return {"format": BUNDLE_FORMAT, **dataclasses.asdict(self)}
+        return {"format": BUNDLE_FORMAT, **dataclasses.asdict(self), "protocol": self.protocol.as_dict()}
 
     def metrics(self) -> dict[str, float]:
         """Every number by its path, "holdout.agent.sharpe", for tracking; times and truth values are not numbers."""
@@ -241,8 +334,12 @@ class EvidenceBundle:
             holdout = dict(entries["holdout"])
             holdout["agent"] = Outcome(**holdout["agent"])
             holdout["baselines"] = {name: Outcome(**each) for name, each in holdout["baselines"].items()}
+            holdout["over"] = {name: each and Difference(**each) for name, each in holdout["over"].items()}
             entries["holdout"] = HoldoutEvidence(**holdout)
-            entries["walk_forward"] = WalkForwardEvidence(**entries["walk_forward"])
+            walk = dict(entries["walk_forward"])
+            walk["active"] = walk["active"] and ActiveEvidence(**walk["active"])
+            entries["walk_forward"] = WalkForwardEvidence(**walk)
+            entries["protocol"] = Protocol.from_dict(entries["protocol"])
             costs = dict(entries["costs"])
             entries["costs"] = CostEvidence(times=costs.pop("times"), outcome=Outcome(**costs.pop("outcome")), **costs)
             entries["integrity"] = IntegrityEvidence(**entries["integrity"])
@@ -320,6 +417,13 @@ def _unreadable(what: str, error: Exception) -> EvidenceRefused:
     if isinstance(error, ValueRefused):
         return EvidenceRefused(error.what, expected=error.expected, got=error.got, next=error.next)
     return EvidenceRefused(f"the {what} does not read", expected="the fields that were written", got=str(error))
+
+
+def _span(value: object) -> dict[str, Any]:
+    """The span of a replay as plain values."""
+    if not isinstance(value, Mapping) or sorted(value) != sorted(_SPAN):
+        raise ValueRefused("span of the evidence", expected=", ".join(_SPAN), got=f"{value!s:.80}")
+    return dict(plain(value))
 
 
 def _collect(path: str, value: Any, numbers: dict[str, float]) -> None:

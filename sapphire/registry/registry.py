@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,8 +23,9 @@ from sapphire.domain.errors import ConfigError, EvidenceRefused, Refused
 from sapphire.domain.evidence import LAPTOP_KEY, GateReport, Target
 from sapphire.registry.evidence_store import EvidenceStore, SignedReport
 from sapphire.registry.gates import evaluate_gates
+from sapphire.registry.ledger_anchors import LedgerAnchor, anchors_in, anchors_of, ledger_tags
 from sapphire.registry.listing import RegisteredRelease, ReleaseTable, standing_of
-from sapphire.registry.measurements import EvidenceBundle, ParityDay
+from sapphire.registry.measurements import EvidenceBundle, ParityDay, WalkForwardEvidence
 from sapphire.registry.policies import Policy, load_policy, policy_folder
 from sapphire.registry.promotion import Promoter, Promotion, checked_report, promotable
 from sapphire.registry.release_files import keep_release, read_manifest
@@ -53,12 +54,15 @@ class Registry:
     policies : folder of the gate policies; the workspace's `mlflow/gates`, else the repository's, unless given.
     clock : what time records and runs say.
     environment : where `MLFLOW_TRACKING_URI` and the notebook's name are looked up; the process's own unless given.
+    count : the walk-forward evidence of a bundle with the trials counted now; research hands it in. Without it nothing
+        is measured against a policy.
     """
 
     home: Path
     policies: Path | None = None
     clock: Clock = field(default_factory=WallClock, repr=False)
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False, hash=False)
+    count: Callable[[EvidenceBundle], WalkForwardEvidence] | None = field(default=None, repr=False)
 
     @property
     def store(self) -> EvidenceStore:
@@ -209,6 +213,7 @@ class Registry:
         with self._lock():
             read_manifest(self.folder(digest), digest=digest)
             signed, report = checked_report(self.store, digest, policy, label=label, home=self.home)
+            self._counted(self.store.bundle(digest))  # a ledger that was cut promotes nothing
             promotable(report, label, paper_is_open=self._paper_is_open(digest, report))
             versions = self._versions()
             source = versions.with_digest(model_name("research", report.name), digest)
@@ -313,7 +318,31 @@ class Registry:
     def _evaluate(self, digest: str, policy: Policy, *, signer: str) -> GateReport:
         manifest = read_manifest(self.folder(digest), digest=digest)
         bundle, parity = self.store.bundle(digest), self.store.parity(digest)
-        return evaluate_gates(manifest, bundle, policy, parity=parity, signer=signer, authority=LAPTOP_KEY)
+        counted = self._counted(bundle)
+        return evaluate_gates(
+            manifest, bundle, policy, parity=parity, signer=signer, authority=LAPTOP_KEY, counted=counted
+        )
+
+    def ledger_anchors(self) -> tuple[LedgerAnchor, ...]:
+        """How far the trial ledger reached whenever something was counted on it, as evidence and MLflow keep it."""
+        return *anchors_in(self.store), *anchors_of(self._versions(), self.home)
+
+    def _counted(self, bundle: EvidenceBundle) -> WalkForwardEvidence:
+        """The trials as they are now.
+
+        Raises
+        ------
+        ConfigError : nobody handed in how to count them.
+        LedgerDamaged : the ledger is not the one that evidence was counted on.
+        """
+        if self.count is None:
+            raise ConfigError(
+                "no trial ledger to count on",
+                expected="a registry that research handed its ledger to",
+                got="none",
+                next="release.gates(...) in a notebook, or sapphire gates and promote",
+            )
+        return self.count(bundle)
 
     def _paper_is_open(self, digest: str, report: GateReport) -> bool:
         if report.target == "paper":
@@ -339,7 +368,7 @@ class Registry:
             snapshot_hash=bundle.integrity.snapshot_hash,
             data=bundle.data,
             engine_version=bundle.engine_version,
-        )
+        ) | ledger_tags(bundle, self.home)
 
     def _policies(self) -> Path:
         if self.policies is not None:

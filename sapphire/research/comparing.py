@@ -7,7 +7,7 @@ asset the venue takes them in, the book with its spread, the time that requests 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from sapphire.domain.errors import StudyError
 from sapphire.domain.money import ATOMS_PER_UNIT
 from sapphire.research.performance import HEADER
 from sapphire.research.plots import waterfall_figure
-from sapphire.research.replaying import LADDER, Model, Replayed
+from sapphire.research.replaying import Replayed
 from sapphire.research.showing import Shown, described
 
 if TYPE_CHECKING:
@@ -28,15 +28,10 @@ if TYPE_CHECKING:
     from sapphire.agents import Agent
     from sapphire.research.studies import Study
 
-__all__ = ["TOLERANCE", "Comparison", "compare_models"]
+__all__ = ["TOLERANCE", "Comparison"]
 
 TOLERANCE = 1e-8
 """Largest relative difference of the two equities that counts as rounding."""
-
-
-def compare_models(run: Callable[[Model], Replayed]) -> tuple[Replayed, ...]:
-    """One engine run per model of the ladder, in its order."""
-    return tuple(run(model) for model in LADDER)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

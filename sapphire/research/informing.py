@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sapphire.agents import horizon_bars
+from sapphire.research import recording
 from sapphire.research.plots import decay_figure, quantile_figure
 from sapphire.research.showing import Shown, described
 from sapphire.research.walking import one_number
@@ -118,20 +119,28 @@ class InformationReport(Shown):
 def inform(study: Study, agent: Agent, views: ViewPanel) -> InformationReport:
     """Measure the views against the tested bars' own closes; outcomes beyond the hold-out's border are not used.
 
-    Horizons that are longer than the tested bars are left out.
+    Horizons that are longer than the tested bars are left out. The ledger has the evaluation before the report is had.
+
+    Raises
+    ------
+    HoldoutSealed : the study's bars meet a sealed hold-out.
     """
+    recording.admit(study)
     stated = _on_the_grid(one_number(views).to_numpy(), study.tested)
     closes = _on_the_grid(study.tested.close, study.tested)
     ahead = horizon_bars(agent.horizon, study.data.interval)
     horizons = sorted({max(1, round(share * ahead)) for share in _HORIZON_SHARES})
     horizons = [horizon for horizon in horizons if horizon < len(closes)] or horizons[:1]
     outcomes = forward_returns(closes, horizon_bars=ahead)
-    return InformationReport(
+    report = InformationReport(
         study,
         agent,
         information_decay(stated, closes, horizons_bars=horizons),
         returns_by_quantile(stated, outcomes, horizon_bars=ahead),
     )
+    numbers = np.asarray(report.mean_ic)
+    recording.record(study, [recording.evaluation(study, agent, "information", numbers, sizing={}, has_returns=False)])
+    return report
 
 
 def _on_the_grid(values: NDArray[np.float64], bars: Bars) -> NDArray[np.float64]:

@@ -1,31 +1,42 @@
 """The trial ledger: every evaluation of any agent on any data, counted by the platform and never by the author.
 
-One JSON line per evaluation, appended under a file lock. Each line carries the sha256 of the line before it, so that a
-line that was changed, removed or put in between is found when the ledger is next read. A trial is a distinct (code,
-parameters, sizing, lineage, window): running the same again adds a line and no trial. The platform's own
-counterfactual runs are recorded and not counted. The returns of what counts are kept beside it (`trial_returns`).
+One JSON line per evaluation in one chain (`chain`), with the seals of hold-outs and their openings between them. A
+trial is a distinct (code, parameters, sizing, protocol, seed, data, window, outcome): running the same again adds a
+line and no trial. The platform's own counterfactual runs are recorded and not counted. The returns of what counts are kept
+beside it (`trial_returns`), and so are sketches of the prices (`sketches`) and the protocols by their digests.
+
+Out of reach: what somebody computes with the engine, with vectorbt or from an agent's views outside a study, and a
+ledger in another state folder. What was registered keeps the ledger's head, so a ledger that was cut or exchanged is
+found.
 """
 
 from __future__ import annotations
 
-import fcntl
 import getpass
 import hashlib
-import json
-import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sapphire.data.durable import write_text
 from sapphire.domain.errors import LedgerDamaged
+from sapphire.domain.protocols import Protocol
+from sapphire.research.chain import FIRST, Chain, Head, canonical
+from sapphire.research.seals import OPENING, SEAL, Opening, Seal, to_open
+from sapphire.research.sketches import Sketch, Sketches
+from sapphire.research.spans import Span
 from sapphire.research.trial_returns import ReturnSeries, TrialReturns, effective_trials
 
-__all__ = ["Evaluation", "Ledger", "Trials"]
+__all__ = ["EVALUATION", "HOLDOUT", "Evaluation", "Ledger", "Trials"]
 
-_FIRST = "0" * 64
-_TAIL_BYTES = 8_192
+EVALUATION, HOLDOUT = "evaluation", "holdout"
+"""The kind of line that an evaluation is, and the method of one that opens a hold-out for a release."""
+_TEXT = ("agent", "code", "protocol", "method", "returns_digest", "study")
+_PLAIN = ("parameters", "sizing", "seed", "counted")
+_RATIOS = ("sharpe", "active")
+_SAME_SHARPE = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +46,14 @@ class Evaluation:
     Parameters
     ----------
     agent, code, parameters : which agent: its name, the digest of its source, its parameters.
-    sizing : sizing and costs, as their parameters.
-    lineage : where the data come from, whatever part of them was used: source, venue, symbols, interval, seed.
-    start_ns, end_ns : the evaluated window, closed at the start and open at the end.
-    method : what was done: "screen", "sweep", "replay", "information", "counterfactual".
-    returns_digest : sha256 of the returns that came out.
-    sharpe : per-period Sharpe ratio of those returns, NaN where it has none: the variance across trials needs it.
+    sizing : how positions came of what it said, as parameters.
+    protocol : digest of what it was measured under.
+    seed : of its fit.
+    span : the evaluated data.
+    method : what was done: "screen", "sweep", "replay", "information", "holdout", "counterfactual".
+    returns_digest : sha256 of what came out.
+    sharpe : per-bar Sharpe ratio of the returns, NaN where there are none.
+    active : the same of the returns less the market's, NaN likewise.
     study : what the author called the study.
     counted : the platform's own counterfactual runs are not.
     series : the returns themselves, where there are any; they are no part of the line, and none when it is read again.
@@ -50,44 +63,86 @@ class Evaluation:
     code: str
     parameters: Mapping[str, Any]
     sizing: Mapping[str, Any]
-    lineage: Mapping[str, Any]
-    start_ns: int
-    end_ns: int
+    protocol: str
+    seed: int
+    span: Span
     method: str
     returns_digest: str
     sharpe: float
     study: str
+    active: float = math.nan
     counted: bool = True
     series: ReturnSeries | None = field(default=None, compare=False, repr=False)
 
     @property
     def trial(self) -> str:
-        """Identity of the trial: sha256 over code, parameters, sizing, lineage and window."""
-        identity = [self.code, self.parameters, self.sizing, self.lineage, self.start_ns, self.end_ns]
-        return hashlib.sha256(_canonical(identity)).hexdigest()
+        """Identity of the trial: sha256 over all that decides, the data and what came out."""
+        decides = [self.code, self.parameters, self.sizing, self.protocol, self.seed]
+        return hashlib.sha256(canonical([decides, self.span.as_dict(), self.returns_digest])).hexdigest()
 
+    def as_dict(self) -> dict[str, Any]:
+        """The keys of its line."""
+        made = {name: getattr(self, name) for name in (*_TEXT, *_PLAIN)} | self.span.as_dict()
+        ratios = {name: getattr(self, name) for name in _RATIOS}
+        return {"kind": EVALUATION} | made | {name: None if math.isnan(of) else of for name, of in ratios.items()}
 
-_IN_A_LINE = tuple(item.name for item in fields(Evaluation) if item.name != "series")
+    @classmethod
+    def from_dict(cls, entry: Mapping[str, Any]) -> Evaluation:
+        """The evaluation of a line.
+
+        Raises
+        ------
+        KeyError : a key that is missing.
+        """
+        ratios = {name: math.nan if entry[name] is None else float(entry[name]) for name in _RATIOS}
+        return cls(**{name: entry[name] for name in (*_TEXT, *_PLAIN)}, **ratios, span=Span.from_dict(entry))
 
 
 @dataclass(frozen=True, slots=True)
 class Trials:
-    """What the ledger says of one window of one market.
+    """What the ledger says of a span.
 
     Parameters
     ----------
-    count : distinct trials whose data overlap the window, whatever their study was called.
-    evaluations : lines behind them.
-    head : digest of the ledger's last line, to be cited with the count.
-    sharpes : latest per-period Sharpe ratio of each trial that has one.
-    rows : one line per trial, for the table.
+    span : the data that was asked about.
+    evaluations : lines that share data with it.
+    head : how far the ledger reached, to be cited with the count.
+    rows : the latest line of each trial.
     """
 
-    count: int
+    span: Span
     evaluations: int
-    head: str
-    sharpes: tuple[float, ...]
+    head: Head
     rows: tuple[Evaluation, ...] = field(repr=False)
+
+    @property
+    def count(self) -> int:
+        """N: distinct trials, whatever their study was called."""
+        return len(self.rows)
+
+    @property
+    def studies(self) -> tuple[str, ...]:
+        """Which studies they are of, in the order of their first line."""
+        return tuple(dict.fromkeys(row.study for row in self.rows))
+
+    @property
+    def sharpes(self) -> tuple[float, ...]:
+        """Sharpe ratio, per bar of the span, of each distinct series of returns."""
+        return self._ratios("sharpe")
+
+    @property
+    def actives(self) -> tuple[float, ...]:
+        """The same of the returns less the market's."""
+        return self._ratios("active")
+
+    def _ratios(self, name: str) -> tuple[float, ...]:
+        found: dict[tuple[int, int, int, float], float] = {}
+        for row in self.rows:
+            of = row.span
+            ratio = getattr(row, name) * math.sqrt(self.span.bar_ns / of.bar_ns)
+            if not math.isnan(ratio):  # copies of one account say nothing new of how trials vary
+                found.setdefault((of.start_ns, of.end_ns, of.bar_ns, round(ratio, _SAME_SHARPE)), ratio)
+        return tuple(found.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,42 +154,79 @@ class Ledger:
     @property
     def path(self) -> Path:
         """The file."""
-        return self.folder / "trials.jsonl"
+        return self.chain.path
+
+    @property
+    def chain(self) -> Chain:
+        """The lines."""
+        return Chain(self.folder / "trials.jsonl")
 
     @property
     def returns(self) -> TrialReturns:
         """The returns of the trials."""
         return TrialReturns(self.folder / "returns")
 
-    def record(self, evaluations: Iterable[Evaluation], *, at_ns: int, who: str | None = None) -> str:
-        """Append evaluations, all or none; the digest of the last line.
+    def sketches(self, at_hand: Iterable[Sketch] = ()) -> Sketches:
+        """The sketches of the prices, and those at hand."""
+        return Sketches(self.folder / "sketches", tuple(at_hand))
+
+    @property
+    def head(self) -> Head:
+        """How far it reaches.
 
         Raises
         ------
-        LedgerDamaged : the ledger's last line is not one. Nothing is appended.
+        LedgerDamaged : a line does not verify; names it.
+        """
+        _, digests = self.chain.read()
+        return Head(len(digests), digests[-1] if digests else FIRST)
+
+    def record(
+        self,
+        evaluations: Iterable[Evaluation],
+        *,
+        at_ns: int,
+        who: str | None = None,
+        used: Span | None = None,
+        seal: Span | None = None,
+        opens: Sequence[str] = (),
+        study: str = "",
+        sketches: Iterable[Sketch] = (),
+        protocol: Protocol | None = None,
+    ) -> Head:
+        """Append evaluations, all or none, with the seal of their study and what it opens.
+
+        Parameters
+        ----------
+        used : every bar that the study shows to an agent; checked against the seals under the lock.
+        seal : the study's own hold-out, sealed unless the very same is.
+        opens : names of seals that it opens.
+        study : its name.
+        sketches : of the prices that the spans name; kept before the lines that name them.
+        protocol : of the study; kept by its digest.
+
+        Raises
+        ------
+        LedgerDamaged : what stands there does not verify. Nothing is appended.
+        HoldoutSealed : the study meets a seal that it does not open. Nothing is appended.
         """
         author = who if who is not None else getpass.getuser()
-        self.folder.mkdir(parents=True, exist_ok=True)
         entries = tuple(evaluations)
-        with self._locked() as file:
-            head = _last_digest(file, self.path)
-            kept = {each.trial: each.series for each in entries if each.counted and each.series is not None}
-            self.returns.keep(kept)
-            lines = []
-            for evaluation in entries:
-                entry = {"at_ns": at_ns, "who": author, "before": head, **_as_dict(evaluation)}
-                line = _canonical(entry)
-                head = hashlib.sha256(line).hexdigest()
-                lines.append(line + b"\n")
-            end = file.seek(0, os.SEEK_END)
-            try:
-                file.write(b"".join(lines))
-                file.flush()
-                os.fsync(file.fileno())
-            except OSError:
-                file.truncate(end)
-                raise
-        return head
+
+        def lines_after(before: Sequence[Mapping[str, Any]], digests: Sequence[str]) -> list[dict[str, Any]]:
+            seals, lines = _seals(before, digests), list[dict[str, Any]]()
+            if used is not None:
+                known = {Opening.from_dict(each) for each in before if each.get("kind") == OPENING}
+                opened = to_open(seals, used, opens, self.sketches(), study=study)
+                made = [Opening(study, each.digest, code) for each in opened for code in _opened_for(entries)]
+                lines += [each.as_dict() for each in made if each not in known]
+            if seal is not None and not any(each.span == seal for each in seals):
+                lines.append({"kind": SEAL, "study": study, **seal.as_dict()})
+            lines += [each.as_dict() for each in entries]
+            return [{"at_ns": at_ns, "who": author, **line} for line in lines]
+
+        self._keep(entries, sketches, protocol)
+        return self.chain.append(lines_after)
 
     def evaluations(self) -> tuple[Evaluation, ...]:
         """Every evaluation in order, verified.
@@ -143,33 +235,67 @@ class Ledger:
         ------
         LedgerDamaged : a line does not verify; names it.
         """
-        return self._read()[0]
+        return self._evaluations(self.chain.read()[0])
 
-    def trials(self, lineage: Mapping[str, Any], *, start_ns: int, end_ns: int) -> Trials:
-        """Trials on data of this lineage whose window overlaps `[start_ns, end_ns)`.
+    def seals(self) -> tuple[Seal, ...]:
+        """Every sealed hold-out, in order.
 
         Raises
         ------
         LedgerDamaged : a line does not verify; names it.
         """
-        entries, head = self._read()
-        wanted = _canonical(lineage)
-        overlapping = [
-            entry
-            for entry in entries
-            if entry.counted
-            and _canonical(entry.lineage) == wanted
-            and entry.start_ns < end_ns
-            and start_ns < entry.end_ns
-        ]
-        latest = {entry.trial: entry for entry in overlapping}
-        return Trials(
-            count=len(latest),
-            evaluations=len(overlapping),
-            head=head,
-            sharpes=tuple(entry.sharpe for entry in latest.values() if entry.sharpe == entry.sharpe),
-            rows=tuple(latest.values()),
-        )
+        return _seals(*self.chain.read())
+
+    def openings(self) -> tuple[Opening, ...]:
+        """Every opening of one, in order.
+
+        Raises
+        ------
+        LedgerDamaged : a line does not verify; names it.
+        """
+        return tuple(Opening.from_dict(entry) for entry in self.chain.read()[0] if entry.get("kind") == OPENING)
+
+    def trials(self, span: Span, sketches: Iterable[Sketch] = ()) -> Trials:
+        """Trials that share data with a span.
+
+        Parameters
+        ----------
+        sketches : those that the span names, where they may not be kept here yet.
+
+        Raises
+        ------
+        LedgerDamaged : a line or a sketch does not verify; names it.
+        """
+        entries, digests = self.chain.read()
+        known_sketches, known = self.sketches(sketches), dict[bytes, bool]()
+        sharing = []
+        for entry in self._evaluations(entries):
+            key = canonical(entry.span.as_dict())
+            if entry.counted and key not in known:
+                known[key] = span.shares_data_with(entry.span, known_sketches)
+            if entry.counted and known[key]:
+                sharing.append(entry)
+        latest = {entry.trial: entry for entry in sharing}
+        head = Head(len(digests), digests[-1] if digests else FIRST)
+        return Trials(span=span, evaluations=len(sharing), head=head, rows=tuple(latest.values()))
+
+    def protocol(self, digest: str) -> Protocol:
+        """The protocol of a line, read back by its digest.
+
+        Raises
+        ------
+        LedgerDamaged : it is not there, or is another.
+        """
+        path = self._protocol_file(digest)
+        protocol = Protocol.parse(path.read_bytes()) if path.exists() else None
+        if protocol is None or protocol.digest != digest:
+            raise LedgerDamaged(
+                "a protocol that the trial ledger names is not beside it",
+                expected=f"protocol {digest[:12]} in {path}",
+                got="none" if protocol is None else protocol.digest[:12],
+                next=f"restore {path.parent} from a backup",
+            )
+        return protocol
 
     def effective_trials(self, trials: Trials) -> float | None:
         """How many independent trials these amount to, by the correlation of their returns.
@@ -180,89 +306,41 @@ class Ledger:
         -------
         None where that cannot be had: returns that are not kept here or too few of them, or no account that traded.
         """
-        digests = {row.trial: row.returns_digest for row in trials.rows if row.sharpe == row.sharpe}
+        digests = {row.trial: row.returns_digest for row in trials.rows if not math.isnan(row.sharpe)}
         found = self.returns.of(digests)
         return effective_trials(list(found.values())) if len(found) == len(digests) else None
 
-    def _read(self) -> tuple[tuple[Evaluation, ...], str]:
-        if not self.path.exists():
-            return (), _FIRST
-        entries = []
-        head = _FIRST
-        for number, line in enumerate(self.path.read_bytes().splitlines(), start=1):
-            entry = _parse(line, self.path, number)
-            if entry.pop("before", None) != head:
-                raise _damaged(self.path, number, f"the digest of line {number - 1}: {head[:12]}...", "another digest")
-            head = hashlib.sha256(line).hexdigest()
-            entries.append(_from_dict(entry, self.path, number))
-        return tuple(entries), head
+    def _keep(self, entries: Sequence[Evaluation], sketches: Iterable[Sketch], protocol: Protocol | None) -> None:
+        """What the lines will name, before the lines."""
+        self.sketches().keep(sketches)
+        if protocol is not None and not self._protocol_file(protocol.digest).exists():
+            write_text(self._protocol_file(protocol.digest), protocol.canonical.decode())
+        self.returns.keep({each.trial: each.series for each in entries if each.counted and each.series is not None})
 
-    @contextmanager
-    def _locked(self) -> Iterator[Any]:
-        with self.path.open("a+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield file
+    def _protocol_file(self, digest: str) -> Path:
+        return self.folder / "protocols" / f"{digest}.json"
 
-
-def _canonical(value: Any) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain).encode()
-
-
-def _plain(value: Any) -> Any:
-    """JSON's words for what parameters are made of: mappings, tuples, numpy numbers, times and lengths of time."""
-    if isinstance(value, Mapping):
-        return dict(value)
-    if hasattr(value, "item"):
-        return value.item()
-    return str(value)
+    def _evaluations(self, entries: Sequence[Mapping[str, Any]]) -> tuple[Evaluation, ...]:
+        made = []
+        for number, entry in enumerate(entries, start=1):
+            kind = entry.get("kind")
+            if kind not in (EVALUATION, SEAL, OPENING):
+                raise self.chain.damaged(number, "an evaluation, a seal or an opening", f"{kind}, of another version")
+            try:
+                made += [Evaluation.from_dict(entry)] if kind == EVALUATION else []
+            except KeyError as missing:
+                raise self.chain.damaged(number, f"the field {missing}", "none") from None
+        return tuple(made)
 
 
-def _as_dict(evaluation: Evaluation) -> dict[str, Any]:
-    made = {name: getattr(evaluation, name) for name in _IN_A_LINE}
-    made["sharpe"] = None if evaluation.sharpe != evaluation.sharpe else evaluation.sharpe
-    return made
-
-
-def _from_dict(entry: dict[str, Any], path: Path, number: int) -> Evaluation:
-    try:
-        values = {name: entry[name] for name in _IN_A_LINE}
-    except KeyError as missing:
-        raise _damaged(path, number, f"the field {missing}", "none") from None
-    values["sharpe"] = float("nan") if values["sharpe"] is None else float(values["sharpe"])
-    return Evaluation(**values)
-
-
-def _parse(line: bytes, path: Path, number: int) -> dict[str, Any]:
-    try:
-        entry = json.loads(line)
-    except ValueError:
-        raise _damaged(path, number, "one JSON object", "something else") from None
-    if not isinstance(entry, dict):
-        raise _damaged(path, number, "one JSON object", type(entry).__name__)
-    return entry
-
-
-def _last_digest(file: Any, path: Path) -> str:
-    """Digest of the last line; a line cut short by a full disk or a kill is refused, not overwritten."""
-    size = file.seek(0, os.SEEK_END)
-    if not size:
-        return _FIRST
-    block = _TAIL_BYTES
-    tail = b""
-    while tail.count(b"\n") < 2 and len(tail) < size:
-        file.seek(max(0, size - block))
-        tail = file.read()
-        block *= 2
-    if not tail.endswith(b"\n"):
-        number = path.read_bytes().count(b"\n") + 1
-        raise _damaged(path, number, "a whole line", "one without an end")
-    return hashlib.sha256(tail.splitlines()[-1]).hexdigest()
-
-
-def _damaged(path: Path, number: int, expected: str, got: str) -> LedgerDamaged:
-    return LedgerDamaged(
-        f"the trial ledger does not verify at line {number:,} of {path.name}",
-        expected=expected,
-        got=got,
-        next=f"restore {path} from a backup: a gate counts no trials on a ledger that does not verify",
+def _seals(entries: Sequence[Mapping[str, Any]], digests: Sequence[str]) -> tuple[Seal, ...]:
+    return tuple(
+        Seal(str(entry["study"]), Span.from_dict(entry), digest)
+        for entry, digest in zip(entries, digests, strict=True)
+        if entry.get("kind") == SEAL
     )
+
+
+def _opened_for(entries: Sequence[Evaluation]) -> list[str]:
+    """The releases that a hold-out is opened for; an empty text where a study goes on behind it."""
+    return sorted({each.code for each in entries if each.method == HOLDOUT}) or [""]

@@ -26,7 +26,14 @@ if TYPE_CHECKING:
 
     FloatArray = NDArray[np.floating[Any]]
 
-__all__ = ["Performance", "digest_of_returns", "periods_per_year", "simple_returns"]
+__all__ = [
+    "Performance",
+    "active_returns",
+    "digest_of_returns",
+    "periods_per_year",
+    "sharpe_of",
+    "simple_returns",
+]
 
 _YEAR = timedelta(days=365)
 
@@ -128,6 +135,21 @@ HEADER = ("return", "Sharpe, year ± SE", "P(SR > 0)", "drawdown", "turnover, ye
 def simple_returns(equity: FloatArray) -> FloatArray:
     """Return from each value of an equity curve [T] to the next, [T - 1]."""
     return equity[1:] / equity[:-1] - 1.0
+
+
+def active_returns(returns: FloatArray, market: FloatArray) -> FloatArray:
+    """Returns [T] less the part that the market's [T] explain: r - beta m, with beta by least squares."""
+    if not len(market):
+        return returns
+    about = market - market.mean()
+    variance = float(about @ about)
+    beta = float(about @ returns) / variance if variance > 0.0 else 0.0
+    return returns - beta * market
+
+
+def sharpe_of(returns: FloatArray) -> float:
+    """Sharpe ratio per bar of returns [T]; NaN where they do not vary or are too few."""
+    return _sharpe_of(returns)[0]
 
 
 def periods_per_year(interval: Interval) -> float:

@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sapphire.domain.engine import load_engine
-from sapphire.domain.errors import EngineError, StudyError
+from sapphire.domain.errors import EngineError, StudyError, ValueRefused
 from sapphire.domain.instruments import Instrument, InstrumentKind
 from sapphire.domain.money import ATOMS_PER_UNIT, to_atoms
-from sapphire.portfolio import PortfolioState
+from sapphire.portfolio import EqualWeight, PortfolioState
+from sapphire.research import recording
 from sapphire.research.performance import HEADER, Performance, simple_returns
 from sapphire.research.plots import equity_figure
 from sapphire.research.screens import buy_and_hold
@@ -34,9 +35,10 @@ if TYPE_CHECKING:
 
     from sapphire.agents import Agent
     from sapphire.domain.bars import Bars
+    from sapphire.research.ledger import Evaluation
     from sapphire.research.studies import Study
 
-__all__ = ["LADDER", "REAL", "Model", "Replayed", "replay_beliefs"]
+__all__ = ["LADDER", "REAL", "Beside", "Model", "Replayed", "replay_beliefs", "replay_beside", "replay_ladder"]
 
 _TOLD_EVERY = 200
 
@@ -185,15 +187,89 @@ class Replayed(Shown):
         return buy_and_hold(self.study)
 
 
-def replay_beliefs(study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, *, told: Told) -> Replayed:
-    """Run the engine over the tested bars, one continuous account.
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A counterfactual run of the platform's own: the evidence with one thing changed, and nothing that a sweep varies.
+
+    Parameters
+    ----------
+    model : what it assumes of the venue.
+    times : by how much the venue's costs are multiplied.
+    holds : whether every symbol is held in equal parts, as the baseline does, instead of what the sizing says.
 
     Raises
     ------
+    ValueRefused : costs multiplied by less than 1: that would be a better agent.
+    """
+
+    model: Model = REAL
+    times: float = 1.0
+    holds: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.times >= 1.0:
+            raise ValueRefused("a counterfactual run", expected="costs multiplied by 1 or more", got=f"{self.times:g}")
+
+    def of(self, study: Study) -> Study:
+        """The study that it is a run of."""
+        return replace(
+            study,
+            costs=study.costs if self.times == 1.0 else study.costs.stressed(self.times),
+            sizing=EqualWeight() if self.holds else study.sizing,
+        )
+
+
+def replay_beliefs(study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, *, told: Told) -> Replayed:
+    """Run the engine over the tested bars, one continuous account: a trial, in the ledger before it is had.
+
+    Raises
+    ------
+    HoldoutSealed : the study's bars meet a sealed hold-out.
     StudyError : an instrument that the engine does not trade yet.
     EngineError : what else the engine refuses, such as symbols of several quote assets.
     EngineMissing : the engine is not built.
     """
+    recording.admit(study)
+    run = _replayed(study, agent, beliefs, model, told)
+    recording.record(study, [_evaluation(study, run, "replay")])
+    return run
+
+
+def replay_beside(
+    study: Study,
+    agent: Agent,
+    beliefs: BeliefPanel,
+    others: Sequence[Beside],
+    *,
+    told: Told,
+    method: str = "replay",
+    code: str | None = None,
+) -> tuple[Replayed, ...]:
+    """The evidence, which is a trial, and counterfactual runs of the same beliefs beside it, which are recorded only.
+
+    Parameters
+    ----------
+    method, code : what the ledger says of the evidence; `code` is the digest of a release where it is not the agent's.
+
+    Raises
+    ------
+    HoldoutSealed, StudyError, EngineError, EngineMissing : as `replay_beliefs`.
+    """
+    recording.admit(study)
+    evidence = _replayed(study, agent, beliefs, REAL, told)
+    runs = [_replayed(each.of(study), agent, beliefs, each.model, told) for each in others]
+    lines = [_evaluation(study, run, "counterfactual", code=code, counted=False) for run in runs]
+    recording.record(study, [*lines, _evaluation(study, evidence, method, code=code)])
+    return evidence, *runs
+
+
+def replay_ladder(study: Study, agent: Agent, beliefs: BeliefPanel, *, told: Told) -> tuple[Replayed, ...]:
+    """One run per model of the ladder, in its order; the last one is the evidence and the trial."""
+    evidence, *runs = replay_beside(study, agent, beliefs, [Beside(model) for model in LADDER[:-1]], told=told)
+    return *runs, evidence
+
+
+def _replayed(study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, told: Told) -> Replayed:
     with _refusals_of_ours():
         record = _run(study, agent, beliefs, model, told)
     equity = record["equity"]["equity_quote_atoms"] / ATOMS_PER_UNIT
@@ -202,6 +278,16 @@ def replay_beliefs(study: Study, agent: Agent, beliefs: BeliefPanel, model: Mode
         equity, study.data.interval, traded_quote=traded, fees_quote=fees, trades=len(record["fills"]["order"])
     )
     return Replayed(study, agent, model, record, equity, performance)
+
+
+def _evaluation(
+    study: Study, run: Replayed, method: str, *, code: str | None = None, counted: bool = True
+) -> Evaluation:
+    """What the ledger says of a run; one that assumes less of the venue, or costs otherwise, is told apart."""
+    own = run.study
+    sizing = {"name": own.sizing.name, **own.sizing.parameters, "costs": own.costs.parameters()}
+    sizing |= {} if run.model == REAL else {"model": str(run.model)}
+    return recording.evaluation(study, run.agent, method, run.equity, sizing=sizing, code=code, counted=counted)
 
 
 def _run(study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, told: Told) -> dict[str, Any]:
@@ -265,6 +351,8 @@ def _engine(study: Study, model: Model) -> Any:
         "maker_fee_e8": study.costs.maker_e8,
         "taker_fee_e8": study.costs.taker_e8,
         "latency_ns": study.costs.latency_ns,
+        "limits": study.limits.settings(to_atoms(str(study.starting_cash))),
+        "settings": study.execution.as_dict(),
     }
     if not generated:
         settings["candles"] = {symbol: _candles(study, bars, symbol) for symbol in bars.symbols}

@@ -14,17 +14,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sapphire.domain.errors import StudyError
+from sapphire.research import recording
 from sapphire.research.costs import Costs
+from sapphire.research.performance import Performance
 from sapphire.research.walking import one_number
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from sapphire.agents import ViewPanel
+    from sapphire.agents import Agent, ViewPanel
     from sapphire.domain.bars import Bars
+    from sapphire.research.studies import Study
 
-__all__ = ["ScreenedAccount", "accounts_of_stances", "equity_of_fills", "stance"]
+__all__ = ["ScreenedAccount", "equity_of_fills", "screened", "stance"]
 
 STARTING_CASH = 100_000.0
 
@@ -36,14 +39,39 @@ class ScreenedAccount:
     Parameters
     ----------
     equity : value at each close, quote asset.
-    traded_quote, fees_quote : value of all trades and all fees.
-    trades : number of orders filled.
+    performance : what it amounts to.
     """
 
     equity: pd.Series[float]
-    traded_quote: float
-    fees_quote: float
-    trades: int
+    performance: Performance
+
+
+def screened(
+    study: Study, agents: Sequence[Agent], views: Sequence[ViewPanel], *, method: str
+) -> list[ScreenedAccount]:
+    """One account per agent, long or flat on its own views, each written to the ledger before it is handed back.
+
+    Parameters
+    ----------
+    views : of the study's tested bars, one panel per agent.
+    method : "screen" or "sweep".
+
+    Raises
+    ------
+    StudyError : a bar that is not listed: the screen has no rule for it.
+    HoldoutSealed : the study's bars meet a sealed hold-out.
+    """
+    recording.admit(study)
+    accounts = _accounts(study.tested, [stance(each) for each in views], study.costs)
+    sizing = {"screen": "long or flat, equal weights, next open", "costs": study.costs.parameters()}
+    recording.record(
+        study,
+        [
+            recording.evaluation(study, agent, method, account.equity.to_numpy(dtype=np.float64), sizing=sizing)
+            for agent, account in zip(agents, accounts, strict=True)
+        ],
+    )
+    return accounts
 
 
 def stance(views: ViewPanel) -> pd.DataFrame:
@@ -51,17 +79,8 @@ def stance(views: ViewPanel) -> pd.DataFrame:
     return one_number(views) > 0
 
 
-def accounts_of_stances(bars: Bars, stances: Sequence[pd.DataFrame], costs: Costs) -> list[ScreenedAccount]:
-    """One account per stance, all in one array.
-
-    Parameters
-    ----------
-    stances : frames close time by symbol, as `stance` gives them.
-
-    Raises
-    ------
-    StudyError : a bar that is not listed: the screen has no rule for it.
-    """
+def _accounts(bars: Bars, stances: Sequence[pd.DataFrame], costs: Costs) -> list[ScreenedAccount]:
+    """One account per stance, all in one array."""
     import pandas as pd
 
     vectorbt = _vectorbt()
@@ -98,7 +117,16 @@ def accounts_of_stances(bars: Bars, stances: Sequence[pd.DataFrame], costs: Cost
     fees = np.bincount(groups, weights=orders["fees"].to_numpy(), minlength=count)
     counts = np.bincount(groups, minlength=count)
     return [
-        ScreenedAccount(frame.iloc[:, column], float(traded[column]), float(fees[column]), int(counts[column]))
+        ScreenedAccount(
+            curve := frame.iloc[:, column],
+            Performance.measure(
+                curve.to_numpy(dtype=np.float64),
+                bars.interval,
+                traded_quote=float(traded[column]),
+                fees_quote=float(fees[column]),
+                trades=int(counts[column]),
+            ),
+        )
         for column in range(count)
     ]
 

@@ -16,33 +16,34 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sapphire.agents import Agent, code_digest, duration_text, plain_parameters
+from sapphire.agents import Agent, duration_text
 from sapphire.domain.clocks import Clock, WallClock, from_ns, parse_duration, to_ns
 from sapphire.domain.display import stamp
 from sapphire.domain.errors import AgentError, StudyError, ValueRefused
+from sapphire.domain.limits import STANDARD, Execution, Limits
 from sapphire.domain.money import to_atoms
-from sapphire.domain.workspace import home
 from sapphire.portfolio import Sizing
-from sapphire.research import screening
-from sapphire.research.comparing import Comparison, compare_models
+from sapphire.research import recording, screening
+from sapphire.research.comparing import Comparison
 from sapphire.research.costs import RATE_ONE, Costs
 from sapphire.research.informing import InformationReport, inform
-from sapphire.research.ledger import Evaluation, Ledger, Trials
-from sapphire.research.performance import Performance, digest_of_returns, simple_returns
+from sapphire.research.ledger import Ledger
 from sapphire.research.progress import progress
-from sapphire.research.replaying import REAL, Model, Replayed, replay_beliefs
+from sapphire.research.protocol import protocol_of
+from sapphire.research.replaying import REAL, Replayed, replay_beliefs, replay_ladder
 from sapphire.research.screens import Screen, Sweep
 from sapphire.research.showing import Shown
+from sapphire.research.spans import span_of
 from sapphire.research.splits import Fold, Split
-from sapphire.research.trial_returns import ReturnSeries
 from sapphire.research.trials import TrialsTable
 from sapphire.research.walking import BeliefPanel, walk_beliefs, walk_views
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from sapphire.data import Snapshot
     from sapphire.domain.bars import Bars
+    from sapphire.domain.protocols import Protocol
+    from sapphire.research.sketches import Sketch
+    from sapphire.research.spans import Span
     from sapphire.research.submitting import Release
 
 __all__ = ["Study", "study"]
@@ -58,10 +59,15 @@ def study(
     sizing: Sizing,
     seed: int = 7,
     starting_cash: float = 100_000.0,
-    ledger: Ledger | None = None,
+    limits: Limits = STANDARD,
+    execution: Execution | None = None,
+    opens: str | Sequence[str] = (),
     clock: Clock | None = None,
 ) -> Study:
     """Begin a study.
+
+    Its first evaluation seals its hold-out for every study of the state folder; every evaluation is written to the
+    ledger there. Bars that are read from files without a study, and studies in another state folder, are out of reach.
 
     Parameters
     ----------
@@ -73,7 +79,10 @@ def study(
     sizing : from beliefs to targets.
     seed : of everything that is random in a fit.
     starting_cash : of the replayed account, in the quote asset.
-    ledger : where evaluations are counted; the state folder's own unless given.
+    limits : of the risk gate; finite ones unless given.
+    execution : how the engine works towards a target; its own defaults unless given.
+    opens : sealed hold-outs of other studies that it looks at, by the study's name or the seal's digest. Each opening
+        is recorded, counts, and is shown with whatever is submitted on those bars later.
     clock : when a ledger line was written; the machine's unless given.
 
     Raises
@@ -92,10 +101,13 @@ def study(
         sizing=sizing,
         seed=seed,
         starting_cash=starting_cash,
-        ledger=ledger or Ledger(home() / "ledger"),
+        limits=limits,
+        execution=execution or Execution(),
+        opens=(opens,) if isinstance(opens, str) else tuple(opens),
         clock=clock or WallClock(),
     )
     made.folds  # noqa: B018  (a study without room for a fold is refused here, not at its first question)
+    made.protocol  # noqa: B018  (so is one whose settings cannot be written down)
     return made
 
 
@@ -111,8 +123,37 @@ class Study(Shown):
     sizing: Sizing
     seed: int
     starting_cash: float
-    ledger: Ledger = field(repr=False)
+    limits: Limits
+    execution: Execution
+    opens: tuple[str, ...]
     clock: Clock = field(repr=False)
+
+    @property
+    def ledger(self) -> Ledger:
+        """Where its evaluations are: the ledger of the state folder."""
+        return recording.ledger()
+
+    @cached_property
+    def protocol(self) -> Protocol:
+        """What it measures under."""
+        return protocol_of(self)
+
+    @cached_property
+    def span(self) -> tuple[Span, tuple[Sketch, ...]]:
+        """What its evaluations are of, and the sketches that this names."""
+        return span_of(self.tested, self.data.provenance)
+
+    @cached_property
+    def used(self) -> tuple[Span, tuple[Sketch, ...]]:
+        """Everything that it shows to an agent, and the sketches that this names."""
+        return span_of(self.evaluation, self.data.provenance)
+
+    @cached_property
+    def sealed(self) -> tuple[Span, tuple[Sketch, ...]] | None:
+        """Its hold-out, and the sketches that this names; None where there is none."""
+        bars = self.data.bars
+        held = bars.rows(len(self.evaluation), len(bars))
+        return span_of(held, self.data.provenance) if len(held) else None
 
     @property
     def holdout_start(self) -> datetime:
@@ -173,6 +214,8 @@ class Study(Shown):
             ("hold-out, sealed", f"from {self.holdout_start:%Y-%m-%d %H:%M}Z, {duration_text(self.holdout)}"),
             ("costs", f"{self.costs.name}: maker {self.costs.maker_bps:g}, taker {self.costs.taker_bps:g} bps"),
             ("sizing", f"{self.sizing.name} {self.sizing.parameters}"),
+            ("limits", f"{self.limits.name}: loss of {self.limits.daily_loss_bps} bps a day"),
+            ("protocol", self.protocol.digest[:12]),
         ]
         return ("what", "value"), lines
 
@@ -184,18 +227,16 @@ class Study(Shown):
             "snapshot": self.data.hash,
             "label": self.label,
             "folds": len(self.folds),
+            "protocol": self.protocol.digest,
         }
 
     def screen(self, agent: Agent) -> Screen:
         """A first look by vectorbt: long or flat on the agent's own views. It explores and proves nothing."""
-        bars = self.tested
+        recording.admit(self)
         with progress(f"screen {agent.name}") as told:
             views = walk_views(agent, self.evaluation, self.folds, seed=self.seed, told=told)
-        account = screening.accounts_of_stances(bars, [screening.stance(views)], self.costs)[0]
-        equity = account.equity.to_numpy(dtype=np.float64)
-        performance = self._measure(equity, account)
-        self._record([self._evaluation(agent, "screen", self._screen_sizing, equity, performance)])
-        return Screen(self, agent, account.equity, performance, self._trials.count)
+        (screened,) = screening.screened(self, [agent], [views], method="screen")
+        return Screen(self, agent, screened.equity, screened.performance, self._count)
 
     def sweep(self, agent: Agent, **grid: Iterable[Any]) -> Sweep:
         """Screens over every combination of parameters; each one is a trial.
@@ -208,28 +249,23 @@ class Study(Shown):
         """
         names = tuple(grid)
         agents, refused = _variants(agent, grid)
-        stances = []
+        recording.admit(self)
+        views = []
         with progress(f"sweep {agent.name}") as told:
             for number, (values, variant) in enumerate(agents.items()):
                 told(number, len(agents), f"{agent.name} {dict(zip(names, values, strict=True))}")
-                views = walk_views(variant, self.evaluation, self.folds, seed=self.seed, told=lambda *_: None)
-                stances.append(screening.stance(views))
+                views.append(walk_views(variant, self.evaluation, self.folds, seed=self.seed, told=lambda *_: None))
             told(len(agents), len(agents), f"{agent.name}: {len(agents)} combinations")
-            accounts = screening.accounts_of_stances(self.tested, stances, self.costs)
-        curves = [account.equity.to_numpy(dtype=np.float64) for account in accounts]
-        rows = [self._measure(equity, account) for equity, account in zip(curves, accounts, strict=True)]
-        self._record(
-            self._evaluation(variant, "sweep", self._screen_sizing, equity, performance)
-            for variant, equity, performance in zip(agents.values(), curves, rows, strict=True)
-        )
-        return Sweep(self, agent, names, tuple(agents), tuple(rows), refused, self._trials.count)
+            screened = screening.screened(self, list(agents.values()), views, method="sweep")
+        performances = tuple(each.performance for each in screened)
+        return Sweep(self, agent, names, tuple(agents), performances, refused, self._count)
 
     def replay(self, agent: Agent) -> Replayed:
         """The evidence: the compiled engine over the folds, one continuous account, with book, latency and fees."""
         beliefs = self._beliefs(agent)
-        replayed = self._replay(agent, beliefs, REAL)
-        self._record([self._evaluation_of(replayed, "replay")])
-        return dataclasses.replace(replayed, trials=self._trials.count)
+        with progress(f"replay {agent.name}, {REAL}") as told:
+            replayed = replay_beliefs(self, agent, beliefs, REAL, told=told)
+        return dataclasses.replace(replayed, trials=self._count)
 
     def compare(self, agent: Agent) -> Comparison:
         """Screen against replay: equal to rounding under equal assumptions, then what each assumption costs.
@@ -239,7 +275,8 @@ class Study(Shown):
         StudyError : the two differ by more than rounding where they should not.
         """
         beliefs = self._beliefs(agent)
-        runs = compare_models(lambda model: self._replay(agent, beliefs, model))
+        with progress(f"replay {agent.name}, assumption by assumption") as told:
+            runs = replay_ladder(self, agent, beliefs, told=told)
         theirs = screening.equity_of_fills(
             self.tested,
             runs[0].traded_at_opens(),
@@ -247,24 +284,20 @@ class Study(Shown):
             starting_cash=self.starting_cash,
         )
         compared = Comparison.of(self, agent, runs, theirs)
-        self._record(
-            self._evaluation_of(run, "replay" if run.model == REAL else "counterfactual", counted=run.model == REAL)
-            for run in runs
-        )
-        return compared.counted(self._trials.count)
+        return compared.counted(self._count)
 
     def information(self, agent: Agent) -> InformationReport:
         """Rank information by horizon, its decay, and returns by quantile, before any money is involved."""
+        recording.admit(self)
         with progress(f"information of {agent.name}") as told:
             views = walk_views(agent, self.evaluation, self.folds, seed=self.seed, told=told)
-        report = inform(self, agent, views)
-        self._record([self._evaluation(agent, "information", {}, np.asarray(report.mean_ic), None)])
-        return dataclasses.replace(report, trials=self._trials.count)
+        return dataclasses.replace(inform(self, agent, views), trials=self._count)
 
     def trials(self) -> TrialsTable:
         """What the ledger says of the tested window of this market, whatever the study was called."""
-        found = self._trials
-        return TrialsTable(self.caption, found, self.ledger.effective_trials(found))
+        kept = self.ledger
+        found = kept.trials(*self.span)
+        return TrialsTable(self.caption, found, kept.effective_trials(found))
 
     def submit(self, agent: Agent) -> Release:
         """Fit once on all before the hold-out, freeze, open the hold-out, measure and register.
@@ -280,88 +313,14 @@ class Study(Shown):
 
         return submit(self, agent)
 
-    def record(self, run: Replayed, method: str, *, counted: bool = True, code: str | None = None) -> None:
-        """Write a replay of this study to the ledger; `code` is the digest of a release where it is not the agent's."""
-        evaluation = self._evaluation_of(run, method, counted=counted)
-        self._record([evaluation if code is None else dataclasses.replace(evaluation, code=code)])
-
     @property
-    def lineage(self) -> Mapping[str, Any]:
-        """Where the data come from, whatever part of them was used."""
-        provenance = self.data.provenance
-        return {
-            "source": provenance.source,
-            "venue": provenance.venue,
-            "detail": dict(provenance.detail),
-            "symbols": sorted(self.data.symbols),
-            "interval": self.data.interval.text,
-        }
-
-    @property
-    def _trials(self) -> Trials:
-        start_ns, end_ns = self._window
-        return self.ledger.trials(self.lineage, start_ns=start_ns, end_ns=end_ns)
-
-    @property
-    def _window(self) -> tuple[int, int]:
-        closes = self.tested.close_time_ns
-        return int(closes[0]), int(closes[-1]) + 1
+    def _count(self) -> int:
+        return self.ledger.trials(*self.span).count
 
     def _beliefs(self, agent: Agent) -> BeliefPanel:
+        recording.admit(self)
         with progress(f"walk {agent.name} forward") as told:
             return walk_beliefs(agent, self.evaluation, self.folds, seed=self.seed, told=told)
-
-    def _replay(self, agent: Agent, beliefs: BeliefPanel, model: Model) -> Replayed:
-        with progress(f"replay {agent.name}, {model}") as told:
-            return replay_beliefs(self, agent, beliefs, model, told=told)
-
-    def _measure(self, equity: NDArray[np.floating[Any]], account: screening.ScreenedAccount) -> Performance:
-        return Performance.measure(
-            equity,
-            self.data.interval,
-            traded_quote=account.traded_quote,
-            fees_quote=account.fees_quote,
-            trades=account.trades,
-        )
-
-    @property
-    def _screen_sizing(self) -> dict[str, Any]:
-        return {"screen": "long or flat, equal weights, next open", "costs": self.costs.parameters()}
-
-    def _evaluation_of(self, run: Replayed, method: str, *, counted: bool = True) -> Evaluation:
-        sizing = {"name": self.sizing.name, **self.sizing.parameters, "costs": self.costs.parameters()}
-        return self._evaluation(run.agent, method, sizing, run.equity, run.performance, counted=counted)
-
-    def _evaluation(
-        self,
-        agent: Agent,
-        method: str,
-        sizing: Mapping[str, Any],
-        equity: NDArray[np.floating[Any]],
-        performance: Performance | None,
-        *,
-        counted: bool = True,
-    ) -> Evaluation:
-        start_ns, end_ns = self._window
-        series = ReturnSeries(self.tested.close_time_ns[1:], simple_returns(equity)) if performance else None
-        return Evaluation(
-            agent=agent.name,
-            code=code_digest(agent),
-            parameters=plain_parameters(agent),
-            sizing=sizing,
-            lineage=self.lineage,
-            start_ns=start_ns,
-            end_ns=end_ns,
-            method=method,
-            returns_digest=series.digest if series else digest_of_returns(equity),
-            sharpe=performance.sharpe if performance else float("nan"),
-            study=self.name,
-            counted=counted,
-            series=series,
-        )
-
-    def _record(self, evaluations: Iterable[Evaluation]) -> None:
-        self.ledger.record(evaluations, at_ns=self.clock.now_ns())
 
 
 def _variants(

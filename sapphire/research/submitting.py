@@ -7,13 +7,11 @@ it, and another release that opens it again counts again. The same release gets 
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import inspect
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,30 +23,28 @@ from sapphire.agents.release import LoadedRelease, freeze, load_release
 from sapphire.data import load_snapshot
 from sapphire.domain.engine import load_engine
 from sapphire.domain.errors import ConfigError, DataError
+from sapphire.domain.money import to_atoms
 from sapphire.domain.releases import ReleasedSizing
 from sapphire.domain.workspace import home, workspace
-from sapphire.portfolio import EqualWeight, Sizing
+from sapphire.portfolio import Sizing
 from sapphire.registry import (
     CostEvidence,
     EvidenceBundle,
-    HoldoutEvidence,
     IntegrityEvidence,
-    Outcome,
     RegisteredRelease,
     Registry,
-    WalkForwardEvidence,
     git_state,
 )
+from sapphire.research import recording
+from sapphire.research.counting import check_anchors, registry_of
+from sapphire.research.ledger import HOLDOUT
+from sapphire.research.measuring import holdout_evidence, open_holdout, outcome_of, walk_forward_evidence
 from sapphire.research.progress import progress
-from sapphire.research.replaying import REAL, Replayed, replay_beliefs
+from sapphire.research.replaying import Beside, replay_beside
 from sapphire.research.showing import Shown
-from sapphire.research.splits import Fold
 from sapphire.research.walking import BeliefPanel, calibrated, walk_beliefs
-from sapphire.statistics import return_moments
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from sapphire.data import Snapshot
     from sapphire.domain.evidence import GateReport, Target
     from sapphire.registry import Promotion
@@ -82,16 +78,22 @@ class Release(Shown):
     @property
     def caption(self) -> str:
         """One line."""
-        return f"release {self.name} {self.digest[:12]}: {self.bundle.data}; hold-out opened, evidence kept"
+        seen = self.bundle.holdout.seen_by
+        mark = f"; MARKED: its hold-out was seen before by {', '.join(seen)}" if seen else ""
+        return f"release {self.name} {self.digest[:12]}: {self.bundle.data}; hold-out opened, evidence kept{mark}"
 
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
         """What was measured."""
         walked, held, costly = self.bundle.walk_forward, self.bundle.holdout, self.bundle.costs
+        active = walked.active
+        beside = "nothing beside the market"
+        if active is not None:
+            beside = f"beta {active.beta:.2f}, alpha t {active.alpha_t:+.2f}"
         lines = [
             (
                 "walk-forward",
                 f"{100 * walked.total_return:+.2f} %",
-                f"N = {walked.trials} trials, {walked.length:,} bars",
+                f"N = {walked.trials} trials, {walked.length:,} bars, {beside}",
             ),
             ("hold-out", f"{100 * held.agent.total_return:+.2f} %", "by the release as it loads from its own bytes"),
         ]
@@ -122,9 +124,11 @@ class Release(Shown):
 
 def submit(study: Study, agent: Agent, *, registry: Registry | None = None) -> Release:
     """See `Study.submit`."""
-    kept = registry or Registry(home())
+    kept = registry or registry_of(home())
+    check_anchors(study.ledger, kept)
     with progress(f"submit {agent.name}") as told, tempfile.TemporaryDirectory() as scratch:
         told(0, _STEPS, "fit once on all before the hold-out")
+        recording.admit(study)
         fitted = calibrated(agent, study.evaluation, study.seed)
         told(1, _STEPS, "freeze")
         lock = _lock_digest()
@@ -133,18 +137,17 @@ def submit(study: Study, agent: Agent, *, registry: Registry | None = None) -> R
             name=study.name,
             train_bars=study.evaluation,
             sizing=_released(study.sizing),
-            limits={},
-            execution={},
+            limits=study.limits.own(to_atoms(str(study.starting_cash))),
+            execution=study.execution.as_dict(),
             lock_sha256=lock,
             engine_version=load_engine().engine_version(),
             universe=study.data.symbols,
             folder=Path(scratch),
         )
         folder = Path(scratch) / manifest.digest
-        if manifest.digest in kept.store.digests():
-            bundle = kept.store.bundle(manifest.digest)
-        else:
-            bundle = _measure(study, agent, load_release(folder), lock, told)
+        bundle = kept.store.bundle_under(
+            manifest.digest, protocol=study.protocol.digest, snapshot=study.data.hash
+        ) or _measure(study, agent, load_release(folder), lock, told)
         told(_STEPS - 1, _STEPS, "register")
         registered = kept.register(folder, bundle, params={"agent": agent.name, **plain_parameters(agent)})
         told(_STEPS, _STEPS, f"release {registered.label}")
@@ -153,19 +156,16 @@ def submit(study: Study, agent: Agent, *, registry: Registry | None = None) -> R
 
 def _measure(study: Study, agent: Agent, release: LoadedRelease, lock: str, told: Any) -> EvidenceBundle:
     """Every number that a gate may ask for, by the engine."""
-    told(2, _STEPS, "walk forward, at the costs and at twice the costs")
+    told(2, _STEPS, "walk forward, at the costs and at twice the venue's")
     beliefs = walk_beliefs(agent, study.evaluation, study.folds, seed=study.seed, told=_quiet)
-    walked = replay_beliefs(study, agent, beliefs, REAL, told=_quiet)
-    study.record(walked, "replay")
-    dear = dataclasses.replace(study, costs=study.costs.stressed(_COSTS_TIMES))
-    costly = replay_beliefs(dear, agent, beliefs, REAL, told=_quiet)
-    dear.record(costly, "counterfactual", counted=False)
+    walked, costly = replay_beside(study, agent, beliefs, [Beside(times=_COSTS_TIMES)], told=_quiet)
     told(3, _STEPS, "open the hold-out")
-    opened = dataclasses.replace(study, holdout=timedelta(0), split=_OpenedHoldout(study.holdout_start))
+    opened = open_holdout(study)
+    seen_by = study.ledger.trials(*opened.span).studies
     panel = _panel(release, opened)
-    held = replay_beliefs(opened, agent, panel, REAL, told=_quiet)
-    opened.record(held, "holdout", code=release.digest)
-    market = replay_beliefs(dataclasses.replace(opened, sizing=EqualWeight()), agent, panel, REAL, told=_quiet)
+    held, market = replay_beside(
+        opened, agent, panel, [Beside(holds=True)], told=_quiet, method=HOLDOUT, code=release.digest
+    )
     told(4, _STEPS, "check for leaks")
     checked = study.evaluation.rows(
         max(0, len(study.evaluation) - _CHECKED_BARS - release.warmup), len(study.evaluation)
@@ -176,14 +176,9 @@ def _measure(study: Study, agent: Agent, release: LoadedRelease, lock: str, told
         source=study.data.provenance.source,
         data=study.label,
         engine_version=load_engine().engine_version(),
-        walk_forward=_walk_forward(study, walked),
-        holdout=HoldoutEvidence(
-            start_ns=int(opened.tested.close_time_ns[0]),
-            end_ns=int(opened.tested.close_time_ns[-1]) + 1,
-            agent=_outcome(held),
-            baselines={"cash": Outcome(total_return=0.0, sharpe=None), "buy_and_hold": _outcome(market)},
-        ),
-        costs=CostEvidence(times=_COSTS_TIMES, outcome=_outcome(costly)),
+        walk_forward=walk_forward_evidence(study, walked, opened),
+        holdout=holdout_evidence(opened, held, market, seen_by),
+        costs=CostEvidence(times=_COSTS_TIMES, outcome=outcome_of(costly)),
         integrity=IntegrityEvidence(
             captured_source=True,
             snapshot_hash=study.data.hash,
@@ -194,20 +189,9 @@ def _measure(study: Study, agent: Agent, release: LoadedRelease, lock: str, told
             git_commit=git.commit,
             dirty=git.dirty,
         ),
+        protocol=study.protocol,
         replays={"walk_forward": walked.digest, "holdout": held.digest, "doubled_costs": costly.digest},
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _OpenedHoldout:
-    """The one fold whose test is the hold-out."""
-
-    begins: datetime
-
-    def folds(self, start: datetime, end: datetime) -> tuple[Fold, ...]:
-        """Train on what lies before the hold-out, test on the hold-out."""
-        begins = self.begins + timedelta(microseconds=1)
-        return (Fold(start, begins, begins, end),)
 
 
 def _panel(release: LoadedRelease, opened: Study) -> BeliefPanel:
@@ -225,30 +209,6 @@ def _panel(release: LoadedRelease, opened: Study) -> BeliefPanel:
         mean_bps=panel.mean_bps.to_numpy()[rows],
         std_bps=panel.std_bps.to_numpy()[rows],
     )
-
-
-def _walk_forward(study: Study, walked: Replayed) -> WalkForwardEvidence:
-    counted = study.trials()
-    trials = counted.trials
-    sharpes = np.array(trials.sharpes)
-    returns: NDArray[np.floating[Any]] = walked.returns
-    moments = return_moments(returns) if np.isfinite(walked.performance.sharpe) else None
-    return WalkForwardEvidence(
-        sharpe=None if moments is None else moments.sharpe,
-        skew=None if moments is None else moments.skew,
-        kurtosis=None if moments is None else moments.kurtosis,
-        length=len(returns),
-        total_return=walked.performance.total_return,
-        trials=trials.count,
-        variance_of_trials=float(sharpes.var(ddof=1)) if len(sharpes) > 1 else 0.0,
-        effective_trials=counted.effective,
-        ledger_head=trials.head,
-    )
-
-
-def _outcome(run: Replayed) -> Outcome:
-    sharpe = run.performance.sharpe
-    return Outcome(total_return=run.performance.total_return, sharpe=sharpe if np.isfinite(sharpe) else None)
 
 
 def _released(sizing: Sizing) -> ReleasedSizing:

@@ -36,7 +36,7 @@ class TrialsTable(Shown):
         """One line."""
         return (
             f"N = {self.trials.count} trials{self._effective_text()} in {self.trials.evaluations} evaluations overlap "
-            f"the tested window of {self.study}; ledger head {self.trials.head[:12]}"
+            f"the tested window of {self.study}; ledger head {self.trials.head.digest[:12]}"
         )
 
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
@@ -52,7 +52,8 @@ class TrialsTable(Shown):
             "trials": self.trials.count,
             "effective_trials": self.effective,
             "evaluations": self.trials.evaluations,
-            "head": self.trials.head,
+            "head": self.trials.head.digest,
+            "lines": self.trials.head.lines,
         }
 
     def _effective_text(self) -> str:

@@ -26,7 +26,6 @@ from sapphire.portfolio import EqualWeight, FixedFraction, VolatilityTarget
 from sapphire.portfolio.targets import Target
 from sapphire.research import costs, study, walk_forward
 from sapphire.research.comparing import TOLERANCE, Comparison
-from sapphire.research.ledger import Ledger
 from sapphire.research.replaying import LADDER, Model, replay_beliefs
 from sapphire.research.screening import equity_of_fills
 from sapphire.research.walking import walk_beliefs
@@ -119,7 +118,6 @@ def ask(tmp_path):
             "holdout": "0h",
             "split": walk_forward(train=train, test="200h"),
             "costs": costs.binance_spot(),
-            "ledger": Ledger(tmp_path / "ledger"),
             "clock": FixedClock(0),
         }
         return study("parity", data=data, sizing=sizing, **(given | changes))

@@ -8,6 +8,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
+from sapphire.agents import RandomWalk
 from sapphire.coordination import Bento, Coordinator, DecisionLog, Duty
 from sapphire.coordination.history import History
 from sapphire.data import snapshot
@@ -17,7 +18,6 @@ from sapphire.domain.releases import ReleasedSizing
 from sapphire.domain.views import View
 from sapphire.portfolio import EqualWeight, FixedFraction, VolatilityTarget, volatility_window
 from sapphire.research import costs, study, walk_forward
-from sapphire.research.ledger import Ledger
 from sapphire.research.replaying import REAL, replay_beliefs
 from sapphire.research.walking import BeliefPanel
 from sapphire.stack.part import sizing_of
@@ -61,7 +61,7 @@ class Named:
     sizing: ReleasedSizing
 
 
-def studied(sizing, seed, folder):
+def studied(sizing, seed):
     """A study of the generated market, its beliefs made by dice: of any sign and size, and sometimes none."""
     data = snapshot(SYMBOLS, interval="1h", start="2024-01-01", end="2024-01-12", source="embedded", seed=seed)
     made = study(
@@ -71,7 +71,6 @@ def studied(sizing, seed, folder):
         split=walk_forward(train="100h", test="60h", embargo="5h"),
         costs=costs.binance_spot(),
         sizing=sizing,
-        ledger=Ledger(folder / "ledger"),
         clock=FixedClock(1_735_689_600_000_000_000),
     )
     dice, shape = np.random.default_rng(seed), made.tested.close.shape
@@ -92,8 +91,8 @@ def test_targets_equal_those_of_the_study(
 ):
     monkeypatch.setenv("SAPPHIRE_HOME", str(tmp_path / "home"))
     remembered = Remembered(sizing)
-    made, beliefs = studied(remembered, seed, tmp_path)
-    agent = type("Agent", (), {"name": "dice"})()
+    made, beliefs = studied(remembered, seed)
+    agent = RandomWalk()
     record = replay_beliefs(made, agent, beliefs, REAL, told=lambda *_: None).record
     equity = record["equity"]
     assert len(record["fills"]["order"]) > 20

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from sapphire.domain.canonical import sha256_of
+from sapphire.domain.clocks import to_ns
 from sapphire.domain.errors import EvidenceRefused
 from sapphire.domain.evidence import LAPTOP_KEY, GateReport, GateRow, Target
+from sapphire.domain.protocols import Protocol
 from sapphire.domain.releases import Manifest
-from sapphire.registry import EvidenceBundle, Outcome, ParityDay, evaluate_gates, load_policy
+from sapphire.registry import Difference, EvidenceBundle, Outcome, ParityDay, evaluate_gates, load_policy
 from sapphire.statistics import deflated_sharpe_ratio, psr_2012
 
 POLICIES = Path(__file__).parents[3] / "mlflow" / "gates"
@@ -51,6 +53,28 @@ def test_a_release_that_shows_everything_may_trade_money(good: Release) -> None:
     assert report.ledger_head == good[1].walk_forward.ledger_head
 
 
+DAY_NS = 86_400_000_000_000
+HOLDOUT_ENDS = to_ns("2025-06-30")
+EDGE = Difference(mean=3e-5, standard_error=1e-5, p_value=0.01, length=4_320, method="bootstrap")
+LUCK = Difference(mean=1e-5, standard_error=2e-5, p_value=0.21, length=4_320, method="bootstrap")
+PUBLISHED = {"maker_bps": 10.0, "taker_bps": 10.0, "slippage_bps": 1.0, "latency_ms": [5.0, 50.0], "tier": "regular"}
+
+
+def under(costs: dict[str, Any]) -> Protocol:
+    """A protocol with other costs than the venue publishes."""
+    return Protocol(
+        costs=PUBLISHED | costs,
+        published=PUBLISHED,
+        split={},
+        holdout_ns=0,
+        seeds={},
+        sizing={},
+        limits={},
+        execution={},
+        starting_cash="1",
+    )
+
+
 BREAKS: list[tuple[dict[str, Any], str]] = [
     ({"integrity": {"captured_source": False}}, "captured_source"),
     ({"integrity": {"snapshot_verified": False}}, "snapshot_pinned"),
@@ -61,13 +85,23 @@ BREAKS: list[tuple[dict[str, Any], str]] = [
     ({"integrity": {"dirty": True}}, "clean_tree"),
     ({"integrity": {"git_commit": ""}}, "clean_tree"),
     ({"source": "embedded"}, "recorded_data"),
-    ({"walk_forward": {"trials": 100_000}}, "deflated_sharpe"),
+    ({"walk_forward": {"trials": 100_000}}, "deflated_sharpe deflated_active_sharpe"),
     ({"walk_forward": {"sharpe": None}}, "deflated_sharpe"),
-    ({"walk_forward": {"length": 29}}, "deflated_sharpe"),
+    ({"walk_forward": {"length": 29}}, "deflated_sharpe deflated_active_sharpe"),
     ({"walk_forward": {"kurtosis": 0.1}}, "deflated_sharpe"),
-    ({"holdout": {"agent": Outcome(total_return=0.0, sharpe=0.02)}}, "holdout_return_over_cash"),
-    ({"holdout": {"agent": Outcome(total_return=0.1, sharpe=0.012)}}, "holdout_sharpe_over_buy_and_hold"),
-    ({"holdout": {"agent": Outcome(total_return=0.1, sharpe=None)}}, "holdout_sharpe_over_buy_and_hold"),
+    ({"walk_forward": {"active": None}}, "deflated_active_sharpe"),
+    ({"walk_forward": {"variance_of_active": 1e-2}}, "deflated_active_sharpe"),
+    ({"walk_forward": {"folds": 3}}, "folds"),
+    ({"walk_forward": {"tested_days": 364.0}}, "tested_days"),
+    ({"walk_forward": {"trades": 99}}, "trades"),
+    ({"holdout": {"start_ns": HOLDOUT_ENDS - 59 * DAY_NS}}, "holdout_days"),
+    ({"holdout": {"over": {"cash": LUCK, "buy_and_hold": EDGE}}}, "holdout_p_value_over_cash"),
+    ({"holdout": {"over": {"cash": EDGE, "buy_and_hold": LUCK}}}, "holdout_p_value_over_buy_and_hold"),
+    ({"holdout": {"over": {"cash": EDGE, "buy_and_hold": None}}}, "holdout_p_value_over_buy_and_hold"),
+    ({"walk_forward": {"openings": 100}}, "holdout_p_value_over_cash holdout_p_value_over_buy_and_hold"),
+    ({"protocol": under(costs={"taker_bps": 9.99})}, "taker_fee_bps_over_published"),
+    ({"protocol": under(costs={"maker_bps": 0.0})}, "maker_fee_bps_over_published"),
+    ({"protocol": under(costs={"latency_ms": [0.0, 50.0]})}, "latency_ms"),
     ({"costs": {"times": 1.5}}, "edge_survives_costs_times"),
     ({"costs": {"outcome": Outcome(total_return=0.0, sharpe=None)}}, "edge_survives_costs_times"),
 ]
@@ -153,6 +187,36 @@ def test_an_unexplained_lot_counts_on_any_market(good: Release, small: SimpleNam
     days = [*small.paper_days(20), *small.paper_days(1, market="generated", unexplained_lots=3)]
     found = row(evaluate(good, parity=days), "unexplained_lots")
     assert (found.value, found.passed, found.note) == (3, False, "over 21 replayed days")
+
+
+def test_the_trials_are_those_that_the_ledger_has_now(good: Release, small: SimpleNamespace) -> None:
+    manifest, bundle = good
+    now = small.replaced(bundle, walk_forward={"trials": 100_000, "openings": 50, "ledger_head": "f" * 64}).walk_forward
+    settings: dict[str, Any] = {"parity": TWENTY_DAYS, "signer": sha256_of(b"key"), "authority": LAPTOP_KEY}
+    report = evaluate_gates(manifest, bundle, load_policy(POLICIES, "live"), counted=now, **settings)
+    assert report.permits is None
+    assert report.ledger_head == "f" * 64
+    assert "N = 100,000 trials" in row(report, "deflated_sharpe").note
+
+
+@pytest.mark.parametrize(("looks", "value"), [(1, 0.01), (2, 1 - 0.99**2), (22, 1 - 0.99**22), (23, 1 - 0.99**23)])
+def test_each_look_at_the_hold_out_costs(good: Release, looks: int, value: float, small: SimpleNamespace) -> None:
+    changed = small.replaced(good[1], walk_forward={"openings": looks})
+    found = row(evaluate((good[0], changed)), "holdout_p_value_over_cash")
+    assert found.value == pytest.approx(value, rel=1e-12)
+    assert found.passed == (looks < 23)  # 1 - 0.8 ** (1 / 22) is 0.0101, and 1 - 0.8 ** (1 / 23) is 0.0097
+    assert f"{looks} look" in found.note
+    assert "power" in found.note
+
+
+def test_a_hold_out_that_others_saw_is_marked(good: Release, small: SimpleNamespace) -> None:
+    changed = small.replaced(good[1], holdout={"seen_by": ("carry", "trend")})
+    assert "MARKED: seen before by carry, trend" in row(evaluate((good[0], changed)), "holdout_p_value_over_cash").note
+
+
+def test_alpha_beta_and_information_ratio_are_told(good: Release) -> None:
+    note = row(evaluate(good), "deflated_active_sharpe").note
+    assert note.startswith("alpha +2 bps a bar (t +4.00), beta 0.10, information ratio +0.0500 a bar; N = 74 trials")
 
 
 def test_evidence_of_something_else_is_refused(

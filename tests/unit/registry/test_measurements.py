@@ -38,12 +38,21 @@ def test_its_numbers_are_there_for_tracking_by_their_path(bundle: EvidenceBundle
 @pytest.mark.parametrize(
     ("path", "value", "named"),
     [
-        ("format", "EVIDENCE@2", "format EVIDENCE@1"),
+        ("format", "EVIDENCE@1", "format EVIDENCE@2"),
         ("walk_forward.trials", 0, "at least 1 trial"),
         ("walk_forward.ledger_head", "head", "ledger head"),
         ("walk_forward.author_says", 1, "author_says"),
         ("holdout.baselines", {}, "baselines cash and buy_and_hold"),
         ("holdout.agent", 1, "does not read"),
+        ("walk_forward.openings", 0, "1 opening"),
+        ("walk_forward.span", {"market": "real"}, "span of the evidence"),
+        ("walk_forward.active", {"alpha": 1.0}, "does not read"),
+        ("holdout.over", {"cash": None}, "what the release is over them"),
+        ("holdout.over.cash", {"mean": 1.0}, "does not read"),
+        ("holdout.over.cash.p_value", 1.5, "a p-value from 0 to 1"),
+        ("protocol.costs", {"taker_bps": 1.0}, "costs of a protocol"),
+        ("protocol.author", "me", "not a protocol"),
+        ("protocol.format", "PROTOCOL@0", "not a protocol"),
         ("costs.times", 1.0, "more than 1"),
         ("integrity.truncation_test", "skipped", "truncation test"),
         ("integrity.lock_sha256", "", "lock_sha256"),
@@ -64,6 +73,14 @@ def test_a_record_that_is_none_is_refused_by_name(bundle: EvidenceBundle, path: 
     with pytest.raises(EvidenceRefused) as refused:
         EvidenceBundle.parse(canonical_json(whole))
     assert named in str(refused.value)
+
+
+def test_another_protocol_is_other_evidence(bundle: EvidenceBundle, small: SimpleNamespace) -> None:
+    assert bundle.protocol_digest == small.PROTOCOL.digest
+    other = small.replaced(bundle, protocol={"starting_cash": "50000"})
+    assert other.protocol_digest != bundle.protocol_digest
+    assert other.digest != bundle.digest
+    assert EvidenceBundle.parse(other.canonical).protocol == other.protocol
 
 
 def test_a_number_that_is_not_finite_is_no_measurement(bundle: EvidenceBundle, small: SimpleNamespace) -> None:

@@ -14,6 +14,7 @@ from sapphire.registry.policies import MEASURES
 
 POLICIES = Path(__file__).parents[3] / "mlflow" / "gates"
 LIVE = (POLICIES / "live.yaml").read_text("utf-8")
+(COST,) = (line for line in LIVE.splitlines() if "edge_survives_costs_times" in line)
 PAPER = (POLICIES / "paper.yaml").read_text("utf-8")
 
 
@@ -29,6 +30,9 @@ def test_the_house_s_policies_ask_what_the_design_says() -> None:
     assert all(refuses for _, refuses in asked.values())
     assert asked["skill", "deflated_sharpe"] == ({"min": 0.95}, True)
     assert asked["cost", "edge_survives_costs_times"] == ({"min": 2.0}, True)
+    assert asked["skill", "deflated_active_sharpe"] == ({"min": 0.95}, True)
+    assert asked["skill", "holdout_p_value_over_cash"] == ({"max": 0.2}, True)
+    assert asked["integrity", "taker_fee_bps_over_published"] == ({"min": 0.0}, True)
     assert asked["parity", "paper_days"] == ({"min": 20.0}, True)
     assert asked["parity", "unexplained_lots"] == ({"max": 0.0}, True)
     assert asked["integrity", "clean_tree"] == (True, True)
@@ -68,8 +72,8 @@ def test_a_mark_is_part_of_what_it_says(tmp_path: Path) -> None:
         ("{min: 0.95}", "{min: 0.95, max: 1}", "asks skill.deflated_sharpe in another form"),
         ("  paper_days: {min: 20}", "  paper_days: {min: 20}\n  paper_days: {min: 0}", "has paper_days twice"),
         ("cost:", "integrity:", "has integrity twice"),
-        ("cost:\n  edge_survives_costs_times: {min: 2.0}", "", "leaves out cost"),
-        ("cost:\n  edge_survives_costs_times: {min: 2.0}", "cost:", "asks nothing in cost"),
+        (f"cost:\n{COST}", "", "leaves out cost"),
+        (f"cost:\n{COST}", "cost:", "asks nothing in cost"),
         ("cost:", "marked: [skill]\ncost:", "has marked"),
         ("cost:", "force: true\ncost:", "an unknown gate force"),
         ("cost:", "cost: [", "is not YAML"),

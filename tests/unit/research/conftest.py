@@ -14,7 +14,6 @@ from sapphire.domain.intervals import Interval
 from sapphire.domain.provenance import Provenance
 from sapphire.portfolio import FixedFraction
 from sapphire.research import costs, study, walk_forward
-from sapphire.research.ledger import Ledger
 
 START_NS = 1_704_067_200_000_000_000  # 2024-01-01T00:00Z
 RULES = Universe(
@@ -87,13 +86,13 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def studies_in():
-    """A folder to what makes studies whose ledger lies there.
+    """Makes what makes studies; their ledger lies in the state folder of the moment.
 
     100 h of training, 60 h of tests, 5 h between, 40 h sealed: 300 bars leave 260 to study, of which 155 are tested, in
     three folds.
     """
 
-    def maker(folder):
+    def maker():
         def make(bars=None, **changes):
             settings = {
                 "name": "trend",
@@ -101,7 +100,6 @@ def studies_in():
                 "split": walk_forward(train="100h", test="60h", embargo="5h"),
                 "costs": costs.binance_spot(),
                 "sizing": FixedFraction(fraction=0.4),
-                "ledger": Ledger(folder / "ledger"),
                 "clock": FixedClock(1_735_689_600_000_000_000),
             }
             settings |= changes
@@ -114,9 +112,9 @@ def studies_in():
 
 
 @pytest.fixture
-def make_study(studies_in, tmp_path):
-    """Makes studies whose ledger lies in the test's own folder."""
-    return studies_in(tmp_path)
+def make_study(studies_in):
+    """Makes studies whose ledger lies in the test's own state folder."""
+    return studies_in()
 
 
 @pytest.fixture(scope="session", name="walked")

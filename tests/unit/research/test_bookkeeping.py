@@ -12,6 +12,7 @@ from sapphire.domain.bars import Bars
 from sapphire.domain.errors import EngineError, LedgerDamaged, StatisticsError, StudyError, ValueRefused
 from sapphire.domain.instruments import Instrument, InstrumentKind, Universe
 from sapphire.domain.intervals import Interval
+from sapphire.domain.limits import Execution, Limits
 from sapphire.portfolio import FixedFraction
 from sapphire.research import costs, screening, walk_forward
 
@@ -50,7 +51,7 @@ def test_an_evaluation_is_in_the_ledger_before_its_result_is_had(make_study, ask
 @pytest.mark.parametrize("ask", [*ASKS, "sweep"])
 def test_without_the_ledger_there_is_no_result(make_study, ask):
     study = make_study()
-    study.ledger.folder.mkdir()
+    study.ledger.folder.mkdir(parents=True)
     study.ledger.path.write_text('{"half a li')
     with pytest.raises(LedgerDamaged):
         study.sweep(AGENT, fast=[2, 3]) if ask == "sweep" else getattr(study, ask)(AGENT)
@@ -92,14 +93,24 @@ def test_what_decides_makes_another_trial(make_study):
         {},
         {"costs": costs.binance_spot(taker_bps=5.0)},
         {"sizing": FixedFraction(fraction=0.2)},
-        {"holdout": "41h"},
+        {"seed": 8},
+        {"starting_cash": 50_000.0},
+        {"limits": Limits(name="tight", order=0.9)},
+        {"execution": Execution(max_slippage_bps=30)},
+        {"split": walk_forward(train="100h", test="50h", embargo="5h")},
     ):
         make_study(**change).replay(AGENT)
-    assert make_study().trials().count == 4
+    assert make_study().trials().count == 8
     for taker_bps in (10.0, 5.0):
         make_study(costs=costs.binance_spot(taker_bps=taker_bps)).screen(AGENT)
     make_study().replay(AGENT.replace(fast=4))
-    assert make_study().trials().count == 7
+    assert make_study().trials().count == 11
+
+
+def test_a_thousand_seeds_of_one_model_are_a_thousand_trials(make_study):
+    for seed in range(5):
+        make_study(seed=seed).screen(AGENT)
+    assert make_study().trials().count == 5
 
 
 def test_another_name_does_not_hide_a_trial(make_study, walked):
@@ -114,10 +125,15 @@ def test_another_name_does_not_hide_a_trial(make_study, walked):
     assert sealed.trials().count == 1
 
 
-def test_another_market_is_counted_apart(make_study, walked):
+def test_dropping_a_symbol_does_not_hide_a_trial(make_study, walked):
     make_study().replay(AGENT)
-    assert make_study(walked().symbols_only(["BTC/USDT"])).trials().count == 0
-    assert make_study().trials().count == 1
+    assert make_study(walked().symbols_only(["BTC/USDT"])).trials().count == 1
+    assert make_study(walked().symbols_only(["ETH/USDT"])).trials().count == 1
+
+
+def test_another_asset_is_counted_apart(make_study, walked):
+    make_study(walked().symbols_only(["BTC/USDT"])).replay(AGENT)
+    assert make_study(walked().symbols_only(["ETH/USDT"])).trials().count == 0
 
 
 def test_the_ledger_says_who_when_and_what(make_study):
@@ -129,9 +145,19 @@ def test_the_ledger_says_who_when_and_what(make_study):
     assert (entry.agent, entry.study, entry.parameters["slow"]) == ("moving-average-cross", "trend", 12)
     assert entry.sizing["name"] == "fixed_fraction"
     assert entry.sizing["costs"]["taker_bps"] == 10.0
-    assert entry.lineage["symbols"] == ["BTC/USDT", "ETH/USDT"]
-    assert entry.start_ns == study.tested.close_time_ns[0]
-    assert entry.end_ns == study.tested.close_time_ns[-1] + 1
+    assert (entry.span.market, sorted(entry.span.assets)) == ("real", ["BTC/USDT", "ETH/USDT"])
+    assert entry.span.start_ns == study.tested.close_time_ns[0]
+    assert entry.span.end_ns == study.tested.close_time_ns[-1] + 1
+    assert entry.seed == study.seed
+    assert study.ledger.protocol(entry.protocol) == study.protocol
+
+
+def test_a_protocol_that_is_gone_is_named(make_study):
+    study = make_study()
+    study.replay(AGENT)
+    (study.ledger.folder / "protocols" / f"{study.protocol.digest}.json").unlink()
+    with pytest.raises(LedgerDamaged, match="a protocol that the trial ledger names"):
+        study.ledger.protocol(study.protocol.digest)
 
 
 @pytest.mark.parametrize("ask", ASKS)
@@ -144,13 +170,13 @@ def test_a_failed_evaluation_writes_nothing(make_study, ask):
     assert study.ledger.evaluations() == ()
 
 
-def test_a_comparison_that_does_not_hold_writes_nothing(make_study, monkeypatch):
+def test_a_comparison_that_does_not_hold_was_an_evaluation_all_the_same(make_study, monkeypatch):
     study = make_study()
     equity = screening.equity_of_fills
     monkeypatch.setattr(screening, "equity_of_fills", lambda *args, **kwargs: equity(*args, **kwargs) + 1.0)
     with pytest.raises(StudyError, match="vectorbt and the engine disagree"):
         study.compare(AGENT)
-    assert study.ledger.evaluations() == ()
+    assert study.trials().count == 1
 
 
 def test_information_of_one_who_says_nothing_is_refused(make_study):

@@ -1,3 +1,4 @@
+import json
 import math
 import multiprocessing
 from dataclasses import replace
@@ -8,16 +9,19 @@ from hypothesis import strategies as st
 
 from sapphire.domain.errors import LedgerDamaged
 from sapphire.research.ledger import Evaluation, Ledger
+from sapphire.research.sketches import Sketch
+from sapphire.research.spans import Span
 
-LINEAGE = {"source": "embedded", "symbols": ["BTC/USDT"], "interval": "1h", "seed": "7"}
+SEVEN = 'generated {"seed":"7"}'
+SPAN = Span(market=SEVEN, assets={"BTC/USDT": "a" * 64}, bar_ns=10, start_ns=100, end_ns=200)
 ONE = Evaluation(
     agent="moving-average-cross",
     code="c0de",
     parameters={"fast": 12, "slow": 48},
     sizing={"annual": 0.2},
-    lineage=LINEAGE,
-    start_ns=100,
-    end_ns=200,
+    protocol="p" * 64,
+    seed=7,
+    span=SPAN,
     method="screen",
     returns_digest="d1",
     sharpe=0.05,
@@ -30,8 +34,12 @@ def ledger(tmp_path):
     return Ledger(tmp_path / "ledger")
 
 
-def count(ledger, start_ns=100, end_ns=200, lineage=LINEAGE):
-    return ledger.trials(lineage, start_ns=start_ns, end_ns=end_ns).count
+def of(**changes):
+    return replace(ONE, span=replace(SPAN, **changes))
+
+
+def count(ledger, **changes):
+    return ledger.trials(replace(SPAN, **changes)).count
 
 
 def test_the_same_again_is_a_line_and_not_a_trial(ledger):
@@ -47,8 +55,13 @@ def test_the_same_again_is_a_line_and_not_a_trial(ledger):
         {"code": "other"},
         {"parameters": {"fast": 13, "slow": 48}},
         {"sizing": {"annual": 0.3}},
-        {"start_ns": 101},
-        {"end_ns": 201},
+        {"protocol": "q" * 64},
+        {"seed": 8},
+        {"returns_digest": "d2"},
+        {"span": replace(SPAN, start_ns=101)},
+        {"span": replace(SPAN, end_ns=201)},
+        {"span": replace(SPAN, bar_ns=5)},
+        {"span": replace(SPAN, assets={"BTC/USDT": "b" * 64})},
     ],
 )
 def test_anything_that_decides_makes_another_trial(ledger, change):
@@ -56,10 +69,25 @@ def test_anything_that_decides_makes_another_trial(ledger, change):
     assert count(ledger) == 2
 
 
-def test_another_market_does_not_count_here(ledger):
-    ledger.record([ONE, replace(ONE, lineage={**LINEAGE, "seed": "8"})], at_ns=1)
-    assert count(ledger) == 1
-    assert count(ledger, lineage={**LINEAGE, "seed": "8"}) == 1
+def test_a_market_is_one_whatever_venue_quote_kind_and_interval_showed_it(ledger):
+    others = [of(assets={"BTC/EUR": "b" * 64}), of(assets={"BTC/USDT:USDT": "c" * 64}, bar_ns=60)]
+    ledger.record([ONE, *others], at_ns=1)
+    assert count(ledger) == 3
+
+
+def test_another_market_or_asset_does_not_count_here(ledger):
+    btc, other, eth = sketches = [Sketch(name * 64, frozenset()) for name in "abc"]
+    ledger.sketches().keep(sketches)
+    eight = {"market": 'generated {"seed":"8"}', "assets": {"BTC/USDT": other.digest}}
+    seven, ethereum = {"assets": {"BTC/USDT": btc.digest}}, {"assets": {"ETH/USDT": eth.digest}}
+    ledger.record([of(**seven), of(**eight), of(**ethereum)], at_ns=1)
+    assert count(ledger, **seven) == count(ledger, **eight) == count(ledger, **ethereum) == 1
+
+
+def test_prices_whose_sketch_is_gone_are_not_passed_over(ledger):
+    ledger.record([of(assets={"ETH/USDT": "c" * 64})], at_ns=1)
+    with pytest.raises(LedgerDamaged, match="a sketch of prices"):
+        count(ledger)
 
 
 def test_counterfactuals_are_kept_and_not_counted(ledger):
@@ -73,30 +101,77 @@ def test_a_trial_counts_where_its_data_overlap(tmp_path_factory, start, length):
     ledger = Ledger(tmp_path_factory.mktemp("ledger"))
     ledger.record([ONE], at_ns=1)
     shared = set(range(100, 200)) & set(range(start, start + length))
-    assert count(ledger, start, start + length) == (1 if shared else 0)
+    assert count(ledger, start_ns=start, end_ns=start + length) == (1 if shared else 0)
 
 
-def test_a_trial_without_a_sharpe_ratio_is_still_one(ledger):
+def test_a_trial_without_a_sharpe_ratio_is_still_one_and_varies_nothing(ledger):
     ledger.record([replace(ONE, sharpe=math.nan)], at_ns=1)
-    trials = ledger.trials(LINEAGE, start_ns=0, end_ns=1000)
+    trials = ledger.trials(SPAN)
     assert trials.count == 1
     assert trials.sharpes == ()
+    ledger.record([ONE, replace(ONE, code="other", sharpe=0.07, returns_digest="d2")], at_ns=1)
+    assert ledger.trials(SPAN).sharpes == (0.05, 0.07)
+
+
+def test_a_flood_of_copies_is_one_ratio_and_many_trials(ledger):
+    other = replace(ONE, code="other", sharpe=-0.2, returns_digest="d2")
+    copies = [replace(ONE, code=f"copy {number}", sharpe=0.05 + number * 1e-12) for number in range(50)]
+    ledger.record([other, *copies], at_ns=1)
+    trials = ledger.trials(SPAN)
+    assert trials.count == 51
+    assert trials.sharpes == (-0.2, pytest.approx(0.05))
+
+
+def test_ratios_come_at_the_bars_that_are_asked_about(ledger):
+    ledger.record([replace(ONE, span=replace(SPAN, bar_ns=40), sharpe=0.2, active=0.1)], at_ns=1)
+    trials = ledger.trials(SPAN)
+    assert (trials.sharpes, trials.actives) == ((pytest.approx(0.1),), (pytest.approx(0.05),))
 
 
 @pytest.mark.parametrize("line", [0, 1, 2])
 def test_a_changed_or_missing_line_is_named(ledger, line):
-    ledger.record([replace(ONE, start_ns=start) for start in (1, 2, 3)], at_ns=1)
+    ledger.record([of(start_ns=start) for start in (1, 2, 3)], at_ns=1)
+    anchored = ledger.head
     lines = ledger.path.read_bytes().splitlines(keepends=True)
     for broken in (
         [*lines[:line], lines[line].replace(b'"sharpe":0.05', b'"sharpe":0.95'), *lines[line + 1 :]],
         [*lines[:line], *lines[line + 1 :]],
     ):
         ledger.path.write_bytes(b"".join(broken))
-        if line == 2:  # nothing follows the last line, so its head is what changes
-            assert ledger.trials(LINEAGE, start_ns=0, end_ns=1000).head != ""
+        if line == 2:  # nothing follows the last line, so only who kept the head can tell
+            assert ledger.head != anchored
+            with pytest.raises(LedgerDamaged, match="not the one that release trend@1 was counted on"):
+                ledger.chain.holds(anchored, kept_by="release trend@1")
             continue
         with pytest.raises(LedgerDamaged, match=rf"line {line + 2 if len(broken) == 3 else line + 1}"):
             ledger.evaluations()
+
+
+def test_a_ledger_that_grew_still_holds_what_was_anchored(ledger):
+    ledger.chain.holds(ledger.head, kept_by="nobody")
+    heads = [ledger.record([of(start_ns=start)], at_ns=1) for start in range(3)]
+    for head in heads:
+        ledger.chain.holds(head, kept_by="release trend@1")
+    assert [head.lines for head in heads] == [1, 2, 3]
+
+
+def test_another_ledger_in_its_place_is_found(ledger, tmp_path):
+    anchored = ledger.record([ONE, ONE], at_ns=1)
+    fresh = Ledger(tmp_path / "fresh")
+    fresh.record([replace(ONE, study=f"{number}") for number in range(5)], at_ns=1)
+    with pytest.raises(LedgerDamaged, match="cut off or replaced"):
+        fresh.chain.holds(anchored, kept_by="release trend@1")
+    ledger.path.unlink()
+    with pytest.raises(LedgerDamaged, match="0 lines"):
+        ledger.chain.holds(anchored, kept_by="release trend@1")
+
+
+def test_a_line_of_another_version_is_named(ledger):
+    ledger.folder.mkdir()
+    ledger.path.write_text(json.dumps({"before": "0" * 64, "agent": "old"}) + "\n")
+    with pytest.raises(LedgerDamaged, match="line 1") as refused:
+        ledger.evaluations()
+    assert "of another version" in refused.value.got
 
 
 def test_a_line_cut_short_refuses_the_next_entry(ledger):
@@ -110,7 +185,7 @@ def test_a_line_cut_short_refuses_the_next_entry(ledger):
 
 def _record_many(folder, author):
     for entry in range(20):
-        Ledger(folder).record([replace(ONE, start_ns=entry)], at_ns=entry, who=author)
+        Ledger(folder).record([of(start_ns=entry)], at_ns=entry, who=author)
 
 
 def test_writers_side_by_side_keep_one_chain(tmp_path):

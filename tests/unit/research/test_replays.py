@@ -234,4 +234,4 @@ def test_a_recording_of_the_generated_market_says_so_in_every_label(make_study):
     study = make_study(data=data, split=walk_forward(train="100h", test="60h"))
     run = study.replay(CHASER)
     assert "generated market, seed 9 (uncalibrated)" in run.caption
-    assert study.lineage["detail"] == {"seed": "9"}
+    assert study.span[0].market == 'generated {"seed":"9"}'

@@ -9,7 +9,7 @@ import pytest
 
 from sapphire.agents import BuyAndHold, MovingAverageCross, RandomWalk, ViewPanel
 from sapphire.research import costs
-from sapphire.research.screening import accounts_of_stances, equity_of_fills, stance
+from sapphire.research.screening import _accounts, equity_of_fills, stance
 from sapphire.research.walking import one_number
 
 AGENT = MovingAverageCross(fast=3, slow=12, horizon=timedelta(hours=2))
@@ -19,7 +19,7 @@ DEAR = costs.binance_spot(taker_bps=1e4 * FEE, slippage_bps=1e4 * SLIPPAGE)
 
 def screened(bars, long, costs=DEAR):
     frame = pd.DataFrame(long, index=bars.times, columns=pd.Index(bars.symbols, name="symbol"))
-    return accounts_of_stances(bars, [frame], costs)[0]
+    return _accounts(bars, [frame], costs)[0]
 
 
 def test_three_bars_by_hand(bars_of):
@@ -30,9 +30,11 @@ def test_three_bars_by_hand(bars_of):
     expected = [100_000, bought * 115, proceeds * (1 - FEE)]
     assert account.equity.tolist() == pytest.approx(expected, rel=1e-12)
     paid = bought * 110 * (1 + SLIPPAGE)
-    assert account.trades == 2
-    assert account.traded_quote == pytest.approx(paid + proceeds, rel=1e-12)
-    assert account.fees_quote == pytest.approx(FEE * (paid + proceeds), rel=1e-12)
+    told = account.performance
+    traded = told.turnover * account.equity.mean() * told.bars / told.per_year
+    assert told.trades == 2
+    assert traded == pytest.approx(paid + proceeds, rel=1e-12)
+    assert 100_000 * told.costs == pytest.approx(FEE * (paid + proceeds), rel=1e-12)
 
 
 def test_without_costs_it_is_the_price(bars_of):

@@ -53,8 +53,10 @@ class Cells(HTMLParser):
 @pytest.fixture(scope="module")
 def results(studies_in, tmp_path_factory):
     """One of each."""
-    study = studies_in(tmp_path_factory.mktemp("results"))()
-    return {name: ask(study) for name, ask in QUESTIONS.items()}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("SAPPHIRE_HOME", str(tmp_path_factory.mktemp("results")))
+        study = studies_in()()
+        return {name: ask(study) for name, ask in QUESTIONS.items()}
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from sapphire.stack.releases import choose_release, described
 def registry(registered, tmp_path_factory, with_mlflow):
     environment = {"SAPPHIRE_NOTEBOOK": "00_start_here.ipynb"}
     home = with_mlflow(tmp_path_factory.mktemp("home"))
-    return Registry(home, policies=registered.POLICIES, clock=registered.CLOCK, environment=environment)
+    settings = {"policies": registered.POLICIES, "clock": registered.CLOCK, "count": registered.as_submitted}
+    return Registry(home, environment=environment, **settings)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,158 @@
+"""A file of JSON lines in which each line carries the sha256 of the one before.
+
+A line that was changed, taken out or put in is found when the chain is next read. That lines at its end were cut off
+is found by whoever kept an earlier head of it: a count of lines and the digest of the last.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sapphire.domain.errors import LedgerDamaged
+
+__all__ = ["FIRST", "Chain", "Head", "canonical"]
+
+FIRST = "0" * 64
+"""What stands before the first line."""
+
+
+LinesAfter = Callable[[Sequence[dict[str, Any]], Sequence[str]], Sequence[Mapping[str, Any]]]
+"""From the entries of a chain, and the digests of their lines, to what shall follow them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """How far a chain reached.
+
+    Parameters
+    ----------
+    lines : how many it had.
+    digest : of the last of them; zeros where there was none.
+    """
+
+    lines: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The chain in a file; made with the first line."""
+
+    path: Path
+
+    def read(self) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+        """Every entry in order and the digest of each line, verified.
+
+        Raises
+        ------
+        LedgerDamaged : a line does not verify; names it.
+        """
+        return self._verified(self.path.read_bytes() if self.path.exists() else b"")
+
+    def append(self, lines_after: LinesAfter) -> Head:
+        """Append what `lines_after` makes of the entries that stand there and their digests, all or none, under a lock.
+
+        Raises
+        ------
+        LedgerDamaged : what stands there does not verify. Nothing is appended.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self._locked() as file:
+            file.seek(0)
+            entries, digests = self._verified(file.read())
+            head = digests[-1] if digests else FIRST
+            made = []
+            for entry in lines_after(entries, digests):
+                line = canonical({**entry, "before": head})
+                head = hashlib.sha256(line).hexdigest()
+                made.append(line + b"\n")
+            end = file.seek(0, os.SEEK_END)
+            try:
+                file.write(b"".join(made))
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(end)
+                raise
+        return Head(len(digests) + len(made), head)
+
+    def holds(self, head: Head, *, kept_by: str) -> None:
+        """Refuse a chain that an earlier head of it is no longer in.
+
+        Parameters
+        ----------
+        kept_by : who kept that head, for the message: "release trend@1".
+
+        Raises
+        ------
+        LedgerDamaged : it is shorter than that, or another line stands there.
+        """
+        _, digests = self.read()
+        found = FIRST if head.lines == 0 else digests[head.lines - 1] if len(digests) >= head.lines else None
+        if found != head.digest:
+            raise LedgerDamaged(
+                f"the trial ledger is not the one that {kept_by} was counted on",
+                expected=f"{head.lines:,} lines or more, the last of those with digest {head.digest[:12]}",
+                got=f"{len(digests):,} lines" + ("" if found is None else f", digest {found[:12]} there"),
+                next=f"restore {self.path} from a backup: lines were cut off or replaced, and no gate counts without",
+            )
+
+    def damaged(self, number: int, expected: str, got: str) -> LedgerDamaged:
+        """The error that names a line."""
+        return LedgerDamaged(
+            f"the trial ledger does not verify at line {number:,} of {self.path.name}",
+            expected=expected,
+            got=got,
+            next=f"restore {self.path} from a backup: a gate counts no trials on a ledger that does not verify",
+        )
+
+    def _verified(self, data: bytes) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+        entries: list[dict[str, Any]] = []
+        digests: list[str] = []
+        lines = data.split(b"\n")
+        for number, line in enumerate(lines[:-1], start=1):
+            entry = self._parsed(line, number)
+            before = digests[-1] if digests else FIRST
+            if entry.pop("before", None) != before:
+                raise self.damaged(number, f"the digest of line {number - 1}: {before[:12]}...", "another digest")
+            digests.append(hashlib.sha256(line).hexdigest())
+            entries.append(entry)
+        if lines[-1]:
+            raise self.damaged(len(lines), "a whole line", "one without an end")
+        return entries, tuple(digests)
+
+    def _parsed(self, line: bytes, number: int) -> dict[str, Any]:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            raise self.damaged(number, "one JSON object", "something else") from None
+        if not isinstance(entry, dict):
+            raise self.damaged(number, "one JSON object", type(entry).__name__)
+        return entry
+
+    @contextmanager
+    def _locked(self) -> Iterator[Any]:
+        with self.path.open("a+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield file
+
+
+def canonical(value: Any) -> bytes:
+    """JSON with sorted keys and no spaces; times, lengths of time and numpy numbers as JSON has them."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain).encode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if hasattr(value, "item"):
+        return value.item()
+    return str(value)
