@@ -21,6 +21,7 @@ from sapphire.domain.clocks import Clock, WallClock, from_ns, parse_duration, to
 from sapphire.domain.display import stamp
 from sapphire.domain.errors import AgentError, StudyError, ValueRefused
 from sapphire.domain.money import to_atoms
+from sapphire.domain.stopped_views import WhenViewsStop
 from sapphire.domain.workspace import home
 from sapphire.portfolio import Sizing
 from sapphire.research import screening
@@ -58,6 +59,7 @@ def study(
     sizing: Sizing,
     seed: int = 7,
     starting_cash: float = 100_000.0,
+    when_views_stop: WhenViewsStop | None = None,
     ledger: Ledger | None = None,
     clock: Clock | None = None,
 ) -> Study:
@@ -73,6 +75,7 @@ def study(
     sizing : from beliefs to targets.
     seed : of everything that is random in a fit.
     starting_cash : of the replayed account, in the quote asset.
+    when_views_stop : what positions do once nothing is believed any more; the default of `WhenViewsStop` unless given.
     ledger : where evaluations are counted; the state folder's own unless given.
     clock : when a ledger line was written; the machine's unless given.
 
@@ -92,6 +95,7 @@ def study(
         sizing=sizing,
         seed=seed,
         starting_cash=starting_cash,
+        when_views_stop=when_views_stop or WhenViewsStop(),
         ledger=ledger or Ledger(home() / "ledger"),
         clock=clock or WallClock(),
     )
@@ -111,6 +115,7 @@ class Study(Shown):
     sizing: Sizing
     seed: int
     starting_cash: float
+    when_views_stop: WhenViewsStop
     ledger: Ledger = field(repr=False)
     clock: Clock = field(repr=False)
 
@@ -173,6 +178,7 @@ class Study(Shown):
             ("hold-out, sealed", f"from {self.holdout_start:%Y-%m-%d %H:%M}Z, {duration_text(self.holdout)}"),
             ("costs", f"{self.costs.name}: maker {self.costs.maker_bps:g}, taker {self.costs.taker_bps:g} bps"),
             ("sizing", f"{self.sizing.name} {self.sizing.parameters}"),
+            ("when views stop", self.when_views_stop.text),
         ]
         return ("what", "value"), lines
 
@@ -329,7 +335,12 @@ class Study(Shown):
         return {"screen": "long or flat, equal weights, next open", "costs": self.costs.parameters()}
 
     def _evaluation_of(self, run: Replayed, method: str, *, counted: bool = True) -> Evaluation:
-        sizing = {"name": self.sizing.name, **self.sizing.parameters, "costs": self.costs.parameters()}
+        sizing = {
+            "name": self.sizing.name,
+            **self.sizing.parameters,
+            "costs": self.costs.parameters(),
+            "when_views_stop": self.when_views_stop.as_dict(),
+        }
         return self._evaluation(run.agent, method, sizing, run.equity, run.performance, counted=counted)
 
     def _evaluation(

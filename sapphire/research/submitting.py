@@ -137,6 +137,7 @@ def submit(study: Study, agent: Agent, *, registry: Registry | None = None) -> R
             execution={},
             lock_sha256=lock,
             engine_version=load_engine().engine_version(),
+            when_views_stop=study.when_views_stop,
             universe=study.data.symbols,
             folder=Path(scratch),
         )
