@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -49,10 +50,21 @@ def _ccxt_config(url: str) -> dict[str, Any]:
     return ccxt_config(url, url.replace("http", "ws", 1))
 
 
+def _paper_day_witness(home: Path) -> Callable[[str, Any], str]:
+    """What the registry is handed to compare a recorded paper day with its journal."""
+    from sapphire.monitoring.days_on_paper import paper_day_witness
+
+    return paper_day_witness(home)
+
+
+_HANDED: dict[str, Any] = {"ccxt_config": _ccxt_config, "paper_day_witness": _paper_day_witness}
+"""What lower rooms are handed from higher ones."""
+
+
 def main(words: Sequence[str] | None = None) -> None:
     """Run one verb and leave with its exit code."""
     try:
-        app(args=list(words) if words is not None else None, obj={"ccxt_config": _ccxt_config})
+        app(args=list(words) if words is not None else None, obj=_HANDED)
     except SapphireError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(1)

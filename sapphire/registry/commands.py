@@ -39,12 +39,12 @@ def releases(as_json: AsJson = False) -> None:
     _say("next: sapphire gates RELEASE --to paper")
 
 
-def gates(release: Release, to: Target = To.PAPER, as_json: AsJson = False) -> None:
+def gates(context: typer.Context, release: Release, to: Target = To.PAPER, as_json: AsJson = False) -> None:
     """Measure a release against mlflow/gates, sign the report and keep it. Ends with 1 if it does not permit.
 
     Example: sapphire gates trend@1 --to live
     """
-    report = _registry().gates(release, to=to.value)
+    report = _registry(context).gates(release, to=to.value)
     _show(report, as_json=as_json)
     _say(f"signed by key {report.signer[:12]} ({report.authority})")
     if report.permits is None:
@@ -53,12 +53,12 @@ def gates(release: Release, to: Target = To.PAPER, as_json: AsJson = False) -> N
     _say(f"next: sapphire promote {release} --to {to}")
 
 
-def promote(release: Release, to: Target = To.PAPER, as_json: AsJson = False) -> None:
+def promote(context: typer.Context, release: Release, to: Target = To.PAPER, as_json: AsJson = False) -> None:
     """Copy a release to where it may trade, and make it champion there, on a signed gate report.
 
     Example: sapphire promote trend@1 --to paper
     """
-    done = _registry().promote(release, to=to.value)
+    done = _registry(context).promote(release, to=to.value)
     _show(done, as_json=as_json)
     _say(f"back again: sapphire rollback {done.label.rsplit('@', 1)[0]}")
 
@@ -79,11 +79,15 @@ class _Shown(Protocol):
     def as_dict(self) -> dict[str, Any]: ...
 
 
-def _registry() -> Registry:
+def _registry(context: typer.Context | None = None) -> Registry:
+    """The registry of the state folder, with the witness of paper days that the command line hands down."""
     from sapphire.domain.workspace import home
     from sapphire.registry.registry import Registry
 
-    return Registry(home())
+    handed = context.obj if context is not None and isinstance(context.obj, dict) else {}
+    state = home()
+    witness = handed.get("paper_day_witness")
+    return Registry(state, witness=None if witness is None else witness(state))
 
 
 def _show(result: _Shown, *, as_json: bool) -> None:

@@ -131,22 +131,36 @@ def replaced(bundle: EvidenceBundle, **changed: Any) -> EvidenceBundle:
     return dataclasses.replace(bundle, **parts)
 
 
-def paper_days(count: int, *, market: Any = "real", unexplained_lots: int = 0) -> list[ParityDay]:
-    return [
-        ParityDay(
-            day=f"2026-02-{day:02}",
-            market=market,
-            unexplained_lots=unexplained_lots,
-            journal_digest=sha256_of(f"{market} {day}".encode()),
-        )
-        for day in range(1, count + 1)
-    ]
+def paper_day(day: str, **changed: Any) -> ParityDay:
+    """A day as it should be, but for what is changed."""
+    sound: dict[str, Any] = {
+        "day": day,
+        "market": "real",
+        "account": "paper",
+        "bars": 24,
+        "whole_bars": 24,
+        "bars_seen": 24,
+        "bars_decided": 24,
+        "signals": 40,
+        "signals_taken": 40,
+        "foreign_signals": 0,
+        "books_equal": True,
+        "replays": True,
+        "unexplained_lots": 0,
+        "explained_lots": {},
+    }
+    made = {**sound, **changed}
+    return ParityDay(**{"journal_digest": sha256_of(f"{made['market']} {day}".encode()), **made})
+
+
+def paper_days(count: int, **changed: Any) -> list[ParityDay]:
+    return [paper_day(f"2026-02-{day:02}", **changed) for day in range(1, count + 1)]
 
 
 @pytest.fixture(scope="session")
 def small() -> SimpleNamespace:
     """The functions above."""
-    made = (write_release, manifest_of, bundle_of, replaced, paper_days)
+    made = (write_release, manifest_of, bundle_of, replaced, paper_day, paper_days)
     return SimpleNamespace(**{each.__name__: each for each in made})
 
 
@@ -161,4 +175,5 @@ def freeze(tmp_path: Path) -> Callable[..., Path]:
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
     """A registry on a real MLflow; making its database takes seconds, so a module shares it and each test a name."""
     environment = {"SAPPHIRE_NOTEBOOK": "00_start_here.ipynb"}
-    return Registry(tmp_path_factory.mktemp("home"), policies=POLICIES, clock=CLOCK, environment=environment)
+    home = tmp_path_factory.mktemp("home")
+    return Registry(home, policies=POLICIES, clock=CLOCK, witness=lambda *_: "", environment=environment)

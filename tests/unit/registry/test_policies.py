@@ -31,6 +31,9 @@ def test_the_house_s_policies_ask_what_the_design_says() -> None:
     assert asked["cost", "edge_survives_costs_times"] == ({"min": 2.0}, True)
     assert asked["parity", "paper_days"] == ({"min": 20.0}, True)
     assert asked["parity", "unexplained_lots"] == ({"max": 0.0}, True)
+    assert asked["parity", "bars_decided"] == ({"min": 0.99}, True)
+    assert asked["parity", "signals_taken"] == ({"min": 0.98}, True)
+    assert asked["parity", "books_equal"] == asked["parity", "journals_replay"] == (True, True)
     assert asked["integrity", "clean_tree"] == (True, True)
     on_paper = {(gate, measure): refuses for gate, measure, _, refuses in paper.rows()}
     assert set(on_paper) <= set(asked)
