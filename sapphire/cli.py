@@ -51,16 +51,24 @@ def _ccxt_config(url: str) -> dict[str, Any]:
 
 
 def _registry(home: Path) -> Any:
-    """What the registry's verbs are handed: the registry of a state folder with the trial ledger to count on."""
+    """What the registry's verbs are handed: the registry of a state folder.
+
+    It has the trial ledger to count on, and the journals to compare recorded paper days with.
+    """
+    from sapphire.monitoring.days_on_paper import paper_day_witness
     from sapphire.research.counting import registry_of
 
-    return registry_of(home)
+    return registry_of(home, witness=paper_day_witness(home))
+
+
+_HANDED: dict[str, Any] = {"ccxt_config": _ccxt_config, "registry": _registry}
+"""What lower rooms are handed from higher ones."""
 
 
 def main(words: Sequence[str] | None = None) -> None:
     """Run one verb and leave with its exit code."""
     try:
-        app(args=list(words) if words is not None else None, obj={"ccxt_config": _ccxt_config, "registry": _registry})
+        app(args=list(words) if words is not None else None, obj=_HANDED)
     except SapphireError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(1)

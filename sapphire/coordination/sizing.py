@@ -17,10 +17,11 @@ from sapphire.domain.instruments import Universe
 from sapphire.domain.messages import AccountStateMessage
 from sapphire.domain.money import ATOMS_PER_UNIT
 from sapphire.domain.precision import cut, fits_i64
+from sapphire.domain.stopped_views import LastBelief
 from sapphire.domain.views import Belief
 from sapphire.domain.wire import decimal_of_float
 
-__all__ = ["Account", "Chosen", "Size", "account_of", "closes_in_ticks", "equity_atoms"]
+__all__ = ["Account", "Asked", "Chosen", "Size", "Sized", "account_of", "closes_in_ticks", "equity_atoms"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +64,39 @@ class Chosen(Protocol):
         ...
 
 
-Size = Callable[[Sequence[Belief], Account], Sequence[Chosen]]
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """What a sizing is asked with at the close of a bar.
+
+    Parameters
+    ----------
+    beliefs : those stated at this close.
+    remembered : the newest of each symbol before it.
+    account : as it stands.
+    answered : whether the release answered at all.
+    """
+
+    beliefs: Sequence[Belief]
+    remembered: Sequence[LastBelief]
+    account: Account
+    answered: bool
+
+
+class Sized(Protocol):
+    """What a sizing answers."""
+
+    @property
+    def targets(self) -> Sequence[Chosen]:
+        """At most one for each symbol."""
+        ...
+
+    @property
+    def remembered(self) -> Sequence[LastBelief]:
+        """What the next close is to be sized with."""
+        ...
+
+
+Size = Callable[[Asked], Sized]
 """From beliefs and an account to targets: a pure function."""
 
 

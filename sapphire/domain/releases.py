@@ -19,6 +19,7 @@ from typing import Any
 
 from sapphire.domain.canonical import canonical_json, is_sha256, plain, read_canonical, sha256_of
 from sapphire.domain.errors import EvidenceRefused, ValueRefused
+from sapphire.domain.stopped_views import WhenViewsStop
 
 __all__ = ["MANIFEST_FILE", "RELEASE_FORMAT", "Manifest", "ReleasedAgent", "ReleasedSizing"]
 
@@ -135,6 +136,7 @@ class Manifest:
     pooling : how several agents are pooled; None for one.
     limits : the release's own; they can only tighten the account's.
     execution : how targets are driven at.
+    when_views_stop : what positions do once nothing is believed of them any more.
 
     Raises
     ------
@@ -162,6 +164,7 @@ class Manifest:
     pooling: Mapping[str, Any] | None = field(default=None, hash=False)
     limits: Mapping[str, Any] = field(default_factory=dict, hash=False)
     execution: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    when_views_stop: WhenViewsStop = field(default_factory=WhenViewsStop)
 
     def __post_init__(self) -> None:
         where = f"release {self.name!r}"
@@ -210,6 +213,7 @@ class Manifest:
             "sizing": _as_dict(self.sizing),
             "limits": dict(self.limits),
             "execution": dict(self.execution),
+            "when_views_stop": self.when_views_stop.as_dict(),
             "lock_sha256": self.lock_sha256,
             "engine_version": self.engine_version,
         }
@@ -231,6 +235,7 @@ class Manifest:
             agents = _items("agents", entries["agents"])
             entries["agents"] = tuple(_from_dict(ReleasedAgent, f"agent {i}", each) for i, each in enumerate(agents))
             entries["sizing"] = _from_dict(ReleasedSizing, "sizing", entries["sizing"])
+            entries["when_views_stop"] = WhenViewsStop.of(entries["when_views_stop"])
             return cls(**entries)
         except ValueRefused as error:
             raise EvidenceRefused(error.what, expected=error.expected, got=error.got, next=error.next) from None

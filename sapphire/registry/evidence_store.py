@@ -13,7 +13,6 @@ is read. Known limitation: a chain cannot tell that its newest lines were cut of
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -214,15 +213,15 @@ class EvidenceStore:
         return tuple(ParityDay.parse(self._file(digest, record, ".json")) for record in found)
 
     def add_parity(self, digest: str, day: ParityDay, *, at_ns: int) -> bool:
-        """Keep one replayed day, unless the same is said of it already; whether it was kept.
+        """Keep one day of a paper account, unless the same is said of it already; whether it was kept.
 
-        A day that is looked at again while its account trades on has another journal behind it, and is no other day.
+        A day of which something else was said before is kept beside that: what is bad about either counts.
 
         Raises
         ------
         EvidenceRefused : there is no evidence of the release, or it does not verify.
         """
-        if any(dataclasses.replace(kept, journal_digest=day.journal_digest) == day for kept in self.parity(digest)):
+        if day in self.parity(digest):
             return False
         name = f"parity-{day.day}-{sha256_of(day.canonical)[:_SHORT]}.json"
         self.append(digest, "parity", at_ns=at_ns, facts={"day": day.day}, files={name: day.canonical})

@@ -7,14 +7,15 @@ nothing, and nothing passes no gate.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sapphire.domain.errors import EvidenceRefused, StatisticsError
 from sapphire.domain.evidence import Authority, GateReport, GateRow
 from sapphire.domain.needs import Need, Value
 from sapphire.domain.releases import Manifest
-from sapphire.registry.measurements import Difference, EvidenceBundle, ParityDay, WalkForwardEvidence
+from sapphire.registry.measurements import Difference, EvidenceBundle, WalkForwardEvidence
+from sapphire.registry.paper_days import PaperDays
 from sapphire.registry.policies import Policy
 
 __all__ = ["evaluate_gates"]
@@ -28,7 +29,7 @@ class _Asked:
 
     manifest: Manifest
     bundle: EvidenceBundle
-    parity: tuple[ParityDay, ...]
+    parity: PaperDays
     counted: WalkForwardEvidence
     policy: Policy
 
@@ -42,7 +43,7 @@ def evaluate_gates(
     bundle: EvidenceBundle,
     policy: Policy,
     *,
-    parity: Sequence[ParityDay] = (),
+    parity: PaperDays | None = None,
     signer: str,
     authority: Authority,
     counted: WalkForwardEvidence | None = None,
@@ -51,7 +52,7 @@ def evaluate_gates(
 
     Parameters
     ----------
-    parity : the paper days that there are.
+    parity : the paper days that there are, as their witness saw them.
     signer : id of the key that will sign.
     authority : what that signature proves.
     counted : the walk-forward evidence with the trials as the ledger has them now; as the submit counted them without.
@@ -72,7 +73,7 @@ def evaluate_gates(
                 next="study.submit(agent) measures the release that stands there now",
             )
     walk = counted or bundle.walk_forward
-    asked = _Asked(manifest, bundle, tuple(parity), walk, policy)
+    asked = _Asked(manifest, bundle, parity or PaperDays((), {}), walk, policy)
     rows = []
     for gate, measure, needs, refuses in policy.rows():
         value, note = _ANSWERS[gate][measure](asked)
@@ -221,17 +222,22 @@ def _edge_survives(asked: _Asked) -> _Answer:
     return (0.0 if plain <= 0.0 else dear.times if left > 0.0 else 1.0), note
 
 
-def _unexplained_lots(asked: _Asked) -> _Answer:
-    if not asked.parity:
-        return None, "no paper day was replayed"
-    days = {(each.day, each.journal_digest): each.unexplained_lots for each in asked.parity}
-    return sum(days.values()), f"over {len(days)} replayed day{'' if len(days) == 1 else 's'}"
+def _of_days(value: Callable[[PaperDays], Value]) -> Callable[[_Asked], _Answer]:
+    """A measure of all recorded days, on whatever market and however bad."""
+
+    def answer(asked: _Asked) -> _Answer:
+        days = len(asked.parity)
+        if not days:
+            return None, "no paper day was recorded"
+        return value(asked.parity), f"over {days} recorded day{'' if days == 1 else 's'}"
+
+    return answer
 
 
 def _paper_days(asked: _Asked) -> _Answer:
-    real = {each.day for each in asked.parity if each.market == "real"}
-    others = {each.day for each in asked.parity} - real
-    return len(real), f"{len(others)} more on other markets, which do not count" if others else ""
+    counted, others = asked.parity.counted()
+    more = "; ".join(f"{count} more {why}" for why, count in sorted(others.items()))
+    return len(counted), f"{more}: they do not count" if more else ""
 
 
 _ANSWERS: Mapping[str, Mapping[str, Callable[[_Asked], _Answer]]] = {
@@ -259,5 +265,12 @@ _ANSWERS: Mapping[str, Mapping[str, Callable[[_Asked], _Answer]]] = {
         "trades": lambda asked: (asked.bundle.walk_forward.trades, "fills of the walk-forward replay"),
     },
     "cost": {"edge_survives_costs_times": _edge_survives},
-    "parity": {"unexplained_lots": _unexplained_lots, "paper_days": _paper_days},
+    "parity": {
+        "unexplained_lots": _of_days(lambda days: days.unexplained_lots),
+        "bars_decided": _of_days(lambda days: days.bars_decided),
+        "signals_taken": _of_days(lambda days: days.signals_taken),
+        "books_equal": _of_days(lambda days: days.books_equal),
+        "journals_replay": _of_days(lambda days: days.journals_replay),
+        "paper_days": _paper_days,
+    },
 }

@@ -47,7 +47,14 @@ MEASURES: Mapping[str, Mapping[str, Kind]] = {
         "trades": "number",
     },
     "cost": {"edge_survives_costs_times": "number"},
-    "parity": {"unexplained_lots": "number", "paper_days": "number"},
+    "parity": {
+        "unexplained_lots": "number",
+        "bars_decided": "number",
+        "signals_taken": "number",
+        "books_equal": "truth",
+        "journals_replay": "truth",
+        "paper_days": "number",
+    },
 }
 """Every gate and measure that there is."""
 REQUIRED: Mapping[Target, tuple[str, ...]] = {

@@ -25,7 +25,8 @@ from sapphire.registry.evidence_store import EvidenceStore, SignedReport
 from sapphire.registry.gates import evaluate_gates
 from sapphire.registry.ledger_anchors import LedgerAnchor, anchors_in, anchors_of, ledger_tags
 from sapphire.registry.listing import RegisteredRelease, ReleaseTable, standing_of
-from sapphire.registry.measurements import EvidenceBundle, ParityDay, WalkForwardEvidence
+from sapphire.registry.measurements import EvidenceBundle, WalkForwardEvidence
+from sapphire.registry.paper_days import Measure, PaperDays, Witness
 from sapphire.registry.policies import Policy, load_policy, policy_folder
 from sapphire.registry.promotion import Promoter, Promotion, checked_report, promotable
 from sapphire.registry.release_files import keep_release, read_manifest
@@ -53,6 +54,7 @@ class Registry:
     home : `$SAPPHIRE_HOME`.
     policies : folder of the gate policies; the workspace's `mlflow/gates`, else the repository's, unless given.
     clock : what time records and runs say.
+    witness : compares a recorded paper day with its journal; without one no such day counts.
     environment : where `MLFLOW_TRACKING_URI` and the notebook's name are looked up; the process's own unless given.
     count : the walk-forward evidence of a bundle with the trials counted now; research hands it in. Without it nothing
         is measured against a policy.
@@ -61,6 +63,7 @@ class Registry:
     home: Path
     policies: Path | None = None
     clock: Clock = field(default_factory=WallClock, repr=False)
+    witness: Witness | None = field(default=None, repr=False, hash=False)
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False, hash=False)
     count: Callable[[EvidenceBundle], WalkForwardEvidence] | None = field(default=None, repr=False)
 
@@ -189,15 +192,29 @@ class Registry:
             )
         return signed, signed.verify(trusted_key(self.home), manifest_digest=digest, permits=to)
 
-    def add_parity(self, release: str, day: ParityDay) -> bool:
-        """Keep one replayed day of a paper account as evidence; whether it says anything new.
+    def record_paper_days(self, release: str, run: Path, measure: Measure) -> int:
+        """Compute the days of a run of a release and keep each of them, good or bad; how many say anything new.
+
+        Parameters
+        ----------
+        run : the run's folder, with the engine's journal in it.
+        measure : computes the days from there; the room above has it.
 
         Raises
         ------
-        EvidenceRefused : the evidence that is there does not verify.
+        EvidenceRefused : the run is of another release, or the evidence that is there does not verify.
         """
+        digest = self.find(release)
+        traded, days = measure(run)
+        if traded != digest:
+            raise EvidenceRefused(
+                f"the run in {run} is of another release than {self.label(digest)}",
+                expected=digest[:_SHORT],
+                got=traded[:_SHORT],
+                next="record its days beside the release that traded it",
+            )
         with self._lock():
-            return self.store.add_parity(self.find(release), day, at_ns=self.clock.now_ns())
+            return sum(self.store.add_parity(digest, day, at_ns=self.clock.now_ns()) for day in days)
 
     def promote(self, release: str, *, to: Target) -> Promotion:
         """Copy a release to `to` and make it champion there, on a signed report that permits it.
@@ -317,7 +334,8 @@ class Registry:
 
     def _evaluate(self, digest: str, policy: Policy, *, signer: str) -> GateReport:
         manifest = read_manifest(self.folder(digest), digest=digest)
-        bundle, parity = self.store.bundle(digest), self.store.parity(digest)
+        bundle = self.store.bundle(digest)
+        parity = PaperDays.seen_by(self.witness, digest, self.store.parity(digest))
         counted = self._counted(bundle)
         return evaluate_gates(
             manifest, bundle, policy, parity=parity, signer=signer, authority=LAPTOP_KEY, counted=counted

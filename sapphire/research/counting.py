@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sapphire.domain.errors import LedgerDamaged, StatisticsError
 from sapphire.registry import EvidenceBundle, Registry, WalkForwardEvidence
+from sapphire.registry.paper_days import Witness
 from sapphire.research.chain import Head
 from sapphire.research.ledger import Ledger, Trials
 from sapphire.research.spans import Span
@@ -39,9 +40,14 @@ class Counted:
     head: Head
 
 
-def registry_of(home: Path) -> Registry:
-    """The registry of a state folder, with its trial ledger to count on."""
-    return Registry(home, count=trial_counter(home))
+def registry_of(home: Path, *, witness: Witness | None = None) -> Registry:
+    """The registry of a state folder, with its trial ledger to count on.
+
+    Parameters
+    ----------
+    witness : compares a recorded paper day with its journal; handed down from `monitoring`. Without one no day counts.
+    """
+    return Registry(home, count=trial_counter(home), witness=witness)
 
 
 def trial_counter(home: Path) -> Callable[[EvidenceBundle], WalkForwardEvidence]:

@@ -1,7 +1,7 @@
 """Replays: what the compiled engine would have done with an agent's beliefs, bar by bar.
 
 The engine that runs here is the one that trades: its risk gate, its orders, its books to the atom. Sizing is asked at
-every close with the state that the engine reports, exactly as a coordinator asks it.
+every close with the state that the engine reports and what was believed last, exactly as a coordinator asks it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from sapphire.domain.engine import load_engine
 from sapphire.domain.errors import EngineError, StudyError, ValueRefused
 from sapphire.domain.instruments import Instrument, InstrumentKind
 from sapphire.domain.money import ATOMS_PER_UNIT, to_atoms
-from sapphire.portfolio import EqualWeight, PortfolioState
+from sapphire.domain.stopped_views import LastBelief
+from sapphire.portfolio import EqualWeight, PortfolioState, size_at_close
 from sapphire.research import recording
 from sapphire.research.performance import HEADER, Performance, simple_returns
 from sapphire.research.plots import equity_figure
@@ -296,6 +297,7 @@ def _run(study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, told: T
     bars, evaluation = study.tested, study.evaluation
     first = int(np.searchsorted(evaluation.close_time_ns, bars.close_time_ns[0]))
     last = len(bars) - 1
+    remembered: tuple[LastBelief, ...] = ()
     for row, close_ns in enumerate(bars.close_time_ns):
         state = engine.close_bar(int(close_ns))
         if row < last:
@@ -306,7 +308,16 @@ def _run(study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, told: T
                 lots=lots,
                 instruments=study.data.instruments,
             )
-            for target in study.sizing.size(beliefs.at(row), known):
+            sized = size_at_close(
+                beliefs.at(row),
+                remembered,
+                known,
+                sizing=study.sizing,
+                rule=study.when_views_stop,
+                interval=bars.interval,
+            )
+            remembered = sized.remembered
+            for target in sized.targets:
                 engine.signal(target.symbol, target.lots)
         engine.end_of_bar()
         if row % _TOLD_EVERY == 0:

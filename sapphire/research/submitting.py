@@ -141,6 +141,7 @@ def submit(study: Study, agent: Agent, *, registry: Registry | None = None) -> R
             execution=study.execution.as_dict(),
             lock_sha256=lock,
             engine_version=load_engine().engine_version(),
+            when_views_stop=study.when_views_stop,
             universe=study.data.symbols,
             folder=Path(scratch),
         )

@@ -76,21 +76,25 @@ def up(
 
 
 def status(run: RunOption = None, as_json: AsJson = False) -> None:
-    """Say per part: state, since when, address, release.
+    """Say per part: state, since when, address, release; and what positions do where views have stopped.
 
     Example: sapphire status --json
     """
+    from sapphire.coordination.decision_log import last_decision
     from sapphire.domain.clocks import WallClock
     from sapphire.execution.run_lock import RunLock
     from sapphire.stack.folders import RunFolder
-    from sapphire.stack.showing import show_parts
+    from sapphire.stack.showing import show_parts, show_views
 
     folder = RunFolder(_run(run))
     facts = folder.read()
     is_running = RunLock(folder.path).holder() is not None
-    _put(facts | {"running": is_running}, as_json=as_json)
+    decided = last_decision(folder.decisions)
+    views = None if decided is None else decided.standing
+    _put(facts | {"running": is_running, "views": views}, as_json=as_json)
     if not as_json:
         show_parts(facts, now_ns=WallClock().now_ns(), is_running=is_running)
+        show_views(views)
     if facts["error"]:
         _say(facts["error"])
     _say(f"logs in {folder.log('bus').parent}" if is_running else "next: sapphire up starts it")

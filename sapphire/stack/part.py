@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -23,14 +24,18 @@ from sapphire.domain.messages import MarketKind, PartState
 from sapphire.telemetry.bus import Bus
 from sapphire.telemetry.heartbeats import Pulse
 from sapphire.telemetry.logs import log_to_stderr
+from sapphire.telemetry.readiness import Readiness
 from sapphire.telemetry.streams import COLLECTOR, COORDINATOR
 
 if TYPE_CHECKING:
-    from sapphire.coordination.sizing import Account, Chosen, Size
+    from sapphire.coordination.coordinator import Duty
+    from sapphire.coordination.sizing import Asked, Size
     from sapphire.domain.evidence import Target
     from sapphire.domain.instruments import Instrument, Universe
+    from sapphire.domain.intervals import Interval
     from sapphire.domain.releases import Manifest
-    from sapphire.domain.views import Belief
+    from sapphire.domain.stopped_views import WhenViewsStop
+    from sapphire.portfolio import Sized
 
 __all__ = ["CollectorConfig", "CoordinatorConfig", "history_of", "instrument_row", "main", "sizing_of"]
 
@@ -203,15 +208,25 @@ def history_of(manifest: Manifest) -> int:
 
 def sizing_of(manifest: Manifest, universe: Universe) -> Size:
     """The release's sizing, as the coordinator asks it: the same state and the same call as in a study."""
-    from sapphire.portfolio import PortfolioState, make_sizing
+    from sapphire.domain.intervals import Interval
+    from sapphire.portfolio import PortfolioState, make_sizing, size_at_close
 
-    sizing = make_sizing(manifest.sizing.class_name, manifest.sizing.parameters)
+    sizing, interval = make_sizing(manifest.sizing.class_name, manifest.sizing.parameters), Interval(manifest.interval)
 
-    def size(beliefs: Sequence[Belief], account: Account) -> Sequence[Chosen]:
+    def size(asked: Asked) -> Sized:
+        account = asked.account
         state = PortfolioState.from_bars(
             account.bars, equity_quote=account.equity_quote, lots=account.lots, instruments=universe
         )
-        return sizing.size(beliefs, state)
+        return size_at_close(
+            asked.beliefs,
+            asked.remembered,
+            state,
+            sizing=sizing,
+            rule=manifest.when_views_stop,
+            interval=interval,
+            answered=asked.answered,
+        )
 
     return size
 
@@ -258,16 +273,17 @@ def run_coordinator(config: CoordinatorConfig) -> None:
 
     manifest = admit(Settings(config.home, config.release, config.stage)).manifest
     clock, bus = WallClock(), Bus(config.bus_url)
-    pulse = Pulse(bus, COORDINATOR, clock, release=config.release)
+    readiness = Readiness()
+    pulse = Pulse(bus, COORDINATOR, clock, release=config.release, address=readiness.url)
     pulse.state(PartState.STARTING)
     from sapphire.coordination.bento import Bento
-    from sapphire.coordination.coordinator import Coordinator, Duty
+    from sapphire.coordination.coordinator import Coordinator
     from sapphire.coordination.decision_log import DecisionLog
     from sapphire.coordination.history import History
 
     universe, interval = _universe(config, manifest), Interval(manifest.interval)
     Coordinator(
-        Duty(config.release, universe, interval, lockstep=config.speed is None),
+        _duty(config, universe, interval, manifest.when_views_stop),
         bento=Bento(config.bento_url, config.release, config.venue),
         size=sizing_of(manifest, universe),
         history=History(bus, config.venue, universe.symbols, interval, history_of(manifest)),
@@ -275,7 +291,17 @@ def run_coordinator(config: CoordinatorConfig) -> None:
         bus=bus,
         clock=clock,
         pulse=pulse,
+        readiness=readiness,
     ).run()
+
+
+def _duty(config: CoordinatorConfig, universe: Universe, interval: Interval, rule: WhenViewsStop) -> Duty:
+    """What is coordinated; on a running venue a release has half a bar to answer in, so that signals live yet."""
+    from sapphire.coordination.coordinator import Duty
+
+    lockstep = config.speed is None
+    patience_s = math.inf if config.speed is None else interval.timedelta.total_seconds() / config.speed / 2.0
+    return Duty(config.release, universe, interval, lockstep=lockstep, rule=rule, patience_s=patience_s)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,7 +8,7 @@ from typing import IO, Any
 
 from sapphire.domain.display import stamp
 
-__all__ = ["age", "print_table", "show_fills", "show_orders", "show_parts", "show_positions"]
+__all__ = ["age", "print_table", "show_fills", "show_orders", "show_parts", "show_positions", "show_views"]
 
 _NS_PER_S = 1_000_000_000
 _ATOMS_DIGITS = 8
@@ -56,6 +56,27 @@ def show_parts(facts: Mapping[str, Any], *, now_ns: int, is_running: bool) -> No
         pid = str(part["pid"] or "") if is_running else ""
         rows.append((name, since, part["address"] or "", (part["release"] or "")[:_SHORT], pid, again))
     print_table(title, ("part", "state", "address", "release", "process", "restarts"), rows)
+
+
+def show_views(views: Mapping[str, Any] | None, *, to: IO[str] | None = None) -> None:
+    """Whose views have stopped, since when, and what the rule does with the position; nothing while all speak.
+
+    Parameters
+    ----------
+    views : `Decision.standing` of the newest bar.
+    """
+    if views is None:
+        return
+    stream = to or sys.stdout
+    if views["reason"] is not None:
+        at, reason = stamp(int(views["bar_close_ns"])), views["reason"]
+        print(f"bar {at}: {reason['code'].replace('_', ' ')}: {reason['text']}", file=stream)
+    rows = [
+        (each["symbol"], f"stopped since {stamp(int(each['since_ns']))}", f"{each['bar']:,}", each["stage"])
+        for each in views["stopped"]
+    ]
+    if rows:
+        print_table("views that have stopped", ("symbol", "views", "bars since", "position"), rows, to=to)
 
 
 def show_positions(told: Mapping[str, Any]) -> None:

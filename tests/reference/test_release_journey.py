@@ -42,6 +42,7 @@ PROTOCOL = Protocol(
     sizing={},
     limits={},
     execution={},
+    when_views_stop={},
     starting_cash="1",
 )
 

@@ -24,6 +24,7 @@ from sapphire.data.durable import replace_folder
 from sapphire.domain.canonical import canonical_json, sha256_of
 from sapphire.domain.errors import AgentError
 from sapphire.domain.releases import Manifest, ReleasedAgent, ReleasedSizing
+from sapphire.domain.stopped_views import WhenViewsStop
 
 if TYPE_CHECKING:
     from sapphire.agents.sources import Source
@@ -71,6 +72,7 @@ def freeze(
     folder: Path,
     max_age: timedelta = MAX_AGE,
     features: FeatureSet | None = None,
+    when_views_stop: WhenViewsStop | None = None,
 ) -> Manifest:
     """Freeze `agent` into the release `folder / manifest.digest`, which is there whole or not at all.
 
@@ -87,6 +89,7 @@ def freeze(
     folder : of releases.
     max_age : how long after the end of `train_bars` it may be used.
     features : those that its windows have.
+    when_views_stop : what positions do once views stop; the default of `WhenViewsStop` unless given.
 
     Raises
     ------
@@ -118,6 +121,7 @@ def freeze(
         execution=execution,
         lock_sha256=lock_sha256,
         engine_version=engine_version,
+        when_views_stop=when_views_stop or WhenViewsStop(),
     )
     _put(folder / manifest.digest, manifest, files)
     return manifest

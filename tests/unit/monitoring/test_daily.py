@@ -145,7 +145,7 @@ def test_the_report_is_one_page_that_needs_no_network(run, home, monkeypatch, ca
     said = capsys.readouterr()
     told = json.loads(said.out)
     assert told["facts"]["sound"] is True
-    assert "2 whole days on paper" in said.err
+    assert "2 new days on paper" in said.err
     assert {day.day for day in EvidenceStore(home / "evidence").parity(run.facts.release)} == {
         "2025-04-06",
         "2025-04-07",

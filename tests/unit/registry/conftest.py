@@ -44,6 +44,7 @@ PROTOCOL = Protocol(
     sizing={"name": "volatility_target", "parameters": {"annual": 0.2}},
     limits={"name": "standard"},
     execution={"max_slippage_bps": 20},
+    when_views_stop={},
     starting_cash="100000",
 )
 DIFFERENCE = Difference(mean=3e-5, standard_error=1e-5, p_value=0.01, length=4_320, method="bootstrap")
@@ -175,16 +176,30 @@ def replaced(bundle: EvidenceBundle, **changed: Any) -> EvidenceBundle:
     return dataclasses.replace(bundle, **parts)
 
 
-def paper_days(count: int, *, market: Any = "real", unexplained_lots: int = 0) -> list[ParityDay]:
-    return [
-        ParityDay(
-            day=f"2026-02-{day:02}",
-            market=market,
-            unexplained_lots=unexplained_lots,
-            journal_digest=sha256_of(f"{market} {day}".encode()),
-        )
-        for day in range(1, count + 1)
-    ]
+def paper_day(day: str, **changed: Any) -> ParityDay:
+    """A day as it should be, but for what is changed."""
+    sound: dict[str, Any] = {
+        "day": day,
+        "market": "real",
+        "account": "paper",
+        "bars": 24,
+        "whole_bars": 24,
+        "bars_seen": 24,
+        "bars_decided": 24,
+        "signals": 40,
+        "signals_taken": 40,
+        "foreign_signals": 0,
+        "books_equal": True,
+        "replays": True,
+        "unexplained_lots": 0,
+        "explained_lots": {},
+    }
+    made = {**sound, **changed}
+    return ParityDay(**{"journal_digest": sha256_of(f"{made['market']} {day}".encode()), **made})
+
+
+def paper_days(count: int, **changed: Any) -> list[ParityDay]:
+    return [paper_day(f"2026-02-{day:02}", **changed) for day in range(1, count + 1)]
 
 
 def as_submitted(bundle: EvidenceBundle) -> WalkForwardEvidence:
@@ -195,7 +210,7 @@ def as_submitted(bundle: EvidenceBundle) -> WalkForwardEvidence:
 @pytest.fixture(scope="session")
 def small() -> SimpleNamespace:
     """The functions above."""
-    made = (write_release, manifest_of, bundle_of, replaced, paper_days, as_submitted)
+    made = (write_release, manifest_of, bundle_of, replaced, paper_day, paper_days, as_submitted)
     return SimpleNamespace(**{each.__name__: each for each in made}, PROTOCOL=PROTOCOL, DIFFERENCE=DIFFERENCE)
 
 
@@ -211,4 +226,5 @@ def registry(tmp_path_factory: pytest.TempPathFactory, with_mlflow: Callable[[Pa
     """A registry on a real MLflow, which a module shares: each test takes a name of its own."""
     environment = {"SAPPHIRE_NOTEBOOK": "00_start_here.ipynb"}
     home = with_mlflow(tmp_path_factory.mktemp("home"))
-    return Registry(home, policies=POLICIES, clock=CLOCK, environment=environment, count=as_submitted)
+    settings = {"policies": POLICIES, "clock": CLOCK, "witness": lambda *_: "", "count": as_submitted}
+    return Registry(home, environment=environment, **settings)

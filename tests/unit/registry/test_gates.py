@@ -16,15 +16,34 @@ from sapphire.domain.evidence import LAPTOP_KEY, GateReport, GateRow, Target
 from sapphire.domain.protocols import Protocol
 from sapphire.domain.releases import Manifest
 from sapphire.registry import Difference, EvidenceBundle, Outcome, ParityDay, evaluate_gates, load_policy
+from sapphire.registry.paper_days import PaperDays
 from sapphire.statistics import deflated_sharpe_ratio, psr_2012
 
 POLICIES = Path(__file__).parents[3] / "mlflow" / "gates"
 Release = tuple[Manifest, EvidenceBundle]
 
-TWENTY_DAYS = [
-    ParityDay(day=f"2026-01-{day:02}", market="real", unexplained_lots=0, journal_digest=sha256_of(bytes([day])))
-    for day in range(1, 21)
-]
+
+def sound_days(count: int) -> list[ParityDay]:
+    return [
+        ParityDay(
+            day=f"2026-01-{day:02}",
+            market="real",
+            account="paper",
+            bars=24,
+            whole_bars=24,
+            bars_seen=24,
+            bars_decided=24,
+            signals=10,
+            signals_taken=10,
+            foreign_signals=0,
+            books_equal=True,
+            replays=True,
+            unexplained_lots=0,
+            explained_lots={},
+            journal_digest=sha256_of(bytes([day])),
+        )
+        for day in range(1, count + 1)
+    ]
 
 
 @pytest.fixture
@@ -35,7 +54,7 @@ def good(freeze: Callable[..., Path], small: SimpleNamespace) -> Release:
 
 def evaluate(release: Release, to: Target = "live", parity: list[ParityDay] | None = None) -> GateReport:
     manifest, bundle = release
-    days = TWENTY_DAYS if parity is None else parity
+    days = PaperDays.seen_by(lambda *_: "", manifest.digest, sound_days(20) if parity is None else parity)
     policy = load_policy(POLICIES, to)
     return evaluate_gates(manifest, bundle, policy, parity=days, signer=sha256_of(b"key"), authority=LAPTOP_KEY)
 
@@ -71,6 +90,7 @@ def under(costs: dict[str, Any]) -> Protocol:
         sizing={},
         limits={},
         execution={},
+        when_views_stop={},
         starting_cash="1",
     )
 
@@ -178,7 +198,7 @@ def test_only_days_on_the_real_market_count_and_each_once(good: Release, small: 
     assert row(evaluate(good, parity=[*days, *days]), "paper_days").value == 19
     mixed = [*days, *small.paper_days(28, market="generated"), *small.paper_days(25, market="recorded")]
     found = row(evaluate(good, parity=mixed), "paper_days")
-    assert (found.value, found.note) == (19, "9 more on other markets, which do not count")
+    assert (found.value, found.note) == (19, "53 more on other markets: they do not count")
     assert evaluate(good, parity=mixed).permits is None
     assert evaluate(good, parity=small.paper_days(20)).permits == "live"
 
@@ -186,13 +206,86 @@ def test_only_days_on_the_real_market_count_and_each_once(good: Release, small: 
 def test_an_unexplained_lot_counts_on_any_market(good: Release, small: SimpleNamespace) -> None:
     days = [*small.paper_days(20), *small.paper_days(1, market="generated", unexplained_lots=3)]
     found = row(evaluate(good, parity=days), "unexplained_lots")
-    assert (found.value, found.passed, found.note) == (3, False, "over 21 replayed days")
+    assert (found.value, found.passed, found.note) == (3, False, "over 21 recorded days")
+
+
+BAD_DAYS: list[tuple[dict[str, Any], str, Any]] = [
+    ({"bars_decided": 0}, "bars_decided", 19 / 20),
+    ({"signals_taken": 20}, "signals_taken", 1 - 20 / 800),
+    ({"books_equal": False}, "books_equal", False),
+    ({"books_equal": None}, "books_equal", None),
+    ({"replays": False}, "journals_replay", False),
+    ({"unexplained_lots": 1}, "unexplained_lots", 1),
+]
+
+
+@pytest.mark.parametrize(("changed", "measure", "value"), BAD_DAYS)
+def test_one_bad_day_closes_live(
+    good: Release, small: SimpleNamespace, changed: dict[str, Any], measure: str, value: Any
+) -> None:
+    days = [*small.paper_days(19), small.paper_day("2026-02-20", **changed)]
+    report = evaluate(good, parity=days)
+    found = row(report, measure)
+    assert (found.passed, report.permits) == (False, None)
+    assert found.value == (value if not isinstance(value, float) else pytest.approx(value))
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"bars_seen": 23}, "not seen from midnight to midnight"),
+        ({"bars": 23, "bars_seen": 23, "bars_decided": 23}, "not seen from midnight to midnight"),
+        ({"foreign_signals": 1}, "shared with another release"),
+        ({"replays": False}, "whose journal does not replay"),
+    ],
+)
+def test_a_day_that_is_not_as_it_should_be_does_not_count(
+    good: Release, small: SimpleNamespace, changed: dict[str, Any], why: str
+) -> None:
+    days = [*small.paper_days(19), small.paper_day("2026-02-20", **changed)]
+    found = row(evaluate(good, parity=days), "paper_days")
+    assert (found.value, found.note) == (19, f"1 more {why}: they do not count")
+
+
+def test_a_day_with_another_journal_counts_no_more_and_all_that_is_bad_of_either_counts(
+    good: Release, small: SimpleNamespace
+) -> None:
+    """Recording a bad day again, from a better run, does not make it a good one."""
+    bad = small.paper_day("2026-02-20", unexplained_lots=5, bars_decided=0, books_equal=False)
+    again = small.paper_day("2026-02-20", journal_digest="ab" * 32, unexplained_lots=2)
+    report = evaluate(good, parity=[*small.paper_days(19), bad, again])
+    assert (row(report, "paper_days").value, row(report, "unexplained_lots").value) == (19, 7)
+    assert row(report, "paper_days").note == "1 more recorded with different journals: they do not count"
+    assert (row(report, "books_equal").value, row(report, "bars_decided").value) == (False, pytest.approx(0.95))
+
+
+def test_books_that_were_compared_later_are_those_of_the_day(good: Release, small: SimpleNamespace) -> None:
+    early = small.paper_day("2026-02-20", books_equal=None)
+    report = evaluate(good, parity=[*small.paper_days(19), early, small.paper_day("2026-02-20")])
+    assert (row(report, "books_equal").value, row(report, "paper_days").value) == (True, 20)
+    later = evaluate(good, parity=[*small.paper_days(20), small.paper_day("2026-02-20", books_equal=False)])
+    assert row(later, "books_equal").value is False
+
+
+def test_days_that_no_witness_saw_do_not_count(good: Release, small: SimpleNamespace) -> None:
+    manifest, bundle = good
+    days = small.paper_days(20)
+    policy = load_policy(POLICIES, "live")
+    for witness, note in (
+        (None, "20 more that nobody compared with a journal"),
+        (lambda _, day: "not in the journal of any run here" if day == days[3] else "", "1 more not in the journal"),
+    ):
+        seen = PaperDays.seen_by(witness, manifest.digest, days)
+        found = evaluate_gates(manifest, bundle, policy, parity=seen, signer=sha256_of(b"key"), authority=LAPTOP_KEY)
+        assert found.permits is None
+        assert row(found, "paper_days").note.startswith(note)
 
 
 def test_the_trials_are_those_that_the_ledger_has_now(good: Release, small: SimpleNamespace) -> None:
     manifest, bundle = good
     now = small.replaced(bundle, walk_forward={"trials": 100_000, "openings": 50, "ledger_head": "f" * 64}).walk_forward
-    settings: dict[str, Any] = {"parity": TWENTY_DAYS, "signer": sha256_of(b"key"), "authority": LAPTOP_KEY}
+    days = PaperDays.seen_by(lambda *_: "", manifest.digest, sound_days(20))
+    settings: dict[str, Any] = {"parity": days, "signer": sha256_of(b"key"), "authority": LAPTOP_KEY}
     report = evaluate_gates(manifest, bundle, load_policy(POLICIES, "live"), counted=now, **settings)
     assert report.permits is None
     assert report.ledger_head == "f" * 64

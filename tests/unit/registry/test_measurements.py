@@ -97,9 +97,20 @@ def test_a_day_reads_as_it_was_written(small: SimpleNamespace) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"day": "2026-2-1"}, {"day": "yesterday"}, {"market": "simulated"}, {"unexplained_lots": -1}],
+    [
+        {"day": "2026-2-1"},
+        {"day": "yesterday"},
+        {"market": "simulated"},
+        {"account": ""},
+        {"unexplained_lots": -1},
+        {"explained_lots": {"signal late": -1}},
+        {"bars": 0, "bars_seen": 0, "bars_decided": 0},
+        {"bars": 25},
+        {"bars_seen": 25},
+        {"bars_decided": 25},
+        {"signals_taken": 41},
+    ],
 )
-def test_a_day_that_is_none_is_refused(wrong: dict[str, Any]) -> None:
-    right: dict[str, Any] = {"day": "2026-02-01", "market": "real", "unexplained_lots": 0, "journal_digest": "0" * 64}
+def test_a_day_that_is_none_is_refused(wrong: dict[str, Any], small: SimpleNamespace) -> None:
     with pytest.raises(ValueRefused, match="parity of a day"):
-        ParityDay(**{**right, **wrong})
+        small.paper_day(**{"day": "2026-02-01", **wrong})

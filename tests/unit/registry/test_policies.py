@@ -35,6 +35,9 @@ def test_the_house_s_policies_ask_what_the_design_says() -> None:
     assert asked["integrity", "taker_fee_bps_over_published"] == ({"min": 0.0}, True)
     assert asked["parity", "paper_days"] == ({"min": 20.0}, True)
     assert asked["parity", "unexplained_lots"] == ({"max": 0.0}, True)
+    assert asked["parity", "bars_decided"] == ({"min": 0.99}, True)
+    assert asked["parity", "signals_taken"] == ({"min": 0.98}, True)
+    assert asked["parity", "books_equal"] == asked["parity", "journals_replay"] == (True, True)
     assert asked["integrity", "clean_tree"] == (True, True)
     on_paper = {(gate, measure): refuses for gate, measure, _, refuses in paper.rows()}
     assert set(on_paper) <= set(asked)

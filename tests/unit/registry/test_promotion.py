@@ -35,7 +35,7 @@ def enter(
         folder = freeze(name=name, fast=fast)
         made = registry.register(folder, small.bundle_of(folder, good=good, **changed))
         for day in small.paper_days(parity):
-            registry.add_parity(made.digest, day)
+            registry.store.add_parity(made.digest, day, at_ns=1)
         return made.digest
 
     return submit
@@ -289,7 +289,9 @@ def test_live_is_earned_by_days_on_paper(registry: Registry, enter: Callable[...
     assert registry.gates(digest, to="live").permits is None
     with pytest.raises(Refused, match=r"gate paper_days   needs >= 20   has 19"):
         registry.promote(digest, to="live")
-    registry.add_parity(digest, small.paper_days(20)[-1])
+    registry.store.add_parity(digest, small.paper_days(20)[-1], at_ns=1)
+    unseen = dataclasses.replace(registry, witness=None)
+    assert unseen.gates(digest, to="live").permits is None, "nobody compared the days with their journals"
     assert registry.gates(digest, to="live").permits == "live"
     assert registry.promote(digest, to="live").label == f"live.{name}@1"
     kinds = [record.kind for record in registry.store.records(digest)]

@@ -13,7 +13,7 @@ pub(super) const MANIFEST_FILE: &str = "manifest.json";
 
 const FORMAT: &str = "RELEASE@1";
 const MAX_NAME: usize = 63;
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "agents",
     "engine_version",
     "execution",
@@ -25,6 +25,7 @@ const KEYS: [&str; 11] = [
     "pooling",
     "sizing",
     "universe",
+    "when_views_stop",
 ];
 const AGENT_KEYS: [&str; 14] = [
     "arrays_sha256",
@@ -43,6 +44,8 @@ const AGENT_KEYS: [&str; 14] = [
     "warmup",
 ];
 const SIZING_KEYS: [&str; 3] = ["class", "parameters", "source_sha256"];
+const MAX_STOP_BARS: i64 = 10_000;
+const STOP_KEYS: [&str; 2] = ["hold_bars", "reduce_bars"];
 const FILES: [(&str, &str); 6] = [
     ("source_sha256", "source.py"),
     ("arrays_sha256", "arrays.safetensors"),
@@ -118,6 +121,14 @@ fn read(data: &[u8]) -> Result<Manifest, BadValue> {
         mapping(&here, "pooling", &map["pooling"])?;
     }
     mapping(&here, "execution", &map["execution"])?;
+    let stop = entries("the rule for views that stop", &map["when_views_stop"], &STOP_KEYS)?;
+    for key in STOP_KEYS {
+        let bars = if let Value::Number(number) = &stop[key] { number.whole() } else { None };
+        if !bars.is_some_and(|bars| (0..=MAX_STOP_BARS).contains(&bars)) {
+            let what = format!("{key} of the rule for views that stop");
+            return Err(bad(what, "a whole number of bars, 0 to 10000", &stop[key]));
+        }
+    }
     let limits = mapping(&here, "limits", &map["limits"])?.clone();
     Ok(Manifest { name, files, limits })
 }

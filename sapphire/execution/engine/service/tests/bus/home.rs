@@ -54,7 +54,7 @@ impl Home {
             "format": "RELEASE@1", "name": "trend", "universe": ["BTC/USDT", "ETH/USDT"], "interval": "5m",
             "agents": [agent], "pooling": null, "limits": limits, "execution": {}, "lock_sha256": "b".repeat(64),
             "sizing": {"class": "equal_weight", "parameters": {}, "source_sha256": "a".repeat(64)},
-            "engine_version": "0.1.0",
+            "engine_version": "0.1.0", "when_views_stop": {"hold_bars": 3, "reduce_bars": 0},
         });
         let manifest = canonical(&manifest);
         let digest = sha256(&manifest);
