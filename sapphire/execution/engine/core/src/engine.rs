@@ -131,11 +131,12 @@ impl Config {
                 && instrument.base != self.quote
                 && (instrument.base.0 as usize) < self.assets
                 && (instrument.quote.0 as usize) < self.assets
-                && instrument.tick_atoms > 0
-                && instrument.lot_atoms > 0
                 && others.iter().all(|other| other.base != instrument.base);
+            if let Some(fault) = instrument.fault() {
+                return Err(BadConfig(format!("instrument {index}: {fault}")));
+            }
             if !sound {
-                let expected = "positive tick and lot, the account's quote asset, a base asset of its own";
+                let expected = "the account's quote asset, a base asset of its own";
                 return Err(BadConfig(format!("instrument {index}: expected {expected}, got {instrument:?}")));
             }
         }
