@@ -41,6 +41,8 @@ pub enum FeeSide {
     Received,
     /// In quote on both sides: what most screens assume.
     Quote,
+    /// In an asset of its own, such as the venue's coin: what is bought arrives whole, and a sale pays whole.
+    Other,
 }
 
 /// How orders are sent.

@@ -18,6 +18,11 @@ pub const RATE_ONE: i64 = 100_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Asset(pub u16);
 
+impl Asset {
+    /// One that has no index here: a fee in it is known by its amount, and comes out of nothing that is held here.
+    pub const UNLISTED: Self = Self(u16::MAX);
+}
+
 /// Dense index of an instrument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct InstrumentId(pub u16);
