@@ -16,7 +16,7 @@ from sapphire.domain.errors import MissingData, UnknownInstrument
 from sapphire.domain.instruments import Universe
 from sapphire.domain.messages import AccountStateMessage
 from sapphire.domain.money import ATOMS_PER_UNIT
-from sapphire.domain.precision import cut, fits_i64
+from sapphire.domain.precision import cut, fits_amount
 from sapphire.domain.stopped_views import LastBelief
 from sapphire.domain.views import Belief
 from sapphire.domain.wire import decimal_of_float
@@ -123,7 +123,7 @@ def equity_atoms(state: AccountStateMessage, closes_ticks: Mapping[str, int], in
     ------
     MissingData : something is held that has no close.
     UnknownInstrument : something is held that is not in the universe.
-    PrecisionError : a sum that does not fit in 64 bits.
+    PrecisionError : more than an account can hold.
     """
     equity = state.cash_quote_atoms
     for position in state.positions:
@@ -144,7 +144,7 @@ def equity_atoms(state: AccountStateMessage, closes_ticks: Mapping[str, int], in
             )
         price_atoms = closes_ticks[position.symbol] * instruments[position.symbol].tick_atoms
         equity += cut(position.atoms * price_atoms, ATOMS_PER_UNIT)
-    return fits_i64(equity, what="equity")
+    return fits_amount(equity, what=f"equity of account {state.account}")
 
 
 def account_of(state: AccountStateMessage, bars: Bars, equity: int, instruments: Universe) -> Account:

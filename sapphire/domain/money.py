@@ -1,6 +1,6 @@
 """Money: whole atoms of 1e-8 of an asset, exactly as the venue books it.
 
-Balances, fees and profit are `int` atoms that fit in 64 bits. Products are exact and cut toward zero once, at the end,
+Balances, fees and profit are `int` atoms, at most 10^28 of them (10^20 units), which the engine holds in 128 bits. Products are exact and cut toward zero once, at the end,
 as the venue does (Binance keeps eight decimals of an asset and drops the rest).
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from sapphire.domain.precision import Exact, count_steps, cut, fits_i64, steps_to_decimal
+from sapphire.domain.precision import Exact, count_steps, cut, fits_amount, steps_to_decimal
 
 if TYPE_CHECKING:
     from sapphire.domain.instruments import Instrument
@@ -22,12 +22,12 @@ ATOMS_PER_UNIT = 10**8
 _ATOM = Decimal("0.00000001")
 
 
-def to_atoms(amount: Exact) -> int:
+def to_atoms(amount: Exact, *, what: str = "amount") -> int:
     """Atoms in `amount` units of an asset.
 
     Raises
     ------
-    PrecisionError : finer than 1e-8, or larger than 64 bits of atoms.
+    PrecisionError : finer than 1e-8, or more than an account can hold.
     ValueRefused : a float, or not a number.
 
     Examples
@@ -35,7 +35,7 @@ def to_atoms(amount: Exact) -> int:
     >>> to_atoms("1.5")
     150000000
     """
-    return count_steps(amount, _ATOM, what="amount")
+    return fits_amount(count_steps(amount, _ATOM, what=what), what=what)
 
 
 def from_atoms(atoms: int) -> Decimal:
@@ -54,10 +54,10 @@ def notional_atoms(ticks: int, lots: int, instrument: Instrument) -> int:
 
     Raises
     ------
-    PrecisionError : the result does not fit in 64 bits.
+    PrecisionError : the result is more than an account can hold.
     """
     product = ticks * instrument.tick_atoms * lots * instrument.lot_atoms
-    return fits_i64(cut(product, ATOMS_PER_UNIT), what=f"notional of {instrument.symbol}")
+    return fits_amount(cut(product, ATOMS_PER_UNIT), what=f"notional of {instrument.symbol}")
 
 
 def fee_atoms(amount_atoms: int, rate_e8: int) -> int:
@@ -68,9 +68,13 @@ def fee_atoms(amount_atoms: int, rate_e8: int) -> int:
     amount_atoms : what the fee is taken from: quote atoms of a sale, base atoms of a purchase on spot.
     rate_e8 : the rate in units of 1e-8, so 0.1 % is 100_000; negative for a rebate.
 
+    Raises
+    ------
+    PrecisionError : the result is more than an account can hold.
+
     Examples
     --------
     >>> fee_atoms(to_atoms("64.25"), 100_000)
     6425000
     """
-    return fits_i64(cut(amount_atoms * rate_e8, ATOMS_PER_UNIT), what="fee")
+    return fits_amount(cut(amount_atoms * rate_e8, ATOMS_PER_UNIT), what="fee")

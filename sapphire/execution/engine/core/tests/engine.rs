@@ -18,7 +18,7 @@ const HOUR_NS: i64 = 3_600_000_000_000;
 const SECOND_NS: i64 = 1_000_000_000;
 /// 2024-01-01T00:00Z.
 const T: i64 = 1_704_067_200_000_000_000;
-const UNIT: i64 = 100_000_000;
+const UNIT: i128 = 100_000_000;
 
 /// Price in cents, quantity in 1e-5: one lot of BTC at 50,000.00 is worth 0.5 USDT.
 fn instrument(base: u16) -> Instrument {
@@ -74,7 +74,7 @@ impl Bench {
         out.drain().filter(|output| !matches!(output, Output::WakeAt(_))).collect()
     }
 
-    fn hold(&mut self, holdings: &[(Asset, i64)]) -> Vec<Output> {
+    fn hold(&mut self, holdings: &[(Asset, i128)]) -> Vec<Output> {
         self.say(Body::Balances(Balances { as_of_ns: self.now_ns, holdings: holdings.to_vec() }))
     }
 
@@ -119,7 +119,7 @@ impl Bench {
         self.engine.orders().get(order.id).map(|tracked| tracked.state)
     }
 
-    fn atoms(&self, instrument: InstrumentId) -> i64 {
+    fn atoms(&self, instrument: InstrumentId) -> i128 {
         self.engine.ledger().position(instrument).atoms
     }
 }

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
+use sapphire_core::amounts::Atoms;
 use sapphire_core::book::Tracking;
 use sapphire_core::instrument::InstrumentId;
 use sapphire_core::venue::{AccountId, FeeRates, NewOrder, OrderId, Terms};
@@ -280,7 +281,7 @@ impl Desk {
         client_id
     }
 
-    fn open_account(&mut self, fees: FeeRates, funds: &[(String, i64)]) -> AccountId {
+    fn open_account(&mut self, fees: FeeRates, funds: &[(String, Atoms)]) -> AccountId {
         let account = self.market.open_account(fees);
         self.open_row();
         for (asset, atoms) in funds {

@@ -123,7 +123,7 @@ impl House {
     /// Whether an order at this price can reach the instrument's minimum value.
     fn has_room(&self, ticks: i64) -> bool {
         let rules = &self.instrument;
-        rules.notional(ticks.clamp(rules.min_ticks, rules.max_ticks), rules.max_lots) >= rules.min_notional_atoms
+        rules.is_worth_an_order(ticks.clamp(rules.min_ticks, rules.max_ticks), rules.max_lots)
     }
 
     /// Prices at the steps: open, then by way of high and low, in an order that the draws decide, to close.
@@ -180,10 +180,10 @@ impl House {
             return None;
         }
         let lot_price = i128::from(ticks) * i128::from(rules.tick_atoms) * i128::from(rules.lot_atoms);
-        let floor = i128::from(rules.min_notional_atoms) * FLOOR_NOTIONALS * i128::from(ATOMS_PER_UNIT) / lot_price + 1;
+        let floor = rules.min_notional_atoms * FLOOR_NOTIONALS * i128::from(ATOMS_PER_UNIT) / lot_price + 1;
         let floor = floor.min(i128::from(rules.max_lots)) as i64;
         let lots = wanted.max(floor).clamp(rules.min_lots, rules.max_lots);
-        (rules.notional(ticks, lots) >= rules.min_notional_atoms).then_some(Quote { side, ticks, lots })
+        rules.is_worth_an_order(ticks, lots).then_some(Quote { side, ticks, lots })
     }
 }
 

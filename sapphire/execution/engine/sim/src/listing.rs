@@ -61,7 +61,7 @@ impl Listing {
             max_lots: self.max_lots,
             min_ticks: self.min_ticks,
             max_ticks: self.max_ticks,
-            min_notional_atoms: self.min_notional_atoms,
+            min_notional_atoms: self.min_notional_atoms.into(),
         }
     }
 

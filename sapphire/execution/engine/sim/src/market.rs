@@ -165,7 +165,7 @@ impl Market {
     ///
     /// # Errors
     /// Those of [`Venue::deposit`].
-    pub fn deposit(&mut self, account: AccountId, asset: Asset, atoms: i64) -> Result<(), Rejection> {
+    pub fn deposit(&mut self, account: AccountId, asset: Asset, atoms: i128) -> Result<(), Rejection> {
         self.venue.deposit(account, asset, atoms)
     }
 

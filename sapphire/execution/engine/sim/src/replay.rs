@@ -89,6 +89,7 @@ impl Replay {
         replay.tell(Body::Verdict { release: RELEASE, ok: true });
         replay.quote();
         replay.tell(Body::Balances(Balances { as_of_ns: config.start_ns, holdings: config.deposits.clone() }));
+        replay.recorder.check()?;
         Ok(replay)
     }
 
@@ -116,7 +117,8 @@ impl Replay {
     /// Then the bar takes signals.
     ///
     /// # Errors
-    /// [`ReplayError::CloseNotAMinute`], [`ReplayError::CloseOutOfOrder`], [`ReplayError::NoPrice`].
+    /// [`ReplayError::CloseNotAMinute`], [`ReplayError::CloseOutOfOrder`], [`ReplayError::NoPrice`],
+    /// [`ReplayError::NotValued`].
     pub fn close_bar(&mut self, close_ns: i64) -> Result<&BarState, ReplayError> {
         if close_ns.rem_euclid(MINUTE_NS) != 0 {
             return Err(ReplayError::CloseNotAMinute { close_ns });
@@ -256,8 +258,9 @@ impl Replay {
             }
             let symbol = || listed.symbol.clone();
             let ticks = self.marks[index].ok_or_else(|| ReplayError::NoPrice { symbol: symbol(), close_ns })?;
-            let price_atoms = ticks.saturating_mul(listed.instrument.tick_atoms);
-            equity_quote_atoms = equity_quote_atoms.saturating_add(position.value_atoms(price_atoms));
+            let atoms = position.atoms;
+            let value = position.value_atoms(listed.instrument.price_atoms(ticks));
+            equity_quote_atoms += value.ok_or_else(|| ReplayError::NotValued { symbol: symbol(), atoms, close_ns })?;
         }
         let position_atoms = self.recorder.engine.ledger().positions().iter().map(|position| position.atoms).collect();
         Ok(BarState { close_ns, equity_quote_atoms, cash_quote_atoms, position_atoms })

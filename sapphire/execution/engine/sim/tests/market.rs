@@ -17,7 +17,7 @@ const START_NS: i64 = 1_704_067_200 * SECOND_NS;
 const BTCUSDT: InstrumentId = InstrumentId(0);
 const ETHUSDT: InstrumentId = InstrumentId(1);
 const USDT: Asset = Asset(2);
-const COIN: i64 = 100_000_000;
+const COIN: i128 = 100_000_000;
 const LATENCY: Latency = Latency { seed: 5, min_ns: 20_000_000, max_ns: 180_000_000 };
 
 /// Bitcoin generated, ether recorded with gaps; one client with coins of all kinds.

@@ -19,7 +19,7 @@ use sapphire_sim::replay::{Model, NO_SIGNAL, Record, Replay, ReplayConfig, Repla
 const HOUR_NS: i64 = 60 * MINUTE_NS;
 /// 2024-01-01T00:00Z.
 const START_NS: i64 = 1_704_067_200_000_000_000;
-const UNIT: i64 = 100_000_000;
+const UNIT: i128 = 100_000_000;
 const USDT: Asset = Asset(0);
 const BTC: InstrumentId = InstrumentId(0);
 const LATENCY: Latency = Latency { seed: 7, min_ns: 20_000_000, max_ns: 80_000_000 };
@@ -90,7 +90,7 @@ fn buy_at(buy: i64, config: &ReplayConfig, listed: Vec<Listed>, lots: i64, bars:
     replay.finish().unwrap()
 }
 
-fn equities(record: &Record) -> Vec<i64> {
+fn equities(record: &Record) -> Vec<i128> {
     record.bars.iter().map(|bar| bar.equity_quote_atoms).collect()
 }
 
@@ -158,7 +158,7 @@ fn buy_and_hold_in_the_book_by_hand() {
     assert_eq!((bar.cash_quote_atoms, bar.position_atoms[0]), (cash, atoms));
     assert!(record.fills.iter().all(|fill| fill.fill.ticks > minute.open), "a buy pays the spread");
     // At the close of 51,100.00.
-    assert_eq!(bar.equity_quote_atoms, cash + (i128::from(atoms) * 51_100) as i64);
+    assert_eq!(bar.equity_quote_atoms, cash + atoms * 51_100);
 }
 
 #[test]
@@ -260,8 +260,8 @@ proptest! {
         for row in &record.fills {
             let rules = generated()[row.instrument.0 as usize].instrument;
             prop_assert_eq!(row.fill.quote_atoms, rules.notional(row.fill.ticks, row.fill.lots));
-            cash -= row.side.sign() * row.fill.quote_atoms;
-            atoms[row.instrument.0 as usize] += row.side.sign() * rules.base_atoms(row.fill.lots);
+            cash -= i128::from(row.side.sign()) * row.fill.quote_atoms;
+            atoms[row.instrument.0 as usize] += i128::from(row.side.sign()) * rules.base_atoms(row.fill.lots);
             if row.fill.fee_asset == USDT {
                 cash -= row.fill.fee_atoms;
             } else {

@@ -2,16 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::amounts::Atoms;
+
 /// What one branch of the tree allows. `None` sets no limit; a limit that is not known by name is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Branch {
     /// Largest value of one order, quote atoms.
-    pub max_order_atoms: Option<i64>,
+    pub max_order_atoms: Option<Atoms>,
     /// Largest value held, plus buys on the way, quote atoms: a position at a symbol, gross above it.
-    pub max_exposure_atoms: Option<i64>,
+    pub max_exposure_atoms: Option<Atoms>,
     /// Largest value of orders on the way, quote atoms.
-    pub max_open_atoms: Option<i64>,
+    pub max_open_atoms: Option<Atoms>,
     /// Orders in any second of market time.
     pub max_orders_per_second: Option<u32>,
     /// Orders in any minute of market time.

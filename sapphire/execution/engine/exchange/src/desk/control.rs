@@ -1,5 +1,6 @@
 //! What the control plane asks of the desk.
 
+use sapphire_core::amounts::Atoms;
 use sapphire_core::instrument::{Asset, InstrumentId};
 use sapphire_core::venue::{AccountId, FeeRates, OrderId};
 use serde::Serialize;
@@ -30,7 +31,7 @@ pub enum Control {
         /// Name of the asset.
         asset: String,
         /// Atoms, negative for a withdrawal.
-        atoms: i64,
+        atoms: Atoms,
         /// The balance then.
         reply: Reply<BalanceView>,
     },
@@ -41,7 +42,7 @@ pub enum Control {
         /// Its fee rates.
         fees: FeeRates,
         /// What it begins with.
-        funds: Vec<(String, i64)>,
+        funds: Vec<(String, Atoms)>,
         /// Its index.
         reply: Reply<AccountId>,
     },

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use numpy::{PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use sapphire_core::amounts::{Atoms, MAX_ATOMS};
 use sapphire_core::instrument::{Asset, Instrument};
 use sapphire_core::risk::Command;
 use sapphire_core::venue::FeeRates;
@@ -152,7 +153,7 @@ pub(super) fn venue_symbol(symbol: &str) -> String {
 /// Venue rules: those given, otherwise those of the generated market's listing.
 pub(super) fn rules(symbol: &str, given: Option<&Bound<'_, PyDict>>, base: Asset) -> PyResult<Instrument> {
     match (given, listing(symbol)) {
-        (Some(given), _) => settings::instrument(given, base, QUOTE),
+        (Some(given), _) => settings::instrument(symbol, given, base, QUOTE),
         (None, Some(known)) => Ok(known.instrument(base, QUOTE)),
         (None, None) => {
             let expected = "its rules, or a symbol of the generated market";
@@ -199,9 +200,20 @@ fn rows(symbol: &str, (open_ns, ohlc, volume): &Candles<'_>) -> PyResult<Vec<Can
     Ok(candles.collect())
 }
 
+/// A whole number of Python, as the engine's integer where it is one, and as text.
+pub(super) struct Whole(Option<Atoms>, String);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Whole {
+    type Error = PyErr;
+
+    fn extract(given: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        Ok(Self(given.extract::<Atoms>().ok(), given.str()?.to_string()))
+    }
+}
+
 /// Fees and what the account begins with.
 pub(super) struct Money {
-    pub(super) deposits_atoms: BTreeMap<String, i64>,
+    pub(super) deposits_atoms: BTreeMap<String, Whole>,
     pub(super) maker_fee_e8: i64,
     pub(super) taker_fee_e8: i64,
 }
@@ -215,14 +227,14 @@ impl Money {
         Ok(fees)
     }
 
-    pub(super) fn deposits(&self, names: &Names) -> PyResult<Vec<(Asset, i64)>> {
-        let deposit = |(name, atoms): (&String, &i64)| {
+    pub(super) fn deposits(&self, names: &Names) -> PyResult<Vec<(Asset, Atoms)>> {
+        let deposit = |(name, atoms): (&String, &Whole)| {
             let place = names.assets.iter().position(|asset| asset == name);
             let asset = place.ok_or_else(|| refused("deposit", names.assets.join(", "), name))?;
-            if *atoms < 0 {
-                return Err(refused(&format!("deposit of {name}"), "zero or more atoms", atoms));
-            }
-            Ok((Asset(asset as u16), *atoms))
+            let expected = format!("0 to {MAX_ATOMS} atoms: what an account can hold");
+            let holdable = atoms.0.filter(|atoms| (0..=MAX_ATOMS).contains(atoms));
+            let holdable = holdable.ok_or_else(|| refused(&format!("deposit of {name}"), expected, &atoms.1))?;
+            Ok((Asset(asset as u16), holdable))
         };
         self.deposits_atoms.iter().map(deposit).collect()
     }

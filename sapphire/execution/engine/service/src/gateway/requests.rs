@@ -7,6 +7,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::io::Write as _;
 
+use sapphire_core::amounts::Atoms;
 use sapphire_core::decimal::push_atoms;
 use sapphire_core::instrument::{Instrument, Side};
 use sapphire_core::orders::{ClientOrderId, Order};
@@ -92,8 +93,8 @@ impl Composer {
         instrument: &Instrument,
         timestamp_ms: i64,
     ) -> Result<&[u8], NotSent> {
-        let price = order.ticks.checked_mul(instrument.tick_atoms).ok_or(NotSent::Unwritable)?;
-        let quantity = order.lots.checked_mul(instrument.lot_atoms).ok_or(NotSent::Unwritable)?;
+        let price = instrument.price_atoms(order.ticks);
+        let quantity = instrument.base_atoms(order.lots);
         self.begin(b'p', order.id, "order.place");
         self.order_id("newClientOrderId", order.id);
         self.param("newOrderRespType", b"ACK", Form::Text);
@@ -178,7 +179,7 @@ impl Composer {
         self.with_value(name, Form::Text, |value| push(value, format_args!("{order}")));
     }
 
-    fn amount(&mut self, name: &str, atoms: i64) {
+    fn amount(&mut self, name: &str, atoms: Atoms) {
         self.with_value(name, Form::Text, |value| push_atoms(value, atoms));
     }
 
@@ -372,7 +373,7 @@ mod tests {
             );
             assert_signed(&request);
             let atoms = |name: &str| sapphire_core::decimal::parse_atoms(request["params"][name].as_str().unwrap());
-            prop_assert_eq!((atoms("price"), atoms("quantity")), (Ok(ticks * 1_000_000), Ok(lots * 1_000)));
+            prop_assert_eq!((atoms("price"), atoms("quantity")), (Ok(i128::from(ticks) * 1_000_000), Ok(i128::from(lots) * 1_000)));
         }
     }
 }

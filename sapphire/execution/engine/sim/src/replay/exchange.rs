@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use sapphire_core::amounts::Atoms;
 use sapphire_core::engine::FeeSide;
 use sapphire_core::instrument::{Asset, InstrumentId, Side, fee};
 use sapphire_core::orders::{ClientOrderId, Fill, Order, Report, ReportKind};
@@ -98,11 +99,11 @@ impl Route for Exchange {
         }
     }
 
-    fn balance(&self, asset: Asset) -> Option<i64> {
+    fn balance(&self, asset: Asset) -> Option<Atoms> {
         match self {
             Self::Book(book) => {
                 let balance = book.market.venue().account(book.account)?.balance(asset);
-                Some(balance.free + balance.locked)
+                Some(balance.total())
             }
             Self::NextOpen(_) => None,
         }
