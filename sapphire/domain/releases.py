@@ -96,7 +96,9 @@ class ReleasedAgent:
         object.__setattr__(self, "modules", _mapping(where, "modules", self.modules))
         for path, digest in self.modules.items():
             if not _MODULE.fullmatch(path):
-                raise ValueRefused(f"module of {where}", expected="a path by packages, desk/averages.py", got=repr(path))
+                raise ValueRefused(
+                    f"module of {where}", expected="a path by packages, desk/averages.py", got=repr(path)
+                )
             _check_sha256(where, f"module {path}", digest)
 
     @property

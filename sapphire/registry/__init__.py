@@ -14,10 +14,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sapphire.registry.environment import GitState, LockState, git_state, lock_state
     from sapphire.registry.evidence_store import EvidenceStore, Record, SignedReport
     from sapphire.registry.gates import evaluate_gates
     from sapphire.registry.listing import RegisteredRelease, ReleaseTable
     from sapphire.registry.measurements import (
+        AskedEvidence,
+        CheckEvidence,
         CostEvidence,
         EvidenceBundle,
         HoldoutEvidence,
@@ -30,16 +33,18 @@ if TYPE_CHECKING:
     from sapphire.registry.promotion import Promotion
     from sapphire.registry.registry import Registry
     from sapphire.registry.signing import SigningKey, sign, signing_key, trusted_key
-    from sapphire.registry.tracking import GitState, git_state
     from sapphire.registry.versions import Version
 
 __all__ = [
+    "AskedEvidence",
+    "CheckEvidence",
     "CostEvidence",
     "EvidenceBundle",
     "EvidenceStore",
     "GitState",
     "HoldoutEvidence",
     "IntegrityEvidence",
+    "LockState",
     "Outcome",
     "ParityDay",
     "Policy",
@@ -55,6 +60,7 @@ __all__ = [
     "evaluate_gates",
     "git_state",
     "load_policy",
+    "lock_state",
     "policy_folder",
     "sign",
     "signing_key",
@@ -67,6 +73,8 @@ _HOMES = {
     **dict.fromkeys(("RegisteredRelease", "ReleaseTable"), "listing"),
     **dict.fromkeys(
         (
+            "AskedEvidence",
+            "CheckEvidence",
             "CostEvidence",
             "EvidenceBundle",
             "HoldoutEvidence",
@@ -81,7 +89,7 @@ _HOMES = {
     "Promotion": "promotion",
     "Registry": "registry",
     **dict.fromkeys(("SigningKey", "sign", "signing_key", "trusted_key"), "signing"),
-    **dict.fromkeys(("GitState", "git_state"), "tracking"),
+    **dict.fromkeys(("GitState", "LockState", "git_state", "lock_state"), "environment"),
     "Version": "versions",
 }
 

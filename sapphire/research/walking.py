@@ -24,7 +24,16 @@ if TYPE_CHECKING:
 
     from sapphire.domain.bars import Bars
 
-__all__ = ["BeliefPanel", "Told", "calibrated", "one_number", "walk_beliefs", "walk_views"]
+__all__ = [
+    "BeliefPanel",
+    "Told",
+    "calibrated",
+    "one_number",
+    "tested_rows",
+    "training_bars",
+    "walk_beliefs",
+    "walk_views",
+]
 
 Told = Callable[[int, int, str], None]
 """Progress: done, of how many, what is being done."""
@@ -69,8 +78,8 @@ def walk_beliefs(agent: Agent, bars: Bars, folds: Sequence[Fold], *, seed: int, 
     means, deviations, closes = [], [], []
     for number, fold in enumerate(folds, start=1):
         told(number - 1, len(folds), f"{agent.name}: fold {number} of {len(folds)}")
-        train = _training(bars, fold)
-        start, stop = _test_rows(bars, fold)
+        train = training_bars(bars, fold)
+        start, stop = tested_rows(bars, fold)
         mean, deviation = _forecasts(calibrated(agent, train, seed), train, bars.rows(0, stop), start)
         means.append(mean)
         deviations.append(deviation)
@@ -94,13 +103,13 @@ def calibrated(agent: Agent, train: Bars, seed: int) -> Agent:
 def walk_views(agent: Agent, bars: Bars, folds: Sequence[Fold], *, seed: int, told: Told) -> ViewPanel:
     """The agent's own views of the folds' test bars, uncalibrated; it is fitted in each fold if it learns."""
     if agent.has_twin and not agent.learns:
-        first, stop = _test_rows(bars, folds[0])[0], _test_rows(bars, folds[-1])[1]
+        first, stop = tested_rows(bars, folds[0])[0], tested_rows(bars, folds[-1])[1]
         return _stated(agent, bars.rows(0, stop), first)
     parts = []
     for number, fold in enumerate(folds, start=1):
         told(number - 1, len(folds), f"{agent.name}: fold {number} of {len(folds)}")
-        fitted = agent.fit(_training(bars, fold), seed)
-        start, end = _test_rows(bars, fold)
+        fitted = agent.fit(training_bars(bars, fold), seed)
+        start, end = tested_rows(bars, fold)
         parts.append(_stated(fitted, bars.rows(0, end), start))
     told(len(folds), len(folds), f"{agent.name}: {len(folds)} folds")
     return _joined(parts)
@@ -147,13 +156,13 @@ def one_number(views: ViewPanel) -> pd.DataFrame:
     return levels[min(levels, key=lambda level: abs(level - 0.5))]
 
 
-def _training(bars: Bars, fold: Fold) -> Bars:
+def training_bars(bars: Bars, fold: Fold) -> Bars:
     """The bars that close in the training window."""
     start, stop = np.searchsorted(bars.close_time_ns, [to_ns(fold.train_start), to_ns(fold.train_end)], side="left")
     return bars.rows(int(start), int(stop))
 
 
-def _test_rows(bars: Bars, fold: Fold) -> tuple[int, int]:
+def tested_rows(bars: Bars, fold: Fold) -> tuple[int, int]:
     """First row and the row behind the last of the bars that close in the test window."""
     start, stop = np.searchsorted(bars.close_time_ns, [to_ns(fold.test_start), to_ns(fold.test_end)], side="left")
     if start == stop:

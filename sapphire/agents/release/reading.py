@@ -83,7 +83,7 @@ class ReadRelease:
         )
 
     def admitted(self, window: Window) -> Window:
-        """The window as the release was tested with: its universe in its order, its interval, its features.
+        """The window as the release was tested with: its universe in its order, its warm-up of bars, its features.
 
         Raises
         ------
@@ -111,7 +111,7 @@ class ReadRelease:
                 next="hand over a longer window",
             )
         bars = window.bars if window.symbols == wanted else window.bars.symbols_only(wanted)
-        return Window(bars, window.as_of, self.features)
+        return Window(bars.tail(self.warmup), window.as_of, self.features)
 
 
 def read_release(folder: Path, *, expected_digest: str | None = None) -> ReadRelease:
