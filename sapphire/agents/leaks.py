@@ -93,27 +93,31 @@ def check_agent(
     if not report.failed:
         if agent.learns and not agent.arrays():
             agent = agent.fit(_training(bars), seed)
-        report += truncation_test(agent, bars, seed=seed, moments=moments)
-        report += warmup_test(agent, bars, moments=moments)
-        report += twin_test(agent, bars)
-        report += order_test(agent, bars, moments=moments)
+        known = _Known(agent, bars)
+        report += truncation_test(agent, bars, seed=seed, moments=moments, known=known)
+        report += warmup_test(agent, bars, moments=moments, known=known)
+        report += twin_test(agent, bars, known=known)
+        report += order_test(agent, bars, moments=moments, known=known)
     return report + feature_parity({**features_of(agent), **(features or {})}, bars, moments=moments)
 
 
-def truncation_test(agent: Agent, bars: Bars, *, seed: int = 0, moments: int = MOMENTS) -> LeakReport:
+def truncation_test(
+    agent: Agent, bars: Bars, *, seed: int = 0, moments: int = MOMENTS, known: _Known | None = None
+) -> LeakReport:
     """What comes after a moment is replaced, shuffled and removed; what the agent says until then must not move.
 
     Views must be equal to the last bit, and again when asked a second time, in another order. The twin must be within
     its tolerance in every row up to the moment, on the bars around it: the warm-up before, as many and at least 64
     after.
     """
-    rows = _moments(len(bars), agent.warmup - 1, len(bars) - 2, moments)
-    few = _moments(len(bars), agent.warmup - 1, len(bars) - 2, min(moments, _SLOW_MOMENTS))
+    known = known or _Known(agent, bars)
+    rows = _moments(len(bars), agent.warmup, len(bars) - 2, moments)
+    few = _moments(len(bars), agent.warmup, len(bars) - 2, min(moments, _SLOW_MOMENTS))
     checks = []
     for name, future in FUTURES.items():
-        compare = partial(_views_of_another_future, agent, bars, rows, future, seed)
+        compare = partial(_views_of_another_future, agent, bars, rows, future, seed, known)
         checks.append(_checked(_KINDS[name], f"views, future {name}", 0.0, compare))
-    checks.append(_checked("asked_again", "views, asked again", 0.0, partial(_asked_again, agent, bars, rows)))
+    checks.append(_checked("asked_again", "views, asked again", 0.0, partial(_asked_again, agent, bars, rows, known)))
     for name, future in FUTURES.items():
         check = f"twin, future {name}"
         if not agent.has_twin:
@@ -124,41 +128,44 @@ def truncation_test(agent: Agent, bars: Bars, *, seed: int = 0, moments: int = M
     return LeakReport(agent.name, tuple(checks))
 
 
-def twin_test(agent: Agent, bars: Bars) -> LeakReport:
+def twin_test(agent: Agent, bars: Bars, *, known: _Known | None = None) -> LeakReport:
     """Views and vectorised twin say the same at every bar, within the agent's `twin_tolerance`."""
+    known = known or _Known(agent, bars)
     check = "twin against views"
     if not agent.has_twin:
         return LeakReport(agent.name, (_absent("twin", check, "no twin: studies go window by window"),))
-    compare = partial(_twin_against_views, agent, bars, np.arange(agent.warmup - 1, len(bars)))
+    compare = partial(_twin_against_views, agent, bars, np.arange(agent.warmup - 1, len(bars)), known)
     return LeakReport(agent.name, (_checked("twin", check, twin_tolerance_of(agent), compare),))
 
 
-def warmup_test(agent: Agent, bars: Bars, *, moments: int = MOMENTS) -> LeakReport:
+def warmup_test(agent: Agent, bars: Bars, *, moments: int = MOMENTS, known: _Known | None = None) -> LeakReport:
     """A window of exactly the warm-up says what a longer history says, within the agent's `twin_tolerance`.
 
     An agent whose numbers hang on where its history begins (an exponential average, a score over the whole window)
     says something else with every bar that is kept: its warm-up is not what it needs. The longer history is four times
     the warm-up, and at least 256 bars longer.
     """
-    rows = _moments(len(bars), agent.warmup, len(bars) - 1, moments)
-    compare = partial(_short_memory, agent, bars, rows)
+    known = known or _Known(agent, bars)
+    rows = _moments(len(bars), agent.warmup, len(bars) - 2, moments)
+    compare = partial(_short_memory, agent, bars, rows, known)
     check = _checked("warm_up", "warm-up against longer history", twin_tolerance_of(agent), compare)
     return LeakReport(agent.name, (check,))
 
 
-def order_test(agent: Agent, bars: Bars, *, moments: int = MOMENTS) -> LeakReport:
+def order_test(agent: Agent, bars: Bars, *, moments: int = MOMENTS, known: _Known | None = None) -> LeakReport:
     """Symbols in another order make the same views by symbol; bars twice or shuffled make none, or the same.
 
     An agent that learned keeps its universe in the order that it learned it in, and a release puts windows into that
     order: nothing is compared there.
     """
-    rows = _moments(len(bars), agent.warmup - 1, len(bars) - 1, moments)
+    known = known or _Known(agent, bars)
+    rows = _moments(len(bars), agent.warmup, len(bars) - 2, moments)
     few = rows[:: max(1, rows.size // _SLOW_MOMENTS)]
     check = "symbols in another order"
     if agent.learns or len(bars.symbols) < 2:
         symbols = _absent("symbol_order", check, "learned in its order" if agent.learns else "one symbol")
     else:
-        compare = partial(_other_order, agent, bars, rows)
+        compare = partial(_other_order, agent, bars, rows, known)
         symbols = _checked("symbol_order", check, twin_tolerance_of(agent), compare)
     twice = _checked("duplicate_rows", "bars twice", 0.0, partial(_odd_rows, agent, bars, few, _twice))
     mixed = _checked("shuffled_rows", "bars shuffled", 0.0, partial(_odd_rows, agent, bars, few, _mixed))
@@ -190,16 +197,16 @@ def feature_parity(features: Mapping[str, Feature], bars: Bars, *, moments: int 
     return LeakReport("features", tuple(checks))
 
 
-def _views_of_another_future(agent: Agent, bars: Bars, rows: Rows, future: Future, seed: int) -> Found:
+def _views_of_another_future(agent: Agent, bars: Bars, rows: Rows, future: Future, seed: int, known: _Known) -> Found:
     others = ((row, future(bars, row, _dice(seed, row))) for row in map(int, rows))
     changed = numbers_of_views((views_at(agent, other, row) for row, other in others), bars.symbols)
-    return far_apart(_said(agent, bars, rows), changed, bars, rows)
+    return far_apart(known.at(rows), changed, bars, rows)
 
 
-def _asked_again(agent: Agent, bars: Bars, rows: Rows) -> Found:
+def _asked_again(agent: Agent, bars: Bars, rows: Rows, known: _Known) -> Found:
     backwards = _said(agent, bars, rows[::-1])
     again = {name: values[::-1] for name, values in backwards.items()}
-    return far_apart(_said(agent, bars, rows), again, bars, rows)
+    return far_apart(known.at(rows), again, bars, rows)
 
 
 def _twin_of_another_future(agent: Agent, bars: Bars, rows: Rows, future: Future, seed: int) -> Found:
@@ -218,29 +225,29 @@ def _numbers_of_twin(agent: Agent, bars: Bars, rows: int) -> Mapping[str, NDArra
     return {} if panel is None else numbers_of_panel(panel, rows)
 
 
-def _twin_against_views(agent: Agent, bars: Bars, rows: Rows) -> Found:
+def _twin_against_views(agent: Agent, bars: Bars, rows: Rows, known: _Known) -> Found:
     panel = twin_panel(agent, bars)
     if panel is None:
         return Found(len(bars), 0.0, "it has no twin for these bars: studies go window by window")
     if panel.horizon != agent.horizon:
         return Found(len(bars), math.inf, f"the twin looks {panel.horizon} ahead, the views {agent.horizon}")
     twin = {name: values[rows] for name, values in numbers_of_panel(panel).items()}
-    return far_apart(_said(agent, bars, rows), twin, bars, rows)
+    return far_apart(known.at(rows), twin, bars, rows)
 
 
-def _short_memory(agent: Agent, bars: Bars, rows: Rows) -> Found:
+def _short_memory(agent: Agent, bars: Bars, rows: Rows, known: _Known) -> Found:
     longer = max(_HISTORIES * agent.warmup, agent.warmup + _LEAST_HISTORY)
 
     def long(row: int) -> list[View]:
         return agent.views(window_at(agent, bars, row, length=longer))
 
-    return far_apart(numbers_of_views(map(long, map(int, rows)), bars.symbols), _said(agent, bars, rows), bars, rows)
+    return far_apart(numbers_of_views(map(long, map(int, rows)), bars.symbols), known.at(rows), bars, rows)
 
 
-def _other_order(agent: Agent, bars: Bars, rows: Rows) -> Found:
+def _other_order(agent: Agent, bars: Bars, rows: Rows, known: _Known) -> Found:
     other = bars.symbols_only(bars.symbols[::-1])
     turned = numbers_of_views((views_at(agent, other, int(row)) for row in rows), bars.symbols)
-    return far_apart(_said(agent, bars, rows), turned, bars, rows)
+    return far_apart(known.at(rows), turned, bars, rows)
 
 
 def _odd_rows(agent: Agent, bars: Bars, rows: Rows, odd: Callable[[Bars], Bars]) -> Found:
@@ -292,6 +299,26 @@ def _in_bulk(feature: Feature, bars: Bars, rows: Rows) -> Found:
         compared += row + 1
         found = max(found, this, key=lambda one: (one.worst, one.bars))
     return found._replace(bars=compared)
+
+
+class _Known:
+    """What an agent said at rows of bars, each asked once for all checks.
+
+    Parameters
+    ----------
+    agent, bars : who is asked about what.
+    """
+
+    def __init__(self, agent: Agent, bars: Bars) -> None:
+        self._agent, self._bars = agent, bars
+        self._said: dict[int, list[View]] = {}
+
+    def at(self, rows: Rows) -> Mapping[str, NDArray[np.float64]]:
+        """The numbers at these rows."""
+        for row in map(int, rows):
+            if row not in self._said:
+                self._said[row] = views_at(self._agent, self._bars, row)
+        return numbers_of_views((self._said[row] for row in map(int, rows)), self._bars.symbols)
 
 
 def _said(agent: Agent, bars: Bars, rows: Rows) -> Mapping[str, NDArray[np.float64]]:

@@ -13,7 +13,8 @@ from sapphire.domain.errors import EvidenceRefused, StatisticsError
 from sapphire.domain.evidence import Authority, GateReport, GateRow
 from sapphire.domain.needs import Value
 from sapphire.domain.releases import Manifest
-from sapphire.registry.measurements import CHECKS, EvidenceBundle, Outcome, ParityDay
+from sapphire.registry.integrity import CHECKS
+from sapphire.registry.measurements import EvidenceBundle, Outcome, ParityDay
 from sapphire.registry.policies import Policy
 
 __all__ = ["evaluate_gates"]

@@ -84,6 +84,11 @@ class Worker:
         self.close()
 
     @property
+    def process(self) -> int:
+        """Id of its process."""
+        return self._process
+
+    @property
     def isolation(self) -> Isolation:
         """Whether the system keeps it from files and sockets."""
         isolation: Isolation = self._about["isolation"]

@@ -15,6 +15,8 @@ from sapphire.domain.canonical import sha256_of
 from sapphire.domain.clocks import FixedClock, to_ns
 from sapphire.domain.releases import MANIFEST_FILE, Manifest, ReleasedAgent, ReleasedSizing
 from sapphire.registry import (
+    CHECKS,
+    CheckEvidence,
     CostEvidence,
     EvidenceBundle,
     HoldoutEvidence,
@@ -110,7 +112,8 @@ def bundle_of(folder: Path, *, good: bool = True, **changed: Any) -> EvidenceBun
             snapshot_hash=sha256_of(b"snapshot"),
             snapshot_verified=True,
             lock_sha256=LOCK,
-            truncation_test="pass",
+            checks={name: CheckEvidence(verdict="pass", bars=460, worst=0.0) for name in CHECKS},
+            isolation="enforced",
             golden_ok=True,
             git_commit="c0ffee" + "0" * 34,
             dirty=False,

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-import sys
 from datetime import timedelta
 
 import numpy as np
-import pytest
 
-from sapphire.agents import Agent, Calibrated, MovingAverageCross, load_agent_source
+from sapphire.agents import MovingAverageCross, load_agent_source
 from sapphire.agents.release import ReleaseCode, freeze, read_release
-from sapphire.domain.errors import AgentError
 from sapphire.domain.releases import ReleasedSizing
 from sapphire.registry import GitState, LockState
 from sapphire.research.evidence_worker import ask_release, fit_in_worker, walk_in_workers
@@ -131,7 +127,8 @@ def test_a_clean_agent_passes_every_check(make_study, tmp_path):
 
 def test_a_twin_that_is_the_negative_of_its_views_is_caught(make_study, tmp_path):
     agent = made(
-        PLAIN + """
+        PLAIN
+        + """
     def views_panel(self, bars):
         return ViewPanel(score=-self.of(bars.frame("close")), horizon=self.horizon)
 """,
