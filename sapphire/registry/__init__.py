@@ -14,8 +14,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sapphire.registry.environment import GitState, LockState, git_state, lock_state
     from sapphire.registry.evidence_store import EvidenceStore, Record, SignedReport
     from sapphire.registry.gates import evaluate_gates
+    from sapphire.registry.integrity import CHECKS, AskedEvidence, CheckEvidence, IntegrityEvidence
     from sapphire.registry.listing import RegisteredRelease, ReleaseTable
     from sapphire.registry.measurements import (
         ActiveEvidence,
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
         Difference,
         EvidenceBundle,
         HoldoutEvidence,
-        IntegrityEvidence,
         Outcome,
         ParityDay,
         WalkForwardEvidence,
@@ -32,11 +33,13 @@ if TYPE_CHECKING:
     from sapphire.registry.promotion import Promotion
     from sapphire.registry.registry import Registry
     from sapphire.registry.signing import SigningKey, sign, signing_key, trusted_key
-    from sapphire.registry.tracking import GitState, git_state
     from sapphire.registry.versions import Version
 
 __all__ = [
+    "CHECKS",
     "ActiveEvidence",
+    "AskedEvidence",
+    "CheckEvidence",
     "CostEvidence",
     "Difference",
     "EvidenceBundle",
@@ -44,6 +47,7 @@ __all__ = [
     "GitState",
     "HoldoutEvidence",
     "IntegrityEvidence",
+    "LockState",
     "Outcome",
     "ParityDay",
     "Policy",
@@ -59,6 +63,7 @@ __all__ = [
     "evaluate_gates",
     "git_state",
     "load_policy",
+    "lock_state",
     "policy_folder",
     "sign",
     "signing_key",
@@ -76,7 +81,6 @@ _HOMES = {
             "Difference",
             "EvidenceBundle",
             "HoldoutEvidence",
-            "IntegrityEvidence",
             "Outcome",
             "ParityDay",
             "WalkForwardEvidence",
@@ -84,10 +88,11 @@ _HOMES = {
         "measurements",
     ),
     **dict.fromkeys(("Policy", "load_policy", "policy_folder"), "policies"),
+    **dict.fromkeys(("CHECKS", "AskedEvidence", "CheckEvidence", "IntegrityEvidence"), "integrity"),
     "Promotion": "promotion",
     "Registry": "registry",
     **dict.fromkeys(("SigningKey", "sign", "signing_key", "trusted_key"), "signing"),
-    **dict.fromkeys(("GitState", "git_state"), "tracking"),
+    **dict.fromkeys(("GitState", "LockState", "git_state", "lock_state"), "environment"),
     "Version": "versions",
 }
 

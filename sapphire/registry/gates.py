@@ -14,6 +14,7 @@ from sapphire.domain.errors import EvidenceRefused, StatisticsError
 from sapphire.domain.evidence import Authority, GateReport, GateRow
 from sapphire.domain.needs import Need, Value
 from sapphire.domain.releases import Manifest
+from sapphire.registry.integrity import CHECKS
 from sapphire.registry.measurements import Difference, EvidenceBundle, WalkForwardEvidence
 from sapphire.registry.paper_days import PaperDays
 from sapphire.registry.policies import Policy
@@ -21,6 +22,8 @@ from sapphire.registry.policies import Policy
 __all__ = ["evaluate_gates"]
 
 _SHORT = 12
+_NAMED = 3
+_MAY_BE_ABSENT = ("twin_test", "fit_test", "feature_parity", "symbol_order")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +102,14 @@ def _snapshot_pinned(asked: _Asked) -> _Answer:
 
 
 def _lock_pinned(asked: _Asked) -> _Answer:
-    wanted, got = asked.manifest.lock_sha256, asked.bundle.integrity.lock_sha256
-    note = f"lock {wanted[:_SHORT]}" if wanted == got else f"release {wanted[:_SHORT]}, evidence {got[:_SHORT]}"
-    return wanted == got, note
+    integrity = asked.bundle.integrity
+    wanted, got = asked.manifest.lock_sha256, integrity.lock_sha256
+    if wanted != got:
+        return False, f"release {wanted[:_SHORT]}, evidence {got[:_SHORT]}"
+    if integrity.lock_differs:
+        return False, "; ".join(integrity.lock_differs[:_NAMED])
+    beside = f", {len(integrity.lock_beside)} distributions beside it" if integrity.lock_beside else ""
+    return True, f"lock {wanted[:_SHORT]}{beside}"
 
 
 def _clean_tree(asked: _Asked) -> _Answer:
@@ -109,7 +117,27 @@ def _clean_tree(asked: _Asked) -> _Answer:
     commit = integrity.git_commit
     if not commit:
         return False, "not under version control"
+    if integrity.uncommitted:
+        return False, f"not in commit {commit[:_SHORT]}: {', '.join(integrity.uncommitted[:_NAMED])}"
     return not integrity.dirty, f"commit {commit[:_SHORT]}" + (" with changes beside it" if integrity.dirty else "")
+
+
+def _isolated(asked: _Asked) -> _Answer:
+    isolation = asked.bundle.integrity.isolation
+    return isolation == "enforced", f"files and sockets of the agents: {isolation}"
+
+
+def _check(name: str) -> Callable[[_Asked], _Answer]:
+    """The verdict of a check; where there is nothing to compare, nothing is wrong, and the note says so."""
+
+    def answer(asked: _Asked) -> _Answer:
+        check = asked.bundle.integrity.checks[name]
+        if check.verdict == "absent":
+            return ("pass" if name in _MAY_BE_ABSENT else None), f"nothing to compare: {check.note}"
+        note = f"{check.bars:,} bars"
+        return check.verdict, f"{note}: {check.note}" if check.note else note
+
+    return answer
 
 
 def _golden(asked: _Asked) -> _Answer:
@@ -247,7 +275,8 @@ _ANSWERS: Mapping[str, Mapping[str, Callable[[_Asked], _Answer]]] = {
         "lock_pinned": _lock_pinned,
         "clean_tree": _clean_tree,
         "recorded_data": lambda asked: (asked.bundle.source == "recorded", asked.bundle.data),
-        "truncation_test": lambda asked: (asked.bundle.integrity.truncation_test, ""),
+        "isolated": _isolated,
+        **{name: _check(name) for name in CHECKS},
         "golden_vectors": _golden,
         "maker_fee_bps_over_published": _over_published("maker_bps"),
         "taker_fee_bps_over_published": _over_published("taker_bps"),

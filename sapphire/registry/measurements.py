@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 from sapphire.domain.canonical import canonical_json, is_sha256, plain, read_canonical, sha256_of
 from sapphire.domain.errors import EvidenceRefused, ValueRefused
 from sapphire.domain.protocols import Protocol
+from sapphire.registry.integrity import IntegrityEvidence
 
 __all__ = [
     "REPLAYS",
@@ -23,7 +24,6 @@ __all__ = [
     "Difference",
     "EvidenceBundle",
     "HoldoutEvidence",
-    "IntegrityEvidence",
     "Outcome",
     "ParityDay",
     "WalkForwardEvidence",
@@ -39,7 +39,6 @@ BASELINES = ("cash", "buy_and_hold")
 _NS_PER_DAY = 86_400_000_000_000
 _SPAN = ("assets", "bar_ns", "end_ns", "market", "start_ns")
 
-Verdict = Literal["pass", "fail"]
 Market = Literal["real", "recorded", "generated"]
 
 
@@ -219,39 +218,6 @@ class CostEvidence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IntegrityEvidence:
-    """What the platform checked of code, data and environment.
-
-    Parameters
-    ----------
-    captured_source : the source of every agent was captured and is what ran.
-    snapshot_hash : content hash of the data.
-    snapshot_verified : the data were read again and match it.
-    lock_sha256 : of `requirements.lock` where the evidence was made.
-    truncation_test : verdict of the agent's leak check.
-    golden_ok : the frozen release, loaded again, answered its golden inputs as before.
-    git_commit : of the workspace; empty where there is none.
-    dirty : the workspace had changes beside the commit, or no commit.
-    """
-
-    captured_source: bool
-    snapshot_hash: str
-    snapshot_verified: bool
-    lock_sha256: str
-    truncation_test: Verdict
-    golden_ok: bool
-    git_commit: str
-    dirty: bool
-
-    def __post_init__(self) -> None:
-        for key in ("snapshot_hash", "lock_sha256"):
-            if not is_sha256(getattr(self, key)):
-                raise ValueRefused(f"{key} of the evidence", expected="64 hexadecimal digits", got=getattr(self, key))
-        if self.truncation_test not in get_args(Verdict):
-            raise ValueRefused("truncation test of the evidence", expected="pass or fail", got=self.truncation_test)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceBundle:
     """What a submit measured of one release.
 
@@ -342,7 +308,7 @@ class EvidenceBundle:
             entries["protocol"] = Protocol.from_dict(entries["protocol"])
             costs = dict(entries["costs"])
             entries["costs"] = CostEvidence(times=costs.pop("times"), outcome=Outcome(**costs.pop("outcome")), **costs)
-            entries["integrity"] = IntegrityEvidence(**entries["integrity"])
+            entries["integrity"] = IntegrityEvidence.from_dict(entries["integrity"])
             return cls(**entries)
         except (KeyError, TypeError, AttributeError, ValueError, ValueRefused) as error:
             raise _unreadable("evidence bundle", error) from None

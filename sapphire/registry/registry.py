@@ -21,6 +21,7 @@ from sapphire.domain.canonical import is_sha256
 from sapphire.domain.clocks import Clock, WallClock
 from sapphire.domain.errors import ConfigError, EvidenceRefused, Refused
 from sapphire.domain.evidence import LAPTOP_KEY, GateReport, Target
+from sapphire.registry.environment import GitState
 from sapphire.registry.evidence_store import EvidenceStore, SignedReport
 from sapphire.registry.gates import evaluate_gates
 from sapphire.registry.ledger_anchors import LedgerAnchor, anchors_in, anchors_of, ledger_tags
@@ -31,7 +32,7 @@ from sapphire.registry.policies import Policy, load_policy, policy_folder
 from sapphire.registry.promotion import Promoter, Promotion, checked_report, promotable
 from sapphire.registry.release_files import keep_release, read_manifest
 from sapphire.registry.signing import sign, signing_key, trusted_key
-from sapphire.registry.tracking import GitState, Tracking, lineage_tags, notebook_name
+from sapphire.registry.tracking import Tracking, lineage_tags, notebook_name
 from sapphire.registry.versions import Version, Versions, model_name, traded_model
 
 if TYPE_CHECKING:

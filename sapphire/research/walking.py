@@ -25,7 +25,17 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-__all__ = ["BeliefPanel", "Told", "calibrated", "one_number", "walk_beliefs", "walk_views"]
+__all__ = [
+    "BeliefPanel",
+    "Told",
+    "calibrated",
+    "one_number",
+    "require_once",
+    "tested_rows",
+    "training_bars",
+    "walk_beliefs",
+    "walk_views",
+]
 
 Told = Callable[[int, int, str], None]
 """Progress: done, of how many, what is being done."""
@@ -73,12 +83,12 @@ def walk_beliefs(agent: Agent, bars: Bars, folds: Sequence[Fold], *, seed: int, 
         the agent state its score.
     TooFewReturns : a training window too short to calibrate a score on.
     """
-    _require_once(folds)
+    require_once(folds)
     means, deviations, closes = [], [], []
     for number, fold in enumerate(folds, start=1):
         told(number - 1, len(folds), f"{agent.name}: fold {number} of {len(folds)}")
-        train = _training(bars, fold)
-        tests = [_test_rows(bars, span) for span in fold.testing]
+        train = training_bars(bars, fold)
+        tests = [tested_rows(bars, span) for span in fold.testing]
         fitted = calibrated(agent, train, seed)
         for start, stop in tests:
             mean, deviation = _forecasts(fitted, train, bars.rows(0, stop), start)
@@ -108,16 +118,16 @@ def walk_views(agent: Agent, bars: Bars, folds: Sequence[Fold], *, seed: int, to
     ------
     StudyError : folds that test a bar more than once, or a fold without test bars.
     """
-    _require_once(folds)
+    require_once(folds)
     if agent.has_twin and not agent.learns:
-        first, stop = _test_rows(bars, folds[0].testing[0])[0], _test_rows(bars, folds[-1].testing[-1])[1]
+        first, stop = tested_rows(bars, folds[0].testing[0])[0], tested_rows(bars, folds[-1].testing[-1])[1]
         return _stated(agent, bars.rows(0, stop), first)
     parts = []
     for number, fold in enumerate(folds, start=1):
         told(number - 1, len(folds), f"{agent.name}: fold {number} of {len(folds)}")
-        fitted = agent.fit(_training(bars, fold), seed)
+        fitted = agent.fit(training_bars(bars, fold), seed)
         for span in fold.testing:
-            start, end = _test_rows(bars, span)
+            start, end = tested_rows(bars, span)
             parts.append(_stated(fitted, bars.rows(0, end), start))
     told(len(folds), len(folds), f"{agent.name}: {len(folds)} folds")
     return _joined(parts)
@@ -164,7 +174,7 @@ def one_number(views: ViewPanel) -> pd.DataFrame:
     return levels[min(levels, key=lambda level: abs(level - 0.5))]
 
 
-def _training(bars: Bars, fold: Fold) -> Bars:
+def training_bars(bars: Bars, fold: Fold) -> Bars:
     """The bars that close in the training windows, with a gap where one ends before the next begins."""
     rows = [_rows(bars, span) for span in fold.training]
     if len(rows) == 1:
@@ -174,7 +184,7 @@ def _training(bars: Bars, fold: Fold) -> Bars:
     return Bars(symbols=bars.symbols, interval=bars.interval, **arrays)
 
 
-def _test_rows(bars: Bars, span: Span) -> tuple[int, int]:
+def tested_rows(bars: Bars, span: Span) -> tuple[int, int]:
     """First row and the row behind the last of the bars that close in a test window."""
     start, stop = _rows(bars, span)
     if start == stop:
@@ -192,7 +202,7 @@ def _rows(bars: Bars, span: Span) -> tuple[int, int]:
     return int(start), int(stop)
 
 
-def _require_once(folds: Sequence[Fold]) -> None:
+def require_once(folds: Sequence[Fold]) -> None:
     """Refuse test windows that overlap or go back in time: their views do not form one series."""
     spans = [span for fold in folds for span in fold.testing]
     for earlier, later in pairwise(spans):

@@ -20,6 +20,8 @@ from sapphire.domain.clocks import FixedClock, to_ns
 from sapphire.domain.protocols import Protocol
 from sapphire.domain.releases import MANIFEST_FILE, Manifest, ReleasedAgent, ReleasedSizing
 from sapphire.registry import (
+    CHECKS,
+    CheckEvidence,
     CostEvidence,
     EvidenceBundle,
     HoldoutEvidence,
@@ -116,8 +118,9 @@ def measured(folder: Path, head: Head) -> EvidenceBundle:
         costs=CostEvidence(times=2.0, outcome=Outcome(total_return=0.2, sharpe=0.02)),
         integrity=IntegrityEvidence(
             captured_source=True, snapshot_hash=sha256_of(b"snapshot"), snapshot_verified=True,
-            lock_sha256=sha256_of(b"lock"), truncation_test="pass", golden_ok=True, git_commit="c0ffee" + "0" * 34,
-            dirty=False,
+            lock_sha256=sha256_of(b"lock"), golden_ok=True, git_commit="c0ffee" + "0" * 34,
+            dirty=False, isolation="enforced",
+            checks={name: CheckEvidence(verdict="pass", bars=460, worst=0.0) for name in CHECKS},
         ),
         protocol=PROTOCOL,
         replays={name: sha256_of(name.encode()) for name in ("walk_forward", "holdout", "doubled_costs")},

@@ -18,6 +18,8 @@ from sapphire.domain.errors import EvidenceRefused
 from sapphire.domain.protocols import Protocol
 from sapphire.domain.releases import ReleasedSizing
 from sapphire.registry import (
+    CHECKS,
+    CheckEvidence,
     CostEvidence,
     EvidenceBundle,
     HoldoutEvidence,
@@ -119,7 +121,8 @@ def measured(digest: str) -> EvidenceBundle:
             snapshot_hash=sha256_of(b"snapshot"),
             snapshot_verified=True,
             lock_sha256=LOCK,
-            truncation_test="pass",
+            checks={name: CheckEvidence(verdict="pass", bars=460, worst=0.0) for name in CHECKS},
+            isolation="enforced",
             golden_ok=True,
             git_commit="",
             dirty=True,

@@ -16,7 +16,9 @@ from sapphire.domain.clocks import FixedClock, to_ns
 from sapphire.domain.protocols import Protocol
 from sapphire.domain.releases import MANIFEST_FILE, Manifest, ReleasedAgent, ReleasedSizing
 from sapphire.registry import (
+    CHECKS,
     ActiveEvidence,
+    CheckEvidence,
     CostEvidence,
     Difference,
     EvidenceBundle,
@@ -154,7 +156,8 @@ def bundle_of(folder: Path, *, good: bool = True, **changed: Any) -> EvidenceBun
             snapshot_hash=sha256_of(b"snapshot"),
             snapshot_verified=True,
             lock_sha256=LOCK,
-            truncation_test="pass",
+            checks={name: CheckEvidence(verdict="pass", bars=460, worst=0.0) for name in CHECKS},
+            isolation="enforced",
             golden_ok=True,
             git_commit="c0ffee" + "0" * 34,
             dirty=False,

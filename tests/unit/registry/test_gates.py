@@ -15,7 +15,16 @@ from sapphire.domain.errors import EvidenceRefused
 from sapphire.domain.evidence import LAPTOP_KEY, GateReport, GateRow, Target
 from sapphire.domain.protocols import Protocol
 from sapphire.domain.releases import Manifest
-from sapphire.registry import Difference, EvidenceBundle, Outcome, ParityDay, evaluate_gates, load_policy
+from sapphire.registry import (
+    CHECKS,
+    CheckEvidence,
+    Difference,
+    EvidenceBundle,
+    Outcome,
+    ParityDay,
+    evaluate_gates,
+    load_policy,
+)
 from sapphire.registry.paper_days import PaperDays
 from sapphire.statistics import deflated_sharpe_ratio, psr_2012
 
@@ -95,11 +104,33 @@ def under(costs: dict[str, Any]) -> Protocol:
     )
 
 
+MAY_BE_ABSENT = ("twin_test", "fit_test", "feature_parity", "symbol_order")
+"""What an agent may lack: a twin, something to fit, features, a second symbol."""
+
+
+def checks_with(name: str, verdict: Any) -> dict[str, CheckEvidence]:
+    """All checks, one with another verdict."""
+    plain = {each: CheckEvidence(verdict="pass", bars=460, worst=0.0) for each in CHECKS}
+    return plain | {name: CheckEvidence(verdict=verdict, bars=460, worst=None, note="there")}
+
+
+@pytest.mark.parametrize("name", MAY_BE_ABSENT)
+def test_what_an_agent_lacks_breaks_no_gate(good: Release, small: SimpleNamespace, name: str) -> None:
+    manifest, bundle = good
+    changed = small.replaced(bundle, integrity={"checks": checks_with(name, "absent")})
+    report = evaluate((manifest, changed))
+    assert report.permits == "live"
+    assert row(report, name).note == "nothing to compare: there"
+
+
 BREAKS: list[tuple[dict[str, Any], str]] = [
     ({"integrity": {"captured_source": False}}, "captured_source"),
     ({"integrity": {"snapshot_verified": False}}, "snapshot_pinned"),
     ({"integrity": {"lock_sha256": "0" * 64}}, "lock_pinned"),
-    ({"integrity": {"truncation_test": "fail"}}, "truncation_test"),
+    ({"integrity": {"lock_differs": ("numpy 2.4.1, not 2.4.0",)}}, "lock_pinned"),
+    ({"integrity": {"isolation": "observed"}}, "isolated"),
+    *(({"integrity": {"checks": checks_with(name, "fail")}}, name) for name in CHECKS),
+    *(({"integrity": {"checks": checks_with(name, "absent")}}, name) for name in CHECKS if name not in MAY_BE_ABSENT),
     ({"integrity": {"golden_ok": False}}, "golden_vectors"),
     ({"replays": {}}, "walk_forward holdout doubled_costs"),
     ({"integrity": {"dirty": True}}, "clean_tree"),
@@ -144,7 +175,7 @@ def test_paper_is_kept_by_integrity_and_replay_and_marked_by_skill(
     manifest, bundle = good
     report = evaluate((manifest, small.replaced(bundle, **broken)), "paper", [])
     skill = any(each.gate in ("skill", "cost") and each.measure in measures.split() for each in report.rows)
-    only_live = measures in ("clean_tree", "recorded_data")
+    only_live = measures in ("clean_tree", "recorded_data", "isolated")
     assert report.permits == ("paper" if skill or only_live else None)
     assert report.skill_failed == skill
     assert [each.measure for each in report.marks] == (measures.split() if skill else [])

@@ -11,7 +11,7 @@ use super::is_sha256;
 /// Name of the manifest in the release's folder.
 pub(super) const MANIFEST_FILE: &str = "manifest.json";
 
-const FORMAT: &str = "RELEASE@1";
+const FORMAT: &str = "RELEASE@2";
 const MAX_NAME: usize = 63;
 const KEYS: [&str; 12] = [
     "agents",
@@ -27,7 +27,7 @@ const KEYS: [&str; 12] = [
     "universe",
     "when_views_stop",
 ];
-const AGENT_KEYS: [&str; 14] = [
+const AGENT_KEYS: [&str; 15] = [
     "arrays_sha256",
     "calibration_sha256",
     "card_sha256",
@@ -37,6 +37,7 @@ const AGENT_KEYS: [&str; 14] = [
     "golden_outputs_sha256",
     "horizon_ns",
     "max_age_ns",
+    "modules",
     "name",
     "parameters",
     "prompt_version",
@@ -155,8 +156,21 @@ fn read_agent(place: usize, value: &Value) -> Result<(String, Vec<(String, Strin
         }
     }
     let file = |(key, file): (&str, &str)| Some((format!("agents/{name}/{file}"), map[key].text()?.to_owned()));
-    let files = FILES.into_iter().filter_map(file).collect();
+    let mut files: Vec<_> = FILES.into_iter().filter_map(file).collect();
+    for (path, digest) in mapping(&here, "modules", &map["modules"])? {
+        if !is_module(path) {
+            let expected = "a path by packages, desk/averages.py";
+            return Err(bad(format!("module of {here}"), expected, &Value::Text(path.clone())));
+        }
+        check_sha256(&here, &format!("module {path}"), digest, false)?;
+        files.push((format!("agents/{name}/modules/{path}"), digest.text().unwrap_or_default().to_owned()));
+    }
     Ok((name, files))
+}
+
+/// Whether `path` is that of a module by its packages: nothing that leads out of the release's folder.
+fn is_module(path: &str) -> bool {
+    path.strip_suffix(".py").is_some_and(|names| names.split('/').all(is_identifier))
 }
 
 /// `value` as a map with exactly these keys, which are sorted.

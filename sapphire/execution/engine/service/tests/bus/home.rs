@@ -46,12 +46,13 @@ impl Home {
         let mut agent = json!({
             "name": "cross", "class": "Cross", "parameters": {"fast": 3}, "feature_version": "1", "horizon_ns": 900,
             "warmup": 9, "max_age_ns": 1000, "arrays_sha256": null, "calibration_sha256": null, "prompt_version": null,
+            "modules": {"desk/averages.py": sha256(b"averages")},
         });
         for (key, file) in FILES {
             agent[key] = sha256(file.as_bytes()).into();
         }
         let manifest = json!({
-            "format": "RELEASE@1", "name": "trend", "universe": ["BTC/USDT", "ETH/USDT"], "interval": "5m",
+            "format": "RELEASE@2", "name": "trend", "universe": ["BTC/USDT", "ETH/USDT"], "interval": "5m",
             "agents": [agent], "pooling": null, "limits": limits, "execution": {}, "lock_sha256": "b".repeat(64),
             "sizing": {"class": "equal_weight", "parameters": {}, "source_sha256": "a".repeat(64)},
             "engine_version": "0.1.0", "when_views_stop": {"hold_bars": 3, "reduce_bars": 0},
@@ -64,6 +65,8 @@ impl Home {
         for (_, file) in FILES {
             fs::write(release.join("agents/cross").join(file), file).unwrap();
         }
+        fs::create_dir_all(release.join("agents/cross/modules/desk")).unwrap();
+        fs::write(release.join("agents/cross/modules/desk/averages.py"), "averages").unwrap();
         let home = Self { folder, digest: digest.parse().unwrap() };
         home.report(true);
         home
