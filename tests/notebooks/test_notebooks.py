@@ -46,7 +46,7 @@ def test_every_notebook_has_fast_parameters():
     assert set(FAST) == set(NOTEBOOKS) == set(SHOWN)
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in NOTEBOOKS])
+@pytest.mark.parametrize("name", NOTEBOOKS)
 def test_a_notebook_runs_offline_and_shows_its_results(name, desk):
     before = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=True)
     target = desk / "run" / name

@@ -10,6 +10,16 @@ ROOT = Path(__file__).parents[2]
 HEAVY = {"pandas", "torch", "vectorbt", "plotly", "duckdb", "polars", "ccxt", "mlflow", "bentoml", "scipy", "IPython"}
 
 
+@pytest.mark.parametrize("turn", range(6))
+def test_tests_of_one_file_stay_in_one_worker(tmp_path_factory, testrun_uid, worker_id, turn):
+    """So that a file's own server or run is made once, and its last test is the last."""
+    folder = tmp_path_factory.getbasetemp()
+    seen = (folder if worker_id == "master" else folder.parent) / testrun_uid
+    with seen.open("a") as file:
+        file.write(f"{worker_id}\n")
+    assert seen.read_text().splitlines() == [worker_id] * (turn + 1)
+
+
 def test_each_program_is_asked_in_an_interpreter_of_its_own(fresh_interpreter):
     """What the budgets below are measured with."""
     assert "wave" in fresh_interpreter.modules_after("import wave")
