@@ -75,7 +75,8 @@ def test_there_is_no_way_round_by_the_functions_beneath(make_study, way):
             beliefs = walk_beliefs(AGENT, other.evaluation, other.folds, **settings)
             replay_beliefs(other, AGENT, beliefs, REAL, told=lambda *_: None)
         else:
-            screened(other, [AGENT], [walk_views(AGENT, other.evaluation, other.folds, **settings)], method="screen")
+            views = walk_views(AGENT, other.evaluation, other.folds, **settings)
+            screened(other, [AGENT], [views], method="screen")
 
 
 def test_what_only_looks_like_a_study_evaluates_nothing(make_study):
