@@ -10,6 +10,7 @@ from sapphire.domain.bars import Bars
 from sapphire.domain.errors import HoldoutSealed, StudyError
 from sapphire.domain.instruments import Instrument, InstrumentKind, Universe
 from sapphire.research import walk_forward
+from sapphire.research.informing import inform
 from sapphire.research.replaying import REAL, replay_beliefs
 from sapphire.research.screening import screened
 from sapphire.research.walking import walk_beliefs, walk_views
@@ -65,18 +66,20 @@ def test_a_five_minute_hold_out_does_not_replay_the_hold_out_of_another_study(ma
     assert other.ledger.head == before
 
 
-@pytest.mark.parametrize("way", ["beliefs", "views"])
+@pytest.mark.parametrize("way", ["beliefs", "views", "information"])
 def test_there_is_no_way_round_by_the_functions_beneath(make_study, way):
     make_study(name="first").replay(AGENT)
     other = make_study(name="other", holdout="0h")
     settings = {"seed": 7, "told": lambda *_: None}
+    beliefs = walk_beliefs(AGENT, other.evaluation, other.folds, **settings)
+    views = walk_views(AGENT, other.evaluation, other.folds, **settings)
+    asks = {
+        "beliefs": lambda: replay_beliefs(other, AGENT, beliefs, REAL, told=settings["told"]),
+        "views": lambda: screened(other, [AGENT], [views], method="screen"),
+        "information": lambda: inform(other, AGENT, views),
+    }
     with pytest.raises(HoldoutSealed):
-        if way == "beliefs":
-            beliefs = walk_beliefs(AGENT, other.evaluation, other.folds, **settings)
-            replay_beliefs(other, AGENT, beliefs, REAL, told=lambda *_: None)
-        else:
-            views = walk_views(AGENT, other.evaluation, other.folds, **settings)
-            screened(other, [AGENT], [views], method="screen")
+        asks[way]()
 
 
 def test_what_only_looks_like_a_study_evaluates_nothing(make_study):
