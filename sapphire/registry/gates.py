@@ -192,11 +192,18 @@ def _deflated(
 ) -> _Answer:
     from sapphire.statistics import deflated_sharpe_ratio
 
-    shape = {"length": walk.length, "skew": skew, "kurtosis": kurtosis}
     try:
-        return deflated_sharpe_ratio(sharpe, trials=walk.trials, variance_of_trials=variance, **shape), note
+        value = deflated_sharpe_ratio(
+            sharpe,
+            trials=walk.trials,
+            variance_of_trials=variance,
+            length=walk.length,
+            skew=skew,
+            kurtosis=kurtosis,
+        )
     except StatisticsError as error:
         return None, f"{error.what}: {error.got}"
+    return value, note
 
 
 def _trials_text(walk: WalkForwardEvidence) -> str:

@@ -125,11 +125,11 @@ class Release(Shown):
 
 def submit(study: Study, agent: Agent, *, registry: Registry | None = None) -> Release:
     """See `Study.submit`."""
+    recording.admit(study)
     kept = registry or registry_of(home())
     check_anchors(study.ledger, kept)
     with progress(f"submit {agent.name}") as told, tempfile.TemporaryDirectory() as scratch:
         told(0, _STEPS, "fit once on all before the hold-out")
-        recording.admit(study)
         lock, git = lock_state(workspace()), committed_state(agent, workspace())
         require_locked(agent, lock)
         code = ReleaseCode.of(agent)

@@ -280,6 +280,7 @@ def _plan(
     from sapphire.domain.clocks import WallClock
     from sapphire.domain.workspace import home
     from sapphire.execution.run_lock import RunLock
+    from sapphire.stack.account_limits import account_limits
     from sapphire.stack.folders import RunFolder
     from sapphire.stack.plan import Market, Plan
     from sapphire.stack.releases import choose_release
@@ -297,7 +298,7 @@ def _plan(
     start = start or before or _start(state, chosen.digest, manifest, candles, WallClock().now_ns())
     market = Market(seed, candles, start)
     more = {"funds": funds} if funds else {}
-    return Plan(
+    plan = Plan(
         run=run,
         home=state,
         release=chosen,
@@ -307,8 +308,10 @@ def _plan(
         speed=speed,
         ports=ports,
         mlflow=mlflow,
+        execution=manifest.execution,
         **more,  # type: ignore[arg-type]
     )
+    return replace(plan, limits=account_limits(state, chosen.digest, plan.equity_atoms))
 
 
 def _start(state: Path, digest: str, manifest: Any, candles: Path | None, now_ns: int) -> str | None:
