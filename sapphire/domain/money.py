@@ -1,20 +1,24 @@
 """Money: whole atoms of 1e-8 of an asset, exactly as the venue books it.
 
-Balances, fees and profit are `int` atoms, at most 10^28 of them (10^20 units), which the engine holds in 128 bits. Products are exact and cut toward zero once, at the end,
-as the venue does (Binance keeps eight decimals of an asset and drops the rest).
+Balances, fees and profit are `int` atoms, at most 10^28 of them (10^20 units), which the engine holds in 128 bits.
+Products are exact and cut toward zero once, at the end, as the venue does (Binance keeps eight decimals of an asset and
+drops the rest).
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sapphire.domain.precision import Exact, count_steps, cut, fits_amount, steps_to_decimal
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from sapphire.domain.instruments import Instrument
 
-__all__ = ["ATOMS_PER_UNIT", "fee_atoms", "from_atoms", "notional_atoms", "to_atoms"]
+__all__ = ["ATOMS_PER_UNIT", "fee_atoms", "from_atoms", "notional_atoms", "to_atoms", "units_of"]
 
 ATOMS_PER_UNIT = 10**8
 """Atoms in one unit of any asset: Binance's `baseAssetPrecision` and `quotePrecision` are 8."""
@@ -47,6 +51,22 @@ def from_atoms(atoms: int) -> Decimal:
     Decimal('1.50000000')
     """
     return steps_to_decimal(atoms, _ATOM)
+
+
+def units_of(atoms: NDArray[Any]) -> NDArray[np.float64]:
+    """Units of an asset as floats, for display and statistics.
+
+    Parameters
+    ----------
+    atoms : a column of the engine: int64, or exact Python integers (dtype object) where 64 bits do not hold them all.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> units_of(np.array([150000000, 2 * 10**19])).tolist()
+    [1.5, 200000000000.0]
+    """
+    return atoms.astype("float64") / ATOMS_PER_UNIT
 
 
 def notional_atoms(ticks: int, lots: int, instrument: Instrument) -> int:

@@ -32,7 +32,7 @@ I64_MAX = 2**63 - 1
 I64_MIN = -(2**63)
 
 MAX_ATOMS = 10**28
-"""The most of one asset that an account holds, in atoms of 1e-8: 10^20 units, as the engine's `core::amounts` has it."""
+"""The most of one asset that an account holds, in atoms of 1e-8: 10^20 units, as in the engine's `core::amounts`."""
 
 _MAX_DIGITS = 40
 _PLAIN = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)

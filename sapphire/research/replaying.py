@@ -18,7 +18,8 @@ import numpy as np
 from sapphire.domain.engine import load_engine
 from sapphire.domain.errors import EngineError, StudyError, ValueRefused
 from sapphire.domain.instruments import Instrument, InstrumentKind
-from sapphire.domain.money import ATOMS_PER_UNIT, to_atoms
+from sapphire.domain.money import ATOMS_PER_UNIT, to_atoms, units_of
+from sapphire.domain.precision import I64_MAX
 from sapphire.domain.stopped_views import LastBelief
 from sapphire.portfolio import EqualWeight, PortfolioState, size_at_close
 from sapphire.research import recording
@@ -113,7 +114,7 @@ class Replayed(Shown):
                 "side": fills["side"],
                 "price": fills["price_ticks"] * ticks,
                 "quantity": fills["lots"] * lots,
-                "fee": fills["fee_atoms"] / ATOMS_PER_UNIT,
+                "fee": units_of(fills["fee_atoms"]),
                 "fee_asset": fills["fee_asset"],
             }
         )
@@ -273,7 +274,7 @@ def replay_ladder(study: Study, agent: Agent, beliefs: BeliefPanel, *, told: Tol
 def _replayed(study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, told: Told) -> Replayed:
     with _refusals_of_ours():
         record = _run(study, agent, beliefs, model, told)
-    equity = record["equity"]["equity_quote_atoms"] / ATOMS_PER_UNIT
+    equity = units_of(record["equity"]["equity_quote_atoms"])
     traded, fees = _traded_and_fees(study, record)
     performance = Performance.measure(
         equity, study.data.interval, traded_quote=traded, fees_quote=fees, trades=len(record["fills"]["order"])
@@ -389,6 +390,13 @@ def _candles(study: Study, bars: Bars, symbol: str) -> tuple[NDArray[np.int64], 
         )
     lots = bars.volume[listed, column] / float(instrument.lot)
     whole = np.rint(lots)  # 0.3 is three lots of 0.1, though as floats it is a little less
+    if (whole >= I64_MAX).any():
+        raise StudyError(
+            f"recorded volumes of {symbol} are more than the engine counts",
+            expected=f"at most {I64_MAX} lots of {instrument.lot} in a bar",
+            got=f"{whole.max():.4g} lots",
+            next="take a snapshot of shorter bars, or give the instrument the venue's own lot",
+        )
     volume = np.where(np.abs(lots - whole) <= 1e-9 * whole, whole, np.floor(lots)).astype(np.int64)
     return bars.open_time_ns[listed], ticks, volume
 
@@ -408,12 +416,12 @@ def _rules(instrument: Instrument) -> dict[str, int]:
 def _traded_and_fees(study: Study, record: dict[str, Any]) -> tuple[float, float]:
     """Value of all fills and all fees in quote; a fee in base counts at its fill's price."""
     fills = record["fills"]
-    traded = float(np.sum(fills["quote_atoms"])) / ATOMS_PER_UNIT
+    traded = sum(map(int, fills["quote_atoms"])) / ATOMS_PER_UNIT
     fees = 0.0
     for symbol, asset, atoms, ticks in zip(
         fills["symbol"], fills["fee_asset"], fills["fee_atoms"], fills["price_ticks"], strict=True
     ):
         instrument = study.data.instruments[symbol]
         price = 1.0 if asset == instrument.quote else ticks * float(instrument.tick)
-        fees += atoms / ATOMS_PER_UNIT * price
+        fees += int(atoms) / ATOMS_PER_UNIT * price
     return traded, fees

@@ -1,5 +1,5 @@
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, TypedDict, final
+from typing import Any, Final, TypedDict, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,13 +121,16 @@ class InstrumentRules(TypedDict):
     min_notional_atoms: int
 
 class EquityTable(TypedDict):
-    """The account at each bar's close, positions marked at the symbols' last closes; in a replay of quotes at each
+    """Amounts here and below (``_atoms``, and the numbers of a denial) are int64 where every one of a column fits in
+    64 bits, otherwise exact Python integers (dtype object): never rounded, never cut.
+
+    The account at each bar's close, positions marked at the symbols' last closes; in a replay of quotes at each
     multiple of ``equity_every_ns`` and at the last quote, marked in the middle of the quote before."""
 
     close_ns: NDArray[np.int64]
-    equity_quote_atoms: NDArray[np.int64]
-    cash_quote_atoms: NDArray[np.int64]
-    position_atoms: NDArray[np.int64]
+    equity_quote_atoms: NDArray[Any]
+    cash_quote_atoms: NDArray[Any]
+    position_atoms: NDArray[Any]
     """Shape [bars, symbols]."""
 
 class FillTable(TypedDict):
@@ -140,9 +143,9 @@ class FillTable(TypedDict):
     side: list[str]
     price_ticks: NDArray[np.int64]
     lots: NDArray[np.int64]
-    quote_atoms: NDArray[np.int64]
+    quote_atoms: NDArray[Any]
     fee_asset: list[str]
-    fee_atoms: NDArray[np.int64]
+    fee_atoms: NDArray[Any]
 
 class OrderTable(TypedDict):
     """Orders in the order in which they were made; -1 for a time that never came."""
@@ -158,7 +161,7 @@ class OrderTable(TypedDict):
     ended_ns: NDArray[np.int64]
     state: list[str]
     filled_lots: NDArray[np.int64]
-    filled_quote_atoms: NDArray[np.int64]
+    filled_quote_atoms: NDArray[Any]
 
 class DenialTable(TypedDict):
     """Orders that the gate refused, with the limit and the value that met it."""
@@ -167,8 +170,8 @@ class DenialTable(TypedDict):
     order: NDArray[np.int64]
     code: list[str]
     level: list[str]
-    value: NDArray[np.int64]
-    limit: NDArray[np.int64]
+    value: NDArray[Any]
+    limit: NDArray[Any]
 
 class RefusalTable(TypedDict):
     """Signals that were not taken."""
@@ -239,7 +242,7 @@ class Replay:
     ----------
     symbols : ``BTC/USDT`` and so on, one quote asset.
     start_ns : UTC nanoseconds at which the market and the account begin.
-    deposits_atoms : by asset, 1e-8 of a unit.
+    deposits_atoms : by asset, 1e-8 of a unit; at most 10**28 of each, which is what an account can hold.
     time_to_live_ns : how long a signal is worked on after its bar's close.
     model : one of :data:`MODELS`.
     seed : of the house, the delays and, without `candles`, the generated market.

@@ -188,6 +188,11 @@ fn rows(symbol: &str, (open_ns, ohlc, volume): &Candles<'_>) -> PyResult<Vec<Can
         return Err(refused(&format!("recorded candles of {symbol}"), expected, got));
     }
     let (open_ns, ohlc, volume) = (open_ns.as_array(), ohlc.as_array(), volume.as_array());
+    let traded: i128 = volume.iter().map(|lots| i128::from(*lots)).sum();
+    if traded > i128::from(i64::MAX) {
+        let expected = format!("at most {} lots in all: 64 bits of them", i64::MAX);
+        return Err(refused(&format!("recorded volumes of {symbol}"), expected, traded));
+    }
     let prices = ohlc.rows().into_iter();
     let candles = open_ns.iter().zip(prices).zip(volume.iter()).map(|((open_ns, prices), volume)| Candle {
         open_ns: *open_ns,
