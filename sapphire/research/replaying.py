@@ -366,7 +366,9 @@ def _engine(study: Study, model: Model) -> Any:
         "limits": study.limits.settings(to_atoms(str(study.starting_cash))),
         "settings": study.execution.as_dict(),
     }
-    if not generated:
+    if generated:
+        settings["instruments"] = {symbol: _generated_rules(study, symbol) for symbol in bars.symbols}
+    else:
         settings["candles"] = {symbol: _candles(study, bars, symbol) for symbol in bars.symbols}
         settings["candle_interval_ns"] = bars.interval.ns
         settings["instruments"] = {instrument.symbol: _rules(instrument) for instrument in study.data.instruments}
@@ -399,6 +401,17 @@ def _candles(study: Study, bars: Bars, symbol: str) -> tuple[NDArray[np.int64], 
         )
     volume = np.where(np.abs(lots - whole) <= 1e-9 * whole, whole, np.floor(lots)).astype(np.int64)
     return bars.open_time_ns[listed], ticks, volume
+
+
+def _generated_rules(study: Study, symbol: str) -> dict[str, int]:
+    """Rules of the generated market at the end of the snapshot; of bars collected from an exchange, the exchange's."""
+    from sapphire.data.generated import engine_rules
+
+    instrument = study.data.instruments[symbol]
+    seed = int(study.data.provenance.detail["seed"])
+    rules = engine_rules(symbol, seed=seed, at_ns=study.data.end_ns - 1)
+    steps = (instrument.tick_atoms, instrument.lot_atoms)
+    return rules if steps == (rules["tick_atoms"], rules["lot_atoms"]) else _rules(instrument)
 
 
 def _rules(instrument: Instrument) -> dict[str, int]:

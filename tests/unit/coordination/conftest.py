@@ -186,7 +186,7 @@ def bus(server, bus_url):
 
 @pytest.fixture(scope="session")
 def universe():
-    return Universe([generated_instrument(symbol) for symbol in SYMBOLS])
+    return Universe([generated_instrument(symbol, seed=SEED, at_ns=START_NS) for symbol in SYMBOLS])
 
 
 @pytest.fixture(scope="session")

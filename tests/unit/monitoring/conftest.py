@@ -64,7 +64,7 @@ def release(home):
 @pytest.fixture(scope="session")
 def plan():
     """48 hours of the generated market, as a service would trade them."""
-    instruments = Universe(generated_instrument(symbol) for symbol in SYMBOLS)
+    instruments = Universe(generated_instrument(symbol, seed=7, at_ns=START_NS) for symbol in SYMBOLS)
     return EvidencePlan(
         market=Market(7, None),
         interval=HOUR,

@@ -53,7 +53,7 @@ def test_equity_is_that_of_the_engine_at_every_close(daily, evidence):
 
 
 def test_every_section_names_the_market_and_its_numbers(daily, evidence):
-    label = "generated market, seed 7 (uncalibrated)"
+    label = "generated market v2, seed 7 (uncalibrated)"
     fills = showing.fills_section(daily)
     assert len(fills.lines) == len(evidence.fills)
     assert label in fills.caption

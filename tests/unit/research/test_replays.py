@@ -270,5 +270,5 @@ def test_a_recording_of_the_generated_market_says_so_in_every_label(make_study):
     data = snapshot(["BTC/USDT"], interval="1h", start="2024-01-01", end="2024-01-13T12:00", source="embedded", seed=9)
     study = make_study(data=data, split=walk_forward(train="100h", test="60h"))
     run = study.replay(CHASER)
-    assert "generated market, seed 9 (uncalibrated)" in run.caption
-    assert study.span[0].market == 'generated {"seed":"9"}'
+    assert "generated market v2, seed 9 (uncalibrated)" in run.caption
+    assert study.span[0].market == 'generated {"generator":"2","seed":"9"}'

@@ -107,6 +107,7 @@ pub(crate) enum Applied {
 impl Desk {
     /// A market at its beginning.
     pub(crate) fn new(genesis: Genesis, floor: &Floor) -> Self {
+        let floor = floor.opened_at(genesis.start_ns);
         let catalog = Arc::new(floor.catalog.clone());
         let rows = catalog.symbols().iter().zip(&floor.feeds);
         let rows = rows.map(|(info, feed)| (info.symbol.as_str(), feed.clone(), info.instrument, info.listed_ns));

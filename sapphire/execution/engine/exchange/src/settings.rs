@@ -13,6 +13,7 @@ use sapphire_core::amounts::Atoms;
 use sapphire_core::decimal::parse_atoms;
 use sapphire_core::instrument::ATOMS_PER_UNIT;
 use sapphire_core::venue::FeeRates;
+use sapphire_sim::feed::GENERATOR_VERSION;
 use serde::{Deserialize, Serialize};
 
 /// Binance spot's regular rate, 0.1 % for maker and taker (its fee schedule, VIP 0 without BNB discount), in 1e-8.
@@ -80,6 +81,9 @@ pub struct Arguments {
 pub struct Genesis {
     /// Venue symbols in the order of their indices.
     pub symbols: Vec<String>,
+    /// Version of the generated market's path; 1 in journals that do not say.
+    #[serde(default = "first_generator")]
+    pub generator: u32,
     /// Seed of path, house and delays.
     pub seed: u64,
     /// Where market time began, UTC nanoseconds.
@@ -94,6 +98,11 @@ pub struct Genesis {
     pub max_latency_ns: i64,
     /// SHA-256 of each symbol's candles; empty on a generated market.
     pub candles: BTreeMap<String, String>,
+}
+
+/// Of journals from before the version was written.
+const fn first_generator() -> u32 {
+    1
 }
 
 /// A setting that does not fit.
@@ -132,6 +141,7 @@ impl Arguments {
         };
         Ok(Genesis {
             symbols,
+            generator: GENERATOR_VERSION,
             seed: self.seed,
             start_ns: self.start.unwrap_or(fallback_ns),
             is_lockstep: self.lockstep,
@@ -156,6 +166,10 @@ impl Arguments {
         }
         if kept.seed != self.seed {
             return differs("--seed", kept.seed.to_string(), self.seed.to_string());
+        }
+        if kept.generator != fresh.generator && kept.candles.is_empty() && fresh.candles.is_empty() {
+            let version = |genesis: &Genesis| format!("version {} of the generated market", genesis.generator);
+            return differs("the journal's market", version(kept), version(fresh));
         }
         if kept.is_lockstep != self.lockstep {
             let word = |lockstep| if lockstep { "--lockstep" } else { "--speed" }.to_owned();
@@ -298,7 +312,10 @@ mod tests {
         assert_eq!(error.setting, "--seed");
         let now = arguments(&["--lockstep", "--seed", "7", "--latency-ms", "1", "2"]);
         assert_eq!(now.agree_with(&kept, &now.symbols, &genesis(&now)).unwrap_err().setting, "--latency-ms");
+        let old = Genesis { generator: 1, ..kept.clone() };
         let same = arguments(&["--lockstep", "--seed", "7"]);
+        let error = same.agree_with(&old, &same.symbols, &genesis(&same)).unwrap_err();
+        assert!(error.to_string().contains("version 1 of the generated market, as in the journal"), "{error}");
         assert_eq!(same.agree_with(&kept, &same.symbols, &genesis(&same)), Ok(()));
     }
 

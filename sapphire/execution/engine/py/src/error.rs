@@ -57,6 +57,10 @@ pub fn from_replay(error: &ReplayError) -> PyErr {
         ReplayError::CloseOutOfOrder { after_ns, close_ns } => {
             refused("close of a bar", format!("later than {after_ns}"), close_ns)
         }
+        ReplayError::RulesChange { change_ns, close_ns } => {
+            let expected = format!("up to {change_ns}, when trading rules change, or the rules in force at its end");
+            refused("close of a bar", expected, close_ns)
+        }
         ReplayError::NoBar => refused("steps of a bar", "close_bar, then signals, then end_of_bar", "no closed bar"),
         ReplayError::Targets { expected, got } => {
             refused("table of targets", format!("{expected} targets, bars times symbols"), got)

@@ -94,7 +94,7 @@ impl Replay {
         settings: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
         let names = Names::new(symbols)?;
-        let market = Market { seed, model, latency_ns, candles, candle_interval_ns, instruments };
+        let market = Market { seed, start_ns, model, latency_ns, candles, candle_interval_ns, instruments };
         let money = Money { deposits_atoms, maker_fee_e8, taker_fee_e8 };
         let listed = market.listed(&names)?;
         let config = config::replay_config(&names, &market, &money, (start_ns, time_to_live_ns), limits, settings)?;

@@ -247,7 +247,7 @@ mod tests {
     fn houses() -> impl Strategy<Value = House> {
         (any::<u64>(), 0..listings().len()).prop_map(|(seed, which)| {
             let listing = &listings()[which];
-            House::new(seed, listing.symbol, listing.instrument(Asset(0), Asset(1)))
+            House::new(seed, listing.symbol, listing.rules.instrument(Asset(0), Asset(1)))
         })
     }
 
@@ -319,7 +319,7 @@ mod tests {
     #[test]
     fn at_the_lowest_price_there_are_only_asks() {
         let listing = &listings()[0];
-        let house = House::new(1, listing.symbol, listing.instrument(Asset(0), Asset(1)));
+        let house = House::new(1, listing.symbol, listing.rules.instrument(Asset(0), Asset(1)));
         let candle = Candle { open_ns: 0, open: 1, high: 1, low: 1, close: 1, volume: 100_000 };
         let steps = house.steps(&candle);
         assert!(steps.iter().flat_map(|step| &step.quotes).all(|quote| quote.ticks >= 1));

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use sapphire_core::instrument::{Asset, InstrumentId, Side};
 use sapphire_core::venue::{AccountId, FeeRates, NewOrder, OrderId, Outcome, Rejection, Terms, TimeInForce, Trade};
 use sapphire_sim::candle::{Candle, MINUTE_NS};
-use sapphire_sim::feed::{Feed, GeneratedFeed, RecordedFeed};
+use sapphire_sim::feed::{Feed, RecordedFeed};
 use sapphire_sim::latency::Latency;
 use sapphire_sim::listing::listing;
 use sapphire_sim::market::{Listed, Market, MarketEvent, Stamped, Until};
@@ -25,11 +25,7 @@ fn market(seed: u64, latency: Latency, start_ns: i64) -> (Market, AccountId) {
     let bitcoin = listing("BTCUSDT").unwrap();
     let ether = listing("ETHUSDT").unwrap();
     let listed = vec![
-        Listed {
-            symbol: "BTCUSDT".into(),
-            instrument: bitcoin.instrument(Asset(0), USDT),
-            feed: Feed::Generated(GeneratedFeed::new(seed, bitcoin)),
-        },
+        Listed::generated(seed, bitcoin, (Asset(0), USDT), start_ns),
         Listed {
             symbol: "ETHUSDT".into(),
             instrument: ether.instrument(Asset(1), USDT),

@@ -8,7 +8,7 @@ use sapphire_core::orders::OrderState;
 use sapphire_core::risk::{Branch, Command, DenialCode, Limits};
 use sapphire_core::venue::FeeRates;
 use sapphire_sim::candle::{Candle, MINUTE_NS};
-use sapphire_sim::feed::{Feed, GeneratedFeed, RecordedFeed};
+use sapphire_sim::feed::{Feed, RecordedFeed};
 use sapphire_sim::hash::symbol_key;
 use sapphire_sim::house::House;
 use sapphire_sim::latency::Latency;
@@ -46,10 +46,8 @@ fn rules(symbol: &str, base: u16) -> Instrument {
 
 fn generated() -> Vec<Listed> {
     let symbols = ["BTCUSDT", "ETHUSDT"].into_iter().enumerate();
-    let listed = symbols.map(|(index, symbol)| Listed {
-        symbol: symbol.to_owned(),
-        instrument: rules(symbol, index as u16 + 1),
-        feed: Feed::Generated(GeneratedFeed::new(7, listing(symbol).unwrap())),
+    let listed = symbols.map(|(index, symbol)| {
+        Listed::generated(7, listing(symbol).unwrap(), (Asset(index as u16 + 1), USDT), START_NS)
     });
     listed.collect()
 }

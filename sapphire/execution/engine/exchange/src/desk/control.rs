@@ -84,6 +84,7 @@ impl Desk {
             "now_ns": self.now_ns().to_string(),
             "start_ns": self.genesis.start_ns.to_string(),
             "lockstep": self.genesis.is_lockstep,
+            "generator": self.genesis.generator,
             "seed": self.genesis.seed,
             "market": self.catalog.source().name(),
             "travelling": self.market.travelling(),

@@ -7,6 +7,7 @@
 use sapphire_core::amounts::{Atoms, MAX_ATOMS, is_holdable};
 use sapphire_core::instrument::{Instrument, InstrumentId};
 use sapphire_core::venue::{AccountId, AccountKind, FeeRates, OrderId, Terms, TimeInForce as Core};
+use sapphire_sim::market::Listed;
 
 use super::api::{
     CancelAll, CancelOrder, DeskError, Filter, MAX_CLIENT_ORDER_ID, MAX_OPEN_ORDERS, OrderKind, PlaceOrder, Refusal,
@@ -152,11 +153,19 @@ impl Desk {
             return Err(DeskError::Clock(text.into()));
         }
         let now_ns = self.now_ns();
-        if !(now_ns..=LAST_NS).contains(&to_ns) {
-            return Err(DeskError::Clock(format!("expected a time from {now_ns} to {LAST_NS}, got {to_ns}")));
+        let last_ns = self.rules_end_ns().unwrap_or(LAST_NS);
+        if !(now_ns..=last_ns).contains(&to_ns) {
+            let until =
+                if last_ns < LAST_NS { ", when trading rules change and a new market has to begin" } else { "" };
+            return Err(DeskError::Clock(format!("expected a time from {now_ns} to {last_ns}{until}, got {to_ns}")));
         }
         let wake_ns = wake_at.iter().copied().filter(|wake_ns| *wake_ns > now_ns).min();
         Ok(Command::Advance { to_ns: wake_ns.map_or(to_ns, |wake_ns| wake_ns.min(to_ns)) })
+    }
+
+    /// When the first symbol's trading rules change to ones that this market was not begun with.
+    pub(super) fn rules_end_ns(&self) -> Option<i64> {
+        self.market.listed().iter().filter_map(Listed::rules_end_ns).min()
     }
 
     pub(super) fn check_account(&self, account: AccountId) -> Result<(), DeskError> {

@@ -12,6 +12,7 @@ use super::journal::Reader as _;
 use super::{Applied, Desk, start};
 use crate::floor::Floor;
 use crate::settings::{FEES, Genesis};
+use sapphire_sim::feed::GENERATOR_VERSION;
 
 mod properties;
 
@@ -38,6 +39,7 @@ impl Bench {
         let (min_latency_ns, max_latency_ns) = if is_lockstep { (5_000_000, 25_000_000) } else { (0, 0) };
         let genesis = Genesis {
             symbols,
+            generator: GENERATOR_VERSION,
             seed: 7,
             start_ns: START_NS,
             is_lockstep,

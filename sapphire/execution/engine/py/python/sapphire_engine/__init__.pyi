@@ -11,20 +11,43 @@ class Listing(TypedDict):
     """As people write it, ``BTC/USDT``."""
     base: str
     quote: str
+    listed_ns: int
+    """Open time of the first minute, UTC nanoseconds."""
+
+class TradingRules(TypedDict):
+    """Trading rules of a symbol of the generated market, as text and in the engine's integers."""
+
     tick: str
     """Price step, decimal text."""
     lot: str
     """Quantity step, decimal text."""
     min_notional: str
     """Smallest order value in the quote asset, decimal text."""
-    listed_ns: int
-    """Open time of the first minute, UTC nanoseconds."""
+    tick_atoms: int
+    lot_atoms: int
+    min_lots: int
+    max_lots: int
+    min_ticks: int
+    max_ticks: int
+    min_notional_atoms: int
+
+GENERATOR_VERSION: Final[int]
+"""Counts the changes of the generated market: candles of another version are another market."""
 
 def engine_version() -> str:
     """Version of the compiled engine."""
 
 def listings() -> list[Listing]:
     """All symbols of the generated market."""
+
+def generated_rules(symbol: str, *, seed: int | None = None, at_ns: int = ...) -> TradingRules:
+    """The trading rules in force at a time: those of the listing before it and where there is no seed, the last ones
+    after the end. From one time to a later one a tick or a lot only becomes finer.
+
+    Raises
+    ------
+    ValueError : an unknown symbol.
+    """
 
 def generated_candles(
     seed: int, symbol: str, interval_ns: int, start_ns: int, end_ns: int
@@ -41,7 +64,8 @@ def generated_candles(
     Returns
     -------
     open_ns : int64[T], ohlc : float64[T, 4] in the quote asset, volume : float64[T] in the base asset.
-        Each price is the double nearest to ticks times tick. Nothing stands before the symbol's listing.
+        Each price is the double nearest to its decimal. Nothing stands before the symbol's listing, nor after the
+        review that delisted it.
 
     Raises
     ------
@@ -51,7 +75,8 @@ def generated_candles(
 def generated_candles_ticks(
     seed: int, symbol: str, interval_ns: int, start_ns: int, end_ns: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """The same candles in the engine's integers: open_ns int64[T], ohlc int64[T, 4] in ticks, volume int64[T] in lots."""
+    """The same candles in the engine's integers: open_ns int64[T], ohlc int64[T, 4] in ticks, volume int64[T] in lots,
+    of the rules in force just before ``end_ns``, which hold all earlier ones."""
 
 MODELS: Final[tuple[str, str, str, str]]
 """What a replay can assume, each model one assumption more realistic than the one before:

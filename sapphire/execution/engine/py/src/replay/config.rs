@@ -10,9 +10,9 @@ use sapphire_core::instrument::{Asset, Instrument};
 use sapphire_core::risk::Command;
 use sapphire_core::venue::FeeRates;
 use sapphire_sim::candle::Candle;
-use sapphire_sim::feed::{Feed, GeneratedFeed, RecordedFeed};
+use sapphire_sim::feed::{Feed, RecordedFeed};
 use sapphire_sim::latency::Latency;
-use sapphire_sim::listing::listing;
+use sapphire_sim::listing::{TradingRules, listing};
 use sapphire_sim::market::Listed;
 use sapphire_sim::replay::{Model, ReplayConfig};
 
@@ -86,6 +86,7 @@ impl Names {
 /// Where prices come from and how orders meet them.
 pub(super) struct Market<'a, 'py> {
     pub(super) seed: u64,
+    pub(super) start_ns: i64,
     pub(super) model: &'a str,
     pub(super) latency_ns: (i64, i64),
     pub(super) candles: Option<BTreeMap<String, Candles<'py>>>,
@@ -108,29 +109,34 @@ impl Market<'_, '_> {
 
     fn list(&self, index: usize, symbol: &str) -> PyResult<Listed> {
         let rules_given = self.instruments.as_ref().and_then(|instruments| instruments.get(symbol));
+        let Some(candles) = &self.candles else { return self.generated(index, symbol, rules_given) };
         let instrument = rules(symbol, rules_given, base(index))?;
         let venue_symbol = venue_symbol(symbol);
-        let feed = match &self.candles {
-            Some(candles) => {
-                let given = candles.get(symbol).ok_or_else(|| refused("recorded candles", symbol, "none"))?;
-                let rows = rows(symbol, given)?;
-                let feed = RecordedFeed::new(self.seed, &venue_symbol, rows, self.candle_interval_ns);
-                Feed::Recorded(feed.map_err(|error| bad_candles(symbol, &error))?)
-            }
-            None => Feed::Generated(self.generated(symbol, &instrument)?),
-        };
+        let given = candles.get(symbol).ok_or_else(|| refused("recorded candles", symbol, "none"))?;
+        let rows = rows(symbol, given)?;
+        let feed = RecordedFeed::new(self.seed, &venue_symbol, rows, self.candle_interval_ns);
+        let feed = Feed::Recorded(feed.map_err(|error| bad_candles(symbol, &error))?);
         Ok(Listed { symbol: venue_symbol, instrument, feed })
     }
 
-    fn generated(&self, symbol: &str, instrument: &Instrument) -> PyResult<GeneratedFeed> {
+    /// A symbol of the generated market: in the rules given, where they hold those in force at the start, else in
+    /// those.
+    fn generated(&self, index: usize, symbol: &str, given: Option<&Bound<'_, PyDict>>) -> PyResult<Listed> {
         let what = format!("generated market of {symbol}");
         let known = listing(symbol).ok_or_else(|| refused(&what, "a symbol that it lists", symbol))?;
-        let units = (known.tick_atoms, known.lot_atoms);
-        if (instrument.tick_atoms, instrument.lot_atoms) != units {
-            let got = (instrument.tick_atoms, instrument.lot_atoms);
-            return Err(refused(&what, format!("its own tick and lot {units:?}, in atoms"), format!("{got:?}")));
+        let mut listed = Listed::generated(self.seed, known, (base(index), QUOTE), self.start_ns);
+        if let (Some(given), Feed::Generated(feed)) = (given, &mut listed.feed) {
+            listed.instrument = settings::instrument(symbol, given, base(index), QUOTE)?;
+            let Instrument { tick_atoms, lot_atoms, .. } = listed.instrument;
+            let rules = TradingRules { tick_atoms, lot_atoms };
+            let own = feed.rules();
+            if !rules.hold(&own) {
+                let expected = format!("a tick and lot that divide its own of the start, {own:?}");
+                return Err(refused(&what, expected, format!("{rules:?}")));
+            }
+            feed.count_in(rules);
         }
-        Ok(GeneratedFeed::new(self.seed, known))
+        Ok(listed)
     }
 
     fn model(&self) -> PyResult<Model> {
@@ -150,7 +156,7 @@ pub(super) fn venue_symbol(symbol: &str) -> String {
     symbol.replace('/', "")
 }
 
-/// Venue rules: those given, otherwise those of the generated market's listing.
+/// Venue rules for recorded prices: those given, otherwise the first ones of the generated market's listing.
 pub(super) fn rules(symbol: &str, given: Option<&Bound<'_, PyDict>>, base: Asset) -> PyResult<Instrument> {
     match (given, listing(symbol)) {
         (Some(given), _) => settings::instrument(symbol, given, base, QUOTE),

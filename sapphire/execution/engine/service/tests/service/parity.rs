@@ -7,7 +7,6 @@ use sapphire_core::instrument::{Asset, InstrumentId, Side};
 use sapphire_core::messages::Message;
 use sapphire_core::risk::Limits;
 use sapphire_core::venue::FeeRates;
-use sapphire_sim::feed::{Feed, GeneratedFeed};
 use sapphire_sim::latency::Latency;
 use sapphire_sim::listing::listing;
 use sapphire_sim::market::Listed;
@@ -39,10 +38,8 @@ fn replay_with(bars: i64, latency: Latency) -> Record {
         start_ns: START_NS,
         time_to_live_ns: BAR_NS,
     };
-    let listed = ["BTCUSDT", "ETHUSDT"].into_iter().enumerate().map(|(index, symbol)| Listed {
-        symbol: symbol.to_owned(),
-        instrument: listing(symbol).unwrap().instrument(Asset(index as u16 + 1), Asset(0)),
-        feed: Feed::Generated(GeneratedFeed::new(7, listing(symbol).unwrap())),
+    let listed = ["BTCUSDT", "ETHUSDT"].into_iter().enumerate().map(|(index, symbol)| {
+        Listed::generated(7, listing(symbol).unwrap(), (Asset(index as u16 + 1), Asset(0)), START_NS)
     });
     let mut replay = Replay::new(&config, listed.collect()).unwrap();
     for bar in 1..=bars {

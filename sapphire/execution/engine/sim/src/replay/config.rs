@@ -94,6 +94,14 @@ pub enum ReplayError {
         /// Close of the bar.
         close_ns: i64,
     },
+    /// A close after the trading rules of the market have changed to ones that it was not begun with.
+    #[error("expected a close up to {change_ns} ns, when trading rules change, got {close_ns} ns")]
+    RulesChange {
+        /// When they change.
+        change_ns: i64,
+        /// The close given.
+        close_ns: i64,
+    },
     /// A close that is not a whole minute.
     #[error("expected a close at a whole minute, got {close_ns} ns")]
     CloseNotAMinute {
