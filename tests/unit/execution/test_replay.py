@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -147,16 +147,30 @@ def test_every_atom_is_accounted_for_and_twice_is_once(model: str, rows: list[tu
     assert state.position_lots == [held["BTC"] // 1_000, held["ETH"] // 10_000]
 
 
+def in_integers(rules: Mapping[str, Any]) -> dict[str, int]:
+    return {name: value for name, value in rules.items() if isinstance(value, int)}
+
+
+def test_rules_given_to_the_generated_market_hold_its_own() -> None:
+    rules = in_integers(sapphire_engine.generated_rules("BTC/USDT", seed=7, at_ns=START))
+    finer = {**rules, "tick_atoms": rules["tick_atoms"] // 10}
+    one = {"symbols": ["BTC/USDT"], "model": "ideal"}
+    assert generated(**one, instruments={"BTC/USDT": finer}).close_bar(START + HOUR).equity_quote_atoms == 10_000 * UNIT
+    with pytest.raises(EngineError, match="divide its own"):
+        generated(**one, instruments={"BTC/USDT": {**rules, "tick_atoms": 3 * rules["tick_atoms"]}})
+
+
 def test_the_recorded_generated_market_trades_like_the_generated_one() -> None:
     """Minutes of the generated market, recorded and given back, are the same market under `ideal`."""
     candles = {
         symbol: sapphire_engine.generated_candles_ticks(7, symbol, MINUTE, START, START + 4 * HOUR)
         for symbol in SYMBOLS
     }
+    rules = {symbol: in_integers(sapphire_engine.generated_rules(symbol, seed=7, at_ns=START)) for symbol in SYMBOLS}
     targets = np.array([[10_000, 20_000], [0, 0], [5_000, NO_SIGNAL]])
     digests = set()
-    for given_candles in (None, candles):
-        replay = generated(model="ideal", candles=given_candles, candle_interval_ns=MINUTE)
+    for market in ({}, {"candles": candles, "candle_interval_ns": MINUTE, "instruments": rules}):
+        replay = generated(model="ideal", **market)
         replay.run_targets(closes(3), targets)
         digests.add(replay.finish()["digest"])
     assert len(digests) == 1
