@@ -40,8 +40,8 @@ pub fn commission(settings: &VenueSettings, symbol: &str) -> Result<Commission, 
 fn commission_of(fees: Fees) -> Result<Commission, GatewayError> {
     let parts = [Some(fees.standard_commission), fees.special_commission, fees.tax_commission];
     let other = fees.discount.unwrap_or_default();
-    let is_in_other = other.discount_asset.is_some() && other.enabled_for_account && other.enabled_for_symbol;
-    let mut sum = Commission { maker: 0, taker: 0, other_asset: other.discount_asset, is_in_other };
+    let is_in_other = other.asset.is_some() && other.enabled_for_account && other.enabled_for_symbol;
+    let mut sum = Commission { maker: 0, taker: 0, other_asset: other.asset, is_in_other };
     for part in parts.into_iter().flatten() {
         sum.maker += rate(&part.maker)?;
         sum.taker += rate(&part.taker)?;
@@ -57,7 +57,6 @@ fn rate(text: &str) -> Result<i64, GatewayError> {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[expect(clippy::struct_field_names, reason = "the venue's field names")]
 struct Fees {
     standard_commission: Rates,
     special_commission: Option<Rates>,
@@ -71,7 +70,8 @@ struct Fees {
 struct Discount {
     enabled_for_account: bool,
     enabled_for_symbol: bool,
-    discount_asset: Option<String>,
+    #[serde(rename = "discountAsset")]
+    asset: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
