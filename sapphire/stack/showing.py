@@ -84,7 +84,7 @@ def show_positions(told: Mapping[str, Any]) -> None:
     quote = told["quote"]
     equity = told.get("equity_quote_atoms")
     title = f"account {told['account']}: cash {_amount(told['cash_quote_atoms'])} {quote}, equity " + (
-        f"{_amount(equity)} {quote}" if equity is not None else "not known: a price is missing"
+        f"{_amount(equity)} {quote}" if equity is not None else "not known: a price is missing, or it is too large"
     )
     rows = [
         (
@@ -99,6 +99,20 @@ def show_positions(told: Mapping[str, Any]) -> None:
     ]
     header = ("symbol", "held", "lots", "lots on the way", f"average price, {quote}", f"realised, {quote}")
     print_table(title, header, rows)
+    if told.get("others"):
+        print_table(
+            "also held, in no equity", ("asset", "held"), [(at["asset"], _amount(at["atoms"])) for at in told["others"]]
+        )
+    if told.get("fees"):
+        fees = [
+            (
+                fee["asset"],
+                _amount(fee["atoms"]),
+                _amount(fee["quote_atoms"]) if fee["quote_atoms"] else "no price known",
+            )
+            for fee in told["fees"]
+        ]
+        print_table("fees paid", ("asset", "paid", f"value, {quote}"), fees)
 
 
 def show_orders(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -123,8 +123,10 @@ impl Instrument {
                 return Some(format!("{name}: expected 0 <= least <= most, got {least} and {most}"));
             }
         }
-        if !(0..=MAX_ATOMS).contains(&self.min_notional_atoms) {
-            return Some(format!("min_notional_atoms: expected 0 to {MAX_ATOMS}, got {}", self.min_notional_atoms));
+        // Configurations keep it as an integer of JSON.
+        if u64::try_from(self.min_notional_atoms).is_err() {
+            let got = self.min_notional_atoms;
+            return Some(format!("min_notional_atoms: expected 0 to {}, got {got}", u64::MAX));
         }
         let dearest = self.checked_notional(self.max_ticks, 1);
         dearest.is_none().then(|| {

@@ -236,7 +236,6 @@ fn write_whole<S: Serializer>(number: &i64, serializer: S) -> Result<S::Ok, S::E
     serializer.collect_str(number)
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
 fn write_amount<S: Serializer>(atoms: &Atoms, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(atoms)
 }

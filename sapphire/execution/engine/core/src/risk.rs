@@ -53,7 +53,7 @@ pub struct Reference {
 impl Reference {
     /// Price in the middle, quote atoms per base unit.
     pub fn middle_atoms(&self, instrument: &Instrument) -> Atoms {
-        (instrument.price_atoms(self.bid_ticks) + instrument.price_atoms(self.ask_ticks)) / 2
+        instrument.price_atoms(self.bid_ticks).midpoint(instrument.price_atoms(self.ask_ticks))
     }
 }
 

@@ -152,8 +152,7 @@ proptest! {
             prop_assert_eq!(BigInt::from(base_atoms), BigInt::from(lots) * instrument.lot_atoms);
             let (fee_asset, amount) = match fee_in {
                 0 if buy => (COIN, base_atoms),
-                0 => (USDT, quote_atoms),
-                1 => (USDT, quote_atoms),
+                0 | 1 => (USDT, quote_atoms),
                 _ => (BNB, quote_atoms),
             };
             let fee_atoms = fee(amount, coin.fee_rate);

@@ -97,6 +97,11 @@ impl Branch {
         if let Some((name, value)) = negative {
             return Some(format!("{name}: expected 0 or more, got {value}"));
         }
+        let large =
+            values.into_iter().find_map(|(name, value)| Some((name, value.filter(|value| *value > MAX_LIMIT)?)));
+        if let Some((name, value)) = large {
+            return Some(format!("{name}: expected at most {MAX_LIMIT}, got {value}"));
+        }
         let rates = [
             ("max_orders_per_second", self.max_orders_per_second),
             ("max_orders_per_minute", self.max_orders_per_minute),
@@ -112,6 +117,9 @@ fn smaller<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
         (one, other) => one.or(other),
     }
 }
+
+/// The largest integer that configurations and journals keep whole in JSON: 184 billion units of quote.
+const MAX_LIMIT: Atoms = u64::MAX as Atoms;
 
 /// The windows of the gate hold a time for each order they allow.
 pub(super) const MAX_RATE: u32 = 100_000;
@@ -138,5 +146,8 @@ mod tests {
         assert_eq!(wrong.fault().unwrap(), "collar_bps: expected 1 to 10000, got 0");
         let account = Branch { max_open_atoms: Some(-1), ..Branch::default() };
         assert_eq!(Limits { account, ..open }.fault().unwrap(), "max_open_atoms: expected 0 or more, got -1");
+        let account = Branch { max_order_atoms: Some(MAX_LIMIT + 1), ..Branch::default() };
+        assert!(account.fault().unwrap().starts_with("max_order_atoms: expected at most 18446744073709551615, got"));
+        assert_eq!(Branch { max_order_atoms: Some(MAX_LIMIT), ..Branch::default() }.fault(), None);
     }
 }

@@ -276,3 +276,27 @@ fn events_are_numbered_without_holes_and_end_in_a_position() {
     assert!(balances.iter().all(|row| account.balances.contains(row)));
     assert_eq!(account.event_sequence, *numbers.last().unwrap());
 }
+
+#[test]
+fn an_account_holds_as_much_as_can_be_held_and_no_atom_more() {
+    use sapphire_core::amounts::MAX_ATOMS;
+    let mut bench = Bench::new(false);
+    let rest = MAX_ATOMS - 1_000_000 * UNIT;
+    let refused = bench.desk.check_deposit(ONE, "USDT", rest + 1).unwrap_err();
+    assert!(matches!(&refused, DeskError::Deposit(text) if text.contains("an account holds 0 to")), "{refused}");
+    let command = bench.desk.check_deposit(ONE, "USDT", rest).unwrap();
+    bench.carry_out(&command);
+    let held = |bench: &Bench| {
+        let account = bench.desk.account(ONE).unwrap();
+        account.balances.iter().map(|row| row.free_atoms + row.locked_atoms).max()
+    };
+    assert_eq!(held(&bench), Some(MAX_ATOMS));
+    // A sale would bring in more than can be held.
+    let kind = bench.limit(Side::Sell, 0, 1_000, TimeInForce::Ioc);
+    let sale = bench.place(&Bench::order(ONE, Side::Sell, kind)).unwrap_err();
+    assert_eq!(sale, DeskError::Refused(Refusal::Filter(Filter::MaxPosition)));
+    assert_eq!(held(&bench), Some(MAX_ATOMS));
+    // Another account begins with no more either.
+    let funds = [("USDT".to_owned(), MAX_ATOMS + 1)];
+    assert!(bench.desk.check_account_opening(FEES, &funds).is_err());
+}

@@ -138,10 +138,11 @@ pub(super) fn reports(
     }
     let first_ns = trades.first().map_or(updated_ns, |trade| trade.time.saturating_mul(NS_PER_MS));
     tell(ReportKind::Accepted { venue_order: row.order_id }, first_ns);
-    let mut executed_lots = 0;
+    let mut executed_lots = 0_i64;
     for trade in trades {
         let fill = trade.fill(rules, instrument)?;
-        executed_lots += fill.lots;
+        let sum = executed_lots.checked_add(fill.lots);
+        executed_lots = sum.ok_or_else(|| GatewayError::unreadable("trades whose lots 64 bits count", &trade.qty))?;
         tell(ReportKind::Trade { fill, executed_lots }, trade.time.saturating_mul(NS_PER_MS));
     }
     // Trades were asked for after the order, so there may be more of them than it knew.

@@ -34,11 +34,14 @@ pub fn commission(settings: &VenueSettings, symbol: &str) -> Result<Commission, 
     let market_ns = server_time_ns(&http.open.get(TIME, "/api/v3/time", "")?, &http.open.base)?;
     let query = format!("symbol={}", symbol.replace('/', ""));
     let reply = http.ask(Verb::Get, WHAT, "/api/v3/account/commission", &query, market_ns / NS_PER_MS)?;
-    let fees: Fees = reply.read(WHAT, &http.open.base)?;
+    commission_of(reply.read(WHAT, &http.open.base)?)
+}
+
+fn commission_of(fees: Fees) -> Result<Commission, GatewayError> {
     let parts = [Some(fees.standard_commission), fees.special_commission, fees.tax_commission];
     let other = fees.discount.unwrap_or_default();
-    let is_in_other = other.discount_asset.is_some() && other.enabled_for_account && other.enabled_for_symbol;
-    let mut sum = Commission { maker: 0, taker: 0, other_asset: other.discount_asset, is_in_other };
+    let is_in_other = other.asset.is_some() && other.enabled_for_account && other.enabled_for_symbol;
+    let mut sum = Commission { maker: 0, taker: 0, other_asset: other.asset, is_in_other };
     for part in parts.into_iter().flatten() {
         sum.maker += rate(&part.maker)?;
         sum.taker += rate(&part.taker)?;
@@ -54,7 +57,6 @@ fn rate(text: &str) -> Result<i64, GatewayError> {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[expect(clippy::struct_field_names, reason = "the venue's field names")]
 struct Fees {
     standard_commission: Rates,
     special_commission: Option<Rates>,
@@ -68,11 +70,41 @@ struct Fees {
 struct Discount {
     enabled_for_account: bool,
     enabled_for_symbol: bool,
-    discount_asset: Option<String>,
+    #[serde(rename = "discountAsset")]
+    asset: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Rates {
     maker: String,
     taker: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(discount: &str) -> Result<Commission, GatewayError> {
+        let text = format!(
+            r#"{{"symbol":"BTCUSDT","standardCommission":{{"maker":"0.00100000","taker":"0.00100000"}},
+                "taxCommission":{{"maker":"0.00000000","taker":"0.00020000"}}{discount}}}"#
+        );
+        commission_of(serde_json::from_str(&text).unwrap())
+    }
+
+    #[test]
+    fn the_venues_own_coin_is_named_and_whether_fees_are_taken_in_it() {
+        let plain = Commission { maker: 100_000, taker: 120_000, other_asset: None, is_in_other: false };
+        assert_eq!(read("").unwrap(), plain);
+        for (account, symbol) in [(true, true), (true, false), (false, true)] {
+            let discount = format!(
+                r#","discount":{{"enabledForAccount":{account},"enabledForSymbol":{symbol},"discountAsset":"BNB",
+                    "discount":"0.75000000"}}"#
+            );
+            let expected =
+                Commission { other_asset: Some("BNB".into()), is_in_other: account && symbol, ..plain.clone() };
+            assert_eq!(read(&discount).unwrap(), expected);
+        }
+        assert!(rate("1.00000001").is_err());
+    }
 }

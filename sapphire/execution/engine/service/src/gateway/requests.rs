@@ -7,7 +7,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::io::Write as _;
 
-use sapphire_core::amounts::Atoms;
+use sapphire_core::amounts::{Atoms, is_holdable};
 use sapphire_core::decimal::push_atoms;
 use sapphire_core::instrument::{Instrument, Side};
 use sapphire_core::orders::{ClientOrderId, Order};
@@ -95,6 +95,9 @@ impl Composer {
     ) -> Result<&[u8], NotSent> {
         let price = instrument.price_atoms(order.ticks);
         let quantity = instrument.base_atoms(order.lots);
+        if !is_holdable(price) || !is_holdable(quantity) {
+            return Err(NotSent::Unwritable);
+        }
         self.begin(b'p', order.id, "order.place");
         self.order_id("newClientOrderId", order.id);
         self.param("newOrderRespType", b"ACK", Form::Text);
@@ -321,7 +324,8 @@ mod tests {
         let made = unframed(composer.place(&order(1, 1, TimeInForce::PostOnly), "BTCUSDT", &BTC_USDT, 77).unwrap());
         assert_signed(&made);
         assert_eq!((&made["params"]["type"], &made["params"]["timeInForce"]), (&"LIMIT_MAKER".into(), &Value::Null));
-        let refused = composer.place(&order(i64::MAX, 1, TimeInForce::FillOrKill), "BTCUSDT", &BTC_USDT, 77);
+        let coarse = Instrument { tick_atoms: i64::MAX, ..BTC_USDT };
+        let refused = composer.place(&order(i64::MAX, 1, TimeInForce::FillOrKill), "BTCUSDT", &coarse, 77);
         assert_eq!(refused, Err(NotSent::Unwritable));
     }
 
