@@ -118,11 +118,12 @@ def ask_panel(
     order = np.random.default_rng(seed).permutation(drawn.size)
     others = _only(_said(again, bars, drawn[order]), np.argsort(order))
     repeated = far_apart(at_drawn, others, bars, drawn)
+    stated = {name: at_drawn[name] for name in _STATED if name in at_drawn}
     worst, used, note = None, False, repeated.note if repeated.worst else ""
     if by_twin:
         first = max(0, start - asked.warmup + 1)
         panel = again.panel(bars.rows(first, stop), int(rows[0]) - first)
-        twin = far_apart(at_drawn, _only(panel, drawn - rows[0]), bars, drawn)
+        twin = far_apart(stated, _only(panel, drawn - rows[0]), bars, drawn)
         worst, used = twin.worst, bool(panel) and twin.worst <= asked.twin_tolerance
         note = twin.note if twin.worst > asked.twin_tolerance else note
         numbers = panel if used else _said(renew(), bars, rows)
@@ -136,12 +137,18 @@ _STATED = ("mean_bps", "std_bps")
 
 
 def _said(worker: Worker, bars: Bars, rows: Rows) -> Numbers:
-    return numbers_of_views((_views(worker, bars, int(row)) for row in rows), bars.symbols)
+    """Forecasts, and what the agent itself stated: a score that is worth nothing would hide that it differs."""
+    answers = [_answer(worker, bars, int(row)) for row in rows]
+    raw = numbers_of_views((each for _, each in answers), bars.symbols)
+    return {
+        **{f"own {name}": values for name, values in raw.items()},
+        **numbers_of_views((each for each, _ in answers), bars.symbols),
+    }
 
 
-def _views(worker: Worker, bars: Bars, row: int) -> list[View]:
+def _answer(worker: Worker, bars: Bars, row: int) -> tuple[list[View], list[View]]:
     window = bars.rows(row + 1 - worker.warmup, row + 1)
-    return worker.views(Window(window, from_ns(int(bars.close_time_ns[row]))))
+    return worker.answer(Window(window, from_ns(int(bars.close_time_ns[row]))))
 
 
 def _drawn(bars: Bars, rows: Rows, seed: int, count: int) -> Rows:

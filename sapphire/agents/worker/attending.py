@@ -142,8 +142,12 @@ class _Attendant:
 
     def _views(self, plain: Mapping[str, Any], arrays: Arrays) -> Answer:
         member = plain.get("member")
-        asked, window = self.agent if member is None else self._members[member].agent, self._window(plain, arrays)
-        views = asked.views(window)
+        window = self._window(plain, arrays)
+        if member is None and isinstance(self.agent, Calibrated):
+            raw = self.agent.agent.views(window)
+            views = self.agent.forecasts(raw)
+        else:
+            raw = views = (self.agent if member is None else self._members[member].agent).views(window)
         other = [view for view in views if view.as_of != window.as_of or view.symbol not in window.symbols]
         if other:
             raise AgentError(
@@ -152,7 +156,7 @@ class _Attendant:
                 got=f"{other[0].symbol} as of {other[0].as_of.isoformat()}",
                 next="make them by window.views(...)",
             )
-        return {"views": [plain_view(view) for view in views]}, {}
+        return {"views": [plain_view(view) for view in views], "raw": [plain_view(view) for view in raw]}, {}
 
     def _panel(self, plain: Mapping[str, Any], arrays: Arrays) -> Answer:
         panel = self.agent.views_panel(self._bars(arrays))

@@ -52,7 +52,7 @@ class Spawner:
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-s", "-c", _PROGRAM],
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=self.errors,
                 stderr=self.errors,
                 cwd="/",

@@ -142,7 +142,13 @@ class Worker:
         return arrays
 
     def views(self, window: Window, *, member: int | None = None) -> list[View]:
-        """The views at a window; before its first the agent is warmed up on it, and then sealed.
+        """The views at a window; see `answer`."""
+        return self.answer(window, member=member)[0]
+
+    def answer(self, window: Window, *, member: int | None = None) -> tuple[list[View], list[View]]:
+        """The views at a window, and those of the agent itself before its score was made a forecast.
+
+        Before its first window the agent is warmed up on it, and then sealed.
 
         Parameters
         ----------
@@ -155,7 +161,8 @@ class Worker:
         self.warm(window)
         plain = {"as_of_ns": str(to_ns(window.as_of)), "member": member}
         answer, _ = self._asked_at(window, "views", plain)
-        return [_view(each, window) for each in answer["views"]]
+        views, raw = ([_view(each, window) for each in answer[key]] for key in ("views", "raw"))
+        return views, raw
 
     def warm(self, window: Window) -> None:
         """Call the agent once and take files, sockets and clocks from it; once is enough."""

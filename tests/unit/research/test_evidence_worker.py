@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
+import pytest
 
-from sapphire.agents import MovingAverageCross, load_agent_source
+from sapphire.agents import MovingAverageCross, load_agent_file, load_agent_source
 from sapphire.agents.release import ReleaseCode, freeze, read_release
+from sapphire.domain.errors import AgentError
 from sapphire.domain.releases import ReleasedSizing
-from sapphire.registry import GitState, LockState
+from sapphire.registry import GitState, LockState, Registry
 from sapphire.research.evidence_worker import ask_release, fit_in_worker, walk_in_workers
-from sapphire.research.integrity import measure_integrity
+from sapphire.research.integrity import committed_state, measure_integrity
+from sapphire.research.submitting import submit
 from sapphire.research.walking import walk_beliefs
 
 HEAD = '''
@@ -152,3 +158,70 @@ def test_an_average_that_needs_more_than_its_warm_up_is_caught(make_study, tmp_p
     )
     found = failed(evidence(make_study(), agent, tmp_path))
     assert {"warmup_test", "twin_test"} <= found
+
+
+def test_an_agent_that_reads_the_sealed_hold_out_gets_no_evidence(make_study, tmp_path):
+    """The snapshots are there and the agent knows how to find them."""
+    agent = made(
+        """
+    def views(self, window):
+        taken = sp.data.load_snapshot(sp.data.list_snapshots()[0].hash)
+        ahead = taken.bars.frame("close").loc[window.as_of:].iloc[:2]
+        return self.say(window, ahead.iloc[-1] / ahead.iloc[0] - 1.0)
+""",
+        tmp_path,
+    )
+    with pytest.raises(AgentError, match="tested (fails|reaches out of its window) when it is fitted") as refused:
+        walked(make_study(), agent)
+    assert "sapphire.data.catalog" in refused.value.got or "PermissionError" in refused.value.got
+
+
+FEATURES = """
+    @property
+    def features(self):
+        return ("log_return_4",)
+
+    def views(self, window):
+        return self.say(window, window.feature("log_return_4").iloc[-1])
+"""
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch):
+    """A committed workspace with an agent that has features and imports a module; gives the agent."""
+    folder = tmp_path / "desk"
+    (folder / "agents").mkdir(parents=True)
+    (folder / "sapphire.toml").write_text("")
+    (folder / "worth.py").write_text("def of(score):\n    return 2.0 * score\n")
+    body = FEATURES.replace("window.feature", "worth.of(window.feature").replace("iloc[-1])", "iloc[-1]))")
+    (folder / "agents" / "tested.py").write_text(HEAD.replace("import numpy", "import worth\nimport numpy") + body)
+    who = ("-c", "user.name=Quant", "-c", "user.email=quant@example.org", "-c", "commit.gpgsign=false")
+    for words in (("init", "-q"), ("add", "."), ("commit", "-qm", "agent")):
+        subprocess.run(["git", *who, "-C", str(folder), *words], check=True, capture_output=True)
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield folder
+    sys.modules.pop("worth", None)
+
+
+def test_submit_measures_an_agent_with_features_and_modules(make_study, desk, home):
+    agent = load_agent_file(desk / "agents" / "tested.py")()
+    registry = Registry(home, policies=Path(__file__).parents[3] / "mlflow" / "gates")
+    release = submit(make_study(), agent, registry=registry)
+    integrity = release.bundle.integrity
+    assert failed(integrity) == set()
+    assert integrity.captured_source
+    assert integrity.isolation == "enforced"
+    assert not integrity.dirty
+    assert integrity.uncommitted == ()
+    assert integrity.lock_differs == ()
+    modules = {each.relative_to(home).name for each in home.rglob("agents/tested/modules/*.py")}
+    assert modules == {"worth.py"}
+    report = release.gates(to="paper")
+    rows = {row.measure: row.passed for row in report.rows if row.gate == "integrity"}
+    assert rows.pop("snapshot_pinned") is False  # these bars were made by a test and lie in no store
+    assert set(rows.values()) == {True}
+
+    (desk / "worth.py").write_text("def of(score):\n    return 3.0 * score\n")
+    state = committed_state(load_agent_file(desk / "agents" / "tested.py")(), desk)
+    assert state.uncommitted == ("worth.py",)
