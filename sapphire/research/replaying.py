@@ -21,6 +21,7 @@ from sapphire.domain.instruments import Instrument, InstrumentKind
 from sapphire.domain.money import ATOMS_PER_UNIT, to_atoms
 from sapphire.domain.stopped_views import LastBelief
 from sapphire.portfolio import PortfolioState, size_at_close
+from sapphire.research.delisting import Delisting, without
 from sapphire.research.performance import HEADER, Performance, simple_returns
 from sapphire.research.plots import equity_figure
 from sapphire.research.screens import buy_and_hold
@@ -117,14 +118,34 @@ class Replayed(Shown):
         )
 
     @property
+    def settlements(self) -> pd.DataFrame:
+        """What was held of symbols when they were delisted, paid out at their last price."""
+        import pandas as pd
+
+        rules = {instrument.symbol: instrument for instrument in self.study.data.instruments}
+        rows = [
+            (
+                pd.Timestamp(paid.close_ns, tz="UTC"),
+                paid.symbol,
+                paid.price_ticks * float(rules[paid.symbol].tick),
+                paid.atoms / ATOMS_PER_UNIT,
+                paid.quote_atoms / ATOMS_PER_UNIT,
+            )
+            for paid in self.record["settlements"]
+        ]
+        return pd.DataFrame(rows, columns=["time", "symbol", "price", "quantity", "quote"])
+
+    @property
     def caption(self) -> str:
         """One line."""
+        settled = ", ".join(dict.fromkeys(paid.symbol for paid in self.record["settlements"]))
+        mark = f", DELISTED and settled at the last price: {settled}" if settled else ""
         evidence = "evidence" if self.model == REAL else f"counterfactual ({self.model.assumption})"
         orders, denied = len(self.record["orders"]["order"]), len(self.record["denials"]["order"])
         refused = len(self.record["refusals"]["symbol"])
         return (
             f"{evidence} of {described(self.agent)} by the engine: {orders:,} orders, {denied:,} denied, "
-            f"{refused:,} signals refused, decisions {self.digest[:12]}; {self.study.label}; "
+            f"{refused:,} signals refused, decisions {self.digest[:12]}{mark}; {self.study.label}; "
             f"N = {self.trials} trials in the ledger"
         )
 
@@ -133,8 +154,10 @@ class Replayed(Shown):
         held = Performance.measure(
             self._held().to_numpy(dtype=np.float64), self.study.data.interval, traded_quote=0, fees_quote=0, trades=0
         )
+        settled = self.as_dict()["settled"]
+        mark = f" (settled at the last price: {', '.join(dict.fromkeys(settled))})" if settled else ""
         return ("account", *HEADER), [
-            (self.agent.name, *self.performance.row()),
+            (self.agent.name + mark, *self.performance.row()),
             ("buy and hold, no costs", *held.row()),
         ]
 
@@ -164,6 +187,7 @@ class Replayed(Shown):
             "denied_for": dict(Counter(self.record["denials"]["code"])),
             "refusals": len(self.record["refusals"]["symbol"]),
             "refused_for": dict(Counter(self.record["refusals"]["reason"])),
+            "settled": [paid.symbol for paid in self.record["settlements"]],
             "trials": self.trials,
             **self.performance.as_dict(),
         }
@@ -208,14 +232,14 @@ def replay_beliefs(study: Study, agent: Agent, beliefs: BeliefPanel, model: Mode
 def _run(study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, told: Told) -> dict[str, Any]:
     """Bar by bar: close, state, sizing, signals, end of bar. After the last close nothing is signalled."""
     engine = _engine(study, model)
-    bars, evaluation = study.tested, study.evaluation
+    bars, evaluation, delisting = study.tested, study.evaluation, Delisting(study.data.bars)
     first = int(np.searchsorted(evaluation.close_time_ns, bars.close_time_ns[0]))
     last = len(bars) - 1
     remembered: tuple[LastBelief, ...] = ()
-    for row, close_ns in enumerate(bars.close_time_ns):
-        state = engine.close_bar(int(close_ns))
+    for row, close_ns in enumerate(map(int, bars.close_time_ns)):
+        state, gone = engine.close_bar(close_ns), delisting.gone(close_ns)
+        lots = delisting.settle(engine, close_ns, dict(zip(bars.symbols, state.position_lots, strict=True)))
         if row < last:
-            lots = dict(zip(bars.symbols, state.position_lots, strict=True))
             known = PortfolioState.from_bars(
                 evaluation.rows(0, first + row + 1),
                 equity_quote=state.equity_quote_atoms / ATOMS_PER_UNIT,
@@ -223,21 +247,23 @@ def _run(study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, told: T
                 instruments=study.data.instruments,
             )
             sized = size_at_close(
-                beliefs.at(row),
-                remembered,
-                known,
+                [belief for belief in beliefs.at(row) if belief.symbol not in gone],
+                [each for each in remembered if each.symbol not in gone],
+                without(known, gone),
                 sizing=study.sizing,
                 rule=study.when_views_stop,
                 interval=bars.interval,
             )
             remembered = sized.remembered
             for target in sized.targets:
-                engine.signal(target.symbol, target.lots)
+                if target.symbol not in gone:
+                    engine.signal(target.symbol, target.lots)
         engine.end_of_bar()
         if row % _TOLD_EVERY == 0:
             told(row, len(bars), f"replay {agent.name}, {model}")
     told(len(bars), len(bars), f"replay {agent.name}, {model}")
     record: dict[str, Any] = engine.finish()
+    record["settlements"] = delisting.settled
     return record
 
 

@@ -27,6 +27,7 @@ from sapphire.portfolio import Sizing
 from sapphire.research import screening
 from sapphire.research.comparing import Comparison, compare_models
 from sapphire.research.costs import RATE_ONE, Costs
+from sapphire.research.delisting import ends_of
 from sapphire.research.informing import InformationReport, inform
 from sapphire.research.ledger import Evaluation, Ledger, Trials
 from sapphire.research.performance import Performance, digest_of_returns, simple_returns
@@ -197,7 +198,9 @@ class Study(Shown):
         bars = self.tested
         with progress(f"screen {agent.name}") as told:
             views = walk_views(agent, self.evaluation, self.folds, seed=self.seed, told=told)
-        account = screening.accounts_of_stances(bars, [screening.stance(views)], self.costs)[0]
+        account = screening.accounts_of_stances(
+            bars, [screening.stance(views)], self.costs, ends=ends_of(self.data.bars)
+        )[0]
         equity = account.equity.to_numpy(dtype=np.float64)
         performance = self._measure(equity, account)
         self._record([self._evaluation(agent, "screen", self._screen_sizing, equity, performance)])
@@ -221,7 +224,7 @@ class Study(Shown):
                 views = walk_views(variant, self.evaluation, self.folds, seed=self.seed, told=lambda *_: None)
                 stances.append(screening.stance(views))
             told(len(agents), len(agents), f"{agent.name}: {len(agents)} combinations")
-            accounts = screening.accounts_of_stances(self.tested, stances, self.costs)
+            accounts = screening.accounts_of_stances(self.tested, stances, self.costs, ends=ends_of(self.data.bars))
         curves = [account.equity.to_numpy(dtype=np.float64) for account in accounts]
         rows = [self._measure(equity, account) for equity, account in zip(curves, accounts, strict=True)]
         self._record(
