@@ -1,9 +1,9 @@
 """Symbols that are delisted while a study tests: paid out at their last price, and marked.
 
-A snapshot may hold symbols that begin later or end earlier than it does. One that ends has no bar any more up to the end
-of the snapshot: at the first close without it, what is held is settled at its last close, and nothing is believed or
-signalled of it from then on. A hole that a symbol comes back from is no end: its position is kept, and cannot be traded
-meanwhile.
+A snapshot may hold symbols that begin later or end earlier than it does. One that ends has no bar any more up to the
+end of the snapshot: at the first close without it, what is held is settled at its last close, and nothing is believed
+or signalled of it from then on. A hole that a symbol comes back from is no end: its position is kept, and cannot be
+traded meanwhile.
 """
 
 from __future__ import annotations

@@ -314,6 +314,8 @@ def _candles(study: Study, bars: Bars, symbol: str) -> tuple[NDArray[np.int64], 
     """Recorded bars of one symbol in ticks and lots; a price off the tick grid is refused, a volume is cut to lots."""
     instrument = study.data.instruments[symbol]
     column = bars.symbols.index(symbol)
+    if not bars.listed[:, column].any():
+        bars = _nearest_bar(study, column)
     listed = bars.listed[:, column]
     prices = np.stack([bars.open, bars.high, bars.low, bars.close], axis=-1)[listed, column]
     ticks = np.rint(prices / float(instrument.tick)).astype(np.int64)
@@ -329,6 +331,28 @@ def _candles(study: Study, bars: Bars, symbol: str) -> tuple[NDArray[np.int64], 
     whole = np.rint(lots)  # 0.3 is three lots of 0.1, though as floats it is a little less
     volume = np.where(np.abs(lots - whole) <= 1e-9 * whole, whole, np.floor(lots)).astype(np.int64)
     return bars.open_time_ns[listed], ticks, volume
+
+
+def _nearest_bar(study: Study, column: int) -> Bars:
+    """The one bar of a symbol that has none in the tests: its last before them, or its first after; the engine has to
+    know a symbol by a candle, and none of the tests comes to see this one.
+
+    Raises
+    ------
+    StudyError : the snapshot has no bar of it.
+    """
+    bars = study.data.bars
+    rows = np.flatnonzero(bars.listed[:, column])
+    if not rows.size:
+        raise StudyError(
+            f"no bar of {bars.symbols[column]}",
+            expected="at least one in the snapshot",
+            got=f"none in {len(bars):,} bars",
+            next="take the snapshot without it",
+        )
+    before = rows[bars.open_time_ns[rows] < study.tested.open_time_ns[0]]
+    row = int(before[-1] if before.size else rows[0])
+    return bars.rows(row, row + 1)
 
 
 def _rules(instrument: Instrument) -> dict[str, int]:
