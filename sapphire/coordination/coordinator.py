@@ -214,7 +214,9 @@ class Coordinator:
         duty = self._duty
         ended = stopped_views(last, from_ns(decision.bar_close_ns), rule=duty.rule, interval=duty.interval)
         return decision.knowing(
-            remembered=[remembered_facts(each) for each in last], stopped=[stopped_facts(each) for each in ended]
+            closes_ticks={} if self._log.last is None else self._log.last.facts["closes_ticks"],
+            remembered=[remembered_facts(each) for each in last],
+            stopped=[stopped_facts(each) for each in ended],
         )
 
     def _asked(self, decision: Decision) -> tuple[Decision, Said | None]:
@@ -293,9 +295,9 @@ class Coordinator:
         universe = self._duty.universe
         beliefs = [] if said is None else beliefs_from(message.view() for message in self._in_order(said))
         bars = self._history.at(decision.bar_close_ns, closed)
-        closes = closes_in_ticks(bars, universe)
+        closes = closes_in_ticks(bars, universe, {} if self._log.last is None else self._log.last.closes_ticks)
         equity = equity_atoms(state, closes, universe)
-        account = account_of(state, bars, equity, universe)
+        account = account_of(state, bars, closes, equity, universe)
         sized = self._size(Asked(beliefs, before, account, said is not None))
         known = self._remembering(decision, sized.remembered).knowing(
             beliefs=[belief_facts(belief) for belief in beliefs],

@@ -171,6 +171,11 @@ class Decision:
         )
 
     @property
+    def closes_ticks(self) -> dict[str, int]:
+        """Last known close of each symbol, in its ticks; those of the bar before where nothing was sized."""
+        return {symbol: int(ticks) for symbol, ticks in self.facts["closes_ticks"].items()}
+
+    @property
     def speaks(self) -> bool:
         """Whether something is believed at this bar: views came, and not all that was believed has ended."""
         reason = self.facts["reason"]

@@ -33,11 +33,13 @@ class Account:
     bars : closed bars up to that close.
     equity_quote : cash and positions at the closes.
     lots : symbol to lots held.
+    prices : last known price of each symbol that has one, however old.
     """
 
     bars: Bars
     equity_quote: float
     lots: Mapping[str, int]
+    prices: Mapping[str, float]
 
 
 class Chosen(Protocol):
@@ -100,14 +102,18 @@ Size = Callable[[Asked], Sized]
 """From beliefs and an account to targets: a pure function."""
 
 
-def closes_in_ticks(bars: Bars, instruments: Universe) -> dict[str, int]:
+def closes_in_ticks(bars: Bars, instruments: Universe, before: Mapping[str, int]) -> dict[str, int]:
     """The last known close of each symbol, in its ticks; a symbol without any is left out.
+
+    Parameters
+    ----------
+    before : those that were known at the bar before, for a symbol that has no bar here.
 
     Raises
     ------
     PrecisionError : a close that is finer than the tick.
     """
-    closes = {}
+    closes = {symbol: ticks for symbol, ticks in before.items() if symbol in bars.symbols}
     for column, symbol in enumerate(bars.symbols):
         known = np.flatnonzero(np.isfinite(bars.close[:, column]))
         if known.size:
@@ -147,7 +153,9 @@ def equity_atoms(state: AccountStateMessage, closes_ticks: Mapping[str, int], in
     return fits_amount(equity, what=f"equity of account {state.account}")
 
 
-def account_of(state: AccountStateMessage, bars: Bars, equity: int, instruments: Universe) -> Account:
+def account_of(
+    state: AccountStateMessage, bars: Bars, closes_ticks: Mapping[str, int], equity: int, instruments: Universe
+) -> Account:
     """The account that a sizing is asked with.
 
     Raises
@@ -164,4 +172,5 @@ def account_of(state: AccountStateMessage, bars: Bars, equity: int, instruments:
             next="start the service with the release's universe",
         )
     lots = {symbol: held[symbol] for symbol in instruments.symbols}
-    return Account(bars, equity / ATOMS_PER_UNIT, lots)
+    prices = {symbol: float(ticks * instruments[symbol].tick) for symbol, ticks in closes_ticks.items()}
+    return Account(bars, equity / ATOMS_PER_UNIT, lots, prices)

@@ -187,12 +187,20 @@ def _known_at(plan: EvidencePlan, release: LoadedRelease, bars: Bars, history: i
             shown = past.rows(max(0, len(past) - release.warmup), len(past))
             views = tuple(release.views(Window(shown, as_of)))
             measured = past.rows(max(0, len(past) - history), len(past))
-            state = PortfolioState.from_bars(measured, equity_quote=1.0, lots={}, instruments=plan.instruments)
+            state = PortfolioState.from_bars(
+                measured, equity_quote=1.0, lots={}, instruments=plan.instruments, older_prices=_last_prices(past)
+            )
         except SapphireError as error:
             known[close_ns] = _Known((), (), None, error.what)
             continue
         known[close_ns] = _Known(views, tuple(map(_belief, views)), state, None)
     return known
+
+
+def _last_prices(bars: Bars) -> dict[str, float]:
+    """The last known close of each symbol that has one."""
+    known = {symbol: bars.close[bars.listed[:, column], column] for column, symbol in enumerate(bars.symbols)}
+    return {symbol: float(closes[-1]) for symbol, closes in known.items() if closes.size}
 
 
 def _belief(view: View) -> Belief:

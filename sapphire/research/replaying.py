@@ -23,6 +23,7 @@ from sapphire.domain.precision import I64_MAX
 from sapphire.domain.stopped_views import LastBelief
 from sapphire.portfolio import EqualWeight, PortfolioState, size_at_close
 from sapphire.research import recording
+from sapphire.research.delisting import Delisting, without
 from sapphire.research.performance import HEADER, Performance, simple_returns
 from sapphire.research.plots import equity_figure
 from sapphire.research.screens import buy_and_hold
@@ -120,14 +121,34 @@ class Replayed(Shown):
         )
 
     @property
+    def settlements(self) -> pd.DataFrame:
+        """What was held of symbols when they were delisted, paid out at their last price."""
+        import pandas as pd
+
+        rules = {instrument.symbol: instrument for instrument in self.study.data.instruments}
+        rows = [
+            (
+                pd.Timestamp(paid.close_ns, tz="UTC"),
+                paid.symbol,
+                paid.price_ticks * float(rules[paid.symbol].tick),
+                paid.atoms / ATOMS_PER_UNIT,
+                paid.quote_atoms / ATOMS_PER_UNIT,
+            )
+            for paid in self.record["settlements"]
+        ]
+        return pd.DataFrame(rows, columns=["time", "symbol", "price", "quantity", "quote"])
+
+    @property
     def caption(self) -> str:
         """One line."""
+        settled = ", ".join(dict.fromkeys(paid.symbol for paid in self.record["settlements"]))
+        mark = f", DELISTED and settled at the last price: {settled}" if settled else ""
         evidence = "evidence" if self.model == REAL else f"counterfactual ({self.model.assumption})"
         orders, denied = len(self.record["orders"]["order"]), len(self.record["denials"]["order"])
         refused = len(self.record["refusals"]["symbol"])
         return (
             f"{evidence} of {described(self.agent)} by the engine: {orders:,} orders, {denied:,} denied, "
-            f"{refused:,} signals refused, decisions {self.digest[:12]}; {self.study.label}; "
+            f"{refused:,} signals refused, decisions {self.digest[:12]}{mark}; {self.study.label}; "
             f"N = {self.trials} trials in the ledger"
         )
 
@@ -136,8 +157,10 @@ class Replayed(Shown):
         held = Performance.measure(
             self._held().to_numpy(dtype=np.float64), self.study.data.interval, traded_quote=0, fees_quote=0, trades=0
         )
+        settled = self.as_dict()["settled"]
+        mark = f" (settled at the last price: {', '.join(dict.fromkeys(settled))})" if settled else ""
         return ("account", *HEADER), [
-            (self.agent.name, *self.performance.row()),
+            (self.agent.name + mark, *self.performance.row()),
             ("buy and hold, no costs", *held.row()),
         ]
 
@@ -167,6 +190,7 @@ class Replayed(Shown):
             "denied_for": dict(Counter(self.record["denials"]["code"])),
             "refusals": len(self.record["refusals"]["symbol"]),
             "refused_for": dict(Counter(self.record["refusals"]["reason"])),
+            "settled": [paid.symbol for paid in self.record["settlements"]],
             "trials": self.trials,
             **self.performance.as_dict(),
         }
@@ -295,14 +319,14 @@ def _evaluation(
 def _run(study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, told: Told) -> dict[str, Any]:
     """Bar by bar: close, state, sizing, signals, end of bar. After the last close nothing is signalled."""
     engine = _engine(study, model)
-    bars, evaluation = study.tested, study.evaluation
+    bars, evaluation, delisting = study.tested, study.evaluation, Delisting(study.data.bars)
     first = int(np.searchsorted(evaluation.close_time_ns, bars.close_time_ns[0]))
     last = len(bars) - 1
     remembered: tuple[LastBelief, ...] = ()
-    for row, close_ns in enumerate(bars.close_time_ns):
-        state = engine.close_bar(int(close_ns))
+    for row, close_ns in enumerate(map(int, bars.close_time_ns)):
+        state, gone = engine.close_bar(close_ns), delisting.gone(close_ns)
+        lots = delisting.settle(engine, close_ns, dict(zip(bars.symbols, state.position_lots, strict=True)))
         if row < last:
-            lots = dict(zip(bars.symbols, state.position_lots, strict=True))
             known = PortfolioState.from_bars(
                 evaluation.rows(0, first + row + 1),
                 equity_quote=state.equity_quote_atoms / ATOMS_PER_UNIT,
@@ -310,21 +334,23 @@ def _run(study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, told: T
                 instruments=study.data.instruments,
             )
             sized = size_at_close(
-                beliefs.at(row),
-                remembered,
-                known,
+                [belief for belief in beliefs.at(row) if belief.symbol not in gone],
+                [each for each in remembered if each.symbol not in gone],
+                without(known, gone),
                 sizing=study.sizing,
                 rule=study.when_views_stop,
                 interval=bars.interval,
             )
             remembered = sized.remembered
             for target in sized.targets:
-                engine.signal(target.symbol, target.lots)
+                if target.symbol not in gone:
+                    engine.signal(target.symbol, target.lots)
         engine.end_of_bar()
         if row % _TOLD_EVERY == 0:
             told(row, len(bars), f"replay {agent.name}, {model}")
     told(len(bars), len(bars), f"replay {agent.name}, {model}")
     record: dict[str, Any] = engine.finish()
+    record["settlements"] = delisting.settled
     return record
 
 
@@ -379,6 +405,8 @@ def _candles(study: Study, bars: Bars, symbol: str) -> tuple[NDArray[np.int64], 
     """Recorded bars of one symbol in ticks and lots; a price off the tick grid is refused, a volume is cut to lots."""
     instrument = study.data.instruments[symbol]
     column = bars.symbols.index(symbol)
+    if not bars.listed[:, column].any():
+        bars = _nearest_bar(study, column)
     listed = bars.listed[:, column]
     prices = np.stack([bars.open, bars.high, bars.low, bars.close], axis=-1)[listed, column]
     ticks = np.rint(prices / float(instrument.tick)).astype(np.int64)
@@ -412,6 +440,28 @@ def _generated_rules(study: Study, symbol: str) -> dict[str, int]:
     rules = engine_rules(symbol, seed=seed, at_ns=study.data.end_ns - 1)
     steps = (instrument.tick_atoms, instrument.lot_atoms)
     return rules if steps == (rules["tick_atoms"], rules["lot_atoms"]) else _rules(instrument)
+
+
+def _nearest_bar(study: Study, column: int) -> Bars:
+    """The one bar of a symbol that has none in the tests: its last before them, or its first after; the engine has to
+    know a symbol by a candle, and none of the tests comes to see this one.
+
+    Raises
+    ------
+    StudyError : the snapshot has no bar of it.
+    """
+    bars = study.data.bars
+    rows = np.flatnonzero(bars.listed[:, column])
+    if not rows.size:
+        raise StudyError(
+            f"no bar of {bars.symbols[column]}",
+            expected="at least one in the snapshot",
+            got=f"none in {len(bars):,} bars",
+            next="take the snapshot without it",
+        )
+    before = rows[bars.open_time_ns[rows] < study.tested.open_time_ns[0]]
+    row = int(before[-1] if before.size else rows[0])
+    return bars.rows(row, row + 1)
 
 
 def _rules(instrument: Instrument) -> dict[str, int]:

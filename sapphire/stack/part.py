@@ -216,7 +216,11 @@ def sizing_of(manifest: Manifest, universe: Universe) -> Size:
     def size(asked: Asked) -> Sized:
         account = asked.account
         state = PortfolioState.from_bars(
-            account.bars, equity_quote=account.equity_quote, lots=account.lots, instruments=universe
+            account.bars,
+            equity_quote=account.equity_quote,
+            lots=account.lots,
+            instruments=universe,
+            older_prices=account.prices,
         )
         return size_at_close(
             asked.beliefs,

@@ -118,7 +118,7 @@ def decide(run, bus, universe, tmp_path, pulse_until):
     """Runs a coordinator of its own until the bar that closes then is done; its lines."""
     path = tmp_path / "decisions.jsonl"
 
-    def make(url, until_ns, *, lockstep=True, size=by_the_mean, over=None, readiness=None, **duty):
+    def make(url, until_ns, *, lockstep=True, size=by_the_mean, over=None, readiness=None, rows=50, **duty):
         def done():
             return bus.entry(SIGNALS, end_of_bar(until_ns)) is not None
 
@@ -132,7 +132,7 @@ def decide(run, bus, universe, tmp_path, pulse_until):
             Duty(RELEASE, universe, run.interval, lockstep=lockstep, rule=RULE, **duty),
             bento=Bento(url, RELEASE, "embedded"),
             size=sized,
-            history=History(bus, "embedded", universe.symbols, run.interval, 50),
+            history=History(bus, "embedded", universe.symbols, run.interval, rows),
             log=DecisionLog(path),
             bus=bus,
             clock=WallClock(),
@@ -552,6 +552,31 @@ def test_history_in_memory_is_what_the_cache_holds(run, bus, bars, market, unive
         assert len(longer) == 30
         for name in ("open_time_ns", *arrays):
             assert np.array_equal(getattr(longer, name), getattr(anew, name), equal_nan=name != "listed"), (row, name)
+
+
+def test_a_symbol_without_a_bar_for_longer_than_the_history_keeps_its_last_close(
+    run, bus, bars, market, universe, said, speaking, decide
+):
+    """Today's case: what is held of it had no price any more, so nothing was sized, for ever."""
+    arrays = {name: getattr(bars, name).copy() for name in ("open", "high", "low", "close", "volume", "listed")}
+    for name, array in arrays.items():
+        array[41:, 1] = False if name == "listed" else np.nan
+    shown = market(bus, Bars(symbols=bars.symbols, interval=bars.interval, open_time_ns=bars.open_time_ns, **arrays))
+    handed = []
+
+    def size(beliefs, account):
+        handed.append(account)
+        return []
+
+    url = speaking(believing(run, said)).url
+    for bar in range(1, 7):
+        shown.close(39 + bar)
+        bus.publish(ACCOUNT, *run.account(bar))
+        lines = decide(url, run.close_of(bar), size=size, rows=4)
+    assert [line["reason"] for line in lines] == [None] * 6
+    assert not handed[-1].bars.listed[:, 1].any()
+    assert handed[-1].prices["ETH/USDT"] == bars.close[40, 1]
+    assert {line["closes_ticks"]["ETH/USDT"] for line in lines} == {str(round(100 * bars.close[40, 1]))}
 
 
 def test_history_that_is_not_there_is_missing(run, bus, universe):

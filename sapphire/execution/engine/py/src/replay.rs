@@ -131,6 +131,15 @@ impl Replay {
         self.running_mut()?.signal(InstrumentId(index as u16), target_lots).map_err(|error| from_replay(&error))
     }
 
+    /// Pays out what is held of a symbol that trades no more, at its last close: its atoms, the price in ticks and the
+    /// quote atoms; None where nothing is held or an order is on the way yet.
+    fn settle(&mut self, py: Python<'_>, symbol: &str) -> PyResult<Option<(i64, i64, i64)>> {
+        let index = self.names.index(symbol)?;
+        let running = self.running_mut()?;
+        let settled = py.detach(|| running.settle(InstrumentId(index as u16))).map_err(|error| from_replay(&error))?;
+        Ok(settled.map(|paid| (paid.atoms, paid.ticks, paid.quote_atoms)))
+    }
+
     /// All signals of the bar are in.
     fn end_of_bar(&mut self, py: Python<'_>) -> PyResult<()> {
         let running = self.running_mut()?;

@@ -25,9 +25,11 @@ mod exchange;
 mod record;
 mod recorder;
 mod reports;
+mod settling;
 
 pub use config::{Model, ReplayConfig, ReplayError};
 pub use record::{BarState, DenialRow, FillRow, OrderRow, Record, RefusalRow, TargetRow};
+pub use settling::Settlement;
 
 use exchange::Exchange;
 use recorder::{Recorder, Route};

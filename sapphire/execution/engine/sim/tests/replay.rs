@@ -291,3 +291,34 @@ fn another_decision_is_another_digest() {
     let later = ReplayConfig { model: Model::Book { latency: Latency { seed: 8, ..LATENCY } }, ..config.clone() };
     assert_ne!(digest(&config, 10_000), digest(&later, 10_000));
 }
+
+#[test]
+fn what_is_held_of_a_symbol_that_trades_no_more_is_paid_out_at_its_last_price() {
+    for model in [IDEAL, Model::Book { latency: LATENCY }] {
+        let mut replay = Replay::new(&config(model), recorded(6, &[])).unwrap();
+        assert_eq!(replay.settle(BTC), Err(ReplayError::NoBar));
+        replay.close_bar(START_NS + HOUR_NS).unwrap();
+        assert_eq!(replay.settle(BTC), Ok(None));
+        replay.signal(BTC, 1_000).unwrap();
+        replay.end_of_bar().unwrap();
+        for hour in 2..=8 {
+            replay.close_bar(START_NS + hour * HOUR_NS).unwrap();
+            if hour < 8 {
+                replay.end_of_bar().unwrap();
+            }
+        }
+        let before = replay.record().bars.last().unwrap().clone();
+        assert!(before.position_atoms[0] > 0);
+        let paid = replay.settle(BTC).unwrap().unwrap();
+        assert_eq!(paid.atoms, before.position_atoms[0]);
+        assert_eq!(paid.ticks, 5_510_000);
+        assert_eq!(before.cash_quote_atoms + paid.quote_atoms, before.equity_quote_atoms);
+        assert_eq!(replay.settle(BTC), Ok(None));
+        replay.end_of_bar().unwrap();
+        let after = replay.close_bar(START_NS + 9 * HOUR_NS).unwrap().clone();
+        assert_eq!(after.equity_quote_atoms, before.equity_quote_atoms);
+        assert_eq!((after.cash_quote_atoms, after.position_atoms[0]), (before.equity_quote_atoms, 0));
+        replay.end_of_bar().unwrap();
+        replay.finish().unwrap();
+    }
+}

@@ -317,6 +317,13 @@ class Replay:
     def signal(self, symbol: str, target_lots: int) -> None:
         """States the target of one symbol for the bar just closed; what is refused is in the record, with its reason."""
 
+    def settle(self, symbol: str) -> tuple[int, int, int] | None:
+        """Pays out what is held of a symbol that trades no more, at its last close, without a fee.
+
+        Called between :meth:`close_bar` and the bar's signals. Returns base atoms, price in ticks and quote atoms; None
+        where nothing is held, and where an order is on the way yet: it is asked again at the next close then.
+        """
+
     def end_of_bar(self) -> None:
         """All signals of the bar are in: the engine acts, and what happens at this instant happens."""
 

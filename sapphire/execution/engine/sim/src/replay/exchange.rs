@@ -131,6 +131,12 @@ impl BookExchange {
         })
     }
 
+    /// Takes what is held of an asset out of the account and puts quote in for it.
+    pub(super) fn pay_out(&mut self, held: (Asset, i64), paid: (Asset, i64)) -> Result<(), Rejection> {
+        self.market.deposit(self.account, held.0, -held.1)?;
+        self.market.deposit(self.account, paid.0, paid.1)
+    }
+
     fn advance(&mut self, to_ns: i64, reports: &mut Vec<Report>) {
         if self.market.jump_to(to_ns) {
             return;
