@@ -13,12 +13,31 @@ from sapphire.domain.errors import EvidenceRefused, StatisticsError
 from sapphire.domain.evidence import Authority, GateReport, GateRow
 from sapphire.domain.needs import Value
 from sapphire.domain.releases import Manifest
-from sapphire.registry.measurements import EvidenceBundle, Outcome, ParityDay
+from sapphire.registry.evidence_store import FIRST
+from sapphire.registry.measurements import EvidenceBundle, Outcome, ParityDay, WalkForwardEvidence
 from sapphire.registry.policies import Policy
 
-__all__ = ["evaluate_gates"]
+__all__ = ["Issue", "evaluate_gates"]
 
 _SHORT = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issue:
+    """Where and when a report is made; the defaults are those of a measurement that stands in no record.
+
+    Parameters
+    ----------
+    record_head : sha256 of the last line of the release's record.
+    sequence : number of the report among those of the release for the target.
+    at_ns : now, UTC nanoseconds.
+    revocations : how many revocations are known.
+    """
+
+    record_head: str = FIRST
+    sequence: int = 1
+    at_ns: int = 0
+    revocations: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +47,7 @@ class _Asked:
     manifest: Manifest
     bundle: EvidenceBundle
     parity: tuple[ParityDay, ...]
+    counted: WalkForwardEvidence
 
     @property
     def held(self) -> Outcome:
@@ -46,6 +66,8 @@ def evaluate_gates(
     parity: Sequence[ParityDay] = (),
     signer: str,
     authority: Authority,
+    counted: WalkForwardEvidence | None = None,
+    issue: Issue | None = None,
 ) -> GateReport:
     """What a policy says of a release.
 
@@ -54,6 +76,8 @@ def evaluate_gates(
     parity : the paper days that there are.
     signer : id of the key that will sign.
     authority : what that signature proves.
+    counted : the walk-forward evidence with the trials as the ledger has them now; as the submit counted them without.
+    issue : where and when it is made.
 
     Raises
     ------
@@ -70,7 +94,8 @@ def evaluate_gates(
                 got=got,
                 next="study.submit(agent) measures the release that stands there now",
             )
-    asked = _Asked(manifest, bundle, tuple(parity))
+    made, walk = issue or Issue(), counted or bundle.walk_forward
+    asked = _Asked(manifest, bundle, tuple(parity), walk)
     rows = []
     for gate, measure, needs, refuses in policy.rows():
         value, note = _ANSWERS[gate][measure](asked)
@@ -80,13 +105,19 @@ def evaluate_gates(
         manifest_digest=manifest.digest,
         policy_digest=policy.digest,
         evidence_digest=bundle.digest,
+        record_head=made.record_head,
+        trials=walk.trials,
         data=bundle.data,
         target=policy.target,
         rows=tuple(rows),
-        ledger_head=bundle.walk_forward.ledger_head,
+        ledger_head=walk.ledger_head,
         engine_version=bundle.engine_version,
         signer=signer,
         authority=authority,
+        sequence=made.sequence,
+        issued_ns=made.at_ns,
+        valid_until_ns=made.at_ns + policy.valid_ns,
+        revocations=made.revocations,
     )
 
 
@@ -124,7 +155,7 @@ def _replayed(name: str) -> Callable[[_Asked], _Answer]:
 def _deflated_sharpe(asked: _Asked) -> _Answer:
     from sapphire.statistics import deflated_sharpe_ratio
 
-    walk = asked.bundle.walk_forward
+    walk = asked.counted
     note = f"N = {walk.trials:,} trial{'' if walk.trials == 1 else 's'} in the ledger"
     if walk.effective_trials is not None:
         note += f", {walk.effective_trials:.3g} effective"

@@ -26,11 +26,13 @@ from sapphire.telemetry.logs import log_to_stderr
 from sapphire.telemetry.streams import COLLECTOR, COORDINATOR
 
 if TYPE_CHECKING:
+    from sapphire.coordination.bento import Bento
     from sapphire.coordination.sizing import Account, Chosen, Size
     from sapphire.domain.evidence import Target
     from sapphire.domain.instruments import Instrument, Universe
     from sapphire.domain.releases import Manifest
     from sapphire.domain.views import Belief
+    from sapphire.registry.doors import Permit
 
 __all__ = ["CollectorConfig", "CoordinatorConfig", "history_of", "instrument_row", "main", "sizing_of"]
 
@@ -256,11 +258,11 @@ def run_coordinator(config: CoordinatorConfig) -> None:
     from sapphire.serving.admission import admit
     from sapphire.serving.settings import Settings
 
-    manifest = admit(Settings(config.home, config.release, config.stage)).manifest
+    admitted = admit(Settings(config.home, config.release, config.stage))
+    manifest = admitted.manifest
     clock, bus = WallClock(), Bus(config.bus_url)
     pulse = Pulse(bus, COORDINATOR, clock, release=config.release)
     pulse.state(PartState.STARTING)
-    from sapphire.coordination.bento import Bento
     from sapphire.coordination.coordinator import Coordinator, Duty
     from sapphire.coordination.decision_log import DecisionLog
     from sapphire.coordination.history import History
@@ -268,7 +270,7 @@ def run_coordinator(config: CoordinatorConfig) -> None:
     universe, interval = _universe(config, manifest), Interval(manifest.interval)
     Coordinator(
         Duty(config.release, universe, interval, lockstep=config.speed is None),
-        bento=Bento(config.bento_url, config.release, config.venue),
+        bento=_permitted_bento(config, admitted.permit),
         size=sizing_of(manifest, universe),
         history=History(bus, config.venue, universe.symbols, interval, history_of(manifest)),
         log=DecisionLog(config.decisions),
@@ -337,6 +339,18 @@ def _universe(config: CoordinatorConfig, manifest: Manifest) -> Universe:
         tick, lot, least = (rows[symbol][key] for key in _INSTRUMENT_KEYS[1:])
         made.append(Instrument(symbol, *pair_of(symbol), kind_of(symbol), Decimal(tick), Decimal(lot), Decimal(least)))
     return Universe(made)
+
+
+def _permitted_bento(config: CoordinatorConfig, permit: Permit) -> Bento:
+    """The bento behind the coordinator's own door: where the permit does not hold any more, views are refused."""
+    from sapphire.coordination.bento import Bento, Said
+
+    class PermittedBento(Bento):
+        def ask(self, close_ns: int, universe: Sequence[str], *, trace_id: str, causation_id: str) -> Said:
+            permit.check()
+            return super().ask(close_ns, universe, trace_id=trace_id, causation_id=causation_id)
+
+    return PermittedBento(config.bento_url, config.release, config.venue)
 
 
 def _is_number(value: object) -> bool:
