@@ -21,7 +21,7 @@ from sapphire.domain.errors import SapphireError
 from sapphire.execution.commands import exchange
 from sapphire.lab.commands import demo, new
 from sapphire.monitoring.commands import report, trace
-from sapphire.registry.commands import gates, promote, releases, rollback
+from sapphire.registry.commands import gates, promote, releases, revoke, rollback
 from sapphire.research.commands import app as study
 from sapphire.serving.commands import serve
 from sapphire.stack.commands import down, fills, halt, journal, orders, positions, resume, status, up
@@ -35,7 +35,7 @@ app = typer.Typer(
     add_completion=False,
 )
 _STACK: tuple[Callable[..., None], ...] = (up, status, down, demo, new, exchange)
-_REGISTRY: tuple[Callable[..., None], ...] = (releases, gates, promote, rollback, serve)
+_REGISTRY: tuple[Callable[..., None], ...] = (releases, gates, promote, rollback, revoke, serve)
 _TRADING: tuple[Callable[..., None], ...] = (positions, orders, fills, halt, resume, trace)
 for _verb in _STACK + _REGISTRY + _TRADING:
     app.command(_verb.__name__)(_verb)

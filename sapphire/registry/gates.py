@@ -14,16 +14,35 @@ from sapphire.domain.errors import EvidenceRefused, StatisticsError
 from sapphire.domain.evidence import Authority, GateReport, GateRow
 from sapphire.domain.needs import Need, Value
 from sapphire.domain.releases import Manifest
+from sapphire.registry.evidence_store import FIRST
 from sapphire.registry.integrity import CHECKS
 from sapphire.registry.measurements import Difference, EvidenceBundle, WalkForwardEvidence
 from sapphire.registry.paper_days import PaperDays
 from sapphire.registry.policies import Policy
 
-__all__ = ["evaluate_gates"]
+__all__ = ["Issue", "evaluate_gates"]
 
 _SHORT = 12
 _NAMED = 3
 _MAY_BE_ABSENT = ("twin_test", "fit_test", "feature_parity", "symbol_order")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issue:
+    """Where and when a report is made; the defaults are those of a measurement that stands in no record.
+
+    Parameters
+    ----------
+    record_head : sha256 of the last line of the release's record.
+    sequence : number of the report among those of the release for the target.
+    at_ns : now, UTC nanoseconds.
+    revocations : how many revocations are known.
+    """
+
+    record_head: str = FIRST
+    sequence: int = 1
+    at_ns: int = 0
+    revocations: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +69,7 @@ def evaluate_gates(
     signer: str,
     authority: Authority,
     counted: WalkForwardEvidence | None = None,
+    issue: Issue | None = None,
 ) -> GateReport:
     """What a policy says of a release.
 
@@ -59,6 +79,7 @@ def evaluate_gates(
     signer : id of the key that will sign.
     authority : what that signature proves.
     counted : the walk-forward evidence with the trials as the ledger has them now; as the submit counted them without.
+    issue : where and when it is made.
 
     Raises
     ------
@@ -75,7 +96,7 @@ def evaluate_gates(
                 got=got,
                 next="study.submit(agent) measures the release that stands there now",
             )
-    walk = counted or bundle.walk_forward
+    made, walk = issue or Issue(), counted or bundle.walk_forward
     asked = _Asked(manifest, bundle, parity or PaperDays((), {}), walk, policy)
     rows = []
     for gate, measure, needs, refuses in policy.rows():
@@ -86,6 +107,8 @@ def evaluate_gates(
         manifest_digest=manifest.digest,
         policy_digest=policy.digest,
         evidence_digest=bundle.digest,
+        record_head=made.record_head,
+        trials=walk.trials,
         data=bundle.data,
         target=policy.target,
         rows=tuple(rows),
@@ -93,6 +116,10 @@ def evaluate_gates(
         engine_version=bundle.engine_version,
         signer=signer,
         authority=authority,
+        sequence=made.sequence,
+        issued_ns=made.at_ns,
+        valid_until_ns=made.at_ns + policy.valid_ns,
+        revocations=made.revocations,
     )
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from sapphire.domain.canonical import canonical_json
 from sapphire.domain.clocks import Clock, to_ns
 from sapphire.domain.display import stamp
-from sapphire.domain.errors import DataError, MissingData, Refused, SapphireError
+from sapphire.domain.errors import DataError, EvidenceRefused, MissingData, Refused, SapphireError
 from sapphire.domain.view_requests import CachedRequest, read_request
 from sapphire.serving.answers import Answer, Speaker, answered, refused
 
@@ -108,6 +108,10 @@ class Runner:
             return refused(error, 400)
         if self._worker is None:
             return refused(self._not_ready(), 503)
+        try:
+            self._admitted.permit.check()
+        except EvidenceRefused as refusal:
+            return refused(refusal, 403)
         if isinstance(request, CachedRequest):
             try:
                 window = await self._cache.window(self._worker.release, request)
@@ -137,6 +141,7 @@ class Runner:
                 "marks": [f"{row.gate}.{row.measure}" for row in report.marks],
                 "data": report.data,
                 "authority": report.authority,
+                "valid_until_ns": str(report.valid_until_ns),
                 "report": report.digest,
             },
             "cards": None,

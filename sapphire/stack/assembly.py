@@ -34,6 +34,7 @@ from sapphire.execution.parts import Part
 from sapphire.execution.readiness import answers_http, answers_ping
 from sapphire.execution.service import ServiceAddress, ServiceSettings, draw_token, write_credentials
 from sapphire.registry.tracking import Tracking
+from sapphire.registry.trust import Deployment
 from sapphire.serving.ports import LOCAL
 from sapphire.serving.process import ServerProcess
 from sapphire.serving.settings import Settings
@@ -225,7 +226,7 @@ class Assembly:
             name=name,
             command=(sys.executable, "-m", "sapphire.stack.part", name, "--config", str(path)),
             log=self.folder.log(name),
-            environment={HOME_VARIABLE: str(self.plan.home)},
+            environment={HOME_VARIABLE: str(self.plan.home), **Deployment.read().variables},
             needs=needs,
             ready=lambda launched_ns: _beats(bus_url, name, launched_ns),
             ready_within_s=120.0,
@@ -239,6 +240,7 @@ class Assembly:
             account_tag=plan.account_tag,
             stage=plan.stage,
             home=plan.home,
+            trust=Deployment.read().as_dict(),
             folder=self.folder.account,
             symbols=plan.symbols,
             quote=plan.quote,

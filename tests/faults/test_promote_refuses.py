@@ -16,9 +16,10 @@ import pytest
 
 from sapphire.cli import main
 from sapphire.domain.canonical import sha256_of
-from sapphire.domain.clocks import FixedClock, to_ns
+from sapphire.domain.clocks import to_ns
 from sapphire.domain.protocols import Protocol
 from sapphire.domain.releases import MANIFEST_FILE, Manifest, ReleasedAgent, ReleasedSizing
+from sapphire.domain.workspace import config_folder
 from sapphire.registry import (
     CHECKS,
     CheckEvidence,
@@ -31,7 +32,8 @@ from sapphire.registry import (
     WalkForwardEvidence,
     signing_key,
 )
-from sapphire.registry.signing import KEY_FILE
+from sapphire.registry.signing import KEY_FILE, PUBLIC_FILE
+from sapphire.registry.trust import KEY_VARIABLE
 from sapphire.research.chain import Head
 from sapphire.research.counting import trial_counter
 from sapphire.research.ledger import Evaluation, Ledger
@@ -130,10 +132,9 @@ def measured(folder: Path, head: Head) -> EvidenceBundle:
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory, with_mlflow: Callable[[Path], Path]) -> Registry:
     """A registry on a real MLflow."""
-    clock = FixedClock(to_ns("2026-03-01T00:00Z"))
     home = with_mlflow(tmp_path_factory.mktemp("home"))
     tried(home, 74)
-    return Registry(home, policies=ROOT / "mlflow" / "gates", clock=clock, environment={}, count=trial_counter(home))
+    return Registry(home, policies=ROOT / "mlflow" / "gates", environment={}, count=trial_counter(home))
 
 
 numbers = itertools.count()
@@ -243,23 +244,21 @@ def test_a_fault_moves_nothing_and_can_be_undone(
 
 
 def test_another_promoter_s_key_moves_nothing(
-    registry: Registry, challenger: str, run: Callable[..., str], tmp_path: Path
+    registry: Registry, challenger: str, run: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before, keys = standing(registry), registry.home / "keys"
+    before = standing(registry)
     signing_key(tmp_path / "stranger")
-    keys.rename(tmp_path / "own")
-    (tmp_path / "stranger" / "keys").rename(keys)
+    monkeypatch.setenv(KEY_VARIABLE, str(tmp_path / "stranger" / PUBLIC_FILE))
     said = run("promote", challenger[:12], "--to", "paper", code=1)
     assert "signature of a gate report does not verify" in said
     assert helps(said)
-    keys.rename(tmp_path / "strange")
-    (tmp_path / "own").rename(keys)
+    monkeypatch.delenv(KEY_VARIABLE)
     assert standing(registry) == before
     run("promote", challenger[:12], "--to", "paper", code=0)
 
 
 def test_a_key_that_others_can_read_signs_nothing(registry: Registry, challenger: str, run: Callable[..., str]) -> None:
-    key = registry.home / "keys" / KEY_FILE
+    key = config_folder() / KEY_FILE
     before = standing(registry)
     key.chmod(0o644)
     said = run("gates", challenger[:12], "--to", "live", code=1)

@@ -269,7 +269,7 @@ fn take_in(
     recovered: &Recovered,
 ) -> Result<(), Failure> {
     let known: Vec<ReleaseDigest> = recovered.releases.iter().map(|release| release.digest).collect();
-    let door = Door::new(&settings.home, settings.stage);
+    let door = Door::new(&settings.home, settings.stage, settings.trust.clone());
     let (bus, clock) = (ground.bus(settings)?, ground.clock);
     let intake = SignalIntake::new(bus, passed, signals, &settings.symbols, door, &known, clock);
     begin("signals", move || intake.run())?;
