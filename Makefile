@@ -8,6 +8,13 @@ ENGINE  := sapphire/execution/engine
 RUST    := $(shell find $(ENGINE) -name target -prune -o \( -name '*.rs' -o -name '*.toml' -o -name Cargo.lock -o -name '*.pyi' \) -print)
 BINARIES := $(ENGINE)/target/release/.built
 RECORDED := $(if $(SAPPHIRE_RECORDINGS),,-m "not recordings")
+WORKERS  ?= logical
+CRATES   := --workspace --exclude sapphire-engine
+# What a half starts is no part of this make: cargo and a test's own make would look for its job server.
+ALONE    := env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL
+
+# Each of the loop's processes would compile the libraries' source again, which takes longer than what they do.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo lab test check bench engine setup lock format clean
 
@@ -21,18 +28,35 @@ lab: setup  ## JupyterLab on the notebooks
 	@$(VENV)/bin/jupyter lab --ip 127.0.0.1 --notebook-dir notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
 
 test: setup $(VENV)/.dev  ## every test (recorded data too, when SAPPHIRE_RECORDINGS names its folder)
-	@cd $(ENGINE) && cargo test --workspace --exclude sapphire-engine --quiet
-	@$(PYTHON) -m pytest $(RECORDED)
+	@cd $(ENGINE) && cargo test $(CRATES) --quiet --no-run
+	@$(MAKE) --no-print-directory --keep-going --jobs 2 .pytest .cargo-test
 
 check: setup $(VENV)/.dev  ## format, lint, types, import contract, generated files
+	@$(MAKE) --no-print-directory --keep-going --jobs 2 --output-sync=target .check-python .check-rust
+
+# The two halves of `test` and `check` run beside each other; either one that fails makes the whole fail.
+.PHONY: .pytest .cargo-test .check-python .check-rust
+.pytest:
+	@$(ALONE) $(PYTHON) -m pytest --numprocesses $(WORKERS) --maxprocesses 8 $(RECORDED)
+
+.cargo-test: LOG := $(abspath $(VENV))/cargo-test.log
+.cargo-test:
+	@cd $(ENGINE) && { $(ALONE) cargo test $(CRATES) --quiet --no-fail-fast >$(LOG) 2>&1 && failed=0 || failed=$$?; } \
+		&& cat $(LOG) && exit $$failed
+
+.check-python:
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 	@$(PYTHON) -m sapphire.domain.generate --check
 	@$(VENV)/bin/nbstripout --verify $(filter-out notebooks/00_start_here.ipynb,$(wildcard notebooks/*.ipynb notebooks/*/*.ipynb))
-	@cd $(ENGINE) && cargo fmt --all --check && cargo clippy --workspace --all-targets --quiet -- -D warnings
-	@cd $(ENGINE) && RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --workspace --exclude sapphire-engine --quiet
+
+.check-rust:
+	@cd $(ENGINE) && cargo fmt --all --check && $(ALONE) cargo clippy --workspace --all-targets --quiet -- -D warnings
+	@cd $(ENGINE) && RUSTDOCFLAGS="-D warnings" $(ALONE) cargo doc --no-deps $(CRATES) --quiet
+
+# Suites that need long runs have a target of their own, here, and are run before an issue is resolved.
 
 bench: setup  ## how fast, with machine and n
 	@cd $(ENGINE) && cargo run --release --quiet -p sapphire-core --example matching_bench

@@ -36,7 +36,9 @@ _NAMES = {
     "Agent": "sapphire.agents",
     "View": "sapphire.domain",
     "Window": "sapphire.domain",
+    "combinatorial_purged": "sapphire.research",
     "costs": "sapphire.research",
+    "purged_k_fold": "sapphire.research",
     "study": "sapphire.research",
     "walk_forward": "sapphire.research",
 }

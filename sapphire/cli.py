@@ -21,7 +21,7 @@ from sapphire.domain.errors import SapphireError
 from sapphire.execution.commands import exchange
 from sapphire.lab.commands import demo, new
 from sapphire.monitoring.commands import report, trace
-from sapphire.registry.commands import gates, promote, releases, rollback
+from sapphire.registry.commands import gates, promote, releases, revoke, rollback
 from sapphire.research.commands import app as study
 from sapphire.serving.commands import serve
 from sapphire.stack.commands import down, fills, halt, journal, orders, positions, resume, status, up
@@ -35,7 +35,7 @@ app = typer.Typer(
     add_completion=False,
 )
 _STACK: tuple[Callable[..., None], ...] = (up, status, down, demo, new, exchange)
-_REGISTRY: tuple[Callable[..., None], ...] = (releases, gates, promote, rollback, serve)
+_REGISTRY: tuple[Callable[..., None], ...] = (releases, gates, promote, rollback, revoke, serve)
 _TRADING: tuple[Callable[..., None], ...] = (positions, orders, fills, halt, resume, trace)
 for _verb in _STACK + _REGISTRY + _TRADING:
     app.command(_verb.__name__)(_verb)
@@ -51,16 +51,24 @@ def _ccxt_config(url: str) -> dict[str, Any]:
 
 
 def _registry(home: Path) -> Any:
-    """What the registry's verbs are handed: the registry of a state folder with the trial ledger to count on."""
+    """What the registry's verbs are handed: the registry of a state folder.
+
+    It has the trial ledger to count on, and the journals to compare recorded paper days with.
+    """
+    from sapphire.monitoring.days_on_paper import paper_day_witness
     from sapphire.research.counting import registry_of
 
-    return registry_of(home)
+    return registry_of(home, witness=paper_day_witness(home))
+
+
+_HANDED: dict[str, Any] = {"ccxt_config": _ccxt_config, "registry": _registry}
+"""What lower rooms are handed from higher ones."""
 
 
 def main(words: Sequence[str] | None = None) -> None:
     """Run one verb and leave with its exit code."""
     try:
-        app(args=list(words) if words is not None else None, obj={"ccxt_config": _ccxt_config, "registry": _registry})
+        app(args=list(words) if words is not None else None, obj=_HANDED)
     except SapphireError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(1)

@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from sapphire.agents.arrays import Arrays
-from sapphire.agents.sources import Source, digest_of, remember_source, source_of
+from sapphire.agents.sources import Source, code_of, digest_of, remember_source
 from sapphire.domain.errors import AgentError, NotFitted
 
 if TYPE_CHECKING:
@@ -226,19 +226,22 @@ class Agent(ABC):
 def own_sources(agent: Agent | type[Agent]) -> tuple[Source, ...]:
     """The files that decide what `agent` says: its class's, those of the agents it derives from, those of its parts.
 
+    Each with the modules of the workspace that it imports.
+
     Raises
     ------
     AgentError : a class whose source cannot be had.
     """
     cls = agent if isinstance(agent, type) else type(agent)
-    found = {source_of(each): None for each in cls.__mro__ if issubclass(each, Agent) and each is not Agent}
+    classes = [each for each in cls.__mro__ if issubclass(each, Agent) and each is not Agent]
+    found = dict.fromkeys(source for each in classes for source in code_of(each).sources)
     for part in () if isinstance(agent, type) else agent.parts():
         found |= dict.fromkeys(own_sources(part))
     return tuple(sorted(found, key=lambda source: (source.name, source.digest)))
 
 
 def code_digest(agent: Agent | type[Agent]) -> str:
-    """sha256 over the agent's own source: of a lone file its bytes' own, otherwise of the list of digests.
+    """sha256 over the agent's own source, modules of the workspace included: of a lone file its bytes' own.
 
     Raises
     ------

@@ -1,22 +1,25 @@
 """Agents from files: one file of a workspace's `agents/` folder, read as it is and run by itself.
 
-A file is run as a module of its own, under a name made of its content, so two versions of one file live side by side
-and nothing is found through `sys.path`. What the agent needs must be in its file or in an installed package: another
-file beside it would not travel with it.
+A file is run as a module of its own, under a name made of its content, so two versions of one file live side by side.
+What the agent needs is in its file, in an installed package, or in a module of its workspace, which is found from the
+workspace's folder and travels with it. A module that has changed on the disk is run again with the file.
 """
 
 from __future__ import annotations
 
 import ast
 import hashlib
+import importlib.util
 import inspect
 import sys
 import types
 from pathlib import Path
 
 from sapphire.agents.agent import Agent, agent_name
-from sapphire.agents.sources import MODULE_SOURCE
+from sapphire.agents.sources import MODULE_SOURCE, MODULES, Imported
+from sapphire.agents.workspace_modules import import_name
 from sapphire.domain.errors import AgentError
+from sapphire.domain.workspace import MARKER
 
 __all__ = ["load_agent_file", "load_agent_source", "plain_name"]
 
@@ -51,9 +54,31 @@ def load_agent_source(text: str, path: Path) -> type[Agent]:
     digest = hashlib.sha256(f"{path.absolute()}\0{text}".encode()).hexdigest()
     name = f"sapphire_agents_{path.stem}_{digest[:12]}"
     module = sys.modules.get(name)
-    if module is None:
+    if module is None or _outdated(module):
+        _find_modules_of(path)
         module = _run(text, path, name)
     return _only_agent(module, path)
+
+
+def _outdated(module: types.ModuleType) -> bool:
+    """Whether a module of the workspace that `module` imports is another one now; if so all of them are forgotten."""
+    imported: Imported = vars(module).get(MODULES, Imported())
+    read = {source: source.path for source in imported.modules if source.path is not None}
+    if all(path.is_file() and path.read_text("utf-8") == source.text for source, path in read.items()):
+        return False
+    for source, path in read.items():
+        sys.modules.pop(import_name(source.name), None)
+        # compiled code is told apart by whole seconds and size alone
+        Path(importlib.util.cache_from_source(path)).unlink(missing_ok=True)
+    importlib.invalidate_caches()
+    return True
+
+
+def _find_modules_of(path: Path) -> None:
+    """Let modules of the file's workspace be imported; an installed package of the same name comes first."""
+    roots = [str(folder) for folder in path.absolute().parents if (folder / MARKER).is_file()]
+    if roots and roots[0] not in sys.path:
+        sys.path.append(roots[0])
 
 
 def _run(text: str, path: Path, name: str) -> types.ModuleType:
@@ -79,7 +104,7 @@ def _run(text: str, path: Path, name: str) -> types.ModuleType:
             f"{path.name} does not run",
             expected="a file that runs by itself, top to bottom",
             got=f"line {_line_of(error, path)}: {type(error).__name__}: {error}",
-            next="import what it needs in the file, from installed packages; other files beside it are not found",
+            next="import what it needs in the file, from installed packages or from modules in the workspace's folder",
         ) from error
     return module
 

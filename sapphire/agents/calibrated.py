@@ -118,7 +118,11 @@ class Calibrated(Agent):
         ------
         NotFitted : a score, and no calibration.
         """
-        return [self._forecast(view) for view in self.agent.views(window)]
+        return self.forecasts(self.agent.views(window))
+
+    def forecasts(self, views: list[View]) -> list[View]:
+        """The agent's own views as forecasts; raises what `views` raises."""
+        return [self._forecast(view) for view in views]
 
     def views_panel(self, bars: Bars) -> ViewPanel:
         """The same at every bar, by the agent's twin where it has one."""

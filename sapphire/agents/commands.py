@@ -80,7 +80,7 @@ def check_command(
     ] = None,
     agents: Folder = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the changed futures, and of the fit.")] = 7,
-    moments: Annotated[int, typer.Option("--moments", min=1, help="Bars that the slow checks look at.")] = 8,
+    moments: Annotated[int, typer.Option("--moments", min=1, help="Bars that each check looks at.")] = 460,
     as_json: Json = False,
 ) -> None:
     """Check an agent for leaks on a snapshot: truncation, warm-up, twin, fit. Exits with 1 if any fails.

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from sapphire.domain.display import bundle
 
-__all__ = ["LeakCheck", "LeakReport"]
+__all__ = ["KINDS", "Kind", "LeakCheck", "LeakReport"]
 
 Verdict = Literal["pass", "fail", "absent"]
+Kind = Literal[
+    "truncation",
+    "future",
+    "twin",
+    "warm_up",
+    "fit",
+    "features",
+    "asked_again",
+    "symbol_order",
+    "duplicate_rows",
+    "shuffled_rows",
+]
+"""What a check is about; several checks may be about one thing."""
+KINDS: tuple[Kind, ...] = get_args(Kind)
 _HEADINGS = ("check", "bars", "worst difference", "allowed", "verdict", "note")
 
 
@@ -20,6 +34,7 @@ class LeakCheck:
 
     Parameters
     ----------
+    kind : what it is about.
     check : what was compared with what.
     bars : how many bars it was compared at.
     worst : largest difference found, relative; infinite where one side speaks and the other does not, or where the
@@ -29,6 +44,7 @@ class LeakCheck:
     note : where the worst was, or why there was none.
     """
 
+    kind: Kind
     check: str
     bars: int
     worst: float

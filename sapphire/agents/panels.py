@@ -1,7 +1,7 @@
 """What an agent says over whole panels of bars, and what came afterwards.
 
-`view_panel` takes the vectorised twin where there is one and goes window by window where not; either way the agent is
-not asked before its warm-up.
+A window is what production hands over: the agent's warm-up of closed bars, however long the history is. `view_panel`
+takes the vectorised twin where there is one that says the same, and goes window by window where not.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sapphire.agents.agent import Agent
+from sapphire.agents.differences import far_apart, numbers_of_panel, numbers_of_views
 from sapphire.agents.view_panels import Kind, ViewPanel, kind_of, numbers_of
 from sapphire.domain.clocks import from_ns
 from sapphire.domain.errors import AgentError
@@ -33,11 +34,16 @@ __all__ = [
     "horizon_bars",
     "kind_stated",
     "outcomes_bps",
+    "twin_panel",
+    "twin_tolerance_of",
     "view_panel",
     "views_at",
     "window_at",
     "window_panel",
 ]
+
+_LOOSEST = 1e-5
+_SAMPLED = 32
 
 
 def frame_of(values: NDArray[np.float64], bars: Bars) -> pd.DataFrame:
@@ -99,13 +105,19 @@ def features_of(agent: Agent) -> Mapping[str, Feature]:
     return FeatureSet(agent.features)
 
 
-def window_at(agent: Agent, bars: Bars, row: int, *, first: int = 0) -> Window:
-    """What `agent` may see at the close of bar `row`: the bars from `first` up to it, and the features it names."""
-    return Window(bars.rows(first, row + 1), from_ns(int(bars.close_time_ns[row])), features_of(agent))
+def window_at(agent: Agent, bars: Bars, row: int, *, length: int | None = None) -> Window:
+    """What `agent` sees at the close of bar `row`: its warm-up of bars up to it, and the features it names.
+
+    Parameters
+    ----------
+    length : so many bars instead of its warm-up.
+    """
+    seen = bars.rows(max(0, row + 1 - (length or agent.warmup)), row + 1)
+    return Window(seen, from_ns(int(bars.close_time_ns[row])), features_of(agent))
 
 
 def views_at(agent: Agent, bars: Bars, row: int) -> list[View]:
-    """The views of `agent` at the close of bar `row`, from the bars up to it; none before its warm-up."""
+    """The views of `agent` at the close of bar `row`, from a window of its warm-up; none before."""
     return agent.views(window_at(agent, bars, row)) if row + 1 >= agent.warmup else []
 
 
@@ -119,23 +131,53 @@ def kind_stated(agent: Agent, bars: Bars) -> Kind | None:
 
 
 def view_panel(agent: Agent, bars: Bars) -> ViewPanel:
-    """The views of `agent` at every bar, by its twin where it has one.
+    """The views of `agent` at every bar: by its twin where that equals the views on a sample, else window by window.
 
     Raises
     ------
     AgentError : views of different kinds, or a twin whose panel is not about `bars`.
     NotFitted : it learns and has not.
     """
+    panel = twin_panel(agent, bars)
+    # an agent that is made of others takes their panels by this function, so they have been compared
+    if panel is not None and (agent.parts() or _equals_views(agent, bars, panel)):
+        return panel
+    return window_panel(agent, bars)
+
+
+def twin_panel(agent: Agent, bars: Bars) -> ViewPanel | None:
+    """What the twin says at every bar from the warm-up on, whether it is right or not; None where there is no twin.
+
+    Raises
+    ------
+    AgentError : a panel that is not about `bars`.
+    NotFitted : it learns and has not.
+    """
     agent.require_fitted()
     panel = agent.views_panel(bars)
     if panel is None:
-        return window_panel(agent, bars)
+        return None
     panel.require_rows_of(bars, agent.name)
     return panel.silent_before(agent.warmup - 1)
 
 
+def twin_tolerance_of(agent: Agent) -> float:
+    """How far views and twin may differ: the loosest that the agent or a part asks for, as far as that is allowed."""
+    return min(_LOOSEST, max(agent.twin_tolerance, *map(twin_tolerance_of, agent.parts()), 0.0))
+
+
+def _equals_views(agent: Agent, bars: Bars, panel: ViewPanel) -> bool:
+    """Whether a twin's panel is that of the views, on a sample."""
+    rows = np.arange(agent.warmup - 1, len(bars))
+    if rows.size > _SAMPLED:
+        rows = np.sort(np.random.default_rng(len(bars)).choice(rows, _SAMPLED, replace=False))
+    said = numbers_of_views((views_at(agent, bars, int(row)) for row in rows), bars.symbols)
+    twin = {name: values[rows] for name, values in numbers_of_panel(panel).items()}
+    return panel.horizon == agent.horizon and far_apart(said, twin, bars, rows).worst <= twin_tolerance_of(agent)
+
+
 def window_panel(agent: Agent, bars: Bars, *, first: int = 0) -> ViewPanel:
-    """The views of `agent` at every bar from row `first` on, window by window: slow, and what its twin must equal.
+    """The views of `agent` at every bar from row `first` on, window by window: what its twin must equal.
 
     Raises
     ------

@@ -22,12 +22,12 @@ from sapphire.agents.panels import frame_of, view_panel
 from sapphire.agents.view_panels import ViewPanel
 from sapphire.domain.errors import AgentError
 from sapphire.domain.views import Belief, View
+from sapphire.domain.windows import Window
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sapphire.domain.bars import Bars
-    from sapphire.domain.windows import Window
 
     Floats = NDArray[np.float64]
 
@@ -176,7 +176,7 @@ class Pool(Agent):
         """One forecast per symbol that any member with weight has a view of."""
         import pandas as pd
 
-        said = [{view.symbol: view for view in member.views(window)} for member in self.members]
+        said = [{view.symbol: view for view in member.views(_shown(member, window))} for member in self.members]
         numbers = np.full((2, len(said), len(window.symbols)), np.nan)
         for i, views in enumerate(said):
             for j, symbol in enumerate(window.symbols):
@@ -222,6 +222,11 @@ class Pool(Agent):
             )
         loaded = (member.with_arrays(of) for member, of in zip(self.members, placed, strict=True))
         return replace(self, agents=tuple(loaded))
+
+
+def _shown(member: Agent, window: Window) -> Window:
+    """What a member sees of the pool's window: its own warm-up, as when it was calibrated."""
+    return Window(window.bars.tail(member.warmup), window.as_of, window.features)
 
 
 def _sound(weights: object, count: int) -> bool:

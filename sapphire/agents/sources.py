@@ -1,6 +1,7 @@
 """An agent's own source: what it is identified by, and what a release freezes.
 
-The text is taken when the class is made, so it is the code that runs, whatever happens to the file afterwards.
+It is the file that made the class and every module of the workspace that this file imports, directly or through others.
+The texts are taken when the class is made, so they are the code that runs, whatever happens to the files afterwards.
 """
 
 from __future__ import annotations
@@ -8,17 +9,28 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from weakref import WeakKeyDictionary
 
 from sapphire.domain.errors import AgentError
 
-__all__ = ["Source", "digest_of", "remember_source", "source_of"]
+__all__ = [
+    "MODULES",
+    "MODULE_SOURCE",
+    "Code",
+    "Imported",
+    "Source",
+    "code_of",
+    "digest_of",
+    "remember_source",
+]
 
 MODULE_SOURCE = "__agent_source__"
 """The name under which a module that was made from text keeps that text."""
+MODULES = "__agent_modules__"
+"""The name under which a module keeps what it imports of the workspace, as `Imported`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +39,14 @@ class Source:
 
     Parameters
     ----------
-    name : file name without its folder, "moving_average.py".
+    name : file name without its folder, "moving_average.py"; of a module its path by packages, "desk/averages.py".
     text : everything in it.
+    path : where it lies; None where it was never on a disk.
     """
 
     name: str
     text: str
+    path: Path | None = field(default=None, compare=False)
 
     @property
     def digest(self) -> str:
@@ -40,33 +54,73 @@ class Source:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
 
-_SOURCES: WeakKeyDictionary[type, Source] = WeakKeyDictionary()
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What a file imports beside Python itself and Sapphire.
+
+    Parameters
+    ----------
+    modules : of the workspace, by name, those that they import among them.
+    installed : top-level names of installed distributions.
+    missing : names that nothing here answers to, or that are not Python source.
+    """
+
+    modules: tuple[Source, ...] = ()
+    installed: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """All the code of one class.
+
+    Parameters
+    ----------
+    file : that made it.
+    imported : what the file imports.
+    """
+
+    file: Source
+    imported: Imported
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The file, and the modules of the workspace."""
+        return (self.file, *self.imported.modules)
+
+
+_CODES: WeakKeyDictionary[type, Code] = WeakKeyDictionary()
 
 
 def remember_source(cls: type) -> None:
     """Take the text of the file that is just making `cls`; a class made elsewhere (a notebook's cell) has none."""
     module = sys.modules.get(cls.__module__)
-    source = _text_of(module) if module is not None else None
-    if source is not None:
-        _SOURCES[cls] = source
+    file = _text_of(module) if module is not None else None
+    if module is None or file is None:
+        return
+    known = vars(module).get(MODULES)
+    if known is None:
+        known = _imported_by(module, file)
+        setattr(module, MODULES, known)
+    _CODES[cls] = Code(file, known)
 
 
-def source_of(cls: type) -> Source:
-    """The file that made `cls`.
+def code_of(cls: type) -> Code:
+    """The code of `cls`.
 
     Raises
     ------
     AgentError : it was not made by a file.
     """
-    source = _SOURCES.get(cls)
-    if source is None:
+    code = _CODES.get(cls)
+    if code is None:
         raise AgentError(
             f"the source of {cls.__name__} cannot be had",
             expected="a class that was made by a file, so that what ran can be named and released",
             got=f"a class of {cls.__module__}",
             next=f"put %%agent {cls.__name__.lower()} on top of its cell, or the class into a file of agents/",
         )
-    return source
+    return code
 
 
 def digest_of(sources: Iterable[Source]) -> str:
@@ -75,6 +129,14 @@ def digest_of(sources: Iterable[Source]) -> str:
     if len(each) == 1:
         return each[0].split(" ", 1)[0]
     return hashlib.sha256("".join(each).encode()).hexdigest()
+
+
+def _imported_by(module: ModuleType, file: Source) -> Imported:
+    if module.__name__.partition(".")[0] == "sapphire":  # the platform's own imports nothing of a workspace
+        return Imported()
+    from sapphire.agents.workspace_modules import imported_by
+
+    return imported_by(file.text, package=module.__package__ or "", seen=vars(module))
 
 
 def _text_of(module: ModuleType) -> Source | None:
@@ -88,4 +150,4 @@ def _text_of(module: ModuleType) -> Source | None:
             text = path.read_text("utf-8")
         except OSError:  # an importer without files: the class has no source that can be shown
             return None
-    return Source(path.name, str(text))
+    return Source(path.name, str(text), path if path.is_absolute() else None)

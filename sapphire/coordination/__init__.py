@@ -2,6 +2,7 @@
 
 In:    closed bars and the account's state (the bus), views of a release (its bento), a sizing that is handed in.
 Out:   VIEW and HFT_SIGNAL messages with an end marker for each bar; one line of decisions.jsonl that says why.
+       What is remembered from bar to bar (the newest belief of each symbol) stands in that line.
 Never: sizes by itself, sends an order, trades a release whose evidence did not verify, decides a bar twice in two ways.
 """
 
@@ -13,20 +14,32 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sapphire.coordination.bento import Bento
     from sapphire.coordination.coordinator import Coordinator, Duty
-    from sapphire.coordination.decision_log import DecisionLog
+    from sapphire.coordination.decision_log import DecisionLog, last_decision
     from sapphire.coordination.decisions import Decision, Obstacle
-    from sapphire.coordination.sizing import Account, Size, equity_atoms
+    from sapphire.coordination.sizing import Account, Asked, Size, equity_atoms
 
 _HOMES = {
     "bento": ("Bento",),
     "coordinator": ("Coordinator", "Duty"),
-    "decision_log": ("DecisionLog",),
+    "decision_log": ("DecisionLog", "last_decision"),
     "decisions": ("Decision", "Obstacle"),
-    "sizing": ("Account", "Size", "equity_atoms"),
+    "sizing": ("Account", "Asked", "Size", "equity_atoms"),
 }
 _LAZY = {name: module for module, names in _HOMES.items() for name in names}
 
-__all__ = ["Account", "Bento", "Coordinator", "Decision", "DecisionLog", "Duty", "Obstacle", "Size", "equity_atoms"]
+__all__ = [
+    "Account",
+    "Asked",
+    "Bento",
+    "Coordinator",
+    "Decision",
+    "DecisionLog",
+    "Duty",
+    "Obstacle",
+    "Size",
+    "equity_atoms",
+    "last_decision",
+]
 
 
 def __getattr__(name: str) -> object:

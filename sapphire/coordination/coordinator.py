@@ -6,13 +6,19 @@ coordinator that was killed anywhere says the same again.
 
 On a running venue a bar is late once the next one has closed on the bus: its signals' time to live has ended. It is
 passed over with that reason, and its end marker still comes. In lock-step the bar stands for as long as it takes.
+
+A release that refuses, or that does not answer in time on a running venue, has said nothing: its older beliefs live to
+their horizon, and then the positions follow the release's rule. What that needs to know stands in the last line of the
+decisions' file, so a coordinator that was started again goes on with it.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from sapphire.agents.forecasts import beliefs_from
 from sapphire.coordination.bento import Bento, Said
@@ -24,18 +30,22 @@ from sapphire.coordination.decisions import (
     belief_facts,
     caused_by,
     obstacle,
+    remembered_facts,
+    stopped_facts,
     view_facts,
 )
 from sapphire.coordination.history import History
-from sapphire.coordination.sizing import Size, account_of, closes_in_ticks, equity_atoms
-from sapphire.domain.clocks import Clock
+from sapphire.coordination.sizing import Asked, Size, account_of, closes_in_ticks, equity_atoms
+from sapphire.domain.clocks import Clock, from_ns
 from sapphire.domain.display import stamp
 from sapphire.domain.errors import BadMessage, MessageError, MissingData, NotReady, Refused, SapphireError
 from sapphire.domain.instruments import Universe
 from sapphire.domain.intervals import Interval
 from sapphire.domain.messages import AccountStateMessage, MarketDataMessage, PartState, ViewMessage
+from sapphire.domain.stopped_views import LastBelief, WhenViewsStop, stopped_views
 from sapphire.telemetry.bus import Bus, Entry
 from sapphire.telemetry.heartbeats import Pulse
+from sapphire.telemetry.readiness import Readiness
 from sapphire.telemetry.streams import (
     ACCOUNT,
     BARS,
@@ -68,12 +78,16 @@ class Duty:
     universe : its instruments, in its order.
     interval : length of its bars.
     lockstep : whether a bar stands until it is decided.
+    rule : what positions do once views stop.
+    patience_s : seconds of wall time that a release which is not ready is asked again; for ever in lock-step.
     """
 
     release: str
     universe: Universe
     interval: Interval
     lockstep: bool
+    rule: WhenViewsStop = field(default_factory=WhenViewsStop)
+    patience_s: float = math.inf
 
 
 class _Late(Exception):  # noqa: N818  (it says what happened to the bar)
@@ -93,6 +107,7 @@ class Coordinator:
     bus : where bars and states come from and signals go.
     clock : the machine's.
     pulse : its heartbeats.
+    readiness : where it says how the release's views stand; nowhere unless given.
     """
 
     def __init__(
@@ -106,9 +121,11 @@ class Coordinator:
         bus: Bus,
         clock: Clock,
         pulse: Pulse,
+        readiness: Readiness | None = None,
     ) -> None:
         self._duty, self._bento, self._size, self._history = duty, bento, size, history
         self._log, self._bus, self._clock, self._pulse = log, bus, clock, pulse
+        self._readiness = readiness
         self._places = {symbol: place for place, symbol in enumerate(duty.universe.symbols)}
         self._closed: list[MarketDataMessage] = []
         """Bars of the close whose end marker has not been read yet."""
@@ -124,6 +141,10 @@ class Coordinator:
         position = self._position()
         _log.info("release %s, after entry %s of %s", self._duty.release[:12], position, BARS)
         self._pulse.state(PartState.READY)
+        if self._readiness is not None:
+            self._readiness.tell(ready=True)
+        if self._log.last is not None:
+            self._show(self._log.last)
         while True:
             for entry in self._bus.read(BARS, position, block_ms=_WAIT_MS):
                 self._take(entry)
@@ -164,14 +185,15 @@ class Coordinator:
         if decision is None:
             decision = self._decide(close_ns, closed)
             self._log.append(decision)
-            if decision.facts["reason"] is not None:
-                _log.warning("no signals at %s: %s", stamp(close_ns), decision.facts["reason"]["text"])
+            self._tell(decision)
+            self._show(decision)
         now_ns = self._clock.now_ns()
         self._bus.publish_all(VIEWS, decision.views(now_ns))
         self._bus.publish_all(SIGNALS, decision.signals(now_ns))
 
     def _decide(self, close_ns: int, closed: list[MarketDataMessage]) -> Decision:
-        decision = Decision.on(self._duty.release, close_ns)
+        before = () if self._log.last is None else self._log.last.remembered
+        decision = self._remembering(Decision.on(self._duty.release, close_ns), before)
         try:
             self._require_in_time(close_ns)
             decision, said = self._asked(decision)
@@ -179,36 +201,48 @@ class Coordinator:
         except _Late:
             text = "the next bar has closed already"
             return decision.without_signals(Obstacle.LATE, text)
-        except Refused as error:
-            return decision.without_signals(Obstacle.VIEWS_REFUSED, obstacle(error))
         except (MissingData, MessageError) as error:
             return decision.without_signals(Obstacle.NO_ACCOUNT_STATE, obstacle(error))
         decision = decision.knowing(account=account_facts(state))
         try:
-            return self._sized(decision, said, state, closed)
+            return self._sized(decision, said, before, state, closed)
         except SapphireError as error:
             return decision.without_signals(Obstacle.CANNOT_SIZE, obstacle(error))
 
-    def _asked(self, decision: Decision) -> tuple[Decision, Said]:
-        """What the release says, and the decision that knows it; a bento that does not answer is asked again."""
-        close_ns, asked_ns, times, pause_s = decision.bar_close_ns, self._clock.now_ns(), 0, _FIRST_PAUSE_S
-        while True:
+    def _remembering(self, decision: Decision, last: Sequence[LastBelief]) -> Decision:
+        """The decision that knows what is believed last, and what of it has ended."""
+        duty = self._duty
+        ended = stopped_views(last, from_ns(decision.bar_close_ns), rule=duty.rule, interval=duty.interval)
+        return decision.knowing(
+            closes_ticks={} if self._log.last is None else self._log.last.facts["closes_ticks"],
+            remembered=[remembered_facts(each) for each in last],
+            stopped=[stopped_facts(each) for each in ended],
+        )
+
+    def _asked(self, decision: Decision) -> tuple[Decision, Said | None]:
+        """What the release says, and the decision that knows it; nothing where it refuses, or is not there in time."""
+        asked_ns, times = self._clock.now_ns(), 0
+        said: Said | None = None
+        until, pause_s = time.monotonic() + self._duty.patience_s, _FIRST_PAUSE_S
+        while said is None:
             times += 1
             try:
-                said = self._bento.ask(
-                    close_ns,
-                    self._duty.universe.symbols,
-                    trace_id=bar_trace(close_ns),
-                    causation_id=caused_by(close_ns),
-                )
+                said = self._said(decision.bar_close_ns)
+            except Refused as error:
+                decision = decision.hindered(Obstacle.VIEWS_REFUSED, obstacle(error))
                 break
             except NotReady as error:
                 if times == 1:
                     _log.warning("%s", error)
-            self._require_in_time(close_ns)
-            self._pulse.beat()
-            time.sleep(pause_s)
-            pause_s = min(2 * pause_s, _LAST_PAUSE_S)
+                if time.monotonic() > until:
+                    decision = decision.hindered(Obstacle.VIEWS_ABSENT, obstacle(error))
+                    break
+                self._require_in_time(decision.bar_close_ns)
+                self._pulse.beat()
+                time.sleep(pause_s)
+                pause_s = min(2 * pause_s, _LAST_PAUSE_S)
+        if said is None:
+            return decision.knowing(asked_ns=str(asked_ns), asked_times=times), None
         return decision.knowing(
             asked_ns=str(asked_ns),
             answered_ns=str(self._clock.now_ns()),
@@ -216,6 +250,11 @@ class Coordinator:
             views=[view_facts(view, self._places[view.symbol]) for view in self._in_order(said)],
             silent=list(said.silent),
         ), said
+
+    def _said(self, close_ns: int) -> Said:
+        return self._bento.ask(
+            close_ns, self._duty.universe.symbols, trace_id=bar_trace(close_ns), causation_id=caused_by(close_ns)
+        )
 
     def _in_order(self, said: Said) -> list[ViewMessage]:
         return sorted(said.views, key=lambda view: self._places[view.symbol])
@@ -245,22 +284,44 @@ class Coordinator:
         return message
 
     def _sized(
-        self, decision: Decision, said: Said, state: AccountStateMessage, closed: list[MarketDataMessage]
+        self,
+        decision: Decision,
+        said: Said | None,
+        before: Sequence[LastBelief],
+        state: AccountStateMessage,
+        closed: list[MarketDataMessage],
     ) -> Decision:
         """Beliefs, equity and targets, in the same numbers and the same order of operations as in a study."""
         universe = self._duty.universe
-        beliefs = beliefs_from(message.view() for message in self._in_order(said))
+        beliefs = [] if said is None else beliefs_from(message.view() for message in self._in_order(said))
         bars = self._history.at(decision.bar_close_ns, closed)
-        closes = closes_in_ticks(bars, universe)
+        closes = closes_in_ticks(bars, universe, {} if self._log.last is None else self._log.last.closes_ticks)
         equity = equity_atoms(state, closes, universe)
-        targets = self._size(beliefs, account_of(state, bars, equity, universe))
-        known = decision.knowing(
+        account = account_of(state, bars, closes, equity, universe)
+        sized = self._size(Asked(beliefs, before, account, said is not None))
+        known = self._remembering(decision, sized.remembered).knowing(
             beliefs=[belief_facts(belief) for belief in beliefs],
             closes_ticks={symbol: str(ticks) for symbol, ticks in closes.items()},
             equity_quote_atoms=str(equity),
             history_rows=len(bars),
         )
-        return known.signalling(targets, closes, self._places, self._duty.interval.ns)
+        return known.signalling(sized.targets, closes, self._places, self._duty.interval.ns)
+
+    def _show(self, decision: Decision) -> None:
+        if self._readiness is not None:
+            self._readiness.tell(ready=decision.speaks, views=decision.standing)
+
+    def _tell(self, decision: Decision) -> None:
+        """What keeps a bar from its signals, and what the rule does, for people."""
+        at, facts = stamp(decision.bar_close_ns), decision.facts
+        if facts["reason"] is not None:
+            _log.warning("%s at %s: %s", facts["reason"]["code"], at, facts["reason"]["text"])
+        flat_from = self._duty.rule.hold_bars + self._duty.rule.reduce_bars + 1
+        for each in facts["stopped"]:
+            if each["bar"] > flat_from:
+                continue
+            since = stamp(int(each["since_ns"]))
+            _log.warning("views of %s stopped at %s: %s at %s", each["symbol"], since, each["stage"], at)
 
     def _require_in_time(self, close_ns: int) -> None:
         if not self._duty.lockstep:

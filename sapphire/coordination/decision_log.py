@@ -12,7 +12,7 @@ from pathlib import Path
 from sapphire.coordination.decisions import Decision
 from sapphire.domain.errors import DataError, ValueRefused
 
-__all__ = ["DecisionLog"]
+__all__ = ["DecisionLog", "last_decision"]
 
 _TAIL = 1 << 20
 """More than a line can have: a decision's views and signals fit in messages of 64 KiB."""
@@ -63,7 +63,7 @@ class DecisionLog:
         if bar_close_ns == self.last.bar_close_ns:
             return self.last
         with self._path.open("rb") as lines:
-            decisions = (self._read(line) for line in lines)
+            decisions = (_read(self._path, line) for line in lines)
             return next((made for made in decisions if made.bar_close_ns == bar_close_ns), None)
 
     def close(self) -> None:
@@ -72,19 +72,43 @@ class DecisionLog:
 
     def _cut_and_read(self) -> Decision | None:
         """Cut a torn line off, and read the last whole one."""
-        size = os.fstat(self._file).st_size
-        start = max(0, size - _TAIL)
-        tail = os.pread(self._file, size - start, start)
-        whole = tail[: tail.rfind(b"\n") + 1]
-        if len(whole) < len(tail):
-            os.ftruncate(self._file, start + len(whole))
-        line = whole[whole.rfind(b"\n", 0, -1) + 1 :]
-        return self._read(line) if line else None
+        last, torn = _last(self._path, self._file)
+        if torn:
+            os.ftruncate(self._file, os.fstat(self._file).st_size - torn)
+        return last
 
-    def _read(self, line: bytes) -> Decision:
-        try:
-            return Decision.read(line.removesuffix(b"\n"))
-        except ValueRefused as error:
-            raise DataError(
-                f"a line of {self._path} is no decision", expected=error.expected, got=error.got or error.what
-            ) from error
+
+def last_decision(path: Path) -> Decision | None:
+    """The newest decision in a file that another process may be writing; None where there is none yet.
+
+    Raises
+    ------
+    DataError : its last line is no decision.
+    """
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        return _last(path, file)[0]
+    finally:
+        os.close(file)
+
+
+def _last(path: Path, file: int) -> tuple[Decision | None, int]:
+    """The last whole line, and how many bytes of a torn one come after it."""
+    size = os.fstat(file).st_size
+    start = max(0, size - _TAIL)
+    tail = os.pread(file, size - start, start)
+    whole = tail[: tail.rfind(b"\n") + 1]
+    line = whole[whole.rfind(b"\n", 0, -1) + 1 :]
+    return (_read(path, line) if line else None), len(tail) - len(whole)
+
+
+def _read(path: Path, line: bytes) -> Decision:
+    try:
+        return Decision.read(line.removesuffix(b"\n"))
+    except ValueRefused as error:
+        raise DataError(
+            f"a line of {path} is no decision", expected=error.expected, got=error.got or error.what
+        ) from error

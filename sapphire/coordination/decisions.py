@@ -14,8 +14,10 @@ from typing import Any
 
 from sapphire.coordination.sizing import Chosen
 from sapphire.domain.canonical import canonical_json, plain, read_canonical
+from sapphire.domain.clocks import from_ns, to_ns
 from sapphire.domain.errors import SapphireError, ValueRefused
 from sapphire.domain.messages import AccountStateMessage, HftSignalMessage, Message, Quantile, ViewMessage
+from sapphire.domain.stopped_views import LastBelief, Stopped
 from sapphire.domain.views import Belief
 from sapphire.telemetry.bar_messages import bar_envelope, end_marker
 from sapphire.telemetry.streams import (
@@ -32,7 +34,17 @@ from sapphire.telemetry.streams import (
 )
 from sapphire.telemetry.streams import message_id as id_of_message
 
-__all__ = ["Decision", "Obstacle", "account_facts", "belief_facts", "caused_by", "obstacle", "view_facts"]
+__all__ = [
+    "Decision",
+    "Obstacle",
+    "account_facts",
+    "belief_facts",
+    "caused_by",
+    "obstacle",
+    "remembered_facts",
+    "stopped_facts",
+    "view_facts",
+]
 
 _NOTHING: Mapping[str, Any] = {
     "account": None,
@@ -44,8 +56,10 @@ _NOTHING: Mapping[str, Any] = {
     "equity_quote_atoms": None,
     "history_rows": 0,
     "reason": None,
+    "remembered": [],
     "signals": [],
     "silent": [],
+    "stopped": [],
     "targets": [],
     "views": [],
 }
@@ -53,11 +67,18 @@ _KEYS = {*_NOTHING, "bar_close_ns", "bars_entry", "release", "trace_id"}
 
 
 class Obstacle(StrEnum):
-    """Why a bar has no signals."""
+    """What stood in the way of a bar's decision.
+
+    Where views were refused or did not come, the positions follow the release's rule and are signalled. The others
+    leave nothing to signal: a late bar's signals would have no time to live, and without the account's state nobody
+    knows what to keep. Positions stand as they are then, the rule counts on, and the next bar finds them where it
+    has them.
+    """
 
     LATE = "late"
     NO_ACCOUNT_STATE = "no_account_state"
     VIEWS_REFUSED = "views_refused"
+    VIEWS_ABSENT = "views_absent"
     CANNOT_SIZE = "cannot_size"
 
 
@@ -105,9 +126,18 @@ class Decision:
         """The same decision with more known about it."""
         return Decision({**self.facts, **plain(facts)})
 
+    def hindered(self, why: Obstacle, text: str) -> Decision:
+        """The same decision, with what stood in its way."""
+        return self.knowing(reason={"code": str(why), "text": text})
+
     def without_signals(self, why: Obstacle, text: str) -> Decision:
         """The same decision, to signal nothing."""
-        return self.knowing(reason={"code": str(why), "text": text}, targets=[], signals=[])
+        return self.hindered(why, text).knowing(targets=[], signals=[])
+
+    @property
+    def remembered(self) -> tuple[LastBelief, ...]:
+        """The newest belief of each symbol once this bar is decided: what the next bar is sized with."""
+        return tuple(_last_belief(facts) for facts in self.facts["remembered"])
 
     def signalling(
         self, targets: Sequence[Chosen], closes_ticks: Mapping[str, int], places: Mapping[str, int], ttl_ns: int
@@ -139,6 +169,23 @@ class Decision:
                 for of in chosen
             ],
         )
+
+    @property
+    def closes_ticks(self) -> dict[str, int]:
+        """Last known close of each symbol, in its ticks; those of the bar before where nothing was sized."""
+        return {symbol: int(ticks) for symbol, ticks in self.facts["closes_ticks"].items()}
+
+    @property
+    def speaks(self) -> bool:
+        """Whether something is believed at this bar: views came, and not all that was believed has ended."""
+        reason = self.facts["reason"]
+        came = reason is None or reason["code"] not in (Obstacle.VIEWS_REFUSED, Obstacle.VIEWS_ABSENT)
+        return came and (not self.facts["stopped"] or len(self.facts["stopped"]) < len(self.facts["remembered"]))
+
+    @property
+    def standing(self) -> dict[str, Any]:
+        """How the release's views stand at this bar, for `status` and `/readyz`."""
+        return {"speaks": self.speaks, **{key: self.facts[key] for key in ("bar_close_ns", "reason", "stopped")}}
 
     @property
     def line(self) -> bytes:
@@ -230,6 +277,36 @@ def belief_facts(belief: Belief) -> dict[str, Any]:
         "mean_bps": belief.mean_bps,
         "std_bps": belief.std_bps,
     }
+
+
+def remembered_facts(last: LastBelief) -> dict[str, Any]:
+    """What is remembered of a symbol, as the line says it."""
+    return {
+        **belief_facts(last.belief),
+        "as_of_ns": str(to_ns(last.belief.as_of)),
+        "lots": None if last.lots is None else str(last.lots),
+    }
+
+
+def stopped_facts(stopped: Stopped) -> dict[str, Any]:
+    """A symbol whose views have stopped, as the line says it."""
+    return {
+        "symbol": stopped.symbol,
+        "since_ns": str(to_ns(stopped.since)),
+        "bar": stopped.bar,
+        "stage": str(stopped.stage),
+    }
+
+
+def _last_belief(facts: Mapping[str, Any]) -> LastBelief:
+    belief = Belief(
+        symbol=facts["symbol"],
+        as_of=from_ns(int(facts["as_of_ns"])),
+        horizon=timedelta(microseconds=int(facts["horizon_ns"]) // 1_000),
+        mean_bps=float(facts["mean_bps"]),
+        std_bps=float(facts["std_bps"]),
+    )
+    return LastBelief(belief, None if facts["lots"] is None else int(facts["lots"]))
 
 
 def account_facts(state: AccountStateMessage) -> dict[str, Any]:

@@ -16,11 +16,12 @@ from sapphire.domain.errors import MissingData, UnknownInstrument
 from sapphire.domain.instruments import Universe
 from sapphire.domain.messages import AccountStateMessage
 from sapphire.domain.money import ATOMS_PER_UNIT
-from sapphire.domain.precision import cut, fits_i64
+from sapphire.domain.precision import cut, fits_amount
+from sapphire.domain.stopped_views import LastBelief
 from sapphire.domain.views import Belief
 from sapphire.domain.wire import decimal_of_float
 
-__all__ = ["Account", "Chosen", "Size", "account_of", "closes_in_ticks", "equity_atoms"]
+__all__ = ["Account", "Asked", "Chosen", "Size", "Sized", "account_of", "closes_in_ticks", "equity_atoms"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,11 +33,13 @@ class Account:
     bars : closed bars up to that close.
     equity_quote : cash and positions at the closes.
     lots : symbol to lots held.
+    prices : last known price of each symbol that has one, however old.
     """
 
     bars: Bars
     equity_quote: float
     lots: Mapping[str, int]
+    prices: Mapping[str, float]
 
 
 class Chosen(Protocol):
@@ -63,18 +66,54 @@ class Chosen(Protocol):
         ...
 
 
-Size = Callable[[Sequence[Belief], Account], Sequence[Chosen]]
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """What a sizing is asked with at the close of a bar.
+
+    Parameters
+    ----------
+    beliefs : those stated at this close.
+    remembered : the newest of each symbol before it.
+    account : as it stands.
+    answered : whether the release answered at all.
+    """
+
+    beliefs: Sequence[Belief]
+    remembered: Sequence[LastBelief]
+    account: Account
+    answered: bool
+
+
+class Sized(Protocol):
+    """What a sizing answers."""
+
+    @property
+    def targets(self) -> Sequence[Chosen]:
+        """At most one for each symbol."""
+        ...
+
+    @property
+    def remembered(self) -> Sequence[LastBelief]:
+        """What the next close is to be sized with."""
+        ...
+
+
+Size = Callable[[Asked], Sized]
 """From beliefs and an account to targets: a pure function."""
 
 
-def closes_in_ticks(bars: Bars, instruments: Universe) -> dict[str, int]:
+def closes_in_ticks(bars: Bars, instruments: Universe, before: Mapping[str, int]) -> dict[str, int]:
     """The last known close of each symbol, in its ticks; a symbol without any is left out.
+
+    Parameters
+    ----------
+    before : those that were known at the bar before, for a symbol that has no bar here.
 
     Raises
     ------
     PrecisionError : a close that is finer than the tick.
     """
-    closes = {}
+    closes = {symbol: ticks for symbol, ticks in before.items() if symbol in bars.symbols}
     for column, symbol in enumerate(bars.symbols):
         known = np.flatnonzero(np.isfinite(bars.close[:, column]))
         if known.size:
@@ -90,7 +129,7 @@ def equity_atoms(state: AccountStateMessage, closes_ticks: Mapping[str, int], in
     ------
     MissingData : something is held that has no close.
     UnknownInstrument : something is held that is not in the universe.
-    PrecisionError : a sum that does not fit in 64 bits.
+    PrecisionError : more than an account can hold.
     """
     equity = state.cash_quote_atoms
     for position in state.positions:
@@ -111,10 +150,12 @@ def equity_atoms(state: AccountStateMessage, closes_ticks: Mapping[str, int], in
             )
         price_atoms = closes_ticks[position.symbol] * instruments[position.symbol].tick_atoms
         equity += cut(position.atoms * price_atoms, ATOMS_PER_UNIT)
-    return fits_i64(equity, what="equity")
+    return fits_amount(equity, what=f"equity of account {state.account}")
 
 
-def account_of(state: AccountStateMessage, bars: Bars, equity: int, instruments: Universe) -> Account:
+def account_of(
+    state: AccountStateMessage, bars: Bars, closes_ticks: Mapping[str, int], equity: int, instruments: Universe
+) -> Account:
     """The account that a sizing is asked with.
 
     Raises
@@ -131,4 +172,5 @@ def account_of(state: AccountStateMessage, bars: Bars, equity: int, instruments:
             next="start the service with the release's universe",
         )
     lots = {symbol: held[symbol] for symbol in instruments.symbols}
-    return Account(bars, equity / ATOMS_PER_UNIT, lots)
+    prices = {symbol: float(ticks * instruments[symbol].tick) for symbol, ticks in closes_ticks.items()}
+    return Account(bars, equity / ATOMS_PER_UNIT, lots, prices)

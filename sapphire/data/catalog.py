@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from sapphire.data.durable import replace_folder
-from sapphire.data.generated import generated_instrument, generated_rows
+from sapphire.data.generated import generated_instrument, generated_rows, refuse_other_version
 from sapphire.data.parquet import read_rows, write_rows
 from sapphire.data.rows import Measure, Rows
 from sapphire.data.rules import instrument_of
@@ -77,8 +77,10 @@ def snapshot(
     if source == "embedded":
         if venue not in (None, EMBEDDED):
             raise ValueRefused("the generated market has one venue", expected=EMBEDDED, got=repr(venue))
-        told = {symbol: (generated_instrument(symbol), "venue") for symbol in wanted}
         rows = {symbol: generated_rows(symbol, length, start_ns, end_ns, seed=seed) for symbol in wanted}
+        told = {
+            symbol: (generated_instrument(symbol, seed=seed, at_ns=end_ns - 1), "venue at the end") for symbol in wanted
+        }
         return _keep(rows, told, length, (start_ns, end_ns), Origin.of_seed(seed), EMBEDDED, clock)
     if source != "recorded":
         raise ValueRefused("unknown source of data", expected="recorded or embedded", got=repr(source))
@@ -211,6 +213,12 @@ def _keep(
     clock: Clock | None,
 ) -> Snapshot:
     """Put the snapshot of `rows` in place, or find the one that stands."""
+    if origin.generated:
+        refuse_other_version(
+            origin.detail,
+            what=f"what was collected of {venue}",
+            next="collect it again into a home of its own, or take the market itself with source='embedded'",
+        )
     manifest: dict[str, Any] = {
         "format": _FORMAT,
         "symbols": list(rows),
@@ -255,6 +263,12 @@ def _rules(instrument: Instrument, source: str) -> dict[str, str]:
 def _load(folder: Path) -> Snapshot:
     """Read and verify everything."""
     manifest = _manifest(folder)
+    if manifest["source"] == "embedded":
+        refuse_other_version(
+            manifest["detail"],
+            what=f"snapshot {folder.name[:12]}",
+            next="take the snapshot again: the same request gives other bars now, under another hash",
+        )
     again = f"delete {folder} and take the snapshot again"
     rows = {}
     for entry in manifest["files"]:

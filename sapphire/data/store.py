@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sapphire.data.durable import locked, write_text
+from sapphire.data.generated import generator_version
 from sapphire.data.parquet import read_rows, write_rows
 from sapphire.data.quality import check, repair
 from sapphire.data.rows import Rows
@@ -49,7 +50,7 @@ class Origin:
     Parameters
     ----------
     generated : the venue shows the generated market.
-    detail : what identifies it, {"seed": "7"}; empty for a real market.
+    detail : what identifies it, {"generator": "2", "seed": "7"}; empty for a real market.
     """
 
     generated: bool = False
@@ -57,8 +58,13 @@ class Origin:
 
     @classmethod
     def of_seed(cls, seed: int) -> Origin:
-        """The generated market of a seed."""
-        return cls(generated=True, detail={"seed": str(seed)})
+        """The generated market of a seed, in the version that the compiled engine makes.
+
+        Raises
+        ------
+        EngineMissing : the engine is not built.
+        """
+        return cls(generated=True, detail={"generator": str(generator_version()), "seed": str(seed)})
 
     def __str__(self) -> str:
         named = "".join(f", {key} {value}" for key, value in sorted(self.detail.items()))

@@ -45,7 +45,7 @@ from sapphire.domain.errors import (
 )
 from sapphire.domain.instruments import Instrument, InstrumentKind, Universe
 from sapphire.domain.intervals import INTERVALS, Interval
-from sapphire.domain.money import ATOMS_PER_UNIT, fee_atoms, from_atoms, notional_atoms, to_atoms
+from sapphire.domain.money import ATOMS_PER_UNIT, fee_atoms, from_atoms, notional_atoms, to_atoms, units_of
 from sapphire.domain.orders import Fill, Order, OrderState, OrderType, Side, TimeInForce
 from sapphire.domain.positions import Position
 from sapphire.domain.provenance import Provenance
@@ -55,6 +55,7 @@ from sapphire.domain.views import Belief, View
 if TYPE_CHECKING:
     from sapphire.domain.bars import FIELDS, Bars, Field
     from sapphire.domain.evidence import GateReport
+    from sapphire.domain.limits import STANDARD, Execution, Limits
     from sapphire.domain.messages import (
         MESSAGE_TYPES,
         AccountStateMessage,
@@ -79,7 +80,6 @@ if TYPE_CHECKING:
         decode,
         encode,
     )
-    from sapphire.domain.limits import STANDARD, Execution, Limits
     from sapphire.domain.protocols import Protocol
     from sapphire.domain.releases import Manifest, ReleasedAgent, ReleasedSizing
     from sapphire.domain.windows import Feature, Window
@@ -212,6 +212,7 @@ __all__ = [
     "parse_duration",
     "to_atoms",
     "to_ns",
+    "units_of",
 ]
 
 

@@ -130,6 +130,10 @@ class Bars:
         known = np.searchsorted(self.open_time_ns, to_ns(close_time) - self.interval.ns, side="right")
         return self.rows(0, int(known))
 
+    def tail(self, count: int) -> Bars:
+        """The latest `count` bars, or all where there are fewer, without copying."""
+        return self.rows(max(0, len(self) - count), len(self))
+
     def rows(self, start: int, stop: int) -> Bars:
         """Rows `start` up to `stop` (not included), without copying."""
         cut = slice(start, stop)

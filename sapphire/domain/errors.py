@@ -21,6 +21,7 @@
     │   └── LedgerDamaged
     ├── Refused                 a deliberate no: gates, promotion, serving, risk
     │   └── EvidenceRefused     a release, a report or a signature that does not verify; names what differs
+    │       └── PermitClosed    it was refused later, was revoked, or its permit has ended
     ├── EngineError             the compiled engine
     │   └── EngineMissing       it is not built or not installed
     ├── ExchangeError           a venue or the embedded exchange
@@ -55,6 +56,7 @@ __all__ = [
     "MissingData",
     "NotFitted",
     "NotReady",
+    "PermitClosed",
     "PortInUse",
     "PrecisionError",
     "Refused",
@@ -175,6 +177,10 @@ class Refused(SapphireError):
 
 class EvidenceRefused(Refused):
     """A release, its evidence, a gate report or a signature that does not verify; names what differs."""
+
+
+class PermitClosed(EvidenceRefused):
+    """A release whose permit is no more: refused later, revoked, or past its end."""
 
 
 class EngineError(SapphireError):

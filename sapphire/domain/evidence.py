@@ -1,8 +1,9 @@
 """Gate reports: what a release was asked to show, what it showed, and what that permits, signed.
 
-A report is canonical JSON, signed as it stands with Ed25519. `verify` is asked at every door that a release goes
-through: promotion, serving, the coordinator, the engine's intake. It trusts no field that the numbers do not bear out:
-each row's verdict is made again from its need and its value, and the permission from the rows.
+A report is canonical JSON, signed as it stands with Ed25519. It is about the head of the release's whole evidence
+record, has a number among the reports for its target, and ends at `valid_until_ns`. No field is believed that the
+numbers do not bear out: each row's verdict is made again from its need and its value, and the permission from the rows.
+What a door asks of it beyond that is in `sapphire.domain.permits`.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from dataclasses import dataclass, fields
 from typing import Any, Final, Literal, get_args
 
 from sapphire.domain.canonical import canonical_json, is_sha256, plain, read_canonical, sha256_of
-from sapphire.domain.display import bundle
+from sapphire.domain.display import bundle, stamp
 from sapphire.domain.errors import EvidenceRefused, ValueRefused
 from sapphire.domain.needs import Need, Value, is_need, is_value, meets, need_text, value_text
 
 __all__ = [
+    "EDGE_GATES",
     "LAPTOP_KEY",
     "PROMOTER_IDENTITY",
     "REPORT_FORMAT",
@@ -26,10 +28,9 @@ __all__ = [
     "Target",
     "key_id",
     "need_text",
-    "verify",
 ]
 
-REPORT_FORMAT = "GATES@1"
+REPORT_FORMAT = "GATES@2"
 """Format of a gate report."""
 LAPTOP_KEY: Final = "laptop key file: proves integrity, not authority"
 """Signed by whoever can read the key file: the report was not changed, and no more."""
@@ -43,6 +44,8 @@ EDGE_GATES = ("skill", "cost")
 """Gates that ask whether there is an edge at all. A release that failed one is marked wherever it is shown."""
 
 _SHORT = 12
+_NS_PER_SECOND = 1_000_000_000
+_LARGEST = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +122,8 @@ class GateReport:
     manifest_digest : identity of the release.
     policy_digest : identity of the policy that asked.
     evidence_digest : sha256 of the measurements that answered.
+    record_head : sha256 of the last line of the release's evidence record when it was measured.
+    trials : N, counted when it was measured.
     data : where those data are from, "generated market, seed 7 (uncalibrated)".
     target : what was asked for.
     rows : every number and threshold.
@@ -126,16 +131,22 @@ class GateReport:
     engine_version : the engine that made the evidence.
     signer : id of the key that signs.
     authority : what the signature proves.
+    sequence : 1 for the first report of the release for this target, rising by one.
+    issued_ns, valid_until_ns : when it was made, and when what it permits ends; UTC nanoseconds.
+    revocations : how many revocations its signer knew of.
 
     Raises
     ------
-    ValueRefused : a digest that is none, an unknown target or authority, or no row that could refuse.
+    ValueRefused : a digest that is none, an unknown target or authority, a number or a time that cannot be, or no row
+        that could refuse.
     """
 
     name: str
     manifest_digest: str
     policy_digest: str
     evidence_digest: str
+    record_head: str
+    trials: int
     data: str
     target: Target
     rows: tuple[GateRow, ...]
@@ -143,10 +154,14 @@ class GateReport:
     engine_version: str
     signer: str
     authority: Authority
+    sequence: int
+    issued_ns: int
+    valid_until_ns: int
+    revocations: int
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rows", tuple(self.rows))
-        for key in ("manifest_digest", "policy_digest", "evidence_digest", "ledger_head", "signer"):
+        for key in ("manifest_digest", "policy_digest", "evidence_digest", "record_head", "ledger_head", "signer"):
             if not is_sha256(getattr(self, key)):
                 raise ValueRefused(
                     f"{key} of a gate report", expected="64 hexadecimal digits", got=repr(getattr(self, key))
@@ -159,6 +174,10 @@ class GateReport:
                 raise ValueRefused(
                     f"{key} of a gate report", expected=" or ".join(allowed), got=repr(getattr(self, key))
                 )
+        for key, least in (("trials", 1), ("sequence", 1), ("issued_ns", 0), ("revocations", 0)):
+            _check_count(key, getattr(self, key), least)
+        _check_count("valid_until_ns", self.valid_until_ns, self.issued_ns + 1)
+        _check_distinct(self.rows)
         if not any(row.refuses for row in self.rows):
             raise ValueRefused("a gate report that could refuse nothing", expected="at least one gate", got="none")
 
@@ -232,7 +251,8 @@ class GateReport:
     @property
     def caption(self) -> str:
         """One line: of what, for what, with what outcome."""
-        outcome = f"permits {self.permits}" if self.permits else f"does not permit {self.target}"
+        until = f" until {stamp(self.valid_until_ns // _NS_PER_SECOND * _NS_PER_SECOND)}"
+        outcome = f"permits {self.permits}{until}" if self.permits else f"does not permit {self.target}"
         mark = "; MARKED: skill not shown" if self.skill_failed else ""
         return f"gates of {self.name} ({self.manifest_digest[:_SHORT]}) to {self.target}: {outcome}{mark}; {self.data}"
 
@@ -255,64 +275,17 @@ def key_id(public_key: bytes) -> str:
     return sha256_of(public_key)
 
 
-def verify(
-    report: bytes,
-    signature: bytes,
-    public_key: bytes,
-    *,
-    manifest_digest: str | None = None,
-    policy_digest: str | None = None,
-    permits: Target | None = None,
-) -> GateReport:
-    """The report, if it was signed by this key and says what is asked of it.
-
-    Parameters
-    ----------
-    report : the report's bytes as they were signed.
-    signature : 64 bytes, Ed25519 over `report`.
-    public_key : 32 bytes, the key that is trusted here.
-    manifest_digest : refuse a report of another release.
-    policy_digest : refuse a report under another policy.
-    permits : refuse a report that does not open this target.
-
-    Raises
-    ------
-    EvidenceRefused : it does not verify; names what differs.
-    """
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-    try:
-        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, report)
-    except (InvalidSignature, ValueError):
-        raise EvidenceRefused(
-            "the signature of a gate report does not verify",
-            expected=f"a signature by key {key_id(public_key)[:_SHORT]} over these {len(report):,} bytes",
-            got="the report, its signature or the key is another",
-            next="sapphire gates RELEASE --to TARGET makes and signs a report again",
-        ) from None
-    made = GateReport.parse(report)
-    _same("the key that signs", key_id(public_key), made.signer, made)
-    _same("the release", manifest_digest, made.manifest_digest, made)
-    _same("the policy", policy_digest, made.policy_digest, made)
-    if permits is not None and made.permits != permits:
-        raise EvidenceRefused(
-            f"the gate report of {made.name} does not permit {permits}",
-            expected=f"permits {permits}",
-            got=f"permits {made.permits or 'nothing'} (asked for {made.target})",
-            next=f"sapphire gates {made.manifest_digest[:_SHORT]} --to {permits}",
-        )
-    return made
+def _check_count(key: str, value: object, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _LARGEST:
+        expected = f"a whole number from {least} to {_LARGEST}"
+        raise ValueRefused(f"{key} of a gate report", expected=expected, got=repr(value))
 
 
-def _same(what: str, expected: str | None, got: str, report: GateReport) -> None:
-    if expected is not None and expected != got:
-        raise EvidenceRefused(
-            f"the gate report of {report.name} is of another: {what} differs",
-            expected=expected[:_SHORT],
-            got=got[:_SHORT],
-            next=f"sapphire gates RELEASE --to {report.target} makes a report of what is there now",
-        )
+def _check_distinct(rows: Sequence[GateRow]) -> None:
+    names = [f"{row.gate}.{row.measure}" for row in rows]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueRefused("a gate report answers a measure twice", expected="each measure once", got=", ".join(twice))
 
 
 def _read_row(value: object) -> GateRow:

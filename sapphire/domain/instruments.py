@@ -52,7 +52,7 @@ class Instrument:
     Raises
     ------
     ValueRefused : a symbol that does not name base and quote, a step that is not positive, bounds out of order.
-    PrecisionError : a step finer than 1e-8.
+    PrecisionError : a step or a min_notional finer than 1e-8, or larger than the engine holds.
 
     Examples
     --------
@@ -97,8 +97,10 @@ class Instrument:
                 expected="1 <= min_lots <= max_lots, in 64 bits",
                 got=f"min_lots {self.min_lots}, max_lots {self.max_lots}",
             )
-        object.__setattr__(self, "tick_atoms", to_atoms(self.tick))
-        object.__setattr__(self, "lot_atoms", to_atoms(self.lot))
+        for name, step in (("tick", self.tick), ("lot", self.lot)):
+            what = f"{name} of {self.symbol}"
+            object.__setattr__(self, f"{name}_atoms", fits_i64(to_atoms(step, what=what), what=what))
+        to_atoms(self.min_notional, what=f"min_notional of {self.symbol}")
 
     @property
     def venue_symbol(self) -> str:
@@ -110,18 +112,20 @@ class Instrument:
 
         Raises
         ------
-        PrecisionError : not a multiple of the tick.
+        PrecisionError : not a multiple of the tick, or a count that does not fit in 64 bits.
         """
-        return count_steps(price, self.tick, what=f"price of {self.symbol}")
+        what = f"price of {self.symbol}"
+        return fits_i64(count_steps(price, self.tick, what=what), what=what)
 
     def to_lots(self, quantity: Exact) -> int:
         """Whole lots in `quantity` (base).
 
         Raises
         ------
-        PrecisionError : not a multiple of the lot.
+        PrecisionError : not a multiple of the lot, or a count that does not fit in 64 bits.
         """
-        return count_steps(quantity, self.lot, what=f"quantity of {self.symbol}")
+        what = f"quantity of {self.symbol}"
+        return fits_i64(count_steps(quantity, self.lot, what=what), what=what)
 
     def floor_lots(self, quantity: float | Decimal) -> int:
         """Whole lots in a computed `quantity` (base), cut toward zero.

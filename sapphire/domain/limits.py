@@ -134,8 +134,8 @@ STANDARD = Limits()
 """What a study, the demo and a stack run under when nobody says.
 
 An account on spot holds no more than its equity, so the multiples leave room for it to grow tenfold before an order is
-denied; they stop what is out by orders of magnitude. The rates are of the size of a venue's own for one account (Binance
-spot: 100 orders in 10 seconds). After a fall of a quarter in a day somebody looks before anything is bought again.
+denied; they stop what is out by orders of magnitude. The rates are of the size of a venue's own for one account
+(Binance spot: 100 orders in 10 seconds). After a fall of a quarter in a day somebody looks before more is bought.
 """
 
 

@@ -22,6 +22,7 @@ from sapphire.domain.signals import Signal
 from sapphire.domain.views import View
 from sapphire.domain.wire import (
     AmountText,
+    AtomsText,
     Counter,
     DecimalText,
     IntegerText,
@@ -29,6 +30,7 @@ from sapphire.domain.wire import (
     Nanoseconds,
     PositiveText,
     Prose,
+    SignedAtomsText,
     decimal_of_float,
 )
 
@@ -262,7 +264,7 @@ class PositionState(WireModel):
 
     symbol: Name
     """Of what, "BTC/USDT"."""
-    atoms: AmountText
+    atoms: AtomsText
     """Base held, in atoms of 1e-8."""
     lots: AmountText
     """Whole lots of it."""
@@ -281,7 +283,7 @@ class AccountStateMessage(Message):
     """What it may do."""
     quote: Name
     """Asset that its cash is in."""
-    cash_quote_atoms: IntegerText
+    cash_quote_atoms: SignedAtomsText
     """Cash, in atoms of 1e-8."""
     positions: tuple[PositionState, ...]
     """One for each symbol that the account trades, in its order."""

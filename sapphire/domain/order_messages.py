@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sapphire.domain.envelope import Envelope, Message, WireModel
 from sapphire.domain.orders import Fill, Order, OrderState, OrderType, Side, TimeInForce
-from sapphire.domain.wire import AmountText, Flag, IntegerText, Name, Nanoseconds, PositiveText
+from sapphire.domain.wire import AmountText, AtomsText, Flag, Name, Nanoseconds, PositiveText, SignedAtomsText
 
 __all__ = ["FillReport", "OrderExecutionMessage"]
 
@@ -18,11 +18,11 @@ class FillReport(WireModel):
     """Price."""
     lots: PositiveText
     """Quantity."""
-    quote_atoms: AmountText
+    quote_atoms: AtomsText
     """What changed hands in quote, as the venue booked it."""
     fee_asset: Name
     """Asset in which the venue took its fee."""
-    fee_atoms: IntegerText
+    fee_atoms: SignedAtomsText
     """The fee; negative for a rebate."""
     is_maker: Flag
     """Whether our order was the resting one."""
@@ -75,7 +75,7 @@ class OrderExecutionMessage(Message):
     """Where it is in its life."""
     filled_lots: AmountText
     """Filled so far."""
-    filled_quote_atoms: AmountText
+    filled_quote_atoms: AtomsText
     """Quote that changed hands so far."""
     reason: Name | None
     """Stable code of a denial, rejection or expiry."""

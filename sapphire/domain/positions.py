@@ -19,7 +19,7 @@ from sapphire.domain.errors import ValueRefused
 from sapphire.domain.instruments import Instrument, InstrumentKind
 from sapphire.domain.money import notional_atoms
 from sapphire.domain.orders import Fill
-from sapphire.domain.precision import cut, fits_i64
+from sapphire.domain.precision import cut, fits_amount, fits_i64
 
 __all__ = ["Position"]
 
@@ -65,7 +65,7 @@ class Position:
         Raises
         ------
         ValueRefused : a fill of another symbol.
-        PrecisionError : a sum that does not fit in 64 bits.
+        PrecisionError : a sum that is more than an account can hold, or lots that do not fit in 64 bits.
         """
         if fill.symbol != self.symbol:
             raise ValueRefused("fill of another symbol", expected=self.symbol, got=fill.symbol)
@@ -75,7 +75,8 @@ class Position:
             fill.lots - closing, fill.quote_atoms - closing_quote, fill.side.sign
         )
         fees = dict(self.fees)
-        fees[fill.fee_asset] = fits_i64(fees.get(fill.fee_asset, 0) + fill.fee_atoms, what="fees")
+        paid = fees.get(fill.fee_asset, 0) + fill.fee_atoms
+        fees[fill.fee_asset] = fits_amount(paid, what=f"fees in {fill.fee_asset}")
         return replace(after, fees=tuple(sorted((asset, atoms) for asset, atoms in fees.items() if atoms)))
 
     def _close(self, lots: int, quote: int, sign: int) -> Position:
@@ -84,12 +85,12 @@ class Position:
         left = self.lots + sign * lots
         basis_lots, basis_cost = self._basis
         cost = cut(basis_cost * abs(left), abs(basis_lots))
-        realised = fits_i64(self.realised_atoms - sign * quote - (self.cost_atoms - cost), what="realised profit")
+        realised = self.realised_atoms - sign * quote - (self.cost_atoms - cost)
         return replace(
             self,
             lots=left,
             cost_atoms=cost,
-            realised_atoms=realised,
+            realised_atoms=fits_amount(realised, what=f"realised profit in {self.symbol}"),
             basis=(basis_lots, basis_cost) if left else (0, 0),
         )
 
@@ -97,7 +98,7 @@ class Position:
         if lots == 0:
             return self
         held = fits_i64(self.lots + sign * lots, what=f"position in {self.symbol}")
-        cost = fits_i64(self.cost_atoms + sign * quote, what=f"cost of {self.symbol}")
+        cost = fits_amount(self.cost_atoms + sign * quote, what=f"cost of {self.symbol}")
         return replace(self, lots=held, cost_atoms=cost, basis=(held, cost))
 
     @property

@@ -13,9 +13,11 @@ from sapphire.domain.errors import PrecisionError, ValueRefused
 __all__ = [
     "I64_MAX",
     "I64_MIN",
+    "MAX_ATOMS",
     "Exact",
     "count_steps",
     "cut",
+    "fits_amount",
     "fits_i64",
     "read_decimal",
     "steps_to_decimal",
@@ -28,6 +30,9 @@ Exact = Decimal | str | int
 
 I64_MAX = 2**63 - 1
 I64_MIN = -(2**63)
+
+MAX_ATOMS = 10**28
+"""The most of one asset that an account holds, in atoms of 1e-8: 10^20 units, as in the engine's `core::amounts`."""
 
 _MAX_DIGITS = 40
 _PLAIN = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -66,11 +71,11 @@ def read_decimal(value: Exact, *, what: str = "number") -> Decimal:
 
 
 def count_steps(value: Exact, step: Decimal, *, what: str = "number") -> int:
-    """How many times `step` goes into `value`, exactly.
+    """How many times `step` goes into `value`, exactly; the caller says how large a count may be.
 
     Raises
     ------
-    PrecisionError : `value` is not a whole number of steps, or the count does not fit in 64 bits.
+    PrecisionError : `value` is not a whole number of steps.
     ValueRefused : `value` is not an exact number.
 
     Examples
@@ -88,7 +93,7 @@ def count_steps(value: Exact, step: Decimal, *, what: str = "number") -> int:
             got=f"{number:f}",
             next="choose a multiple; a value is never rounded on the way to the venue",
         )
-    return fits_i64(count, what=what)
+    return count
 
 
 def truncated_ratio(value: Decimal, step: Decimal) -> int:
@@ -129,6 +134,22 @@ def fits_i64(number: int, *, what: str = "number") -> int:
     if not I64_MIN <= number <= I64_MAX:
         raise PrecisionError(f"{what} does not fit in 64 bits", expected=f"{I64_MIN} to {I64_MAX}", got=str(number))
     return number
+
+
+def fits_amount(atoms: int, *, what: str = "amount") -> int:
+    """`atoms` unchanged, if an account can hold, or owe, that much of an asset.
+
+    Raises
+    ------
+    PrecisionError : more than 10^20 units either way.
+    """
+    if not -MAX_ATOMS <= atoms <= MAX_ATOMS:
+        raise PrecisionError(
+            f"{what} is more than an account can hold",
+            expected=f"at most {MAX_ATOMS} atoms of 1e-8, 10^20 units of an asset",
+            got=str(atoms),
+        )
+    return atoms
 
 
 def _parts(number: Decimal) -> tuple[int, int]:

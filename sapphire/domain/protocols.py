@@ -34,6 +34,7 @@ class Protocol:
     sizing : name and parameters.
     limits : of the risk gate, as multiples of the equity at the start.
     execution : how the engine works towards a target, by its own names.
+    when_views_stop : what positions do once nothing is believed any more.
     starting_cash : of the account, decimal text in the quote asset.
 
     Raises
@@ -45,7 +46,7 @@ class Protocol:
     >>> costs = {"maker_bps": 10.0, "taker_bps": 10.0, "slippage_bps": 1.0, "latency_ms": (5.0, 50.0)}
     >>> one = Protocol(costs=costs, published=costs, split={"kind": "WalkForward"}, holdout_ns=0, seeds={"study": 7},
     ...                sizing={"name": "equal_weight", "parameters": {}}, limits={}, execution={},
-    ...                starting_cash="100000")
+    ...                when_views_stop={}, starting_cash="100000")
     >>> Protocol.parse(one.canonical) == one, len(one.digest)
     (True, 64)
     """
@@ -58,6 +59,7 @@ class Protocol:
     sizing: Mapping[str, Any] = field(hash=False)
     limits: Mapping[str, Any] = field(hash=False)
     execution: Mapping[str, Any] = field(hash=False)
+    when_views_stop: Mapping[str, Any] = field(hash=False)
     starting_cash: str
 
     def __post_init__(self) -> None:

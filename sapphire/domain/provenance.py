@@ -10,7 +10,7 @@ from typing import Literal
 from sapphire.domain.clocks import to_ns
 from sapphire.domain.errors import ValueRefused
 
-__all__ = ["Provenance", "Source"]
+__all__ = ["Provenance", "Source", "generated_label"]
 
 Source = Literal["embedded", "recorded"]
 
@@ -23,7 +23,8 @@ class Provenance:
     ----------
     source : "embedded" for the generated market, "recorded" for what was collected or imported.
     venue : the venue and its market, "binance usdm"; for the generated market, the exchange that shows it.
-    detail : what else identifies the data. The generated market names its "seed" and may name its "calibration".
+    detail : what else identifies the data. The generated market names the version of its "generator" (1 where it does
+        not: nobody wrote it then) and its "seed", and may name its "calibration".
     snapshot_hash : content hash of the snapshot.
     as_of : when the data were taken; later corrections are not in them.
 
@@ -35,8 +36,8 @@ class Provenance:
     --------
     >>> from datetime import UTC
     >>> at = datetime(2025, 1, 1, tzinfo=UTC)
-    >>> Provenance("embedded", "sapphire", {"seed": "7"}, "ab12", at).label
-    'generated market, seed 7 (uncalibrated)'
+    >>> Provenance("embedded", "sapphire", {"generator": "2", "seed": "7"}, "ab12", at).label
+    'generated market v2, seed 7 (uncalibrated)'
     >>> Provenance("recorded", "binance usdm", {}, "cd34", at).label
     'recorded candles (binance usdm)'
     """
@@ -59,5 +60,17 @@ class Provenance:
     def label(self) -> str:
         """One line that says what the data are."""
         if self.source == "embedded":
-            return f"generated market, seed {self.detail['seed']} ({self.detail.get('calibration', 'uncalibrated')})"
+            return generated_label(self.detail)
         return f"recorded candles ({self.venue})"
+
+
+def generated_label(detail: Mapping[str, str]) -> str:
+    """One line for a generated market; bars of another version or seed are another market.
+
+    Examples
+    --------
+    >>> generated_label({"seed": "7"})
+    'generated market v1, seed 7 (uncalibrated)'
+    """
+    version, calibration = detail.get("generator", "1"), detail.get("calibration", "uncalibrated")
+    return f"generated market v{version}, seed {detail['seed']} ({calibration})"

@@ -4,7 +4,7 @@
 
     manifest.json
     agents/NAME/source.py  card.json  golden_inputs.safetensors  golden_outputs.json
-                [arrays.safetensors]  [calibration.safetensors]
+                [arrays.safetensors]  [calibration.safetensors]  [modules/PACKAGE/MODULE.py ...]
 
 `manifest.json` is the canonical JSON of the manifest, so the digest of the release is the sha256 of that file. It holds
 no time, no path and no run id: the same decision is the same release.
@@ -19,15 +19,17 @@ from typing import Any
 
 from sapphire.domain.canonical import canonical_json, is_sha256, plain, read_canonical, sha256_of
 from sapphire.domain.errors import EvidenceRefused, ValueRefused
+from sapphire.domain.stopped_views import WhenViewsStop
 
 __all__ = ["MANIFEST_FILE", "RELEASE_FORMAT", "Manifest", "ReleasedAgent", "ReleasedSizing"]
 
-RELEASE_FORMAT = "RELEASE@1"
+RELEASE_FORMAT = "RELEASE@2"
 """Format of the manifest. Another one is refused, not guessed at."""
 MANIFEST_FILE = "manifest.json"
 """Name of the manifest in the release's folder."""
 
 _NAME = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*", re.ASCII)
+_MODULE = re.compile(r"(?:[^\W\d]\w*/)*[^\W\d]\w*\.py")
 _MAX_NAME = 63
 _FILES = {
     "source_sha256": "source.py",
@@ -53,6 +55,7 @@ class ReleasedAgent:
     arrays_sha256, calibration_sha256 : likewise; None where it learned nothing or states forecasts itself.
     feature_version : version of what it reads from a window.
     prompt_version : version of its prompt; None where it has none.
+    modules : modules of the workspace that the source imports: path by packages, "desk/averages.py", to sha256.
     horizon_ns : how far its views look.
     warmup : closed bars that it needs.
     max_age_ns : how long after the fit it may be used.
@@ -76,6 +79,7 @@ class ReleasedAgent:
     arrays_sha256: str | None = None
     calibration_sha256: str | None = None
     prompt_version: str | None = None
+    modules: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         where = f"agent {self.name!r} of a release"
@@ -90,12 +94,25 @@ class ReleasedAgent:
             _check_text(where, "prompt_version", self.prompt_version)
         for key in ("horizon_ns", "warmup", "max_age_ns"):
             _check_count(where, key, getattr(self, key))
+        object.__setattr__(self, "modules", _mapping(where, "modules", self.modules))
+        for path, digest in self.modules.items():
+            if not _MODULE.fullmatch(path):
+                raise ValueRefused(
+                    f"module of {where}", expected="a path by packages, desk/averages.py", got=repr(path)
+                )
+            _check_sha256(where, f"module {path}", digest)
+
+    @property
+    def folder(self) -> str:
+        """Its folder in the release."""
+        return f"agents/{self.name}"
 
     @property
     def files(self) -> dict[str, str]:
         """Path in the release's folder to sha256."""
         digests = {key: getattr(self, key) for key in _FILES}
-        return {f"agents/{self.name}/{_FILES[key]}": digest for key, digest in digests.items() if digest is not None}
+        own = {f"{self.folder}/{_FILES[key]}": digest for key, digest in digests.items() if digest is not None}
+        return own | {f"{self.folder}/modules/{path}": digest for path, digest in self.modules.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +152,7 @@ class Manifest:
     pooling : how several agents are pooled; None for one.
     limits : the release's own; they can only tighten the account's.
     execution : how targets are driven at.
+    when_views_stop : what positions do once nothing is believed of them any more.
 
     Raises
     ------
@@ -162,6 +180,7 @@ class Manifest:
     pooling: Mapping[str, Any] | None = field(default=None, hash=False)
     limits: Mapping[str, Any] = field(default_factory=dict, hash=False)
     execution: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    when_views_stop: WhenViewsStop = field(default_factory=WhenViewsStop)
 
     def __post_init__(self) -> None:
         where = f"release {self.name!r}"
@@ -210,6 +229,7 @@ class Manifest:
             "sizing": _as_dict(self.sizing),
             "limits": dict(self.limits),
             "execution": dict(self.execution),
+            "when_views_stop": self.when_views_stop.as_dict(),
             "lock_sha256": self.lock_sha256,
             "engine_version": self.engine_version,
         }
@@ -231,6 +251,7 @@ class Manifest:
             agents = _items("agents", entries["agents"])
             entries["agents"] = tuple(_from_dict(ReleasedAgent, f"agent {i}", each) for i, each in enumerate(agents))
             entries["sizing"] = _from_dict(ReleasedSizing, "sizing", entries["sizing"])
+            entries["when_views_stop"] = WhenViewsStop.of(entries["when_views_stop"])
             return cls(**entries)
         except ValueRefused as error:
             raise EvidenceRefused(error.what, expected=error.expected, got=error.got, next=error.next) from None

@@ -14,7 +14,7 @@ PRELUDE = r"""//! Messages: what the parts of Sapphire tell each other, as they 
 //!
 //! Invariant: what `Message::decode` accepts, `Message::encode` writes in canonical form (keys sorted, no spaces,
 //! every field present), byte for byte as Python writes it. Decimals stay text; 64-bit numbers are text on the wire and
-//! `i64` here.
+//! `i64` here, amounts of an asset are text and `Atoms`.
 //!
 //! Known limitation: rules between fields (a limit order has a limit) are checked where a message is made in Python and
 //! where the engine takes it in, not here; and serde lets an object come as the array of its values.
@@ -23,6 +23,8 @@ use std::fmt;
 
 use serde::de::{self, Deserializer, Unexpected, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
+
+use crate::amounts::{Atoms, MAX_ATOMS};
 
 /// Larger messages are refused, by whoever would send or read them.
 pub const MAX_MESSAGE_BYTES: usize = 65_536;
@@ -196,6 +198,36 @@ fn read_option<'de, const MIN: i64, D: Deserializer<'de>>(deserializer: D) -> Re
     Option::<Whole<MIN>>::deserialize(deserializer).map(|whole| whole.map(|whole| whole.0))
 }
 
+/// An amount of an asset, of `MIN` atoms or more, that travels as text.
+struct Amount<const MIN: Atoms>(Atoms);
+
+impl<'de, const MIN: Atoms> Deserialize<'de> for Amount<MIN> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text<const MIN: Atoms>;
+        impl<const MIN: Atoms> Visitor<'_> for Text<MIN> {
+            type Value = Amount<MIN>;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(out, "a whole number from {MIN} to {MAX_ATOMS} as text, without leading zeros")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Amount<MIN>, E> {
+                let digits = text.strip_prefix('-').unwrap_or(text);
+                let leads = digits.as_bytes().first().is_some_and(|first| (b'1'..=b'9').contains(first));
+                match text.parse() {
+                    Ok(atoms) if (leads || text == "0") && (MIN..=MAX_ATOMS).contains(&atoms) => Ok(Amount(atoms)),
+                    _ => Err(E::invalid_value(Unexpected::Str(text), &self)),
+                }
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
+
+fn read_amount<'de, const MIN: Atoms, D: Deserializer<'de>>(deserializer: D) -> Result<Atoms, D::Error> {
+    Amount::<MIN>::deserialize(deserializer).map(|amount| amount.0)
+}
+
 /// Reads a field that may be null and may not be missing.
 fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     Option::deserialize(deserializer)
@@ -212,6 +244,10 @@ fn read_counter<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Er
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
 fn write_whole<S: Serializer>(number: &i64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(number)
+}
+
+fn write_amount<S: Serializer>(atoms: &Atoms, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(atoms)
 }
 
 #[expect(clippy::ref_option, reason = "serde hands over a reference")]

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 
 from sapphire.domain.envelope import Message, WireModel
+from sapphire.domain.precision import MAX_ATOMS
 from sapphire.domain.rust_prelude import MESSAGE, PRELUDE
 from sapphire.domain.wire import WireType
 
@@ -94,10 +95,13 @@ def _field(hint: object) -> tuple[str, str]:
         whole = _whole_number(typing.get_args(hint)[0])
         if whole is None:
             return f"Option<{inner}>", 'deserialize_with = "present"'
+        assert not _is_amount(typing.get_args(hint)[0])  # no message has an amount that may be absent
         return "Option<i64>", f'serialize_with = "write_option", deserialize_with = "read_option::<{whole}, _>"'
     if typing.get_origin(hint) is tuple:
         return f"Vec<{_field(typing.get_args(hint)[0])[0]}>", ""
     whole = _whole_number(hint)
+    if whole is not None and _is_amount(hint):
+        return "Atoms", f'serialize_with = "write_amount", deserialize_with = "read_amount::<{whole}, _>"'
     if whole is not None:
         return "i64", f'serialize_with = "write_whole", deserialize_with = "read_whole::<{whole}, _>"'
     wire = _wire_type(hint)
@@ -114,7 +118,15 @@ def _whole_number(hint: object) -> str | None:
     wire = _wire_type(hint)
     if wire is None or wire.minimum is None or wire.name == "Counter":
         return None
-    return str(wire.minimum) if wire.minimum >= 0 else "{ i64::MIN }"
+    if wire.minimum >= 0:
+        return str(wire.minimum)
+    return "{ -MAX_ATOMS }" if _is_amount(hint) else "{ i64::MIN }"
+
+
+def _is_amount(hint: object) -> bool:
+    """Whether it is an amount of an asset, which 64 bits do not hold for every coin."""
+    wire = _wire_type(hint)
+    return wire is not None and wire.maximum == MAX_ATOMS
 
 
 def _wire_type(hint: object) -> WireType | None:

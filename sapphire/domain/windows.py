@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sapphire.domain.bars import Bars, Field
 from sapphire.domain.clocks import from_ns, to_ns
-from sapphire.domain.errors import LeakFound, MissingData, UnknownInstrument, ValueRefused
+from sapphire.domain.errors import BadBars, LeakFound, MissingData, UnknownInstrument, ValueRefused
 from sapphire.domain.intervals import Interval
 from sapphire.domain.views import View
 
@@ -42,6 +42,7 @@ class Window:
     Raises
     ------
     LeakFound : a bar closes after `as_of`.
+    BadBars : a bar that comes twice, or out of order.
     ValueRefused : `as_of` has no timezone.
     """
 
@@ -57,6 +58,15 @@ class Window:
                 expected=f"bars that close by {self.as_of.isoformat()}",
                 got=f"a bar that closes at {from_ns(int(self.bars.close_time_ns.max())).isoformat()}",
                 next="Window(bars.head_until(as_of), as_of)",
+            )
+        opens = self.bars.open_time_ns
+        if (opens[1:] <= opens[:-1]).any():
+            row = int(np.argmax(opens[1:] <= opens[:-1])) + 1
+            raise BadBars(
+                "a window with bars out of order",
+                expected="each bar once, each after the one before",
+                got=f"{from_ns(int(opens[row])).isoformat()} at row {row:,}, not after the one before",
+                next="sort the bars by their open time and keep the one that was final",
             )
 
     @property

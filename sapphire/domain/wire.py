@@ -14,10 +14,11 @@ from typing import Annotated
 
 from pydantic import Field, PlainSerializer, PlainValidator, StringConstraints, ValidationInfo, WithJsonSchema
 
-from sapphire.domain.precision import I64_MAX, I64_MIN
+from sapphire.domain.precision import I64_MAX, I64_MIN, MAX_ATOMS
 
 __all__ = [
     "AmountText",
+    "AtomsText",
     "Counter",
     "DecimalText",
     "Flag",
@@ -26,6 +27,7 @@ __all__ = [
     "Nanoseconds",
     "PositiveText",
     "Prose",
+    "SignedAtomsText",
     "WireType",
     "decimal_of_float",
 ]
@@ -37,7 +39,9 @@ MAX_DECIMAL_LENGTH = 400
 MAX_COUNTER = 2**53 - 1
 """Largest whole number that every JSON reader keeps exact."""
 
-_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}", re.ASCII)
+_INTEGER = re.compile(r"0|-?[1-9][0-9]*", re.ASCII)
+_MAX_INTEGER_LENGTH = 30
+"""Longer than the largest number of any field, so that nobody is made to read a book of digits."""
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?", re.ASCII)
 
 
@@ -48,28 +52,30 @@ class WireType:
     Parameters
     ----------
     name : the type's name here.
-    minimum : smallest value, for whole numbers.
+    minimum, maximum : smallest and largest value, for whole numbers.
     """
 
     name: str
     minimum: int | None = None
+    maximum: int = I64_MAX
 
 
-def _reader_of_integers(minimum: int) -> Callable[[object, ValidationInfo], int]:
+def _reader_of_integers(minimum: int, maximum: int = I64_MAX) -> Callable[[object, ValidationInfo], int]:
     """Text on the wire, an int in Python; a bool or a float is neither."""
-    expected = "whole number" if minimum == I64_MIN else f"whole number of {minimum} or more"
+    expected = "whole number" if minimum < 0 else f"whole number of {minimum} or more"
+    room = "fits in 64 bits" if maximum == I64_MAX else f"an account can hold, at most {maximum}"
 
     def read(value: object, info: ValidationInfo) -> int:
         if info.mode == "json":
-            if not isinstance(value, str) or not _INTEGER.fullmatch(value):
+            if not isinstance(value, str) or len(value) > _MAX_INTEGER_LENGTH or not _INTEGER.fullmatch(value):
                 raise ValueError(f"a {expected} as text, without leading zeros")
             number = int(value)
         elif isinstance(value, int) and not isinstance(value, bool):
             number = value
         else:
             raise ValueError(f"a {expected} as an int")
-        if not minimum <= number <= I64_MAX:
-            raise ValueError(f"a {expected} that fits in 64 bits")
+        if not minimum <= number <= maximum:
+            raise ValueError(f"a {expected} that {room}")
         return number
 
     return read
@@ -90,8 +96,9 @@ def _read_decimal(value: object, info: ValidationInfo) -> Decimal:
     raise ValueError("a finite decimal number as text, such as '64250.10'; no exponent, no leading zeros")
 
 
-def _integer_schema(minimum: int) -> WithJsonSchema:
-    pattern = {0: "^(0|[1-9][0-9]{0,18})$", 1: "^[1-9][0-9]{0,18}$"}.get(minimum, "^(0|-?[1-9][0-9]{0,18})$")
+def _integer_schema(minimum: int, maximum: int = I64_MAX) -> WithJsonSchema:
+    digits = f"[1-9][0-9]{{0,{len(str(maximum)) - 1}}}"
+    pattern = {0: f"^(0|{digits})$", 1: f"^{digits}$"}.get(minimum, f"^(0|-?{digits})$")
     return WithJsonSchema({"type": "string", "pattern": pattern})
 
 
@@ -111,7 +118,25 @@ AmountText = Annotated[
     PlainSerializer(str, return_type=str),
     _integer_schema(0),
 ]
-"""A 64-bit number of zero or more: what has filled so far, in lots or atoms; text on the wire."""
+"""A 64-bit number of zero or more: what has filled so far, in lots; text on the wire."""
+
+AtomsText = Annotated[
+    int,
+    WireType("AtomsText", 0, MAX_ATOMS),
+    PlainValidator(_reader_of_integers(0, MAX_ATOMS)),
+    PlainSerializer(str, return_type=str),
+    _integer_schema(0, MAX_ATOMS),
+]
+"""An amount of an asset, zero or more, in atoms of 1e-8: what is held or has changed hands; text on the wire."""
+
+SignedAtomsText = Annotated[
+    int,
+    WireType("SignedAtomsText", -MAX_ATOMS, MAX_ATOMS),
+    PlainValidator(_reader_of_integers(-MAX_ATOMS, MAX_ATOMS)),
+    PlainSerializer(str, return_type=str),
+    _integer_schema(-MAX_ATOMS, MAX_ATOMS),
+]
+"""An amount of an asset with a sign, in atoms of 1e-8: cash, or a fee that may be a rebate; text on the wire."""
 
 IntegerText = Annotated[
     int,
@@ -120,7 +145,7 @@ IntegerText = Annotated[
     PlainSerializer(str, return_type=str),
     _integer_schema(I64_MIN),
 ]
-"""A signed 64-bit number: a position in lots, a fee in atoms; text on the wire."""
+"""A signed 64-bit number: a position in lots; text on the wire."""
 
 PositiveText = Annotated[
     int,

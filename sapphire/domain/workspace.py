@@ -1,21 +1,27 @@
-"""The workspace and its state folder. This module is the one place that reads `SAPPHIRE_HOME`.
+"""The workspace, its state folder and the user's own folder. The one place that reads `SAPPHIRE_HOME`.
 
 A workspace is any folder with a `sapphire.toml`; it is found from the current folder upward. State (snapshots,
 recordings, ledger, journals) lives in `$SAPPHIRE_HOME`, by default `.sapphire/` in the workspace. Both are looked up at
 every call, so that two stacks with different homes run side by side and a test can have its own.
+
+What judges a state folder does not lie in it: keys are in the user's configuration folder, which all homes share.
 """
 
 from __future__ import annotations
 
 import os
+import tomllib
 from pathlib import Path
+from typing import Any
 
 from sapphire.domain.errors import ConfigError
 
-__all__ = ["HOME_VARIABLE", "MARKER", "home", "workspace"]
+__all__ = ["CONFIG_VARIABLE", "HOME_VARIABLE", "MARKER", "config_folder", "home", "settings", "workspace"]
 
 HOME_VARIABLE = "SAPPHIRE_HOME"
 """Environment variable that names the state folder."""
+CONFIG_VARIABLE = "XDG_CONFIG_HOME"
+"""Environment variable that names the folder of the user's configuration; `~/.config` without it."""
 MARKER = "sapphire.toml"
 """The file that makes a folder a workspace."""
 
@@ -48,3 +54,32 @@ def home() -> Path:
     """
     named = os.environ.get(HOME_VARIABLE, "")
     return Path(named).expanduser().absolute() if named else workspace() / ".sapphire"
+
+
+def config_folder() -> Path:
+    """The user's own folder: `$XDG_CONFIG_HOME/sapphire`, else `~/.config/sapphire`. It may not exist yet."""
+    named = os.environ.get(CONFIG_VARIABLE, "")
+    return (Path(named) if named else Path.home() / ".config").expanduser().absolute() / "sapphire"
+
+
+def settings(section: str) -> tuple[dict[str, Any], Path]:
+    """A section of the workspace's `sapphire.toml`, and the folder it stands in; empty outside a workspace.
+
+    Raises
+    ------
+    ConfigError : the file is not TOML, or the section is none.
+    """
+    try:
+        folder = workspace()
+    except ConfigError:
+        return {}, Path.cwd()
+    path = folder / MARKER
+    try:
+        found = tomllib.loads(path.read_text("utf-8")).get(section, {})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{MARKER} is not TOML", expected="key = value", got=str(error), next=f"see {path}") from None
+    if not isinstance(found, dict):
+        raise ConfigError(
+            f"{section} in {MARKER}", expected=f"a section [{section}]", got=repr(found), next=f"see {path}"
+        )
+    return found, folder

@@ -34,7 +34,8 @@ class ServiceSettings:
     ----------
     account : its name; `account_tag` is in each of its order ids.
     stage : what a release's evidence has to permit.
-    home : the state folder, with `releases/`, `evidence/` and `keys/`.
+    home : the state folder, with `releases/` and `evidence/`.
+    trust : the key, the pinned policies and the required measures, as `sapphire.registry.Deployment.as_dict` says.
     folder : the account's own: lock, journal, stamps of each order.
     symbols : what it may trade, all in `quote`.
     interval : length of a bar, "5m".
@@ -52,6 +53,7 @@ class ServiceSettings:
     account_tag: int
     stage: str
     home: Path
+    trust: Mapping[str, Any]
     folder: Path
     symbols: Sequence[str]
     quote: str
@@ -77,6 +79,7 @@ class ServiceSettings:
             "account_tag": self.account_tag,
             "stage": self.stage,
             "home": str(self.home),
+            "trust": dict(self.trust),
             "folder": str(self.folder),
             "symbols": list(self.symbols),
             "quote": self.quote,

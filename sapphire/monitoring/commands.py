@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -67,7 +66,7 @@ def run_report(
     folder, home = _run_and_home(run)
     _say(f"rendering {name} of {folder} ...")
     rendered = render_report(name, folder, home=home, workspace=workspace())
-    _keep_paper_days(rendered.facts, home)
+    _keep_paper_days(folder, home)
     sys.stdout.write(json.dumps(rendered.as_dict(), sort_keys=True) + "\n" if as_json else f"{rendered.html}\n")
     _say(f"rendered in {rendered.seconds:.0f} s; open {rendered.html} in a browser")
 
@@ -100,16 +99,15 @@ def list_kept(as_json: AsJson = False) -> None:
     _say("next: sapphire report run NAME")
 
 
-def _keep_paper_days(facts: Mapping[str, Any], home: Path) -> None:
-    """What a report says of whole days becomes evidence for the release that traded them."""
-    days = facts.get("paper_days", [])
-    if not days:
-        return
+def _keep_paper_days(folder: Path, home: Path) -> None:
+    """The days of a run become evidence for the release that traded them: computed here, not read off the report."""
     from sapphire.monitoring.days_on_paper import keep_paper_days
+    from sapphire.monitoring.run_folder import read_run
     from sapphire.registry import Registry
 
-    kept = keep_paper_days(Registry(home), facts["release"]["digest"], days)
-    _say(f"evidence of {facts['release']['label']}: {len(days)} whole days on paper, {kept} of them new")
+    facts = read_run(folder, home).facts
+    kept = keep_paper_days(Registry(home), facts.release, folder)
+    _say(f"evidence of {facts.label}: {kept} new days on paper; sapphire gates says what they come to")
 
 
 def _run_and_home(run: Path | None) -> tuple[Path, Path]:

@@ -20,7 +20,7 @@ from sapphire.monitoring.hops import SIGNAL_TO_WIRE, HopSummary, summarise_hops
 from sapphire.monitoring.ladder import Ladder, ladder_of
 from sapphire.monitoring.parity import Parity, compare
 from sapphire.monitoring.run_folder import TradedRun
-from sapphire.research.replaying import REAL, Model
+from sapphire.research.replays import REAL, Model
 
 __all__ = ["DailyReport", "daily_report"]
 

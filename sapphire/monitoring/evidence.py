@@ -16,11 +16,12 @@ from sapphire.domain.errors import EngineError, MissingData, SapphireError
 from sapphire.domain.instruments import Universe
 from sapphire.domain.intervals import Interval
 from sapphire.domain.money import ATOMS_PER_UNIT
+from sapphire.domain.stopped_views import LastBelief, WhenViewsStop
 from sapphire.domain.views import Belief, View
 from sapphire.domain.windows import Window
 from sapphire.monitoring.market import Market
-from sapphire.portfolio import PortfolioState, Sizing, Target, make_sizing, volatility_window
-from sapphire.research.replaying import LADDER, REAL, Model
+from sapphire.portfolio import PortfolioState, Sizing, Target, make_sizing, size_at_close, volatility_window
+from sapphire.research.replays import LADDER, REAL, Model
 
 if TYPE_CHECKING:
     from sapphire.agents.release import LoadedRelease
@@ -158,7 +159,7 @@ def evidence_of(
     made = {}
     for number, model in enumerate(models):
         told(number, len(models), f"replay, {model}")
-        made[model] = _replay(plan, model, known, sizing)
+        made[model] = _replay(plan, model, known, sizing, manifest.when_views_stop)
     told(len(models), len(models), f"replay, {REAL}")
     return made
 
@@ -186,12 +187,20 @@ def _known_at(plan: EvidencePlan, release: LoadedRelease, bars: Bars, history: i
             shown = past.rows(max(0, len(past) - release.warmup), len(past))
             views = tuple(release.views(Window(shown, as_of)))
             measured = past.rows(max(0, len(past) - history), len(past))
-            state = PortfolioState.from_bars(measured, equity_quote=1.0, lots={}, instruments=plan.instruments)
+            state = PortfolioState.from_bars(
+                measured, equity_quote=1.0, lots={}, instruments=plan.instruments, older_prices=_last_prices(past)
+            )
         except SapphireError as error:
             known[close_ns] = _Known((), (), None, error.what)
             continue
         known[close_ns] = _Known(views, tuple(map(_belief, views)), state, None)
     return known
+
+
+def _last_prices(bars: Bars) -> dict[str, float]:
+    """The last known close of each symbol that has one."""
+    known = {symbol: bars.close[bars.listed[:, column], column] for column, symbol in enumerate(bars.symbols)}
+    return {symbol: float(closes[-1]) for symbol, closes in known.items() if closes.size}
 
 
 def _belief(view: View) -> Belief:
@@ -201,11 +210,14 @@ def _belief(view: View) -> Belief:
     return Belief(view.symbol, view.as_of, view.horizon, view.mean_bps, view.std_bps)
 
 
-def _replay(plan: EvidencePlan, model: Model, known: Mapping[int, _Known], sizing: Sizing) -> Evidence:
+def _replay(
+    plan: EvidencePlan, model: Model, known: Mapping[int, _Known], sizing: Sizing, rule: WhenViewsStop
+) -> Evidence:
     symbols = plan.instruments.symbols
     try:
         engine = _engine(plan, model)
         bars = []
+        remembered: tuple[LastBelief, ...] = ()
         for close_ns in plan.closes_ns:
             state = engine.close_bar(close_ns)
             lots = dict(zip(symbols, state.position_lots, strict=True))
@@ -213,7 +225,9 @@ def _replay(plan: EvidencePlan, model: Model, known: Mapping[int, _Known], sizin
             targets: tuple[Target, ...] = ()
             if at.state is not None:
                 equity = state.equity_quote_atoms / ATOMS_PER_UNIT
-                targets = sizing.size(at.beliefs, replace(at.state, equity_quote=equity, lots=lots))
+                account = replace(at.state, equity_quote=equity, lots=lots)
+                sized = size_at_close(at.beliefs, remembered, account, sizing=sizing, rule=rule, interval=plan.interval)
+                targets, remembered = sized.targets, sized.remembered
                 for target in sorted(targets, key=lambda of: plan.instruments.index(of.symbol)):
                     engine.signal(target.symbol, target.lots)
             engine.end_of_bar()

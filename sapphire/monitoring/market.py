@@ -19,6 +19,7 @@ from sapphire.domain.errors import MissingData, ValueRefused
 from sapphire.domain.intervals import Interval
 from sapphire.domain.money import ATOMS_PER_UNIT
 from sapphire.domain.precision import cut
+from sapphire.domain.provenance import generated_label
 
 __all__ = ["Market", "Marks"]
 
@@ -43,7 +44,9 @@ class Market:
     def label(self) -> str:
         """One line for every table and plot; a folder of candles is named after the venue that they are from."""
         if self.candles is None:
-            return f"generated market, seed {self.seed} (uncalibrated)"
+            from sapphire.data.store import Origin
+
+            return generated_label(Origin.of_seed(self.seed).detail)
         return f"recorded candles ({self.candles.name})"
 
     @property
@@ -89,9 +92,9 @@ class Market:
         listings : by symbol, the venue's rules in the engine's integers: `tick_atoms`, `lot_atoms` and bounds.
         interval : of the recorded candles.
         """
-        if self.candles is None:
-            return {"seed": self.seed}
         rules = {symbol: _rules(listing) for symbol, listing in listings.items()}
+        if self.candles is None:
+            return {"seed": self.seed, "instruments": rules}
         return {
             "seed": self.seed,
             "candles": {symbol: _in_steps(self.candles, symbol, interval, rules[symbol]) for symbol in listings},

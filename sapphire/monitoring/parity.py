@@ -41,7 +41,13 @@ class Cause(StrEnum):
     DIFFERENT_FILL = "different fill"
     UNEXPLAINED = "unexplained"
 
+    @property
+    def is_explained(self) -> bool:
+        """Whether it is one of timing or of the venue; every other one is ours, and a name does not excuse it."""
+        return self in _TIMING_AND_VENUE
 
+
+_TIMING_AND_VENUE = frozenset({Cause.SIGNAL_LATE, Cause.ORDER_LATE, Cause.DIFFERENT_FILL})
 CASH = "cash"
 """Among the symbols that differ: the account's cash."""
 
@@ -97,8 +103,8 @@ class Parity:
 
     @property
     def unexplained_lots(self) -> int:
-        """Those that go back to something without a name."""
-        return self.lots_by_cause.get(Cause.UNEXPLAINED, 0)
+        """Those that go back to something that is neither timing nor the venue."""
+        return sum(lots for cause, lots in self.lots_by_cause.items() if not cause.is_explained)
 
     @property
     def lots_by_cause(self) -> dict[Cause, int]:

@@ -18,7 +18,7 @@ from sapphire.monitoring.running import results_of, run_notebook
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-__all__ = ["KeptReport", "Rendered", "known_reports", "latest_run", "list_reports", "render_report"]
+__all__ = ["KeptReport", "Rendered", "known_reports", "latest_run", "list_reports", "render_report", "run_folders"]
 
 RUN_FOLDERS = ("stack", "demo/run")
 """Where runs lie in the state folder: what `sapphire up` and `sapphire demo` make."""
@@ -101,6 +101,11 @@ def known_reports(workspace: Path) -> dict[str, Path]:
     return {path.stem: path for path in sorted((workspace / "notebooks" / "reports").glob("*.ipynb"))}
 
 
+def run_folders(home: Path) -> list[Path]:
+    """The runs in a state folder."""
+    return [home / folder for folder in RUN_FOLDERS if (home / folder / "stack.json").is_file()]
+
+
 def latest_run(home: Path) -> Path:
     """The run folder that was written to last.
 
@@ -108,12 +113,11 @@ def latest_run(home: Path) -> Path:
     ------
     MissingData : nothing ran yet.
     """
-    facts = [home / folder / "stack.json" for folder in RUN_FOLDERS]
-    there = [path for path in facts if path.is_file()]
+    there = [folder / "stack.json" for folder in run_folders(home)]
     if not there:
         raise MissingData(
             "nothing ran here yet",
-            expected=" or ".join(str(path.parent) for path in facts),
+            expected=" or ".join(str(home / folder) for folder in RUN_FOLDERS),
             got="neither",
             next="sapphire up, or sapphire demo",
         )

@@ -30,7 +30,7 @@ from sapphire.monitoring.exchange_books import ExchangeBooks
 from sapphire.monitoring.happened import AccountAt
 from sapphire.monitoring.hops import OrderHops, read_hops
 from sapphire.monitoring.market import Market, Marks
-from sapphire.monitoring.trading_day import TradedDay
+from sapphire.monitoring.trading_day import JournalRow, TradedDay
 
 if TYPE_CHECKING:
     from sapphire.agents.release import LoadedRelease
@@ -55,6 +55,7 @@ class RunFacts:
     start_ns : where market time began; None before the exchange was up.
     latency_ns : shortest and longest delay of a request in lock-step; zeros on a paced clock, where nobody knows it.
     is_lockstep : market time stands until every part has settled.
+    account : the account's name; None where the stack did not say.
     """
 
     release: str
@@ -67,6 +68,7 @@ class RunFacts:
     start_ns: int | None
     latency_ns: tuple[int, int]
     is_lockstep: bool
+    account: str | None
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> RunFacts:
@@ -84,6 +86,7 @@ class RunFacts:
             start_ns=None if market["start_ns"] is None else int(market["start_ns"]),
             latency_ns=(int(shortest * _NS_PER_MS), int(longest * _NS_PER_MS)),
             is_lockstep=bool(told["clock"].get("lockstep", False)),
+            account=None if told.get("account") is None else str(told["account"]),
         )
 
 
@@ -105,7 +108,12 @@ class TradedRun:
     @cached_property
     def day(self) -> TradedDay:
         """What the service's journal says."""
-        return TradedDay.of(journal_rows(self.account_folder))
+        return TradedDay.of(self.journal)
+
+    @cached_property
+    def journal(self) -> tuple[JournalRow, ...]:
+        """The service's journal, row by row."""
+        return tuple(journal_rows(self.account_folder))
 
     @cached_property
     def decisions(self) -> Mapping[int, DecidedBar]:
@@ -150,7 +158,7 @@ class TradedRun:
 
     @cached_property
     def closes_ns(self) -> tuple[int, ...]:
-        """Closes of the run's bars: every one from the first to the last that the service saw.
+        """Closes of the run's bars: every one from the first that the service saw to the last that any part knew.
 
         Raises
         ------
@@ -164,7 +172,8 @@ class TradedRun:
                 next="sapphire status says how far it is",
             )
         closes = [state.bar_close_ns for state in self.states]
-        return tuple(range(min(closes), max(closes) + 1, self.facts.interval.ns))
+        last = max(*closes, *self.decisions) if self.decisions else max(closes)
+        return tuple(range(min(closes), last + 1, self.facts.interval.ns))
 
     @cached_property
     def listings(self) -> Mapping[str, Mapping[str, Any]]:

@@ -74,7 +74,7 @@ def _wanted(wish: Wish, instrument: Instrument, lot_quote: float, state: Portfol
     """The lots of a wish; `lot_quote` is what one lot is worth."""
     symbol = instrument.symbol
     lots = instrument.floor_lots(wish.weight * state.equity_quote / state.prices[symbol])
-    if lots == 0 or _below_smallest_order(lots, instrument, lot_quote):
+    if lots == 0 or below_smallest_order(lots, instrument, lot_quote):
         return Target(symbol, 0, 0.0, Reason.ZERO_TOO_SMALL if wish.weight else wish.reason)
     return Target(symbol, lots, lots * lot_quote / state.equity_quote, wish.reason)
 
@@ -87,11 +87,12 @@ def _keeps(
         return None
     if hold:
         return Reason.KEPT_BOUGHT
-    if _below_smallest_order(wanted - held, instrument, lot_quote):
+    if below_smallest_order(wanted - held, instrument, lot_quote):
         return Reason.KEPT_SMALL_CHANGE
     return Reason.KEPT_WITHIN_BAND if abs(wanted - held) <= band * max(abs(wanted), abs(held)) else None
 
 
-def _below_smallest_order(lots: int, instrument: Instrument, lot_quote: float) -> bool:
+def below_smallest_order(lots: int, instrument: Instrument, lot_quote: float) -> bool:
+    """Whether the venue takes no order of so few lots; `lot_quote` is what one lot is worth."""
     size = abs(lots)
     return size < instrument.min_lots or size * lot_quote < float(instrument.min_notional)

@@ -95,11 +95,16 @@ class PortfolioState:
         lots: Mapping[str, int],
         instruments: Universe,
         half_life: timedelta = RISKMETRICS_HALF_LIFE,
+        older_prices: Mapping[str, float] | None = None,
     ) -> PortfolioState:
         """The state at the close of the last bar: prices, volatility and correlation are measured from `bars`.
 
-        A missing bar is a missing return, not a return over two bars. The price is the last known one in the window
-        (`volatility_window` closes); a symbol without any is left out, as is one with too few returns for an estimate.
+        A missing bar is a missing return, not a return over two bars. The price is the last known one, however old; a
+        symbol without any is left out, as is one with too few returns in the window (`volatility_window` closes).
+
+        Parameters
+        ----------
+        older_prices : last known prices from before the bars, for symbols that have none in them.
 
         Raises
         ------
@@ -120,7 +125,7 @@ class PortfolioState:
         correlation = realised_correlation(closes, bars.interval, half_life=half_life)
         return cls(
             equity_quote=equity_quote,
-            prices=_last_known(bars.symbols, closes),
+            prices=_last_known(bars, closes, older_prices or {}),
             lots=lots,
             volatility=_known(bars.symbols, volatility),
             instruments=instruments,
@@ -141,14 +146,20 @@ def _on_the_grid(bars: Bars, rows: int) -> npt.NDArray[np.float64]:
     return closes
 
 
-def _last_known(symbols: tuple[str, ...], closes: npt.NDArray[np.float64]) -> dict[str, float]:
+def _last_known(bars: Bars, closes: npt.NDArray[np.float64], older: Mapping[str, float]) -> dict[str, float]:
+    """The last close of each symbol: in the window, else in all bars, else an older one."""
     import numpy as np
 
     prices = {}
-    for column, symbol in enumerate(symbols):
-        known = np.flatnonzero(np.isfinite(closes[:, column]))
-        if known.size:
-            prices[symbol] = float(closes[known[-1], column])
+    for column, symbol in enumerate(bars.symbols):
+        for known in (closes[:, column], bars.close[:, column]):
+            rows = np.flatnonzero(np.isfinite(known))
+            if rows.size:
+                prices[symbol] = float(known[rows[-1]])
+                break
+        else:
+            if symbol in older:
+                prices[symbol] = older[symbol]
     return prices
 
 

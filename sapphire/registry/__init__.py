@@ -2,8 +2,8 @@
 
 In:    frozen releases (agents), what a submit measured (research), replayed paper days, the policies in mlflow/gates.
 Out:   signed gate reports, registered versions and their aliases, folders with verified bytes.
-Never: promotes without a signed report that permits it, measures anything itself, runs code of a release, refers to
-       another version's bytes, loses a record.
+Never: promotes without a signed report that permits it, keeps the key that judges a state folder inside of it,
+       measures anything itself, runs code of a release, refers to another version's bytes, loses a record.
 
 MLflow is imported only where it is used.
 """
@@ -14,8 +14,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sapphire.registry.evidence_store import EvidenceStore, Record, SignedReport
-    from sapphire.registry.gates import evaluate_gates
+    from sapphire.registry.doors import Door, Permit
+    from sapphire.registry.environment import GitState, LockState, git_state, lock_state
+    from sapphire.registry.evidence_store import EvidenceStore, Record
+    from sapphire.registry.gates import Issue, evaluate_gates
+    from sapphire.registry.integrity import CHECKS, AskedEvidence, CheckEvidence, IntegrityEvidence
     from sapphire.registry.listing import RegisteredRelease, ReleaseTable
     from sapphire.registry.measurements import (
         ActiveEvidence,
@@ -23,7 +26,6 @@ if TYPE_CHECKING:
         Difference,
         EvidenceBundle,
         HoldoutEvidence,
-        IntegrityEvidence,
         Outcome,
         ParityDay,
         WalkForwardEvidence,
@@ -31,43 +33,52 @@ if TYPE_CHECKING:
     from sapphire.registry.policies import Policy, load_policy, policy_folder
     from sapphire.registry.promotion import Promotion
     from sapphire.registry.registry import Registry
-    from sapphire.registry.signing import SigningKey, sign, signing_key, trusted_key
-    from sapphire.registry.tracking import GitState, git_state
+    from sapphire.registry.signing import SigningKey, sign, signing_key
+    from sapphire.registry.trust import Deployment
     from sapphire.registry.versions import Version
 
 __all__ = [
+    "CHECKS",
     "ActiveEvidence",
+    "AskedEvidence",
+    "CheckEvidence",
     "CostEvidence",
+    "Deployment",
     "Difference",
+    "Door",
     "EvidenceBundle",
     "EvidenceStore",
     "GitState",
     "HoldoutEvidence",
     "IntegrityEvidence",
+    "Issue",
+    "LockState",
     "Outcome",
     "ParityDay",
+    "Permit",
     "Policy",
     "Promotion",
     "Record",
     "RegisteredRelease",
     "Registry",
     "ReleaseTable",
-    "SignedReport",
     "SigningKey",
     "Version",
     "WalkForwardEvidence",
     "evaluate_gates",
     "git_state",
     "load_policy",
+    "lock_state",
     "policy_folder",
     "sign",
     "signing_key",
-    "trusted_key",
 ]
 
 _HOMES = {
-    **dict.fromkeys(("EvidenceStore", "Record", "SignedReport"), "evidence_store"),
-    "evaluate_gates": "gates",
+    **dict.fromkeys(("EvidenceStore", "Record"), "evidence_store"),
+    **dict.fromkeys(("Issue", "evaluate_gates"), "gates"),
+    **dict.fromkeys(("Door", "Permit"), "doors"),
+    "Deployment": "trust",
     **dict.fromkeys(("RegisteredRelease", "ReleaseTable"), "listing"),
     **dict.fromkeys(
         (
@@ -76,7 +87,6 @@ _HOMES = {
             "Difference",
             "EvidenceBundle",
             "HoldoutEvidence",
-            "IntegrityEvidence",
             "Outcome",
             "ParityDay",
             "WalkForwardEvidence",
@@ -84,10 +94,11 @@ _HOMES = {
         "measurements",
     ),
     **dict.fromkeys(("Policy", "load_policy", "policy_folder"), "policies"),
+    **dict.fromkeys(("CHECKS", "AskedEvidence", "CheckEvidence", "IntegrityEvidence"), "integrity"),
     "Promotion": "promotion",
     "Registry": "registry",
-    **dict.fromkeys(("SigningKey", "sign", "signing_key", "trusted_key"), "signing"),
-    **dict.fromkeys(("GitState", "git_state"), "tracking"),
+    **dict.fromkeys(("SigningKey", "sign", "signing_key"), "signing"),
+    **dict.fromkeys(("GitState", "LockState", "git_state", "lock_state"), "environment"),
     "Version": "versions",
 }
 

@@ -1,4 +1,4 @@
-"""The verbs `sapphire releases|gates|promote|rollback`. Each calls the registry and shows what came back.
+"""The verbs `sapphire releases|gates|promote|rollback|revoke`. Each calls the registry and shows what came back.
 
 With `--json` one object stands on stdout and nothing else; prose goes to stderr. What lies in higher rooms is handed in
 as the command's context object: a mapping that has, under "registry", a function from a state folder to its registry
@@ -18,7 +18,7 @@ import typer
 if TYPE_CHECKING:
     from sapphire.registry.registry import Registry
 
-__all__ = ["gates", "promote", "releases", "rollback"]
+__all__ = ["gates", "promote", "releases", "revoke", "rollback"]
 
 
 class To(StrEnum):
@@ -47,12 +47,15 @@ def gates(context: typer.Context, release: Release, to: Target = To.PAPER, as_js
 
     Example: sapphire gates trend@1 --to live
     """
+    from sapphire.domain.display import stamp
+
     report = _registry(context).gates(release, to=to.value)
     _show(report, as_json=as_json)
     _say(f"signed by key {report.signer[:12]} ({report.authority})")
     if report.permits is None:
         _say(f"the gates are in mlflow/gates/{to}.yaml")
         raise typer.Exit(1)
+    _say(f"it permits until {stamp(report.valid_until_ns // 1_000_000_000 * 1_000_000_000)}")
     _say(f"next: sapphire promote {release} --to {to}")
 
 
@@ -69,14 +72,35 @@ def promote(context: typer.Context, release: Release, to: Target = To.PAPER, as_
 def rollback(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="What goes back: paper.NAME or live.NAME.")],
+    leaving: Annotated[
+        str | None, typer.Option("--from", help="The champion that is left, such as paper.trend@2. [the one of now]")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let the champion and the one before it change places.
+    """Let the champion before come back. Said again, it goes no further; --from names the next one to leave.
 
-    Example: sapphire rollback paper.trend
+    Example: sapphire rollback paper.trend --from paper.trend@2
     """
-    _show(_registry(context).rollback(name), as_json=as_json)
+    done = _registry(context).rollback(name, leaving=leaving)
+    _show(done, as_json=as_json)
+    if not done.moved:
+        _say(f"it was gone back to before; further back: sapphire rollback {name} --from {done.label}")
     _say("sapphire releases lists what is champion where")
+
+
+def revoke(
+    release: Release,
+    why: Annotated[str, typer.Option("--why", help="The reason; it is kept and shown.")],
+    as_json: AsJson = False,
+) -> None:
+    """Close a release for good: no door lets it in any more, and what trades follows its rule for views that stop.
+
+    Example: sapphire revoke trend@2 --why "its prices were of tomorrow"
+    """
+    made = _registry().revoke(release, why=why)
+    text = json.dumps(made.as_dict(), sort_keys=True) if as_json else f"{made.name} is revoked: {made.why} ({made.who})"
+    sys.stdout.write(f"{text}\n")
+    _say("sapphire rollback paper.NAME goes back where it is champion")
 
 
 class _Shown(Protocol):

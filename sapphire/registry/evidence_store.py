@@ -8,12 +8,12 @@
     parity-....json         one replayed day of a paper account
 
 A line that was changed, taken out or put in, and a file that was changed or taken away, are found whenever the record
-is read. Known limitation: a chain cannot tell that its newest lines were cut off.
+is read. That its newest lines were cut off, a chain cannot tell: `anchors` does. A last line without an end was being
+written when its writer died: nothing that it says was done, it is not read, and the next writer cuts it.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,12 +23,17 @@ from typing import Any
 from sapphire.data.durable import locked, replace_file
 from sapphire.domain.canonical import canonical_json, is_sha256, plain, read_canonical, sha256_of
 from sapphire.domain.errors import EvidenceRefused, ValueRefused
-from sapphire.domain.evidence import GateReport, Target, verify
+from sapphire.domain.evidence import GateReport, Target
+from sapphire.domain.permits import RecordedReport
 from sapphire.registry.measurements import EvidenceBundle, ParityDay
 
-__all__ = ["EvidenceStore", "Record", "SignedReport"]
+__all__ = ["EvidenceStore", "Record"]
 
-_FIRST = "0" * 64
+ACTS = ("registered", "report", "promoted", "rolled_back", "revoked")
+"""Records of what was done about a release; every other kind is evidence, and makes a gate report old."""
+
+FIRST = "0" * 64
+"""What stands before the first line of a record."""
 _RECORDS = "records.jsonl"
 _KEYS = ("at_ns", "before", "facts", "files", "kind")
 _SHORT = 12
@@ -40,53 +45,24 @@ class Record:
 
     Parameters
     ----------
-    kind : "bundle", "registered", "report", "parity", "promoted" or "rolled_back".
+    kind : "bundle", "parity", and what was done about them; see `ACTS`.
     at_ns : when it was written, UTC nanoseconds.
     facts : plain values.
     files : name of a file beside the record to its sha256.
+    before, head : sha256 of the line before, and of its own.
     """
 
     kind: str
     at_ns: int
     facts: Mapping[str, Any] = field(hash=False)
     files: Mapping[str, str] = field(hash=False)
-
-
-@dataclass(frozen=True, slots=True)
-class SignedReport:
-    """A gate report as it was signed.
-
-    Parameters
-    ----------
-    data : the report's bytes.
-    signature : 64 bytes.
-    """
-
-    data: bytes
-    signature: bytes
+    before: str = field(repr=False)
+    head: str = field(repr=False)
 
     @property
-    def digest(self) -> str:
-        """sha256 of the report."""
-        return sha256_of(self.data)
-
-    def verify(
-        self,
-        public_key: bytes,
-        *,
-        manifest_digest: str | None = None,
-        policy_digest: str | None = None,
-        permits: Target | None = None,
-    ) -> GateReport:
-        """The report, if it verifies and says what is asked of it; see `sapphire.domain.evidence.verify`."""
-        return verify(
-            self.data,
-            self.signature,
-            public_key,
-            manifest_digest=manifest_digest,
-            policy_digest=policy_digest,
-            permits=permits,
-        )
+    def is_evidence(self) -> bool:
+        """Whether it says something of the release; otherwise it says what was done about it."""
+        return self.kind not in ACTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,35 +102,55 @@ class EvidenceStore:
                 got="none",
                 next="study.submit(agent) measures a release and registers it",
             )
-        records = tuple(record for record, _ in _chain(path))
+        records = tuple(_chain(path))
         for record in records:
             for name, sha256 in record.files.items():
                 _check_file(folder / name, sha256)
         return records
 
+    def heads(self, digest: str) -> tuple[str, ...]:
+        """The digest of each line of a release's record; see `records`."""
+        return tuple(record.head for record in self.records(digest))
+
     def append(
-        self, digest: str, kind: str, *, at_ns: int, facts: Mapping[str, Any] | None = None, files: Mapping[str, bytes]
+        self,
+        digest: str,
+        kind: str,
+        *,
+        at_ns: int,
+        facts: Mapping[str, Any] | None = None,
+        files: Mapping[str, bytes],
+        after: str | None = None,
     ) -> Record:
-        """Write files, then the record that names them; both or neither is seen.
+        """Write files, then the record that names them; both or neither is seen. A torn last line is cut.
+
+        Parameters
+        ----------
+        after : refuse to write unless this is the digest of the last line.
 
         Raises
         ------
-        EvidenceRefused : what is there does not verify; nothing is written.
+        EvidenceRefused : what is there does not verify, or has gone on; nothing is written.
         """
         folder = self.folder(digest)
         path = folder / _RECORDS
         with locked(folder / ".lock"):
-            heads = [head for _, head in _chain(path)] if path.exists() else []
-            before = heads[-1] if heads else _FIRST
+            heads = [record.head for record in _chain(path)] if path.exists() else []
+            before = heads[-1] if heads else FIRST
+            if after is not None and after != before:
+                raise EvidenceRefused(
+                    f"the evidence of release {digest[:_SHORT]} has gone on",
+                    expected=f"a last line with digest {after[:_SHORT]}",
+                    got=before[:_SHORT],
+                    next="measure again what is there now",
+                )
             for name, data in files.items():
                 _put(folder / name, data)
             named = {name: sha256_of(data) for name, data in files.items()}
-            record = Record(kind, at_ns, plain(facts or {}), named)
-            line = canonical_json(
-                {"at_ns": at_ns, "before": before, "facts": record.facts, "files": named, "kind": kind}
-            )
+            told = plain(facts or {})
+            line = canonical_json({"at_ns": at_ns, "before": before, "facts": told, "files": named, "kind": kind})
             _append_line(path, line)
-        return record
+        return Record(kind, at_ns, told, named, before, sha256_of(line))
 
     def bundle(self, digest: str) -> EvidenceBundle:
         """What the last submit measured.
@@ -214,21 +210,30 @@ class EvidenceStore:
         return tuple(ParityDay.parse(self._file(digest, record, ".json")) for record in found)
 
     def add_parity(self, digest: str, day: ParityDay, *, at_ns: int) -> bool:
-        """Keep one replayed day, unless the same is said of it already; whether it was kept.
+        """Keep one day of a paper account, unless the same is said of it already; whether it was kept.
 
-        A day that is looked at again while its account trades on has another journal behind it, and is no other day.
+        A day of which something else was said before is kept beside that: what is bad about either counts.
 
         Raises
         ------
         EvidenceRefused : there is no evidence of the release, or it does not verify.
         """
-        if any(dataclasses.replace(kept, journal_digest=day.journal_digest) == day for kept in self.parity(digest)):
+        if day in self.parity(digest):
             return False
         name = f"parity-{day.day}-{sha256_of(day.canonical)[:_SHORT]}.json"
         self.append(digest, "parity", at_ns=at_ns, facts={"day": day.day}, files={name: day.canonical})
         return True
 
-    def report(self, digest: str, target: Target, *, report_digest: str | None = None) -> SignedReport | None:
+    def reports(self, digest: str) -> tuple[RecordedReport, ...]:
+        """Every signed gate report of a release, oldest first; signatures are for the caller to verify.
+
+        Raises
+        ------
+        EvidenceRefused : something in the record does not verify, or there is no evidence.
+        """
+        return tuple(self._report(digest, each) for each in self.records(digest) if each.kind == "report")
+
+    def report(self, digest: str, target: Target, *, report_digest: str | None = None) -> RecordedReport | None:
         """The last signed gate report for a target, or the one of this digest; None where there is none.
 
         Raises
@@ -237,31 +242,26 @@ class EvidenceStore:
         """
         facts = {"target": target} | ({} if report_digest is None else {"report": report_digest})
         found = self.last(digest, "report", facts)
-        if found is None:
-            return None
-        try:
-            signature = bytes.fromhex(self._file(digest, found, ".sig").decode("ascii"))
-        except ValueError:
-            signature = b""
-        return SignedReport(self._file(digest, found, ".json"), signature)
+        return None if found is None else self._report(digest, found)
 
-    def add_report(self, report: GateReport, signature: bytes, *, at_ns: int) -> SignedReport:
-        """Keep a signed gate report.
+    def add_report(self, report: GateReport, signature: bytes, *, at_ns: int) -> RecordedReport:
+        """Keep a signed gate report, at the place of the record that it is signed for.
 
         Raises
         ------
-        EvidenceRefused : there is no evidence of the release, or it does not verify.
+        EvidenceRefused : there is no evidence of the release, it does not verify, or it has gone on since.
         """
         self.records(report.manifest_digest)
         name = f"report-{report.target}-{report.digest[:_SHORT]}"
-        self.append(
+        made = self.append(
             report.manifest_digest,
             "report",
             at_ns=at_ns,
             facts={"target": report.target, "permits": report.permits, "report": report.digest},
             files={f"{name}.json": report.canonical, f"{name}.sig": f"{signature.hex()}\n".encode()},
+            after=report.record_head,
         )
-        return SignedReport(report.canonical, signature)
+        return RecordedReport(report.canonical, signature, made.before)
 
     def last(self, digest: str, kind: str, facts: Mapping[str, Any] | None = None) -> Record | None:
         """The last record of a kind with these facts among its own; None where there is none.
@@ -274,23 +274,36 @@ class EvidenceStore:
         found = [each for each in self.records(digest) if each.kind == kind and wanted <= each.facts.items()]
         return found[-1] if found else None
 
+    def _report(self, digest: str, record: Record) -> RecordedReport:
+        try:
+            signature = bytes.fromhex(self._file(digest, record, ".sig").decode("ascii"))
+        except ValueError:
+            signature = b""
+        return RecordedReport(self._file(digest, record, ".json"), signature, record.before)
+
     def _file(self, digest: str, record: Record, ending: str) -> bytes:
-        ((name, sha256),) = ((name, sha256) for name, sha256 in record.files.items() if name.endswith(ending))
+        named = [(name, sha256) for name, sha256 in record.files.items() if name.endswith(ending)]
+        if len(named) != 1:
+            raise EvidenceRefused(
+                f"a record of release {digest[:_SHORT]} names other files",
+                expected=f"one file that ends with {ending}",
+                got=", ".join(record.files),
+                next="restore the evidence from a backup",
+            )
+        ((name, sha256),) = named
         return _check_file(self.folder(digest) / name, sha256)
 
 
-def _chain(path: Path) -> Iterator[tuple[Record, str]]:
-    """Each record and the digest of its line, verified against the one before."""
+def _chain(path: Path) -> Iterator[Record]:
+    """Each record, verified against the one before; a last line without an end was not written yet."""
     data = path.read_bytes()
-    if data and not data.endswith(b"\n"):
-        raise _damaged(path, data.count(b"\n") + 1, "a whole line", "one without an end")
-    head = _FIRST
-    for number, line in enumerate(data.splitlines(), start=1):
+    head = FIRST
+    for number, line in enumerate(data[: data.rfind(b"\n") + 1].splitlines(), start=1):
         entry = _parse(path, number, line)
-        if entry["before"] != head:
-            raise _damaged(path, number, f"the digest of the line before, {head[:_SHORT]}", entry["before"][:_SHORT])
-        head = sha256_of(line)
-        yield Record(entry["kind"], entry["at_ns"], entry["facts"], entry["files"]), head
+        before, head = head, sha256_of(line)
+        if entry["before"] != before:
+            raise _damaged(path, number, f"the digest of the line before, {before[:_SHORT]}", entry["before"][:_SHORT])
+        yield Record(entry["kind"], entry["at_ns"], entry["facts"], entry["files"], before, head)
 
 
 def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:
@@ -347,8 +360,10 @@ def _write(path: Path, data: bytes) -> None:
 
 def _append_line(path: Path, line: bytes) -> None:
     new = not path.exists()
-    with path.open("ab") as file:
-        end = file.seek(0, os.SEEK_END)
+    with path.open("a+b") as file:
+        file.seek(0)
+        end = file.read().rfind(b"\n") + 1
+        file.truncate(end)
         try:
             file.write(line + b"\n")
             file.flush()

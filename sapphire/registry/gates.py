@@ -7,19 +7,42 @@ nothing, and nothing passes no gate.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sapphire.domain.errors import EvidenceRefused, StatisticsError
 from sapphire.domain.evidence import Authority, GateReport, GateRow
 from sapphire.domain.needs import Need, Value
 from sapphire.domain.releases import Manifest
-from sapphire.registry.measurements import Difference, EvidenceBundle, ParityDay, WalkForwardEvidence
+from sapphire.registry.evidence_store import FIRST
+from sapphire.registry.integrity import CHECKS
+from sapphire.registry.measurements import Difference, EvidenceBundle, WalkForwardEvidence
+from sapphire.registry.paper_days import PaperDays
 from sapphire.registry.policies import Policy
 
-__all__ = ["evaluate_gates"]
+__all__ = ["Issue", "evaluate_gates"]
 
 _SHORT = 12
+_NAMED = 3
+_MAY_BE_ABSENT = ("twin_test", "fit_test", "feature_parity", "symbol_order")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issue:
+    """Where and when a report is made; the defaults are those of a measurement that stands in no record.
+
+    Parameters
+    ----------
+    record_head : sha256 of the last line of the release's record.
+    sequence : number of the report among those of the release for the target.
+    at_ns : now, UTC nanoseconds.
+    revocations : how many revocations are known.
+    """
+
+    record_head: str = FIRST
+    sequence: int = 1
+    at_ns: int = 0
+    revocations: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +51,7 @@ class _Asked:
 
     manifest: Manifest
     bundle: EvidenceBundle
-    parity: tuple[ParityDay, ...]
+    parity: PaperDays
     counted: WalkForwardEvidence
     policy: Policy
 
@@ -42,19 +65,21 @@ def evaluate_gates(
     bundle: EvidenceBundle,
     policy: Policy,
     *,
-    parity: Sequence[ParityDay] = (),
+    parity: PaperDays | None = None,
     signer: str,
     authority: Authority,
     counted: WalkForwardEvidence | None = None,
+    issue: Issue | None = None,
 ) -> GateReport:
     """What a policy says of a release.
 
     Parameters
     ----------
-    parity : the paper days that there are.
+    parity : the paper days that there are, as their witness saw them.
     signer : id of the key that will sign.
     authority : what that signature proves.
     counted : the walk-forward evidence with the trials as the ledger has them now; as the submit counted them without.
+    issue : where and when it is made.
 
     Raises
     ------
@@ -71,8 +96,8 @@ def evaluate_gates(
                 got=got,
                 next="study.submit(agent) measures the release that stands there now",
             )
-    walk = counted or bundle.walk_forward
-    asked = _Asked(manifest, bundle, tuple(parity), walk, policy)
+    made, walk = issue or Issue(), counted or bundle.walk_forward
+    asked = _Asked(manifest, bundle, parity or PaperDays((), {}), walk, policy)
     rows = []
     for gate, measure, needs, refuses in policy.rows():
         value, note = _ANSWERS[gate][measure](asked)
@@ -82,6 +107,8 @@ def evaluate_gates(
         manifest_digest=manifest.digest,
         policy_digest=policy.digest,
         evidence_digest=bundle.digest,
+        record_head=made.record_head,
+        trials=walk.trials,
         data=bundle.data,
         target=policy.target,
         rows=tuple(rows),
@@ -89,6 +116,10 @@ def evaluate_gates(
         engine_version=bundle.engine_version,
         signer=signer,
         authority=authority,
+        sequence=made.sequence,
+        issued_ns=made.at_ns,
+        valid_until_ns=made.at_ns + policy.valid_ns,
+        revocations=made.revocations,
     )
 
 
@@ -98,9 +129,14 @@ def _snapshot_pinned(asked: _Asked) -> _Answer:
 
 
 def _lock_pinned(asked: _Asked) -> _Answer:
-    wanted, got = asked.manifest.lock_sha256, asked.bundle.integrity.lock_sha256
-    note = f"lock {wanted[:_SHORT]}" if wanted == got else f"release {wanted[:_SHORT]}, evidence {got[:_SHORT]}"
-    return wanted == got, note
+    integrity = asked.bundle.integrity
+    wanted, got = asked.manifest.lock_sha256, integrity.lock_sha256
+    if wanted != got:
+        return False, f"release {wanted[:_SHORT]}, evidence {got[:_SHORT]}"
+    if integrity.lock_differs:
+        return False, "; ".join(integrity.lock_differs[:_NAMED])
+    beside = f", {len(integrity.lock_beside)} distributions beside it" if integrity.lock_beside else ""
+    return True, f"lock {wanted[:_SHORT]}{beside}"
 
 
 def _clean_tree(asked: _Asked) -> _Answer:
@@ -108,7 +144,27 @@ def _clean_tree(asked: _Asked) -> _Answer:
     commit = integrity.git_commit
     if not commit:
         return False, "not under version control"
+    if integrity.uncommitted:
+        return False, f"not in commit {commit[:_SHORT]}: {', '.join(integrity.uncommitted[:_NAMED])}"
     return not integrity.dirty, f"commit {commit[:_SHORT]}" + (" with changes beside it" if integrity.dirty else "")
+
+
+def _isolated(asked: _Asked) -> _Answer:
+    isolation = asked.bundle.integrity.isolation
+    return isolation == "enforced", f"files and sockets of the agents: {isolation}"
+
+
+def _check(name: str) -> Callable[[_Asked], _Answer]:
+    """The verdict of a check; where there is nothing to compare, nothing is wrong, and the note says so."""
+
+    def answer(asked: _Asked) -> _Answer:
+        check = asked.bundle.integrity.checks[name]
+        if check.verdict == "absent":
+            return ("pass" if name in _MAY_BE_ABSENT else None), f"nothing to compare: {check.note}"
+        note = f"{check.bars:,} bars"
+        return check.verdict, f"{note}: {check.note}" if check.note else note
+
+    return answer
 
 
 def _golden(asked: _Asked) -> _Answer:
@@ -152,8 +208,8 @@ def _deflated_active_sharpe(asked: _Asked) -> _Answer:
     if active is None:
         return None, "nothing is left of the returns beside the market's"
     note = (
-        f"alpha {1e4 * active.alpha:+.3g} bps a bar (t {active.alpha_t:+.2f}), beta {active.beta:.2f}, information ratio "
-        f"{active.information_ratio:+.4f} a bar; {_trials_text(walk)}"
+        f"alpha {1e4 * active.alpha:+.3g} bps a bar (t {active.alpha_t:+.2f}), beta {active.beta:.2f}, information "
+        f"ratio {active.information_ratio:+.4f} a bar; {_trials_text(walk)}"
     )
     return _deflated(walk, note, active.sharpe, active.skew, active.kurtosis, variance=walk.variance_of_active)
 
@@ -163,11 +219,18 @@ def _deflated(
 ) -> _Answer:
     from sapphire.statistics import deflated_sharpe_ratio
 
-    shape = {"length": walk.length, "skew": skew, "kurtosis": kurtosis}
     try:
-        return deflated_sharpe_ratio(sharpe, trials=walk.trials, variance_of_trials=variance, **shape), note
+        value = deflated_sharpe_ratio(
+            sharpe,
+            trials=walk.trials,
+            variance_of_trials=variance,
+            length=walk.length,
+            skew=skew,
+            kurtosis=kurtosis,
+        )
     except StatisticsError as error:
         return None, f"{error.what}: {error.got}"
+    return value, note
 
 
 def _trials_text(walk: WalkForwardEvidence) -> str:
@@ -221,17 +284,22 @@ def _edge_survives(asked: _Asked) -> _Answer:
     return (0.0 if plain <= 0.0 else dear.times if left > 0.0 else 1.0), note
 
 
-def _unexplained_lots(asked: _Asked) -> _Answer:
-    if not asked.parity:
-        return None, "no paper day was replayed"
-    days = {(each.day, each.journal_digest): each.unexplained_lots for each in asked.parity}
-    return sum(days.values()), f"over {len(days)} replayed day{'' if len(days) == 1 else 's'}"
+def _of_days(value: Callable[[PaperDays], Value]) -> Callable[[_Asked], _Answer]:
+    """A measure of all recorded days, on whatever market and however bad."""
+
+    def answer(asked: _Asked) -> _Answer:
+        days = len(asked.parity)
+        if not days:
+            return None, "no paper day was recorded"
+        return value(asked.parity), f"over {days} recorded day{'' if days == 1 else 's'}"
+
+    return answer
 
 
 def _paper_days(asked: _Asked) -> _Answer:
-    real = {each.day for each in asked.parity if each.market == "real"}
-    others = {each.day for each in asked.parity} - real
-    return len(real), f"{len(others)} more on other markets, which do not count" if others else ""
+    counted, others = asked.parity.counted()
+    more = "; ".join(f"{count} more {why}" for why, count in sorted(others.items()))
+    return len(counted), f"{more}: they do not count" if more else ""
 
 
 _ANSWERS: Mapping[str, Mapping[str, Callable[[_Asked], _Answer]]] = {
@@ -241,7 +309,8 @@ _ANSWERS: Mapping[str, Mapping[str, Callable[[_Asked], _Answer]]] = {
         "lock_pinned": _lock_pinned,
         "clean_tree": _clean_tree,
         "recorded_data": lambda asked: (asked.bundle.source == "recorded", asked.bundle.data),
-        "truncation_test": lambda asked: (asked.bundle.integrity.truncation_test, ""),
+        "isolated": _isolated,
+        **{name: _check(name) for name in CHECKS},
         "golden_vectors": _golden,
         "maker_fee_bps_over_published": _over_published("maker_bps"),
         "taker_fee_bps_over_published": _over_published("taker_bps"),
@@ -259,5 +328,12 @@ _ANSWERS: Mapping[str, Mapping[str, Callable[[_Asked], _Answer]]] = {
         "trades": lambda asked: (asked.bundle.walk_forward.trades, "fills of the walk-forward replay"),
     },
     "cost": {"edge_survives_costs_times": _edge_survives},
-    "parity": {"unexplained_lots": _unexplained_lots, "paper_days": _paper_days},
+    "parity": {
+        "unexplained_lots": _of_days(lambda days: days.unexplained_lots),
+        "bars_decided": _of_days(lambda days: days.bars_decided),
+        "signals_taken": _of_days(lambda days: days.signals_taken),
+        "books_equal": _of_days(lambda days: days.books_equal),
+        "journals_replay": _of_days(lambda days: days.journals_replay),
+        "paper_days": _paper_days,
+    },
 }

@@ -1,4 +1,4 @@
-"""Heads of the trial ledger, as evidence and registered versions keep them: a shortened ledger is found by any of them."""
+"""Heads of the trial ledger, as evidence and registered versions keep them: any of them finds a shortened ledger."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class LedgerAnchor:
 
 
 def ledger_tags(bundle: EvidenceBundle, home: Path) -> dict[str, str]:
-    """The head that a bundle was counted on, whose ledger that was, and its protocol, as tags of a run and a version."""
+    """The head that a bundle was counted on, whose ledger it was, and its protocol, as tags of a run and a version."""
     walk = bundle.walk_forward
     return {
         HEAD_TAG: walk.ledger_head,
@@ -58,9 +58,7 @@ def anchors_in(store: EvidenceStore) -> Iterator[LedgerAnchor]:
         for record in records:
             if record.kind == "bundle" and "ledger_head" in record.facts:
                 facts = record.facts
-                yield LedgerAnchor(
-                    f"release {digest[:_SHORT]}", int(facts["ledger_lines"]), str(facts["ledger_head"])
-                )
+                yield LedgerAnchor(f"release {digest[:_SHORT]}", int(facts["ledger_lines"]), str(facts["ledger_head"]))
 
 
 def anchors_of(versions: Versions, home: Path) -> Iterator[LedgerAnchor]:

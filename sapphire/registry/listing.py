@@ -9,14 +9,28 @@ from typing import Any, get_args
 from sapphire.domain.display import bundle, stamp
 from sapphire.domain.errors import EvidenceRefused
 from sapphire.domain.evidence import Target
+from sapphire.domain.permits import verify
+from sapphire.registry.doors import Door
 from sapphire.registry.evidence_store import EvidenceStore
 from sapphire.registry.versions import Version
 
-__all__ = ["DAMAGED", "NO_EVIDENCE", "SKILL_NOT_SHOWN", "RegisteredRelease", "ReleaseTable", "Standing", "standing_of"]
+__all__ = [
+    "DAMAGED",
+    "ENDED",
+    "NO_EVIDENCE",
+    "REVOKED",
+    "SKILL_NOT_SHOWN",
+    "RegisteredRelease",
+    "ReleaseTable",
+    "Standing",
+    "standing_of",
+]
 
 SKILL_NOT_SHOWN = "skill not shown"
 DAMAGED = "evidence does not verify"
 NO_EVIDENCE = "no evidence here"
+REVOKED = "revoked"
+ENDED = "permit ended"
 _SHORT = 12
 _NS_PER_SECOND = 1_000_000_000
 
@@ -60,7 +74,7 @@ class Standing:
 
     Parameters
     ----------
-    permits : the targets that its last gate reports open.
+    permits : the stages whose doors are open to it.
     mark : what has to be said of it wherever it is shown; empty where there is nothing.
     """
 
@@ -103,17 +117,36 @@ class ReleaseTable:
         return bundle(f"{len(self)} registered version{'' if len(self) == 1 else 's'}", *self.table())
 
 
-def standing_of(store: EvidenceStore, digest: str, public_key: bytes | None) -> Standing:
-    """What the evidence in a state folder says of a release, each report verified."""
+def standing_of(door: Door, digest: str, name: str, at_ns: int) -> Standing:
+    """What the evidence in a state folder says of a release now, each report verified."""
+    store = EvidenceStore(door.home / "evidence")
     if digest not in store.digests():
         return Standing((), NO_EVIDENCE)
     try:
-        signed = [store.report(digest, target) for target in get_args(Target)]
-        found = [each.verify(public_key or b"", manifest_digest=digest) for each in signed if each is not None]
+        reports = store.reports(digest)
+        if not reports:
+            return Standing((), "")
+        trust = door.deployment.trust(door.home)
+        last = [each for each in (store.report(digest, target) for target in get_args(Target)) if each is not None]
+        found = [verify(each, trust, manifest_digest=digest) for each in last]
+        revoked = door.deployment.revocations(door.home, trust).find(digest) is not None
     except EvidenceRefused:
         return Standing((), DAMAGED)
-    permits = tuple(report.target for report in found if report.permits)
-    return Standing(permits, SKILL_NOT_SHOWN if any(report.skill_failed for report in found) else "")
+    permits = tuple(target for target in get_args(Target) if _opens(door, digest, name, target, at_ns))
+    ended = any(each.permits and at_ns >= each.valid_until_ns for each in found) and not permits
+    marks = [
+        (revoked, REVOKED),
+        (ended and not revoked, ENDED),
+        (any(each.skill_failed for each in found), SKILL_NOT_SHOWN),
+    ]
+    return Standing(permits, ", ".join(mark for is_so, mark in marks if is_so))
+
+
+def _opens(door: Door, digest: str, name: str, target: Target, at_ns: int) -> bool:
+    try:
+        return door.permit(digest, stage=target, at_ns=at_ns, name=name).permits is not None
+    except EvidenceRefused:
+        return False
 
 
 def _line(version: Version, standing: Standing) -> tuple[str, ...]:

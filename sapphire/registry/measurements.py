@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 from sapphire.domain.canonical import canonical_json, is_sha256, plain, read_canonical, sha256_of
 from sapphire.domain.errors import EvidenceRefused, ValueRefused
 from sapphire.domain.protocols import Protocol
+from sapphire.registry.integrity import IntegrityEvidence
 
 __all__ = [
     "REPLAYS",
@@ -23,14 +24,13 @@ __all__ = [
     "Difference",
     "EvidenceBundle",
     "HoldoutEvidence",
-    "IntegrityEvidence",
     "Outcome",
     "ParityDay",
     "WalkForwardEvidence",
 ]
 
 BUNDLE_FORMAT = "EVIDENCE@2"
-PARITY_FORMAT = "PARITY@1"
+PARITY_FORMAT = "PARITY@2"
 REPLAYS = ("walk_forward", "holdout", "doubled_costs")
 """The replays that evidence is made of."""
 BASELINES = ("cash", "buy_and_hold")
@@ -39,7 +39,6 @@ BASELINES = ("cash", "buy_and_hold")
 _NS_PER_DAY = 86_400_000_000_000
 _SPAN = ("assets", "bar_ns", "end_ns", "market", "start_ns")
 
-Verdict = Literal["pass", "fail"]
 Market = Literal["real", "recorded", "generated"]
 
 
@@ -91,8 +90,8 @@ class WalkForwardEvidence:
     folds, tested_days, trades : how much was tested, and how many fills it made.
     span : the tested data as the ledger names it: market, assets with their sketches, length of a bar, start and end.
     trials : N of the ledger: distinct trials that share data with the span.
-    variance_of_trials, variance_of_active : variance of their Sharpe ratios per bar of the span, and of those beside the
-        market.
+    variance_of_trials, variance_of_active : variance of their Sharpe ratios per bar of the span, and of those beside
+        the market.
     effective_trials : how many independent ones they amount to; None where that cannot be had.
     openings : trials that share data with the hold-out, the release's own among them.
     ledger_head, ledger_lines : how far the ledger reached when it was counted.
@@ -219,39 +218,6 @@ class CostEvidence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IntegrityEvidence:
-    """What the platform checked of code, data and environment.
-
-    Parameters
-    ----------
-    captured_source : the source of every agent was captured and is what ran.
-    snapshot_hash : content hash of the data.
-    snapshot_verified : the data were read again and match it.
-    lock_sha256 : of `requirements.lock` where the evidence was made.
-    truncation_test : verdict of the agent's leak check.
-    golden_ok : the frozen release, loaded again, answered its golden inputs as before.
-    git_commit : of the workspace; empty where there is none.
-    dirty : the workspace had changes beside the commit, or no commit.
-    """
-
-    captured_source: bool
-    snapshot_hash: str
-    snapshot_verified: bool
-    lock_sha256: str
-    truncation_test: Verdict
-    golden_ok: bool
-    git_commit: str
-    dirty: bool
-
-    def __post_init__(self) -> None:
-        for key in ("snapshot_hash", "lock_sha256"):
-            if not is_sha256(getattr(self, key)):
-                raise ValueRefused(f"{key} of the evidence", expected="64 hexadecimal digits", got=getattr(self, key))
-        if self.truncation_test not in get_args(Verdict):
-            raise ValueRefused("truncation test of the evidence", expected="pass or fail", got=self.truncation_test)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceBundle:
     """What a submit measured of one release.
 
@@ -342,7 +308,7 @@ class EvidenceBundle:
             entries["protocol"] = Protocol.from_dict(entries["protocol"])
             costs = dict(entries["costs"])
             entries["costs"] = CostEvidence(times=costs.pop("times"), outcome=Outcome(**costs.pop("outcome")), **costs)
-            entries["integrity"] = IntegrityEvidence(**entries["integrity"])
+            entries["integrity"] = IntegrityEvidence.from_dict(entries["integrity"])
             return cls(**entries)
         except (KeyError, TypeError, AttributeError, ValueError, ValueRefused) as error:
             raise _unreadable("evidence bundle", error) from None
@@ -350,38 +316,69 @@ class EvidenceBundle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParityDay:
-    """One day of a paper account, replayed from its journal.
+    """One day of a paper account, computed by the platform from the engine's journal.
 
     Parameters
     ----------
     day : "2026-03-01", UTC.
     market : what the account traded on; only days on the real one count as paper days.
-    unexplained_lots : lots by which the account and the evidence differ without a cause that was found.
-    journal_digest : head of the journal that was replayed.
+    account : its name in the journal.
+    bars, whole_bars : bars of the day that the run covers, and those that a whole day has.
+    bars_seen : closes that the service saw.
+    bars_decided : bars that the coordinator decided on views of the release, in time.
+    signals, signals_taken : those that the release states on these bars, and those of them that the engine took.
+    foreign_signals : of other releases, taken on the same account that day.
+    books_equal : whether service and venue agree to the atom at the end of the run; None where that was not compared.
+    replays : whether the journal folds again to the same decisions.
+    unexplained_lots : lots by which account and evidence differ, timing and venue set aside.
+    explained_lots : those that timing or the venue explain, by cause.
+    journal_digest : sha256 of everything in the journal up to the day's last close.
 
     Raises
     ------
-    ValueRefused : no such day or market, a negative number, a digest that is none.
+    ValueRefused : no such day or market, a negative number, more of a part than of its whole, a digest that is none.
     """
 
     day: str
     market: Market
+    account: str
+    bars: int
+    whole_bars: int
+    bars_seen: int
+    bars_decided: int
+    signals: int
+    signals_taken: int
+    foreign_signals: int
+    books_equal: bool | None
+    replays: bool
     unexplained_lots: int
+    explained_lots: Mapping[str, int] = field(hash=False)
     journal_digest: str
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "explained_lots", dict(self.explained_lots))
         try:
-            sound = date.fromisoformat(self.day).isoformat() == self.day
+            sound = date.fromisoformat(self.day).isoformat() == self.day and bool(self.account)
         except ValueError:
             sound = False
-        if not sound or self.market not in get_args(Market) or self.unexplained_lots < 0:
+        parts = (self.bars_seen, self.bars_decided, self.signals_taken)
+        wholes = (self.bars, self.bars, self.signals)
+        counts = (*parts, *wholes, self.foreign_signals, self.unexplained_lots, *self.explained_lots.values())
+        sound = sound and self.market in get_args(Market) and all(type(each) is int and each >= 0 for each in counts)
+        if not sound or not 0 < self.bars <= self.whole_bars or any(map(int.__gt__, parts, wholes)):
             raise ValueRefused(
                 "parity of a day",
-                expected=f"a day such as 2026-03-01, a market of {', '.join(get_args(Market))}, lots of zero or more",
-                got=f"{self.day!r}, {self.market!r}, {self.unexplained_lots}",
+                expected=f"a day such as 2026-03-01, a market of {', '.join(get_args(Market))}, an account, counts of "
+                "zero or more, no part larger than its whole",
+                got=f"{self.day!r}, {self.market!r}, {self.account!r}, {counts}",
             )
         if not is_sha256(self.journal_digest):
             raise ValueRefused("journal of a day", expected="64 hexadecimal digits", got=repr(self.journal_digest))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the service saw every bar of it close."""
+        return self.bars_seen == self.whole_bars
 
     @property
     def canonical(self) -> bytes:

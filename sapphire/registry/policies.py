@@ -1,8 +1,9 @@
 """Policies: what a release must show, from a file that a risk officer can read.
 
-A policy is `mlflow/gates/TARGET.yaml`: gate to measure to need. Nothing in it is guessed at: an unknown gate or
-measure, a need of the wrong form, a key given twice, or a gate left out that the target cannot do without is an error
-that names it. The identity of a policy is the digest of what it says, so comments and order do not change it.
+A policy is `mlflow/gates/TARGET.yaml`: gate to measure to need, and its settings. Nothing in it is guessed at: an
+unknown gate or measure, a need of the wrong form, a key given twice, or a measure left out that the target cannot do
+without is an error that names it. The identity of a policy is the digest of what it says, so comments and order do not
+change it.
 """
 
 from __future__ import annotations
@@ -10,52 +11,91 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from sapphire.domain.canonical import canonical_json, sha256_of
 from sapphire.domain.errors import ConfigError
 from sapphire.domain.evidence import EDGE_GATES, Target
 from sapphire.domain.needs import Need
 
-__all__ = ["MEASURES", "Policy", "load_policy", "policy_folder"]
+__all__ = ["MEASURES", "Measure", "Policy", "installed_policies", "load_policy", "must_pass", "policy_folder"]
 
 Kind = Literal["truth", "pass", "recorded", "number"]
 """What a measure's need looks like: `true`, the word `pass`, the word `recorded`, or one bound on a number."""
 
-MEASURES: Mapping[str, Mapping[str, Kind]] = {
-    "integrity": {
-        "captured_source": "truth",
-        "snapshot_pinned": "truth",
-        "lock_pinned": "truth",
-        "clean_tree": "truth",
-        "recorded_data": "truth",
-        "truncation_test": "pass",
-        "golden_vectors": "pass",
-        "maker_fee_bps_over_published": "number",
-        "taker_fee_bps_over_published": "number",
-        "latency_ms": "number",
-    },
-    "replay": {"walk_forward": "recorded", "holdout": "recorded", "doubled_costs": "recorded"},
-    "skill": {
-        "deflated_sharpe": "number",
-        "deflated_active_sharpe": "number",
-        "holdout_p_value_over_cash": "number",
-        "holdout_p_value_over_buy_and_hold": "number",
-        "folds": "number",
-        "tested_days": "number",
-        "holdout_days": "number",
-        "trades": "number",
-    },
-    "cost": {"edge_survives_costs_times": "number"},
-    "parity": {"unexplained_lots": "number", "paper_days": "number"},
-}
-"""Every gate and measure that there is."""
-REQUIRED: Mapping[Target, tuple[str, ...]] = {
-    "paper": ("integrity", "replay"),
-    "live": ("integrity", "replay", "skill", "cost", "parity"),
-}
-"""Gates that a policy for the target must have."""
 
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What can be asked of a release.
+
+    Parameters
+    ----------
+    kind : what its need looks like.
+    stage : the first target that requires it, "paper" or "live"; None where a policy may leave it out. What shows an
+        edge (`EDGE_GATES`) is required for live, and has to be asked for paper, where a failure may mark.
+    """
+
+    kind: Kind
+    stage: Target | None = None
+
+
+MEASURES: Mapping[str, Mapping[str, Measure]] = {
+    "integrity": {
+        "captured_source": Measure("truth", "paper"),
+        "snapshot_pinned": Measure("truth", "paper"),
+        "lock_pinned": Measure("truth", "paper"),
+        "clean_tree": Measure("truth", "live"),
+        "recorded_data": Measure("truth", "live"),
+        "isolated": Measure("truth", "live"),
+        "truncation_test": Measure("pass", "paper"),
+        "future_test": Measure("pass", "paper"),
+        "twin_test": Measure("pass", "paper"),
+        "warmup_test": Measure("pass", "paper"),
+        "fit_test": Measure("pass", "paper"),
+        "feature_parity": Measure("pass", "paper"),
+        "asked_again": Measure("pass", "paper"),
+        "another_process": Measure("pass", "paper"),
+        "symbol_order": Measure("pass", "paper"),
+        "duplicate_rows": Measure("pass", "paper"),
+        "shuffled_rows": Measure("pass", "paper"),
+        "golden_vectors": Measure("pass", "paper"),
+        "maker_fee_bps_over_published": Measure("number", "paper"),
+        "taker_fee_bps_over_published": Measure("number", "paper"),
+        "latency_ms": Measure("number", "paper"),
+    },
+    "replay": {
+        "walk_forward": Measure("recorded", "paper"),
+        "holdout": Measure("recorded", "paper"),
+        "doubled_costs": Measure("recorded", "paper"),
+    },
+    "skill": {
+        "deflated_sharpe": Measure("number", "live"),
+        "deflated_active_sharpe": Measure("number", "live"),
+        "holdout_p_value_over_cash": Measure("number", "live"),
+        "holdout_p_value_over_buy_and_hold": Measure("number", "live"),
+        "folds": Measure("number", "live"),
+        "tested_days": Measure("number", "live"),
+        "holdout_days": Measure("number", "live"),
+        "trades": Measure("number", "live"),
+    },
+    "cost": {"edge_survives_costs_times": Measure("number", "live")},
+    "parity": {
+        "unexplained_lots": Measure("number", "live"),
+        "bars_decided": Measure("number", "live"),
+        "signals_taken": Measure("number", "live"),
+        "books_equal": Measure("truth", "live"),
+        "journals_replay": Measure("truth", "live"),
+        "paper_days": Measure("number", "live"),
+    },
+}
+"""Every gate and measure that there is. A new one says here which target requires it; policies and doors go by it."""
+
+SETTINGS: Mapping[str, tuple[float, float]] = {"valid_days": (0.0, 366.0)}
+"""What else a policy may set, above the first number and up to the second. `valid_days`: how long a report permits."""
+
+_DEFAULTS: Mapping[str, float] = {"valid_days": 7.0}
+_NS_PER_DAY = 86_400_000_000_000
+_SETTINGS = "settings"
 _MARKED = "marked"
 _BOUNDS = ("min", "max", "above")
 
@@ -69,25 +109,64 @@ class Policy:
     target : what it opens.
     gates : gate to measure to need.
     marked : gates that mark a release instead of keeping it out.
+    settings : `valid_days`, as the file or the default says.
     path : the file.
     """
 
     target: Target
     gates: Mapping[str, Mapping[str, Need]] = field(hash=False)
     marked: tuple[str, ...]
+    settings: Mapping[str, float] = field(hash=False)
     path: Path
 
     @property
     def digest(self) -> str:
         """sha256 of what the policy says."""
         gates = {gate: dict(measures) for gate, measures in self.gates.items()}
-        return sha256_of(canonical_json({"target": self.target, "gates": gates, "marked": sorted(self.marked)}))
+        says = {"target": self.target, "gates": gates, "marked": sorted(self.marked), "settings": self.settings}
+        return sha256_of(canonical_json(says))
+
+    @property
+    def valid_ns(self) -> int:
+        """How long a report under it permits, nanoseconds."""
+        return int(self.settings["valid_days"] * _NS_PER_DAY)
 
     def rows(self) -> Iterator[tuple[str, str, Need, bool]]:
         """Gate, measure, need, and whether a failure keeps the release out."""
         for gate, measures in self.gates.items():
             for measure, needs in measures.items():
                 yield gate, measure, needs, gate not in self.marked
+
+
+def must_pass(target: Target) -> frozenset[str]:
+    """The measures, "integrity.captured_source", that a report for a target has to show as passed."""
+    return frozenset(
+        f"{gate}.{name}"
+        for gate, measures in MEASURES.items()
+        for name, measure in measures.items()
+        if measure.stage == "paper" or measure.stage == target
+    )
+
+
+def must_ask(target: Target) -> frozenset[str]:
+    """The measures that a policy for a target has to ask: those that must pass, and those that show an edge."""
+    edge = {each for each in must_pass("live") if each.split(".")[0] in EDGE_GATES}
+    return must_pass(target) | edge
+
+
+def installed_policies() -> Path:
+    """Folder of the policies that are installed here: the workspace's, else the repository's.
+
+    Raises
+    ------
+    ConfigError : neither is there.
+    """
+    from sapphire.domain.workspace import workspace
+
+    try:
+        return policy_folder(workspace())
+    except ConfigError:
+        return policy_folder(None)
 
 
 def policy_folder(workspace: Path | None) -> Path:
@@ -118,18 +197,21 @@ def load_policy(folder: Path, target: Target) -> Policy:
     ConfigError : no such file, or something in it that is not a policy; names it.
     """
     path = folder / f"{target}.yaml"
-    if target not in REQUIRED or not path.is_file():
+    if target not in get_args(Target) or not path.is_file():
         raise ConfigError(f"no gate policy for {target}", expected=f"a file {path}", got="none")
     content = _read_yaml(path)
     marked = _read_marked(path, target, content.pop(_MARKED, []))
+    settings = _read_settings(path, content.pop(_SETTINGS, {}))
     gates = {gate: _read_gate(path, gate, measures) for gate, measures in content.items()}
-    missing = [gate for gate in REQUIRED[target] if gate not in gates]
+    asked = {f"{gate}.{measure}" for gate, measures in gates.items() for measure in measures}
+    missing = sorted(must_ask(target) - asked)
     if missing:
-        raise _wrong(path, f"leaves out {', '.join(missing)}", f"the gates {', '.join(REQUIRED[target])}", "none")
+        expected = f"each measure that {target} requires; a failed one of {' and '.join(EDGE_GATES)} may mark on paper"
+        raise _wrong(path, f"leaves out {', '.join(missing)}", expected, "none")
     idle = [gate for gate in marked if gate not in gates]
     if idle:
         raise _wrong(path, f"marks {', '.join(idle)}, which it does not ask for", "gates of the file", ", ".join(gates))
-    return Policy(target=target, gates=gates, marked=marked, path=path)
+    return Policy(target=target, gates=gates, marked=marked, settings=settings, path=path)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -166,9 +248,21 @@ def _read_marked(path: Path, target: Target, value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _read_settings(path: Path, value: object) -> dict[str, float]:
+    if not isinstance(value, dict) or not set(value) <= set(SETTINGS):
+        raise _wrong(path, f"has odd {_SETTINGS}", f"numbers for {', '.join(SETTINGS)}", repr(value))
+    for name, number in value.items():
+        above, most = SETTINGS[name]
+        if isinstance(number, bool) or not isinstance(number, int | float) or not above < number <= most:
+            raise _wrong(path, f"has an odd {name}", f"a number above {above:g}, up to {most:g}", repr(number))
+    return {name: float(value.get(name, default)) for name, default in _DEFAULTS.items()}
+
+
 def _read_gate(path: Path, gate: object, measures: object) -> dict[str, Need]:
     if not isinstance(gate, str) or gate not in MEASURES:
-        raise _wrong(path, f"has an unknown gate {gate}", f"one of {', '.join(MEASURES)}, {_MARKED}", repr(gate))
+        raise _wrong(
+            path, f"has an unknown gate {gate}", f"one of {', '.join(MEASURES)}, {_MARKED}, {_SETTINGS}", repr(gate)
+        )
     if not isinstance(measures, dict) or not measures:
         raise _wrong(path, f"asks nothing in {gate}", "measure: need", repr(measures))
     return {str(measure): _read_need(path, gate, measure, needs) for measure, needs in measures.items()}
@@ -178,7 +272,7 @@ def _read_need(path: Path, gate: str, measure: object, needs: object) -> Need:
     known = MEASURES[gate]
     if not isinstance(measure, str) or measure not in known:
         raise _wrong(path, f"has an unknown measure {gate}.{measure}", f"one of {', '.join(known)}", repr(measure))
-    kind = known[measure]
+    kind = known[measure].kind
     name = f"{gate}.{measure}"
     if kind == "truth":
         if needs is not True:

@@ -1,15 +1,14 @@
 """Registry: one object for what a release goes through after it was frozen.
 
 `register` keeps its bytes and measurements, `gates` measures it against a policy and signs the report, `promote` copies
-it to where it may trade, `rollback` goes back, `resolve` hands its verified bytes to whoever loads it. Whatever writes
-holds one lock per state folder. Known limitation: two machines that share an MLflow server do not share that lock, and
-MLflow has no compare-and-set for aliases; there one promoter identity promotes.
+it to where it may trade, `rollback` goes back, `revoke` closes it for good, `resolve` hands its verified bytes to
+whoever loads it. Whatever writes holds one lock per state folder. Known limitation: two machines that share an MLflow
+server do not share that lock, and MLflow has no compare-and-set for aliases; there one promoter identity promotes.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -17,31 +16,48 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sapphire.data.durable import locked
-from sapphire.domain.canonical import is_sha256
 from sapphire.domain.clocks import Clock, WallClock
 from sapphire.domain.errors import ConfigError, EvidenceRefused, Refused
-from sapphire.domain.evidence import LAPTOP_KEY, GateReport, Target
-from sapphire.registry.evidence_store import EvidenceStore, SignedReport
-from sapphire.registry.gates import evaluate_gates
-from sapphire.registry.listing import RegisteredRelease, ReleaseTable, standing_of
+from sapphire.domain.evidence import GateReport, Target, key_id
+from sapphire.domain.permits import RecordedReport, Trust, refuse_refused, verify
+from sapphire.domain.revocations import Revocation
+from sapphire.registry.anchors import Anchors, anchored
+from sapphire.registry.doors import Door
+from sapphire.registry.environment import GitState
+from sapphire.registry.evidence_store import FIRST, EvidenceStore
+from sapphire.registry.finding import find_release, label_of
+from sapphire.registry.gates import Issue, evaluate_gates
 from sapphire.registry.ledger_anchors import LedgerAnchor, anchors_in, anchors_of, ledger_tags
-from sapphire.registry.measurements import EvidenceBundle, ParityDay, WalkForwardEvidence
-from sapphire.registry.policies import Policy, load_policy, policy_folder
-from sapphire.registry.promotion import Promoter, Promotion, checked_report, promotable
+from sapphire.registry.listing import RegisteredRelease, ReleaseTable, standing_of
+from sapphire.registry.measurements import EvidenceBundle, WalkForwardEvidence
+from sapphire.registry.moves import History, who
+from sapphire.registry.paper_days import Measure, PaperDays, Witness
+from sapphire.registry.policies import Policy, installed_policies, load_policy
+from sapphire.registry.promotion import (
+    Promoter,
+    Promotion,
+    checked_report,
+    left_version,
+    next_sequence,
+    promotable,
+    same_as_measured,
+)
 from sapphire.registry.release_files import keep_release, read_manifest
-from sapphire.registry.signing import sign, signing_key, trusted_key
-from sapphire.registry.tracking import GitState, Tracking, lineage_tags, notebook_name
-from sapphire.registry.versions import Version, Versions, model_name, traded_model
+from sapphire.registry.revoking import add_revocation, check_signer
+from sapphire.registry.signing import SigningKey, sign, signing_key
+from sapphire.registry.tracking import Tracking, lineage_tags, notebook_name
+from sapphire.registry.trust import Deployment
+from sapphire.registry.versions import STAGES, Version, Versions, model_name, traded_model
 
 if TYPE_CHECKING:
     from sapphire.domain.releases import Manifest
 
 __all__ = ["Registry"]
 
-_LABEL = re.compile(r"(?:research\.)?(?P<name>[a-z0-9][a-z0-9_-]*)@(?P<version>[1-9][0-9]*)", re.ASCII)
-_PREFIX = re.compile(r"[0-9a-f]{8,64}", re.ASCII)
 _SHORT = 12
 _NS_PER_MS = 1_000_000
+_ANCHOR = "evidence.anchor"
+"""Tag of a version: number of lines and head of the release's record, "12:5f0c..."."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +69,32 @@ class Registry:
     home : `$SAPPHIRE_HOME`.
     policies : folder of the gate policies; the workspace's `mlflow/gates`, else the repository's, unless given.
     clock : what time records and runs say.
+    witness : compares a recorded paper day with its journal; without one no such day counts.
     environment : where `MLFLOW_TRACKING_URI` and the notebook's name are looked up; the process's own unless given.
-    count : the walk-forward evidence of a bundle with the trials counted now; research hands it in. Without it nothing is
-        measured against a policy.
+    count : the walk-forward evidence of a bundle with the trials counted now, at each gate; research hands it in.
+        Without it nothing is measured against a policy.
+    key : signs; the user's own, in the configuration folder, unless given.
+    deployment : what is trusted; as settings and environment say unless given.
     """
 
     home: Path
     policies: Path | None = None
     clock: Clock = field(default_factory=WallClock, repr=False)
+    witness: Witness | None = field(default=None, repr=False, hash=False)
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False, hash=False)
     count: Callable[[EvidenceBundle], WalkForwardEvidence] | None = field(default=None, repr=False)
+    key: SigningKey | None = field(default=None, repr=False)
+    deployment: Deployment | None = field(default=None, repr=False)
 
     @property
     def store(self) -> EvidenceStore:
         """The evidence beside the releases."""
         return EvidenceStore(self.home / "evidence")
+
+    @property
+    def door(self) -> Door:
+        """The door of this state folder."""
+        return Door(self.home, self.deployment or Deployment.read(installed=self._policies()))
 
     def folder(self, digest: str) -> Path:
         """Where this state folder keeps the bytes of a release."""
@@ -111,6 +138,8 @@ class Registry:
             new = self.store.add_bundle(bundle, at_ns=self.clock.now_ns())
             version = versions.with_digest(model_name("research", manifest.name), manifest.digest)
             known = self.store.last(manifest.digest, "registered")
+            if version is not None:
+                self._check_tags(versions, manifest.name, manifest.digest)
             if version is not None and known is not None and not new:
                 return RegisteredRelease(manifest.name, version.number, manifest.digest, str(known.facts["run_id"]))
             return self._register(versions, version, manifest, bundle, told, metrics or {}, params or {})
@@ -118,11 +147,9 @@ class Registry:
     def releases(self) -> ReleaseTable:
         """Every version of every release, and what the evidence here says of it."""
         versions = tuple(self._versions().all())
-        try:
-            key = trusted_key(self.home)
-        except EvidenceRefused:  # nothing was signed here yet
-            key = None
-        return ReleaseTable(versions, {each.digest: standing_of(self.store, each.digest, key) for each in versions})
+        now_ns, door = self.clock.now_ns(), self.door
+        standings = {each.digest: standing_of(door, each.digest, each.name, now_ns) for each in versions}
+        return ReleaseTable(versions, standings)
 
     def find(self, release: str) -> str:
         """Digest of a release named "trend@1", by its digest, or by the first eight or more digits of it.
@@ -131,91 +158,97 @@ class Registry:
         ------
         Refused : no such release here, or several.
         """
-        if is_sha256(release) and release in self.store.digests():
-            return release
-        damaged: list[str] = []
-        label = _LABEL.fullmatch(release)
-        if label:
-            found, damaged = self._registered_as(label["name"], int(label["version"]))
-        else:
-            prefix = release if _PREFIX.fullmatch(release) else "none"
-            found = [digest for digest in self.store.digests() if digest.startswith(prefix)]
-        if len(found) != 1:
-            got = [digest[:_SHORT] for digest in found] or ["none of that name"]
-            got += [f"and evidence of {digest[:_SHORT]} that does not verify" for digest in damaged]
-            raise Refused(
-                f"no release {release} here" if not found else f"{release} names {len(found)} releases",
-                expected="NAME@VERSION of a submitted release, or its digest",
-                got=", ".join(got),
-                next="sapphire releases lists them",
-            )
-        return found[0]
+        return find_release(self.store, release)
 
     def label(self, digest: str) -> str:
         """What a registered release is called, "trend@1"; the start of its digest where it is not registered."""
-        record = self.store.last(digest, "registered")
-        return f"{record.facts['name']}@{record.facts['version']}" if record is not None else digest[:_SHORT]
+        return label_of(self.store, digest)
 
     def gates(self, release: str, *, to: Target) -> GateReport:
         """Measure a release against the policy for a target, sign the report and keep it.
 
         Raises
         ------
-        EvidenceRefused : its bytes or its evidence do not verify.
+        EvidenceRefused : its bytes or its evidence do not verify, or the key here is not the trusted one.
         ConfigError : there is something in the policy that is none.
         """
         digest = self.find(release)
-        policy = load_policy(self._policies(), to)
-        key = signing_key(self.home)
-        report = self._evaluate(digest, policy, signer=key.id)
-        self.store.add_report(report, sign(report, key), at_ns=self.clock.now_ns())
+        policy, key = load_policy(self._policies(), to), self._key()
+        door = self.door
+        trust = door.deployment.trust(self.home)
+        check_signer(key, trust)
+        with self._lock():
+            heads = self._checked_heads(door, digest)
+            issue = Issue(
+                record_head=heads[-1] if heads else FIRST,
+                sequence=next_sequence(self.store.reports(digest), to),
+                at_ns=self.clock.now_ns(),
+                revocations=door.deployment.revocations(self.home, trust).sequence,
+            )
+            report = self._evaluate(digest, policy, trust, issue)
+            self.store.add_report(report, sign(report, key), at_ns=issue.at_ns)
+            self._anchor(digest)
         return report
 
-    def report(self, release: str, *, to: Target) -> tuple[SignedReport, GateReport]:
-        """The gate report that a door asks for: the last for a target, signed by the trusted key, permitting it.
+    def report(self, release: str, *, to: Target) -> tuple[RecordedReport, GateReport]:
+        """The gate report that a release stands on at a door for `to`, as `Door.permit`.
 
         Raises
         ------
-        EvidenceRefused : there is none, it does not verify, or it does not permit the target.
+        EvidenceRefused : there is none, it does not verify, or it does not open the target now.
         """
         digest = self.find(release)
-        signed = self.store.report(digest, to)
-        if signed is None:
-            raise EvidenceRefused(
-                f"release {self.label(digest)} has no gate report for {to}",
-                expected="a signed gate report",
-                got="none",
-                next=f"sapphire gates {self.label(digest)} --to {to}",
-            )
-        return signed, signed.verify(trusted_key(self.home), manifest_digest=digest, permits=to)
+        report = self.door.permit(digest, stage=to, at_ns=self.clock.now_ns(), name=self.label(digest))
+        (recorded,) = (each for each in self.store.reports(digest) if each.data == report.canonical)
+        return recorded, report
 
-    def add_parity(self, release: str, day: ParityDay) -> bool:
-        """Keep one replayed day of a paper account as evidence; whether it says anything new.
+    def record_paper_days(self, release: str, run: Path, measure: Measure) -> int:
+        """Compute the days of a run of a release and keep each of them, good or bad; how many say anything new.
+
+        Parameters
+        ----------
+        run : the run's folder, with the engine's journal in it.
+        measure : computes the days from there; the room above has it.
 
         Raises
         ------
-        EvidenceRefused : the evidence that is there does not verify.
+        EvidenceRefused : the run is of another release, or the evidence that is there does not verify.
         """
+        digest = self.find(release)
+        traded, days = measure(run)
+        if traded != digest:
+            raise EvidenceRefused(
+                f"the run in {run} is of another release than {self.label(digest)}",
+                expected=digest[:_SHORT],
+                got=traded[:_SHORT],
+                next="record its days beside the release that traded it",
+            )
         with self._lock():
-            return self.store.add_parity(self.find(release), day, at_ns=self.clock.now_ns())
+            self._checked_heads(self.door, digest)
+            added = sum(self.store.add_parity(digest, day, at_ns=self.clock.now_ns()) for day in days)
+            self._anchor(digest)
+        return added
 
     def promote(self, release: str, *, to: Target) -> Promotion:
-        """Copy a release to `to` and make it champion there, on a signed report that permits it.
+        """Copy a release to `to` and make it champion there, on a signed report that permits it and still holds.
 
         Raises
         ------
         Refused : no report, or one that does not permit it; names every gate that keeps it out.
-        EvidenceRefused : the report, the evidence or the bytes do not verify; names what differs.
+        EvidenceRefused : the report, the evidence or the bytes do not verify, or something else is measured now.
         """
         digest = self.find(release)
-        label = self.label(digest)
-        policy = load_policy(self._policies(), to)
+        label, policy, door = self.label(digest), load_policy(self._policies(), to), self.door
         with self._lock():
             read_manifest(self.folder(digest), digest=digest)
-            signed, report = checked_report(self.store, digest, policy, label=label, home=self.home)
-            self._counted(self.store.bundle(digest))  # a ledger that was cut promotes nothing
-            promotable(report, label, paper_is_open=self._paper_is_open(digest, report))
+            self._checked_heads(door, digest)
+            signed, report = checked_report(self.store, digest, policy, door, label=label)
+            trust = door.deployment.trust(self.home)
+            promotable(report, label, paper_is_open=self._paper_is_open(digest, report, trust))
+            door.permit(digest, stage=to, at_ns=self.clock.now_ns(), name=report.name)
+            same_as_measured(report, self._evaluate(digest, policy, trust, Issue()), label)
             versions = self._versions()
+            self._check_tags(versions, report.name, digest)
             source = versions.with_digest(model_name("research", report.name), digest)
             if source is None:
                 raise Refused(
@@ -225,43 +258,74 @@ class Registry:
                     next="study.submit(agent) registers it again",
                 )
             tags = self._lineage(self.store.bundle(digest))
-            return Promoter(versions, self.store, self.clock).promote(source, to, signed, report, tags)
+            done = self._promoter(versions, report.signer).promote(source, to, signed, report, tags)
+            self._anchor(digest, versions, source)
+        return done
 
-    def rollback(self, model: str) -> Promotion:
-        """Let champion and previous of "paper.NAME" or "live.NAME" change places.
+    def is_promoted(self, digest: str, name: str, *, to: Target) -> bool:
+        """Whether a release is champion of "paper.NAME" or "live.NAME", or one that it can go back to."""
+        history = History.of(model_name(to, name), self._versions(), self.store)
+        return any(history.versions[label].digest == digest for label in history.stack)
 
-        The release that comes back is verified like one that goes forward, but for the policy: it stands on the report
-        that it was promoted on. What trades is told by whoever trades; nothing resumes by itself.
+    def rollback(self, model: str, *, leaving: str | None = None) -> Promotion:
+        """Let the champion before come back to "paper.NAME" or "live.NAME"; asked again, it goes no further.
+
+        The release that comes back is verified like one that goes forward, but for the policy and the end of its
+        permit: a door asks for those. What trades is told by whoever trades; nothing resumes by itself.
+
+        Parameters
+        ----------
+        leaving : the champion that is left, "paper.trend@2" or a release; the one of now unless given.
 
         Raises
         ------
-        Refused : nothing to go back to.
-        EvidenceRefused : the report or the bytes of the release that comes back do not verify.
+        Refused : nothing to go back to, or another champion than the one to leave.
+        EvidenceRefused : the report or the bytes of the release that comes back do not verify, or it was revoked.
         """
         target: Target = "live" if traded_model(model).startswith("live.") else "paper"
+        door = self.door
+        trust = door.deployment.trust(self.home)
         with self._lock():
             versions = self._versions()
-            champion, previous = versions.at(model, "champion"), versions.at(model, "previous")
-            if champion is None or previous is None:
-                raise Refused(
-                    f"{model} has nothing to go back to",
-                    expected="a champion and one before it",
-                    got=f"champion {_name(champion)}, previous {_name(previous)}",
-                    next="sapphire releases lists what there is",
-                )
-            record = self.store.last(previous.digest, "promoted", {"model": model})
-            digest = str(record.facts["report"]) if record is not None else ""
-            signed = self.store.report(previous.digest, target, report_digest=digest)
-            if record is None or signed is None:
-                raise EvidenceRefused(
-                    f"the report that {previous.label} was promoted on is not here",
-                    expected=f"a record of its promotion in {self.store.folder(previous.digest)}",
-                    got="none",
-                    next="restore the evidence from a backup",
-                )
-            report = signed.verify(trusted_key(self.home), manifest_digest=previous.digest, permits=target)
-            promoter = Promoter(versions, self.store, self.clock)
-            return promoter.roll_back(champion, previous, report, str(record.facts["source"]))
+            history = History.of(model, versions, self.store)
+            to, again = left_version(history, leaving, self.find)
+            self._check_tags(versions, to.name, to.digest)
+            source, report = self._promoted_on(to, target, trust)
+            door.deployment.revocations(self.home, trust).refuse(to.digest, to.name)
+            refuse_refused(self.store.reports(to.digest), trust, manifest_digest=to.digest, stage=target)
+            promoter = self._promoter(versions, report.signer)
+            if again:
+                return promoter.already(to, source, report, history)
+            done = promoter.roll_back(history, to, report, source)
+            self._anchor(to.digest, versions, to)
+        return done
+
+    def revoke(self, release: str, *, why: str) -> Revocation:
+        """Close a release for good, at every door that trusts this key; asked again, it changes nothing.
+
+        Raises
+        ------
+        Refused : no such release, or no reason.
+        EvidenceRefused : the list of revocations does not verify, or the key here is not the trusted one.
+        """
+        digest = self.find(release)
+        name, key, door = self.label(digest), self._key(), self.door
+        if not why.strip():
+            raise Refused(f"no reason to revoke {name}", expected="a reason", got="none", next="--why says it")
+        trust = door.deployment.trust(self.home)
+        now_ns = self.clock.now_ns()
+        with self._lock():
+            entry = Revocation(manifest_digest=digest, name=name, why=why.strip(), who=who(), at_ns=now_ns)
+            entry, new = add_revocation(door, trust, key, entry)
+            if new:
+                facts = {"why": entry.why, "who": entry.who, "key": key.id}
+                self.store.append(digest, "revoked", at_ns=now_ns, facts=facts, files={})
+                self._anchor(digest)
+            versions = self._versions()
+            for version in versions.all():
+                if version.digest == digest:
+                    versions.note(version, "revoked", f"{entry.why} ({entry.who})")
+        return entry
 
     def resolve(self, model: str, alias: str = "champion") -> Path:
         """Folder with the verified bytes of the release that an alias of "paper.NAME" points at.
@@ -313,14 +377,21 @@ class Registry:
         made = RegisteredRelease(manifest.name, version.number, manifest.digest, run)
         facts = {"name": made.name, "version": made.version, "run_id": run, "model": model}
         self.store.append(manifest.digest, "registered", at_ns=self.clock.now_ns(), facts=facts, files={})
+        self._anchor(manifest.digest, versions, version)
         return made
 
-    def _evaluate(self, digest: str, policy: Policy, *, signer: str) -> GateReport:
+    def _evaluate(self, digest: str, policy: Policy, trust: Trust, issue: Issue) -> GateReport:
         manifest = read_manifest(self.folder(digest), digest=digest)
-        bundle, parity = self.store.bundle(digest), self.store.parity(digest)
-        counted = self._counted(bundle)
+        bundle = self.store.bundle(digest)
         return evaluate_gates(
-            manifest, bundle, policy, parity=parity, signer=signer, authority=LAPTOP_KEY, counted=counted
+            manifest,
+            bundle,
+            policy,
+            parity=PaperDays.seen_by(self.witness, digest, self.store.parity(digest)),
+            signer=key_id(trust.public_key),
+            authority=trust.authority,
+            counted=self._counted(bundle),
+            issue=issue,
         )
 
     def ledger_anchors(self) -> tuple[LedgerAnchor, ...]:
@@ -344,22 +415,46 @@ class Registry:
             )
         return self.count(bundle)
 
-    def _paper_is_open(self, digest: str, report: GateReport) -> bool:
-        if report.target == "paper":
+    def _paper_is_open(self, digest: str, report: GateReport, trust: Trust) -> bool:
+        if report.target == "paper" or report.permits is not None:
             return False
-        return self._evaluate(digest, load_policy(self._policies(), "paper"), signer=report.signer).permits == "paper"
+        return self._evaluate(digest, load_policy(self._policies(), "paper"), trust, Issue()).permits == "paper"
 
-    def _registered_as(self, name: str, number: int) -> tuple[list[str], list[str]]:
-        """The releases of a label, and those whose evidence does not verify: they might have been it."""
-        found, damaged = [], []
-        for digest in self.store.digests():
-            try:
-                record = self.store.last(digest, "registered", {"name": name, "version": number})
-            except EvidenceRefused:
-                damaged.append(digest)
-            else:
-                found += [digest] if record is not None else []
-        return found, damaged
+    def _promoted_on(self, version: Version, target: Target, trust: Trust) -> tuple[str, GateReport]:
+        """The release in research that a version is, and the report that it was promoted on."""
+        record = self.store.last(version.digest, "promoted", {"model": version.model})
+        digest = str(record.facts["report"]) if record is not None else ""
+        signed = self.store.report(version.digest, target, report_digest=digest)
+        if record is None or signed is None:
+            raise EvidenceRefused(
+                f"the report that {version.label} was promoted on is not here",
+                expected=f"a record of its promotion in {self.store.folder(version.digest)}",
+                got="none",
+                next="restore the evidence from a backup",
+            )
+        return str(record.facts["source"]), verify(signed, trust, manifest_digest=version.digest)
+
+    def _checked_heads(self, door: Door, digest: str) -> tuple[str, ...]:
+        """The digest of each line of a record that goes on from where it was."""
+        heads = self.store.heads(digest)
+        Anchors(door.deployment.key.parent, self.home).check(digest, heads)
+        return heads
+
+    def _anchor(self, digest: str, versions: Versions | None = None, version: Version | None = None) -> None:
+        """Remember beside the key, and on a version, how far a record has come."""
+        heads = self.store.heads(digest)
+        Anchors(self.door.deployment.key.parent, self.home).note(digest, heads)
+        if versions is not None and version is not None:
+            versions.note(version, _ANCHOR, f"{len(heads)}:{heads[-1]}")
+
+    def _check_tags(self, versions: Versions, name: str, digest: str) -> None:
+        """Refuse a record that is shorter than what MLflow knows of it."""
+        heads = self.store.heads(digest)
+        for stage in STAGES:
+            version = versions.with_digest(model_name(stage, name), digest)
+            lines, _, head = (version.tags.get(_ANCHOR, "") if version is not None else "").partition(":")
+            if version is not None and lines.isdecimal():
+                anchored(digest, heads, lines=int(lines), head=head, where=f"MLflow's {version.label}")
 
     def _lineage(self, bundle: EvidenceBundle) -> dict[str, str]:
         return lineage_tags(
@@ -370,22 +465,17 @@ class Registry:
             engine_version=bundle.engine_version,
         ) | ledger_tags(bundle, self.home)
 
-    def _policies(self) -> Path:
-        if self.policies is not None:
-            return self.policies
-        from sapphire.domain.workspace import workspace
+    def _promoter(self, versions: Versions, signer: str) -> Promoter:
+        return Promoter(versions, self.store, self.clock, signer)
 
-        try:
-            return policy_folder(workspace())
-        except ConfigError:
-            return policy_folder(None)
+    def _key(self) -> SigningKey:
+        return self.key or signing_key()
+
+    def _policies(self) -> Path:
+        return self.policies or installed_policies()
 
     def _versions(self) -> Versions:
         return Versions.of(Tracking.of(self.home, self.environment))
 
     def _lock(self) -> AbstractContextManager[None]:
         return locked(self.home / "mlflow" / "registry.lock")
-
-
-def _name(version: Version | None) -> str:
-    return version.label if version is not None else "none"

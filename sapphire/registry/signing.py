@@ -1,7 +1,8 @@
 """Signing: the promoter's key, and what a signature by it proves.
 
-On a laptop the key is a file that only its owner can read, made on first use. A signature by it proves that a report
-was not changed since; it proves no authority, because whoever owns the file can sign, and every report says so.
+At home the key is a file in the user's configuration folder that only its owner can read, made at the first signing;
+all state folders share it, and none holds it. A signature by it proves that a report was not changed since; it proves
+no authority, because whoever owns the file can sign, and every report says so.
 """
 
 from __future__ import annotations
@@ -12,17 +13,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sapphire.data.durable import locked, replace_file
+from sapphire.data.durable import locked, write_text
 from sapphire.domain.errors import EvidenceRefused, Refused
 from sapphire.domain.evidence import LAPTOP_KEY, Authority, GateReport, key_id
+from sapphire.domain.workspace import config_folder
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-__all__ = ["KEY_FILE", "PUBLIC_FILE", "SigningKey", "sign", "signing_key", "trusted_key"]
+__all__ = ["KEY_FILE", "PUBLIC_FILE", "SigningKey", "read_public_key", "refuse_old_keys", "sign", "signing_key"]
 
 KEY_FILE = "promoter.ed25519"
-"""The private key in `$SAPPHIRE_HOME/keys`: PKCS#8 in PEM, mode 600."""
+"""The private key in the user's configuration folder: PKCS#8 in PEM, mode 600."""
 PUBLIC_FILE = "promoter.ed25519.pub"
 """The public key beside it, 64 hexadecimal digits: what the doors verify with."""
 
@@ -49,6 +51,10 @@ class SigningKey:
         """What the key is called in a report."""
         return key_id(self.public)
 
+    def sign(self, data: bytes) -> bytes:
+        """Ed25519 over `data`, 64 bytes."""
+        return self._private.sign(data)
+
 
 def sign(report: GateReport, key: SigningKey) -> bytes:
     """Ed25519 over the report's canonical bytes, 64 bytes.
@@ -64,17 +70,21 @@ def sign(report: GateReport, key: SigningKey) -> bytes:
             got=f"key {report.signer[:12]}, {report.authority}",
             next="evaluate the gates with the key that signs",
         )
-    return key._private.sign(report.canonical)
+    return key.sign(report.canonical)
 
 
-def signing_key(home: Path) -> SigningKey:
-    """The promoter's key of this state folder, made on first use.
+def signing_key(keys: Path | None = None) -> SigningKey:
+    """The user's promoter key, made on first use.
+
+    Parameters
+    ----------
+    keys : its folder; the user's configuration folder unless given.
 
     Raises
     ------
     Refused : others can read the file, or it holds no Ed25519 key.
     """
-    folder = home / "keys"
+    folder = keys or config_folder()
     with locked(folder / ".lock"):
         folder.chmod(0o700)
         path = folder / KEY_FILE
@@ -83,19 +93,34 @@ def signing_key(home: Path) -> SigningKey:
         key = _read(path)
         public = folder / PUBLIC_FILE
         if not public.exists():
-            text = f"{key.public.hex()}\n"
-            replace_file(public, lambda temporary: _write(temporary, text))
+            write_text(public, f"{key.public.hex()}\n")
     return key
 
 
-def trusted_key(home: Path) -> bytes:
-    """The public key that the doors of this state folder verify with.
+def refuse_old_keys(home: Path) -> None:
+    """Refuse a state folder that holds keys: an earlier version kept them there, where what they judge lies.
+
+    Raises
+    ------
+    EvidenceRefused : there are some.
+    """
+    old = home / "keys"
+    if (old / KEY_FILE).exists() or (old / PUBLIC_FILE).exists():
+        raise EvidenceRefused(
+            "this state folder keeps the key that judges it",
+            expected=f"the promoter's key in {config_folder()}, made at the first signing",
+            got=f"keys of an earlier version in {old}",
+            next=f"remove {old}, then make each gate report again: sapphire gates RELEASE --to paper",
+        )
+
+
+def read_public_key(path: Path) -> bytes:
+    """The public key in a file, 32 bytes.
 
     Raises
     ------
     EvidenceRefused : there is none, or it is none.
     """
-    path = home / "keys" / PUBLIC_FILE
     try:
         public = bytes.fromhex(path.read_text("ascii"))
     except FileNotFoundError:
@@ -154,7 +179,3 @@ def _read(path: Path) -> SigningKey:
             next=f"restore it from a backup, or remove it and {PUBLIC_FILE} and make the gate reports again",
         )
     return SigningKey(private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw), LAPTOP_KEY, private)
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="ascii")

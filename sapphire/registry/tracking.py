@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,8 +23,9 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
     from sapphire.domain.clocks import Clock
+    from sapphire.registry.environment import GitState
 
-__all__ = ["GitState", "Tracking", "git_state", "lineage_tags", "notebook_name"]
+__all__ = ["Tracking", "lineage_tags", "notebook_name"]
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 """Environment variable of MLflow's own that names the server."""
@@ -33,7 +33,6 @@ NOTEBOOK_VARIABLE = "SAPPHIRE_NOTEBOOK"
 """Environment variable that names the notebook where Jupyter does not: reports run by papermill."""
 
 _JUPYTER_VARIABLE = "JPY_SESSION_NAME"
-_GIT_SECONDS = 20
 _NS_PER_MS = 1_000_000
 # MLflow reports usage to its maker, draws bars, and prints addresses on stdout, unless it is told not to
 _QUIET = {
@@ -42,27 +41,6 @@ _QUIET = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 _TALKATIVE = ("alembic", "mlflow.store.db.utils", "mlflow.store.model_registry.abstract_store")
-
-
-@dataclass(frozen=True, slots=True)
-class GitState:
-    """What version control says of a folder.
-
-    Parameters
-    ----------
-    commit : 40 hexadecimal digits; empty where there is none.
-    dirty : whether anything differs from the commit, new files included; true without a commit.
-    """
-
-    commit: str
-    dirty: bool
-
-
-def git_state(folder: Path) -> GitState:
-    """Commit and cleanness of the working tree that `folder` is in."""
-    commit = _git(folder, "rev-parse", "--verify", "HEAD")
-    changes = _git(folder, "status", "--porcelain") if commit else None
-    return GitState(commit or "", changes != "")
 
 
 def notebook_name(environment: Mapping[str, str]) -> str:
@@ -170,14 +148,3 @@ class Tracking:
             return str(found.experiment_id)
         location = (self.artifacts / name).as_uri() if self.artifacts is not None else None
         return str(client.create_experiment(name, artifact_location=location))
-
-
-def _git(folder: Path, *words: str) -> str | None:
-    """What git prints; None where it refuses, is not there or does not end."""
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *words], capture_output=True, text=True, check=True, timeout=_GIT_SECONDS
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()

@@ -11,6 +11,7 @@ import json
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -121,6 +122,12 @@ class Versions:
         found = self.client.search_model_versions(query)
         return _version(found[0], self._aliases(model)) if found else None
 
+    def of_model(self, model: str) -> list[Version]:
+        """Every version of a model, oldest first."""
+        found = _every(partial(self.client.search_model_versions, f"name = '{model}'"))
+        aliases = self._aliases(model) if found else {}
+        return sorted((_version(each, aliases) for each in found), key=lambda each: each.number)
+
     def at(self, model: str, alias: str) -> Version | None:
         """The version that an alias points at; None where it points at none."""
         from mlflow.exceptions import MlflowException
@@ -136,6 +143,10 @@ class Versions:
     def point(self, model: str, alias: str, number: int) -> None:
         """Let an alias point at a version."""
         self.client.set_registered_model_alias(model, alias, str(number))
+
+    def note(self, version: Version, key: str, value: str) -> None:
+        """Note something on a version, as a tag."""
+        self.client.set_model_version_tag(version.model, str(version.number), key, value)
 
     def create(
         self,

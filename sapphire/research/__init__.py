@@ -9,17 +9,37 @@ from __future__ import annotations
 
 from importlib import import_module
 
-__all__ = ["Costs", "Evaluation", "Ledger", "Study", "Trials", "WalkForward", "costs", "study", "walk_forward"]
+__all__ = [
+    "CombinatorialPurged",
+    "Costs",
+    "Evaluation",
+    "Ledger",
+    "PurgedKFold",
+    "Study",
+    "Trials",
+    "WalkForward",
+    "combinatorial_purged",
+    "costs",
+    "purged_k_fold",
+    "study",
+    "walk_forward",
+    "walk_paths",
+]
 
 _HOMES = {
+    "CombinatorialPurged": "splits",
     "Costs": "costs",
     "Evaluation": "ledger",
     "Ledger": "ledger",
+    "PurgedKFold": "splits",
     "Study": "studies",
     "Trials": "ledger",
     "WalkForward": "splits",
+    "combinatorial_purged": "splits",
+    "purged_k_fold": "splits",
     "study": "studies",
     "walk_forward": "splits",
+    "walk_paths": "paths",
 }
 
 

@@ -20,7 +20,7 @@ from sapphire.research.showing import Shown, described
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from sapphire.research.replaying import Replayed
+    from sapphire.research.replays import Replayed
 
     Floats = NDArray[np.floating[Any]]
 

@@ -102,7 +102,7 @@ class Chain:
                 f"the trial ledger is not the one that {kept_by} was counted on",
                 expected=f"{head.lines:,} lines or more, the last of those with digest {head.digest[:12]}",
                 got=f"{len(digests):,} lines" + ("" if found is None else f", digest {found[:12]} there"),
-                next=f"restore {self.path} from a backup: lines were cut off or replaced, and no gate counts without them",
+                next=f"restore {self.path} from a backup: lines were cut off or replaced, and no gate counts without",
             )
 
     def damaged(self, number: int, expected: str, got: str) -> LedgerDamaged:

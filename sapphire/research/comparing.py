@@ -19,7 +19,7 @@ from sapphire.domain.errors import StudyError
 from sapphire.domain.money import ATOMS_PER_UNIT
 from sapphire.research.performance import HEADER, Performance
 from sapphire.research.plots import waterfall_figure
-from sapphire.research.replaying import Replayed
+from sapphire.research.replays import Replayed
 from sapphire.research.screening import SCREENS, ScreenedAccount
 from sapphire.research.showing import Shown, described
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sapphire.domain.errors import StatisticsError
+from sapphire.domain.errors import LedgerDamaged, StatisticsError
 from sapphire.registry import EvidenceBundle, Registry, WalkForwardEvidence
+from sapphire.registry.paper_days import Witness
 from sapphire.research.chain import Head
 from sapphire.research.ledger import Ledger, Trials
 from sapphire.research.spans import Span
@@ -24,7 +25,8 @@ class Counted:
     Parameters
     ----------
     trials : N.
-    variance_of_trials, variance_of_active : of the Sharpe ratios per bar of the release, and of those less the market's.
+    variance_of_trials, variance_of_active : of the Sharpe ratios per bar of the release, and of those beside
+        the market.
     effective_trials : how many independent ones they amount to; None where that cannot be had.
     openings : trials that share data with the hold-out.
     head : how far the ledger reached.
@@ -38,9 +40,14 @@ class Counted:
     head: Head
 
 
-def registry_of(home: Path) -> Registry:
-    """The registry of a state folder, with its trial ledger to count on."""
-    return Registry(home, count=trial_counter(home))
+def registry_of(home: Path, *, witness: Witness | None = None) -> Registry:
+    """The registry of a state folder, with its trial ledger to count on.
+
+    Parameters
+    ----------
+    witness : compares a recorded paper day with its journal; handed down from `monitoring`. Without one no day counts.
+    """
+    return Registry(home, count=trial_counter(home), witness=witness)
 
 
 def trial_counter(home: Path) -> Callable[[EvidenceBundle], WalkForwardEvidence]:
@@ -55,13 +62,20 @@ def trial_counter(home: Path) -> Callable[[EvidenceBundle], WalkForwardEvidence]
         check_anchors(ledger, Registry(home))
         ledger.chain.holds(Head(walk.ledger_lines, walk.ledger_head), kept_by="this evidence")
         now = counted(ledger, Span.from_dict(walk.span), Span.from_dict(bundle.holdout.span), length=walk.length)
+        if not now.trials or not now.openings:
+            raise LedgerDamaged(
+                "the trial ledger does not know the evidence",
+                expected="its own walk-forward replay and its own look at the hold-out among the trials",
+                got=f"{now.trials} trials, {now.openings} looks at the hold-out",
+                next="restore the ledger from a backup, or submit the study again",
+            )
         return replace(
             walk,
-            trials=max(now.trials, 1),
+            trials=now.trials,
             variance_of_trials=now.variance_of_trials,
             variance_of_active=now.variance_of_active,
             effective_trials=now.effective_trials,
-            openings=max(now.openings, 1),
+            openings=now.openings,
             ledger_head=now.head.digest,
             ledger_lines=now.head.lines,
         )

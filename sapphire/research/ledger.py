@@ -1,9 +1,9 @@
 """The trial ledger: every evaluation of any agent on any data, counted by the platform and never by the author.
 
-One JSON line per evaluation in one chain (`chain`), with the seals of hold-outs and their openings between them. A trial
-is a distinct (code, parameters, sizing, protocol, seed, data, window, outcome): running the same again adds a line and
-no trial. The platform's own counterfactual runs are recorded and not counted. The returns of what counts are kept beside
-it (`trial_returns`), and so are sketches of the prices (`sketches`) and the protocols by their digests.
+One JSON line per evaluation in one chain (`chain`), with the seals of hold-outs and their openings between them. A
+trial is a distinct (code, parameters, sizing, protocol, seed, data, window, outcome): running the same again adds a
+line and no trial. The platform's own counterfactual runs are recorded and not counted. The returns of what counts are
+kept beside it (`trial_returns`), and so are sketches of the prices (`sketches`) and protocols by their digests.
 
 Out of reach: what somebody computes with the engine, with vectorbt or from an agent's views outside a study, and a
 ledger in another state folder. What was registered keeps the ledger's head, so a ledger that was cut or exchanged is
@@ -94,8 +94,9 @@ class Evaluation:
         ------
         KeyError : a key that is missing.
         """
-        ratios = {name: math.nan if entry[name] is None else float(entry[name]) for name in _RATIOS}
-        return cls(**{name: entry[name] for name in (*_TEXT, *_PLAIN)}, **ratios, span=Span.from_dict(entry))
+        told: dict[str, Any] = {name: entry[name] for name in (*_TEXT, *_PLAIN)}
+        told |= {name: math.nan if entry[name] is None else float(entry[name]) for name in _RATIOS}
+        return cls(**told, span=Span.from_dict(entry))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +139,10 @@ class Trials:
     def _ratios(self, name: str) -> tuple[float, ...]:
         found: dict[tuple[int, int, int, float], float] = {}
         for row in self.rows:
-            ratio = getattr(row, name) * math.sqrt(self.span.bar_ns / row.span.bar_ns)
+            of = row.span
+            ratio = getattr(row, name) * math.sqrt(self.span.bar_ns / of.bar_ns)
             if not math.isnan(ratio):  # copies of one account say nothing new of how trials vary
-                found.setdefault(
-                    (row.span.start_ns, row.span.end_ns, row.span.bar_ns, round(ratio, _SAME_SHARPE)), ratio
-                )
+                found.setdefault((of.start_ns, of.end_ns, of.bar_ns, round(ratio, _SAME_SHARPE)), ratio)
         return tuple(found.values())
 
 

@@ -19,7 +19,7 @@ from sapphire.statistics import market_model, one_sided_difference, return_momen
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from sapphire.research.replaying import Replayed
+    from sapphire.research.replays import Replayed
     from sapphire.research.studies import Study
 
     Returns = NDArray[np.floating[Any]]

@@ -33,6 +33,7 @@ def protocol_of(study: Study) -> Protocol:
         sizing={"name": study.sizing.name, "parameters": study.sizing.parameters},
         limits=study.limits.as_dict(),
         execution=study.execution.as_dict(),
+        when_views_stop=study.when_views_stop.as_dict(),
         starting_cash=str(study.starting_cash),
     )
 

@@ -1,6 +1,7 @@
-"""Recording: the one way from an evaluation to the ledger. What evaluates asks `admit` first and `record` before it answers.
+"""Recording: the one way from an evaluation to the ledger.
 
-The ledger is the state folder's own, whatever a caller would rather have: a study has none to exchange.
+What evaluates asks `admit` first, and `record` before it answers. The ledger is the state folder's own, whatever a
+caller would rather have: a study has none to exchange.
 """
 
 from __future__ import annotations

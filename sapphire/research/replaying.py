@@ -1,219 +1,38 @@
 """Replays: what the compiled engine would have done with an agent's beliefs, bar by bar.
 
 The engine that runs here is the one that trades: its risk gate, its orders, its books to the atom. Sizing is asked at
-every close with the state that the engine reports, exactly as a coordinator asks it.
+every close with the state that the engine reports and what was believed last, exactly as a coordinator asks it.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sapphire.domain.engine import load_engine
-from sapphire.domain.errors import EngineError, StudyError, ValueRefused
-from sapphire.domain.instruments import Instrument, InstrumentKind
-from sapphire.domain.money import ATOMS_PER_UNIT, to_atoms
-from sapphire.portfolio import EqualWeight, PortfolioState
+from sapphire.domain.errors import EngineError, ValueRefused
+from sapphire.domain.money import ATOMS_PER_UNIT, units_of
+from sapphire.domain.stopped_views import LastBelief
+from sapphire.portfolio import EqualWeight, PortfolioState, size_at_close
 from sapphire.research import recording
-from sapphire.research.breakdowns import Breakdown, by_fold, by_regime, by_symbol
-from sapphire.research.performance import HEADER, Performance, simple_returns
-from sapphire.research.plots import equity_figure
-from sapphire.research.screens import buy_and_hold
-from sapphire.research.showing import Shown, described
-from sapphire.research.tear_sheet import TearSheet, tear_sheet
+from sapphire.research.delisting import Delisting, without
+from sapphire.research.performance import Performance
+from sapphire.research.replay_market import engine_on
+from sapphire.research.replays import LADDER, REAL, Model, Replayed
 from sapphire.research.walking import BeliefPanel, Told
-from sapphire.statistics import drawdown_series
 
 if TYPE_CHECKING:
-    import pandas as pd
-    import plotly.graph_objects as go
-    from numpy.typing import NDArray
-
     from sapphire.agents import Agent
-    from sapphire.domain.bars import Bars
     from sapphire.research.ledger import Evaluation
     from sapphire.research.studies import Study
 
-__all__ = ["LADDER", "REAL", "Beside", "Model", "Replayed", "replay_beliefs", "replay_beside", "replay_ladder"]
+__all__ = ["Beside", "replay_beliefs", "replay_beside", "replay_ladder"]
 
 _TOLD_EVERY = 200
-
-
-class Model(StrEnum):
-    """What a replay assumes of the venue; each member makes one more assumption real than the one before."""
-
-    IDEAL = "ideal"
-    VENUE_FEES = "venue_fees"
-    SPREAD = "spread"
-    BOOK = "book"
-
-    @property
-    def assumption(self) -> str:
-        """What it makes real, in the words of the table."""
-        return _ASSUMPTIONS[self]
-
-
-_ASSUMPTIONS = {
-    Model.IDEAL: "next open, fees in quote",
-    Model.VENUE_FEES: "fees in what is received",
-    Model.SPREAD: "spread of the book",
-    Model.BOOK: "latency",
-}
-LADDER = tuple(Model)
-REAL = LADDER[-1]
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Replayed(Shown):
-    """One run of the engine.
-
-    Parameters
-    ----------
-    record : everything that happened, as the engine wrote it down: fills, orders, denials, refusals, equity.
-    equity : float64 [T], quote, at the closes of the tested bars.
-    trials : N in the ledger once this run is in it.
-    """
-
-    study: Study
-    agent: Agent
-    model: Model
-    record: dict[str, Any]
-    equity: NDArray[np.float64]
-    performance: Performance
-    trials: int = 0
-
-    @property
-    def digest(self) -> str:
-        """BLAKE3 of every decision of the engine with its time: two replays that decide alike have one digest."""
-        return str(self.record["digest"])
-
-    @property
-    def returns(self) -> NDArray[np.floating[Any]]:
-        """Return from each tested close to the next, float64 [T - 1]."""
-        return simple_returns(self.equity)
-
-    @property
-    def fills(self) -> pd.DataFrame:
-        """Every fill: time, symbol, side, price and quantity, fee and the asset it was taken in."""
-        import pandas as pd
-
-        fills = self.record["fills"]
-        rules = {instrument.symbol: instrument for instrument in self.study.data.instruments}
-        ticks = np.array([float(rules[symbol].tick) for symbol in fills["symbol"]])
-        lots = np.array([float(rules[symbol].lot) for symbol in fills["symbol"]])
-        return pd.DataFrame(
-            {
-                "time": pd.to_datetime(fills["time_ns"], utc=True),
-                "symbol": fills["symbol"],
-                "side": fills["side"],
-                "price": fills["price_ticks"] * ticks,
-                "quantity": fills["lots"] * lots,
-                "fee": fills["fee_atoms"] / ATOMS_PER_UNIT,
-                "fee_asset": fills["fee_asset"],
-            }
-        )
-
-    @property
-    def caption(self) -> str:
-        """One line."""
-        evidence = "evidence" if self.model == REAL else f"counterfactual ({self.model.assumption})"
-        orders, denied = len(self.record["orders"]["order"]), len(self.record["denials"]["order"])
-        refused = len(self.record["refusals"]["symbol"])
-        return (
-            f"{evidence} of {described(self.agent)} by the engine: {orders:,} orders, {denied:,} denied, "
-            f"{refused:,} signals refused, decisions {self.digest[:12]}; {self.study.label}; "
-            f"N = {self.trials} trials in the ledger"
-        )
-
-    def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
-        """The account, and buy-and-hold beside it."""
-        held = Performance.measure(
-            self._held().to_numpy(dtype=np.float64), self.study.data.interval, traded_quote=0, fees_quote=0, trades=0
-        )
-        return ("account", *HEADER), [
-            (self.agent.name, *self.performance.row()),
-            ("buy and hold, no costs", *held.row()),
-        ]
-
-    @property
-    def figure(self) -> go.Figure:
-        """Equity against buy-and-hold, drawdown below; dotted lines where a fold's test begins."""
-        import pandas as pd
-
-        drawdown = pd.Series(-drawdown_series(self.equity), index=self.study.tested.times)
-        starts = [fold.test_start for fold in self.study.folds]
-        return equity_figure(f"Replay: {self.agent.name}", self.study.label, self._curves(), drawdown, folds=starts)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return {
-            "method": "replay",
-            "model": str(self.model),
-            "agent": self.agent.name,
-            "digest": self.digest,
-            "orders": len(self.record["orders"]["order"]),
-            "fills": len(self.record["fills"]["order"]),
-            "denials": len(self.record["denials"]["order"]),
-            "denied_for": dict(Counter(self.record["denials"]["code"])),
-            "refusals": len(self.record["refusals"]["symbol"]),
-            "refused_for": dict(Counter(self.record["refusals"]["reason"])),
-            "trials": self.trials,
-            **self.performance.as_dict(),
-        }
-
-    @property
-    def by_fold(self) -> Breakdown:
-        """The same numbers for each test window."""
-        return by_fold(self)
-
-    @property
-    def by_symbol(self) -> Breakdown:
-        """What each symbol earned, over the whole account's equity."""
-        return by_symbol(self)
-
-    @property
-    def by_regime(self) -> Breakdown:
-        """The same numbers by what the market was like at the close before."""
-        return by_regime(self)
-
-    def tear_sheet(self) -> TearSheet:
-        """What people expect to see of a track record, by ffn: for reading, and no evidence.
-
-        Raises
-        ------
-        StudyError : fewer than two days.
-        """
-        return tear_sheet(described(self.agent), self.study.label, self._curves())
-
-    def traded_at_opens(self) -> NDArray[np.float64]:
-        """Signed base quantity by the bar that a fill opened, float64 [T, S]: what vectorbt is given to agree on."""
-        bars = self.study.tested
-        traded = np.zeros((len(bars), len(bars.symbols)))
-        fills = self.record["fills"]
-        for time_ns, symbol, side, lots in zip(
-            fills["time_ns"], fills["symbol"], fills["side"], fills["lots"], strict=True
-        ):
-            row = int(np.searchsorted(bars.open_time_ns, time_ns))
-            column = bars.symbols.index(symbol)
-            lot = float(self.study.data.instruments[symbol].lot)
-            traded[row, column] += lots * lot * (1 if side == "BUY" else -1)
-        return traded
-
-    def _held(self) -> pd.Series[float]:
-        return buy_and_hold(self.study)
-
-    def _curves(self) -> pd.DataFrame:
-        """Growth of one unit, and the benchmark's, at the tested closes."""
-        import pandas as pd
-
-        curves = {self.agent.name: self.equity / self.equity[0], "buy and hold": self._held()}
-        return pd.DataFrame(curves, index=self.study.tested.times)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +68,7 @@ class Beside:
 
 
 def replay_beliefs(study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, *, told: Told) -> Replayed:
-    """Run the engine over the tested bars, one continuous account. The run is a trial and in the ledger before it is had.
+    """Run the engine over the tested bars, one continuous account: a trial, in the ledger before it is had.
 
     Raises
     ------
@@ -301,7 +120,7 @@ def replay_ladder(study: Study, agent: Agent, beliefs: BeliefPanel, *, told: Tol
 def _replayed(study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, told: Told) -> Replayed:
     with _refusals_of_ours():
         record = _run(study, agent, beliefs, model, told)
-    equity = record["equity"]["equity_quote_atoms"] / ATOMS_PER_UNIT
+    equity = units_of(record["equity"]["equity_quote_atoms"])
     traded, fees = _traded_and_fees(study, record)
     performance = Performance.measure(
         equity, study.data.interval, traded_quote=traded, fees_quote=fees, trades=len(record["fills"]["order"])
@@ -321,27 +140,39 @@ def _evaluation(
 
 def _run(study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, told: Told) -> dict[str, Any]:
     """Bar by bar: close, state, sizing, signals, end of bar. After the last close nothing is signalled."""
-    engine = _engine(study, model)
-    bars, evaluation = study.tested, study.evaluation
+    engine = engine_on(study, model)
+    bars, evaluation, delisting = study.tested, study.evaluation, Delisting(study.data.bars)
     first = int(np.searchsorted(evaluation.close_time_ns, bars.close_time_ns[0]))
     last = len(bars) - 1
-    for row, close_ns in enumerate(bars.close_time_ns):
-        state = engine.close_bar(int(close_ns))
+    remembered: tuple[LastBelief, ...] = ()
+    for row, close_ns in enumerate(map(int, bars.close_time_ns)):
+        state, gone = engine.close_bar(close_ns), delisting.gone(close_ns)
+        lots = delisting.settle(engine, close_ns, dict(zip(bars.symbols, state.position_lots, strict=True)))
         if row < last:
-            lots = dict(zip(bars.symbols, state.position_lots, strict=True))
             known = PortfolioState.from_bars(
                 evaluation.rows(0, first + row + 1),
                 equity_quote=state.equity_quote_atoms / ATOMS_PER_UNIT,
                 lots=lots,
                 instruments=study.data.instruments,
             )
-            for target in study.sizing.size(beliefs.at(row), known):
-                engine.signal(target.symbol, target.lots)
+            sized = size_at_close(
+                [belief for belief in beliefs.at(row) if belief.symbol not in gone],
+                [each for each in remembered if each.symbol not in gone],
+                without(known, gone),
+                sizing=study.sizing,
+                rule=study.when_views_stop,
+                interval=bars.interval,
+            )
+            remembered = sized.remembered
+            for target in sized.targets:
+                if target.symbol not in gone:
+                    engine.signal(target.symbol, target.lots)
         engine.end_of_bar()
         if row % _TOLD_EVERY == 0:
             told(row, len(bars), f"replay {agent.name}, {model}")
     told(len(bars), len(bars), f"replay {agent.name}, {model}")
     record: dict[str, Any] = engine.finish()
+    record["settlements"] = delisting.settled
     return record
 
 
@@ -356,82 +187,15 @@ def _refusals_of_ours() -> Iterator[None]:
         ) from error
 
 
-def _engine(study: Study, model: Model) -> Any:
-    """The engine on the study's market: the generated path itself, or the recorded candles."""
-    for instrument in study.data.instruments:
-        if instrument.kind is not InstrumentKind.SPOT:
-            raise StudyError(
-                f"{instrument.symbol} is not spot",
-                expected="spot instruments: the engine's margin and funding are not built",
-                got=str(instrument.kind),
-                next="import the candles as spot bars (BTCUSDT-5m.csv) to study their path",
-            )
-    provenance = study.data.provenance
-    generated = provenance.source == "embedded"
-    bars = study.tested
-    quote = study.data.instruments[bars.symbols[0]].quote
-    settings: dict[str, Any] = {
-        "symbols": list(bars.symbols),
-        "start_ns": int(bars.open_time_ns[0]),
-        "deposits_atoms": {quote: to_atoms(str(study.starting_cash))},
-        "time_to_live_ns": bars.interval.ns,
-        "model": str(model),
-        "seed": int(provenance.detail["seed"]) if generated else study.seed,
-        "maker_fee_e8": study.costs.maker_e8,
-        "taker_fee_e8": study.costs.taker_e8,
-        "latency_ns": study.costs.latency_ns,
-        "limits": study.limits.settings(to_atoms(str(study.starting_cash))),
-        "settings": study.execution.as_dict(),
-    }
-    if not generated:
-        settings["candles"] = {symbol: _candles(study, bars, symbol) for symbol in bars.symbols}
-        settings["candle_interval_ns"] = bars.interval.ns
-        settings["instruments"] = {instrument.symbol: _rules(instrument) for instrument in study.data.instruments}
-    return load_engine().Replay(**settings)
-
-
-def _candles(study: Study, bars: Bars, symbol: str) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Recorded bars of one symbol in ticks and lots; a price off the tick grid is refused, a volume is cut to lots."""
-    instrument = study.data.instruments[symbol]
-    column = bars.symbols.index(symbol)
-    listed = bars.listed[:, column]
-    prices = np.stack([bars.open, bars.high, bars.low, bars.close], axis=-1)[listed, column]
-    ticks = np.rint(prices / float(instrument.tick)).astype(np.int64)
-    off = np.abs(ticks * float(instrument.tick) - prices) > 1e-9 * prices
-    if off.any():
-        raise StudyError(
-            f"recorded prices of {symbol} are off its tick grid",
-            expected=f"multiples of {instrument.tick}",
-            got=f"{prices[off][0]!r} and {int(off.sum()) - 1:,} more",
-            next="sapphire data show names the rules that the snapshot was taken with",
-        )
-    lots = bars.volume[listed, column] / float(instrument.lot)
-    whole = np.rint(lots)  # 0.3 is three lots of 0.1, though as floats it is a little less
-    volume = np.where(np.abs(lots - whole) <= 1e-9 * whole, whole, np.floor(lots)).astype(np.int64)
-    return bars.open_time_ns[listed], ticks, volume
-
-
-def _rules(instrument: Instrument) -> dict[str, int]:
-    return {
-        "tick_atoms": instrument.tick_atoms,
-        "lot_atoms": instrument.lot_atoms,
-        "min_lots": instrument.min_lots,
-        "max_lots": instrument.max_lots,
-        "min_ticks": 1,
-        "max_ticks": np.iinfo(np.int64).max // max(instrument.tick_atoms, 1),
-        "min_notional_atoms": to_atoms(instrument.min_notional),
-    }
-
-
 def _traded_and_fees(study: Study, record: dict[str, Any]) -> tuple[float, float]:
     """Value of all fills and all fees in quote; a fee in base counts at its fill's price."""
     fills = record["fills"]
-    traded = float(np.sum(fills["quote_atoms"])) / ATOMS_PER_UNIT
+    traded = sum(map(int, fills["quote_atoms"])) / ATOMS_PER_UNIT
     fees = 0.0
     for symbol, asset, atoms, ticks in zip(
         fills["symbol"], fills["fee_asset"], fills["fee_atoms"], fills["price_ticks"], strict=True
     ):
         instrument = study.data.instruments[symbol]
         price = 1.0 if asset == instrument.quote else ticks * float(instrument.tick)
-        fees += atoms / ATOMS_PER_UNIT * price
+        fees += int(atoms) / ATOMS_PER_UNIT * price
     return traded, fees

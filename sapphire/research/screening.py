@@ -1,21 +1,22 @@
 """Screens and sweeps by vectorbt: a first look at many ideas in a second. They explore and prove nothing.
 
 A screen is long or flat: an equal share of the account in each symbol whose view is above zero, bought and sold at the
-next bar's open with fees and slippage. It knows nothing of calibration, of the study's sizing or of a book; no gate
-reads its numbers. This module is the only one that imports vectorbt (Apache-2.0 with the Commons Clause).
+next bar's open with fees and slippage. What changes while a symbol has no bar waits for its next one; what is held of
+a symbol that ends is sold at its last close. It knows nothing of calibration, of the study's sizing or of a book; no
+gate reads its numbers. This module is the only one that imports vectorbt (Apache-2.0 with the Commons Clause).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sapphire.domain.errors import StudyError
 from sapphire.research import recording
 from sapphire.research.costs import Costs
+from sapphire.research.delisting import ends_of
 from sapphire.research.performance import Performance
 from sapphire.research.walking import one_number
 
@@ -63,11 +64,10 @@ def screened(
 
     Raises
     ------
-    StudyError : a bar that is not listed: the screen has no rule for it.
     HoldoutSealed : the study's bars meet a sealed hold-out.
     """
     recording.admit(study)
-    accounts = _accounts(study.tested, [stance(each) for each in views], study.costs)
+    accounts = _accounts(study.tested, [stance(each) for each in views], study.costs, ends=ends_of(study.data.bars))
     sizing = {"screen": "long or flat, equal weights, next open", "costs": study.costs.parameters()}
     recording.record(
         study,
@@ -82,8 +82,7 @@ def screened(
 def screened_ladder(study: Study, agent: Agent, views: ViewPanel, beliefs: BeliefPanel) -> tuple[ScreenedAccount, ...]:
     """The screen that a reader saw, and what it comes to as its own assumptions go, in the order of `SCREENS`.
 
-    The first is the trial that `screened` writes; the others are recorded as the platform's own. There are none where a
-    bar is not listed, because the screen has no rule for it.
+    The first is the trial that `screened` writes; the others are recorded as the platform's own.
 
     Parameters
     ----------
@@ -94,12 +93,10 @@ def screened_ladder(study: Study, agent: Agent, views: ViewPanel, beliefs: Belie
     ------
     HoldoutSealed : the study's bars meet a sealed hold-out.
     """
-    if not study.tested.listed.all():
-        return ()
     seen = screened(study, [agent], [views], method="screen")
     fees_only = replace(study.costs, slippage_bps=0.0)
     worth = study.tested.frame("close") * 0.0 + beliefs.mean_bps > 0
-    others = _accounts(study.tested, [stance(views), worth], fees_only)
+    others = _accounts(study.tested, [stance(views), worth], fees_only, ends=ends_of(study.data.bars))
     recording.record(
         study,
         [
@@ -122,28 +119,32 @@ def stance(views: ViewPanel) -> pd.DataFrame:
     return one_number(views) > 0
 
 
-def _accounts(bars: Bars, stances: Sequence[pd.DataFrame], costs: Costs) -> list[ScreenedAccount]:
-    """One account per stance, all in one array."""
+def _accounts(
+    bars: Bars, stances: Sequence[pd.DataFrame], costs: Costs, *, ends: Mapping[str, int]
+) -> list[ScreenedAccount]:
+    """One account per stance, all in one array.
+
+    Parameters
+    ----------
+    stances : frames close time by symbol, as `stance` gives them.
+    ends : symbol to the first close at which it has ended (`ends_of` the snapshot).
+    """
     import pandas as pd
 
     vectorbt = _vectorbt()
-    if not bars.listed.all():
-        raise StudyError(
-            "the screen needs every symbol on every bar",
-            expected=f"{bars.listed.size:,} listed cells",
-            got=f"{int((~bars.listed).sum()):,} that are not",
-            next="start the study when all its symbols are listed, or use study.replay, which knows listings",
-        )
     count = len(stances)
+    prices, closing = _prices(bars, ends or {})
 
     def side_by_side(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
         return pd.concat(frames, axis=1, keys=range(count), names=["account", "symbol"])
 
     portfolio = vectorbt.Portfolio.from_orders(
-        side_by_side([bars.frame("close")] * count),
-        size=side_by_side([_changes(frame.astype(float) / len(bars.symbols)) for frame in stances]),
+        side_by_side([_valued(bars)] * count),
+        size=side_by_side(
+            [_changes(frame.astype(float) / len(bars.symbols), bars).mask(closing, 0.0) for frame in stances]
+        ),
         size_type="targetpercent",
-        price=side_by_side([bars.frame("open")] * count),
+        price=side_by_side([prices] * count),
         fees=costs.taker_bps / 10_000,
         slippage=costs.slippage_bps / 10_000,
         init_cash=STARTING_CASH,
@@ -186,10 +187,10 @@ def equity_of_fills(
     """
     vectorbt = _vectorbt()
     portfolio = vectorbt.Portfolio.from_orders(
-        bars.frame("close"),
+        _valued(bars),
         size=np.where(quantities == 0, np.nan, quantities),
         size_type="amount",
-        price=bars.frame("open"),
+        price=bars.frame("open").ffill().bfill(),
         fees=fee_rate,
         init_cash=starting_cash,
         cash_sharing=True,
@@ -200,9 +201,37 @@ def equity_of_fills(
     return np.asarray(portfolio.value().to_numpy(), dtype=np.float64)
 
 
-def _changes(weights: pd.DataFrame) -> pd.DataFrame:
-    """Targets where they change, one bar later: what is known at a close is traded at the next open."""
-    return weights.where(weights.ne(weights.shift(1))).shift(1)
+def _changes(weights: pd.DataFrame, bars: Bars) -> pd.DataFrame:
+    """Targets where they change, one bar later, of each symbol among its own bars.
+
+    What is known at a close is traded at the next open; where there is none, at the first one that there is.
+    """
+    import pandas as pd
+
+    known = weights.shift(1)
+    listed = pd.DataFrame(bars.listed, index=known.index, columns=known.columns)
+    due = known.where(listed)
+    return pd.DataFrame({symbol: due[symbol].dropna().pipe(_where_new) for symbol in due}, index=due.index)
+
+
+def _where_new(due: pd.Series[float]) -> pd.Series[float]:
+    return due.where(due.ne(due.shift(1)))
+
+
+def _prices(bars: Bars, ends: Mapping[str, int]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What is traded at: the opens, and the last close where a symbol has ended; and where that is."""
+    import pandas as pd
+
+    opens = bars.frame("open")
+    closing = pd.DataFrame(False, index=opens.index, columns=opens.columns)
+    for symbol, end_ns in ends.items():
+        closing[symbol] = bars.close_time_ns == end_ns
+    return opens.mask(closing, bars.frame("close").ffill()), closing
+
+
+def _valued(bars: Bars) -> pd.DataFrame:
+    """Closes to value an account at: the last known one; before the first, where nothing is held, the first."""
+    return bars.frame("close").ffill().bfill()
 
 
 def _vectorbt() -> Any:

@@ -1,9 +1,9 @@
 """Sketches of closes: by which the same prices are known again under another name, scale, venue or bar length.
 
 The direction of each close against the one before is one bit. 64 of them in a row make a word; prices that moved
-through the same 64 directions have the same word, whatever they are called and whatever unit they are in. A sketch keeps
-the smallest hashes of a series' words, so that two sketches share some where one series is a part of the other (Broder,
-On the resemblance and containment of documents, 1997). Prices turned upside down have the same words.
+through the same 64 directions have the same word, whatever they are called and whatever unit they are in. A sketch
+keeps the smallest hashes of a series' words, so that two sketches share some where one series is a part of the other
+(Broder, On the resemblance and containment of documents, 1997). Prices turned upside down have the same words.
 
 Known limitation: fewer than 65 bars have no word and are known by their name alone, and so is whatever was changed so
 much that no 64 directions in a row are left as they were. Two assets that rise and fall together agree in about five

@@ -22,6 +22,7 @@ from sapphire.domain.display import stamp
 from sapphire.domain.errors import AgentError, StudyError, ValueRefused
 from sapphire.domain.limits import STANDARD, Execution, Limits
 from sapphire.domain.money import to_atoms
+from sapphire.domain.stopped_views import WhenViewsStop
 from sapphire.portfolio import Sizing
 from sapphire.research import recording, screening
 from sapphire.research.comparing import Comparison
@@ -30,7 +31,8 @@ from sapphire.research.informing import InformationReport, inform
 from sapphire.research.ledger import Ledger
 from sapphire.research.progress import progress
 from sapphire.research.protocol import protocol_of
-from sapphire.research.replaying import REAL, Replayed, replay_beliefs, replay_ladder
+from sapphire.research.replaying import replay_beliefs, replay_ladder
+from sapphire.research.replays import REAL, Replayed
 from sapphire.research.screens import Screen, Sweep
 from sapphire.research.showing import Shown
 from sapphire.research.spans import span_of
@@ -61,6 +63,7 @@ def study(
     starting_cash: float = 100_000.0,
     limits: Limits = STANDARD,
     execution: Execution | None = None,
+    when_views_stop: WhenViewsStop | None = None,
     opens: str | Sequence[str] = (),
     clock: Clock | None = None,
 ) -> Study:
@@ -81,8 +84,9 @@ def study(
     starting_cash : of the replayed account, in the quote asset.
     limits : of the risk gate; finite ones unless given.
     execution : how the engine works towards a target; its own defaults unless given.
-    opens : sealed hold-outs of other studies that it looks at, by the study's name or the seal's digest. Each opening is
-        recorded, counts, and is shown with whatever is submitted on those bars later.
+    when_views_stop : what positions do once nothing is believed any more; the default of `WhenViewsStop` unless given.
+    opens : sealed hold-outs of other studies that it looks at, by the study's name or the seal's digest. Each opening
+        is recorded, counts, and is shown with whatever is submitted on those bars later.
     clock : when a ledger line was written; the machine's unless given.
 
     Raises
@@ -103,6 +107,7 @@ def study(
         starting_cash=starting_cash,
         limits=limits,
         execution=execution or Execution(),
+        when_views_stop=when_views_stop or WhenViewsStop(),
         opens=(opens,) if isinstance(opens, str) else tuple(opens),
         clock=clock or WallClock(),
     )
@@ -125,6 +130,7 @@ class Study(Shown):
     starting_cash: float
     limits: Limits
     execution: Execution
+    when_views_stop: WhenViewsStop
     opens: tuple[str, ...]
     clock: Clock = field(repr=False)
 
@@ -214,10 +220,8 @@ class Study(Shown):
             ("hold-out, sealed", f"from {self.holdout_start:%Y-%m-%d %H:%M}Z, {duration_text(self.holdout)}"),
             ("costs", f"{self.costs.name}: maker {self.costs.maker_bps:g}, taker {self.costs.taker_bps:g} bps"),
             ("sizing", f"{self.sizing.name} {self.sizing.parameters}"),
-            (
-                "limits",
-                f"{self.limits.name}: order {self.limits.order:g} x equity, loss {self.limits.daily_loss_bps} bps a day",
-            ),
+            ("limits", f"{self.limits.name}: loss of {self.limits.daily_loss_bps} bps a day"),
+            ("when views stop", self.when_views_stop.text),
             ("protocol", self.protocol.digest[:12]),
         ]
         return ("what", "value"), lines

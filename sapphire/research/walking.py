@@ -1,6 +1,7 @@
 """Walking an agent forward: in each fold it learns and is calibrated on the past alone, then states views of the test.
 
-What comes out has one row per test bar, and no number in it knew a bar that closes after its own row.
+What comes out has one row per test bar. In a walk forward no number in it knew a bar that closes after its own row; in
+the other splits no number was learned from a test bar of its fold.
 """
 
 from __future__ import annotations
@@ -8,23 +9,33 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sapphire.agents import Agent, Calibrated, Pool, ViewPanel, forecast_panel, view_panel, window_panel
+from sapphire.domain.bars import FIELDS, Bars
 from sapphire.domain.clocks import from_ns, to_ns
 from sapphire.domain.errors import AgentError, StudyError
 from sapphire.domain.views import Belief
-from sapphire.research.splits import Fold
+from sapphire.research.splits import Fold, Span
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from sapphire.domain.bars import Bars
-
-__all__ = ["BeliefPanel", "Told", "calibrated", "one_number", "walk_beliefs", "walk_views"]
+__all__ = [
+    "BeliefPanel",
+    "Told",
+    "calibrated",
+    "one_number",
+    "require_once",
+    "tested_rows",
+    "training_bars",
+    "walk_beliefs",
+    "walk_views",
+]
 
 Told = Callable[[int, int, str], None]
 """Progress: done, of how many, what is being done."""
@@ -59,22 +70,31 @@ class BeliefPanel:
 
 
 def walk_beliefs(agent: Agent, bars: Bars, folds: Sequence[Fold], *, seed: int, told: Told) -> BeliefPanel:
-    """Calibrated forecasts of the folds' test bars.
+    """Calibrated forecasts of the folds' test bars, fold after fold.
+
+    An agent is fitted once in each fold, on the bars of its training windows, and states views of each of its test
+    windows from the bars up to there. Training windows on both sides of a test are handed to `fit` as bars with a gap;
+    what comes after the gap follows what was before it. An outcome across a gap is not known (`outcomes_bps`), so none
+    is calibrated on; an agent that takes differences of its own from row to row sees one jump for each gap.
 
     Raises
     ------
-    StudyError : a fold without test bars, or one whose training window never made the agent state its score.
+    StudyError : folds that test a bar more than once, a fold without test bars, or one whose training window never made
+        the agent state its score.
     TooFewReturns : a training window too short to calibrate a score on.
     """
+    require_once(folds)
     means, deviations, closes = [], [], []
     for number, fold in enumerate(folds, start=1):
         told(number - 1, len(folds), f"{agent.name}: fold {number} of {len(folds)}")
-        train = _training(bars, fold)
-        start, stop = _test_rows(bars, fold)
-        mean, deviation = _forecasts(calibrated(agent, train, seed), train, bars.rows(0, stop), start)
-        means.append(mean)
-        deviations.append(deviation)
-        closes.append(bars.close_time_ns[start:stop])
+        train = training_bars(bars, fold)
+        tests = [tested_rows(bars, span) for span in fold.testing]
+        fitted = calibrated(agent, train, seed)
+        for start, stop in tests:
+            mean, deviation = _forecasts(fitted, train, bars.rows(0, stop), start)
+            means.append(mean)
+            deviations.append(deviation)
+            closes.append(bars.close_time_ns[start:stop])
     told(len(folds), len(folds), f"{agent.name}: {len(folds)} folds")
     return BeliefPanel(
         symbols=bars.symbols,
@@ -92,16 +112,23 @@ def calibrated(agent: Agent, train: Bars, seed: int) -> Agent:
 
 
 def walk_views(agent: Agent, bars: Bars, folds: Sequence[Fold], *, seed: int, told: Told) -> ViewPanel:
-    """The agent's own views of the folds' test bars, uncalibrated; it is fitted in each fold if it learns."""
+    """The agent's own views of the folds' test bars, uncalibrated; it is fitted in each fold if it learns.
+
+    Raises
+    ------
+    StudyError : folds that test a bar more than once, or a fold without test bars.
+    """
+    require_once(folds)
     if agent.has_twin and not agent.learns:
-        first, stop = _test_rows(bars, folds[0])[0], _test_rows(bars, folds[-1])[1]
+        first, stop = tested_rows(bars, folds[0].testing[0])[0], tested_rows(bars, folds[-1].testing[-1])[1]
         return _stated(agent, bars.rows(0, stop), first)
     parts = []
     for number, fold in enumerate(folds, start=1):
         told(number - 1, len(folds), f"{agent.name}: fold {number} of {len(folds)}")
-        fitted = agent.fit(_training(bars, fold), seed)
-        start, end = _test_rows(bars, fold)
-        parts.append(_stated(fitted, bars.rows(0, end), start))
+        fitted = agent.fit(training_bars(bars, fold), seed)
+        for span in fold.testing:
+            start, end = tested_rows(bars, span)
+            parts.append(_stated(fitted, bars.rows(0, end), start))
     told(len(folds), len(folds), f"{agent.name}: {len(folds)} folds")
     return _joined(parts)
 
@@ -147,23 +174,45 @@ def one_number(views: ViewPanel) -> pd.DataFrame:
     return levels[min(levels, key=lambda level: abs(level - 0.5))]
 
 
-def _training(bars: Bars, fold: Fold) -> Bars:
-    """The bars that close in the training window."""
-    start, stop = np.searchsorted(bars.close_time_ns, [to_ns(fold.train_start), to_ns(fold.train_end)], side="left")
-    return bars.rows(int(start), int(stop))
+def training_bars(bars: Bars, fold: Fold) -> Bars:
+    """The bars that close in the training windows, with a gap where one ends before the next begins."""
+    rows = [_rows(bars, span) for span in fold.training]
+    if len(rows) == 1:
+        return bars.rows(*rows[0])
+    kept = np.concatenate([np.arange(start, stop) for start, stop in rows])
+    arrays = {name: getattr(bars, name)[kept] for name in ("open_time_ns", *FIELDS, "listed")}
+    return Bars(symbols=bars.symbols, interval=bars.interval, **arrays)
 
 
-def _test_rows(bars: Bars, fold: Fold) -> tuple[int, int]:
-    """First row and the row behind the last of the bars that close in the test window."""
-    start, stop = np.searchsorted(bars.close_time_ns, [to_ns(fold.test_start), to_ns(fold.test_end)], side="left")
+def tested_rows(bars: Bars, span: Span) -> tuple[int, int]:
+    """First row and the row behind the last of the bars that close in a test window."""
+    start, stop = _rows(bars, span)
     if start == stop:
         raise StudyError(
             "a fold without test bars",
-            expected=f"bars that close in {fold.test_start:%Y-%m-%d %H:%M} to {fold.test_end:%Y-%m-%d %H:%M}",
+            expected=f"bars that close in {span.start:%Y-%m-%d %H:%M} to {span.end:%Y-%m-%d %H:%M}",
             got="none",
             next="sapphire data check shows the gaps of a snapshot",
         )
+    return start, stop
+
+
+def _rows(bars: Bars, span: Span) -> tuple[int, int]:
+    start, stop = np.searchsorted(bars.close_time_ns, [to_ns(span.start), to_ns(span.end)], side="left")
     return int(start), int(stop)
+
+
+def require_once(folds: Sequence[Fold]) -> None:
+    """Refuse test windows that overlap or go back in time: their views do not form one series."""
+    spans = [span for fold in folds for span in fold.testing]
+    for earlier, later in pairwise(spans):
+        if later.start < earlier.end:
+            raise StudyError(
+                "folds that test the same time more than once",
+                expected="each test window behind the one before, so that there is one account",
+                got=f"one from {later.start:%Y-%m-%d %H:%M} behind one to {earlier.end:%Y-%m-%d %H:%M}",
+                next="walk_paths puts the folds of a combinatorial split together to several accounts",
+            )
 
 
 def _from_row(panel: ViewPanel, first: int) -> ViewPanel:

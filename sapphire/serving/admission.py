@@ -1,4 +1,4 @@
-"""Admission: the door of serving. A release comes in whole and with a signed gate report, or not at all."""
+"""Admission: the door of serving. A release comes in whole and with a permit that holds, or not at all."""
 
 from __future__ import annotations
 
@@ -6,17 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sapphire.domain.errors import EvidenceRefused
-from sapphire.registry import EvidenceStore, trusted_key
+from sapphire.domain.clocks import Clock, WallClock
+from sapphire.registry import Deployment, Door, Permit
 
 if TYPE_CHECKING:
-    from sapphire.domain.evidence import GateReport, Target
+    from sapphire.domain.evidence import GateReport
     from sapphire.domain.releases import Manifest
     from sapphire.serving.settings import Settings
 
 __all__ = ["Admitted", "admit"]
-
-_SHORT = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,46 +25,39 @@ class Admitted:
     ----------
     folder : its bytes, verified.
     manifest : what it is.
-    report : the gate report that it stands on, verified.
+    permit : what it stands on; whoever runs on asks it again.
     """
 
     folder: Path
     manifest: Manifest
-    report: GateReport
+    permit: Permit
+
+    @property
+    def report(self) -> GateReport:
+        """The gate report that it stands on, verified."""
+        return self.permit.report
 
 
-def admit(settings: Settings) -> Admitted:
-    """The release that `settings` name, if its files and a gate report for the stage verify. None of its code runs.
+def admit(settings: Settings, *, deployment: Deployment | None = None, clock: Clock | None = None) -> Admitted:
+    """The release that `settings` name, if its files verify and its permit for the stage holds. None of its code runs.
 
     A report that permits live admits to paper as well; one that permits paper does not admit to live.
 
+    Parameters
+    ----------
+    deployment : what is trusted; as settings and environment say unless given.
+    clock : wall time.
+
     Raises
     ------
+    PermitClosed : it was refused later, was revoked, or its permit has ended.
     EvidenceRefused : a file that is missing, changed or foreign; no evidence, no report, or one that does not verify
-        or does not permit the stage.
+        or does not open the stage.
     """
     from sapphire.agents.release.files import read_release_files
 
     folder = settings.home / "releases" / settings.release
     manifest, _ = read_release_files(folder, settings.release)
-    store = EvidenceStore(settings.home / "evidence")
-    enough: tuple[Target, ...] = ("live",) if settings.stage == "live" else ("paper", "live")
-    refusals: list[EvidenceRefused] = []
-    for target in enough:
-        signed = store.report(settings.release, target)
-        if signed is None:
-            continue
-        try:
-            report = signed.verify(trusted_key(settings.home), manifest_digest=settings.release, permits=target)
-        except EvidenceRefused as refusal:
-            refusals.append(refusal)
-        else:
-            return Admitted(folder, manifest, report)
-    if refusals:
-        raise refusals[0]
-    raise EvidenceRefused(
-        f"release {manifest.name} {settings.release[:_SHORT]} has no gate report for {settings.stage}",
-        expected=f"a signed report in {store.folder(settings.release)}",
-        got="none",
-        next=f"sapphire gates {settings.release[:_SHORT]} --to {settings.stage}",
-    )
+    door = Door(settings.home, deployment or Deployment.read())
+    permit = Permit(door, settings.release, stage=settings.stage, name=manifest.name, clock=clock or WallClock())
+    return Admitted(folder, manifest, permit)

@@ -11,7 +11,7 @@ from sapphire.domain.intervals import Interval
 from sapphire.serving.settings import BARS_VARIABLE
 
 if TYPE_CHECKING:
-    from sapphire.agents.release import LoadedRelease
+    from sapphire.agents.release import ReadRelease
     from sapphire.domain.view_requests import CachedRequest
     from sapphire.domain.windows import Window
 
@@ -35,7 +35,7 @@ class BarCache:
 
             self._client = Valkey.from_url(url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S)
 
-    async def window(self, release: LoadedRelease, request: CachedRequest) -> Window:
+    async def window(self, release: ReadRelease, request: CachedRequest) -> Window:
         """The window that `release` decides on at the request's moment: its universe, exactly its warm-up.
 
         Raises

@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from sapphire.domain.errors import NotReady, Refused
 from sapphire.domain.workspace import HOME_VARIABLE
+from sapphire.registry import Deployment
 from sapphire.serving.ports import LOCAL, free_port
 from sapphire.serving.settings import BARS_VARIABLE, RELEASE_VARIABLE, STAGE_VARIABLE, Settings
 
@@ -84,6 +85,7 @@ class ServerProcess:
             RELEASE_VARIABLE: self.settings.release,
             STAGE_VARIABLE: self.settings.stage,
             BARS_VARIABLE: self.settings.bars_url,
+            **Deployment.read().variables,
             "BENTOML_HOME": str(self.settings.home / "bentoml"),
             "BENTOML_DO_NOT_TRACK": "True",
             "PROMETHEUS_MULTIPROC_DIR": str(self.folder / "metrics"),

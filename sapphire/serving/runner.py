@@ -1,7 +1,8 @@
 """Runner: an admitted release, loaded once, checked against its golden outputs, and asked for its views.
 
-It knows nothing of BentoML: the service around it moves bytes. It stands at LOADING until `stand_up` has run, and after
-that at READY or, where golden outputs differ or the source does not run here, at REFUSED for good.
+No code of the release runs in this process: it runs in a worker without files and sockets, as it did when the evidence
+was made. The runner knows nothing of BentoML: the service around it moves bytes. It stands at LOADING until `stand_up`
+has run, and after that at READY or, where golden outputs differ or the source does not run here, at REFUSED for good.
 """
 
 from __future__ import annotations
@@ -15,18 +16,23 @@ from typing import TYPE_CHECKING, Any
 from sapphire.domain.canonical import canonical_json
 from sapphire.domain.clocks import Clock, to_ns
 from sapphire.domain.display import stamp
-from sapphire.domain.errors import DataError, MissingData, Refused, SapphireError
+from sapphire.domain.errors import DataError, EvidenceRefused, MissingData, Refused, SapphireError
 from sapphire.domain.view_requests import CachedRequest, read_request
 from sapphire.serving.answers import Answer, Speaker, answered, refused
 
 if TYPE_CHECKING:
-    from sapphire.agents.release import LoadedRelease
+    from sapphire.agents.release import ReadRelease
+    from sapphire.agents.worker import ReleaseWorker
     from sapphire.domain.view_requests import WindowRequest
     from sapphire.domain.windows import Window
     from sapphire.serving.admission import Admitted
     from sapphire.serving.cached_windows import BarCache
 
 __all__ = ["Runner", "Standing"]
+
+
+_VIEWS_WITHIN_S = 25.0
+"""A little less than a request may take: who asks is told why, and the worker is started again."""
 
 
 class Standing(StrEnum):
@@ -50,7 +56,7 @@ class Runner:
     def __init__(self, admitted: Admitted, cache: BarCache, clock: Clock) -> None:
         self._admitted = admitted
         self._cache = cache
-        self._release: LoadedRelease | None = None
+        self._worker: ReleaseWorker | None = None
         self._refusal: SapphireError | None = None
         self._compared = 0
         digest = admitted.report.manifest_digest
@@ -62,7 +68,7 @@ class Runner:
         """Where it is."""
         if self._refusal is not None:
             return Standing.REFUSED
-        return Standing.LOADING if self._release is None else Standing.READY
+        return Standing.LOADING if self._worker is None else Standing.READY
 
     @property
     def refusal(self) -> SapphireError | None:
@@ -70,13 +76,15 @@ class Runner:
         return self._refusal
 
     def stand_up(self) -> None:
-        """Load the release and make its golden outputs again. What goes wrong is kept as the refusal."""
-        from sapphire.agents.release import load_release
+        """Load the release in a worker and make its golden outputs again. What goes wrong is kept as the refusal."""
+        from sapphire.agents.release import read_release
+        from sapphire.agents.worker import ReleaseWorker
 
         try:
-            release = load_release(self._admitted.folder, expected_digest=self._speaker.release)
-            self._compared = release.check_golden()
-            self._release = release
+            read = read_release(self._admitted.folder, expected_digest=self._speaker.release)
+            worker = ReleaseWorker(read, views_within_s=_VIEWS_WITHIN_S)
+            self._compared = worker.check_golden()
+            self._worker = worker
         except SapphireError as error:
             self._refusal = error
         except Exception as error:  # noqa: BLE001  (whatever a release raises, it is not served and says why)
@@ -98,18 +106,22 @@ class Runner:
             request = read_request(body)
         except SapphireError as error:
             return refused(error, 400)
-        if self._release is None:
+        if self._worker is None:
             return refused(self._not_ready(), 503)
+        try:
+            self._admitted.permit.check()
+        except EvidenceRefused as refusal:
+            return refused(refusal, 403)
         if isinstance(request, CachedRequest):
             try:
-                window = await self._cache.window(self._release, request)
+                window = await self._cache.window(self._worker.release, request)
             except DataError as error:
                 return refused(error, 503)
             except SapphireError as error:
                 return refused(error, 400)
         else:
             window = request.window
-        return self._decide(self._release, window, request)
+        return self._decide(self._worker, window, request)
 
     def card(self) -> Answer:
         """What is served, on what evidence, and where it stands; it answers at every standing."""
@@ -129,20 +141,29 @@ class Runner:
                 "marks": [f"{row.gate}.{row.measure}" for row in report.marks],
                 "data": report.data,
                 "authority": report.authority,
+                "valid_until_ns": str(report.valid_until_ns),
                 "report": report.digest,
             },
             "cards": None,
         }
-        if self._release is not None:
+        if self._worker is not None:
+            release = self._worker.release
             about |= {
-                "cards": {name: dict(card) for name, card in self._release.cards.items()},
-                "warmup": self._release.warmup,
-                "trained_until_ns": str(to_ns(self._release.trained_until)),
-                "expires_ns": str(to_ns(self._release.expires)),
+                "isolation": self._worker.isolation,
+                "cards": {name: dict(card) for name, card in release.cards.items()},
+                "warmup": release.warmup,
+                "trained_until_ns": str(to_ns(release.trained_until)),
+                "expires_ns": str(to_ns(release.expires)),
             }
         return Answer(200, canonical_json(about))
 
-    def _decide(self, release: LoadedRelease, window: Window, request: WindowRequest | CachedRequest) -> Answer:
+    def close(self) -> None:
+        """End the worker."""
+        if self._worker is not None:
+            self._worker.close()
+
+    def _decide(self, worker: ReleaseWorker, window: Window, request: WindowRequest | CachedRequest) -> Answer:
+        release = worker.release
         as_of_ns = to_ns(window.as_of)
         try:
             _require_current(window)
@@ -152,7 +173,7 @@ class Runner:
         if window.as_of > release.expires:
             return refused(self._too_old(release, as_of_ns), 403)
         try:
-            views = release.views(admitted)
+            views = worker.views(admitted)
             messages = self._speaker.messages(views, as_of_ns, request)
         except SapphireError as error:
             return refused(error, 500)
@@ -172,7 +193,7 @@ class Runner:
             next="ask /card for the reason" if self._refusal is not None else "ask again when /readyz says 200",
         )
 
-    def _too_old(self, release: LoadedRelease, as_of_ns: int) -> Refused:
+    def _too_old(self, release: ReadRelease, as_of_ns: int) -> Refused:
         return Refused(
             f"release {release.manifest.name} is too old for this window",
             expected=f"a moment up to {stamp(to_ns(release.expires))}: it was fitted on bars up to "

@@ -6,9 +6,9 @@ A bento is a class of its own that derives from `ReleaseService`, so that it has
     @bentoml.service(**cpu_service("lag_llama"))
     class LagLlama(ReleaseService): ...
 
-Endpoints are coroutines: a forward pass on the CPU takes milliseconds, less than a thread costs. Requests are not
-batched: `max_latency_ms` of BentoML's batching is a deadline that answers 503, not a wait, and one request holds all
-symbols of a moment already.
+Endpoints are coroutines: a forward pass on the CPU takes milliseconds, in the worker that the runner asks. Requests are
+not batched: `max_latency_ms` of BentoML's batching is a deadline that answers 503, not a wait, and one request holds
+all symbols of a moment already.
 """
 
 from __future__ import annotations
@@ -112,6 +112,7 @@ class ReleaseService:
     @bentoml.on_shutdown
     async def let_go(self) -> None:
         """Close what is open."""
+        self._runner.close()
         await self._cache.close()
 
     def _stand_up(self) -> None:

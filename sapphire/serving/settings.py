@@ -28,7 +28,7 @@ class Settings:
 
     Parameters
     ----------
-    home : the state folder, with `releases/`, `evidence/` and `keys/`.
+    home : the state folder, with `releases/` and `evidence/`.
     release : digest.
     stage : what the gate report must permit.
     bars_url : the shared cache; empty for none.

@@ -23,6 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sapphire.domain.clocks import WallClock, to_ns
 from sapphire.domain.errors import NotReady, Refused, SapphireError
 from sapphire.domain.messages import HeartbeatMessage, MarketKind, PartState
 from sapphire.domain.workspace import HOME_VARIABLE
@@ -33,6 +34,7 @@ from sapphire.execution.parts import Part
 from sapphire.execution.readiness import answers_http, answers_ping
 from sapphire.execution.service import ServiceAddress, ServiceSettings, draw_token, write_credentials
 from sapphire.registry.tracking import Tracking
+from sapphire.registry.trust import Deployment
 from sapphire.serving.ports import LOCAL
 from sapphire.serving.process import ServerProcess
 from sapphire.serving.settings import Settings
@@ -44,6 +46,7 @@ from sapphire.telemetry.bus import Bus
 from sapphire.telemetry.streams import COLLECTOR, COORDINATOR, HEARTBEATS, EntryId
 
 if TYPE_CHECKING:
+    from sapphire.domain.instruments import Instrument
     from sapphire.domain.releases import Manifest
 
 __all__ = ["VENUE", "Assembly", "bento_part", "mlflow_part"]
@@ -56,6 +59,8 @@ _SERVER_WITHIN_S = 300.0
 _ASK_WITHIN_S = 1.0
 _NS_PER_MS = 1_000_000
 _OK = 200
+_LOCKSTEP_START = "2024-01-01T00:00:00Z"
+"""Where the embedded exchange's market begins in lock-step when nobody says (`LOCKSTEP_START_NS` in its settings)."""
 
 
 class Assembly:
@@ -75,6 +80,7 @@ class Assembly:
         self.service_token = draw_token()
         self.history_bars = history_of(manifest)
         self.tracking = Tracking.of(plan.home, os.environ)
+        self.start_ns = _start_ns(plan, self.folder)
 
     @property
     def bento_url(self) -> str:
@@ -191,9 +197,6 @@ class Assembly:
         return self._python_part(COLLECTOR, config.as_dict(), needs=("bus", "exchange"))
 
     def _coordinator(self) -> Part:
-        # The embedded exchange trades by the rules of its listing, on recorded candles as well.
-        from sapphire.data.generated import generated_instrument
-
         plan = self.plan
         config = CoordinatorConfig(
             bus_url=self.ports.bus_url,
@@ -204,9 +207,17 @@ class Assembly:
             release=plan.release.digest,
             stage=plan.stage,
             decisions=self.folder.decisions,
-            instruments=tuple(instrument_row(generated_instrument(symbol)) for symbol in plan.symbols),
+            instruments=tuple(instrument_row(self._instrument(symbol)) for symbol in plan.symbols),
         )
         return self._python_part(COORDINATOR, config.as_dict(), needs=("bus",), release=plan.release.digest)
+
+    def _instrument(self, symbol: str) -> Instrument:
+        """The rules that the exchange trades by: those in force at a generated market's start, else the listing's."""
+        from sapphire.data.generated import generated_instrument, listed_instrument
+
+        if self.plan.market.candles is not None:
+            return listed_instrument(symbol)
+        return generated_instrument(symbol, seed=self.plan.market.seed, at_ns=self.start_ns)
 
     def _python_part(self, name: str, config: dict[str, Any], *, needs: tuple[str, ...], release: str = "") -> Part:
         path, bus_url = self.folder.settings(name), self.ports.bus_url
@@ -215,7 +226,7 @@ class Assembly:
             name=name,
             command=(sys.executable, "-m", "sapphire.stack.part", name, "--config", str(path)),
             log=self.folder.log(name),
-            environment={HOME_VARIABLE: str(self.plan.home)},
+            environment={HOME_VARIABLE: str(self.plan.home), **Deployment.read().variables},
             needs=needs,
             ready=lambda launched_ns: _beats(bus_url, name, launched_ns),
             ready_within_s=120.0,
@@ -229,6 +240,7 @@ class Assembly:
             account_tag=plan.account_tag,
             stage=plan.stage,
             home=plan.home,
+            trust=Deployment.read().as_dict(),
             folder=self.folder.account,
             symbols=plan.symbols,
             quote=plan.quote,
@@ -325,6 +337,16 @@ def _write(path: Path, config: dict[str, Any]) -> None:
     from sapphire.data.durable import write_text
 
     write_text(path, json.dumps(config, indent=1) + "\n")
+
+
+def _start_ns(plan: Plan, folder: RunFolder) -> int:
+    """Where the exchange's market begins or began; the first start in this folder is kept in its journal."""
+    kept = folder.read()["market"].get("start_ns") if folder.facts.is_file() and folder.exchange.is_dir() else None
+    if kept is not None:
+        return int(kept)
+    if plan.market.start is not None:
+        return to_ns(plan.market.start)
+    return to_ns(_LOCKSTEP_START) if plan.is_lockstep else WallClock().now_ns()
 
 
 def _beats(bus_url: str, part: str, launched_ns: int) -> bool:

@@ -76,21 +76,25 @@ def up(
 
 
 def status(run: RunOption = None, as_json: AsJson = False) -> None:
-    """Say per part: state, since when, address, release.
+    """Say per part: state, since when, address, release; and what positions do where views have stopped.
 
     Example: sapphire status --json
     """
+    from sapphire.coordination.decision_log import last_decision
     from sapphire.domain.clocks import WallClock
     from sapphire.execution.run_lock import RunLock
     from sapphire.stack.folders import RunFolder
-    from sapphire.stack.showing import show_parts
+    from sapphire.stack.showing import show_parts, show_views
 
     folder = RunFolder(_run(run))
     facts = folder.read()
     is_running = RunLock(folder.path).holder() is not None
-    _put(facts | {"running": is_running}, as_json=as_json)
+    decided = last_decision(folder.decisions)
+    views = None if decided is None else decided.standing
+    _put(facts | {"running": is_running, "views": views}, as_json=as_json)
     if not as_json:
         show_parts(facts, now_ns=WallClock().now_ns(), is_running=is_running)
+        show_views(views)
     if facts["error"]:
         _say(facts["error"])
     _say(f"logs in {folder.log('bus').parent}" if is_running else "next: sapphire up starts it")
@@ -276,6 +280,7 @@ def _plan(
     from sapphire.domain.clocks import WallClock
     from sapphire.domain.workspace import home
     from sapphire.execution.run_lock import RunLock
+    from sapphire.stack.account_limits import account_limits
     from sapphire.stack.folders import RunFolder
     from sapphire.stack.plan import Market, Plan
     from sapphire.stack.releases import choose_release
@@ -293,7 +298,7 @@ def _plan(
     start = start or before or _start(state, chosen.digest, manifest, candles, WallClock().now_ns())
     market = Market(seed, candles, start)
     more = {"funds": funds} if funds else {}
-    return Plan(
+    plan = Plan(
         run=run,
         home=state,
         release=chosen,
@@ -303,8 +308,10 @@ def _plan(
         speed=speed,
         ports=ports,
         mlflow=mlflow,
+        execution=manifest.execution,
         **more,  # type: ignore[arg-type]
     )
+    return replace(plan, limits=account_limits(state, chosen.digest, plan.equity_atoms))
 
 
 def _start(state: Path, digest: str, manifest: Any, candles: Path | None, now_ns: int) -> str | None:

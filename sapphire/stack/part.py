@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -23,14 +24,20 @@ from sapphire.domain.messages import MarketKind, PartState
 from sapphire.telemetry.bus import Bus
 from sapphire.telemetry.heartbeats import Pulse
 from sapphire.telemetry.logs import log_to_stderr
+from sapphire.telemetry.readiness import Readiness
 from sapphire.telemetry.streams import COLLECTOR, COORDINATOR
 
 if TYPE_CHECKING:
-    from sapphire.coordination.sizing import Account, Chosen, Size
+    from sapphire.coordination.bento import Bento
+    from sapphire.coordination.coordinator import Duty
+    from sapphire.coordination.sizing import Asked, Size
     from sapphire.domain.evidence import Target
     from sapphire.domain.instruments import Instrument, Universe
+    from sapphire.domain.intervals import Interval
     from sapphire.domain.releases import Manifest
-    from sapphire.domain.views import Belief
+    from sapphire.domain.stopped_views import WhenViewsStop
+    from sapphire.portfolio import Sized
+    from sapphire.registry.doors import Permit
 
 __all__ = ["CollectorConfig", "CoordinatorConfig", "history_of", "instrument_row", "main", "sizing_of"]
 
@@ -203,15 +210,29 @@ def history_of(manifest: Manifest) -> int:
 
 def sizing_of(manifest: Manifest, universe: Universe) -> Size:
     """The release's sizing, as the coordinator asks it: the same state and the same call as in a study."""
-    from sapphire.portfolio import PortfolioState, make_sizing
+    from sapphire.domain.intervals import Interval
+    from sapphire.portfolio import PortfolioState, make_sizing, size_at_close
 
-    sizing = make_sizing(manifest.sizing.class_name, manifest.sizing.parameters)
+    sizing, interval = make_sizing(manifest.sizing.class_name, manifest.sizing.parameters), Interval(manifest.interval)
 
-    def size(beliefs: Sequence[Belief], account: Account) -> Sequence[Chosen]:
+    def size(asked: Asked) -> Sized:
+        account = asked.account
         state = PortfolioState.from_bars(
-            account.bars, equity_quote=account.equity_quote, lots=account.lots, instruments=universe
+            account.bars,
+            equity_quote=account.equity_quote,
+            lots=account.lots,
+            instruments=universe,
+            older_prices=account.prices,
         )
-        return sizing.size(beliefs, state)
+        return size_at_close(
+            asked.beliefs,
+            asked.remembered,
+            state,
+            sizing=sizing,
+            rule=manifest.when_views_stop,
+            interval=interval,
+            answered=asked.answered,
+        )
 
     return size
 
@@ -256,26 +277,37 @@ def run_coordinator(config: CoordinatorConfig) -> None:
     from sapphire.serving.admission import admit
     from sapphire.serving.settings import Settings
 
-    manifest = admit(Settings(config.home, config.release, config.stage)).manifest
+    admitted = admit(Settings(config.home, config.release, config.stage))
+    manifest = admitted.manifest
     clock, bus = WallClock(), Bus(config.bus_url)
-    pulse = Pulse(bus, COORDINATOR, clock, release=config.release)
+    readiness = Readiness()
+    pulse = Pulse(bus, COORDINATOR, clock, release=config.release, address=readiness.url)
     pulse.state(PartState.STARTING)
-    from sapphire.coordination.bento import Bento
-    from sapphire.coordination.coordinator import Coordinator, Duty
+    from sapphire.coordination.coordinator import Coordinator
     from sapphire.coordination.decision_log import DecisionLog
     from sapphire.coordination.history import History
 
     universe, interval = _universe(config, manifest), Interval(manifest.interval)
     Coordinator(
-        Duty(config.release, universe, interval, lockstep=config.speed is None),
-        bento=Bento(config.bento_url, config.release, config.venue),
+        _duty(config, universe, interval, manifest.when_views_stop),
+        bento=_permitted_bento(config, admitted.permit),
         size=sizing_of(manifest, universe),
         history=History(bus, config.venue, universe.symbols, interval, history_of(manifest)),
         log=DecisionLog(config.decisions),
         bus=bus,
         clock=clock,
         pulse=pulse,
+        readiness=readiness,
     ).run()
+
+
+def _duty(config: CoordinatorConfig, universe: Universe, interval: Interval, rule: WhenViewsStop) -> Duty:
+    """What is coordinated; on a running venue a release has half a bar to answer in, so that signals live yet."""
+    from sapphire.coordination.coordinator import Duty
+
+    lockstep = config.speed is None
+    patience_s = math.inf if config.speed is None else interval.timedelta.total_seconds() / config.speed / 2.0
+    return Duty(config.release, universe, interval, lockstep=lockstep, rule=rule, patience_s=patience_s)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -337,6 +369,18 @@ def _universe(config: CoordinatorConfig, manifest: Manifest) -> Universe:
         tick, lot, least = (rows[symbol][key] for key in _INSTRUMENT_KEYS[1:])
         made.append(Instrument(symbol, *pair_of(symbol), kind_of(symbol), Decimal(tick), Decimal(lot), Decimal(least)))
     return Universe(made)
+
+
+def _permitted_bento(config: CoordinatorConfig, permit: Permit) -> Bento:
+    """The bento behind the coordinator's own door: where the permit does not hold any more, views are refused."""
+    from sapphire.coordination.bento import Bento, Said
+
+    class PermittedBento(Bento):
+        def ask(self, close_ns: int, universe: Sequence[str], *, trace_id: str, causation_id: str) -> Said:
+            permit.check()
+            return super().ask(close_ns, universe, trace_id=trace_id, causation_id=causation_id)
+
+    return PermittedBento(config.bento_url, config.release, config.venue)
 
 
 def _is_number(value: object) -> bool:

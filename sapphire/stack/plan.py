@@ -10,6 +10,7 @@ from typing import Any
 
 from sapphire.domain.errors import ConfigError
 from sapphire.domain.evidence import Target
+from sapphire.domain.limits import STANDARD
 from sapphire.domain.money import to_atoms
 
 __all__ = ["ChosenRelease", "Market", "Plan"]
@@ -79,7 +80,7 @@ class Plan:
     mlflow : whether MLflow's pages are served beside it.
     bento_url : a server of the release that runs already; None starts one.
     ports : those that are given, by the names of `Ports`.
-    limits, execution : of the service, by the engine's names.
+    limits, execution : of the service, by the engine's names; the standard limits unless given.
     spin : whether the thread that trades never sleeps; for machines with a processor to spare.
 
     Raises
@@ -119,6 +120,8 @@ class Plan:
             raise ConfigError(
                 "symbols of a stack", expected="one quote asset for all", got=", ".join(self.symbols) or "no symbol"
             )
+        if not self.limits:
+            object.__setattr__(self, "limits", STANDARD.settings(self.equity_atoms))
 
     @property
     def is_lockstep(self) -> bool:
@@ -129,6 +132,11 @@ class Plan:
     def quote(self) -> str:
         """The asset that all symbols are priced in."""
         return self.symbols[0].split("/")[-1]
+
+    @property
+    def equity_atoms(self) -> int:
+        """What the account begins with, atoms of the quote asset; the usual where it is funded in others alone."""
+        return to_atoms(self.funds.get(self.quote, _FUNDS["USDT"]))
 
     @property
     def clock(self) -> dict[str, Any]:

@@ -26,19 +26,27 @@ def choose_release(home: Path, named: str | None = None) -> tuple[ChosenRelease,
     Parameters
     ----------
     home : the state folder.
-    named : "trend" or "paper.trend" for a champion; "trend@1" or a digest for any release whose report permits paper;
-        None for the only champion that there is.
+    named : "trend" or "paper.trend" for a champion; "trend@1" or a digest for any release that was promoted to paper
+        and not left since; None for the only champion that there is.
 
     Raises
     ------
-    Refused : nothing is promoted, several are, or none of that name.
-    EvidenceRefused : its bytes, its evidence or its report do not verify.
+    Refused : nothing is promoted, several are, none of that name, or the named one is not.
+    EvidenceRefused : its bytes or its evidence do not verify, or its permit does not hold.
     """
     from sapphire.registry import Registry
 
     registry = Registry(home)
     if named is not None and ("@" in named or is_sha256(named)):
-        return described(home, registry.find(named.removeprefix("paper.")), label=named)
+        chosen, manifest = described(home, registry.find(named.removeprefix("paper.")), label=named)
+        if not registry.is_promoted(chosen.digest, chosen.name, to=_STAGE):
+            raise Refused(
+                f"release {named} is not promoted to {_STAGE}",
+                expected="one that was promoted, and not left by a rollback since",
+                got="a release with a gate report alone",
+                next=f"sapphire promote {chosen.digest[:12]} --to {_STAGE}",
+            )
+        return chosen, manifest
     champions = [
         version for version in registry.releases() if version.stage == _STAGE and "champion" in version.aliases
     ]

@@ -8,7 +8,7 @@ from typing import IO, Any
 
 from sapphire.domain.display import stamp
 
-__all__ = ["age", "print_table", "show_fills", "show_orders", "show_parts", "show_positions"]
+__all__ = ["age", "print_table", "show_fills", "show_orders", "show_parts", "show_positions", "show_views"]
 
 _NS_PER_S = 1_000_000_000
 _ATOMS_DIGITS = 8
@@ -58,12 +58,33 @@ def show_parts(facts: Mapping[str, Any], *, now_ns: int, is_running: bool) -> No
     print_table(title, ("part", "state", "address", "release", "process", "restarts"), rows)
 
 
+def show_views(views: Mapping[str, Any] | None, *, to: IO[str] | None = None) -> None:
+    """Whose views have stopped, since when, and what the rule does with the position; nothing while all speak.
+
+    Parameters
+    ----------
+    views : `Decision.standing` of the newest bar.
+    """
+    if views is None:
+        return
+    stream = to or sys.stdout
+    if views["reason"] is not None:
+        at, reason = stamp(int(views["bar_close_ns"])), views["reason"]
+        print(f"bar {at}: {reason['code'].replace('_', ' ')}: {reason['text']}", file=stream)
+    rows = [
+        (each["symbol"], f"stopped since {stamp(int(each['since_ns']))}", f"{each['bar']:,}", each["stage"])
+        for each in views["stopped"]
+    ]
+    if rows:
+        print_table("views that have stopped", ("symbol", "views", "bars since", "position"), rows, to=to)
+
+
 def show_positions(told: Mapping[str, Any]) -> None:
     """Cash, equity and holdings."""
     quote = told["quote"]
     equity = told.get("equity_quote_atoms")
     title = f"account {told['account']}: cash {_amount(told['cash_quote_atoms'])} {quote}, equity " + (
-        f"{_amount(equity)} {quote}" if equity is not None else "not known: a price is missing"
+        f"{_amount(equity)} {quote}" if equity is not None else "not known: a price is missing, or it is too large"
     )
     rows = [
         (
@@ -78,6 +99,20 @@ def show_positions(told: Mapping[str, Any]) -> None:
     ]
     header = ("symbol", "held", "lots", "lots on the way", f"average price, {quote}", f"realised, {quote}")
     print_table(title, header, rows)
+    if told.get("others"):
+        print_table(
+            "also held, in no equity", ("asset", "held"), [(at["asset"], _amount(at["atoms"])) for at in told["others"]]
+        )
+    if told.get("fees"):
+        fees = [
+            (
+                fee["asset"],
+                _amount(fee["atoms"]),
+                _amount(fee["quote_atoms"]) if fee["quote_atoms"] else "no price known",
+            )
+            for fee in told["fees"]
+        ]
+        print_table("fees paid", ("asset", "paid", f"value, {quote}"), fees)
 
 
 def show_orders(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -32,7 +32,7 @@ class Overfitting:
     trials: int
 
 
-def probability_of_backtest_overfitting(returns: npt.ArrayLike, *, blocks: int = 16) -> Overfitting:
+def probability_of_backtest_overfitting(returns: npt.ArrayLike, *, blocks: int = 10) -> Overfitting:
     r"""Probability of backtest overfitting (PBO) by combinatorially symmetric cross-validation.
 
     The rows are cut into S contiguous blocks. For each of the C(S, S/2) choices of half the blocks, the trial with the
@@ -49,7 +49,7 @@ def probability_of_backtest_overfitting(returns: npt.ArrayLike, *, blocks: int =
     Parameters
     ----------
     returns : [T, N], time by trial, N of at least 2 distinct ones.
-    blocks : S, even, from 2 to 16.
+    blocks : S, even, from 2 to 16. 10 makes 252 splits; the paper's 16 makes 12,870 and takes fifty times as long.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def _check_blocks(blocks: int, length: int) -> None:
             "a number of blocks that cannot be halved",
             expected=f"an even number from 2 to {_MOST_BLOCKS}",
             got=str(blocks),
-            next="16 is usual, which makes 12,870 splits",
+            next="10 makes 252 splits, 16 makes 12,870",
         )
     if length < 2 * blocks:
         raise TooFewReturns(
@@ -126,7 +126,7 @@ def _two_rows_a_block(sample: FloatArray, blocks: int) -> FloatArray:
     """Two rows for each block, with its mean and its variance.
 
     Blocks are equally long, so the Sharpe ratio of any set of them is the same up to one factor for all trials, and
-    ranks stay as they are; 12,870 splits of 32 rows are quick where those of 8,760 take minutes.
+    ranks stay as they are; splits of 20 rows are quick where those of 8,760 are not.
     """
     cut = sample[: len(sample) // blocks * blocks].reshape(blocks, -1, sample.shape[1])
     flat = np.ptp(cut, axis=1) == 0.0

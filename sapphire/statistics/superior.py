@@ -154,7 +154,8 @@ def step_m(
         seed=np.random.default_rng(seed),
     )
     test.compute()
-    return tuple(sorted(columns[int(position)] for position in test.superior_models))
+    found = np.asarray(test.superior_models, dtype=np.int64).tolist()
+    return tuple(sorted(columns[position] for position in found))
 
 
 def _standardised(

@@ -1,4 +1,4 @@
-"""Telemetry: the bus and what every room writes to it: messages, heartbeats, log lines.
+"""Telemetry: the bus and what every room writes to it: messages, heartbeats, readiness, log lines.
 
 In:    messages (domain) and the identity of what they are about.
 Out:   streams whose entry ids are made of that identity, so that a retry is the same entry; refused messages kept in
@@ -15,17 +15,19 @@ if TYPE_CHECKING:
     from sapphire.telemetry.bus import Bus, Entry
     from sapphire.telemetry.heartbeats import Pulse
     from sapphire.telemetry.logs import log_to_stderr
+    from sapphire.telemetry.readiness import Readiness
     from sapphire.telemetry.streams import EntryId
 
 _HOMES = {
     "bus": ("Bus", "Entry"),
     "heartbeats": ("Pulse",),
     "logs": ("log_to_stderr",),
+    "readiness": ("Readiness",),
     "streams": ("EntryId",),
 }
 _LAZY = {name: module for module, names in _HOMES.items() for name in names}
 
-__all__ = ["Bus", "Entry", "EntryId", "Pulse", "log_to_stderr"]
+__all__ = ["Bus", "Entry", "EntryId", "Pulse", "Readiness", "log_to_stderr"]
 
 
 def __getattr__(name: str) -> object:

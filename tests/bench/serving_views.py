@@ -22,12 +22,13 @@ from sapphire.agents import Calibrated, LagLlama, MovingAverageCross, freeze
 from sapphire.domain import Bars, Interval, Window
 from sapphire.domain.bar_cache import ring_key, ring_of
 from sapphire.domain.clocks import from_ns, to_ns
-from sapphire.domain.evidence import GateReport, GateRow
 from sapphire.domain.releases import ReleasedSizing
 from sapphire.domain.view_requests import CachedRequest, encode_window
-from sapphire.registry import EvidenceStore, sign, signing_key
 from sapphire.serving import Settings
 from sapphire.serving.process import ServerProcess
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from conftest import sign_permit
 
 HOUR = timedelta(hours=1)
 
@@ -57,15 +58,7 @@ def admitted(home: Path, agent: Calibrated, bars: Bars) -> str:
         agent, name="bench", train_bars=bars, sizing=sizing, limits={}, execution={}, lock_sha256="0" * 64,
         engine_version="0", universe=bars.symbols, folder=home / "releases",
     ).digest  # fmt: skip
-    key, same = signing_key(home), {"policy_digest": "0" * 64, "evidence_digest": "0" * 64, "ledger_head": "0" * 64}
-    row = GateRow(gate="integrity", measure="captured_source", needs=True, value=True)
-    report = GateReport(
-        name="bench", manifest_digest=digest, data="benchmark", target="paper", rows=(row,), engine_version="0",
-        signer=key.id, authority=key.authority, **same,
-    )  # fmt: skip
-    store = EvidenceStore(home / "evidence")
-    store.append(digest, "registered", at_ns=0, files={})
-    store.add_report(report, sign(report, key), at_ns=0)
+    sign_permit(home, digest, name="bench")
     return digest
 
 

@@ -46,7 +46,7 @@ def test_what_is_collected_is_the_generated_market(config: dict[str, Any]) -> No
     assert done.complete
     request = {"interval": "1h", "start": "2024-02-01", "end": "2024-02-11"}
     collected = snapshot(symbols, **request, source="recorded", venue="embedded")
-    assert collected.provenance.label == "generated market, seed 7 (uncalibrated)"
+    assert collected.provenance.label == "generated market v2, seed 7 (uncalibrated)"
     assert collected.hash == snapshot(symbols, **request, source="embedded", seed=7).hash
 
 

@@ -25,13 +25,11 @@ from sapphire.agents import Calibrated, MovingAverageCross
 from sapphire.agents.release import freeze
 from sapphire.domain import Bars, Interval
 from sapphire.domain.clocks import WallClock, to_ns
-from sapphire.domain.evidence import GateReport, GateRow
 from sapphire.domain.releases import ReleasedSizing
 from sapphire.execution.conductor import Driven, Moment, Phase
 from sapphire.execution.journal import JournalReplay, journal_rows, replay_journal
 from sapphire.execution.run_lock import RunLock
 from sapphire.execution.supervisor import Supervisor
-from sapphire.registry import EvidenceStore, sign, signing_key
 from sapphire.serving.settings import Settings
 from sapphire.stack.addresses import Ports
 from sapphire.stack.assembly import bento_part
@@ -232,7 +230,7 @@ def _trending_bars(length: int) -> Bars:
     ).validate()
 
 
-def _release_in(home: Path) -> str:
+def _release_in(home: Path, sign_permit: Callable[..., object]) -> str:
     """A frozen release that changes its mind every few bars and is sized anew at each, admitted to paper."""
     bars = _trending_bars(3_000)
     agent = Calibrated(MovingAverageCross(fast=2, slow=5, horizon=timedelta(minutes=15))).fit(bars, seed=SEED)
@@ -252,33 +250,17 @@ def _release_in(home: Path) -> str:
         universe=SYMBOLS,
         folder=home / "releases",
     ).digest
-    key = signing_key(home)
-    report = GateReport(
-        name="restless",
-        manifest_digest=digest,
-        policy_digest="c" * 64,
-        evidence_digest="d" * 64,
-        data=f"generated market, seed {SEED} (uncalibrated)",
-        target="paper",
-        rows=(GateRow(gate="integrity", measure="captured_source", needs=True, value=True),),
-        ledger_head="e" * 64,
-        engine_version="0.1.0",
-        signer=key.id,
-        authority=key.authority,
-    )
-    store = EvidenceStore(home / "evidence")
-    store.append(digest, "registered", at_ns=1, facts={"name": "restless", "version": 1}, files={})
-    store.add_report(report, sign(report, key), at_ns=2)
+    sign_permit(home, digest, name="restless")
     return digest
 
 
 @pytest.fixture(scope="session")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
+def prepared(tmp_path_factory: pytest.TempPathFactory, sign_permit: Callable[..., object]) -> Iterator[Prepared]:
     """The state folder, and the release's server, which lives as long as the tests and is restarted when it dies."""
     folder = tmp_path_factory.mktemp("faults")
     home = folder / "home"
     home.mkdir()
-    digest = _release_in(home)
+    digest = _release_in(home, sign_permit)
     ports = Ports.choose(folder)
     settings = Settings(home, digest, "paper", ports.bus_url)
     part = bento_part(settings, port=ports.bento, log=folder / "bento.log")

@@ -9,15 +9,20 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sapphire.cli import main
 from sapphire.domain.canonical import sha256_of
-from sapphire.domain.clocks import FixedClock, to_ns
+from sapphire.domain.clocks import to_ns
+from sapphire.domain.protocols import Protocol
 from sapphire.domain.releases import MANIFEST_FILE, Manifest, ReleasedAgent, ReleasedSizing
+from sapphire.domain.workspace import config_folder
 from sapphire.registry import (
+    CHECKS,
+    CheckEvidence,
     CostEvidence,
     EvidenceBundle,
     HoldoutEvidence,
@@ -27,7 +32,12 @@ from sapphire.registry import (
     WalkForwardEvidence,
     signing_key,
 )
-from sapphire.registry.signing import KEY_FILE
+from sapphire.registry.signing import KEY_FILE, PUBLIC_FILE
+from sapphire.registry.trust import KEY_VARIABLE
+from sapphire.research.chain import Head
+from sapphire.research.counting import trial_counter
+from sapphire.research.ledger import Evaluation, Ledger
+from sapphire.research.spans import Span
 
 ROOT = Path(__file__).parents[2]
 SOURCE = "agents/cross/source.py"
@@ -59,7 +69,37 @@ def write_release(folder: Path, name: str, fast: int) -> Path:
     return folder
 
 
-def measured(folder: Path) -> EvidenceBundle:
+SPAN = Span("real", {"BTC/USDT": "a" * 64}, 3_600_000_000_000, to_ns("2024-01-01"), to_ns("2025-01-01"))
+HELD = Span("real", {"BTC/USDT": "b" * 64}, 3_600_000_000_000, to_ns("2025-01-01"), to_ns("2025-06-30"))
+COSTS = {"maker_bps": 10.0, "taker_bps": 10.0, "slippage_bps": 1.0, "latency_ms": [5.0, 50.0], "tier": "regular"}
+PROTOCOL = Protocol(
+    costs=COSTS,
+    published=COSTS,
+    split={},
+    holdout_ns=1,
+    seeds={},
+    sizing={},
+    limits={},
+    execution={},
+    when_views_stop={},
+    starting_cash="1",
+)
+
+
+def tried(home: Path, count: int, *, at_ns: int = 1) -> Head:
+    """A ledger with so many trials; how far it reaches."""
+    trials = [
+        Evaluation(
+            agent="cross", code=f"{number}", parameters={}, sizing={}, protocol=PROTOCOL.digest, seed=7, span=SPAN,
+            method="screen", returns_digest=f"{number}", sharpe=number / 1e4, active=number / 1e4, study="trend",
+        )
+        for number in range(count)
+    ]  # fmt: skip
+    trials.append(replace(trials[0], span=HELD, method="holdout"))
+    return Ledger(home / "ledger").record(trials, at_ns=at_ns)
+
+
+def measured(folder: Path, head: Head) -> EvidenceBundle:
     nothing = Outcome(total_return=0.0, sharpe=None)
     return EvidenceBundle(
         manifest_digest=Manifest.parse((folder / MANIFEST_FILE).read_bytes()).digest,
@@ -67,29 +107,34 @@ def measured(folder: Path) -> EvidenceBundle:
         data="recorded candles (binance spot)",
         engine_version="0.1.0",
         walk_forward=WalkForwardEvidence(
-            sharpe=0.05, skew=0.0, kurtosis=3.0, length=8_760, total_return=0.4, trials=74, variance_of_trials=1e-4,
-            effective_trials=21.5, ledger_head=sha256_of(b"ledger"),
+            sharpe=0.05, skew=0.0, kurtosis=3.0, length=8_760, total_return=0.4, active=None, folds=12,
+            tested_days=365.0, trades=900, span=SPAN.as_dict(), trials=74, variance_of_trials=1e-4,
+            variance_of_active=1e-4, effective_trials=21.5, openings=1, ledger_head=head.digest,
+            ledger_lines=head.lines,
         ),
         holdout=HoldoutEvidence(
             start_ns=to_ns("2025-01-01"), end_ns=to_ns("2025-06-30"), agent=Outcome(total_return=0.12, sharpe=0.03),
             baselines={"cash": nothing, "buy_and_hold": Outcome(total_return=0.1, sharpe=0.01)},
+            over={"cash": None, "buy_and_hold": None}, span=HELD.as_dict(), seen_by=(),
         ),
         costs=CostEvidence(times=2.0, outcome=Outcome(total_return=0.2, sharpe=0.02)),
         integrity=IntegrityEvidence(
             captured_source=True, snapshot_hash=sha256_of(b"snapshot"), snapshot_verified=True,
-            lock_sha256=sha256_of(b"lock"), truncation_test="pass", golden_ok=True, git_commit="c0ffee" + "0" * 34,
-            dirty=False,
+            lock_sha256=sha256_of(b"lock"), golden_ok=True, git_commit="c0ffee" + "0" * 34,
+            dirty=False, isolation="enforced",
+            checks={name: CheckEvidence(verdict="pass", bars=460, worst=0.0) for name in CHECKS},
         ),
+        protocol=PROTOCOL,
         replays={name: sha256_of(name.encode()) for name in ("walk_forward", "holdout", "doubled_costs")},
     )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
+def registry(tmp_path_factory: pytest.TempPathFactory, with_mlflow: Callable[[Path], Path]) -> Registry:
     """A registry on a real MLflow."""
-    clock = FixedClock(to_ns("2026-03-01T00:00Z"))
-    home = tmp_path_factory.mktemp("home")
-    return Registry(home, policies=ROOT / "mlflow" / "gates", clock=clock, environment={})
+    home = with_mlflow(tmp_path_factory.mktemp("home"))
+    tried(home, 74)
+    return Registry(home, policies=ROOT / "mlflow" / "gates", environment={}, count=trial_counter(home))
 
 
 numbers = itertools.count()
@@ -102,7 +147,7 @@ def challenger(registry: Registry, tmp_path: Path) -> str:
     digests = []
     for fast in (9, 12):
         folder = write_release(tmp_path / str(fast), name, fast)
-        digests.append(registry.register(folder, measured(folder)).digest)
+        digests.append(registry.register(folder, measured(folder, Ledger(registry.home / "ledger").head)).digest)
         registry.gates(digests[-1], to="paper")
     registry.promote(digests[0], to="paper")
     return digests[1]
@@ -199,23 +244,21 @@ def test_a_fault_moves_nothing_and_can_be_undone(
 
 
 def test_another_promoter_s_key_moves_nothing(
-    registry: Registry, challenger: str, run: Callable[..., str], tmp_path: Path
+    registry: Registry, challenger: str, run: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before, keys = standing(registry), registry.home / "keys"
+    before = standing(registry)
     signing_key(tmp_path / "stranger")
-    keys.rename(tmp_path / "own")
-    (tmp_path / "stranger" / "keys").rename(keys)
+    monkeypatch.setenv(KEY_VARIABLE, str(tmp_path / "stranger" / PUBLIC_FILE))
     said = run("promote", challenger[:12], "--to", "paper", code=1)
     assert "signature of a gate report does not verify" in said
     assert helps(said)
-    keys.rename(tmp_path / "strange")
-    (tmp_path / "own").rename(keys)
+    monkeypatch.delenv(KEY_VARIABLE)
     assert standing(registry) == before
     run("promote", challenger[:12], "--to", "paper", code=0)
 
 
 def test_a_key_that_others_can_read_signs_nothing(registry: Registry, challenger: str, run: Callable[..., str]) -> None:
-    key = registry.home / "keys" / KEY_FILE
+    key = config_folder() / KEY_FILE
     before = standing(registry)
     key.chmod(0o644)
     said = run("gates", challenger[:12], "--to", "live", code=1)
@@ -223,3 +266,57 @@ def test_a_key_that_others_can_read_signs_nothing(registry: Registry, challenger
     assert "others can read the promoter's key" in said
     assert helps(said)
     assert standing(registry) == before
+
+
+def without_its_last_line(ledger: Ledger) -> None:
+    ledger.path.write_bytes(b"".join(ledger.path.read_bytes().splitlines(keepends=True)[:-1]))
+
+
+def another(ledger: Ledger) -> None:
+    ledger.path.unlink()
+    tried(ledger.folder.parent, 80, at_ns=2)
+
+
+@pytest.mark.parametrize("cut", [without_its_last_line, another, lambda ledger: ledger.path.unlink()])
+def test_a_ledger_that_was_cut_or_exchanged_moves_nothing(
+    registry: Registry, challenger: str, run: Callable[..., str], cut: Callable[[Ledger], None]
+) -> None:
+    ledger, before = Ledger(registry.home / "ledger"), standing(registry)
+    whole = ledger.path.read_bytes()
+    cut(ledger)
+    for verb in ("gates", "promote"):
+        said = run(verb, challenger[:12], "--to", "paper", code=1)
+        assert "the trial ledger is not the one that release" in said
+        assert "lines were cut off or replaced" in said
+        assert helps(said)
+    assert standing(registry) == before
+    ledger.path.write_bytes(whole)
+    run("promote", challenger[:12], "--to", "paper", code=0)
+
+
+def test_the_ledger_s_head_is_kept_by_mlflow_as_well(
+    registry: Registry, challenger: str, run: Callable[..., str]
+) -> None:
+    head = Ledger(registry.home / "ledger").head
+    (version,) = (each for each in registry.releases() if each.digest == challenger)
+    assert (version.tags["ledger.head"], version.tags["ledger.lines"]) == (head.digest, str(head.lines))
+    assert version.tags["protocol.sha256"] == PROTOCOL.digest
+
+
+def test_trials_after_the_submit_count_at_the_next_gate(
+    registry: Registry, challenger: str, run: Callable[..., str]
+) -> None:
+    assert "N = 74 trials" in str(registry.gates(challenger, to="paper"))
+    head = Ledger(registry.home / "ledger").record(
+        [
+            Evaluation(
+                agent="cross", code=f"later {number}", parameters={}, sizing={}, protocol="", seed=7, span=SPAN,
+                method="screen", returns_digest=f"later {number}", sharpe=number / 1e4, study="trend",
+            )
+            for number in range(500)
+        ],
+        at_ns=2,
+    )  # fmt: skip
+    report = registry.gates(challenger, to="paper")
+    assert "N = 574 trials" in str(report)
+    assert report.ledger_head == head.digest

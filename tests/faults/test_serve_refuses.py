@@ -20,10 +20,11 @@ from sapphire.agents import Calibrated, MovingAverageCross, freeze
 from sapphire.cli import main
 from sapphire.domain import Bars, Interval
 from sapphire.domain.canonical import sha256_of
-from sapphire.domain.evidence import GateReport, GateRow
 from sapphire.domain.releases import ReleasedSizing
-from sapphire.registry import EvidenceStore, sign, signing_key
-from sapphire.registry.signing import KEY_FILE, PUBLIC_FILE
+from sapphire.domain.workspace import config_folder
+from sapphire.registry import signing_key
+from sapphire.registry.signing import PUBLIC_FILE
+from sapphire.registry.trust import KEY_VARIABLE, POLICIES_VARIABLE
 
 START_NS = 1_735_689_600_000_000_000  # 2025-01-01T00:00Z
 Serve = Callable[..., str]
@@ -56,7 +57,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def release(home: Path) -> str:
+def release(home: Path, sign_permit: Callable[..., object]) -> str:
     """A release with a signed report that permits paper; its digest."""
     bars = random_bars()
     agent = Calibrated(MovingAverageCross(fast=3, slow=9, horizon=timedelta(minutes=15))).fit(bars, seed=7)
@@ -65,16 +66,7 @@ def release(home: Path) -> str:
         agent, name="trend", train_bars=bars, sizing=sizing, limits={}, execution={}, lock_sha256="b" * 64,
         engine_version="0.1.0", universe=bars.symbols, folder=home / "releases",
     ).digest  # fmt: skip
-    key = signing_key(home)
-    same = {"policy_digest": "c" * 64, "evidence_digest": "d" * 64, "ledger_head": "e" * 64, "engine_version": "0.1.0"}
-    row = GateRow(gate="skill", measure="deflated_sharpe", needs={"min": 0.95}, value=0.97)
-    report = GateReport(
-        name="trend", manifest_digest=digest, data="generated market", target="paper", rows=(row,), signer=key.id,
-        authority=key.authority, **same,
-    )  # fmt: skip
-    store = EvidenceStore(home / "evidence")
-    store.append(digest, "registered", at_ns=1, facts={"name": "trend", "version": 1}, files={})
-    store.add_report(report, sign(report, key), at_ns=2)
+    sign_permit(home, digest, skill=True)
     return digest
 
 
@@ -123,7 +115,7 @@ def test_a_tampered_release(home: Path, release: str, refused: Serve, name: str)
 def test_a_report_with_one_number_changed(home: Path, release: str, refused: Serve) -> None:
     path = the_file(home, release, "report-paper-*.json")
     data = path.read_bytes()
-    path.write_bytes(data.replace(b"0.97", b"0.98"))
+    path.write_bytes(data.replace(b"0.96", b"0.97"))
     assert path.read_bytes() != data
     assert path.name in refused()
 
@@ -140,11 +132,31 @@ def test_no_evidence_at_all(home: Path, release: str, refused: Serve) -> None:
     assert f"no evidence of release {release[:12]}" in refused()
 
 
-def test_a_report_by_another_promoter(home: Path, tmp_path: Path, refused: Serve) -> None:
+def test_a_report_by_another_promoter(tmp_path: Path, refused: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     signing_key(tmp_path / "stranger")
-    for name in (KEY_FILE, PUBLIC_FILE):
-        (tmp_path / "stranger" / "keys" / name).replace(home / "keys" / name)
+    monkeypatch.setenv(KEY_VARIABLE, str(tmp_path / "stranger" / PUBLIC_FILE))
     assert "signature of a gate report does not verify" in refused()
+
+
+def test_a_key_in_the_state_folder(home: Path, refused: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even the right one: whoever can change what is judged could change the judge."""
+    path = home / PUBLIC_FILE
+    path.write_text((config_folder() / PUBLIC_FILE).read_text())
+    monkeypatch.setenv(KEY_VARIABLE, str(path))
+    assert "the trusted key lies in the state folder that it judges" in refused()
+
+
+def test_keys_of_an_earlier_version(home: Path, refused: Serve) -> None:
+    (home / "keys").mkdir()
+    (home / "keys" / PUBLIC_FILE).write_text((config_folder() / PUBLIC_FILE).read_text())
+    said = refused()
+    assert "this state folder keeps the key that judges it" in said
+    assert str(home / "keys") in said
+
+
+def test_a_policy_that_the_deployment_does_not_pin(refused: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(POLICIES_VARIABLE, f"paper={'0' * 64}")
+    assert "the policy differs" in refused()
 
 
 def test_a_used_port(refused: Serve) -> None:

@@ -21,10 +21,8 @@ from sapphire.data.features import FORMULAS, FeatureSet, Formula
 from sapphire.domain import Bars, FixedClock, Interval, Window
 from sapphire.domain.clocks import from_ns
 from sapphire.domain.errors import EvidenceRefused
-from sapphire.domain.evidence import GateReport, GateRow
 from sapphire.domain.releases import ReleasedSizing
 from sapphire.domain.view_requests import encode_window
-from sapphire.registry import EvidenceStore, sign, signing_key
 from sapphire.serving import Runner, Settings, Standing, admit
 from sapphire.serving.cached_windows import BarCache
 
@@ -65,7 +63,7 @@ def bars_of(length: int = 200) -> Bars:
 
 
 @pytest.fixture
-def release(tmp_path: Path) -> Path:
+def release(tmp_path: Path, sign_permit: Callable[..., object]) -> Path:
     """A frozen release of an agent that reads a feature, with a report that permits paper."""
     bars, home = bars_of(), tmp_path / "home"
     agent = load_agent_source(SOURCE, tmp_path / "follows.py")()
@@ -75,15 +73,7 @@ def release(tmp_path: Path) -> Path:
         engine_version="0.1.0", universe=bars.symbols,
         features=FeatureSet(["momentum_z_24"]), max_age=timedelta(days=90), folder=home / "releases",
     ).digest  # fmt: skip
-    key, row = signing_key(home), GateRow(gate="integrity", measure="golden_ok", needs=True, value=True)
-    report = GateReport(
-        name="follows", manifest_digest=digest, policy_digest="c" * 64, evidence_digest="d" * 64,
-        data="generated market", target="paper", rows=(row,), ledger_head="e" * 64, engine_version="0.1.0",
-        signer=key.id, authority=key.authority,
-    )  # fmt: skip
-    store = EvidenceStore(home / "evidence")
-    store.append(digest, "registered", at_ns=1, facts={"name": "follows", "version": 1}, files={})
-    store.add_report(report, sign(report, key), at_ns=2)
+    sign_permit(home, digest, name="follows")
     return home / "releases" / digest
 
 

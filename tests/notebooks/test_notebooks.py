@@ -35,10 +35,10 @@ SHOWN = {
 
 
 @pytest.fixture
-def desk(tmp_path, monkeypatch):
-    """A workspace of its own, so that a captured agent lands there."""
+def desk(tmp_path, monkeypatch, with_mlflow):
+    """A workspace of its own, so that a captured agent lands there, and a state folder with an empty MLflow."""
     (tmp_path / "sapphire.toml").write_text('name = "test"\n')
-    monkeypatch.setenv("SAPPHIRE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("SAPPHIRE_HOME", str(with_mlflow(tmp_path / "home")))
     return tmp_path
 
 

@@ -26,7 +26,8 @@ from sapphire.portfolio import EqualWeight, FixedFraction, VolatilityTarget
 from sapphire.portfolio.targets import Target
 from sapphire.research import costs, study, walk_forward
 from sapphire.research.comparing import TOLERANCE, Comparison
-from sapphire.research.replaying import LADDER, Model, replay_beliefs
+from sapphire.research.replaying import replay_beliefs
+from sapphire.research.replays import LADDER, Model
 from sapphire.research.screening import equity_of_fills
 from sapphire.research.walking import walk_beliefs
 

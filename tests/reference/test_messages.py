@@ -192,6 +192,15 @@ def examples() -> dict[str, Message]:
             cash_quote_atoms=-1,
             positions=(PositionState(symbol="BTC/USDT", atoms=123_456, lots=123),),
         ),
+        "account_state_beyond_64_bits": AccountStateMessage(
+            envelope=envelope("ACCOUNT_STATE@1"),
+            account="paper",
+            bar_close_ns=BAR_CLOSE,
+            state=TradingState.ACTIVE,
+            quote="USDT",
+            cash_quote_atoms=-(10**28),
+            positions=(PositionState(symbol="PEPE/USDT", atoms=10**28, lots=2**63 - 1),),
+        ),
     }
 
 
@@ -201,6 +210,7 @@ def refusals() -> dict[str, dict[str, str]]:
     view = encode(examples()["view_quantiles"]).decode()
     order = encode(examples()["order_execution_fill"]).decode()
     settled = encode(examples()["settled"]).decode()
+    account = encode(examples()["account_state"]).decode()
 
     def bad(text: str, old: str, new: str, field: str, error: str = "BadMessage") -> dict[str, str]:
         assert text.count(old) == 1, old
@@ -225,6 +235,9 @@ def refusals() -> dict[str, dict[str, str]]:
         "plus_sign": bad(signal, '"12345"', '"+12345"', "target_lots"),
         "minus_zero": bad(signal, '"12345"', '"-0"', "target_lots"),
         "lots_beyond_64_bits": bad(signal, '"12345"', '"9223372036854775808"', "target_lots"),
+        "atoms_beyond_an_account": bad(account, '"123456"', f'"{10**28 + 1}"', "positions.0.atoms"),
+        "negative_atoms": bad(account, '"123456"', '"-1"', "positions.0.atoms"),
+        "cash_beyond_an_account": bad(account, '"-1"', f'"-{10**28 + 1}"', "cash_quote_atoms"),
         "null_for_lots": bad(signal, '"12345"', "null", "target_lots"),
         "zero_reference": bad(signal, '"6425010"', '"0"', "reference_ticks"),
         "negative_time": bad(signal, f'"bar_close_ns":"{BAR_CLOSE}"', '"bar_close_ns":"-1"', "bar_close_ns"),
@@ -307,7 +320,16 @@ def test_the_json_schema_takes_every_golden_message(name: str) -> None:
     validator_of(wire["envelope"]["schema_id"]).validate(wire)
 
 
-BEYOND_A_SCHEMA = {"field_twice", "lots_beyond_64_bits", "not_json", "empty", "two_objects", "float_for_counter"}
+BEYOND_A_SCHEMA = {
+    "atoms_beyond_an_account",
+    "cash_beyond_an_account",
+    "field_twice",
+    "lots_beyond_64_bits",
+    "not_json",
+    "empty",
+    "two_objects",
+    "float_for_counter",
+}
 """What JSON Schema cannot say: it sees no repeated key, takes 1.0 for an integer, and knows no 64 bits."""
 
 
@@ -315,17 +337,22 @@ BEYOND_A_SCHEMA = {"field_twice", "lots_beyond_64_bits", "not_json", "empty", "t
 def test_the_json_schema_refuses_what_readers_refuse(name: str) -> None:
     wire = json.loads(refusals()[name]["data"])
     schemas = {"view": "VIEW@1", "order": "ORDER_EXECUTION@1", "settled": "SETTLED@1", "signal": "HFT_SIGNAL@1"}
-    field = {"quantiles": "view", "side": "order", "consumed": "settled"}
+    schemas["account"] = "ACCOUNT_STATE@1"
+    field = {"quantiles": "view", "side": "order", "consumed": "settled", "positions": "account"}
     kind = next((kind for key, kind in field.items() if key in wire), "signal")
     assert not validator_of(schemas[kind]).is_valid(wire)
 
 
 @pytest.fixture(scope="module")
 def rust_lines() -> list[bytes]:
-    command = ["cargo", "run", "--quiet", "-p", "sapphire-core", "--example", "golden_messages"]
-    ran = subprocess.run(command, cwd=ENGINE, capture_output=True, check=False)
-    assert ran.returncode == 0, ran.stderr.decode()
-    return ran.stdout.splitlines()
+    """What the example writes; it is chosen as `make test` chooses what cargo tests, so that nothing is built twice."""
+    crates = ["--workspace", "--exclude", "sapphire-engine", "--example", "golden_messages"]
+    words = ["cargo", "build", *crates, "--message-format", "json"]
+    built = subprocess.run(words, cwd=ENGINE, capture_output=True, check=False)
+    assert built.returncode == 0, built.stderr.decode()
+    made = [each["executable"] for each in map(json.loads, built.stdout.splitlines()) if each.get("executable")]
+    (example,) = made
+    return subprocess.run([example], capture_output=True, check=True).stdout.splitlines()
 
 
 def test_python_reads_what_rust_writes_and_writes_it_again(rust_lines: list[bytes]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,8 +15,11 @@ from sapphire.agents.release import freeze, load_release
 from sapphire.domain import Bars, Interval, Window, from_ns, to_ns
 from sapphire.domain.canonical import sha256_of
 from sapphire.domain.errors import EvidenceRefused
+from sapphire.domain.protocols import Protocol
 from sapphire.domain.releases import ReleasedSizing
 from sapphire.registry import (
+    CHECKS,
+    CheckEvidence,
     CostEvidence,
     EvidenceBundle,
     HoldoutEvidence,
@@ -27,6 +31,22 @@ from sapphire.registry import (
 
 LOCK = sha256_of(b"lock")
 START_NS = to_ns("2025-01-01T00:00Z")
+
+
+SPAN = {"market": "real", "assets": {}, "bar_ns": 1, "start_ns": START_NS, "end_ns": START_NS + 1}
+COSTS = {"maker_bps": 10.0, "taker_bps": 10.0, "slippage_bps": 1.0, "latency_ms": [5.0, 50.0], "tier": "regular"}
+PROTOCOL = Protocol(
+    costs=COSTS,
+    published=COSTS,
+    split={},
+    holdout_ns=1,
+    seeds={},
+    sizing={},
+    limits={},
+    execution={},
+    when_views_stop={},
+    starting_cash="1",
+)
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +69,9 @@ def bars() -> Bars:
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
-    return Registry(tmp_path_factory.mktemp("home"), environment={})
+def registry(tmp_path_factory: pytest.TempPathFactory, with_mlflow: Callable[[Path], Path]) -> Registry:
+    home = with_mlflow(tmp_path_factory.mktemp("home"))
+    return Registry(home, environment={}, count=lambda bundle: bundle.walk_forward)
 
 
 def agents() -> dict[str, Agent]:
@@ -72,16 +93,27 @@ def measured(digest: str) -> EvidenceBundle:
             kurtosis=3.0,
             length=2_000,
             total_return=0.02,
+            active=None,
+            folds=1,
+            tested_days=83.0,
+            trades=12,
+            span=SPAN,
             trials=3,
             variance_of_trials=1e-4,
+            variance_of_active=1e-4,
             effective_trials=None,
+            openings=1,
             ledger_head="0" * 64,
+            ledger_lines=0,
         ),
         holdout=HoldoutEvidence(
             start_ns=START_NS,
             end_ns=START_NS + 1,
             agent=Outcome(total_return=0.01, sharpe=0.01),
             baselines={"cash": nothing, "buy_and_hold": Outcome(total_return=0.02, sharpe=0.02)},
+            over={"cash": None, "buy_and_hold": None},
+            span=SPAN,
+            seen_by=(),
         ),
         costs=CostEvidence(times=2.0, outcome=Outcome(total_return=-0.01, sharpe=-0.01)),
         integrity=IntegrityEvidence(
@@ -89,11 +121,13 @@ def measured(digest: str) -> EvidenceBundle:
             snapshot_hash=sha256_of(b"snapshot"),
             snapshot_verified=True,
             lock_sha256=LOCK,
-            truncation_test="pass",
+            checks={name: CheckEvidence(verdict="pass", bars=460, worst=0.0) for name in CHECKS},
+            isolation="enforced",
             golden_ok=True,
             git_commit="",
             dirty=True,
         ),
+        protocol=PROTOCOL,
         replays={name: sha256_of(name.encode()) for name in ("walk_forward", "holdout", "doubled_costs")},
     )
 

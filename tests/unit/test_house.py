@@ -1,8 +1,7 @@
 """The house stands as it says: light to enter, and nothing in it shadows a library."""
 
-import json
 import subprocess
-import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -11,33 +10,59 @@ ROOT = Path(__file__).parents[2]
 HEAVY = {"pandas", "torch", "vectorbt", "plotly", "duckdb", "polars", "ccxt", "mlflow", "bentoml", "scipy", "IPython"}
 
 
-def modules_after(code: str) -> set[str]:
-    """Top-level modules that a fresh interpreter has loaded after `code`."""
-    script = f"{code}\nimport json, sys; print(json.dumps(sorted({{name.split('.')[0] for name in sys.modules}})))"
-    printed = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
-    return set(json.loads(printed.stdout.splitlines()[-1]))
+@pytest.mark.parametrize("turn", range(6))
+def test_tests_of_one_file_stay_in_one_worker(tmp_path_factory, testrun_uid, worker_id, turn):
+    """So that a file's own server or run is made once, and its last test is the last."""
+    folder = tmp_path_factory.getbasetemp()
+    seen = (folder if worker_id == "master" else folder.parent) / testrun_uid
+    with seen.open("a") as file:
+        file.write(f"{worker_id}\n")
+    assert seen.read_text().splitlines() == [worker_id] * (turn + 1)
 
 
-def test_importing_sapphire_loads_no_heavy_library():
-    assert not modules_after("import sapphire") & HEAVY
+def test_each_program_is_asked_in_an_interpreter_of_its_own(fresh_interpreter):
+    """What the budgets below are measured with."""
+    assert "wave" in fresh_interpreter.modules_after("import wave")
+    assert "wave" not in fresh_interpreter.modules_after("")
+    assert fresh_interpreter.run("raise SystemExit(3)").returncode == 3
+    broken = fresh_interpreter.run("1 / 0")
+    assert (broken.returncode, broken.stderr.splitlines()[-1]) == (1, "ZeroDivisionError: division by zero")
 
 
-def test_the_command_s_help_loads_no_heavy_library():
+def test_importing_sapphire_loads_no_heavy_library(fresh_interpreter):
+    assert not fresh_interpreter.modules_after("import sapphire") & HEAVY
+
+
+def test_the_command_s_help_loads_no_heavy_library(fresh_interpreter):
     code = "import sapphire.cli as c\ntry:\n    c.main(['--help'])\nexcept SystemExit:\n    pass"
-    assert not modules_after(code) & HEAVY
+    assert not fresh_interpreter.modules_after(code) & HEAVY
 
 
-def test_every_exported_name_is_there():
+def test_every_exported_name_is_there(fresh_interpreter):
     code = "import sapphire\nfor name in sapphire.__all__: getattr(sapphire, name)"
-    assert "sapphire" in modules_after(code)
+    assert "sapphire" in fresh_interpreter.modules_after(code)
 
 
 @pytest.mark.parametrize("where", [".", "notebooks", "tests"])
-def test_no_folder_of_ours_shadows_a_library(where):
+def test_no_folder_of_ours_shadows_a_library(fresh_interpreter, where):
     """A top-level folder named like a dependency must not win over it (a missing __init__ is what keeps it so)."""
+    installed = {path.stem for path in Path(sysconfig.get_path("purelib")).iterdir()}
+    like_one = {path.stem for path in (ROOT / where).iterdir()} & installed
+    names = sorted({"torch", "ccxt", "plotly", "vectorbt"} | like_one)
+    assert where != "." or "mlflow" in names
+    code = f"from importlib.util import find_spec\nfor m in {names}: print(m, find_spec(m).origin)"
+    done = fresh_interpreter.run(code, cwd=ROOT / where)
+    assert done.returncode == 0, done.stderr
+    found = done.stdout.splitlines()
+    assert len(found) == len(names)
+    assert not [line for line in found if "site-packages" not in line]
+
+
+def test_the_large_libraries_load_beside_our_folders(fresh_interpreter):
+    """They import much themselves, by names of which none is a folder of ours."""
     names = "torch, ccxt, plotly, vectorbt"
     code = f"import {names}\nfor m in ({names}): assert 'site-packages' in m.__file__, m.__file__"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT / where, capture_output=True, text=True, check=False)
+    done = fresh_interpreter.run(code)
     assert done.returncode == 0, done.stderr
 
 

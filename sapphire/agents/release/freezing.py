@@ -12,22 +12,21 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sapphire.agents.agent import Agent, own_sources
+from sapphire.agents.agent import Agent
 from sapphire.agents.calibrated import Calibrated
-from sapphire.agents.pool import Pool
+from sapphire.agents.release.code import AgentCode, calibrated_members, pooling_of, unwrapped
 from sapphire.agents.release.files import write_release_files
 from sapphire.agents.release.golden import Golden, golden_bars, said
-from sapphire.agents.release.loading import PLAIN_BARS, load_release
-from sapphire.agents.release.restoring import require_restorable
+from sapphire.agents.release.loading import load_release
+from sapphire.agents.release.reading import PLAIN_BARS
 from sapphire.agents.release.tensors import write_tensors
 from sapphire.data.durable import replace_folder
+from sapphire.data.features import FeatureSet
 from sapphire.domain.canonical import canonical_json, sha256_of
-from sapphire.domain.errors import AgentError
 from sapphire.domain.releases import Manifest, ReleasedAgent, ReleasedSizing
+from sapphire.domain.stopped_views import WhenViewsStop
 
 if TYPE_CHECKING:
-    from sapphire.agents.sources import Source
-    from sapphire.data.features import FeatureSet
     from sapphire.domain.bars import Bars
     from sapphire.domain.windows import Feature
 
@@ -47,13 +46,13 @@ class _Frozen:
     ----------
     name : its folder.
     member : the agent with its calibration.
-    source : the one file that makes its class.
+    code : the file that makes its class, and the modules that this imports.
     golden : what it and the release say of the golden bars.
     """
 
     name: str
     member: Calibrated
-    source: Source
+    code: AgentCode
     golden: Golden
 
 
@@ -71,6 +70,7 @@ def freeze(
     folder: Path,
     max_age: timedelta = MAX_AGE,
     features: FeatureSet | None = None,
+    when_views_stop: WhenViewsStop | None = None,
 ) -> Manifest:
     """Freeze `agent` into the release `folder / manifest.digest`, which is there whole or not at all.
 
@@ -86,22 +86,26 @@ def freeze(
     universe : symbols, in the order that windows will have.
     folder : of releases.
     max_age : how long after the end of `train_bars` it may be used.
-    features : those that its windows have.
+    features : those that its windows have; the ones that the agent names unless given.
+    when_views_stop : what positions do once views stop; the default of `WhenViewsStop` unless given.
 
     Raises
     ------
     NotFitted : it learns and has not, or states a score that nobody calibrated.
-    AgentError : a source of more than one file, agents nested deeper than a pool, a parameter that would not come back.
+    AgentError : a source that cannot be captured whole, agents nested deeper than a pool, a parameter that would not
+        come back.
     EvidenceRefused : loaded back, it says something else; or another release stands where this one belongs.
     MissingData : fewer bars than its warm-up.
     ValueRefused : a value that a manifest cannot hold.
     """
     agent.require_fitted()
-    members, pooling = _members(agent)
+    members, pooling = calibrated_members(agent), pooling_of(unwrapped(agent))
     bars = train_bars.symbols_only(universe)
     whole = members[0] if pooling is None else agent
     files: dict[str, bytes] = {}
     entries = []
+    if features is None and whole.features:
+        features = FeatureSet(whole.features)
     for each in _frozen(whole, members, bars, {} if features is None else features):
         own = _files_of(each, bars)
         files |= {f"agents/{each.name}/{path}": content for path, content in own.items()}
@@ -118,6 +122,7 @@ def freeze(
         execution=execution,
         lock_sha256=lock_sha256,
         engine_version=engine_version,
+        when_views_stop=when_views_stop or WhenViewsStop(),
     )
     _put(folder / manifest.digest, manifest, files)
     return manifest
@@ -143,36 +148,7 @@ def _frozen(
     for name, member in zip(_entry_names(members), members, strict=True):
         agent_says = said(member.agent, stretch, as_of_ns, features)
         golden = Golden(stretch, as_of_ns, agent_says, release_says)
-        yield _Frozen(name=name, member=member, source=_source_of(member.agent), golden=golden)
-
-
-def _members(agent: Agent) -> tuple[tuple[Calibrated, ...], dict[str, Any] | None]:
-    """The calibrated agents of a release, and how they are pooled."""
-    bare = _unwrapped(agent)
-    if type(bare) is not Pool:
-        return (_member(bare),), None
-    weights = bare.weights if isinstance(bare.weights, str) else [float(weight) for weight in bare.weights]
-    return tuple(map(_member, bare.members)), {"method": bare.method, "weights": weights}
-
-
-def _member(agent: Agent) -> Calibrated:
-    bare = _unwrapped(agent)
-    member = bare if type(bare) is Calibrated else Calibrated(bare)
-    if isinstance(member.agent, Pool) or member.agent.parts():
-        raise AgentError(
-            f"{member.agent.name} is made of agents inside agents",
-            expected="one agent, or one pool of agents that are not made of others",
-            got=f"{member.agent.name} of {', '.join(part.name for part in member.agent.parts())}",
-            next="pool the agents themselves: sp.agents.Pool((a, b, c))",
-        )
-    return member
-
-
-def _unwrapped(agent: Agent) -> Agent:
-    """`agent` without calibrations that pass through what is calibrated already."""
-    while type(agent) is Calibrated and agent.calibration is None and isinstance(agent.agent, Calibrated | Pool):
-        agent = agent.agent
-    return agent
+        yield _Frozen(name=name, member=member, code=AgentCode.of(member.agent), golden=golden)
 
 
 def _entry_names(members: Sequence[Calibrated]) -> list[str]:
@@ -184,24 +160,11 @@ def _entry_names(members: Sequence[Calibrated]) -> list[str]:
     return names
 
 
-def _source_of(agent: Agent) -> Source:
-    """The one file that decides what `agent` says."""
-    sources = own_sources(agent)
-    if len(sources) != 1:
-        raise AgentError(
-            f"{agent.name} is written in {len(sources)} files",
-            expected="one file, so that the release runs its own bytes and not what happens to be installed",
-            got=", ".join(source.name for source in sources),
-            next="derive from Agent alone, and copy what it needs into its file",
-        )
-    return sources[0]
-
-
 def _files_of(frozen: _Frozen, train_bars: Bars) -> dict[str, bytes]:
     """The files of one agent's folder."""
     member = frozen.member
     files = {
-        "source.py": frozen.source.text.encode(),
+        "source.py": frozen.code.text.encode(),
         "card.json": canonical_json(_card(frozen, train_bars)),
         "golden_inputs.safetensors": frozen.golden.inputs,
         "golden_outputs.json": frozen.golden.outputs,
@@ -211,7 +174,7 @@ def _files_of(frozen: _Frozen, train_bars: Bars) -> dict[str, bytes]:
         files["arrays.safetensors"] = write_tensors(arrays)
     if member.calibration is not None:
         files["calibration.safetensors"] = write_tensors(member.calibration.to_arrays())
-    return files
+    return files | {f"modules/{path}": text.encode() for path, text in frozen.code.modules.items()}
 
 
 def _card(frozen: _Frozen, train_bars: Bars) -> dict[str, Any]:
@@ -222,7 +185,7 @@ def _card(frozen: _Frozen, train_bars: Bars) -> dict[str, Any]:
         "interval": train_bars.interval.text,
         "end_ns": int(train_bars.close_time_ns[-1]),
     }
-    return {**frozen.member.card(), "file": frozen.source.name, "trained": trained}
+    return {**frozen.member.card(), "file": frozen.code.file_name, "trained": trained}
 
 
 def _entry(frozen: _Frozen, files: Mapping[str, bytes], *, feature_version: str, max_age: timedelta) -> ReleasedAgent:
@@ -231,7 +194,7 @@ def _entry(frozen: _Frozen, files: Mapping[str, bytes], *, feature_version: str,
     return ReleasedAgent(
         name=frozen.name,
         class_name=type(agent).__name__,
-        parameters=require_restorable(agent),
+        parameters=frozen.code.parameters,
         source_sha256=digests["source.py"],
         arrays_sha256=digests.get("arrays.safetensors"),
         card_sha256=digests["card.json"],
@@ -242,4 +205,5 @@ def _entry(frozen: _Frozen, files: Mapping[str, bytes], *, feature_version: str,
         horizon_ns=agent.horizon // _MICROSECOND * 1_000,
         warmup=agent.warmup,
         max_age_ns=max_age // _MICROSECOND * 1_000,
+        modules={path: digests[f"modules/{path}"] for path in frozen.code.modules},
     )

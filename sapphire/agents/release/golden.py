@@ -122,9 +122,9 @@ def golden_bars(bars: Bars, warmup: int) -> tuple[Bars, tuple[int, ...]]:
 
 
 def said(agent: Agent, bars: Bars, as_of_ns: Sequence[int], features: Mapping[str, Feature]) -> list[list[View]]:
-    """What `agent` says at each moment, seeing the bars up to it."""
+    """What `agent` says at each moment, seeing its warm-up of bars up to it."""
     moments = map(from_ns, as_of_ns)
-    return [agent.views(Window(bars.head_until(as_of), as_of, features)) for as_of in moments]
+    return [agent.views(Window(bars.head_until(at).tail(agent.warmup), at, features)) for at in moments]
 
 
 def tolerance_of(agent: Agent) -> float:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sapphire.lab.demo.market import STUDY_END, DemoMarket
 from sapphire.lab.demo.steps import Steps
+from sapphire.stack.account_limits import account_limits
 from sapphire.stack.plan import Market, Plan
 from sapphire.stack.releases import choose_release
 from sapphire.stack.stack import Stack, run_bars
@@ -43,7 +45,9 @@ def trade_on_paper(release: str, market: DemoMarket, *, bars: int, home: Path, r
         symbols=manifest.universe,
         interval=manifest.interval,
         market=Market(market.seed, market.candles, f"{STUDY_END}T00:00:00Z"),
+        execution=manifest.execution,
     )
+    plan = replace(plan, limits=account_limits(home, chosen.digest, plan.equity_atoms))
 
     def told(done: int, wanted: int, _close_ns: int) -> None:
         if done % _TOLD_EVERY == 0:

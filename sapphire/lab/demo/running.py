@@ -45,7 +45,7 @@ def run_demo(*, seed: int, bars: int, as_json: bool) -> None:
         release = researched.last("submit")["release"]
         trade_on_paper(release, market, bars=bars, home=state, run=run, steps=steps)
         report = steps.run(f"report: {_REPORT}", lambda: render_report(_REPORT, run, home=state, workspace=place))
-        keep_paper_days(Registry(state), report.facts["release"]["digest"], report.facts["paper_days"])
+        keep_paper_days(Registry(state), report.facts["release"]["digest"], run)
         orders = read_run(run, state).day.orders
         summary = summarised(
             market,

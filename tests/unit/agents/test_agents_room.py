@@ -3,8 +3,6 @@
 import doctest
 import importlib
 import pkgutil
-import subprocess
-import sys
 
 import pytest
 
@@ -36,18 +34,12 @@ def test_every_name_is_there_and_is_not_a_module():
         "from sapphire.agents.catalogue import list_agents; [entry.as_dict() for entry in list_agents()[0]]",
     ],
 )
-def test_neither_pandas_nor_torch_is_loaded_before_an_agent_speaks(code):
-    program = f"import sys\n{code}\nassert not {{'pandas', 'torch', 'scipy', 'IPython'}} & set(sys.modules)"
-    subprocess.run([sys.executable, "-c", program], check=True)
+def test_neither_pandas_nor_torch_is_loaded_before_an_agent_speaks(fresh_interpreter, code):
+    assert not {"pandas", "torch", "scipy", "IPython"} & fresh_interpreter.modules_after(code)
 
 
-def test_no_agent_imports_a_higher_room():
+def test_no_agent_imports_a_higher_room(fresh_interpreter):
     higher = ("coordination", "portfolio", "risk", "execution", "registry", "serving", "research", "monitoring", "lab")
-    code = f"""
-import sys
-import sapphire.agents as room
-for name in room.__all__: getattr(room, name)
-found = [name for name in sys.modules if name.startswith(tuple("sapphire." + room for room in {higher!r}))]
-assert not found, found
-"""
-    subprocess.run([sys.executable, "-c", code], check=True)
+    code = "import sapphire.agents as room\nfor name in room.__all__: getattr(room, name)"
+    loaded = fresh_interpreter.modules_after(code)
+    assert not [name for name in loaded if name.startswith(tuple(f"sapphire.{room}" for room in higher))]

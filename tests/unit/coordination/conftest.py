@@ -21,7 +21,6 @@ from sapphire.domain.bar_cache import ring_key, ring_of
 from sapphire.domain.bars import FIELDS
 from sapphire.domain.clocks import WallClock
 from sapphire.domain.envelope import Envelope
-from sapphire.domain.evidence import GateReport, GateRow
 from sapphire.domain.messages import (
     AccountStateMessage,
     AdvancedMessage,
@@ -34,7 +33,6 @@ from sapphire.domain.releases import ReleasedSizing
 from sapphire.domain.view_requests import CachedRequest
 from sapphire.domain.wire import decimal_of_float
 from sapphire.execution import Exchange, ccxt_config
-from sapphire.registry import EvidenceStore, sign, signing_key
 from sapphire.serving.answers import Speaker, answered
 from sapphire.serving.process import ServerProcess
 from sapphire.serving.settings import Settings
@@ -186,11 +184,11 @@ def bus(server, bus_url):
 
 @pytest.fixture(scope="session")
 def universe():
-    return Universe([generated_instrument(symbol) for symbol in SYMBOLS])
+    return Universe([generated_instrument(symbol, seed=SEED, at_ns=START_NS) for symbol in SYMBOLS])
 
 
 @pytest.fixture(scope="session")
-def state_folder(tmp_path_factory):
+def state_folder(tmp_path_factory, sign_permit):
     """A state folder with one release, fitted on bars before the run, and a signed report that permits paper."""
     home = tmp_path_factory.mktemp("state")
     bars = training_bars()
@@ -208,7 +206,7 @@ def state_folder(tmp_path_factory):
         universe=bars.symbols,
         folder=home / "releases",
     )
-    permit(home, release.digest)
+    sign_permit(home, release.digest)
     return home, release.digest
 
 
@@ -228,27 +226,6 @@ def training_bars(length=400):
         volume=dice.gamma(2.0, 5.0, (length, 2)),
         listed=np.ones((length, 2), dtype=np.bool_),
     ).validate()
-
-
-def permit(home, digest):
-    """Sign a gate report for paper and keep it beside the release."""
-    key = signing_key(home)
-    report = GateReport(
-        name="trend",
-        manifest_digest=digest,
-        policy_digest="c" * 64,
-        evidence_digest="d" * 64,
-        data="generated market, seed 7 (uncalibrated)",
-        target="paper",
-        rows=(GateRow(gate="integrity", measure="captured_source", needs=True, value=True),),
-        ledger_head="e" * 64,
-        engine_version="0.1.0",
-        signer=key.id,
-        authority=key.authority,
-    )
-    store = EvidenceStore(home / "evidence")
-    store.append(digest, "registered", at_ns=1, facts={"name": "trend", "version": 1}, files={})
-    store.add_report(report, sign(report, key), at_ns=2)
 
 
 @pytest.fixture(scope="session")

@@ -2,19 +2,24 @@
 
 import json
 from datetime import timedelta
+from types import SimpleNamespace
 
+import httpx
 import numpy as np
 import pytest
 
-from sapphire.coordination import Bento, Coordinator, Decision, DecisionLog, Duty
+from sapphire.coordination import Bento, Coordinator, Decision, DecisionLog, Duty, last_decision
 from sapphire.coordination.history import History
 from sapphire.domain import Bars
 from sapphire.domain.bar_cache import ring_key
 from sapphire.domain.clocks import WallClock, from_ns
 from sapphire.domain.errors import DataError, MessageError, MissingData
 from sapphire.domain.messages import HftSignalMessage, SettledMessage, ViewMessage
+from sapphire.domain.stopped_views import WhenViewsStop
 from sapphire.domain.views import View
+from sapphire.portfolio import FixedFraction, PortfolioState, size_at_close
 from sapphire.portfolio.targets import Target
+from sapphire.telemetry.readiness import Readiness
 from sapphire.telemetry.streams import (
     ACCOUNT,
     BARS,
@@ -29,6 +34,7 @@ from sapphire.telemetry.streams import (
 
 RELEASE = "f" * 64
 LENGTH = 60
+RULE = WhenViewsStop(hold_bars=1, reduce_bars=1)
 
 
 @pytest.fixture
@@ -90,24 +96,48 @@ def by_the_mean(beliefs, account):
     ]
 
 
+def by_the_rule(asked, sizing, universe, interval):
+    """What a release sized by `sizing` makes of a bar, as the part of the stack has it."""
+    account = asked.account
+    state = PortfolioState.from_bars(
+        account.bars, equity_quote=account.equity_quote, lots=account.lots, instruments=universe
+    )
+    return size_at_close(
+        asked.beliefs,
+        asked.remembered,
+        state,
+        sizing=sizing,
+        rule=RULE,
+        interval=interval,
+        answered=asked.answered,
+    )
+
+
 @pytest.fixture
 def decide(run, bus, universe, tmp_path, pulse_until):
     """Runs a coordinator of its own until the bar that closes then is done; its lines."""
     path = tmp_path / "decisions.jsonl"
 
-    def make(url, until_ns, *, lockstep=True, size=by_the_mean, over=None):
+    def make(url, until_ns, *, lockstep=True, size=by_the_mean, over=None, readiness=None, rows=50, **duty):
         def done():
             return bus.entry(SIGNALS, end_of_bar(until_ns)) is not None
 
+        def sized(asked):
+            """The release's sizing by the rule where `size` is one, and what a test says otherwise."""
+            if not callable(size):
+                return by_the_rule(asked, size, universe, run.interval)
+            return SimpleNamespace(targets=size(asked.beliefs, asked.account), remembered=asked.remembered)
+
         coordinator = Coordinator(
-            Duty(RELEASE, universe, run.interval, lockstep=lockstep),
+            Duty(RELEASE, universe, run.interval, lockstep=lockstep, rule=RULE, **duty),
             bento=Bento(url, RELEASE, "embedded"),
-            size=size,
-            history=History(bus, "embedded", universe.symbols, run.interval, 50),
+            size=sized,
+            history=History(bus, "embedded", universe.symbols, run.interval, rows),
             log=DecisionLog(path),
             bus=bus,
             clock=WallClock(),
             pulse=pulse_until(bus, "coordinator", over or done),
+            readiness=readiness,
         )
         with pytest.raises(run.done):
             coordinator.run()
@@ -273,7 +303,9 @@ NO = {
 
 
 @pytest.mark.parametrize("no", NO)
-def test_views_that_are_refused_mean_no_signals(close, run, bus, speaking, decide, no):
+def test_views_that_are_refused_leave_nothing_to_signal_where_nothing_was_believed(
+    close, run, bus, speaking, decide, no
+):
     close(1)
     (line,) = decide(speaking(lambda request: NO[no]).url, run.close_of(1))
     assert line["reason"]["code"] == "views_refused"
@@ -281,6 +313,115 @@ def test_views_that_are_refused_mean_no_signals(close, run, bus, speaking, decid
     assert (line["signals"], line["views"], bus.last(VIEWS)) == ([], [], None)
     ((entry, marker),) = messages(bus, SIGNALS)
     assert (entry, marker.sent[0].count) == (end_of_bar(run.close_of(1)), 0)
+
+
+def stages(line):
+    return {each["symbol"]: each["stage"] for each in line["stopped"]}
+
+
+def targets(line):
+    return {each["symbol"]: int(each["target_lots"]) for each in line["signals"]}
+
+
+@pytest.mark.parametrize("no", NO)
+def test_a_bento_that_refuses_leaves_the_positions_to_the_rule(close, run, bus, said, speaking, decide, no):
+    """Views of fifteen minutes on bars of five: they live three bars, one more is held, one is reduced, then flat."""
+    for bar in range(1, 7):
+        close(bar)
+    speaks = believing(run, said, mean=(12.5, 30.0))
+    server = speaking(lambda request: speaks(request) if len(server.asked) == 1 else NO[no])
+    lines = decide(server.url, run.close_of(6), size=FixedFraction(fraction=0.4))
+    assert [line["reason"] and line["reason"]["code"] for line in lines] == [None, *["views_refused"] * 5]
+    assert [stages(line) for line in lines] == [
+        {},
+        {},
+        {},
+        *(dict.fromkeys(run.symbols, stage) for stage in ("holding", "reducing", "flat")),
+    ]
+    held = [{each["symbol"]: int(each["lots"]) for each in line["account"]["positions"]} for line in lines]
+    assert set(targets(lines[1])) == set(targets(lines[2])) == set(run.symbols)
+    assert min(targets(lines[2]).values()) > 0
+    assert targets(lines[3]) == held[3]
+    assert targets(lines[4]) == {symbol: min(held[3][symbol] // 2, held[4][symbol]) for symbol in run.symbols}
+    assert targets(lines[5]) == dict.fromkeys(run.symbols, 0)
+    assert [sum(int(each["lots"] or 0) for each in line["remembered"]) for line in lines[:3]] == [0, 0, 0]
+
+
+def test_a_coordinator_that_was_started_again_remembers_what_was_believed(close, run, said, speaking, decide, server):
+    speaks = believing(run, said, mean=(12.5, 30.0))
+    bento = speaking(lambda request: speaks(request) if len(bento.asked) == 1 else NO["no evidence"])
+    for bar in range(1, 7):
+        close(bar)
+        lines = decide(bento.url, run.close_of(bar), size=FixedFraction(fraction=0.4))
+    once = run.decisions(decide.path)
+    decide.path.unlink()
+    bento.asked.clear()
+    server.client().delete(VIEWS, SIGNALS)
+    decide(bento.url, run.close_of(6), size=FixedFraction(fraction=0.4))
+    assert run.decisions(decide.path) == once
+    assert len(lines) == 6
+
+
+def test_bars_without_a_decision_count_and_the_next_one_is_where_the_rule_has_it(
+    close, run, bus, said, speaking, decide
+):
+    """Late, and without an account: nothing is signalled, the rule counts on."""
+    speaks = believing(run, said, mean=(12.5, 30.0))
+    bento = speaking(lambda request: speaks(request) if len(bento.asked) == 1 else NO["no evidence"])
+    for bar in range(1, 5):
+        close(bar)
+    sizing = FixedFraction(fraction=0.4)
+    fourth = decide(bento.url, run.close_of(4), size=sizing)[3]
+    assert stages(fourth) == dict.fromkeys(run.symbols, "holding")
+    close(5, account=False)
+    bus.publish(ACCOUNT, *run.account(6))
+    (fifth,) = decide(bento.url, run.close_of(5), size=sizing)[4:]
+    assert (fifth["reason"]["code"], fifth["signals"]) == ("no_account_state", [])
+    assert stages(fifth) == dict.fromkeys(run.symbols, "reducing")
+    assert fifth["remembered"] == fourth["remembered"]
+    close(6, account=False)
+    close(7)
+    sixth, seventh = decide(bento.url, run.close_of(7), size=sizing, lockstep=False)[5:]
+    assert (sixth["reason"]["code"], sixth["signals"]) == ("late", [])
+    assert stages(sixth) == stages(seventh) == dict.fromkeys(run.symbols, "flat")
+    assert targets(seventh) == dict.fromkeys(run.symbols, 0)
+
+
+def test_a_bento_that_is_gone_on_a_running_venue_has_said_nothing_in_time(close, run, bus, said, speaking, decide):
+    """Today's case: every bar became late, so nothing was ever signalled again."""
+    close(1)
+    decide(speaking(believing(run, said, mean=(12.5, 30.0))).url, run.close_of(1), size=FixedFraction(fraction=0.4))
+    for bar in (2, 3, 4, 5, 6):
+        close(bar)
+        lines = decide(
+            "http://127.0.0.1:1",
+            run.close_of(bar),
+            size=FixedFraction(fraction=0.4),
+            lockstep=False,
+            patience_s=0.05,
+        )
+    assert [line["reason"]["code"] for line in lines[1:]] == ["views_absent"] * 5
+    assert min(targets(lines[1]).values()) > 0
+    assert targets(lines[5]) == dict.fromkeys(run.symbols, 0)
+
+
+def test_readyz_says_how_the_views_stand(close, run, bus, said, speaking, decide):
+    readiness = Readiness()
+    speaks = believing(run, said, mean=(12.5, 30.0))
+    server = speaking(lambda request: speaks(request) if len(server.asked) == 1 else NO["no evidence"])
+    seen = []
+    for bar in range(1, 5):
+        close(bar)
+        decide(server.url, run.close_of(bar), size=FixedFraction(fraction=0.4), readiness=readiness)
+        answer = httpx.get(f"{readiness.url}/readyz", trust_env=False)
+        seen.append((answer.status_code, answer.json()["views"]))
+    readiness.close()
+    assert [status for status, _ in seen] == [200, 503, 503, 503]
+    assert (seen[0][1]["speaks"], seen[0][1]["stopped"]) == (True, [])
+    assert seen[1][1]["reason"]["code"] == "views_refused"
+    stopped = {each["symbol"]: (each["stage"], int(each["since_ns"])) for each in seen[3][1]["stopped"]}
+    assert stopped == {symbol: ("holding", run.close_of(4)) for symbol in run.symbols}
+    assert last_decision(decide.path).standing == seen[3][1]
 
 
 @pytest.mark.parametrize("wrong", ["release", "close", "symbol", "twice"])
@@ -411,6 +552,31 @@ def test_history_in_memory_is_what_the_cache_holds(run, bus, bars, market, unive
         assert len(longer) == 30
         for name in ("open_time_ns", *arrays):
             assert np.array_equal(getattr(longer, name), getattr(anew, name), equal_nan=name != "listed"), (row, name)
+
+
+def test_a_symbol_without_a_bar_for_longer_than_the_history_keeps_its_last_close(
+    run, bus, bars, market, universe, said, speaking, decide
+):
+    """Today's case: what is held of it had no price any more, so nothing was sized, for ever."""
+    arrays = {name: getattr(bars, name).copy() for name in ("open", "high", "low", "close", "volume", "listed")}
+    for name, array in arrays.items():
+        array[41:, 1] = False if name == "listed" else np.nan
+    shown = market(bus, Bars(symbols=bars.symbols, interval=bars.interval, open_time_ns=bars.open_time_ns, **arrays))
+    handed = []
+
+    def size(beliefs, account):
+        handed.append(account)
+        return []
+
+    url = speaking(believing(run, said)).url
+    for bar in range(1, 7):
+        shown.close(39 + bar)
+        bus.publish(ACCOUNT, *run.account(bar))
+        lines = decide(url, run.close_of(bar), size=size, rows=4)
+    assert [line["reason"] for line in lines] == [None] * 6
+    assert not handed[-1].bars.listed[:, 1].any()
+    assert handed[-1].prices["ETH/USDT"] == bars.close[40, 1]
+    assert {line["closes_ticks"]["ETH/USDT"] for line in lines} == {str(round(100 * bars.close[40, 1]))}
 
 
 def test_history_that_is_not_there_is_missing(run, bus, universe):

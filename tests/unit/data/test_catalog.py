@@ -214,7 +214,7 @@ def test_real_and_generated_bars_never_mix(record):
         snapshot(["BTC/USDT", "ETH/USDT"], **FEBRUARY, venue="embedded")
     generated = snapshot(["BTC/USDT"], **FEBRUARY, venue="embedded")
     assert generated.provenance.source == "embedded"
-    assert generated.provenance.label == "generated market, seed 7 (uncalibrated)"
+    assert generated.provenance.label == "generated market v2, seed 7 (uncalibrated)"
     assert snapshot(["ETH/USDT"], **FEBRUARY, venue="embedded").provenance.label == "recorded candles (embedded spot)"
 
 

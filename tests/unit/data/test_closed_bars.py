@@ -371,13 +371,14 @@ def test_nothing_to_follow_is_refused(change):
         Following(**{**about, "speed": None, **change})
 
 
-def test_of_ccxt_one_exchange_is_loaded_and_the_library_stays_whole_for_others():
+def test_of_ccxt_one_exchange_is_loaded_and_the_library_stays_whole_for_others(fresh_interpreter):
     script = (
         "import sys\nfrom sapphire.data.venue import Venue\nVenue('binance')\n"
         "assert 'ccxt' not in sys.modules and 'ccxt.kraken' not in sys.modules\n"
         "import ccxt\nassert ccxt.kraken and ccxt.binance is sys.modules['ccxt.binance'].binance\n"
     )
-    subprocess.run([sys.executable, "-c", script], check=True)
+    done = fresh_interpreter.run(script)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("name", ["nowhere", "base", "../binance", ""])

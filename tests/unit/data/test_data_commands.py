@@ -1,9 +1,6 @@
 """The data verbs: one object on stdout with --json, and exit codes that scripts can rely on."""
 
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -118,9 +115,6 @@ def test_every_verb_has_an_example_in_its_help(verb):
     assert f"Example: sapphire data {verb}" in done.stdout
 
 
-def test_the_help_loads_no_heavy_library():
-    script = "import sys, sapphire.data, sapphire.data.commands; print(' '.join(sys.modules))"
-    loaded = subprocess.run(
-        [sys.executable, "-c", script], env={**os.environ}, capture_output=True, text=True, check=True
-    )
-    assert not {"numpy", "pandas", "polars", "pyarrow", "duckdb", "ccxt", "plotly"} & set(loaded.stdout.split())
+def test_the_help_loads_no_heavy_library(fresh_interpreter):
+    loaded = fresh_interpreter.modules_after("import sapphire.data, sapphire.data.commands")
+    assert not {"numpy", "pandas", "polars", "pyarrow", "duckdb", "ccxt", "plotly"} & loaded

@@ -1,10 +1,17 @@
 """Snapshots of the generated market, through the compiled engine."""
 
+from decimal import Decimal
+
 import numpy as np
 import pytest
 
-from sapphire.data import snapshot
-from sapphire.domain import MissingData, UnknownInstrument, ValueRefused
+from sapphire.data import list_snapshots, load_snapshot, snapshot
+from sapphire.data.catalog import snapshots_folder
+from sapphire.data.generated import generated_instrument
+from sapphire.data.snapshots import canonical, content_hash
+from sapphire.domain import DataError, MissingData, UnknownInstrument, ValueRefused
+from sapphire.domain.clocks import to_ns
+from sapphire.domain.engine import load_engine
 
 WEEK = {"interval": "1h", "start": "2023-01-01", "end": "2023-01-08", "source": "embedded"}
 
@@ -13,7 +20,7 @@ def test_it_has_a_history_for_any_range(home):
     taken = snapshot(["BTC/USDT", "ETH/USDT"], **WEEK)
     assert len(taken) == 7 * 24
     assert taken.bars.listed.all()
-    assert taken.provenance.label == "generated market, seed 7 (uncalibrated)"
+    assert taken.provenance.label == "generated market v2, seed 7 (uncalibrated)"
 
 
 def test_same_seed_same_hash_other_seed_other_hash(home, monkeypatch, tmp_path):
@@ -21,6 +28,46 @@ def test_same_seed_same_hash_other_seed_other_hash(home, monkeypatch, tmp_path):
     monkeypatch.setenv("SAPPHIRE_HOME", str(tmp_path / "another"))
     assert snapshot(["BTC/USDT"], **WEEK).hash == first
     assert snapshot(["BTC/USDT"], **WEEK, seed=8).hash != first
+
+
+def test_the_version_of_the_generator_is_in_provenance_and_hash(home):
+    taken = snapshot(["BTC/USDT"], **WEEK)
+    version = str(load_engine().GENERATOR_VERSION)
+    assert taken.provenance.detail == {"generator": version, "seed": "7"}
+    assert content_hash(taken.manifest) == taken.hash
+    older = {**taken.manifest, "detail": {"generator": "1", "seed": "7"}}
+    assert content_hash(older) != taken.hash
+
+
+@pytest.mark.parametrize("detail", [{"seed": "7"}, {"generator": "1", "seed": "7"}])
+def test_a_snapshot_of_another_version_is_refused(home, detail):
+    taken = snapshot(["BTC/USDT"], **WEEK)
+    old = {**taken.manifest, "detail": detail}
+    folder = snapshots_folder() / content_hash(old)
+    taken.folder.rename(folder)
+    (folder / "manifest.json").write_text(canonical(old) + "\n", encoding="utf-8")
+    with pytest.raises(DataError, match="another version of the generated market") as refused:
+        load_snapshot(folder.name)
+    assert "version 1" in str(refused.value)
+    assert "take the snapshot again" in str(refused.value)
+    assert [entry["label"] for entry in list_snapshots()] == ["generated market v1, seed 7 (uncalibrated)"]
+    assert snapshot(["BTC/USDT"], **WEEK).hash == taken.hash
+
+
+def test_rules_are_those_of_the_end_and_hold_for_the_whole_range(home):
+    """Six years of a coin whose rules change within them: every price and volume is whole steps of the snapshot's."""
+    at = lambda seed, when: generated_instrument("ADA/USDT", seed=seed, at_ns=to_ns(when))  # noqa: E731
+    seed = next(seed for seed in range(100) if at(seed, "2019-01-01").tick != at(seed, "2024-12-31").tick)
+    span = {"interval": "1d", "start": "2019-01-01", "end": "2025-01-01", "source": "embedded", "seed": seed}
+    taken = snapshot(["ADA/USDT"], **span)
+    instrument = taken.instruments["ADA/USDT"]
+    assert instrument == at(seed, "2024-12-31T23:59")
+    assert instrument.tick < at(seed, "2019-01-01").tick
+    for field in (taken.bars.open, taken.bars.low, taken.bars.close):
+        ticks = [instrument.to_ticks(repr(float(price))) for price in field[:, 0]]
+        assert min(ticks) > 2_000, "a tick of 5 bp or more"
+    for volume in taken.bars.volume[:, 0]:
+        instrument.to_lots(f"{Decimal(repr(float(volume))):f}")
 
 
 def test_a_range_is_part_of_a_longer_one(home):

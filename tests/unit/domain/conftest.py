@@ -48,6 +48,8 @@ def report(manifest: Manifest) -> GateReport:
         manifest_digest=manifest.digest,
         policy_digest=digit(8),
         evidence_digest=digit(9),
+        record_head=digit(12),
+        trials=312,
         data="generated market, seed 7 (uncalibrated)",
         target="paper",
         rows=(
@@ -66,4 +68,8 @@ def report(manifest: Manifest) -> GateReport:
         engine_version="0.1.0",
         signer=digit(11),
         authority=LAPTOP_KEY,
+        sequence=1,
+        issued_ns=1_772_323_200_000_000_000,
+        valid_until_ns=1_772_928_000_000_000_000,
+        revocations=0,
     )

@@ -41,6 +41,7 @@ from sapphire.domain import (
 )
 from sapphire.domain.envelope import MAX_MESSAGE_BYTES
 from sapphire.domain.messages import MESSAGE_TYPES, MarketKind, PartState, Sent, StreamPosition, TradingState
+from sapphire.domain.precision import MAX_ATOMS
 from sapphire.domain.wire import decimal_of_float
 
 I64 = 2**63 - 1
@@ -50,6 +51,8 @@ moments = st.integers(0, I64)
 counters = st.integers(0, 2**53 - 1)
 whole = st.integers(-I64 - 1, I64)
 positive = st.integers(1, I64)
+held = st.integers(0, MAX_ATOMS)
+cash = st.integers(-MAX_ATOMS, MAX_ATOMS)
 decimals = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**20), max_value=10**20)
 doubles = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -101,7 +104,7 @@ def orders(draw: st.DrawFn) -> Order:
         created_ns=draw(moments),
         state=draw(st.sampled_from(OrderState)),
         filled_lots=draw(st.integers(0, lots)),
-        filled_quote_atoms=draw(moments),
+        filled_quote_atoms=draw(held),
         venue_order_id=draw(st.none() | names),
         reason=draw(st.just("") | names),
     )
@@ -119,9 +122,9 @@ def executions(draw: st.DrawFn) -> tuple[Order, Fill | None, Message]:
             side=order.side,
             price_ticks=draw(positive),
             lots=draw(st.integers(1, order.filled_lots)),
-            quote_atoms=draw(moments),
+            quote_atoms=draw(held),
             fee_asset=draw(names),
-            fee_atoms=draw(whole),
+            fee_atoms=draw(cash),
             is_maker=draw(st.booleans()),
             time_ns=draw(moments),
         )
@@ -194,8 +197,8 @@ messages: st.SearchStrategy[Message] = st.one_of(
         bar_close_ns=moments,
         state=st.sampled_from(TradingState),
         quote=names,
-        cash_quote_atoms=whole,
-        positions=st.lists(st.builds(PositionState, symbol=names, atoms=moments, lots=moments), max_size=3).map(tuple),
+        cash_quote_atoms=cash,
+        positions=st.lists(st.builds(PositionState, symbol=names, atoms=held, lots=moments), max_size=3).map(tuple),
     ),
 )
 
@@ -413,3 +416,12 @@ def test_every_field_of_every_message_says_what_it_is() -> None:
         for name, hint in typing.get_type_hints(message).items():
             if name in message.model_fields:
                 assert message.model_fields[name].description, (message, name, hint)
+
+
+@pytest.mark.parametrize("atoms", [MAX_ATOMS + 1, -1, 2**200, 1.0])
+def test_more_than_an_account_can_hold_is_no_amount(atoms: object) -> None:
+    with pytest.raises(BadMessage, match="field atoms of PositionState"):
+        PositionState(symbol="PEPE/USDT", atoms=atoms, lots=1)
+    with pytest.raises(BadMessage, match="field lots of PositionState"):
+        PositionState(symbol="PEPE/USDT", atoms=1, lots=2**63)
+    assert PositionState(symbol="PEPE/USDT", atoms=MAX_ATOMS, lots=1).atoms == MAX_ATOMS

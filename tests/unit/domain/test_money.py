@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import ROUND_DOWN, Decimal, localcontext
 from fractions import Fraction
 from math import trunc
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sapphire.domain import (
+    Fill,
     Instrument,
     InstrumentKind,
+    Position,
     PrecisionError,
+    Side,
     ValueRefused,
     fee_atoms,
     from_atoms,
     notional_atoms,
     to_atoms,
+    units_of,
 )
+from sapphire.domain.precision import MAX_ATOMS
 
 I64 = 2**63 - 1
-atoms = st.integers(-I64 - 1, I64)
+atoms = st.integers(-MAX_ATOMS, MAX_ATOMS)
 steps = st.integers(1, 10**12).map(lambda count: from_atoms(count))
 
 
@@ -51,8 +58,8 @@ def test_an_amount_is_exact_or_refused(amount: Decimal) -> None:
 @given(instruments(), st.integers(-(10**12), 10**12), st.integers(-(10**12), 10**12))
 def test_notional_is_the_exact_product_cut_toward_zero(instrument: Instrument, ticks: int, lots: int) -> None:
     exact = Fraction(instrument.tick) * ticks * Fraction(instrument.lot) * lots * 10**8
-    if abs(trunc(exact)) > I64:
-        with pytest.raises(PrecisionError, match="64 bits"):
+    if abs(trunc(exact)) > MAX_ATOMS:
+        with pytest.raises(PrecisionError, match="notional of AAA/BBB is more than an account can hold"):
             notional_atoms(ticks, lots, instrument)
         return
     result = notional_atoms(ticks, lots, instrument)
@@ -112,7 +119,31 @@ def test_the_same_amount_in_any_spelling(amount: str | int | Decimal, expected: 
     assert to_atoms(amount) == expected
 
 
-def test_sixty_four_bits_are_the_end() -> None:
-    assert to_atoms("92233720368.54775807") == I64
-    with pytest.raises(PrecisionError, match="64 bits"):
-        to_atoms("92233720368.54775808")
+def test_ten_to_the_twenty_units_are_the_end() -> None:
+    assert to_atoms("92233720368.54775808") == I64 + 1
+    assert to_atoms(-(10**20)) == -MAX_ATOMS
+    with pytest.raises(PrecisionError, match="cash is more than an account can hold") as caught:
+        to_atoms("100000000000000000000.00000001", what="cash")
+    assert caught.value.got == str(MAX_ATOMS + 1)
+
+
+def test_a_position_of_a_coin_of_many_zeros_is_exact() -> None:
+    pepe = Instrument("PEPE/USDT", "PEPE", "USDT", InstrumentKind.SPOT, Decimal("1e-8"), Decimal(1), Decimal(1))
+    bought = Fill("1", "a", "PEPE/USDT", Side.BUY, 50, 300 * 10**9, 15 * 10**12, "PEPE", 3 * 10**16, False, 1)
+    position = Position("PEPE/USDT").apply(bought)
+    assert position.base_atoms(pepe) == 3 * 10**19 - 3 * 10**16 > I64
+    assert position.unrealised_atoms(60, pepe) == 3 * 10**12
+    for wrong in (Decimal("1e-10"), Decimal("1e-9")):
+        with pytest.raises(PrecisionError, match="tick of PEPE/USDT is finer than its step"):
+            replace(pepe, tick=wrong)
+    with pytest.raises(PrecisionError, match="lot of PEPE/USDT does not fit in 64 bits"):
+        replace(pepe, lot=Decimal(10) ** 12)
+    with pytest.raises(PrecisionError, match="fees in PEPE is more than an account can hold"):
+        position.apply(replace(bought, trade_id="2", fee_atoms=MAX_ATOMS))
+
+
+def test_units_of_a_column_are_floats_whatever_it_is_made_of() -> None:
+    for column in (np.array([150_000_000, -1]), np.array([150_000_000, 2 * 10**19]), np.array([], dtype=np.int64)):
+        units = units_of(column)
+        assert units.dtype == np.float64
+        assert units.tolist() == [float(Decimal(int(atoms)) / 10**8) for atoms in column]

@@ -13,9 +13,11 @@ AT = datetime(2025, 1, 1, tzinfo=UTC)
 
 
 def test_the_label_says_generated_or_recorded() -> None:
-    assert Provenance("embedded", "sapphire", {"seed": "7"}, "h", AT).label == "generated market, seed 7 (uncalibrated)"
-    calibrated = Provenance("embedded", "sapphire", {"seed": "7", "calibration": "btc 2024"}, "h", AT)
-    assert calibrated.label == "generated market, seed 7 (btc 2024)"
+    assert (
+        Provenance("embedded", "sapphire", {"seed": "7"}, "h", AT).label == "generated market v1, seed 7 (uncalibrated)"
+    )
+    detail = {"generator": "2", "seed": "7", "calibration": "btc 2024"}
+    assert Provenance("embedded", "sapphire", detail, "h", AT).label == "generated market v2, seed 7 (btc 2024)"
     assert Provenance("recorded", "binance usdm", {}, "h", AT).label == "recorded candles (binance usdm)"
 
 
@@ -23,7 +25,7 @@ def test_provenance_is_a_value() -> None:
     detail = {"seed": "7"}
     one = Provenance("embedded", "sapphire", detail, "h", AT)
     detail["seed"] = "8"
-    assert one.label.startswith("generated market, seed 7")
+    assert one.label.startswith("generated market v1, seed 7")
     assert pickle.loads(pickle.dumps(one)) == one
     assert hash(one) == hash(Provenance("embedded", "sapphire", {"seed": "7"}, "h", AT))
 

@@ -71,7 +71,12 @@ def test_whatever_decides_is_in_the_digest(manifest: Manifest, path: str) -> Non
     [
         ("run_id", "m-1", "unknown run_id"),
         ("lock_sha256", None, "no lock_sha256"),
-        ("format", "RELEASE@2", "another format"),
+        ("format", "RELEASE@1", "another format"),
+        ("agents.0.modules", ["desk.py"], "modules of agent"),
+        ("agents.0.modules", {"../desk.py": "a" * 64}, "module of agent"),
+        ("agents.0.modules", {"/desk.py": "a" * 64}, "module of agent"),
+        ("agents.0.modules", {"desk/a.txt": "a" * 64}, "module of agent"),
+        ("agents.0.modules", {"desk.py": "AB"}, "module desk.py of agent"),
         ("name", "Trend One", "name of release"),
         ("name", "../up", "name of release"),
         ("universe", [], "universe of release"),

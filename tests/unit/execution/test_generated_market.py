@@ -22,9 +22,6 @@ def test_listings_are_text_and_dates() -> None:
         "symbol": "BTC/USDT",
         "base": "BTC",
         "quote": "USDT",
-        "tick": "0.01",
-        "lot": "0.00001",
-        "min_notional": "5",
         "listed_ns": 1_502_942_400_000_000_000,
     }
     assert len(listings) == 8
@@ -32,7 +29,7 @@ def test_listings_are_text_and_dates() -> None:
 
 @pytest.mark.parametrize("symbol", [entry["symbol"] for entry in sapphire_engine.listings()])
 def test_a_float_is_the_double_nearest_to_its_decimal(symbol: str) -> None:
-    rules = next(entry for entry in sapphire_engine.listings() if entry["symbol"] == symbol)
+    rules = sapphire_engine.generated_rules(symbol, seed=7, at_ns=START + 200 * HOUR - 1)
     request = (7, symbol, HOUR, START, START + 200 * HOUR)
     open_ns, ohlc, volume = sapphire_engine.generated_candles(*request)
     same_ns, ticks, lots = sapphire_engine.generated_candles_ticks(*request)
@@ -43,6 +40,20 @@ def test_a_float_is_the_double_nearest_to_its_decimal(symbol: str) -> None:
     assert np.array_equal(open_ns, same_ns)
     assert ohlc.ravel().tolist() == [float(Decimal(n) * Decimal(rules["tick"])) for n in ticks.ravel().tolist()]
     assert volume.tolist() == [float(Decimal(n) * Decimal(rules["lot"])) for n in lots.tolist()]
+
+
+def test_rules_have_periods_that_hold_for_what_came_before() -> None:
+    first = sapphire_engine.generated_rules("ADA/USDT")
+    assert (first["tick"], first["lot"], first["min_notional"]) == ("0.00001", "0.1", "5")
+    assert sapphire_engine.generated_rules("ADA/USDT", seed=7, at_ns=0) == first
+    late = [sapphire_engine.generated_rules("ADA/USDT", seed=seed, at_ns=2_480_000_000 * 10**9) for seed in range(20)]
+    assert any(rules["tick_atoms"] < first["tick_atoms"] for rules in late)
+    for rules in late:
+        assert first["tick_atoms"] % rules["tick_atoms"] == 0
+        assert first["lot_atoms"] % rules["lot_atoms"] == 0
+        assert float(rules["tick"]) * 1e8 == pytest.approx(rules["tick_atoms"])
+    risen = [sapphire_engine.generated_rules("BTC/USDT", seed=seed, at_ns=2_480_000_000 * 10**9) for seed in range(60)]
+    assert any(rules["lot_atoms"] < 1_000 for rules in risen)
 
 
 def test_a_candle_is_the_same_in_any_request() -> None:

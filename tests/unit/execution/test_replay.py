@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -146,16 +147,30 @@ def test_every_atom_is_accounted_for_and_twice_is_once(model: str, rows: list[tu
     assert state.position_lots == [held["BTC"] // 1_000, held["ETH"] // 10_000]
 
 
+def in_integers(rules: Mapping[str, Any]) -> dict[str, int]:
+    return {name: value for name, value in rules.items() if isinstance(value, int)}
+
+
+def test_rules_given_to_the_generated_market_hold_its_own() -> None:
+    rules = in_integers(sapphire_engine.generated_rules("BTC/USDT", seed=7, at_ns=START))
+    finer = {**rules, "tick_atoms": rules["tick_atoms"] // 10}
+    one = {"symbols": ["BTC/USDT"], "model": "ideal"}
+    assert generated(**one, instruments={"BTC/USDT": finer}).close_bar(START + HOUR).equity_quote_atoms == 10_000 * UNIT
+    with pytest.raises(EngineError, match="divide its own"):
+        generated(**one, instruments={"BTC/USDT": {**rules, "tick_atoms": 3 * rules["tick_atoms"]}})
+
+
 def test_the_recorded_generated_market_trades_like_the_generated_one() -> None:
     """Minutes of the generated market, recorded and given back, are the same market under `ideal`."""
     candles = {
         symbol: sapphire_engine.generated_candles_ticks(7, symbol, MINUTE, START, START + 4 * HOUR)
         for symbol in SYMBOLS
     }
+    rules = {symbol: in_integers(sapphire_engine.generated_rules(symbol, seed=7, at_ns=START)) for symbol in SYMBOLS}
     targets = np.array([[10_000, 20_000], [0, 0], [5_000, NO_SIGNAL]])
     digests = set()
-    for given_candles in (None, candles):
-        replay = generated(model="ideal", candles=given_candles, candle_interval_ns=MINUTE)
+    for market in ({}, {"candles": candles, "candle_interval_ns": MINUTE, "instruments": rules}):
+        replay = generated(model="ideal", **market)
         replay.run_targets(closes(3), targets)
         digests.add(replay.finish()["digest"])
     assert len(digests) == 1
@@ -258,3 +273,101 @@ def test_the_stub_names_what_the_module_has() -> None:
     assert set(sapphire_engine.__all__) <= set(dir(sapphire_engine))
     parameters = inspect.signature(Replay).parameters
     assert {"symbols", "start_ns", "deposits_atoms", "limits", "settings"} <= set(parameters)
+
+
+SMALL_COIN = {
+    "tick_atoms": 1,
+    "lot_atoms": UNIT,
+    "min_lots": 1,
+    "max_lots": 2**63 - 1,
+    "min_ticks": 1,
+    "max_ticks": 2**63 - 1,
+    "min_notional_atoms": UNIT,
+}
+"""A coin at half a millionth of a dollar: a tick is one atom, and 100,000 dollars buy 2e19 atoms of it."""
+
+
+def small_coin(**changes: Any) -> Replay:
+    hour = np.arange(6, dtype=np.int64)
+    ohlc = np.array([50, 55, 48, 52]) + 2 * hour[:, None]
+    arguments: dict[str, Any] = {
+        "symbols": ["PEPE/USDT"],
+        "deposits_atoms": {"USDT": 100_000 * UNIT},
+        "candles": {"PEPE/USDT": (START + hour * HOUR, ohlc, np.full(6, 10**15))},
+        "instruments": {"PEPE/USDT": SMALL_COIN},
+    }
+    return recorded(**(arguments | changes))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_coin_of_many_zeros_is_held_and_valued_as_plain_decimal_arithmetic_says(model: str) -> None:
+    replay = small_coin(model=model)
+    replay.run_targets(closes(6), np.array([[0], [150 * 10**9], [120 * 10**9], [120 * 10**9], [0], [0]]))
+    record = replay.finish()
+    fills, equity = record["fills"], record["equity"]
+    assert record["denials"]["code"] == []
+    assert len(fills["lots"]) >= 3
+    rows = list(
+        zip(
+            *(fills[name] for name in ("time_ns", "side", "price_ticks", "lots", "fee_asset", "fee_atoms")), strict=True
+        )
+    )
+    atom = Decimal("1e-8")
+    for bar, close_ns in enumerate(closes(6)):
+        cash, held = Decimal(100_000), Decimal(0)
+        for time_ns, side, ticks, lots, fee_asset, fee_atoms in rows:
+            if time_ns >= close_ns:
+                continue  # in answer to this close
+            sign = 1 if side == "BUY" else -1
+            held += sign * int(lots) - (int(fee_atoms) * atom if fee_asset == "PEPE" else 0)
+            cash -= sign * int(lots) * int(ticks) * atom + (int(fee_atoms) * atom if fee_asset == "USDT" else 0)
+        assert int(equity["cash_quote_atoms"][bar]) == cash / atom
+        assert int(equity["position_atoms"][bar][0]) == held / atom >= 0
+        worth = held * (52 + 2 * bar) * atom
+        assert int(equity["equity_quote_atoms"][bar]) == int((cash + worth) / atom)
+    assert max(equity["position_atoms"][:, 0]) > 2**63
+    fee = sum(int(row[5]) for row in rows if row[4] == "PEPE") if model != "ideal" else 0
+    assert record["fees_atoms"]["PEPE"] == fee
+
+
+def test_amounts_are_64_bit_columns_where_they_fit_and_exact_integers_where_they_do_not() -> None:
+    targets = np.array([[0], [150 * 10**9]])
+    small, wide = small_coin(model="ideal"), small_coin(model="ideal")
+    small.run_targets(closes(2), targets // 10**6)
+    wide.run_targets(closes(3), np.vstack([targets, targets[1:]]))
+    assert small.finish()["equity"]["position_atoms"].dtype == np.int64
+    position = wide.finish()["equity"]["position_atoms"]
+    assert (position.dtype, position.shape, position[2, 0]) == (np.dtype(object), (3, 1), 150 * 10**17)
+    assert all(type(atoms) is int for atoms in position[:, 0])
+
+
+def test_what_no_account_can_hold_is_refused_by_name() -> None:
+    def refusal(**changes: Any) -> EngineError:
+        with pytest.raises(EngineError) as caught:
+            small_coin(**changes).close_bar(START + HOUR)
+        return caught.value
+
+    for atoms in (10**28 + 1, 2**200, -1):
+        assert refusal(deposits_atoms={"USDT": atoms}).what == "deposit of USDT"
+    assert "10000000000000000000000000000 atoms" in refusal(deposits_atoms={"USDT": 2**200}).expected
+    # 1e20 coins at a million each cost more than an account can hold.
+    hour = np.arange(3, dtype=np.int64)
+    dear = {"PEPE/USDT": (START + hour * HOUR, np.full((3, 4), 10**14), np.full(3, 10**9))}
+    rich = refusal(deposits_atoms={"PEPE": 10**28}, candles=dear, model="ideal")
+    assert rich.what.startswith(("holding of asset", "value of PEPE"))
+    assert str(10**28) in rich.expected
+    assert (
+        refusal(instruments={"PEPE/USDT": SMALL_COIN | {"tick_atoms": 0}}).what == "instruments: PEPE/USDT: tick_atoms"
+    )
+    limits = {"account": {"max_order_atoms": 2**100}}
+    assert refusal(limits=limits).what == "limits: account: max_order_atoms"
+    loud = {"PEPE/USDT": (START + hour * HOUR, np.full((3, 4), 50), np.full(3, 2**62))}
+    assert refusal(candles=loud).what == "recorded volumes of PEPE/USDT"
+
+
+def test_limits_wider_than_64_bits_are_limits() -> None:
+    replay = small_coin(model="ideal", deposits_atoms={"USDT": 10**20}, limits={"account": {"max_order_atoms": 10**19}})
+    replay.run_targets(closes(2), np.array([[0], [3 * 10**17]]))
+    denials = replay.finish()["denials"]
+    assert denials["code"] == ["ORDER_NOTIONAL"]
+    assert (denials["value"][0], denials["limit"][0]) == (3 * 10**17 * 54, 10**19)

@@ -22,9 +22,13 @@ from sapphire.serving.ports import free_port
 VENUE = ExchangeAddress("http://v", "ws://v", "http://c", "control-token", "key", "secret")
 
 
+TRUST = {"key": "/c/promoter.ed25519.pub"}
+
+
 def settings(**changed):
     given = {
-        "account": "paper", "account_tag": 1, "stage": "paper", "home": Path("/h"), "folder": Path("/r/account"),
+        "account": "paper", "account_tag": 1, "stage": "paper", "home": Path("/h"), "trust": TRUST,
+        "folder": Path("/r/account"),
         "symbols": ("BTC/USDT", "ETH/USDT"), "quote": "USDT", "interval": "5m", "rest_url": "http://127.0.0.1:1",
         "ws_url": "ws://127.0.0.1:1", "credentials": Path("/r/credentials.json"),
         "bus_url": "valkey://127.0.0.1:2/0", "clock": {"lockstep": True}, "port": 3,
@@ -36,7 +40,7 @@ def test_the_settings_file_says_what_the_service_reads(tmp_path):
     path = tmp_path / "service.json"
     settings(control_url="http://127.0.0.1:4", execution={"max_slippage_bps": 20}).write(path)
     assert json.loads(path.read_text()) == {
-        "account": "paper", "account_tag": 1, "stage": "paper", "home": "/h", "folder": "/r/account",
+        "account": "paper", "account_tag": 1, "stage": "paper", "home": "/h", "trust": TRUST, "folder": "/r/account",
         "symbols": ["BTC/USDT", "ETH/USDT"], "quote": "USDT", "interval": "5m",
         "venue": {"rest_url": "http://127.0.0.1:1", "ws_url": "ws://127.0.0.1:1", "control_url": "http://127.0.0.1:4"},
         "credentials": "/r/credentials.json", "bus_url": "valkey://127.0.0.1:2/0", "clock": {"lockstep": True},

@@ -8,7 +8,8 @@ from sapphire.lab.demo.tracking import tracking_server
 from sapphire.registry.tracking import URI_VARIABLE, Tracking
 
 
-def test_what_goes_through_the_server_stays_when_it_is_gone(tmp_path, monkeypatch, capsys):
+def test_what_goes_through_the_server_stays_when_it_is_gone(with_mlflow, tmp_path, monkeypatch, capsys):
+    with_mlflow(tmp_path)
     monkeypatch.delenv(URI_VARIABLE, raising=False)
     with tracking_server(tmp_path, tmp_path / "demo", Steps(total=1)) as server:
         server.wait()

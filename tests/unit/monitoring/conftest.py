@@ -21,7 +21,7 @@ from sapphire.monitoring.hops import order_id
 from sapphire.monitoring.market import Market
 from sapphire.monitoring.run_folder import read_run
 from sapphire.registry import EvidenceStore
-from sapphire.research.replaying import REAL
+from sapphire.research.replays import REAL
 
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
 HOUR = Interval("1h")
@@ -64,7 +64,7 @@ def release(home):
 @pytest.fixture(scope="session")
 def plan():
     """48 hours of the generated market, as a service would trade them."""
-    instruments = Universe(generated_instrument(symbol) for symbol in SYMBOLS)
+    instruments = Universe(generated_instrument(symbol, seed=7, at_ns=START_NS) for symbol in SYMBOLS)
     return EvidencePlan(
         market=Market(7, None),
         interval=HOUR,

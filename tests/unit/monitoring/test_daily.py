@@ -53,7 +53,7 @@ def test_equity_is_that_of_the_engine_at_every_close(daily, evidence):
 
 
 def test_every_section_names_the_market_and_its_numbers(daily, evidence):
-    label = "generated market, seed 7 (uncalibrated)"
+    label = "generated market v2, seed 7 (uncalibrated)"
     fills = showing.fills_section(daily)
     assert len(fills.lines) == len(evidence.fills)
     assert label in fills.caption
@@ -145,7 +145,7 @@ def test_the_report_is_one_page_that_needs_no_network(run, home, monkeypatch, ca
     said = capsys.readouterr()
     told = json.loads(said.out)
     assert told["facts"]["sound"] is True
-    assert "2 whole days on paper" in said.err
+    assert "2 new days on paper" in said.err
     assert {day.day for day in EvidenceStore(home / "evidence").parity(run.facts.release)} == {
         "2025-04-06",
         "2025-04-07",

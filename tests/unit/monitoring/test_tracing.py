@@ -54,7 +54,7 @@ def test_the_life_of_an_order_is_told_in_its_order(run, evidence):
     assert whats.count("fill") == sum(each.order == order.order for each in evidence.fills)
     hops = [event for event in found.events if event.what == "hop"]
     assert [round(hop.after_us, 3) for hop in hops] == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
-    assert found.market == "generated market, seed 7 (uncalibrated)"
+    assert found.market == "generated market v2, seed 7 (uncalibrated)"
 
 
 def test_a_denied_order_ends_at_the_gate(told, write_run):

@@ -189,3 +189,21 @@ def test_bars_that_give_no_state_are_refused(spot):
 def test_a_state_that_cannot_be_is_refused(state, wrong, error):
     with pytest.raises(error):
         replace(state, **wrong)
+
+
+def test_a_price_is_the_last_known_one_however_old(spot):
+    """A symbol that has no bar any more can be held for longer than the window is."""
+    length = volatility_window(HOUR) + 40
+    closes = walk(3, length)
+    closes[20:, 1] = np.nan
+    state = PortfolioState.from_bars(
+        made_bars(closes), equity_quote=1.0, lots={"ETH/USDT": 5}, instruments=spot, older_prices={"SOL/USDT": 7.0}
+    )
+    assert state.prices == {"BTC/USDT": closes[-1, 0], "ETH/USDT": closes[19, 1]}
+    assert set(state.volatility) == {"BTC/USDT"}
+    windowed = made_bars(closes[30:])
+    older = {"ETH/USDT": closes[19, 1], "BTC/USDT": 1.0}
+    again = PortfolioState.from_bars(
+        windowed, equity_quote=1.0, lots={"ETH/USDT": 5}, instruments=spot, older_prices=older
+    )
+    assert again.prices == state.prices

@@ -13,7 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sapphire.domain.errors import EvidenceRefused
-from sapphire.registry import EvidenceBundle, EvidenceStore, evaluate_gates, load_policy, sign, signing_key
+from sapphire.domain.evidence import GateReport
+from sapphire.domain.permits import verify
+from sapphire.registry import (
+    Deployment,
+    EvidenceBundle,
+    EvidenceStore,
+    Issue,
+    evaluate_gates,
+    load_policy,
+    sign,
+    signing_key,
+)
 
 POLICIES = Path(__file__).parents[3] / "mlflow" / "gates"
 Filled = tuple[EvidenceStore, str, EvidenceBundle]
@@ -26,8 +37,11 @@ def filled(tmp_path: Path, freeze: Callable[..., Path], small: SimpleNamespace) 
     store, bundle = EvidenceStore(tmp_path / "evidence"), small.bundle_of(folder)
     store.add_bundle(bundle, at_ns=1)
     store.add_parity(bundle.manifest_digest, small.paper_days(1)[0], at_ns=2)
-    key, policy = signing_key(tmp_path), load_policy(POLICIES, "paper")
-    report = evaluate_gates(small.manifest_of(folder), bundle, policy, signer=key.id, authority=key.authority)
+    key, policy = signing_key(), load_policy(POLICIES, "paper")
+    issue = Issue(record_head=store.heads(bundle.manifest_digest)[-1])
+    report = evaluate_gates(
+        small.manifest_of(folder), bundle, policy, signer=key.id, authority=key.authority, issue=issue
+    )
     store.add_report(report, sign(report, key), at_ns=3)
     return store, bundle.manifest_digest, bundle
 
@@ -40,7 +54,8 @@ def test_what_was_kept_comes_back(filled: Filled, tmp_path: Path, small: SimpleN
     assert store.parity(digest) == (small.paper_days(1)[0],)
     signed = store.report(digest, "paper")
     assert signed is not None
-    assert signed.verify(signing_key(tmp_path).public, manifest_digest=digest).permits == "paper"
+    assert verify(signed, Deployment.read().trust(tmp_path), manifest_digest=digest).permits == "paper"
+    assert store.reports(digest) == (signed,)
     assert store.report(digest, "live") is None
     assert store.digests() == (digest,)
 
@@ -98,9 +113,9 @@ def test_no_byte_of_the_record_can_be_changed(data: st.DataObject, tmp_path_fact
         (lambda lines: [lines[0], lines[2]], "at line 2"),
         (lambda lines: [lines[1], lines[0], lines[2]], "at line 1"),
         (lambda lines: [lines[0], lines[0], lines[1], lines[2]], "at line 2"),
-        (lambda lines: [*lines[:2], lines[2][:-1]], "at line 3"),
         (lambda lines: [*lines, b"\n"], "at line 4"),
         (lambda lines: [*lines, b'{"kind":"report"}\n'], "at line 4"),
+        (lambda lines: [lines[0], lines[1][:-1], lines[2]], "at line 2"),
     ],
 )
 def test_a_line_taken_out_put_in_or_cut_is_named(
@@ -150,3 +165,37 @@ def test_writers_that_come_together_lose_nothing(tmp_path: Path) -> None:
     records = EvidenceStore(tmp_path).records("0" * 64)
     assert {(record.at_ns, record.facts["of"]) for record in records} == {(a, b) for a in range(3) for b in range(10)}
     assert len(records) == 30
+
+
+@pytest.mark.parametrize("cut", [1, 2, 40])
+def test_a_torn_last_line_was_not_written_and_the_next_writer_cuts_it(filled: Filled, cut: int) -> None:
+    store, digest, _ = filled
+    path = store.folder(digest) / "records.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-cut])
+    torn = path.read_bytes()
+    assert [record.kind for record in store.records(digest)] == ["bundle", "parity"]
+    assert path.read_bytes() == torn, "a reader changes nothing"
+    store.append(digest, "promoted", at_ns=9, files={})
+    assert [record.kind for record in store.records(digest)] == ["bundle", "parity", "promoted"]
+    assert path.read_bytes().startswith(whole[: whole[:-1].rfind(b"\n") + 1])
+
+
+def test_a_record_of_nothing_but_a_torn_line_is_empty(tmp_path: Path) -> None:
+    store = EvidenceStore(tmp_path)
+    store.append("0" * 64, "bundle", at_ns=1, files={})
+    path = store.folder("0" * 64) / "records.jsonl"
+    path.write_bytes(path.read_bytes()[:9])
+    assert store.records("0" * 64) == ()
+    store.append("0" * 64, "bundle", at_ns=2, files={})
+    assert [record.at_ns for record in store.records("0" * 64)] == [2]
+
+
+def test_a_report_is_kept_at_its_place_or_not_at_all(filled: Filled, small: SimpleNamespace) -> None:
+    store, digest, _ = filled
+    signed = store.report(digest, "paper")
+    assert signed is not None
+    before = store.heads(digest)
+    with pytest.raises(EvidenceRefused, match="has gone on"):
+        store.add_report(GateReport.parse(signed.data), signed.signature, at_ns=9)
+    assert store.heads(digest) == before

@@ -10,19 +10,49 @@ from typing import Any
 import pytest
 
 from sapphire.domain.canonical import sha256_of
+from sapphire.domain.clocks import to_ns
 from sapphire.domain.errors import EvidenceRefused
 from sapphire.domain.evidence import LAPTOP_KEY, GateReport, GateRow, Target
+from sapphire.domain.protocols import Protocol
 from sapphire.domain.releases import Manifest
-from sapphire.registry import EvidenceBundle, Outcome, ParityDay, evaluate_gates, load_policy
+from sapphire.registry import (
+    CHECKS,
+    CheckEvidence,
+    Difference,
+    EvidenceBundle,
+    Outcome,
+    ParityDay,
+    evaluate_gates,
+    load_policy,
+)
+from sapphire.registry.paper_days import PaperDays
 from sapphire.statistics import deflated_sharpe_ratio, psr_2012
 
 POLICIES = Path(__file__).parents[3] / "mlflow" / "gates"
 Release = tuple[Manifest, EvidenceBundle]
 
-TWENTY_DAYS = [
-    ParityDay(day=f"2026-01-{day:02}", market="real", unexplained_lots=0, journal_digest=sha256_of(bytes([day])))
-    for day in range(1, 21)
-]
+
+def sound_days(count: int) -> list[ParityDay]:
+    return [
+        ParityDay(
+            day=f"2026-01-{day:02}",
+            market="real",
+            account="paper",
+            bars=24,
+            whole_bars=24,
+            bars_seen=24,
+            bars_decided=24,
+            signals=10,
+            signals_taken=10,
+            foreign_signals=0,
+            books_equal=True,
+            replays=True,
+            unexplained_lots=0,
+            explained_lots={},
+            journal_digest=sha256_of(bytes([day])),
+        )
+        for day in range(1, count + 1)
+    ]
 
 
 @pytest.fixture
@@ -33,7 +63,7 @@ def good(freeze: Callable[..., Path], small: SimpleNamespace) -> Release:
 
 def evaluate(release: Release, to: Target = "live", parity: list[ParityDay] | None = None) -> GateReport:
     manifest, bundle = release
-    days = TWENTY_DAYS if parity is None else parity
+    days = PaperDays.seen_by(lambda *_: "", manifest.digest, sound_days(20) if parity is None else parity)
     policy = load_policy(POLICIES, to)
     return evaluate_gates(manifest, bundle, policy, parity=days, signer=sha256_of(b"key"), authority=LAPTOP_KEY)
 
@@ -51,23 +81,78 @@ def test_a_release_that_shows_everything_may_trade_money(good: Release) -> None:
     assert report.ledger_head == good[1].walk_forward.ledger_head
 
 
+DAY_NS = 86_400_000_000_000
+HOLDOUT_ENDS = to_ns("2025-06-30")
+EDGE = Difference(mean=3e-5, standard_error=1e-5, p_value=0.01, length=4_320, method="bootstrap")
+LUCK = Difference(mean=1e-5, standard_error=2e-5, p_value=0.21, length=4_320, method="bootstrap")
+PUBLISHED = {"maker_bps": 10.0, "taker_bps": 10.0, "slippage_bps": 1.0, "latency_ms": [5.0, 50.0], "tier": "regular"}
+
+
+def under(costs: dict[str, Any]) -> Protocol:
+    """A protocol with other costs than the venue publishes."""
+    return Protocol(
+        costs=PUBLISHED | costs,
+        published=PUBLISHED,
+        split={},
+        holdout_ns=0,
+        seeds={},
+        sizing={},
+        limits={},
+        execution={},
+        when_views_stop={},
+        starting_cash="1",
+    )
+
+
+MAY_BE_ABSENT = ("twin_test", "fit_test", "feature_parity", "symbol_order")
+"""What an agent may lack: a twin, something to fit, features, a second symbol."""
+
+
+def checks_with(name: str, verdict: Any) -> dict[str, CheckEvidence]:
+    """All checks, one with another verdict."""
+    plain = {each: CheckEvidence(verdict="pass", bars=460, worst=0.0) for each in CHECKS}
+    return plain | {name: CheckEvidence(verdict=verdict, bars=460, worst=None, note="there")}
+
+
+@pytest.mark.parametrize("name", MAY_BE_ABSENT)
+def test_what_an_agent_lacks_breaks_no_gate(good: Release, small: SimpleNamespace, name: str) -> None:
+    manifest, bundle = good
+    changed = small.replaced(bundle, integrity={"checks": checks_with(name, "absent")})
+    report = evaluate((manifest, changed))
+    assert report.permits == "live"
+    assert row(report, name).note == "nothing to compare: there"
+
+
 BREAKS: list[tuple[dict[str, Any], str]] = [
     ({"integrity": {"captured_source": False}}, "captured_source"),
     ({"integrity": {"snapshot_verified": False}}, "snapshot_pinned"),
     ({"integrity": {"lock_sha256": "0" * 64}}, "lock_pinned"),
-    ({"integrity": {"truncation_test": "fail"}}, "truncation_test"),
+    ({"integrity": {"lock_differs": ("numpy 2.4.1, not 2.4.0",)}}, "lock_pinned"),
+    ({"integrity": {"isolation": "observed"}}, "isolated"),
+    *(({"integrity": {"checks": checks_with(name, "fail")}}, name) for name in CHECKS),
+    *(({"integrity": {"checks": checks_with(name, "absent")}}, name) for name in CHECKS if name not in MAY_BE_ABSENT),
     ({"integrity": {"golden_ok": False}}, "golden_vectors"),
     ({"replays": {}}, "walk_forward holdout doubled_costs"),
     ({"integrity": {"dirty": True}}, "clean_tree"),
     ({"integrity": {"git_commit": ""}}, "clean_tree"),
     ({"source": "embedded"}, "recorded_data"),
-    ({"walk_forward": {"trials": 100_000}}, "deflated_sharpe"),
+    ({"walk_forward": {"trials": 100_000}}, "deflated_sharpe deflated_active_sharpe"),
     ({"walk_forward": {"sharpe": None}}, "deflated_sharpe"),
-    ({"walk_forward": {"length": 29}}, "deflated_sharpe"),
+    ({"walk_forward": {"length": 29}}, "deflated_sharpe deflated_active_sharpe"),
     ({"walk_forward": {"kurtosis": 0.1}}, "deflated_sharpe"),
-    ({"holdout": {"agent": Outcome(total_return=0.0, sharpe=0.02)}}, "holdout_return_over_cash"),
-    ({"holdout": {"agent": Outcome(total_return=0.1, sharpe=0.012)}}, "holdout_sharpe_over_buy_and_hold"),
-    ({"holdout": {"agent": Outcome(total_return=0.1, sharpe=None)}}, "holdout_sharpe_over_buy_and_hold"),
+    ({"walk_forward": {"active": None}}, "deflated_active_sharpe"),
+    ({"walk_forward": {"variance_of_active": 1e-2}}, "deflated_active_sharpe"),
+    ({"walk_forward": {"folds": 3}}, "folds"),
+    ({"walk_forward": {"tested_days": 364.0}}, "tested_days"),
+    ({"walk_forward": {"trades": 99}}, "trades"),
+    ({"holdout": {"start_ns": HOLDOUT_ENDS - 59 * DAY_NS}}, "holdout_days"),
+    ({"holdout": {"over": {"cash": LUCK, "buy_and_hold": EDGE}}}, "holdout_p_value_over_cash"),
+    ({"holdout": {"over": {"cash": EDGE, "buy_and_hold": LUCK}}}, "holdout_p_value_over_buy_and_hold"),
+    ({"holdout": {"over": {"cash": EDGE, "buy_and_hold": None}}}, "holdout_p_value_over_buy_and_hold"),
+    ({"walk_forward": {"openings": 100}}, "holdout_p_value_over_cash holdout_p_value_over_buy_and_hold"),
+    ({"protocol": under(costs={"taker_bps": 9.99})}, "taker_fee_bps_over_published"),
+    ({"protocol": under(costs={"maker_bps": 0.0})}, "maker_fee_bps_over_published"),
+    ({"protocol": under(costs={"latency_ms": [0.0, 50.0]})}, "latency_ms"),
     ({"costs": {"times": 1.5}}, "edge_survives_costs_times"),
     ({"costs": {"outcome": Outcome(total_return=0.0, sharpe=None)}}, "edge_survives_costs_times"),
 ]
@@ -90,7 +175,7 @@ def test_paper_is_kept_by_integrity_and_replay_and_marked_by_skill(
     manifest, bundle = good
     report = evaluate((manifest, small.replaced(bundle, **broken)), "paper", [])
     skill = any(each.gate in ("skill", "cost") and each.measure in measures.split() for each in report.rows)
-    only_live = measures in ("clean_tree", "recorded_data")
+    only_live = measures in ("clean_tree", "recorded_data", "isolated")
     assert report.permits == ("paper" if skill or only_live else None)
     assert report.skill_failed == skill
     assert [each.measure for each in report.marks] == (measures.split() if skill else [])
@@ -144,7 +229,7 @@ def test_only_days_on_the_real_market_count_and_each_once(good: Release, small: 
     assert row(evaluate(good, parity=[*days, *days]), "paper_days").value == 19
     mixed = [*days, *small.paper_days(28, market="generated"), *small.paper_days(25, market="recorded")]
     found = row(evaluate(good, parity=mixed), "paper_days")
-    assert (found.value, found.note) == (19, "9 more on other markets, which do not count")
+    assert (found.value, found.note) == (19, "53 more on other markets: they do not count")
     assert evaluate(good, parity=mixed).permits is None
     assert evaluate(good, parity=small.paper_days(20)).permits == "live"
 
@@ -152,7 +237,110 @@ def test_only_days_on_the_real_market_count_and_each_once(good: Release, small: 
 def test_an_unexplained_lot_counts_on_any_market(good: Release, small: SimpleNamespace) -> None:
     days = [*small.paper_days(20), *small.paper_days(1, market="generated", unexplained_lots=3)]
     found = row(evaluate(good, parity=days), "unexplained_lots")
-    assert (found.value, found.passed, found.note) == (3, False, "over 21 replayed days")
+    assert (found.value, found.passed, found.note) == (3, False, "over 21 recorded days")
+
+
+BAD_DAYS: list[tuple[dict[str, Any], str, Any]] = [
+    ({"bars_decided": 0}, "bars_decided", 19 / 20),
+    ({"signals_taken": 20}, "signals_taken", 1 - 20 / 800),
+    ({"books_equal": False}, "books_equal", False),
+    ({"books_equal": None}, "books_equal", None),
+    ({"replays": False}, "journals_replay", False),
+    ({"unexplained_lots": 1}, "unexplained_lots", 1),
+]
+
+
+@pytest.mark.parametrize(("changed", "measure", "value"), BAD_DAYS)
+def test_one_bad_day_closes_live(
+    good: Release, small: SimpleNamespace, changed: dict[str, Any], measure: str, value: Any
+) -> None:
+    days = [*small.paper_days(19), small.paper_day("2026-02-20", **changed)]
+    report = evaluate(good, parity=days)
+    found = row(report, measure)
+    assert (found.passed, report.permits) == (False, None)
+    assert found.value == (value if not isinstance(value, float) else pytest.approx(value))
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"bars_seen": 23}, "not seen from midnight to midnight"),
+        ({"bars": 23, "bars_seen": 23, "bars_decided": 23}, "not seen from midnight to midnight"),
+        ({"foreign_signals": 1}, "shared with another release"),
+        ({"replays": False}, "whose journal does not replay"),
+    ],
+)
+def test_a_day_that_is_not_as_it_should_be_does_not_count(
+    good: Release, small: SimpleNamespace, changed: dict[str, Any], why: str
+) -> None:
+    days = [*small.paper_days(19), small.paper_day("2026-02-20", **changed)]
+    found = row(evaluate(good, parity=days), "paper_days")
+    assert (found.value, found.note) == (19, f"1 more {why}: they do not count")
+
+
+def test_a_day_with_another_journal_counts_no_more_and_all_that_is_bad_of_either_counts(
+    good: Release, small: SimpleNamespace
+) -> None:
+    """Recording a bad day again, from a better run, does not make it a good one."""
+    bad = small.paper_day("2026-02-20", unexplained_lots=5, bars_decided=0, books_equal=False)
+    again = small.paper_day("2026-02-20", journal_digest="ab" * 32, unexplained_lots=2)
+    report = evaluate(good, parity=[*small.paper_days(19), bad, again])
+    assert (row(report, "paper_days").value, row(report, "unexplained_lots").value) == (19, 7)
+    assert row(report, "paper_days").note == "1 more recorded with different journals: they do not count"
+    assert (row(report, "books_equal").value, row(report, "bars_decided").value) == (False, pytest.approx(0.95))
+
+
+def test_books_that_were_compared_later_are_those_of_the_day(good: Release, small: SimpleNamespace) -> None:
+    early = small.paper_day("2026-02-20", books_equal=None)
+    report = evaluate(good, parity=[*small.paper_days(19), early, small.paper_day("2026-02-20")])
+    assert (row(report, "books_equal").value, row(report, "paper_days").value) == (True, 20)
+    later = evaluate(good, parity=[*small.paper_days(20), small.paper_day("2026-02-20", books_equal=False)])
+    assert row(later, "books_equal").value is False
+
+
+def test_days_that_no_witness_saw_do_not_count(good: Release, small: SimpleNamespace) -> None:
+    manifest, bundle = good
+    days = small.paper_days(20)
+    policy = load_policy(POLICIES, "live")
+    for witness, note in (
+        (None, "20 more that nobody compared with a journal"),
+        (lambda _, day: "not in the journal of any run here" if day == days[3] else "", "1 more not in the journal"),
+    ):
+        seen = PaperDays.seen_by(witness, manifest.digest, days)
+        found = evaluate_gates(manifest, bundle, policy, parity=seen, signer=sha256_of(b"key"), authority=LAPTOP_KEY)
+        assert found.permits is None
+        assert row(found, "paper_days").note.startswith(note)
+
+
+def test_the_trials_are_those_that_the_ledger_has_now(good: Release, small: SimpleNamespace) -> None:
+    manifest, bundle = good
+    now = small.replaced(bundle, walk_forward={"trials": 100_000, "openings": 50, "ledger_head": "f" * 64}).walk_forward
+    days = PaperDays.seen_by(lambda *_: "", manifest.digest, sound_days(20))
+    settings: dict[str, Any] = {"parity": days, "signer": sha256_of(b"key"), "authority": LAPTOP_KEY}
+    report = evaluate_gates(manifest, bundle, load_policy(POLICIES, "live"), counted=now, **settings)
+    assert report.permits is None
+    assert report.ledger_head == "f" * 64
+    assert "N = 100,000 trials" in row(report, "deflated_sharpe").note
+
+
+@pytest.mark.parametrize(("looks", "value"), [(1, 0.01), (2, 1 - 0.99**2), (22, 1 - 0.99**22), (23, 1 - 0.99**23)])
+def test_each_look_at_the_hold_out_costs(good: Release, looks: int, value: float, small: SimpleNamespace) -> None:
+    changed = small.replaced(good[1], walk_forward={"openings": looks})
+    found = row(evaluate((good[0], changed)), "holdout_p_value_over_cash")
+    assert found.value == pytest.approx(value, rel=1e-12)
+    assert found.passed == (looks < 23)  # 1 - 0.8 ** (1 / 22) is 0.0101, and 1 - 0.8 ** (1 / 23) is 0.0097
+    assert f"{looks} look" in found.note
+    assert "power" in found.note
+
+
+def test_a_hold_out_that_others_saw_is_marked(good: Release, small: SimpleNamespace) -> None:
+    changed = small.replaced(good[1], holdout={"seen_by": ("carry", "trend")})
+    assert "MARKED: seen before by carry, trend" in row(evaluate((good[0], changed)), "holdout_p_value_over_cash").note
+
+
+def test_alpha_beta_and_information_ratio_are_told(good: Release) -> None:
+    note = row(evaluate(good), "deflated_active_sharpe").note
+    assert note.startswith("alpha +2 bps a bar (t +4.00), beta 0.10, information ratio +0.0500 a bar; N = 74 trials")
 
 
 def test_evidence_of_something_else_is_refused(

@@ -38,14 +38,26 @@ def test_its_numbers_are_there_for_tracking_by_their_path(bundle: EvidenceBundle
 @pytest.mark.parametrize(
     ("path", "value", "named"),
     [
-        ("format", "EVIDENCE@2", "format EVIDENCE@1"),
+        ("format", "EVIDENCE@1", "format EVIDENCE@2"),
         ("walk_forward.trials", 0, "at least 1 trial"),
         ("walk_forward.ledger_head", "head", "ledger head"),
         ("walk_forward.author_says", 1, "author_says"),
         ("holdout.baselines", {}, "baselines cash and buy_and_hold"),
         ("holdout.agent", 1, "does not read"),
+        ("walk_forward.openings", 0, "1 opening"),
+        ("walk_forward.span", {"market": "real"}, "span of the evidence"),
+        ("walk_forward.active", {"alpha": 1.0}, "does not read"),
+        ("holdout.over", {"cash": None}, "what the release is over them"),
+        ("holdout.over.cash", {"mean": 1.0}, "does not read"),
+        ("holdout.over.cash.p_value", 1.5, "a p-value from 0 to 1"),
+        ("protocol.costs", {"taker_bps": 1.0}, "costs of a protocol"),
+        ("protocol.author", "me", "not a protocol"),
+        ("protocol.format", "PROTOCOL@0", "not a protocol"),
         ("costs.times", 1.0, "more than 1"),
-        ("integrity.truncation_test", "skipped", "truncation test"),
+        ("integrity.checks", {}, "checks of the evidence"),
+        ("integrity.checks.truncation_test.verdict", "skipped", "verdict of a check"),
+        ("integrity.isolation", "trusted", "isolation of the evidence"),
+        ("integrity.truncation_test", "pass", "truncation_test"),
         ("integrity.lock_sha256", "", "lock_sha256"),
         ("replays", {"screen": "0" * 64}, "replays of the evidence"),
         ("source", "made up", "recorded or embedded"),
@@ -66,6 +78,14 @@ def test_a_record_that_is_none_is_refused_by_name(bundle: EvidenceBundle, path: 
     assert named in str(refused.value)
 
 
+def test_another_protocol_is_other_evidence(bundle: EvidenceBundle, small: SimpleNamespace) -> None:
+    assert bundle.protocol_digest == small.PROTOCOL.digest
+    other = small.replaced(bundle, protocol={"starting_cash": "50000"})
+    assert other.protocol_digest != bundle.protocol_digest
+    assert other.digest != bundle.digest
+    assert EvidenceBundle.parse(other.canonical).protocol == other.protocol
+
+
 def test_a_number_that_is_not_finite_is_no_measurement(bundle: EvidenceBundle, small: SimpleNamespace) -> None:
     with pytest.raises(ValueRefused, match="not finite"):
         small.replaced(bundle, holdout={"agent": Outcome(total_return=float("nan"), sharpe=None)})
@@ -80,9 +100,20 @@ def test_a_day_reads_as_it_was_written(small: SimpleNamespace) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"day": "2026-2-1"}, {"day": "yesterday"}, {"market": "simulated"}, {"unexplained_lots": -1}],
+    [
+        {"day": "2026-2-1"},
+        {"day": "yesterday"},
+        {"market": "simulated"},
+        {"account": ""},
+        {"unexplained_lots": -1},
+        {"explained_lots": {"signal late": -1}},
+        {"bars": 0, "bars_seen": 0, "bars_decided": 0},
+        {"bars": 25},
+        {"bars_seen": 25},
+        {"bars_decided": 25},
+        {"signals_taken": 41},
+    ],
 )
-def test_a_day_that_is_none_is_refused(wrong: dict[str, Any]) -> None:
-    right: dict[str, Any] = {"day": "2026-02-01", "market": "real", "unexplained_lots": 0, "journal_digest": "0" * 64}
+def test_a_day_that_is_none_is_refused(wrong: dict[str, Any], small: SimpleNamespace) -> None:
     with pytest.raises(ValueRefused, match="parity of a day"):
-        ParityDay(**{**right, **wrong})
+        small.paper_day(**{"day": "2026-02-01", **wrong})

@@ -10,10 +10,11 @@ import yaml
 from sapphire.domain.errors import ConfigError
 from sapphire.domain.evidence import Target
 from sapphire.registry import load_policy, policy_folder
-from sapphire.registry.policies import MEASURES
+from sapphire.registry.policies import MEASURES, must_ask, must_pass
 
 POLICIES = Path(__file__).parents[3] / "mlflow" / "gates"
 LIVE = (POLICIES / "live.yaml").read_text("utf-8")
+(COST,) = (line for line in LIVE.splitlines() if "edge_survives_costs_times" in line)
 PAPER = (POLICIES / "paper.yaml").read_text("utf-8")
 
 
@@ -29,8 +30,14 @@ def test_the_house_s_policies_ask_what_the_design_says() -> None:
     assert all(refuses for _, refuses in asked.values())
     assert asked["skill", "deflated_sharpe"] == ({"min": 0.95}, True)
     assert asked["cost", "edge_survives_costs_times"] == ({"min": 2.0}, True)
+    assert asked["skill", "deflated_active_sharpe"] == ({"min": 0.95}, True)
+    assert asked["skill", "holdout_p_value_over_cash"] == ({"max": 0.2}, True)
+    assert asked["integrity", "taker_fee_bps_over_published"] == ({"min": 0.0}, True)
     assert asked["parity", "paper_days"] == ({"min": 20.0}, True)
     assert asked["parity", "unexplained_lots"] == ({"max": 0.0}, True)
+    assert asked["parity", "bars_decided"] == ({"min": 0.99}, True)
+    assert asked["parity", "signals_taken"] == ({"min": 0.98}, True)
+    assert asked["parity", "books_equal"] == asked["parity", "journals_replay"] == (True, True)
     assert asked["integrity", "clean_tree"] == (True, True)
     on_paper = {(gate, measure): refuses for gate, measure, _, refuses in paper.rows()}
     assert set(on_paper) <= set(asked)
@@ -68,8 +75,8 @@ def test_a_mark_is_part_of_what_it_says(tmp_path: Path) -> None:
         ("{min: 0.95}", "{min: 0.95, max: 1}", "asks skill.deflated_sharpe in another form"),
         ("  paper_days: {min: 20}", "  paper_days: {min: 20}\n  paper_days: {min: 0}", "has paper_days twice"),
         ("cost:", "integrity:", "has integrity twice"),
-        ("cost:\n  edge_survives_costs_times: {min: 2.0}", "", "leaves out cost"),
-        ("cost:\n  edge_survives_costs_times: {min: 2.0}", "cost:", "asks nothing in cost"),
+        (f"cost:\n{COST}", "", "leaves out cost"),
+        (f"cost:\n{COST}", "cost:", "asks nothing in cost"),
         ("cost:", "marked: [skill]\ncost:", "has marked"),
         ("cost:", "force: true\ncost:", "an unknown gate force"),
         ("cost:", "cost: [", "is not YAML"),
@@ -84,6 +91,52 @@ def test_what_is_no_policy_is_refused_by_name(tmp_path: Path, old: str, new: str
         load_policy(folder, "live")
     assert named in str(refused.value)
     assert "live.yaml" in str(refused.value)
+
+
+def leave_out(text: str, measure: str) -> str:
+    lines = [line for line in text.splitlines(keepends=True) if not line.startswith(f"  {measure}:")]
+    assert len(lines) == len(text.splitlines()) - 1, measure
+    return "".join(lines)
+
+
+@pytest.mark.parametrize("target", ["paper", "live"])
+def test_a_policy_that_lacks_a_measure_of_its_stage_is_refused(tmp_path: Path, target: Target) -> None:
+    """Each of them; for paper those of an edge as well, because what is not asked is not marked."""
+    text = {"live": LIVE, "paper": PAPER}[target]
+    for number, name in enumerate(sorted(must_ask(target))):
+        gate, measure = name.split(".")
+        folder = write(tmp_path / str(number), leave_out(text, measure), target)
+        with pytest.raises(ConfigError) as refused:
+            load_policy(folder, target)
+        assert f"leaves out {name}" in str(refused.value) or f"asks nothing in {gate}" in str(refused.value)
+
+
+def test_what_a_stage_requires_is_said_by_each_measure() -> None:
+    assert "skill.deflated_sharpe" in must_pass("live")
+    assert "skill.deflated_sharpe" not in must_pass("paper")
+    assert must_pass("paper") < must_ask("paper") < must_pass("live") == must_ask("live")
+    named = {f"{gate}.{name}" for gate, measures in MEASURES.items() for name in measures}
+    optional = {f"{gate}.{name}" for gate, each in MEASURES.items() for name, one in each.items() if one.stage is None}
+    assert named - optional == must_pass("live")
+
+
+def test_how_long_a_report_permits_is_part_of_the_policy(tmp_path: Path) -> None:
+    house = load_policy(POLICIES, "live")
+    assert house.valid_ns == 7 * 86_400_000_000_000
+    assert "valid_days: 7 " in LIVE
+    shorter = load_policy(write(tmp_path / "a", LIVE.replace("valid_days: 7 ", "valid_days: 0.5 ")), "live")
+    assert (shorter.valid_ns, shorter.digest != house.digest) == (43_200_000_000_000, True)
+    unsaid = load_policy(write(tmp_path / "b", LIVE.replace("settings:\n  valid_days: 7 ", "#")), "live")
+    assert unsaid.digest == house.digest
+
+
+@pytest.mark.parametrize(
+    "setting", ["valid_days: 0", "valid_days: 367", "valid_days: true", "valid_days: soon", "level: 0.1", "force: 1"]
+)
+def test_a_setting_that_is_none_is_refused(tmp_path: Path, setting: str) -> None:
+    folder = write(tmp_path, LIVE.replace("valid_days: 7 ", f"{setting} # "))
+    with pytest.raises(ConfigError, match=r"live\.yaml has (an )?odd"):
+        load_policy(folder, "live")
 
 
 @pytest.mark.parametrize("marks", ["integrity", "[integrity]", "[skill, skill]", "[parity]"])

@@ -6,22 +6,41 @@ Everything here is a real MLflow on SQLite. Each test has a release name of its 
 from __future__ import annotations
 
 import dataclasses
+import getpass
+import itertools
+import platform
 import shutil
+import subprocess
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from sapphire.domain.errors import EvidenceRefused, Refused
+from sapphire.domain.clocks import FixedClock
+from sapphire.domain.errors import EvidenceRefused, PermitClosed, Refused
+from sapphire.domain.evidence import LAPTOP_KEY, PROMOTER_IDENTITY
 from sapphire.domain.releases import MANIFEST_FILE
-from sapphire.registry import Registry
+from sapphire.registry import Deployment, EvidenceBundle, EvidenceStore, Registry, WalkForwardEvidence, signing_key
+from sapphire.registry.anchors import Anchors
+from sapphire.registry.signing import PUBLIC_FILE
 from sapphire.registry.tracking import Tracking
 from sapphire.registry.versions import Versions
 
 ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def promoter(registry: Registry, tmp_path: Path) -> Registry:
+    """The registry where a promoter identity signs, and the deployment says so."""
+    key = dataclasses.replace(signing_key(tmp_path / "promoter"), authority=PROMOTER_IDENTITY)
+    pinned = registry.door.deployment.policies
+    deployment = Deployment(key=tmp_path / "promoter" / PUBLIC_FILE, authority=PROMOTER_IDENTITY, policies=pinned)
+    return dataclasses.replace(registry, key=key, deployment=deployment)
 
 
 @pytest.fixture
@@ -35,7 +54,7 @@ def enter(
         folder = freeze(name=name, fast=fast)
         made = registry.register(folder, small.bundle_of(folder, good=good, **changed))
         for day in small.paper_days(parity):
-            registry.add_parity(made.digest, day)
+            registry.store.add_parity(made.digest, day, at_ns=1)
         return made.digest
 
     return submit
@@ -204,7 +223,7 @@ def test_damaged_evidence_of_another_release_is_said_and_stops_nothing(
     first, second = enter(), enter(fast=9)
     record = registry.store.folder(first) / "records.jsonl"
     whole = record.read_bytes()
-    record.write_bytes(whole[:-1])
+    record.write_bytes(whole.replace(b'"bundle"', b'"Bundle"'))
     try:
         assert registry.find(registry.label(second)) == second
         with pytest.raises(Refused, match=f"evidence of {first[:12]} that does not verify"):
@@ -282,18 +301,36 @@ def test_paper_is_not_said_to_be_open_where_it_is_not(registry: Registry, enter:
         assert "paper is open" not in str(refused.value)
 
 
-def test_live_is_earned_by_days_on_paper(registry: Registry, enter: Callable[..., str], small: SimpleNamespace) -> None:
-    digest = enter(parity=19)
+def test_live_is_earned_by_days_on_paper(promoter: Registry, enter: Callable[..., str], small: SimpleNamespace) -> None:
+    registry, digest = promoter, enter(parity=19)
     name = name_of(registry, digest)
     to_paper(registry, digest)
     assert registry.gates(digest, to="live").permits is None
     with pytest.raises(Refused, match=r"gate paper_days   needs >= 20   has 19"):
         registry.promote(digest, to="live")
-    registry.add_parity(digest, small.paper_days(20)[-1])
+    registry.store.add_parity(digest, small.paper_days(20)[-1], at_ns=1)
+    unseen = dataclasses.replace(registry, witness=None)
+    assert unseen.gates(digest, to="live").permits is None, "nobody compared the days with their journals"
     assert registry.gates(digest, to="live").permits == "live"
     assert registry.promote(digest, to="live").label == f"live.{name}@1"
     kinds = [record.kind for record in registry.store.records(digest)]
     assert kinds.count("promoted") == 2
+
+
+def test_a_laptop_s_key_opens_paper_and_not_live(
+    registry: Registry, promoter: Registry, enter: Callable[..., str]
+) -> None:
+    digest = enter(parity=20)
+    assert registry.gates(digest, to="live").permits == "live"
+    for door in (registry.promote, registry.report):
+        with pytest.raises(EvidenceRefused, match="has no authority to open live"):
+            door(digest, to="live")
+    assert registry.report(digest, to="paper")[1].target == "live"
+    claimed = dataclasses.replace(registry, key=dataclasses.replace(signing_key(), authority=PROMOTER_IDENTITY))
+    with pytest.raises(EvidenceRefused, match="is not the one that is trusted"):
+        claimed.gates(digest, to="live")
+    with pytest.raises(EvidenceRefused, match="signature"):
+        promoter.promote(digest, to="live")
 
 
 def test_a_report_for_paper_does_not_open_live(registry: Registry, enter: Callable[..., str]) -> None:
@@ -311,10 +348,9 @@ def test_a_report_for_paper_does_not_open_live(registry: Registry, enter: Callab
         facts={**record.facts, "target": "live", "permits": "live"},
         files={name: (folder / name).read_bytes() for name in record.files},
     )
-    with pytest.raises(EvidenceRefused, match="the policy differs"):
-        registry.promote(digest, to="live")
-    with pytest.raises(EvidenceRefused, match="does not permit live"):
-        registry.report(digest, to="live")
+    for door in (registry.promote, registry.report):
+        with pytest.raises(EvidenceRefused, match="its place in the record differs"):
+            door(digest, to="live")
 
 
 def test_a_report_under_another_policy_is_refused(
@@ -350,7 +386,7 @@ def test_a_report_that_is_older_than_the_measurements_is_refused(registry: Regis
     digest = enter()
     registry.gates(digest, to="paper")
     enter(walk_forward={"trials": 500})
-    with pytest.raises(EvidenceRefused, match="older than its measurements"):
+    with pytest.raises(EvidenceRefused, match="is not of the head of its evidence"):
         registry.promote(digest, to="paper")
 
 
@@ -402,17 +438,17 @@ def test_a_missing_evidence_file_opens_no_door(registry: Registry, enter: Callab
 
 def test_a_report_by_another_key_opens_no_door(registry: Registry, enter: Callable[..., str], tmp_path: Path) -> None:
     digest = enter()
-    registry.gates(digest, to="paper")
-    stranger = tmp_path / "stranger"
-    for part in ("evidence", "releases", "mlflow"):
-        (stranger / part).parent.mkdir(exist_ok=True)
-        (stranger / part).symlink_to(registry.home / part)
-    other = dataclasses.replace(registry, home=stranger)
-    with pytest.raises(EvidenceRefused, match="no promoter key"):
-        other.promote(digest, to="paper")
-    other.gates(digest, to="paper")
-    with pytest.raises(EvidenceRefused, match="signature of a gate report does not verify"):
-        registry.promote(digest, to="paper")
+    stranger = signing_key(tmp_path / "stranger")
+    with pytest.raises(EvidenceRefused, match="is not the one that is trusted"):
+        dataclasses.replace(registry, key=stranger).gates(digest, to="paper")
+    deployment = Deployment(
+        key=tmp_path / "stranger" / PUBLIC_FILE, authority=LAPTOP_KEY, policies=registry.door.deployment.policies
+    )
+    dataclasses.replace(registry, key=stranger, deployment=deployment).gates(digest, to="paper")
+    for door in (registry.promote, registry.report):
+        with pytest.raises(EvidenceRefused, match="signature of a gate report does not verify"):
+            door(digest, to="paper")
+    assert to_paper(registry, digest)
 
 
 @pytest.mark.parametrize("where", ["kept", "research", "paper"])
@@ -483,17 +519,41 @@ def test_the_champion_becomes_previous_and_comes_back(registry: Registry, enter:
         return {alias: each.digest for each in registry.releases() if each.model == model for alias in each.aliases}
 
     assert standing() == {"champion": third, "previous": second}
-    back = registry.rollback(model)
-    assert (back.label, back.before, back.digest) == (f"{model}@2", f"{model}@3", second)
-    assert standing() == {"champion": second, "previous": third}
-    assert registry.rollback(model).digest == third
+    back = registry.rollback(model, leaving=f"{model}@3")
+    assert (back.label, back.before, back.digest, back.moved) == (f"{model}@2", f"{model}@3", second, True)
+    assert standing() == {"champion": second, "previous": first}
+    for again in (registry.rollback(model, leaving=f"{model}@3"), registry.rollback(model, leaving=third)):
+        assert (again.label, again.before, again.moved) == (f"{model}@2", f"{model}@3", False)
+    assert not registry.rollback(model).moved
+    assert standing() == {"champion": second, "previous": first}
+    with pytest.raises(Refused, match="is not champion") as refused:
+        registry.rollback(model, leaving=f"{model}@1")
+    assert f"{model}@2" in refused.value.expected
+    assert registry.rollback(model, leaving=f"{model}@2").digest == first
+    assert standing() == {"champion": first}
+    with pytest.raises(Refused, match="nothing to go back to"):
+        registry.rollback(model, leaving=f"{model}@1")
+    assert to_paper(registry, third) == f"{model}@3"
+    assert standing() == {"champion": third, "previous": first}
     assert (registry.resolve(model), registry.resolve(model, "previous")) == (
         registry.folder(third),
-        registry.folder(second),
+        registry.folder(first),
     )
-    assert to_paper(registry, first) == f"{model}@1"
-    assert standing() == {"champion": first, "previous": third}
-    assert [each.kind for each in registry.store.records(second)][-1] == "rolled_back"
+
+
+def test_who_moved_a_release_is_recorded(registry: Registry, enter: Callable[..., str]) -> None:
+    first, second = enter(), enter(fast=9)
+    model = f"paper.{name_of(registry, first)}"
+    to_paper(registry, first)
+    to_paper(registry, second)
+    assert registry.rollback(model).who == f"{getpass.getuser()}@{platform.node()}"
+    registry.revoke(second, why="it lost money")
+    records = [each for digest in (first, second) for each in registry.store.records(digest)]
+    acts = [each for each in records if each.kind in ("promoted", "rolled_back", "revoked")]
+    assert [each.kind for each in acts] == ["promoted", "rolled_back", "promoted", "revoked"]
+    assert {(each.facts["who"], each.facts["key"]) for each in acts} == {
+        (f"{getpass.getuser()}@{platform.node()}", signing_key().id)
+    }
 
 
 def test_what_comes_back_is_verified_too(registry: Registry, enter: Callable[..., str], tmp_path: Path) -> None:
@@ -506,7 +566,7 @@ def test_what_comes_back_is_verified_too(registry: Registry, enter: Callable[...
     policy.write_text(policy.read_text("utf-8").replace("0.95", "0.99"), "utf-8")
     stricter = dataclasses.replace(registry, policies=tmp_path / "gates")
     assert stricter.rollback(model).digest == first  # a new policy does not hold up a way back
-    assert registry.rollback(model).digest == second
+    assert to_paper(registry, second) == f"{model}@2"
     source = artifacts(registry, model, 1) / "agents" / "cross" / "source.py"
     source.write_text("FAST = 99\n")
     with pytest.raises(EvidenceRefused, match=r"source\.py"):
@@ -559,28 +619,289 @@ def test_two_promotions_at_once_are_one_after_the_other(registry: Registry, ente
     assert registry.resolve(model, "previous") == registry.folder(order[-2].digest)
 
 
-def test_a_promotion_that_broke_off_can_be_done_again(
-    registry: Registry, enter: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+STEPS = ((EvidenceStore, "append"), (Versions, "point"), (Versions, "note"))
+"""What a promotion and a rollback write with: record, aliases, anchor."""
+
+
+class Killed(BaseException):
+    """The process is no more."""
+
+
+@contextmanager
+def killed_before(step: int) -> Iterator[None]:
+    """Everything after so many written things is as if the process had been killed."""
+    done = itertools.count()
+
+    def counted(plain: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **how: Any) -> Any:
+            if next(done) >= step:
+                raise Killed
+            return plain(*args, **how)
+
+        return call
+
+    with pytest.MonkeyPatch.context() as patch:
+        for owner, name in STEPS:
+            patch.setattr(owner, name, counted(getattr(owner, name)))
+        try:
+            yield
+        except Killed:
+            return
+        assert step > 2, "it was done before it was killed"
+
+
+def test_what_was_killed_between_its_steps_is_finished_by_whoever_comes_next(
+    registry: Registry, enter: Callable[..., str]
 ) -> None:
     first, second = enter(), enter(fast=9)
     model = f"paper.{name_of(registry, first)}"
     to_paper(registry, first)
     registry.gates(second, to="paper")
-    plain = Versions.point
-
-    def break_off(self: Versions, name: str, alias: str, number: int) -> None:
-        if alias == "champion":
-            raise OSError("killed")
-        plain(self, name, alias, number)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Versions, "point", break_off)
-        with pytest.raises(OSError, match="killed"):
+    for step in range(4):
+        with killed_before(step):
             registry.promote(second, to="paper")
+        assert registry.resolve(model) == registry.folder(second if step > 1 else first)
+        registry.promote(second, to="paper")
+        assert (registry.resolve(model), registry.resolve(model, "previous")) == (
+            registry.folder(second),
+            registry.folder(first),
+        )
+        with killed_before(step):
+            registry.rollback(model, leaving=f"{model}@2")
+        assert registry.resolve(model) == registry.folder(first if step > 1 else second)
+        for _ in range(2):
+            assert registry.rollback(model, leaving=f"{model}@2").label == f"{model}@1"
+        assert registry.resolve(model) == registry.folder(first)
+        with pytest.raises(Refused, match="has no previous"):
+            registry.resolve(model, "previous")
+        assert registry.rollback(model).label == f"{model}@1"
+
+
+KILLED = """
+import os, pathlib, sys
+from sapphire.domain.clocks import FixedClock
+from sapphire.registry import Registry
+from sapphire.registry.versions import Versions
+
+home, policies, now, model = sys.argv[1:]
+registry = Registry(pathlib.Path(home), policies=pathlib.Path(policies), clock=FixedClock(int(now)), environment={})
+Versions.point = lambda *_: os.kill(os.getpid(), 9)
+registry.rollback(model)
+"""
+
+
+def test_a_rollback_whose_process_is_killed_before_an_alias_moves_is_finished(
+    registry: Registry, enter: Callable[..., str]
+) -> None:
+    first, second = enter(), enter(fast=9)
+    model = f"paper.{name_of(registry, first)}"
+    to_paper(registry, first)
+    to_paper(registry, second)
+    words = [str(registry.home), str(registry.policies), str(registry.clock.now_ns()), model]
+    assert subprocess.run([sys.executable, "-c", KILLED, *words], check=False).returncode == -9
+    assert registry.resolve(model) == registry.folder(second)
+    done = registry.rollback(model)
+    assert (done.label, done.before, done.moved) == (f"{model}@1", f"{model}@2", True)
+    assert not registry.rollback(model).moved
     assert registry.resolve(model) == registry.folder(first)
-    done = registry.promote(second, to="paper")
-    assert (done.label, done.before) == (f"{model}@2", f"{model}@1")
-    assert registry.resolve(model, "previous") == registry.folder(first)
+
+
+# what comes after a report
+
+
+def test_bad_days_after_a_report_make_it_old(
+    promoter: Registry, enter: Callable[..., str], small: SimpleNamespace
+) -> None:
+    digest = enter(parity=20)
+    assert promoter.gates(digest, to="live").permits == "live"
+    for day in small.paper_days(28, unexplained_lots=500)[20:]:
+        promoter.add_parity(digest, day)
+    with pytest.raises(EvidenceRefused, match="is not of the head of its evidence") as refused:
+        promoter.promote(digest, to="live")
+    assert "8 more of parity" in refused.value.got
+    assert promoter.report(digest, to="live")  # staleness stops promotion, not what trades
+    assert promoter.gates(digest, to="live").permits is None
+    with pytest.raises(PermitClosed, match="does not permit live"):
+        promoter.report(digest, to="live")
+
+
+def test_trials_after_a_report_are_counted_at_promotion(registry: Registry, enter: Callable[..., str]) -> None:
+    digest, more = enter(), [0]
+
+    def count(bundle: EvidenceBundle) -> WalkForwardEvidence:
+        return dataclasses.replace(bundle.walk_forward, trials=bundle.walk_forward.trials + more[0])
+
+    counting = dataclasses.replace(registry, count=count)
+    more[0] = 100
+    assert counting.gates(digest, to="paper").trials == 174
+    more[0] = 600
+    with pytest.raises(EvidenceRefused, match="is not what is measured now") as refused:
+        counting.promote(digest, to="paper")
+    assert "N = 674 trials" in refused.value.got
+    assert "deflated_sharpe" in refused.value.got
+    assert counting.gates(digest, to="paper").trials == 674
+    assert counting.promote(digest, to="paper").moved
+
+
+def test_a_refused_report_to_paper_closes_every_permit(promoter: Registry, enter: Callable[..., str]) -> None:
+    digest = enter(parity=20)
+    for to in ("paper", "live"):
+        promoter.gates(digest, to=to)
+        assert promoter.report(digest, to=to)
+    enter(integrity={"golden_ok": False})
+    assert promoter.report(digest, to="live")
+    promoter.gates(digest, to="paper")
+    for to in ("paper", "live"):
+        with pytest.raises(PermitClosed, match=f"does not permit {to}"):
+            promoter.report(digest, to=to)
+    enter()
+    promoter.gates(digest, to="paper")
+    assert promoter.report(digest, to="paper")
+
+
+@pytest.mark.parametrize(("broken", "is_open"), [({"source": "embedded"}, True), ({"replays": {}}, False)])
+def test_a_refusal_to_live_closes_paper_where_paper_requires_what_failed(
+    registry: Registry,
+    enter: Callable[..., str],
+    broken: dict[str, Any],
+    is_open: bool,  # noqa: FBT001
+) -> None:
+    digest = enter()
+    registry.gates(digest, to="paper")
+    enter(**broken)
+    assert registry.gates(digest, to="live").permits is None
+    if is_open:
+        assert registry.report(digest, to="paper")
+    else:
+        with pytest.raises(PermitClosed, match="does not permit paper"):
+            registry.report(digest, to="paper")
+
+
+def test_a_permit_ends(registry: Registry, enter: Callable[..., str]) -> None:
+    digest = enter()
+    report = registry.gates(digest, to="paper")
+    assert report.valid_until_ns - report.issued_ns == 7 * 86_400_000_000_000
+    registry.promote(digest, to="paper")
+    for later, is_open in ((report.valid_until_ns - 1, True), (report.valid_until_ns, False)):
+        then = dataclasses.replace(registry, clock=FixedClock(later))
+        if is_open:
+            assert then.report(digest, to="paper")
+            continue
+        for door in (then.promote, then.report):
+            with pytest.raises(PermitClosed, match="has ended"):
+                door(digest, to="paper")
+        assert then.releases().standings[digest].mark == "permit ended"
+    early = dataclasses.replace(registry, clock=FixedClock(report.issued_ns - 301_000_000_000))
+    with pytest.raises(EvidenceRefused, match="of the future"):
+        early.report(digest, to="paper")
+
+
+def test_reports_are_numbered_by_target(registry: Registry, enter: Callable[..., str]) -> None:
+    digest = enter()
+    numbers = [registry.gates(digest, to=to).sequence for to in ("paper", "paper", "live", "paper", "live")]
+    assert numbers == [1, 2, 1, 3, 2]
+
+
+def test_an_old_permit_cannot_be_put_after_a_refusal(registry: Registry, enter: Callable[..., str]) -> None:
+    digest = enter()
+    registry.gates(digest, to="paper")
+    record = registry.store.last(digest, "report")
+    assert record is not None
+    files = {name: (registry.store.folder(digest) / name).read_bytes() for name in record.files}
+    enter(integrity={"golden_ok": False})
+    registry.gates(digest, to="paper")
+    registry.store.append(digest, "report", at_ns=9, facts=record.facts, files=files)
+    for door in (registry.promote, registry.report):
+        with pytest.raises(EvidenceRefused, match="its place in the record differs"):
+            door(digest, to="paper")
+
+
+@pytest.mark.parametrize("lines", [1, 2, 3])
+def test_a_record_that_was_cut_back_opens_no_door(registry: Registry, enter: Callable[..., str], lines: int) -> None:
+    digest = enter()
+    registry.gates(digest, to="paper")
+    registry.promote(digest, to="paper")
+    enter(integrity={"golden_ok": False})
+    assert registry.gates(digest, to="paper").permits is None
+    path = registry.store.folder(digest) / "records.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(b"".join(whole.splitlines(keepends=True)[:-lines]))
+    model = f"paper.{name_of(registry, digest)}"
+    try:
+        for door in (registry.promote, registry.report, registry.gates):
+            with pytest.raises(EvidenceRefused, match="was cut back"):
+                door(digest, to="paper")
+        anchors = Anchors(registry.door.deployment.key.parent, registry.home)
+        kept = anchors.path.read_bytes()
+        anchors.path.unlink()  # MLflow knows as well how far it had come at the last registration
+        if lines == 3:
+            with pytest.raises(EvidenceRefused, match="as MLflow's"):
+                registry.promote(digest, to="paper")
+        anchors.path.write_bytes(kept)
+    finally:
+        path.write_bytes(whole)
+    assert registry.resolve(model) == registry.folder(digest)
+
+
+# revocation
+
+
+def test_a_revocation_is_for_good_and_cutting_the_record_undoes_nothing(
+    registry: Registry, enter: Callable[..., str]
+) -> None:
+    digest, other = enter(), enter(fast=9)
+    to_paper(registry, other)
+    to_paper(registry, digest)
+    model = f"paper.{name_of(registry, digest)}"
+    with pytest.raises(Refused, match="no reason to revoke"):
+        registry.revoke(digest, why=" ")
+    made = registry.revoke(digest, why="its prices were of tomorrow")
+    assert registry.revoke(digest, why="again") == made
+    shown = registry.releases().standings[digest]
+    assert (shown.permits, shown.mark) == ((), "revoked")
+    version = versions_of(registry).with_digest(model, digest)
+    assert version is not None
+    assert version.tags["revoked"].startswith("its prices were of tomorrow (")
+    registry.gates(digest, to="paper")
+    home = registry.home / "evidence" / "revocations.signed"
+    keys = registry.door.deployment.key.parent / "revocations.signed"
+    whole = {path: path.read_bytes() for path in (home, keys)}
+    try:
+        for gone in ((), (home,), (keys,)):
+            for path in gone:
+                path.unlink()
+            for door in (registry.promote, registry.report):
+                with pytest.raises(PermitClosed, match="was revoked") as refused:
+                    door(digest, to="paper")
+                assert "its prices were of tomorrow" in str(refused.value)
+            for path in gone:
+                path.write_bytes(whole[path])
+        registry.gates(other, to="paper")
+        home.unlink()
+        keys.unlink()
+        with pytest.raises(EvidenceRefused, match="the list of revocations goes back"):
+            registry.report(other, to="paper")
+        forged = whole[home].replace(digest.encode(), b"0" * 64)
+        home.write_bytes(forged)
+        with pytest.raises(EvidenceRefused, match="the signature of the list of revocations"):
+            registry.report(other, to="paper")
+    finally:
+        for path, data in whole.items():
+            path.write_bytes(data)
+    assert registry.report(other, to="paper")
+    assert registry.rollback(model, leaving=digest).digest == other
+    registry.promote(other, to="paper")
+
+
+def test_a_revoked_release_does_not_come_back(registry: Registry, enter: Callable[..., str]) -> None:
+    first, second = enter(), enter(fast=9)
+    model = f"paper.{name_of(registry, first)}"
+    to_paper(registry, first)
+    to_paper(registry, second)
+    registry.revoke(first, why="retired")
+    with pytest.raises(PermitClosed, match="was revoked"):
+        registry.rollback(model)
+    assert registry.resolve(model) == registry.folder(second)
 
 
 def test_nothing_is_written_where_the_command_was_run(registry: Registry) -> None:

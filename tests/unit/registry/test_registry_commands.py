@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +19,7 @@ from sapphire.registry import Registry, commands
 ROOT = Path(__file__).parents[3]
 
 app = typer.Typer()
-for verb in (commands.releases, commands.gates, commands.promote, commands.rollback):
+for verb in (commands.releases, commands.gates, commands.promote, commands.rollback, commands.revoke):
     app.command(verb.__name__)(verb)
 
 
@@ -37,7 +38,7 @@ def run(desk: Registry, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     monkeypatch.setenv("SAPPHIRE_HOME", str(desk.home))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(ROOT)
-    return lambda *words: CliRunner().invoke(app, list(words))
+    return lambda *words: CliRunner().invoke(app, list(words), obj={"registry": lambda home: replace(desk, home=home)})
 
 
 def told(result: Any) -> dict[str, Any]:
@@ -63,6 +64,9 @@ def test_the_verbs_lead_from_a_release_to_paper_and_back(run: Callable[..., Any]
     assert "back again: sapphire rollback paper.trend" in shown.stderr
     back = told(run("rollback", "paper.trend", "--json"))
     assert (back["label"], back["before"], back["source"]) == ("paper.trend@1", "paper.trend@2", "trend@1")
+    again = run("rollback", "paper.trend", "--from", "paper.trend@2", "--json")
+    assert (told(again)["label"], told(again)["moved"]) == ("paper.trend@1", False)
+    assert "--from paper.trend@1" in again.stderr
     table = run("releases").stdout
     assert "4 registered versions" in table
     assert "skill not shown" in table
@@ -87,6 +91,13 @@ def test_wrong_words_are_wrong_usage(run: Callable[..., Any], words: tuple[str, 
     assert run(*words).exit_code == 2
 
 
-@pytest.mark.parametrize("verb", ["releases", "gates", "promote", "rollback"])
+@pytest.mark.parametrize("verb", ["releases", "gates", "promote", "rollback", "revoke"])
 def test_each_verb_shows_an_example(run: Callable[..., Any], verb: str) -> None:
     assert f"Example: sapphire {verb}" in run(verb, "--help").stdout
+
+
+def test_a_revocation_is_one_word(run: Callable[..., Any]) -> None:
+    assert run("revoke", "trend@2").exit_code == 2
+    made = told(run("revoke", "trend@2", "--why", "its prices were of tomorrow", "--json"))
+    assert (made["name"], made["why"]) == ("trend@2", "its prices were of tomorrow")
+    assert "revoked" in run("releases").stdout

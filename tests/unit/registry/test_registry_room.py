@@ -5,9 +5,8 @@ from __future__ import annotations
 import doctest
 import importlib
 import pkgutil
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,21 +14,16 @@ import sapphire.registry
 
 ROOT = Path(__file__).parents[3]
 MODULES = sorted(f"sapphire.registry.{each.name}" for each in pkgutil.iter_modules(sapphire.registry.__path__))
-HEAVY = ("mlflow", "sqlalchemy", "yaml", "cryptography", "pandas", "numpy")
+HEAVY = {"mlflow", "sqlalchemy", "yaml", "cryptography", "pandas", "numpy"}
 
 
-def loaded(code: str) -> str:
-    code = f"{code}; import sys; print([name for name in {HEAVY} if name in sys.modules])"
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout.strip()
+def test_the_room_and_its_verbs_load_nothing_heavy(fresh_interpreter: Any) -> None:
+    assert not HEAVY & fresh_interpreter.modules_after("import sapphire.registry, sapphire.registry.commands")
 
 
-def test_the_room_and_its_verbs_load_nothing_heavy() -> None:
-    assert loaded("import sapphire.registry, sapphire.registry.commands") == "[]"
-
-
-def test_the_object_loads_mlflow_only_when_it_is_used() -> None:
+def test_the_object_loads_mlflow_only_when_it_is_used(fresh_interpreter: Any) -> None:
     code = "import pathlib; from sapphire.registry import Registry; Registry(pathlib.Path('/nowhere')).store.digests()"
-    assert "mlflow" not in loaded(code)
+    assert "mlflow" not in fresh_interpreter.modules_after(code)
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -53,7 +47,6 @@ def test_the_folder_of_policies_holds_no_python() -> None:
 
 
 @pytest.mark.parametrize("where", [".", "mlflow", "tests"])
-def test_the_real_mlflow_is_found_from_wherever_a_command_runs(where: str) -> None:
+def test_the_real_mlflow_is_found_from_wherever_a_command_runs(fresh_interpreter: Any, where: str) -> None:
     code = "import importlib.util as found; print(found.find_spec('mlflow').origin)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT / where, capture_output=True, text=True, check=True)
-    assert "site-packages" in done.stdout
+    assert "site-packages" in fresh_interpreter.run(code, cwd=ROOT / where).stdout

@@ -11,9 +11,12 @@ import pytest
 
 from sapphire.agents import Agent, Arrays, Cash, MovingAverageCross, ViewPanel, fitted
 from sapphire.data import snapshot
+from sapphire.domain.stopped_views import WhenViewsStop
+from sapphire.portfolio import FixedFraction
 from sapphire.portfolio.targets import Target
 from sapphire.research import costs, walk_forward
-from sapphire.research.replaying import LADDER, REAL, Model, replay_beliefs
+from sapphire.research.replaying import replay_beliefs
+from sapphire.research.replays import LADDER, REAL, Model
 from sapphire.research.screens import buy_and_hold
 from sapphire.research.walking import walk_beliefs
 
@@ -177,6 +180,41 @@ def test_a_sizing_is_asked_at_every_close_but_the_last_with_what_is_known_then(m
     assert fills["quantity"].tolist() == pytest.approx([0.01])
 
 
+@dataclass(frozen=True)
+class Daily(Chaser):
+    """Speaks at midnight, for a day; of ETH it falls silent for good after a while."""
+
+    horizon: timedelta = timedelta(days=1)
+    silent_from_ns: int = 0
+
+    def views_panel(self, bars):
+        close = bars.frame("close")
+        mean = close * 0 + 50.0
+        mean[close.index.hour != 0] = np.nan
+        mean.loc[bars.close_time_ns >= self.silent_from_ns, "ETH/USDT"] = np.nan
+        return ViewPanel(self.horizon, mean_bps=mean, std_bps=mean * 0 + 60)
+
+
+def test_a_daily_agent_holds_on_hourly_bars_and_what_it_leaves_follows_the_rule(make_study):
+    """Today's case: one silent bar closed the position, so it was opened and closed every day."""
+    rule = WhenViewsStop(hold_bars=4, reduce_bars=2)
+    study = make_study(sizing=FixedFraction(fraction=0.3), when_views_stop=rule)
+    agent = Daily(silent_from_ns=int(study.tested.close_time_ns[60]))
+    run = run_of(study, agent)
+    held = run.record["equity"]["position_atoms"]
+    btc, eth = held.T
+    opened = np.flatnonzero(btc)[0]
+    assert set(np.flatnonzero(btc)) == set(range(opened, len(btc)))
+    assert len(run.record["fills"]["order"]) < 30
+    beliefs = walk_beliefs(agent, study.evaluation, study.folds, seed=study.seed, told=quiet)
+    spoke = np.flatnonzero(np.isfinite(beliefs.mean_bps[:, 1]))
+    ends = int(spoke[-1]) + 24  # the first close without a living belief
+    lots = eth // 10_000
+    assert set(lots[ends - 1 : ends + 5]) == {lots[ends]}
+    assert lots[ends + 5 : ends + 8].tolist() == [lots[ends] * 2 // 3, lots[ends] // 3, 0]
+    assert not lots[ends + 7 :].any()
+
+
 def test_what_the_gate_denies_and_the_intake_refuses_is_told(make_study, walked):
     rows = np.concatenate([np.arange(150), np.arange(152, 302)])  # two bars that the venue never made
     study = make_study(walked(rows=rows))
@@ -233,5 +271,5 @@ def test_a_recording_of_the_generated_market_says_so_in_every_label(make_study):
     data = snapshot(["BTC/USDT"], interval="1h", start="2024-01-01", end="2024-01-13T12:00", source="embedded", seed=9)
     study = make_study(data=data, split=walk_forward(train="100h", test="60h"))
     run = study.replay(CHASER)
-    assert "generated market, seed 9 (uncalibrated)" in run.caption
-    assert study.span[0].market == 'generated {"seed":"9"}'
+    assert "generated market v2, seed 9 (uncalibrated)" in run.caption
+    assert study.span[0].market == 'generated {"generator":"2","seed":"9"}'

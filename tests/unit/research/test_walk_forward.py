@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from sapphire.agents import Agent, Arrays, MovingAverageCross, RandomWalk, ViewPanel, fitted
 from sapphire.domain.clocks import from_ns, to_ns
 from sapphire.domain.errors import AgentError, StudyError, TooFewReturns
-from sapphire.research.replaying import Model, replay_beliefs
+from sapphire.research.replaying import replay_beliefs
+from sapphire.research.replays import Model
 from sapphire.research.walking import calibrated, walk_beliefs, walk_views
 
 AGENT = MovingAverageCross(fast=3, slow=12, horizon=timedelta(hours=2))
@@ -319,20 +320,21 @@ def test_a_fold_without_bars_is_refused(make_study, walked):
 def test_folds_that_speak_of_different_things_are_refused(make_study, monkeypatch):
     def fickle(self, window):
         close = window.panel("close").iloc[-1]
-        if len(window.bars) < 200:
+        if to_ns(window.as_of) < to_ns(study.folds[1].test_start):
             return window.views(score=close, horizon=self.horizon)
         return window.views(mean_bps=close * 0, std_bps=close, horizon=self.horizon)
 
-    monkeypatch.setattr(Drift, "views", fickle)
     study = make_study()
+    monkeypatch.setattr(Drift, "views", fickle)
     with pytest.raises(AgentError, match="do not form a panel"):
         walk_views(Drift(), study.evaluation, study.folds, seed=7, told=quiet)
 
 
 def test_a_fold_of_silence_takes_the_kind_of_the_others(make_study, monkeypatch):
     views = Drift.views
-    monkeypatch.setattr(Drift, "views", lambda self, window: views(self, window) if len(window.bars) > 165 else [])
     study = make_study()
+    late = to_ns(study.folds[1].test_start)
+    monkeypatch.setattr(Drift, "views", lambda self, window: views(self, window) if to_ns(window.as_of) >= late else [])
     stated = walk_views(Drift(), study.evaluation, study.folds, seed=7, told=quiet)
     assert stated.kind == "forecast"
     assert stated.times.equals(study.tested.times)

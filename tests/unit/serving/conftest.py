@@ -13,9 +13,7 @@ from sapphire.agents.release import freeze
 from sapphire.agents.release.files import read_release_files, write_release_files
 from sapphire.domain import Bars, Interval
 from sapphire.domain.canonical import canonical_json, sha256_of
-from sapphire.domain.evidence import GateReport, GateRow
 from sapphire.domain.releases import ReleasedSizing
-from sapphire.registry import EvidenceStore, sign, signing_key
 
 QUARTER = timedelta(minutes=15)
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
@@ -55,33 +53,6 @@ def freeze_into(home, agent, bars, **changed):
         "folder": home / "releases",
     }
     return freeze(agent, **settings | changed).digest
-
-
-def report_on(home, digest, *, target="paper", passed=True, skill=False, key_home=None):
-    """Sign a gate report and keep it beside the release."""
-    key = signing_key(key_home or home)
-    rows = (
-        GateRow(gate="integrity", measure="captured_source", needs=True, value=passed),
-        GateRow(gate="skill", measure="deflated_sharpe", needs={"min": 0.95}, value=0.96 if skill else 0.2,
-                refuses=False),
-    )  # fmt: skip
-    report = GateReport(
-        name="trend",
-        manifest_digest=digest,
-        policy_digest="c" * 64,
-        evidence_digest="d" * 64,
-        data="generated market, seed 7 (uncalibrated)",
-        target=target,
-        rows=rows,
-        ledger_head="e" * 64,
-        engine_version="0.1.0",
-        signer=key.id,
-        authority=key.authority,
-    )
-    store = EvidenceStore(home / "evidence")
-    store.append(digest, "registered", at_ns=1, facts={"name": "trend", "version": 1}, files={})
-    store.add_report(report, sign(report, key), at_ns=2)
-    return report
 
 
 def skewed(home, digest):
@@ -132,9 +103,9 @@ def place(home, bars):
 
 
 @pytest.fixture
-def sign_report(home):
+def sign_report(home, sign_permit):
     """Signs a gate report on a release."""
-    return lambda digest, **how: report_on(home, digest, **how)
+    return lambda digest, **how: sign_permit(home, digest, **how)
 
 
 @pytest.fixture(scope="session", name="freeze_into")
@@ -144,9 +115,9 @@ def freeze_into_fixture():
 
 
 @pytest.fixture(scope="session", name="report_on")
-def report_on_fixture():
+def report_on_fixture(sign_permit):
     """home, digest to a signed report."""
-    return report_on
+    return sign_permit
 
 
 @pytest.fixture(scope="session", name="skewed")

@@ -1,12 +1,29 @@
 """The door of serving: whole files and a gate report that verifies and permits the stage, or nothing."""
 
+import dataclasses
 import json
 
 import pytest
 
 from sapphire.domain import ConfigError, EvidenceRefused
-from sapphire.registry import signing_key
+from sapphire.domain.clocks import FixedClock
+from sapphire.domain.errors import PermitClosed
+from sapphire.domain.evidence import GateRow
+from sapphire.domain.workspace import config_folder
+from sapphire.registry import Deployment, Door, EvidenceStore, Permit, signing_key
+from sapphire.registry.anchors import Anchors
+from sapphire.registry.signing import PUBLIC_FILE
 from sapphire.serving import Settings, admit
+
+
+class TickingClock:
+    """A clock that a test moves."""
+
+    def __init__(self, at_ns):
+        self.at_ns = at_ns
+
+    def now_ns(self):
+        return self.at_ns
 
 
 @pytest.fixture
@@ -35,9 +52,12 @@ def test_a_report_for_paper_does_not_admit_to_live_and_one_for_live_admits_to_pa
     with pytest.raises(EvidenceRefused, match="no gate report for live"):
         admit(live)
     sign_report(settings.release, target="live", skill=True)
-    assert admit(live).report.permits == "live"
-    sign_report(settings.release, passed=False)
     assert admit(settings).report.permits == "live"
+    with pytest.raises(EvidenceRefused, match="no authority to open live"):
+        admit(live)
+    sign_report(settings.release, passed=False)
+    with pytest.raises(PermitClosed, match="does not permit paper"):
+        admit(settings)
 
 
 def test_the_last_report_counts(settings, sign_report):
@@ -48,16 +68,66 @@ def test_the_last_report_counts(settings, sign_report):
 
 
 def test_a_report_by_another_key_is_refused(home, settings, sign_report, tmp_path):
-    signing_key(home)
-    sign_report(settings.release, key_home=tmp_path / "stranger")
+    sign_report(settings.release)
+    signing_key(tmp_path)
+    stranger = dataclasses.replace(Deployment.read(), key=tmp_path / PUBLIC_FILE)
     with pytest.raises(EvidenceRefused, match="signature"):
-        admit(settings)
+        admit(settings, deployment=stranger)
 
 
 def test_a_report_without_a_key_to_verify_it_is_refused(home, settings, sign_report):
     sign_report(settings.release)
-    (home / "keys" / "promoter.ed25519.pub").unlink()
     with pytest.raises(EvidenceRefused, match="no promoter key"):
+        admit(settings, deployment=dataclasses.replace(Deployment.read(), key=home.parent / "none"))
+
+
+def test_a_policy_that_is_not_pinned_and_a_measure_that_is_not_shown_are_refused(settings, sign_report):
+    sign_report(settings.release, policy_digest="9" * 64)
+    with pytest.raises(EvidenceRefused, match="the policy differs"):
+        admit(settings)
+    row = GateRow(gate="integrity", measure="captured_source", needs=True, value=True)
+    sign_report(settings.release, rows=(row,))
+    with pytest.raises(EvidenceRefused, match="does not show what paper requires") as refused:
+        admit(settings)
+    assert "integrity.golden_vectors" in refused.value.expected
+
+
+def test_a_permit_that_has_ended_is_refused(settings, sign_report):
+    report = sign_report(settings.release)
+    with pytest.raises(PermitClosed, match="has ended"):
+        admit(settings, clock=FixedClock(report.valid_until_ns))
+
+
+def test_a_running_permit_holds_until_it_is_refused_revoked_or_ended(home, settings, sign_report):
+    report = sign_report(settings.release, days=3.0)
+    permit = admit(settings).permit
+    permit.check()
+    store = EvidenceStore(home / "evidence")
+    store.append(settings.release, "parity", at_ns=9, facts={"day": "2026-03-01"}, files={})
+    permit.check()
+    sign_report(settings.release, passed=False)
+    with pytest.raises(PermitClosed, match="does not permit paper"):
+        permit.check()
+    renewed = sign_report(settings.release, days=9.0)
+    permit.check()
+    assert permit.report == renewed != report
+    late = Permit(
+        Door(home, Deployment.read()), settings.release, stage="paper", name="trend",
+        clock=(clock := TickingClock(renewed.valid_until_ns - 1)),
+    )  # fmt: skip
+    late.check()
+    clock.at_ns += 1
+    with pytest.raises(PermitClosed, match="has ended"):
+        late.check()
+
+
+def test_a_record_that_was_cut_back_to_its_permit_is_refused(home, settings, sign_report):
+    sign_report(settings.release)
+    sign_report(settings.release, passed=False)
+    Anchors(config_folder(), home).note(settings.release, EvidenceStore(home / "evidence").heads(settings.release))
+    path = home / "evidence" / settings.release / "records.jsonl"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+    with pytest.raises(EvidenceRefused, match="was cut back"):
         admit(settings)
 
 

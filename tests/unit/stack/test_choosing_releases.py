@@ -2,16 +2,16 @@
 
 import pytest
 
-from sapphire.domain.errors import EvidenceRefused, Refused
+from sapphire.domain.errors import EvidenceRefused, PermitClosed, Refused
 from sapphire.registry import Registry
 from sapphire.stack.releases import choose_release, described
 
 
 @pytest.fixture(scope="module")
-def registry(registered, tmp_path_factory):
+def registry(registered, tmp_path_factory, with_mlflow):
     environment = {"SAPPHIRE_NOTEBOOK": "00_start_here.ipynb"}
-    home = tmp_path_factory.mktemp("home")
-    return Registry(home, policies=registered.POLICIES, clock=registered.CLOCK, environment=environment)
+    home = with_mlflow(tmp_path_factory.mktemp("home"))
+    return Registry(home, policies=registered.POLICIES, environment=environment, count=registered.as_submitted)
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +45,28 @@ def test_the_champion_is_the_default_and_several_want_a_name(registry, promote):
         assert (chosen.digest, chosen.skill_failed) == (weak, True)
     with pytest.raises(Refused, match="other has no champion on paper"):
         choose_release(registry.home, "other")
+
+
+def test_a_release_that_was_not_promoted_does_not_trade(registered, registry, tmp_path):
+    """A gate report that permits paper is no promotion, and a rollback takes it away again."""
+    digests = []
+    for fast in (3, 4):
+        folder = registered.write_release(tmp_path / str(fast), name="young", fast=fast)
+        digests.append(registry.register(folder, registered.bundle_of(folder)).digest)
+        registry.gates(digests[-1], to="paper")
+        for named in (digests[-1], f"young@{len(digests)}"):
+            with pytest.raises(Refused, match="is not promoted to paper"):
+                choose_release(registry.home, named)
+        registry.promote(digests[-1], to="paper")
+        assert choose_release(registry.home, digests[-1])[0].digest == digests[-1]
+    registry.rollback("paper.young")
+    assert choose_release(registry.home, "young")[0].digest == digests[0]
+    with pytest.raises(Refused, match="is not promoted to paper"):
+        choose_release(registry.home, digests[1])
+    registry.revoke(digests[0], why="wrong prices")
+    for named in ("young", digests[0]):
+        with pytest.raises(PermitClosed, match="was revoked"):
+            choose_release(registry.home, named)
 
 
 def test_a_release_without_a_report_for_paper_is_refused(registered, tmp_path):

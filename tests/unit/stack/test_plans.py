@@ -8,6 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sapphire.domain.errors import ConfigError, Refused, ValueRefused
+from sapphire.domain.limits import STANDARD, Limits
+from sapphire.registry import EvidenceStore
+from sapphire.stack.account_limits import account_limits
 from sapphire.stack.folders import RunFolder
 from sapphire.stack.plan import ChosenRelease, Market, Plan
 
@@ -45,6 +48,25 @@ def test_a_plan_survives_its_file(speed, market, mlflow, spin, bento):
     given = {"speed": speed, "market": market, "mlflow": mlflow, "spin": spin, "bento_url": bento}
     made = plan(**given, ports={"bus": 7}, funds={"USDT": "12.5"})
     assert Plan.from_dict(json.loads(json.dumps(made.as_dict()))) == made
+
+
+def test_no_stack_trades_without_limits():
+    assert plan(funds={"USDT": "2000"}).limits == STANDARD.settings(2_000 * 10**8)
+    assert plan(funds={"BTC": "1"}).limits == plan().limits == STANDARD.settings(100_000 * 10**8)
+    own = {"max_daily_loss_bps": 100}
+    assert plan(limits=own).limits == own
+
+
+def test_the_account_has_the_limits_that_the_evidence_was_made_under(tmp_path, registered):
+    folder = registered.write_release(tmp_path / "frozen")
+    bundle = registered.bundle_of(folder)
+    assert account_limits(tmp_path, bundle.manifest_digest, 10**8) == STANDARD.settings(10**8)
+    tight = Limits(name="tight", daily_loss_bps=500, order=0.5)
+    under = registered.replaced(bundle, protocol={"limits": tight.as_dict()})
+    EvidenceStore(tmp_path / "evidence").add_bundle(under, at_ns=1)
+    found = account_limits(tmp_path, bundle.manifest_digest, 10**8)
+    assert found == tight.settings(10**8)
+    assert (found["max_daily_loss_bps"], found["account"]["max_order_atoms"]) == (500, 5 * 10**7)
 
 
 def test_lock_step_says_its_latency_and_a_paced_market_has_none():

@@ -102,6 +102,14 @@ def test_values_are_patched_where_they_are(bus):
     assert bus.values(["ring", "none"]) == [b"01ab4567cd", None]
 
 
+def test_buses_of_two_workers_of_one_run_never_meet(bus_ports, own_bus_ports):
+    workers = [set(bus_ports("run", f"gw{number}")) for number in range(16)]
+    assert len(set.union(*workers)) == sum(map(len, workers)) == 16 * 100
+    with ValkeyServer() as first, ValkeyServer() as second:
+        assert first.port != second.port
+        assert {first.port, second.port} <= set(own_bus_ports)
+
+
 def test_an_unreachable_bus_is_not_ready():
     bus = Bus("valkey://127.0.0.1:1/0", patience_s=0.3)
     with pytest.raises(NotReady, match="the bus does not answer") as refused:

@@ -236,17 +236,19 @@ def test_golden_values_that_do_not_read_are_refused(marked):
 
 def test_a_source_that_does_not_run_here_names_what_it_lacks(frozen, bars, tmp_path):
     text = MARKED.format(marker=os.devnull).replace("from pathlib", "import NEEDED\nfrom pathlib")
-    (tmp_path / "odd_library.py").write_text("")
+    installed = tmp_path / "site-packages"
+    installed.mkdir()
+    (installed / "odd_library.py").write_text("")
     import sys
 
-    sys.path.insert(0, str(tmp_path))
+    sys.path.insert(0, str(installed))
     try:
         from sapphire.agents import Calibrated
 
         cls = load_agent_source(text.replace("NEEDED", "odd_library"), tmp_path / "marked.py")
         folder = frozen(Calibrated(cls()).fit(bars, seed=7))
     finally:
-        sys.path.remove(str(tmp_path))
+        sys.path.remove(str(installed))
         sys.modules.pop("odd_library", None)
     with pytest.raises(AgentError, match="does not run here") as refused:
         load_release(fresh(folder))

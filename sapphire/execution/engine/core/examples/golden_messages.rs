@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io::{self, Write};
 
+use sapphire_core::amounts::MAX_ATOMS;
 use sapphire_core::messages::{
     AccountState, Advanced, DecimalText, Envelope, FillReport, Heartbeat, HftSignal, MarketData, MarketKind, Message,
     Name, OrderExecution, OrderState, OrderType, PartState, PositionState, Prose, Quantile, RiskUpdate, Sent, Settled,
@@ -186,9 +187,9 @@ fn account_state() -> Result<AccountState, Box<dyn Error>> {
     Ok(AccountState {
         account: Name::new("paper")?,
         bar_close_ns: 1_709_269_200_000_000_000,
-        cash_quote_atoms: i64::MIN,
+        cash_quote_atoms: -MAX_ATOMS,
         envelope: envelope("ACCOUNT_STATE@1", 10)?,
-        positions: vec![PositionState { atoms: i64::MAX, lots: 0, symbol: Name::new("BTC/USDT")? }],
+        positions: vec![PositionState { atoms: MAX_ATOMS, lots: 0, symbol: Name::new("BTC/USDT")? }],
         quote: Name::new("USDT")?,
         state: TradingState::Halted,
     })

@@ -79,7 +79,7 @@ fn venue() -> Venue {
         let account = venue.open_account(AccountKind::Client, FeeRates { maker: 75_000, taker: 100_000 });
         for asset in [Asset(0), Asset(1)] {
             // Nobody runs out: a hundredth of what a balance holds.
-            assert!(venue.deposit(account, asset, i64::MAX / 100).is_ok());
+            assert!(venue.deposit(account, asset, i128::from(i64::MAX) / 100).is_ok());
         }
     }
     venue

@@ -4,12 +4,13 @@
 //! Invariant: what is written has eight decimals and reads back to the same atoms; what is read is exact or refused,
 //! never rounded.
 
+use crate::amounts::{Atoms, is_holdable};
 use crate::instrument::ATOMS_PER_UNIT;
 
 /// Digits after the point in everything the wire writes; one atom is the last of them.
 const DECIMALS: usize = 8;
 
-/// Longest whole or fractional part that is read.
+/// Longest whole or fractional part that is read: what an account can hold has as many digits.
 const MOST_DIGITS: usize = 20;
 
 const ATOMS: i128 = ATOMS_PER_UNIT as i128;
@@ -32,7 +33,7 @@ pub enum DecimalError {
 ///
 /// # Errors
 /// See [`DecimalError`]; a sign, an exponent or white space is illegal.
-pub fn parse_atoms(text: &str) -> Result<i64, DecimalError> {
+pub fn parse_atoms(text: &str) -> Result<Atoms, DecimalError> {
     let (whole, fraction) = match text.split_once('.') {
         Some((whole, fraction)) => (whole, Some(fraction)),
         None => (text, None),
@@ -49,7 +50,7 @@ pub fn parse_atoms(text: &str) -> Result<i64, DecimalError> {
     }
     let padding = 10_i128.pow((DECIMALS - kept.len()) as u32);
     let atoms = digits(whole) * ATOMS + digits(kept) * padding;
-    i64::try_from(atoms).map_err(|_| DecimalError::TooLarge)
+    if is_holdable(atoms) { Ok(atoms) } else { Err(DecimalError::TooLarge) }
 }
 
 /// The text of an amount, eight decimals.
@@ -62,9 +63,9 @@ pub fn atoms_text(atoms: impl Into<i128>) -> String {
 }
 
 /// Appends the text of an amount, eight decimals, without another allocation once `text` has room.
-pub fn push_atoms(text: &mut Vec<u8>, atoms: i64) {
-    /// Digits of the largest amount and its point.
-    const LONGEST: usize = 20;
+pub fn push_atoms(text: &mut Vec<u8>, atoms: Atoms) {
+    /// Digits of the largest number and its point.
+    const LONGEST: usize = 40;
     if atoms < 0 {
         text.push(b'-');
     }
@@ -106,7 +107,7 @@ mod tests {
             assert_eq!(parse_atoms(text), Err(DecimalError::Illegal), "{text:?}");
         }
         assert_eq!(parse_atoms("0.000000001"), Err(DecimalError::TooPrecise));
-        assert_eq!(parse_atoms("92233720369"), Err(DecimalError::TooLarge));
+        assert_eq!(parse_atoms("99999999999999999999.99999999"), Ok(crate::amounts::MAX_ATOMS - 1));
     }
 
     #[test]
@@ -114,7 +115,7 @@ mod tests {
         assert_eq!(atoms_text(0_i64), "0.00000000");
         assert_eq!(atoms_text(-1_i64), "-0.00000001");
         assert_eq!(atoms_text(6_412_345_000_000_i64), "64123.45000000");
-        for atoms in [0, 1, -1, i64::MAX, i64::MIN] {
+        for atoms in [0, 1, -1, i128::MAX, i128::MIN] {
             let mut text = Vec::new();
             push_atoms(&mut text, atoms);
             assert_eq!(text, atoms_text(atoms).into_bytes());
@@ -123,12 +124,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn text_and_back_is_the_same(atoms in 0_i64..) {
+        fn text_and_back_is_the_same(atoms in 0_i128..crate::amounts::MAX_ATOMS) {
             prop_assert_eq!(parse_atoms(&atoms_text(atoms)), Ok(atoms));
         }
 
         #[test]
-        fn both_ways_of_writing_agree(atoms: i64) {
+        fn both_ways_of_writing_agree(atoms: i128) {
             let mut text = b"q=".to_vec();
             push_atoms(&mut text, atoms);
             prop_assert_eq!(String::from_utf8(text), Ok(format!("q={}", atoms_text(atoms))));

@@ -41,6 +41,8 @@ pub enum FeeSide {
     Received,
     /// In quote on both sides: what most screens assume.
     Quote,
+    /// In an asset of its own, such as the venue's coin: what is bought arrives whole, and a sale pays whole.
+    Other,
 }
 
 /// How orders are sent.
@@ -131,11 +133,12 @@ impl Config {
                 && instrument.base != self.quote
                 && (instrument.base.0 as usize) < self.assets
                 && (instrument.quote.0 as usize) < self.assets
-                && instrument.tick_atoms > 0
-                && instrument.lot_atoms > 0
                 && others.iter().all(|other| other.base != instrument.base);
+            if let Some(fault) = instrument.fault() {
+                return Err(BadConfig(format!("instrument {index}: {fault}")));
+            }
             if !sound {
-                let expected = "positive tick and lot, the account's quote asset, a base asset of its own";
+                let expected = "the account's quote asset, a base asset of its own";
                 return Err(BadConfig(format!("instrument {index}: expected {expected}, got {instrument:?}")));
             }
         }

@@ -23,7 +23,8 @@ pub const MAX_PAYLOAD: usize = 1 << 24;
 pub const FIRST_SEQUENCE: u64 = 1;
 
 const MAGIC: [u8; 8] = *b"SAPPHJNL";
-const VERSION: u16 = 1;
+/// 2: amounts of an asset have 128 bits.
+const VERSION: u16 = 2;
 const MARKER: u8 = 0xa5;
 const LENGTH_AT: usize = 1;
 const SEQUENCE_AT: usize = 5;

@@ -5,6 +5,8 @@
 
 #![forbid(unsafe_code)]
 
+/// Amounts of an asset, wide enough for any coin.
+pub mod amounts;
 /// Price-time priority for one instrument.
 pub mod book;
 /// Decimal text and atoms.

@@ -9,6 +9,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::amounts::Atoms;
 use crate::instrument::{Asset, InstrumentId, Side};
 use crate::venue::TimeInForce;
 
@@ -102,11 +103,11 @@ pub struct Fill {
     /// Quantity.
     pub lots: i64,
     /// Value in quote atoms.
-    pub quote_atoms: i64,
+    pub quote_atoms: Atoms,
     /// Asset the fee was taken in.
     pub fee_asset: Asset,
     /// Fee in atoms of that asset.
-    pub fee_atoms: i64,
+    pub fee_atoms: Atoms,
 }
 
 /// What the venue, or the way to it, says about one of our orders.

@@ -6,6 +6,7 @@
 //!
 //! Known limitation: spot. An order reduces when it sells, because nothing can be held below zero.
 
+use crate::amounts::{Atoms, MAX_ATOMS, is_holdable};
 use crate::instrument::{Instrument, InstrumentId, Side, fee};
 use crate::orders::{ClientOrderId, Order, ReleaseId};
 
@@ -51,21 +52,26 @@ pub struct Reference {
 
 impl Reference {
     /// Price in the middle, quote atoms per base unit.
-    pub fn middle_atoms(&self, instrument: &Instrument) -> i64 {
-        let doubled = (i128::from(self.bid_ticks) + i128::from(self.ask_ticks)) * i128::from(instrument.tick_atoms);
-        (doubled / 2).min(i128::from(i64::MAX)) as i64
+    pub fn middle_atoms(&self, instrument: &Instrument) -> Atoms {
+        instrument.price_atoms(self.bid_ticks).midpoint(instrument.price_atoms(self.ask_ticks))
     }
 }
 
 /// What a branch of the tree carries before the order: values in quote atoms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Load {
-    /// Value held; none when something held has no fresh price.
-    pub held_atoms: Option<i64>,
+    /// Value held; without one, why there is none: something held has no fresh price, or is worth more than an account
+    /// can hold.
+    pub held_atoms: Result<Atoms, DenialCode>,
     /// Buys on the way.
-    pub buying_atoms: i64,
+    pub buying_atoms: Atoms,
     /// Sells on the way.
-    pub selling_atoms: i64,
+    pub selling_atoms: Atoms,
+}
+
+impl Load {
+    /// Nothing held and nothing on the way.
+    pub const NONE: Self = Self { held_atoms: Ok(0), buying_atoms: 0, selling_atoms: 0 };
 }
 
 /// The account as an order finds it.
@@ -76,9 +82,13 @@ pub struct AccountView {
     /// Whole lots held and not promised to sells on the way.
     pub sellable_lots: i64,
     /// Cash not promised to buys on the way.
-    pub free_cash_atoms: i64,
-    /// Equity; none when something held has no price.
-    pub equity_atoms: Option<i64>,
+    pub free_cash_atoms: Atoms,
+    /// Base atoms held of the instrument.
+    pub held_atoms: Atoms,
+    /// All cash.
+    pub cash_atoms: Atoms,
+    /// Equity; without one, why there is none, as for [`Load::held_atoms`].
+    pub equity_atoms: Result<Atoms, DenialCode>,
     /// The instrument's load.
     pub symbol: Load,
     /// The release's load.
@@ -164,7 +174,7 @@ impl Gate {
 
     /// Whether a reference of that time is fresh at `now_ns`.
     pub fn is_fresh(&self, reference: &Reference, now_ns: i64) -> bool {
-        now_ns - reference.market_ns <= self.max_reference_age_ns
+        now_ns.saturating_sub(reference.market_ns) <= self.max_reference_age_ns
     }
 
     /// Obeys an operator.
@@ -173,12 +183,12 @@ impl Gate {
     }
 
     /// Takes note of the equity; whether the loss latch falls by it.
-    pub fn observe(&mut self, now_ns: i64, equity_atoms: i64) -> bool {
+    pub fn observe(&mut self, now_ns: i64, equity_atoms: Atoms) -> bool {
         self.latch.observe(now_ns, equity_atoms)
     }
 
     /// Money came in (negative: went out): neither a gain nor a loss of the day.
-    pub fn shift(&mut self, atoms: i64) {
+    pub fn shift(&mut self, atoms: Atoms) {
         self.latch.shift(atoms);
     }
 
@@ -212,9 +222,8 @@ impl Gate {
         self.state_allows(&order)?;
         let instrument = self.known(&order)?;
         let reference = self.fresh(reference, account.now_ns)?;
-        bounds(&order, &instrument)?;
+        let value = bounds(&order, &instrument, account)?;
         self.collar(&order, &reference)?;
-        let value = instrument.notional(order.ticks, order.lots);
         self.means(&order, value, account)?;
         self.not_again(&order, account)?;
         self.tree(&order, value, account)?;
@@ -223,7 +232,7 @@ impl Gate {
     }
 
     fn state_allows(&self, order: &Order) -> Result<(), Denial> {
-        let refuse = |code, (value, limit)| Err(Denial { code, level: Level::Account, value, limit });
+        let refuse = |code, (value, limit): (Atoms, Atoms)| Err(Denial { code, level: Level::Account, value, limit });
         match (self.state(), order.side) {
             (TradingState::Halted, _) => refuse(DenialCode::Halted, (0, 0)),
             (TradingState::Reducing, Side::Buy) => match self.latch.fallen() {
@@ -249,7 +258,7 @@ impl Gate {
         if self.is_fresh(&reference, now_ns) {
             Ok(reference)
         } else {
-            Err(Denial::order(DenialCode::StaleReference, now_ns - reference.market_ns, limit))
+            Err(Denial::order(DenialCode::StaleReference, now_ns.saturating_sub(reference.market_ns), limit))
         }
     }
 
@@ -259,17 +268,17 @@ impl Gate {
         // In basis points, rounded up: a hair beyond the collar is beyond it.
         let bps = (away + middle - 1) / middle.max(1);
         if bps > i128::from(self.collar_bps) {
-            return Err(Denial::order(DenialCode::Collar, bps.min(i128::from(i64::MAX)) as i64, self.collar_bps));
+            return Err(Denial::order(DenialCode::Collar, bps, self.collar_bps));
         }
         Ok(())
     }
 
     /// Spot: what is sold is held, what is bought is paid for.
-    fn means(&self, order: &Order, value: i64, account: &AccountView) -> Result<(), Denial> {
+    fn means(&self, order: &Order, value: Atoms, account: &AccountView) -> Result<(), Denial> {
         let (code, needed, available) = match order.side {
-            Side::Sell => (DenialCode::Oversell, order.lots, account.sellable_lots),
+            Side::Sell => (DenialCode::Oversell, Atoms::from(order.lots), Atoms::from(account.sellable_lots)),
             Side::Buy => {
-                let cost = value.saturating_add(fee(value, self.quote_fee_rate));
+                let cost = value + fee(value, self.quote_fee_rate);
                 (DenialCode::InsufficientCash, cost, account.free_cash_atoms)
             }
         };
@@ -285,7 +294,7 @@ impl Gate {
         let passed = self.passed.get(order.instrument.0 as usize).and_then(Option::as_ref);
         let same = passed.is_some_and(|passed| passed.is_repeated_by(order, account.now_ns));
         if let Some(last) = self.last_id.filter(|last| same || order.id <= *last) {
-            return Err(Denial::order(DenialCode::Duplicate, order.id.sequence as i64, last.sequence as i64));
+            return Err(Denial::order(DenialCode::Duplicate, order.id.sequence, last.sequence));
         }
         Ok(())
     }
@@ -298,18 +307,20 @@ impl Gate {
         ]
     }
 
-    fn tree(&self, order: &Order, value: i64, account: &AccountView) -> Result<(), Denial> {
+    fn tree(&self, order: &Order, value: Atoms, account: &AccountView) -> Result<(), Denial> {
         let loads = [account.symbol, account.strategy, account.account];
         for ((level, watched), load) in self.branches(order).into_iter().zip(loads) {
             size(&watched.branch, level, value, order.side, &load)?;
         }
-        if order.side == Side::Buy && self.guards_loss && account.equity_atoms.is_none() {
-            let (code, level) = (DenialCode::NoReference, Level::Account);
-            return Err(Denial { code, level, value: 0, limit: self.max_reference_age_ns });
+        if order.side == Side::Buy
+            && self.guards_loss
+            && let Err(code) = account.equity_atoms
+        {
+            return Err(unvalued(code, Level::Account, self.max_reference_age_ns));
         }
         for (level, watched) in self.branches(order) {
             if let Some((code, sent)) = watched.pace.full(account.now_ns) {
-                return Err(Denial { code, level, value: sent, limit: sent });
+                return Err(Denial { code, level, value: sent.into(), limit: sent.into() });
             }
         }
         Ok(())
@@ -326,20 +337,37 @@ impl Gate {
     }
 }
 
-fn bounds(order: &Order, instrument: &Instrument) -> Result<(), Denial> {
-    let within = |code, value, least, most| match value {
+/// The value of an order that is within the instrument's bounds and leaves what an account can hold.
+fn bounds(order: &Order, instrument: &Instrument, account: &AccountView) -> Result<Atoms, Denial> {
+    let within = |code, value: Atoms, least: Atoms, most: Atoms| match value {
         value if value < least => Err(Denial::order(code, value, least)),
         value if value > most => Err(Denial::order(code, value, most)),
         _ => Ok(()),
     };
-    within(DenialCode::Price, order.ticks, instrument.min_ticks, instrument.max_ticks)?;
-    within(DenialCode::Quantity, order.lots, instrument.min_lots, instrument.max_lots)?;
-    let value = instrument.notional(order.ticks, order.lots);
-    within(DenialCode::MinNotional, value, instrument.min_notional_atoms, i64::MAX)
+    let (ticks, lots, base) = (order.ticks.into(), order.lots.into(), instrument.base_atoms(order.lots));
+    within(DenialCode::Price, ticks, instrument.min_ticks.into(), instrument.max_ticks.into())?;
+    within(DenialCode::Quantity, lots, instrument.min_lots.into(), instrument.max_lots.into())?;
+    let value = instrument.checked_notional(order.ticks, order.lots);
+    let value = value.ok_or_else(|| Denial::order(DenialCode::Amount, base, MAX_ATOMS))?;
+    let after = match order.side {
+        Side::Buy => account.held_atoms + base,
+        Side::Sell => account.cash_atoms + value,
+    };
+    if !is_holdable(after) {
+        return Err(Denial::order(DenialCode::Amount, after, MAX_ATOMS));
+    }
+    within(DenialCode::MinNotional, value, instrument.min_notional_atoms, MAX_ATOMS)?;
+    Ok(value)
 }
 
-fn size(branch: &Branch, level: Level, value: i64, side: Side, load: &Load) -> Result<(), Denial> {
-    let check = |code, value: i64, limit: Option<i64>| match limit {
+/// What is held cannot be valued, for this reason.
+fn unvalued(code: DenialCode, level: Level, max_reference_age_ns: i64) -> Denial {
+    let limit = if code == DenialCode::Amount { MAX_ATOMS } else { max_reference_age_ns.into() };
+    Denial { code, level, value: 0, limit }
+}
+
+fn size(branch: &Branch, level: Level, value: Atoms, side: Side, load: &Load) -> Result<(), Denial> {
+    let check = |code, value: Atoms, limit: Option<Atoms>| match limit {
         Some(limit) if value > limit => Err(Denial { code, level, value, limit }),
         _ => Ok(()),
     };
@@ -347,10 +375,8 @@ fn size(branch: &Branch, level: Level, value: i64, side: Side, load: &Load) -> R
     if side == Side::Buy
         && let Some(limit) = branch.max_exposure_atoms
     {
-        let held = load.held_atoms.ok_or(Denial { code: DenialCode::NoReference, level, value: 0, limit })?;
-        let total = held.saturating_add(load.buying_atoms).saturating_add(value);
-        check(DenialCode::Exposure, total, Some(limit))?;
+        let held = load.held_atoms.map_err(|code| Denial { code, level, value: 0, limit })?;
+        check(DenialCode::Exposure, held + load.buying_atoms + value, Some(limit))?;
     }
-    let open = load.buying_atoms.saturating_add(load.selling_atoms).saturating_add(value);
-    check(DenialCode::OpenOrders, open, branch.max_open_atoms)
+    check(DenialCode::OpenOrders, load.buying_atoms + load.selling_atoms + value, branch.max_open_atoms)
 }

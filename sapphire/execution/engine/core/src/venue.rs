@@ -13,6 +13,7 @@
 
 use rustc_hash::FxHashMap;
 
+use crate::amounts::{Atoms, is_holdable};
 use crate::book::{Book, Resting, Tracking};
 use crate::instrument::{Asset, Instrument, InstrumentId, Side, fee};
 
@@ -62,7 +63,7 @@ pub enum Terms {
     /// As many lots as this much of the quote asset trades for.
     MarketQuote {
         /// Quote atoms to spend or to receive.
-        quote_atoms: i64,
+        quote_atoms: Atoms,
     },
 }
 
@@ -102,6 +103,9 @@ pub enum Rejection {
     /// Free balance too small.
     #[error("free balance too small")]
     InsufficientBalance,
+    /// More than an account can hold.
+    #[error("more than an account can hold: 10^20 units of an asset")]
+    Amount,
     /// A post-only order would trade at once.
     #[error("post-only order would trade at once")]
     WouldTake,
@@ -131,7 +135,7 @@ pub struct Party {
     /// Asset the fee was taken in.
     pub fee_asset: Asset,
     /// Fee, in atoms of that asset.
-    pub fee_atoms: i64,
+    pub fee_atoms: Atoms,
     /// The order is complete.
     pub complete: bool,
 }
@@ -148,7 +152,7 @@ pub struct Trade {
     /// Quantity.
     pub lots: i64,
     /// Value in quote atoms.
-    pub quote_atoms: i64,
+    pub quote_atoms: Atoms,
     /// The side that came second and took.
     pub taker_side: Side,
     /// Who took.
@@ -178,9 +182,9 @@ pub struct Order {
     /// Lots traded so far.
     pub filled_lots: i64,
     /// Quote atoms traded so far.
-    pub filled_quote: i64,
+    pub filled_quote: Atoms,
     /// Atoms locked for the rest: quote for a buy, base for a sell.
-    pub locked_atoms: i64,
+    pub locked_atoms: Atoms,
 }
 
 /// Books and accounts of one venue.
@@ -190,7 +194,7 @@ pub struct Venue {
     books: Vec<Book>,
     trade_numbers: Vec<u64>,
     accounts: Vec<Account>,
-    collected: Vec<i64>,
+    collected: Vec<Atoms>,
     standing: FxHashMap<OrderId, Order>,
 }
 
@@ -220,8 +224,8 @@ impl Venue {
     ///
     /// # Errors
     /// [`Rejection::Unknown`] for an account or asset that does not exist, [`Rejection::InsufficientBalance`] when
-    /// more is taken out than is free, or more put in than a balance holds.
-    pub fn deposit(&mut self, account: AccountId, asset: Asset, atoms: i64) -> Result<(), Rejection> {
+    /// more is taken out than is free, [`Rejection::Amount`] when more is put in than an account can hold.
+    pub fn deposit(&mut self, account: AccountId, asset: Asset, atoms: Atoms) -> Result<(), Rejection> {
         let account = self.accounts.get_mut(account.0 as usize).ok_or(Rejection::Unknown)?;
         account.deposit(asset, atoms)
     }
@@ -266,7 +270,7 @@ impl Venue {
     }
 
     /// Fees collected so far, atoms per asset.
-    pub fn collected(&self) -> &[i64] {
+    pub fn collected(&self) -> &[Atoms] {
         &self.collected
     }
 
@@ -306,7 +310,7 @@ impl Venue {
                     return Err(Rejection::Price);
                 }
                 check_lots(instrument, lots)?;
-                let value = instrument.notional(ticks, lots);
+                let value = instrument.checked_notional(ticks, lots).ok_or(Rejection::Amount)?;
                 if value < instrument.min_notional_atoms {
                     return Err(Rejection::Notional);
                 }
@@ -323,14 +327,37 @@ impl Venue {
                 if quote_atoms < instrument.min_notional_atoms {
                     return Err(Rejection::Notional);
                 }
+                if !is_holdable(quote_atoms) {
+                    return Err(Rejection::Amount);
+                }
                 if order.side == Side::Buy { quote_atoms } else { self.sweep_base(order, quote_atoms) }
             }
         };
-        let asset = if order.side == Side::Buy { instrument.quote } else { instrument.base };
-        if account.kind() != AccountKind::House && account.balance(asset).free < needed {
+        let (asset, other) = match order.side {
+            Side::Buy => (instrument.quote, instrument.base),
+            Side::Sell => (instrument.base, instrument.quote),
+        };
+        if account.kind() == AccountKind::House {
+            return Ok(());
+        }
+        if account.balance(asset).free < needed {
             return Err(Rejection::InsufficientBalance);
         }
-        Ok(())
+        if is_holdable(account.balance(other).total() + self.receivable(order, instrument)) {
+            Ok(())
+        } else {
+            Err(Rejection::Amount)
+        }
+    }
+
+    /// The most of the other asset that an order can bring in; what a sale by quote asks for is in it.
+    fn receivable(&self, order: &NewOrder, instrument: &Instrument) -> Atoms {
+        match (order.side, order.terms) {
+            (Side::Buy, Terms::Limit { lots, .. } | Terms::Market { lots }) => instrument.base_atoms(lots),
+            (Side::Buy, Terms::MarketQuote { quote_atoms }) => self.sweep_base(order, quote_atoms),
+            (Side::Sell, Terms::MarketQuote { quote_atoms }) => quote_atoms,
+            (Side::Sell, Terms::Limit { lots, .. } | Terms::Market { lots }) => self.sweep_cost(order, lots),
+        }
     }
 
     fn crosses(&self, order: &NewOrder, ticks: i64) -> bool {

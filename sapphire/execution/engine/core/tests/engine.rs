@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
+use sapphire_core::amounts::MAX_ATOMS;
 use sapphire_core::engine::{
     Balances, Body, Config, EndCause, Engine, Event, Execution, FeeSide, Output, Outputs, Refusal, Signal, SignalId,
 };
@@ -18,7 +19,7 @@ const HOUR_NS: i64 = 3_600_000_000_000;
 const SECOND_NS: i64 = 1_000_000_000;
 /// 2024-01-01T00:00Z.
 const T: i64 = 1_704_067_200_000_000_000;
-const UNIT: i64 = 100_000_000;
+const UNIT: i128 = 100_000_000;
 
 /// Price in cents, quantity in 1e-5: one lot of BTC at 50,000.00 is worth 0.5 USDT.
 fn instrument(base: u16) -> Instrument {
@@ -74,7 +75,7 @@ impl Bench {
         out.drain().filter(|output| !matches!(output, Output::WakeAt(_))).collect()
     }
 
-    fn hold(&mut self, holdings: &[(Asset, i64)]) -> Vec<Output> {
+    fn hold(&mut self, holdings: &[(Asset, i128)]) -> Vec<Output> {
         self.say(Body::Balances(Balances { as_of_ns: self.now_ns, holdings: holdings.to_vec() }))
     }
 
@@ -119,7 +120,7 @@ impl Bench {
         self.engine.orders().get(order.id).map(|tracked| tracked.state)
     }
 
-    fn atoms(&self, instrument: InstrumentId) -> i64 {
+    fn atoms(&self, instrument: InstrumentId) -> i128 {
         self.engine.ledger().position(instrument).atoms
     }
 }
@@ -548,4 +549,135 @@ fn a_configuration_that_cannot_be_meant_is_named() {
     );
     assert!(Engine::new(Config { instruments: vec![instrument(1), instrument(1)], ..config() }).is_err());
     assert!(Engine::new(Config { limits: Limits::open(1, 2), ..config() }).is_err());
+}
+
+/// A coin at half a millionth of a dollar: one tick is one atom, one lot a whole coin.
+fn small_coin() -> Instrument {
+    let (tick_atoms, lot_atoms, max_lots) = (1, 100_000_000, i64::MAX);
+    Instrument { tick_atoms, lot_atoms, max_lots, max_ticks: i64::MAX, ..instrument(1) }
+}
+
+fn small_coin_config() -> Config {
+    Config { instruments: vec![small_coin()], limits: Limits::open(1, 2), ..config() }
+}
+
+#[test]
+fn a_coin_of_many_zeros_is_held_and_valued_beyond_64_bits() {
+    let mut bench = Bench::new(config());
+    bench.engine = Engine::new(small_coin_config()).unwrap();
+    bench.say(Body::Epoch { epoch: 3 });
+    bench.say(Body::Verdict { release: RELEASE, ok: true });
+    bench.hold(&[(USDT, 200_000 * UNIT)]);
+    bench.quote(BTC, 50, 50);
+    // 300 billion coins at 5e-7 are 150,000 USDT, and 3e19 atoms.
+    let order = the_order(&bench.bar(&[(BTC, 300_000_000_000)]));
+    assert_eq!((order.ticks, order.lots), (50, 300_300_300_301));
+    let quote_atoms = small_coin().notional(50, order.lots);
+    let fee_atoms = small_coin().base_atoms(order.lots) / 1_000;
+    let fill = Fill { trade: 1, ticks: 50, lots: order.lots, quote_atoms, fee_asset: Asset(1), fee_atoms };
+    bench.report(&order, ReportKind::Trade { fill, executed_lots: order.lots });
+    // 300,300,300,301 coins less a thousandth of them, cut to the atom.
+    assert_eq!(bench.atoms(BTC), 30_000_000_000_069_900_000);
+    assert_eq!(bench.engine.ledger().cash_atoms(), 200_000 * UNIT - 15_015_015_015_050);
+    assert_eq!(bench.engine.equity_atoms(), Some(200_000 * UNIT - 15_015_015_015_050 + 15_000_000_000_034));
+}
+
+#[test]
+fn more_than_an_account_can_hold_is_refused_by_name() {
+    let mut bench = Bench::new(config());
+    bench.engine = Engine::new(small_coin_config()).unwrap();
+    bench.say(Body::Epoch { epoch: 3 });
+    bench.say(Body::Verdict { release: RELEASE, ok: true });
+    let too_much = bench.hold(&[(USDT, 10_000 * UNIT), (Asset(1), MAX_ATOMS + 1)]);
+    assert_eq!(too_much, [Output::NotHoldable { asset: Asset(1), atoms: MAX_ATOMS + 1 }]);
+    assert_eq!(bench.engine.ledger().cash_atoms(), 0, "nothing of the snapshot was used");
+    bench.hold(&[(USDT, MAX_ATOMS), (Asset(1), MAX_ATOMS - 1)]);
+    bench.quote(BTC, 50, 50);
+    let wide = bench.signal(BTC, i64::MAX, T);
+    assert_eq!(wide, [], "9.2e26 atoms are held by 1e28");
+    let out = bench.say(Body::EndOfBar { bar_close_ns: T });
+    let [Output::Denied { denial, .. }] = out.as_slice() else { panic!("{out:?}") };
+    // The holding is above the target, and the sale would lead to more cash than is held.
+    assert_eq!((denial.code, denial.limit), (DenialCode::Amount, MAX_ATOMS));
+
+    let wider = Instrument { lot_atoms: 100_000_000_000, max_ticks: 1_000_000, ..small_coin() };
+    bench.engine = Engine::new(Config { instruments: vec![wider], ..small_coin_config() }).unwrap();
+    bench.say(Body::Verdict { release: RELEASE, ok: true });
+    let refused = bench.signal(BTC, i64::MAX, T);
+    let reason = Refusal::TooLarge;
+    assert_eq!(refused, [Output::SignalRefused { signal: signal_id(BTC, T), reason }]);
+
+    let dear = Instrument { lot_atoms: i64::MAX, ..small_coin() };
+    let error = Engine::new(Config { instruments: vec![dear], ..small_coin_config() }).unwrap_err();
+    assert!(error.0.starts_with("instrument 0: expected a lot whose value"), "{error}");
+}
+
+#[test]
+fn a_trade_that_no_account_can_hold_is_told_and_not_booked() {
+    let mut bench = Bench::new(config());
+    let order = the_order(&bench.bar(&[(BTC, 10_000)]));
+    bench.trades = 1;
+    bench.fill(&order, 1, 1);
+    let fill = |lots, quote_atoms, fee_atoms| {
+        let fill = Fill { trade: 1, ticks: order.ticks, lots, quote_atoms, fee_asset: Asset(1), fee_atoms };
+        ReportKind::Trade { fill, executed_lots: lots.clamp(0, 10_011) }
+    };
+    for kind in [
+        // With the lot that was traded they are more than 64 bits count.
+        fill(i64::MAX, 0, 0),
+        fill(1, MAX_ATOMS + 1, 0),
+        fill(1, i128::MIN, 0),
+        fill(1, 1, i128::MAX),
+    ] {
+        let told = bench.report(&order, kind);
+        let report = Report { order: order.id, kind };
+        assert_eq!(told, [Output::Odd { report, state: Some(OrderState::PartiallyFilled) }]);
+    }
+    assert_eq!((bench.atoms(BTC), bench.engine.ledger().cash_atoms()), (999, 10_000 * UNIT - 50_101_000));
+}
+
+#[test]
+fn a_fee_in_a_third_asset_leaves_what_was_bought_whole() {
+    let bnb = Asset(3);
+    let mut bench = Bench::new(Config { assets: 4, fee_side: FeeSide::Other, ..config() });
+    bench.hold(&[(USDT, 10_000 * UNIT), (bnb, 2 * UNIT)]);
+    let order = the_order(&bench.bar(&[(BTC, 10_000)]));
+    assert_eq!(order.lots, 10_000, "nothing is bought for a fee that is taken elsewhere");
+    let quote_atoms = instrument(1).notional(order.ticks, order.lots);
+    let fill = Fill { trade: 1, ticks: order.ticks, lots: order.lots, quote_atoms, fee_asset: bnb, fee_atoms: 777 };
+    let reached = bench.report(&order, ReportKind::Trade { fill, executed_lots: 10_000 });
+    assert_eq!(reached, [Output::TargetReached { signal: signal_id(BTC, T), held_lots: 10_000 }]);
+    assert_eq!(bench.atoms(BTC), 10_000_000);
+    let ledger = bench.engine.ledger();
+    assert_eq!((ledger.held(bnb), ledger.fees()[3]), (Some(2 * UNIT - 777), 777));
+    // No instrument has a price of it.
+    assert_eq!(bench.engine.fee_value_atoms(bnb), None);
+    // The venue's next snapshot is what is known here: nothing freezes and nothing is adjusted.
+    let cash = ledger.cash_atoms();
+    bench.now_ns += SECOND_NS;
+    assert_eq!(bench.hold(&[(USDT, cash), (Asset(1), 10_000_000), (bnb, 2 * UNIT - 777)]), []);
+
+    // Where it is traded it has a price, and comes out of that position.
+    let eth = Asset(2);
+    bench.hold(&[(eth, UNIT)]);
+    bench.now_ns += HOUR_NS;
+    bench.quote(BTC, 5_000_000, 5_000_100);
+    bench.quote(ETH, 250_000, 250_010);
+    let order = the_order(&bench.bar(&[(BTC, 0)]));
+    let quote_atoms = instrument(1).notional(order.ticks, order.lots);
+    let fill =
+        Fill { trade: 2, ticks: order.ticks, lots: order.lots, quote_atoms, fee_asset: eth, fee_atoms: 1_000_000 };
+    bench.report(&order, ReportKind::Trade { fill, executed_lots: order.lots });
+    assert_eq!(bench.atoms(ETH), UNIT - 1_000_000);
+    // 0.01 ETH at 2,500.05.
+    assert_eq!(bench.engine.fee_value_atoms(eth), Some(2_500_050_000));
+
+    // An asset that nobody listed is followed nowhere, and the trade is booked all the same.
+    bench.now_ns += HOUR_NS;
+    bench.quote(BTC, 5_000_000, 5_000_100);
+    let order = the_order(&bench.bar(&[(BTC, 10)]));
+    let quote_atoms = instrument(1).notional(order.ticks, 10);
+    let fill = Fill { trade: 3, ticks: order.ticks, lots: 10, quote_atoms, fee_asset: Asset::UNLISTED, fee_atoms: 5 };
+    bench.report(&order, ReportKind::Trade { fill, executed_lots: 10 });
+    assert_eq!((bench.atoms(BTC), bench.engine.is_quiet()), (10_000, true));
 }

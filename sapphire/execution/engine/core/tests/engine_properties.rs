@@ -15,7 +15,7 @@ use sapphire_core::risk::Command;
 const T: i64 = 1_704_067_200_000_000_000;
 const MINUTE_NS: i64 = 60_000_000_000;
 const SECOND_NS: i64 = 1_000_000_000;
-const CASH_ATOMS: i64 = 10_000_000_000_000;
+const CASH_ATOMS: i128 = 10_000_000_000_000;
 const SYMBOLS: u16 = 2;
 
 /// The books of somebody who saw every trade at once, in the order in which it happened.
@@ -136,7 +136,7 @@ impl Run {
             Side::Buy => {
                 let arrives = moved - fee(moved, FEE_RATE);
                 assert!(
-                    held + arrives < target + rules.lot_atoms,
+                    held + arrives < target + i128::from(rules.lot_atoms),
                     "buys a lot too much: {held} + {arrives} > {target}"
                 );
                 let selling = (0..SYMBOLS).any(|index| self.engine.in_flight_lots(InstrumentId(index)) < 0);
@@ -246,15 +246,15 @@ proptest! {
         let (engine, truth) = (run.engine.ledger(), books_of(&run.venue));
         prop_assert_eq!(engine.fees(), truth.fees());
         // What was spent and is not held any more was realised, whenever it was told.
-        let invested: i64 = engine.positions().iter().map(|position| position.cost_atoms - position.realised_atoms).sum();
+        let invested: i128 = engine.positions().iter().map(|position| position.cost_atoms - position.realised_atoms).sum();
         prop_assert_eq!(invested, CASH_ATOMS - engine.cash_atoms());
         // An average cost is truncated at each sale, so that another order of telling may shift an atom at each.
-        let slack = run.venue.trades.len() as i64;
+        let slack = run.venue.trades.len() as i128;
         for (ours, theirs) in engine.positions().iter().zip(truth.positions()) {
             prop_assert!((ours.realised_atoms - theirs.realised_atoms).abs() <= slack, "{ours:?} {theirs:?}");
             prop_assert!((ours.cost_atoms - theirs.cost_atoms).abs() <= slack, "{ours:?} {theirs:?}");
         }
-        let holdings: Vec<(Asset, i64)> =
+        let holdings: Vec<(Asset, i128)> =
             run.venue.balances.iter().enumerate().map(|(asset, atoms)| (Asset(asset as u16), *atoms)).collect();
         let mut out = Outputs::default();
         run.now_ns += 1;
@@ -296,7 +296,7 @@ proptest! {
             for (index, target) in [btc, eth].into_iter().enumerate() {
                 let rules = instrument(index as u16);
                 let missing = rules.base_atoms(target) - run.venue.held_atoms(InstrumentId(index as u16));
-                let smallest = rules.min_notional_atoms / rules.notional(MID_TICKS, 1) + 1;
+                let smallest = (rules.min_notional_atoms / rules.notional(MID_TICKS, 1) + 1) as i64;
                 prop_assert!(missing <= rules.base_atoms(smallest) && missing > -rules.base_atoms(smallest + 1));
             }
         }

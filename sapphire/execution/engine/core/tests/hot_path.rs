@@ -13,7 +13,7 @@ use sapphire_core::orders::{Order, ReleaseId};
 
 const T: i64 = 1_704_067_200_000_000_000;
 const MINUTE_NS: i64 = 60_000_000_000;
-const CASH_ATOMS: i64 = 10_000_000_000_000;
+const CASH_ATOMS: i128 = 10_000_000_000_000;
 
 /// An engine with what stands around it, all of it made before anything is measured.
 struct Line {

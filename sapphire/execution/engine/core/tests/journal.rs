@@ -138,10 +138,13 @@ fn an_incomplete_header_holds_nothing() {
 fn another_version_is_named() {
     let mut bytes = Vec::new();
     Encoder::new(&HEADER, &mut bytes);
-    bytes[8..10].copy_from_slice(&9_u16.to_le_bytes());
-    let checksum = crc32c::crc32c(&bytes[..HEADER_LEN - 4]).to_le_bytes();
-    bytes[HEADER_LEN - 4..].copy_from_slice(&checksum);
-    assert_eq!(Decoder::new(&bytes).unwrap_err(), JournalError::Version { got: 9 });
+    // 1 wrote amounts in 64 bits.
+    for version in [1_u16, 9] {
+        bytes[8..10].copy_from_slice(&version.to_le_bytes());
+        let checksum = crc32c::crc32c(&bytes[..HEADER_LEN - 4]).to_le_bytes();
+        bytes[HEADER_LEN - 4..].copy_from_slice(&checksum);
+        assert_eq!(Decoder::new(&bytes).unwrap_err(), JournalError::Version { got: version });
+    }
 }
 
 #[test]

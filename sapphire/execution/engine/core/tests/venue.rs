@@ -46,7 +46,7 @@ enum Command {
     Deposit {
         account: u32,
         asset: u16,
-        atoms: i64,
+        atoms: i128,
     },
     /// The house takes all its orders out.
     Withdraw,
@@ -67,7 +67,7 @@ fn all_terms() -> impl Strategy<Value = Terms> {
         6 => (90_i64..113, 0_i64..64, time_in_force)
             .prop_map(|(ticks, lots, time_in_force)| Terms::Limit { ticks, lots, time_in_force }),
         1 => (0_i64..64).prop_map(|lots| Terms::Market { lots }),
-        1 => (0_i64..200_000_000).prop_map(|quote_atoms| Terms::MarketQuote { quote_atoms }),
+        1 => (0_i128..200_000_000).prop_map(|quote_atoms| Terms::MarketQuote { quote_atoms }),
     ]
 }
 
@@ -77,7 +77,7 @@ fn commands() -> impl Strategy<Value = Vec<Command>> {
             .prop_map(|(account, instrument, side, terms)| Command::Submit { account, instrument, side, terms }),
         3 => (any::<usize>(), prop::option::weighted(0.2, 0..=CLIENTS + 1))
             .prop_map(|(which, account)| Command::Cancel { which, account }),
-        1 => (1..=CLIENTS + 1, 0_u16..4, -300_000_000_i64..300_000_000)
+        1 => (1..=CLIENTS + 1, 0_u16..4, -300_000_000_i128..300_000_000)
             .prop_map(|(account, asset, atoms)| Command::Deposit { account, asset, atoms }),
         1 => Just(Command::Withdraw),
     ];
@@ -88,7 +88,7 @@ fn commands() -> impl Strategy<Value = Vec<Command>> {
 fn venues() -> impl Strategy<Value = Run> {
     let grain = prop_oneof![Just((1_000_000_i64, 1_000_000_i64)), Just((333_337, 777_001)), Just((7_919_111, 104_729))];
     let fees = prop_oneof![Just(FeeRates::default()), Just(FeeRates { maker: 75_000, taker: 100_000 })];
-    (grain.clone(), grain, prop::collection::vec((fees, 0_i64..900_000_000), CLIENTS as usize)).prop_map(
+    (grain.clone(), grain, prop::collection::vec((fees, 0_i128..900_000_000), CLIENTS as usize)).prop_map(
         |(first, second, clients)| {
             let instruments = vec![instrument(0, first.0, first.1), instrument(1, second.0, second.1)];
             let mut run = Run {
@@ -117,16 +117,16 @@ struct Run {
     venue: Venue,
     instruments: Vec<Instrument>,
     plain: Plain,
-    deposited: [i64; ASSETS],
+    deposited: [i128; ASSETS],
     submitted: Vec<NewOrder>,
     trades: [u64; 2],
 }
 
 /// Everything that can be seen of a venue.
-type View = (Vec<Balance>, Vec<Vec<sapphire_core::book::Resting>>, Vec<i64>, Vec<Option<Order>>);
+type View = (Vec<Balance>, Vec<Vec<sapphire_core::book::Resting>>, Vec<i128>, Vec<Option<Order>>);
 
 impl Run {
-    fn deposit(&mut self, account: u32, asset: u16, atoms: i64) {
+    fn deposit(&mut self, account: u32, asset: u16, atoms: i128) {
         if self.venue.deposit(AccountId(account), Asset(asset), atoms).is_ok() {
             self.deposited[asset as usize] += atoms;
         }
@@ -237,7 +237,7 @@ impl Run {
 
     fn check_terms(&self, order: &NewOrder, trades: &[Trade]) -> Result<(), TestCaseError> {
         let filled: i64 = trades.iter().map(|trade| trade.lots).sum();
-        let paid: i64 = trades.iter().map(|trade| trade.quote_atoms).sum();
+        let paid: i128 = trades.iter().map(|trade| trade.quote_atoms).sum();
         let stands = self.venue.order(order.id);
         match order.terms {
             Terms::Limit { ticks, lots, time_in_force } => {
@@ -260,7 +260,7 @@ impl Run {
     fn check_money(&self) -> Result<(), TestCaseError> {
         for asset in (0..ASSETS as u16).map(Asset) {
             let balances: Vec<Balance> = accounts().map(|id| self.venue.account(id).unwrap().balance(asset)).collect();
-            let held: i64 = balances.iter().map(|balance| balance.free + balance.locked).sum();
+            let held: i128 = balances.iter().map(|balance| balance.free + balance.locked).sum();
             prop_assert_eq!(held + self.venue.collected()[asset.0 as usize], self.deposited[asset.0 as usize]);
             for (account, balance) in accounts().zip(balances) {
                 prop_assert_eq!(balance.locked, self.needed(account, asset));
@@ -271,7 +271,7 @@ impl Run {
     }
 
     /// What the orders that an account has standing may cost it of one asset.
-    fn needed(&self, account: AccountId, asset: Asset) -> i64 {
+    fn needed(&self, account: AccountId, asset: Asset) -> i128 {
         let locks = self.plain.resting.iter().filter(|resting| resting.account == account && account != HOUSE);
         locks
             .map(|resting| {
@@ -349,8 +349,8 @@ impl Plain {
     /// Whom an accepted order meets, and which of its owner's orders expire on the way.
     fn submit(&mut self, order: &NewOrder, rules: &Instrument) -> (Vec<Met>, Vec<OrderId>) {
         let (limit, mut lots, mut quote) = match order.terms {
-            Terms::Limit { ticks, lots, .. } => (Some(ticks), lots, i64::MAX),
-            Terms::Market { lots } => (None, lots, i64::MAX),
+            Terms::Limit { ticks, lots, .. } => (Some(ticks), lots, i128::from(i64::MAX)),
+            Terms::Market { lots } => (None, lots, i128::from(i64::MAX)),
             Terms::MarketQuote { quote_atoms } => (None, i64::MAX, quote_atoms),
         };
         let (mut met, mut expired) = (Vec::new(), Vec::new());
@@ -422,12 +422,12 @@ impl Plain {
 }
 
 /// Lots that an amount pays for.
-fn payable(rules: &Instrument, ticks: i64, quote: i64) -> i64 {
-    if quote == i64::MAX {
+fn payable(rules: &Instrument, ticks: i64, quote: i128) -> i64 {
+    if quote == i128::from(i64::MAX) {
         return i64::MAX;
     }
     let lot = i128::from(ticks) * i128::from(rules.tick_atoms) * i128::from(rules.lot_atoms);
-    (i128::from(quote) * 100_000_000 / lot) as i64
+    (quote * 100_000_000 / lot) as i64
 }
 
 proptest! {

@@ -22,7 +22,9 @@ const RULES: Instrument = Instrument {
     max_ticks: 100_000_000,
     min_notional_atoms: 500_000_000,
 };
-const COIN: i64 = 100_000_000;
+use sapphire_core::amounts::MAX_ATOMS;
+
+const COIN: i128 = 100_000_000;
 
 /// A venue with a maker who has ten coins and a taker who has 1,000 USDT.
 struct Desk {
@@ -59,7 +61,7 @@ impl Desk {
         self.submit(self.taker, Side::Buy, terms)
     }
 
-    fn balance(&self, account: AccountId, asset: Asset) -> (i64, i64) {
+    fn balance(&self, account: AccountId, asset: Asset) -> (i128, i128) {
         let Balance { free, locked } = self.venue.account(account).unwrap().balance(asset);
         (free, locked)
     }
@@ -142,7 +144,7 @@ fn an_amount_buys_across_levels_and_never_more() {
     desk.offer(6_100_000, 100);
     // 100 USDT: 60 for 0.001 BTC, then 39.65 for 0.00065 at 61,000; 0.35 stay.
     let out = desk.buy(Terms::MarketQuote { quote_atoms: 10_000_000_000 }).unwrap();
-    let found: Vec<(i64, i64, bool)> =
+    let found: Vec<(i64, i128, bool)> =
         trades(&out).iter().map(|trade| (trade.lots, trade.quote_atoms, trade.taker.complete)).collect();
     assert_eq!(found, [(100, 6_000_000_000, false), (65, 3_965_000_000, true)]);
 }
@@ -207,12 +209,12 @@ fn a_deposit_that_no_balance_holds_is_refused() {
     let (free, locked) = desk.balance(desk.maker, BTC);
     assert_eq!((free, locked), (0, 10 * COIN));
     // It would fit beside what is locked, but not once the lock is freed.
-    let refused = desk.venue.deposit(desk.maker, BTC, i64::MAX - 5 * COIN);
-    assert_eq!(refused, Err(Rejection::InsufficientBalance));
-    assert_eq!(desk.venue.deposit(desk.maker, BTC, i64::MAX - 10 * COIN), Ok(()));
+    let refused = desk.venue.deposit(desk.maker, BTC, MAX_ATOMS - 5 * COIN);
+    assert_eq!(refused, Err(Rejection::Amount));
+    assert_eq!(desk.venue.deposit(desk.maker, BTC, MAX_ATOMS - 10 * COIN), Ok(()));
     assert!(desk.venue.cancel(desk.maker, OrderId(1), &mut Vec::new()).is_ok());
-    assert_eq!(desk.balance(desk.maker, BTC), (i64::MAX, 0));
-    assert_eq!(desk.venue.deposit(desk.maker, BTC, 1), Err(Rejection::InsufficientBalance));
+    assert_eq!(desk.balance(desk.maker, BTC), (MAX_ATOMS, 0));
+    assert_eq!(desk.venue.deposit(desk.maker, BTC, 1), Err(Rejection::Amount));
     assert_eq!(desk.venue.deposit(desk.maker, USDT, -1), Err(Rejection::InsufficientBalance));
     assert_eq!(desk.venue.deposit(AccountId(9), USDT, 1), Err(Rejection::Unknown));
     assert_eq!(desk.venue.deposit(desk.maker, Asset(2), 1), Err(Rejection::Unknown));

@@ -66,7 +66,7 @@ async fn place_and_cancel(handle: DeskHandle, rounds: usize) -> Result<Vec<Durat
     let account = AccountId(1);
     let price = handle.prices(vec![BTC]).await?.first().copied().unwrap_or_default();
     let kind = OrderKind::Limit {
-        price_atoms: (price - price / 20) * 1_000_000,
+        price_atoms: i128::from((price - price / 20) * 1_000_000),
         quantity_atoms: 100_000,
         time_in_force: TimeInForce::Gtc,
     };

@@ -142,10 +142,10 @@ fn candle(line: usize, text: &str, instrument: &Instrument) -> Result<Candle, Ro
     let open_ns = millis.and_then(|millis| millis.checked_mul(1_000_000));
     let open_ns = open_ns.ok_or_else(|| Row { line, expected: "milliseconds since 1970".into(), got: time.into() })?;
     let units = |text: &str, name: &str, unit: i64| {
-        let fits = atoms(text).filter(|atoms| atoms % unit == 0);
-        fits.map(|atoms| atoms / unit).ok_or_else(|| Row {
+        let fits = atoms(text).filter(|atoms| atoms % i128::from(unit) == 0).map(|atoms| atoms / i128::from(unit));
+        fits.and_then(|steps| i64::try_from(steps).ok()).ok_or_else(|| Row {
             line,
-            expected: format!("{name} in whole steps of {}", decimal(unit)),
+            expected: format!("{name} in whole steps of {}, at most 64 bits of them", decimal(unit)),
             got: text.into(),
         })
     };

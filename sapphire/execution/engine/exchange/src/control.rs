@@ -26,6 +26,8 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use sapphire_core::amounts::Atoms;
+use sapphire_core::decimal::atoms_text;
 use sapphire_core::venue::{AccountId, FeeRates};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -148,7 +150,7 @@ async fn deposit(State(plane): State<ControlPlane>, body: Bytes) -> Answer {
     let DepositBody { account, asset, amount } = parse(&body)?;
     let (account, atoms) = (AccountId(account), amount_of("amount", &amount)?);
     let balance = plane.desk.ask(|reply| Ask::Control(Control::Deposit { account, asset, atoms, reply })).await?;
-    Ok(Json(json!({"free": text(balance.free_atoms), "locked": text(balance.locked_atoms)})))
+    Ok(Json(json!({"free": atoms_text(balance.free_atoms), "locked": atoms_text(balance.locked_atoms)})))
 }
 
 #[derive(Deserialize)]
@@ -163,7 +165,7 @@ async fn open_account(State(plane): State<ControlPlane>, body: Bytes) -> Answer 
     let body: AccountBody = if body.is_empty() { parse(b"{}")? } else { parse(&body)? };
     let funds = body.fund.iter().map(|(asset, amount)| Ok((asset.clone(), amount_of(asset, amount)?)));
     let funds = funds.collect::<Result<Vec<_>, Refused>>()?;
-    let rate = |name, given: Option<String>, usual| given.map_or(Ok(usual), |text| amount_of(name, &text));
+    let rate = |name, given: Option<String>, usual| given.map_or(Ok(usual), |text| rate_of(name, &text));
     let fees =
         FeeRates { maker: rate("maker", body.maker, FEES.maker)?, taker: rate("taker", body.taker, FEES.taker)? };
     let credentials = Keyring::draw().map_err(|error| Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
@@ -224,11 +226,12 @@ impl TryFrom<NumberText> for Number {
     }
 }
 
-fn amount_of(name: &str, amount: &str) -> Result<i64, Refused> {
-    let wrong = || format!("expected {name} as a decimal with at most 8 decimals, got {amount}");
-    atoms(amount).ok_or_else(|| Refused(StatusCode::BAD_REQUEST, wrong()))
+fn rate_of(name: &str, rate: &str) -> Result<i64, Refused> {
+    let wrong = |_| Refused(StatusCode::BAD_REQUEST, format!("expected {name} as a rate, such as 0.001, got {rate}"));
+    i64::try_from(amount_of(name, rate)?).map_err(wrong)
 }
 
-fn text(atoms: i64) -> String {
-    format!("{}.{:08}", atoms / 100_000_000, atoms % 100_000_000)
+fn amount_of(name: &str, amount: &str) -> Result<Atoms, Refused> {
+    let wrong = || format!("expected {name} as a decimal with at most 8 decimals, got {amount}");
+    atoms(amount).ok_or_else(|| Refused(StatusCode::BAD_REQUEST, wrong()))
 }

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
+use sapphire_core::amounts::Atoms;
 use sapphire_core::book::Tracking;
 use sapphire_core::instrument::InstrumentId;
 use sapphire_core::venue::{AccountId, FeeRates, NewOrder, OrderId, Terms};
@@ -106,6 +107,7 @@ pub(crate) enum Applied {
 impl Desk {
     /// A market at its beginning.
     pub(crate) fn new(genesis: Genesis, floor: &Floor) -> Self {
+        let floor = floor.opened_at(genesis.start_ns);
         let catalog = Arc::new(floor.catalog.clone());
         let rows = catalog.symbols().iter().zip(&floor.feeds);
         let rows = rows.map(|(info, feed)| (info.symbol.as_str(), feed.clone(), info.instrument, info.listed_ns));
@@ -280,7 +282,7 @@ impl Desk {
         client_id
     }
 
-    fn open_account(&mut self, fees: FeeRates, funds: &[(String, i64)]) -> AccountId {
+    fn open_account(&mut self, fees: FeeRates, funds: &[(String, Atoms)]) -> AccountId {
         let account = self.market.open_account(fees);
         self.open_row();
         for (asset, atoms) in funds {

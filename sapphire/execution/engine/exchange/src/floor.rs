@@ -73,6 +73,23 @@ impl Floor {
         Ok(floor)
     }
 
+    /// The floor of a market that begins at `start_ns`: generated symbols are traded by the rules in force then, for as
+    /// long as the market runs.
+    #[must_use]
+    pub fn opened_at(&self, start_ns: i64) -> Self {
+        let mut floor = self.clone();
+        let mut infos = self.catalog.symbols().to_vec();
+        for (info, feed) in infos.iter_mut().zip(&mut floor.feeds) {
+            let Feed::Generated(path) = feed else { continue };
+            let rules = path.rules_at(start_ns);
+            info.instrument = rules.instrument(info.instrument.base, info.instrument.quote);
+            (info.price_decimals, info.quantity_decimals) = (decimals(&rules.tick()), decimals(&rules.lot()));
+            path.count_in(rules);
+        }
+        floor.catalog = self.catalog.with_symbols(infos);
+        floor
+    }
+
     /// The symbols of a market.
     pub fn listed(&self) -> Vec<Listed> {
         let rows = self.catalog.symbols().iter().zip(&self.feeds);
@@ -97,7 +114,7 @@ impl Floor {
             self.candles.insert(listing.symbol.to_owned(), recorded.digest);
             Feed::Recorded(recorded.feed)
         } else {
-            Feed::Generated(GeneratedFeed::new(seed, listing))
+            Feed::Generated(GeneratedFeed::new(seed, listing, listing.listed_ns))
         };
         self.feeds.push(feed);
         Ok(SymbolInfo {
@@ -105,8 +122,8 @@ impl Floor {
             base_asset: listing.base.to_owned(),
             quote_asset: listing.quote.to_owned(),
             instrument,
-            price_decimals: decimals(listing.tick),
-            quantity_decimals: decimals(listing.lot),
+            price_decimals: decimals(&listing.rules.tick()),
+            quantity_decimals: decimals(&listing.rules.lot()),
             listed_ns,
         })
     }
@@ -150,6 +167,28 @@ mod tests {
         assert_eq!(floor.catalog.instrument("BTC/USDT"), None);
         assert_eq!(floor.catalog.asset("USDT"), Some(Asset(1)));
         assert_eq!(floor.catalog.symbols()[1].quantity_decimals, 4);
+    }
+
+    /// Of the first seed under which ADA's rules change while it is listed.
+    #[test]
+    fn a_market_trades_by_the_rules_of_its_start() {
+        let first_ns = listing("ADAUSDT").unwrap().listed_ns;
+        let changed = |seed| {
+            let floor = Floor::lay_out(&names(&["ADAUSDT"]), seed, None, true).unwrap();
+            let Feed::Generated(path) = &floor.feeds[0] else { return None };
+            let change_ns = path.rules_end_ns()?;
+            Some((floor, change_ns))
+        };
+        let (floor, change_ns) = (1..).find_map(changed).unwrap();
+        let [early, late] = [change_ns - 1, change_ns].map(|start_ns| floor.opened_at(start_ns));
+        let [before, after] = [&early, &late].map(|floor| floor.catalog.symbols()[0].clone());
+        assert!(before.instrument != after.instrument);
+        assert!(after.price_decimals >= before.price_decimals && after.quantity_decimals >= before.quantity_decimals);
+        assert_eq!(floor.opened_at(first_ns).catalog.symbols()[0].instrument, before.instrument);
+        assert_eq!(early.feeds[0].next_minute(change_ns), None);
+        assert_eq!(late.feeds[0].next_minute(change_ns).map(|minute| minute.open_ns), Some(change_ns));
+        // Its whole past is there as well.
+        assert_eq!(late.feeds[0].next_minute(0).map(|minute| minute.open_ns), Some(first_ns));
     }
 
     #[test]

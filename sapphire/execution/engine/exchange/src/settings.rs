@@ -9,8 +9,11 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{ArgGroup, Parser};
+use sapphire_core::amounts::Atoms;
+use sapphire_core::decimal::parse_atoms;
 use sapphire_core::instrument::ATOMS_PER_UNIT;
 use sapphire_core::venue::FeeRates;
+use sapphire_sim::feed::GENERATOR_VERSION;
 use serde::{Deserialize, Serialize};
 
 /// Binance spot's regular rate, 0.1 % for maker and taker (its fee schedule, VIP 0 without BNB discount), in 1e-8.
@@ -20,7 +23,7 @@ pub const FEES: FeeRates = FeeRates { maker: 100_000, taker: 100_000 };
 const LOCKSTEP_START_NS: i64 = 1_704_067_200_000_000_000;
 
 /// What the development account holds when nobody says, in atoms of USDT.
-const FUND: (&str, i64) = ("USDT", 100_000 * ATOMS_PER_UNIT);
+const FUND: (&str, Atoms) = ("USDT", 100_000 * ATOMS_PER_UNIT as Atoms);
 
 /// Travel time of requests in lock-step when nobody says: between machines of one region.
 const LATENCY_MS: [u32; 2] = [5, 25];
@@ -70,7 +73,7 @@ pub struct Arguments {
     pub latency_ms: Option<Vec<u32>>,
     /// What the development account is opened with, such as USDT=100000; may be given more than once
     #[arg(long, value_name = "ASSET=AMOUNT", value_parser = fund)]
-    pub fund: Vec<(String, i64)>,
+    pub fund: Vec<(String, Atoms)>,
 }
 
 /// Everything that decides a market.
@@ -78,6 +81,9 @@ pub struct Arguments {
 pub struct Genesis {
     /// Venue symbols in the order of their indices.
     pub symbols: Vec<String>,
+    /// Version of the generated market's path; 1 in journals that do not say.
+    #[serde(default = "first_generator")]
+    pub generator: u32,
     /// Seed of path, house and delays.
     pub seed: u64,
     /// Where market time began, UTC nanoseconds.
@@ -92,6 +98,11 @@ pub struct Genesis {
     pub max_latency_ns: i64,
     /// SHA-256 of each symbol's candles; empty on a generated market.
     pub candles: BTreeMap<String, String>,
+}
+
+/// Of journals from before the version was written.
+const fn first_generator() -> u32 {
+    1
 }
 
 /// A setting that does not fit.
@@ -130,6 +141,7 @@ impl Arguments {
         };
         Ok(Genesis {
             symbols,
+            generator: GENERATOR_VERSION,
             seed: self.seed,
             start_ns: self.start.unwrap_or(fallback_ns),
             is_lockstep: self.lockstep,
@@ -154,6 +166,10 @@ impl Arguments {
         }
         if kept.seed != self.seed {
             return differs("--seed", kept.seed.to_string(), self.seed.to_string());
+        }
+        if kept.generator != fresh.generator && kept.candles.is_empty() && fresh.candles.is_empty() {
+            let version = |genesis: &Genesis| format!("version {} of the generated market", genesis.generator);
+            return differs("the journal's market", version(kept), version(fresh));
         }
         if kept.is_lockstep != self.lockstep {
             let word = |lockstep| if lockstep { "--lockstep" } else { "--speed" }.to_owned();
@@ -189,7 +205,7 @@ impl Arguments {
     }
 
     /// What the development account begins with.
-    pub fn funds(&self) -> Vec<(String, i64)> {
+    pub fn funds(&self) -> Vec<(String, Atoms)> {
         if self.fund.is_empty() { vec![(FUND.0.to_owned(), FUND.1)] } else { self.fund.clone() }
     }
 
@@ -233,27 +249,19 @@ fn speed(text: &str) -> Result<f64, String> {
     }
 }
 
-fn fund(text: &str) -> Result<(String, i64), String> {
+fn fund(text: &str) -> Result<(String, Atoms), String> {
     let expected = || format!("expected ASSET=AMOUNT with at most 8 decimals, such as USDT=100000, got {text}");
     let (asset, amount) = text.split_once('=').ok_or_else(expected)?;
     let atoms = atoms(amount).filter(|atoms| *atoms >= 0 && !asset.is_empty()).ok_or_else(expected)?;
     Ok((asset.to_owned(), atoms))
 }
 
-/// Atoms of a plain decimal with at most eight decimals.
-pub fn atoms(text: &str) -> Option<i64> {
-    let (negative, digits) = match text.strip_prefix('-') {
-        Some(digits) => (true, digits),
-        None => (false, text),
-    };
-    let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
-    let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || part.len() > 8 || !plain(whole) || !plain(part) || digits.ends_with('.') {
-        return None;
+/// Atoms of a plain decimal with at most eight decimals, of as much as an account can hold.
+pub fn atoms(text: &str) -> Option<Atoms> {
+    match text.strip_prefix('-') {
+        Some(digits) => parse_atoms(digits).ok().map(|atoms| -atoms),
+        None => parse_atoms(text).ok(),
     }
-    let whole = whole.parse::<i64>().ok()?.checked_mul(ATOMS_PER_UNIT)?;
-    let atoms = whole.checked_add(format!("{part:0<8}").parse::<i64>().ok()?)?;
-    Some(if negative { -atoms } else { atoms })
 }
 
 #[cfg(test)]
@@ -304,7 +312,10 @@ mod tests {
         assert_eq!(error.setting, "--seed");
         let now = arguments(&["--lockstep", "--seed", "7", "--latency-ms", "1", "2"]);
         assert_eq!(now.agree_with(&kept, &now.symbols, &genesis(&now)).unwrap_err().setting, "--latency-ms");
+        let old = Genesis { generator: 1, ..kept.clone() };
         let same = arguments(&["--lockstep", "--seed", "7"]);
+        let error = same.agree_with(&old, &same.symbols, &genesis(&same)).unwrap_err();
+        assert!(error.to_string().contains("version 1 of the generated market, as in the journal"), "{error}");
         assert_eq!(same.agree_with(&kept, &same.symbols, &genesis(&same)), Ok(()));
     }
 

@@ -3,6 +3,7 @@
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
+use sapphire_core::amounts::MAX_ATOMS;
 use sapphire_sim::feed::FeedError;
 use sapphire_sim::replay::ReplayError;
 
@@ -42,11 +43,23 @@ pub fn from_replay(error: &ReplayError) -> PyErr {
     match error {
         ReplayError::Config(fault) => refused("configuration of a replay", "numbers that can be meant", &fault.0),
         ReplayError::Deposit(rejection) => refused("deposit", "atoms of a known asset, zero or more", rejection),
+        ReplayError::NotHoldable(fault) => {
+            let what = format!("holding of asset {}", fault.asset.0);
+            refused(&what, format!("at most {MAX_ATOMS} atoms, in its amount and in its cost"), fault.atoms)
+        }
+        ReplayError::NotValued { symbol, atoms, close_ns } => {
+            let what = format!("value of {symbol} at {close_ns} ns");
+            refused(&what, format!("at most {MAX_ATOMS} quote atoms"), format!("that of {atoms} base atoms"))
+        }
         ReplayError::CloseNotAMinute { close_ns } => {
             refused("close of a bar", "a whole minute in nanoseconds", close_ns)
         }
         ReplayError::CloseOutOfOrder { after_ns, close_ns } => {
             refused("close of a bar", format!("later than {after_ns}"), close_ns)
+        }
+        ReplayError::RulesChange { change_ns, close_ns } => {
+            let expected = format!("up to {change_ns}, when trading rules change, or the rules in force at its end");
+            refused("close of a bar", expected, close_ns)
         }
         ReplayError::NoBar => refused("steps of a bar", "close_bar, then signals, then end_of_bar", "no closed bar"),
         ReplayError::Targets { expected, got } => {

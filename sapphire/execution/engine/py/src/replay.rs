@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use numpy::{PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
+use sapphire_core::amounts::Atoms;
 use sapphire_core::instrument::InstrumentId;
 use sapphire_sim::replay::{self, NO_SIGNAL, ReplayError};
 
@@ -18,7 +19,7 @@ mod quotes;
 mod settings;
 mod table;
 
-use config::{Candles, Market, Money, Names};
+use config::{Candles, Market, Money, Names, Whole};
 
 /// Adds the replay to the module.
 ///
@@ -40,10 +41,10 @@ const BARS_AT_ONCE: usize = 512;
 #[derive(Debug)]
 pub struct BarState {
     close_ns: i64,
-    equity_quote_atoms: i64,
-    cash_quote_atoms: i64,
-    position_atoms: Vec<i64>,
-    position_lots: Vec<i64>,
+    equity_quote_atoms: Atoms,
+    cash_quote_atoms: Atoms,
+    position_atoms: Vec<Atoms>,
+    position_lots: Vec<Atoms>,
 }
 
 #[pymethods]
@@ -79,7 +80,7 @@ impl Replay {
         py: Python<'_>,
         symbols: Vec<String>,
         start_ns: i64,
-        deposits_atoms: BTreeMap<String, i64>,
+        deposits_atoms: BTreeMap<String, Whole>,
         time_to_live_ns: i64,
         model: &str,
         seed: u64,
@@ -93,7 +94,7 @@ impl Replay {
         settings: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
         let names = Names::new(symbols)?;
-        let market = Market { seed, model, latency_ns, candles, candle_interval_ns, instruments };
+        let market = Market { seed, start_ns, model, latency_ns, candles, candle_interval_ns, instruments };
         let money = Money { deposits_atoms, maker_fee_e8, taker_fee_e8 };
         let listed = market.listed(&names)?;
         let config = config::replay_config(&names, &market, &money, (start_ns, time_to_live_ns), limits, settings)?;
@@ -113,7 +114,8 @@ impl Replay {
         let lots = self.names.lot_atoms();
         let running = self.running_mut()?;
         let state = py.detach(|| running.close_bar(close_ns).cloned()).map_err(|error| from_replay(&error))?;
-        let position_lots = state.position_atoms.iter().zip(lots).map(|(atoms, lot)| atoms / lot).collect();
+        let position_lots =
+            state.position_atoms.iter().zip(lots).map(|(atoms, lot)| atoms / Atoms::from(lot)).collect();
         Ok(BarState {
             close_ns: state.close_ns,
             equity_quote_atoms: state.equity_quote_atoms,
@@ -127,6 +129,15 @@ impl Replay {
     fn signal(&mut self, symbol: &str, target_lots: i64) -> PyResult<()> {
         let index = self.names.index(symbol)?;
         self.running_mut()?.signal(InstrumentId(index as u16), target_lots).map_err(|error| from_replay(&error))
+    }
+
+    /// Pays out what is held of a symbol that trades no more, at its last close: its atoms, the price in ticks and the
+    /// quote atoms; None where nothing is held or an order is on the way yet.
+    fn settle(&mut self, py: Python<'_>, symbol: &str) -> PyResult<Option<(i64, i64, i64)>> {
+        let index = self.names.index(symbol)?;
+        let running = self.running_mut()?;
+        let settled = py.detach(|| running.settle(InstrumentId(index as u16))).map_err(|error| from_replay(&error))?;
+        Ok(settled.map(|paid| (paid.atoms, paid.ticks, paid.quote_atoms)))
     }
 
     /// All signals of the bar are in.

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use crate::clock::Pace;
 use crate::entry::LimitRules;
-use crate::evidence::Stage;
+use crate::evidence::{Stage, TrustSettings};
 
 /// How many releases an account can meet in its life.
 pub const RELEASE_SLOTS: u16 = 64;
@@ -51,8 +51,10 @@ pub struct Settings {
     pub account_tag: u16,
     /// What a release's evidence has to permit.
     pub stage: Stage,
-    /// Where releases, evidence and the trusted key are.
+    /// Where releases and evidence are.
     pub home: PathBuf,
+    /// Which key, policies and measures its door goes by; the key is not in `home`.
+    pub trust: TrustSettings,
     /// The account's own folder.
     pub folder: PathBuf,
     /// "BTC/USDT".
@@ -184,6 +186,13 @@ impl Settings {
         };
         let is_name =
             |text: &str| !text.is_empty() && text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if let Err(wrong_trust) = self.trust.check() {
+            return wrong(
+                "what the door trusts does not fit",
+                "a key, its authority, policies, measures",
+                &wrong_trust,
+            );
+        }
         if !is_name(&self.account) {
             return wrong("the account's name does not fit", "1 to 64 printable characters", &self.account);
         }
@@ -282,6 +291,11 @@ mod tests {
     fn example() -> Value {
         json!({
             "account": "paper", "account_tag": 1, "stage": "paper", "home": "h", "folder": "f",
+            "trust": {
+                "key": "k", "authority": "promoter identity",
+                "policies": {"paper": ["c".repeat(64)], "live": ["d".repeat(64)]},
+                "required": {"paper": ["integrity.captured_source"], "live": ["parity.paper_days"]},
+            },
             "symbols": ["BTC/USDT", "ETH/USDT"], "quote": "USDT", "interval": "5m",
             "venue": {"rest_url": "http://127.0.0.1:1", "ws_url": "ws://127.0.0.1:1", "control_url": null},
             "credentials": "c", "bus_url": "valkey://127.0.0.1:2/0", "clock": {"lockstep": true},
@@ -321,6 +335,15 @@ mod tests {
         assert!(with("clock", json!({"speed": 0.0})).contains("the clock does not fit"));
         assert!(with("symbols", json!(["BTC/EUR"])).contains("BASE/USDT"));
         assert!(with("symbols", json!(["BTC/USDT", "BTC/USDT"])).contains("twice"));
+        let trusting = |key: &str, value: Value| {
+            let mut changed = example();
+            changed["trust"][key] = value;
+            read(changed).unwrap_err()
+        };
+        assert!(trusting("authority", json!("root")).contains("authority: expected laptop key file"));
+        assert!(trusting("policies", json!({"paper": [], "live": []})).contains("policies.paper"));
+        assert!(trusting("required", json!({"paper": ["a.b"], "live": []})).contains("required.live"));
+        assert!(trusting("required", json!({"paper": ["a.b"]})).contains("missing field"));
         assert!(with("interval", json!("5x")).contains("interval"));
         assert!(with("limits", json!({"symbols": {"XRP/USDT": {}}})).contains("XRP/USDT"));
     }

@@ -107,8 +107,9 @@ impl Ground {
         let listener = bound.map_err(|source| Failure::Port { port, source })?;
         let address = listener.local_addr().map_err(machine("the control API's address"))?;
         let venue = venue_settings(settings, &credentials, pace);
-        let rules = exchange_info(&settings.venue.rest_url, &settings.symbols)?;
-        let run = run_config(settings, &rules, taker_fee(&venue, &rules)?);
+        let mut rules = exchange_info(&settings.venue.rest_url, &settings.symbols)?;
+        let fees = taker_fees(&venue, &mut rules)?;
+        let run = run_config(settings, &rules, fees);
         let (clock, stop) = (Monotonic::new(), Arc::new(AtomicBool::new(false)));
         Ok(Self { credentials, pace, interval_ns, listener, address, clock, venue, rules, run, stop })
     }
@@ -268,7 +269,7 @@ fn take_in(
     recovered: &Recovered,
 ) -> Result<(), Failure> {
     let known: Vec<ReleaseDigest> = recovered.releases.iter().map(|release| release.digest).collect();
-    let door = Door::new(&settings.home, settings.stage);
+    let door = Door::new(&settings.home, settings.stage, settings.trust.clone());
     let (bus, clock) = (ground.bus(settings)?, ground.clock);
     let intake = SignalIntake::new(bus, passed, signals, &settings.symbols, door, &known, clock);
     begin("signals", move || intake.run())?;
@@ -314,13 +315,20 @@ fn venue_settings(settings: &Settings, credentials: &Credentials, pace: Pace) ->
     }
 }
 
-/// The highest taker fee among the symbols: what is held back for a fee is enough for each.
-fn taker_fee(venue: &VenueSettings, rules: &VenueRules) -> Result<i64, GatewayError> {
-    let fees = rules.symbols.iter().map(|symbol| commission(venue, &symbol.name).map(|fees| fees.taker));
-    fees.collect::<Result<Vec<_>, _>>().map(|fees| fees.into_iter().max().unwrap_or_default())
+/// The highest taker fee among the symbols, so that what is held back for a fee is enough for each, and what it is
+/// taken in. The asset that fees can be taken in beside those traded is followed with them.
+fn taker_fees(venue: &VenueSettings, rules: &mut VenueRules) -> Result<(i64, FeeSide), GatewayError> {
+    let fees = rules.symbols.iter().map(|symbol| commission(venue, &symbol.name));
+    let fees = fees.collect::<Result<Vec<_>, _>>()?;
+    for asset in fees.iter().filter_map(|fees| fees.other_asset.as_deref()) {
+        rules.follow(asset);
+    }
+    let is_in_other = !fees.is_empty() && fees.iter().all(|fees| fees.is_in_other);
+    let side = if is_in_other { FeeSide::Other } else { FeeSide::Received };
+    Ok((fees.iter().map(|fees| fees.taker).max().unwrap_or_default(), side))
 }
 
-fn run_config(settings: &Settings, rules: &VenueRules, fee_rate: i64) -> RunConfig {
+fn run_config(settings: &Settings, rules: &VenueRules, (fee_rate, fee_side): (i64, FeeSide)) -> RunConfig {
     let listings = settings.symbols.iter().zip(&rules.symbols).map(|(symbol, listed)| {
         let instrument = &listed.instrument;
         Listing {
@@ -346,7 +354,7 @@ fn run_config(settings: &Settings, rules: &VenueRules, fee_rate: i64) -> RunConf
         instruments: listings.collect(),
         releases: RELEASE_SLOTS,
         fee_rate,
-        fee_side: FeeSide::Received,
+        fee_side,
         execution: settings.execution,
         limits: settings.limits.clone(),
     }

@@ -8,7 +8,6 @@ use sapphire_core::engine::Execution;
 use sapphire_core::instrument::Asset;
 use sapphire_core::risk::Limits;
 use sapphire_core::venue::FeeRates;
-use sapphire_sim::feed::{Feed, GeneratedFeed};
 use sapphire_sim::latency::Latency;
 use sapphire_sim::listing::listing;
 use sapphire_sim::market::Listed;
@@ -23,11 +22,7 @@ const SYMBOLS: [&str; 2] = ["BTCUSDT", "ETHUSDT"];
 fn listed() -> Vec<Listed> {
     let listings = SYMBOLS.iter().filter_map(|symbol| listing(symbol)).enumerate();
     listings
-        .map(|(index, listing)| Listed {
-            symbol: listing.symbol.to_owned(),
-            instrument: listing.instrument(Asset(index as u16 + 1), Asset(0)),
-            feed: Feed::Generated(GeneratedFeed::new(7, listing)),
-        })
+        .map(|(index, listing)| Listed::generated(7, listing, (Asset(index as u16 + 1), Asset(0)), START_NS))
         .collect()
 }
 

@@ -8,9 +8,12 @@ use crate::candle::{Candle, MINUTE_NS, aggregate};
 mod cascade;
 mod generated;
 mod normal;
+mod periods;
 mod recorded;
+mod season;
+mod volume;
 
-pub use generated::GeneratedFeed;
+pub use generated::{GeneratedFeed, VERSION as GENERATOR_VERSION};
 pub use recorded::{FeedError, RecordedFeed};
 
 /// A source of one-minute candles for one symbol.

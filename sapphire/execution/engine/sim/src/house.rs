@@ -123,7 +123,7 @@ impl House {
     /// Whether an order at this price can reach the instrument's minimum value.
     fn has_room(&self, ticks: i64) -> bool {
         let rules = &self.instrument;
-        rules.notional(ticks.clamp(rules.min_ticks, rules.max_ticks), rules.max_lots) >= rules.min_notional_atoms
+        rules.is_worth_an_order(ticks.clamp(rules.min_ticks, rules.max_ticks), rules.max_lots)
     }
 
     /// Prices at the steps: open, then by way of high and low, in an order that the draws decide, to close.
@@ -180,10 +180,10 @@ impl House {
             return None;
         }
         let lot_price = i128::from(ticks) * i128::from(rules.tick_atoms) * i128::from(rules.lot_atoms);
-        let floor = i128::from(rules.min_notional_atoms) * FLOOR_NOTIONALS * i128::from(ATOMS_PER_UNIT) / lot_price + 1;
+        let floor = rules.min_notional_atoms * FLOOR_NOTIONALS * i128::from(ATOMS_PER_UNIT) / lot_price + 1;
         let floor = floor.min(i128::from(rules.max_lots)) as i64;
         let lots = wanted.max(floor).clamp(rules.min_lots, rules.max_lots);
-        (rules.notional(ticks, lots) >= rules.min_notional_atoms).then_some(Quote { side, ticks, lots })
+        rules.is_worth_an_order(ticks, lots).then_some(Quote { side, ticks, lots })
     }
 }
 
@@ -247,7 +247,7 @@ mod tests {
     fn houses() -> impl Strategy<Value = House> {
         (any::<u64>(), 0..listings().len()).prop_map(|(seed, which)| {
             let listing = &listings()[which];
-            House::new(seed, listing.symbol, listing.instrument(Asset(0), Asset(1)))
+            House::new(seed, listing.symbol, listing.rules.instrument(Asset(0), Asset(1)))
         })
     }
 
@@ -319,7 +319,7 @@ mod tests {
     #[test]
     fn at_the_lowest_price_there_are_only_asks() {
         let listing = &listings()[0];
-        let house = House::new(1, listing.symbol, listing.instrument(Asset(0), Asset(1)));
+        let house = House::new(1, listing.symbol, listing.rules.instrument(Asset(0), Asset(1)));
         let candle = Candle { open_ns: 0, open: 1, high: 1, low: 1, close: 1, volume: 100_000 };
         let steps = house.steps(&candle);
         assert!(steps.iter().flat_map(|step| &step.quotes).all(|quote| quote.ticks >= 1));

@@ -1,13 +1,124 @@
-//! What the generated market lists: venue rules, listing dates and the character of each symbol.
+//! What the generated market lists: trading rules, listing dates and the character of each symbol.
 //!
-//! Tick, lot and minimum value are those of Binance spot (`exchangeInfo`: `PRICE_FILTER`, `LOT_SIZE`, `NOTIONAL`);
-//! listing dates are those of the pairs' first candles there. Start price, volatility, beta and volume are declared
-//! round numbers of the right order, not history: the generated market is nobody's past.
+//! A listing's first rules are those of Binance spot in 2024 (`exchangeInfo`: `PRICE_FILTER`, `LOT_SIZE`, `NOTIONAL`),
+//! with a tick one or two decades finer where Binance's was above a basis point of the start price; what becomes of them
+//! is in [`TradingRules::reviewed`]. Listing dates are those of the pairs' first candles there. Start price, volatility,
+//! beta and volume are declared round numbers of the right order, not history: the generated market is nobody's past.
 
-use sapphire_core::instrument::{Asset, Instrument};
+use sapphire_core::decimal::atoms_text;
+use sapphire_core::instrument::{ATOMS_PER_UNIT, Asset, Instrument};
 
 /// Annualised volatility of the market factor.
 pub const MARKET_VOLATILITY: f64 = 0.45;
+
+/// The smallest order value of all pairs, quote atoms: 5 USDT.
+pub const MIN_NOTIONAL_ATOMS: i64 = 500_000_000;
+
+/// The largest limit order, lots: that of Binance's BTCUSDT.
+const MAX_LOTS: i64 = 900_000_000;
+
+/// The highest price, quote atoms for a lot (100 USDT). The largest order at the highest price is worth 9e18 atoms,
+/// which an `i64` holds.
+const MAX_LOT_VALUE_ATOMS: i64 = 100 * ATOMS_PER_UNIT;
+
+/// A review leaves a tick alone while the price is at least this many ticks (a basis point)...
+const LEAST_TICKS: f64 = 10_000.0;
+
+/// ...and otherwise makes it so fine that it is at least this many.
+const FINE_TICKS: f64 = 100_000.0;
+
+/// A review leaves a lot alone while it is worth at most the smallest order...
+const LARGEST_LOT_ATOMS: f64 = 5.0 * ATOMS_PER_UNIT as f64;
+
+/// ...and otherwise makes it worth at most this.
+const SMALL_LOT_ATOMS: f64 = 0.5 * ATOMS_PER_UNIT as f64;
+
+/// A symbol's price step and quantity step; its other rules follow from them.
+///
+/// Invariant: both are powers of ten, and from review to review they only become finer, so that what fitted once fits
+/// for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TradingRules {
+    /// Quote atoms of one tick in the price of one base unit.
+    pub tick_atoms: i64,
+    /// Base atoms of one lot.
+    pub lot_atoms: i64,
+}
+
+impl TradingRules {
+    /// The rules as the engine has them, with the dense indices that the assets have in a market.
+    #[must_use]
+    pub fn instrument(&self, base: Asset, quote: Asset) -> Instrument {
+        Instrument {
+            base,
+            quote,
+            tick_atoms: self.tick_atoms,
+            lot_atoms: self.lot_atoms,
+            min_lots: 1,
+            max_lots: MAX_LOTS,
+            min_ticks: 1,
+            max_ticks: MAX_LOT_VALUE_ATOMS * (ATOMS_PER_UNIT / self.lot_atoms) / self.tick_atoms,
+            min_notional_atoms: MIN_NOTIONAL_ATOMS.into(),
+        }
+    }
+
+    /// The rules after a review at this price (quote atoms), which looks at nothing later; none where a venue has no
+    /// rules for it (no tick of whole atoms below a basis point, or no lot worth less than the smallest order), and the
+    /// symbol is delisted.
+    ///
+    /// A tick or lot that is changed has at least a factor of ten to its next change.
+    #[must_use]
+    pub fn reviewed(&self, price_atoms: f64) -> Option<Self> {
+        let mut rules = *self;
+        if price_atoms < LEAST_TICKS * rules.tick_atoms as f64 {
+            while rules.tick_atoms > 1 && price_atoms < FINE_TICKS * rules.tick_atoms as f64 {
+                rules.tick_atoms /= 10;
+            }
+        }
+        if rules.lot_value(price_atoms) > LARGEST_LOT_ATOMS {
+            while rules.lot_atoms > 1 && rules.lot_value(price_atoms) > SMALL_LOT_ATOMS {
+                rules.lot_atoms /= 10;
+            }
+        }
+        let fits =
+            price_atoms >= LEAST_TICKS * rules.tick_atoms as f64 && rules.lot_value(price_atoms) <= LARGEST_LOT_ATOMS;
+        fits.then_some(rules)
+    }
+
+    /// Whether what fits `other` fits these as well: its steps are whole numbers of ours.
+    #[must_use]
+    pub fn hold(&self, other: &Self) -> bool {
+        let divides = |ours: i64, theirs: i64| ours > 0 && theirs % ours == 0;
+        divides(self.tick_atoms, other.tick_atoms) && divides(self.lot_atoms, other.lot_atoms)
+    }
+
+    fn lot_value(&self, price_atoms: f64) -> f64 {
+        price_atoms * (self.lot_atoms as f64 / ATOMS_PER_UNIT as f64)
+    }
+
+    /// The tick as decimal text, `0.01`.
+    #[must_use]
+    pub fn tick(&self) -> String {
+        shortest(self.tick_atoms)
+    }
+
+    /// The lot as decimal text.
+    #[must_use]
+    pub fn lot(&self) -> String {
+        shortest(self.lot_atoms)
+    }
+}
+
+/// Decimal text of an amount without zeros at its end.
+fn shortest(atoms: i64) -> String {
+    atoms_text(atoms).trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// The smallest order value of all pairs as decimal text.
+#[must_use]
+pub fn min_notional() -> String {
+    shortest(MIN_NOTIONAL_ATOMS)
+}
 
 /// One symbol of the generated market.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,51 +129,25 @@ pub struct Listing {
     pub base: &'static str,
     /// Asset it is priced in.
     pub quote: &'static str,
-    /// Price step, decimal text.
-    pub tick: &'static str,
-    /// Quantity step, decimal text.
-    pub lot: &'static str,
-    /// Smallest order value in the quote asset, decimal text.
-    pub min_notional: &'static str,
+    /// Its rules at first.
+    pub rules: TradingRules,
     /// Open time of the first minute, UTC nanoseconds.
     pub listed_ns: i64,
-    /// First price, ticks.
-    pub start_ticks: i64,
-    /// Quote atoms per tick.
-    pub tick_atoms: i64,
-    /// Base atoms per lot.
-    pub lot_atoms: i64,
-    /// Largest limit order, lots.
-    pub max_lots: i64,
-    /// Lowest price, ticks.
-    pub min_ticks: i64,
-    /// Highest price, ticks.
-    pub max_ticks: i64,
-    /// Smallest order value, quote atoms.
-    pub min_notional_atoms: i64,
+    /// First price, quote atoms.
+    pub start_atoms: i64,
     /// Standard deviation of a year's log return.
     pub annual_volatility: f64,
     /// Log return per log return of the market factor.
     pub market_beta: f64,
-    /// Lots traded in a minute of average variance.
+    /// Lots of the first rules that are traded in a minute of average variance, at a price up to the first one.
     pub minute_lots: i64,
 }
 
 impl Listing {
-    /// The listing's rules, with the dense indices that its assets have in a market.
+    /// Its first rules as the engine has them.
     #[must_use]
     pub fn instrument(&self, base: Asset, quote: Asset) -> Instrument {
-        Instrument {
-            base,
-            quote,
-            tick_atoms: self.tick_atoms,
-            lot_atoms: self.lot_atoms,
-            min_lots: 1,
-            max_lots: self.max_lots,
-            min_ticks: self.min_ticks,
-            max_ticks: self.max_ticks,
-            min_notional_atoms: self.min_notional_atoms,
-        }
+        self.rules.instrument(base, quote)
     }
 
     /// The symbol as people write it, `BTC/USDT`.
@@ -87,25 +172,14 @@ pub fn listing(symbol: &str) -> Option<&'static Listing> {
 
 const SECOND_NS: i64 = 1_000_000_000;
 
-/// The smallest order value of all pairs: 5 USDT.
-const MIN_NOTIONAL: (&str, i64) = ("5", 500_000_000);
-
 const LISTINGS: [Listing; 8] = [
     Listing {
         symbol: "BTCUSDT",
         base: "BTC",
         quote: "USDT",
-        tick: "0.01",
-        lot: "0.00001",
-        min_notional: MIN_NOTIONAL.0,
+        rules: TradingRules { tick_atoms: 1_000_000, lot_atoms: 1_000 },
         listed_ns: 1_502_942_400 * SECOND_NS, // 2017-08-17T04:00Z
-        start_ticks: 4_200_000,
-        tick_atoms: 1_000_000,
-        lot_atoms: 1_000,
-        max_lots: 900_000_000,
-        min_ticks: 1,
-        max_ticks: 100_000_000,
-        min_notional_atoms: MIN_NOTIONAL.1,
+        start_atoms: 4_200_000_000_000,
         annual_volatility: 0.50,
         market_beta: 0.98,
         minute_lots: 1_500_000,
@@ -114,17 +188,9 @@ const LISTINGS: [Listing; 8] = [
         symbol: "ETHUSDT",
         base: "ETH",
         quote: "USDT",
-        tick: "0.01",
-        lot: "0.0001",
-        min_notional: MIN_NOTIONAL.0,
+        rules: TradingRules { tick_atoms: 1_000_000, lot_atoms: 10_000 },
         listed_ns: 1_502_942_400 * SECOND_NS, // 2017-08-17T04:00Z
-        start_ticks: 240_000,
-        tick_atoms: 1_000_000,
-        lot_atoms: 10_000,
-        max_lots: 90_000_000,
-        min_ticks: 1,
-        max_ticks: 100_000_000,
-        min_notional_atoms: MIN_NOTIONAL.1,
+        start_atoms: 240_000_000_000,
         annual_volatility: 0.65,
         market_beta: 1.15,
         minute_lots: 1_500_000,
@@ -133,17 +199,9 @@ const LISTINGS: [Listing; 8] = [
         symbol: "BNBUSDT",
         base: "BNB",
         quote: "USDT",
-        tick: "0.01",
-        lot: "0.001",
-        min_notional: MIN_NOTIONAL.0,
+        rules: TradingRules { tick_atoms: 1_000_000, lot_atoms: 100_000 },
         listed_ns: 1_509_940_440 * SECOND_NS, // 2017-11-06T03:54Z
-        start_ticks: 31_000,
-        tick_atoms: 1_000_000,
-        lot_atoms: 100_000,
-        max_lots: 900_000_000,
-        min_ticks: 1,
-        max_ticks: 10_000_000,
-        min_notional_atoms: MIN_NOTIONAL.1,
+        start_atoms: 31_000_000_000,
         annual_volatility: 0.60,
         market_beta: 1.00,
         minute_lots: 150_000,
@@ -152,17 +210,9 @@ const LISTINGS: [Listing; 8] = [
         symbol: "SOLUSDT",
         base: "SOL",
         quote: "USDT",
-        tick: "0.01",
-        lot: "0.001",
-        min_notional: MIN_NOTIONAL.0,
+        rules: TradingRules { tick_atoms: 100_000, lot_atoms: 100_000 },
         listed_ns: 1_597_125_600 * SECOND_NS, // 2020-08-11T06:00Z
-        start_ticks: 9_500,
-        tick_atoms: 1_000_000,
-        lot_atoms: 100_000,
-        max_lots: 90_000_000,
-        min_ticks: 1,
-        max_ticks: 1_000_000,
-        min_notional_atoms: MIN_NOTIONAL.1,
+        start_atoms: 9_500_000_000,
         annual_volatility: 0.85,
         market_beta: 1.40,
         minute_lots: 2_000_000,
@@ -171,17 +221,9 @@ const LISTINGS: [Listing; 8] = [
         symbol: "XRPUSDT",
         base: "XRP",
         quote: "USDT",
-        tick: "0.0001",
-        lot: "0.1",
-        min_notional: MIN_NOTIONAL.0,
+        rules: TradingRules { tick_atoms: 1_000, lot_atoms: 10_000_000 },
         listed_ns: 1_525_421_460 * SECOND_NS, // 2018-05-04T08:11Z
-        start_ticks: 5_500,
-        tick_atoms: 10_000,
-        lot_atoms: 10_000_000,
-        max_lots: 92_224_490,
-        min_ticks: 1,
-        max_ticks: 100_000_000,
-        min_notional_atoms: MIN_NOTIONAL.1,
+        start_atoms: 55_000_000,
         annual_volatility: 0.75,
         market_beta: 1.20,
         minute_lots: 2_500_000,
@@ -190,17 +232,9 @@ const LISTINGS: [Listing; 8] = [
         symbol: "ADAUSDT",
         base: "ADA",
         quote: "USDT",
-        tick: "0.0001",
-        lot: "0.1",
-        min_notional: MIN_NOTIONAL.0,
+        rules: TradingRules { tick_atoms: 1_000, lot_atoms: 10_000_000 },
         listed_ns: 1_523_937_600 * SECOND_NS, // 2018-04-17T04:00Z
-        start_ticks: 5_000,
-        tick_atoms: 10_000,
-        lot_atoms: 10_000_000,
-        max_lots: 9_000_000,
-        min_ticks: 1,
-        max_ticks: 10_000_000,
-        min_notional_atoms: MIN_NOTIONAL.1,
+        start_atoms: 50_000_000,
         annual_volatility: 0.80,
         market_beta: 1.35,
         minute_lots: 1_000_000,
@@ -209,17 +243,9 @@ const LISTINGS: [Listing; 8] = [
         symbol: "AVAXUSDT",
         base: "AVAX",
         quote: "USDT",
-        tick: "0.01",
-        lot: "0.01",
-        min_notional: MIN_NOTIONAL.0,
+        rules: TradingRules { tick_atoms: 100_000, lot_atoms: 1_000_000 },
         listed_ns: 1_600_756_200 * SECOND_NS, // 2020-09-22T06:30Z
-        start_ticks: 3_400,
-        tick_atoms: 1_000_000,
-        lot_atoms: 1_000_000,
-        max_lots: 9_022_100,
-        min_ticks: 1,
-        max_ticks: 10_000_000,
-        min_notional_atoms: MIN_NOTIONAL.1,
+        start_atoms: 3_400_000_000,
         annual_volatility: 0.90,
         market_beta: 1.50,
         minute_lots: 120_000,
@@ -228,17 +254,9 @@ const LISTINGS: [Listing; 8] = [
         symbol: "DOGEUSDT",
         base: "DOGE",
         quote: "USDT",
-        tick: "0.00001",
-        lot: "1",
-        min_notional: MIN_NOTIONAL.0,
+        rules: TradingRules { tick_atoms: 100, lot_atoms: 100_000_000 },
         listed_ns: 1_562_328_000 * SECOND_NS, // 2019-07-05T12:00Z
-        start_ticks: 8_500,
-        tick_atoms: 1_000,
-        lot_atoms: 100_000_000,
-        max_lots: 9_000_000,
-        min_ticks: 1,
-        max_ticks: 100_000_000,
-        min_notional_atoms: MIN_NOTIONAL.1,
+        start_atoms: 8_500_000,
         annual_volatility: 0.90,
         market_beta: 1.45,
         minute_lots: 1_500_000,
@@ -248,21 +266,14 @@ const LISTINGS: [Listing; 8] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sapphire_core::instrument::ATOMS_PER_UNIT;
-
-    fn atoms(decimal: &str) -> i64 {
-        let (whole, part) = decimal.split_once('.').unwrap_or((decimal, ""));
-        whole.parse::<i64>().unwrap() * ATOMS_PER_UNIT + format!("{part:0<8}").parse::<i64>().unwrap()
-    }
+    use proptest::prelude::*;
 
     #[test]
-    fn the_texts_and_the_integers_agree() {
+    fn every_listing_begins_with_rules_that_a_review_leaves_alone() {
         for listing in listings() {
-            assert_eq!(atoms(listing.tick), listing.tick_atoms, "{}", listing.symbol);
-            assert_eq!(atoms(listing.lot), listing.lot_atoms, "{}", listing.symbol);
-            assert_eq!(atoms(listing.min_notional), listing.min_notional_atoms, "{}", listing.symbol);
+            assert_eq!(listing.rules.reviewed(listing.start_atoms as f64), Some(listing.rules), "{}", listing.symbol);
+            assert_eq!(listing.start_atoms % listing.rules.tick_atoms, 0, "{}", listing.symbol);
             assert_eq!(listing.symbol, format!("{}{}", listing.base, listing.quote));
-            assert!((listing.min_ticks..listing.max_ticks).contains(&listing.start_ticks));
             assert!(listing.market_beta * MARKET_VOLATILITY < listing.annual_volatility, "{}", listing.symbol);
         }
     }
@@ -272,5 +283,47 @@ mod tests {
         assert_eq!(listing("BTC/USDT"), listing("BTCUSDT"));
         assert_eq!(listing("BTCUSDT").map(Listing::pair).as_deref(), Some("BTC/USDT"));
         assert_eq!(listing("BT/CUSDT"), None);
+    }
+
+    #[test]
+    fn steps_are_written_as_people_write_them() {
+        let rules = listing("BTCUSDT").unwrap().rules;
+        assert_eq!((rules.tick(), rules.lot(), min_notional()), ("0.01".into(), "0.00001".into(), "5".into()));
+        let whole = TradingRules { tick_atoms: 1, lot_atoms: 100_000_000 };
+        assert_eq!((whole.tick(), whole.lot()), ("0.00000001".into(), "1".into()));
+    }
+
+    #[test]
+    fn a_price_without_rules_is_delisted() {
+        let rules = listing("DOGEUSDT").unwrap().rules;
+        assert_eq!(rules.reviewed(10_000.0), Some(TradingRules { tick_atoms: 1, ..rules }));
+        assert_eq!(rules.reviewed(9_999.0), None);
+        assert_eq!(rules.reviewed(6e16), None);
+    }
+
+    proptest! {
+        /// Prices from a hundredth of a cent to a hundred million, in any order.
+        #[test]
+        fn reviewed_rules_fit_the_price_and_hold_the_ones_before(
+            which in 0..listings().len(), powers in prop::collection::vec(4.0..16.0_f64, 1..20),
+        ) {
+            let mut rules = listings()[which].rules;
+            for power in powers {
+                let price_atoms = 10_f64.powf(power);
+                let next = rules.reviewed(price_atoms).unwrap();
+                prop_assert!(next.hold(&rules));
+                prop_assert!(price_atoms >= 10_000.0 * next.tick_atoms as f64);
+                let instrument = next.instrument(Asset(0), Asset(1));
+                let ticks = price_atoms / next.tick_atoms as f64;
+                prop_assert!(ticks * 20.0 <= instrument.max_ticks as f64 && instrument.min_ticks == 1);
+                let lot = instrument.notional(ticks as i64, 1);
+                prop_assert!(lot <= instrument.min_notional_atoms);
+                // The largest order at the highest price is held, not cut.
+                let largest = instrument.notional(instrument.max_ticks, instrument.max_lots);
+                prop_assert!(largest < i64::MAX && largest > i64::MAX / 3);
+                prop_assert_eq!(next.reviewed(price_atoms), Some(next));
+                rules = next;
+            }
+        }
     }
 }

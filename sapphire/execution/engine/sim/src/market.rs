@@ -14,10 +14,11 @@ use sapphire_core::venue::{
 };
 
 use crate::candle::{Candle, MINUTE_NS};
-use crate::feed::Feed;
+use crate::feed::{Feed, GeneratedFeed};
 use crate::hash::symbol_key;
 use crate::house::{HouseStep, STEP_NS};
 use crate::latency::Latency;
+use crate::listing::Listing;
 
 mod desk;
 
@@ -38,6 +39,26 @@ pub struct Listed {
     pub instrument: Instrument,
     /// Where its candles come from.
     pub feed: Feed,
+}
+
+impl Listed {
+    /// A symbol of the generated market in the trading rules that are in force at `at_ns`; `base` and `quote` are the
+    /// indices of its assets.
+    #[must_use]
+    pub fn generated(seed: u64, listing: &Listing, (base, quote): (Asset, Asset), at_ns: i64) -> Self {
+        let feed = GeneratedFeed::new(seed, listing, at_ns);
+        let instrument = feed.rules().instrument(base, quote);
+        Self { symbol: listing.symbol.to_owned(), instrument, feed: Feed::Generated(feed) }
+    }
+
+    /// When the symbol's trading rules change to ones that a market begun with these cannot go by.
+    #[must_use]
+    pub fn rules_end_ns(&self) -> Option<i64> {
+        match &self.feed {
+            Feed::Generated(feed) => feed.rules_end_ns(),
+            Feed::Recorded(_) => None,
+        }
+    }
 }
 
 /// What happened, and when in market time.
@@ -165,7 +186,7 @@ impl Market {
     ///
     /// # Errors
     /// Those of [`Venue::deposit`].
-    pub fn deposit(&mut self, account: AccountId, asset: Asset, atoms: i64) -> Result<(), Rejection> {
+    pub fn deposit(&mut self, account: AccountId, asset: Asset, atoms: i128) -> Result<(), Rejection> {
         self.venue.deposit(account, asset, atoms)
     }
 

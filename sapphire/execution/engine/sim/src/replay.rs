@@ -25,9 +25,11 @@ mod exchange;
 mod record;
 mod recorder;
 mod reports;
+mod settling;
 
 pub use config::{Model, ReplayConfig, ReplayError};
 pub use record::{BarState, DenialRow, FillRow, OrderRow, Record, RefusalRow, TargetRow};
+pub use settling::Settlement;
 
 use exchange::Exchange;
 use recorder::{Recorder, Route};
@@ -45,6 +47,8 @@ pub const NO_SIGNAL: i64 = i64::MIN;
 pub struct Replay {
     recorder: Recorder,
     exchange: Exchange,
+    /// Where the rules that the market was begun with end; far away where they last.
+    rules_end_ns: i64,
     time_to_live_ns: i64,
     /// Close of the bar that takes signals.
     open_bar_ns: Option<i64>,
@@ -61,6 +65,7 @@ impl Replay {
     /// A configuration or a deposit that cannot be meant.
     pub fn new(config: &ReplayConfig, listed: Vec<Listed>) -> Result<Self, ReplayError> {
         let instruments: Vec<Instrument> = listed.iter().map(|listed| listed.instrument).collect();
+        let rules_end_ns = listed.iter().filter_map(Listed::rules_end_ns).min().unwrap_or(i64::MAX);
         let mut execution = config.execution;
         if matches!(config.model, Model::NextOpen { .. }) {
             execution.max_slippage_bps = 0;
@@ -80,6 +85,7 @@ impl Replay {
             recorder,
             marks: vec![None; listed.len()],
             exchange: Exchange::new(config, listed)?,
+            rules_end_ns,
             time_to_live_ns: config.time_to_live_ns,
             open_bar_ns: None,
             last_close_ns: config.start_ns,
@@ -89,6 +95,7 @@ impl Replay {
         replay.tell(Body::Verdict { release: RELEASE, ok: true });
         replay.quote();
         replay.tell(Body::Balances(Balances { as_of_ns: config.start_ns, holdings: config.deposits.clone() }));
+        replay.recorder.check()?;
         Ok(replay)
     }
 
@@ -116,13 +123,17 @@ impl Replay {
     /// Then the bar takes signals.
     ///
     /// # Errors
-    /// [`ReplayError::CloseNotAMinute`], [`ReplayError::CloseOutOfOrder`], [`ReplayError::NoPrice`].
+    /// [`ReplayError::CloseNotAMinute`], [`ReplayError::CloseOutOfOrder`], [`ReplayError::RulesChange`],
+    /// [`ReplayError::NoPrice`], [`ReplayError::NotValued`].
     pub fn close_bar(&mut self, close_ns: i64) -> Result<&BarState, ReplayError> {
         if close_ns.rem_euclid(MINUTE_NS) != 0 {
             return Err(ReplayError::CloseNotAMinute { close_ns });
         }
         if close_ns <= self.last_close_ns {
             return Err(ReplayError::CloseOutOfOrder { after_ns: self.last_close_ns, close_ns });
+        }
+        if close_ns > self.rules_end_ns {
+            return Err(ReplayError::RulesChange { change_ns: self.rules_end_ns, close_ns });
         }
         self.run_to(close_ns);
         self.mark(close_ns);
@@ -256,8 +267,9 @@ impl Replay {
             }
             let symbol = || listed.symbol.clone();
             let ticks = self.marks[index].ok_or_else(|| ReplayError::NoPrice { symbol: symbol(), close_ns })?;
-            let price_atoms = ticks.saturating_mul(listed.instrument.tick_atoms);
-            equity_quote_atoms = equity_quote_atoms.saturating_add(position.value_atoms(price_atoms));
+            let atoms = position.atoms;
+            let value = position.value_atoms(listed.instrument.price_atoms(ticks));
+            equity_quote_atoms += value.ok_or_else(|| ReplayError::NotValued { symbol: symbol(), atoms, close_ns })?;
         }
         let position_atoms = self.recorder.engine.ledger().positions().iter().map(|position| position.atoms).collect();
         Ok(BarState { close_ns, equity_quote_atoms, cash_quote_atoms, position_atoms })

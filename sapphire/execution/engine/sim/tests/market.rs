@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use sapphire_core::instrument::{Asset, InstrumentId, Side};
 use sapphire_core::venue::{AccountId, FeeRates, NewOrder, OrderId, Outcome, Rejection, Terms, TimeInForce, Trade};
 use sapphire_sim::candle::{Candle, MINUTE_NS};
-use sapphire_sim::feed::{Feed, GeneratedFeed, RecordedFeed};
+use sapphire_sim::feed::{Feed, RecordedFeed};
 use sapphire_sim::latency::Latency;
 use sapphire_sim::listing::listing;
 use sapphire_sim::market::{Listed, Market, MarketEvent, Stamped, Until};
@@ -17,7 +17,7 @@ const START_NS: i64 = 1_704_067_200 * SECOND_NS;
 const BTCUSDT: InstrumentId = InstrumentId(0);
 const ETHUSDT: InstrumentId = InstrumentId(1);
 const USDT: Asset = Asset(2);
-const COIN: i64 = 100_000_000;
+const COIN: i128 = 100_000_000;
 const LATENCY: Latency = Latency { seed: 5, min_ns: 20_000_000, max_ns: 180_000_000 };
 
 /// Bitcoin generated, ether recorded with gaps; one client with coins of all kinds.
@@ -25,11 +25,7 @@ fn market(seed: u64, latency: Latency, start_ns: i64) -> (Market, AccountId) {
     let bitcoin = listing("BTCUSDT").unwrap();
     let ether = listing("ETHUSDT").unwrap();
     let listed = vec![
-        Listed {
-            symbol: "BTCUSDT".into(),
-            instrument: bitcoin.instrument(Asset(0), USDT),
-            feed: Feed::Generated(GeneratedFeed::new(seed, bitcoin)),
-        },
+        Listed::generated(seed, bitcoin, (Asset(0), USDT), start_ns),
         Listed {
             symbol: "ETHUSDT".into(),
             instrument: ether.instrument(Asset(1), USDT),

@@ -8,7 +8,7 @@ use sapphire_core::orders::OrderState;
 use sapphire_core::risk::{Branch, Command, DenialCode, Limits};
 use sapphire_core::venue::FeeRates;
 use sapphire_sim::candle::{Candle, MINUTE_NS};
-use sapphire_sim::feed::{Feed, GeneratedFeed, RecordedFeed};
+use sapphire_sim::feed::{Feed, RecordedFeed};
 use sapphire_sim::hash::symbol_key;
 use sapphire_sim::house::House;
 use sapphire_sim::latency::Latency;
@@ -19,7 +19,7 @@ use sapphire_sim::replay::{Model, NO_SIGNAL, Record, Replay, ReplayConfig, Repla
 const HOUR_NS: i64 = 60 * MINUTE_NS;
 /// 2024-01-01T00:00Z.
 const START_NS: i64 = 1_704_067_200_000_000_000;
-const UNIT: i64 = 100_000_000;
+const UNIT: i128 = 100_000_000;
 const USDT: Asset = Asset(0);
 const BTC: InstrumentId = InstrumentId(0);
 const LATENCY: Latency = Latency { seed: 7, min_ns: 20_000_000, max_ns: 80_000_000 };
@@ -46,10 +46,8 @@ fn rules(symbol: &str, base: u16) -> Instrument {
 
 fn generated() -> Vec<Listed> {
     let symbols = ["BTCUSDT", "ETHUSDT"].into_iter().enumerate();
-    let listed = symbols.map(|(index, symbol)| Listed {
-        symbol: symbol.to_owned(),
-        instrument: rules(symbol, index as u16 + 1),
-        feed: Feed::Generated(GeneratedFeed::new(7, listing(symbol).unwrap())),
+    let listed = symbols.map(|(index, symbol)| {
+        Listed::generated(7, listing(symbol).unwrap(), (Asset(index as u16 + 1), USDT), START_NS)
     });
     listed.collect()
 }
@@ -90,7 +88,7 @@ fn buy_at(buy: i64, config: &ReplayConfig, listed: Vec<Listed>, lots: i64, bars:
     replay.finish().unwrap()
 }
 
-fn equities(record: &Record) -> Vec<i64> {
+fn equities(record: &Record) -> Vec<i128> {
     record.bars.iter().map(|bar| bar.equity_quote_atoms).collect()
 }
 
@@ -158,7 +156,7 @@ fn buy_and_hold_in_the_book_by_hand() {
     assert_eq!((bar.cash_quote_atoms, bar.position_atoms[0]), (cash, atoms));
     assert!(record.fills.iter().all(|fill| fill.fill.ticks > minute.open), "a buy pays the spread");
     // At the close of 51,100.00.
-    assert_eq!(bar.equity_quote_atoms, cash + (i128::from(atoms) * 51_100) as i64);
+    assert_eq!(bar.equity_quote_atoms, cash + atoms * 51_100);
 }
 
 #[test]
@@ -260,8 +258,8 @@ proptest! {
         for row in &record.fills {
             let rules = generated()[row.instrument.0 as usize].instrument;
             prop_assert_eq!(row.fill.quote_atoms, rules.notional(row.fill.ticks, row.fill.lots));
-            cash -= row.side.sign() * row.fill.quote_atoms;
-            atoms[row.instrument.0 as usize] += row.side.sign() * rules.base_atoms(row.fill.lots);
+            cash -= i128::from(row.side.sign()) * row.fill.quote_atoms;
+            atoms[row.instrument.0 as usize] += i128::from(row.side.sign()) * rules.base_atoms(row.fill.lots);
             if row.fill.fee_asset == USDT {
                 cash -= row.fill.fee_atoms;
             } else {
@@ -292,4 +290,35 @@ fn another_decision_is_another_digest() {
     assert_ne!(digest(&config, 10_000), digest(&config, 10_001));
     let later = ReplayConfig { model: Model::Book { latency: Latency { seed: 8, ..LATENCY } }, ..config.clone() };
     assert_ne!(digest(&config, 10_000), digest(&later, 10_000));
+}
+
+#[test]
+fn what_is_held_of_a_symbol_that_trades_no_more_is_paid_out_at_its_last_price() {
+    for model in [IDEAL, Model::Book { latency: LATENCY }] {
+        let mut replay = Replay::new(&config(model), recorded(6, &[])).unwrap();
+        assert_eq!(replay.settle(BTC), Err(ReplayError::NoBar));
+        replay.close_bar(START_NS + HOUR_NS).unwrap();
+        assert_eq!(replay.settle(BTC), Ok(None));
+        replay.signal(BTC, 1_000).unwrap();
+        replay.end_of_bar().unwrap();
+        for hour in 2..=8 {
+            replay.close_bar(START_NS + hour * HOUR_NS).unwrap();
+            if hour < 8 {
+                replay.end_of_bar().unwrap();
+            }
+        }
+        let before = replay.record().bars.last().unwrap().clone();
+        assert!(before.position_atoms[0] > 0);
+        let paid = replay.settle(BTC).unwrap().unwrap();
+        assert_eq!(paid.atoms, before.position_atoms[0]);
+        assert_eq!(paid.ticks, 5_510_000);
+        assert_eq!(before.cash_quote_atoms + paid.quote_atoms, before.equity_quote_atoms);
+        assert_eq!(replay.settle(BTC), Ok(None));
+        replay.end_of_bar().unwrap();
+        let after = replay.close_bar(START_NS + 9 * HOUR_NS).unwrap().clone();
+        assert_eq!(after.equity_quote_atoms, before.equity_quote_atoms);
+        assert_eq!((after.cash_quote_atoms, after.position_atoms[0]), (before.equity_quote_atoms, 0));
+        replay.end_of_bar().unwrap();
+        replay.finish().unwrap();
+    }
 }

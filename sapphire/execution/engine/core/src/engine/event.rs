@@ -1,5 +1,6 @@
 //! What the engine is told. Every event carries market time; nothing else tells the engine the time.
 
+use crate::amounts::Atoms;
 use crate::instrument::{Asset, InstrumentId};
 use crate::orders::{ReleaseId, Report};
 use crate::risk::{Branch, Command};
@@ -89,5 +90,5 @@ pub struct Balances {
     /// Market time at which the venue made it.
     pub as_of_ns: i64,
     /// Per asset, free and locked together.
-    pub holdings: Vec<(Asset, i64)>,
+    pub holdings: Vec<(Asset, Atoms)>,
 }

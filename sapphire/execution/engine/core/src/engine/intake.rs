@@ -1,6 +1,7 @@
 //! Signals, verdicts and the end of a bar: what may set a target.
 
 use super::{EndCause, Engine, Output, Outputs, Refusal, Signal, SignalId, Target};
+use crate::amounts::is_holdable;
 use crate::instrument::InstrumentId;
 use crate::orders::ReleaseId;
 use crate::risk::{Branch, TradingState};
@@ -46,6 +47,7 @@ impl Engine {
             (age_ns >= signal.time_to_live_ns, Refusal::Expired),
             (signal.bar_close_ns <= self.ended_bar_ns || age_ns > self.execution.max_signal_age_ns, Refusal::Late),
             (signal.target_lots < 0, Refusal::BelowZero),
+            (!is_holdable(self.instruments[index].base_atoms(signal.target_lots)), Refusal::TooLarge),
             (self.gate.state() == TradingState::Halted, Refusal::Halted),
         ];
         reasons.into_iter().find_map(|(met, reason)| met.then_some(reason))

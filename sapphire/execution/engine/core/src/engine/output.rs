@@ -1,5 +1,6 @@
 //! What the engine decides, and the bytes by which two runs are compared.
 
+use crate::amounts::Atoms;
 use crate::instrument::{Asset, InstrumentId};
 use crate::orders::{ClientOrderId, Order, OrderState, ReleaseId, Report};
 use crate::risk::{Approved, Cause, Denial, TradingState};
@@ -25,11 +26,13 @@ pub enum Refusal {
     Expired,
     /// Spot is not held below zero.
     BelowZero,
+    /// It is more than an account can hold.
+    TooLarge,
 }
 
 impl Refusal {
     /// All reasons.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::UnknownInstrument,
         Self::NoEvidence,
         Self::Repeated,
@@ -37,6 +40,7 @@ impl Refusal {
         Self::Expired,
         Self::Late,
         Self::BelowZero,
+        Self::TooLarge,
         Self::Halted,
     ];
 
@@ -51,6 +55,7 @@ impl Refusal {
             Self::Halted => "HALTED",
             Self::Expired => "EXPIRED",
             Self::BelowZero => "BELOW_ZERO",
+            Self::TooLarge => "TOO_LARGE",
         }
     }
 
@@ -64,6 +69,7 @@ impl Refusal {
             Self::UnknownInstrument => "the engine does not trade this instrument",
             Self::Halted => "trading is halted",
             Self::Expired => "its time to live was over when it came",
+            Self::TooLarge => "the target is more than an account can hold: 10^20 units of an asset",
             Self::BelowZero => "the target is below zero, and spot cannot be held below zero",
         }
     }
@@ -166,14 +172,22 @@ pub enum Output {
         /// Of which asset.
         asset: Asset,
         /// By how much.
-        atoms: i64,
+        atoms: Atoms,
+    },
+    /// A snapshot names more of an asset than an account can hold. Nothing of it was used.
+    NotHoldable {
+        /// Of which asset.
+        asset: Asset,
+        /// How much.
+        atoms: Atoms,
     },
     /// A snapshot was not used: orders are on the way, or it is older than the last trade.
     BalancesSkipped {
         /// Its time.
         as_of_ns: i64,
     },
-    /// A report that fits no order, or no arrow of its state. It changed nothing.
+    /// A report that fits no order, no arrow of its state, or no account that could hold what it says. It changed
+    /// nothing.
     Odd {
         /// What was said.
         report: Report,

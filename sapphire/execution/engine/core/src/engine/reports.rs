@@ -1,11 +1,17 @@
 //! What the venue says about orders, and what is asked of it: cancels and questions.
 
 use super::{Engine, Output, Outputs};
+use crate::amounts::is_holdable;
 use crate::instrument::{InstrumentId, Side};
 use crate::orders::{Applied, Arrow, ClientOrderId, Fill, OrderState, Report, ReportKind};
 
 impl Engine {
     pub(super) fn take_report(&mut self, report: &Report, out: &mut Outputs) {
+        if !self.is_bookable(report) {
+            let state = self.orders.get(report.order).map(|tracked| tracked.state);
+            out.push(Output::Odd { report: *report, state });
+            return;
+        }
         let state = match self.orders.apply(report, self.now_ns) {
             Applied::Moved { .. } => return self.follow(report, out),
             Applied::Repeated => return,
@@ -13,6 +19,23 @@ impl Engine {
             Applied::Unknown => None,
         };
         out.push(Output::Odd { report: *report, state });
+    }
+
+    /// Whether an account can hold what a report says that an order has traded.
+    fn is_bookable(&self, report: &Report) -> bool {
+        let Some(tracked) = self.orders.get(report.order) else { return true };
+        let (fill, executed_lots) = match report.kind {
+            ReportKind::Trade { fill, executed_lots } => (Some(fill), executed_lots),
+            ReportKind::Canceled { executed_lots } | ReportKind::Expired { executed_lots } => (None, executed_lots),
+            _ => return true,
+        };
+        let filled_lots = fill.map_or(Some(0), |fill| tracked.filled_lots.checked_add(fill.lots));
+        let instrument = &self.instruments[tracked.order.instrument.0 as usize];
+        let is_whole = |lots: i64| {
+            is_holdable(instrument.base_atoms(lots)) && instrument.checked_notional(tracked.order.ticks, lots).is_some()
+        };
+        let are_holdable = fill.is_none_or(|fill| is_holdable(fill.quote_atoms) && is_holdable(fill.fee_atoms));
+        are_holdable && is_whole(executed_lots) && filled_lots.is_some_and(is_whole)
     }
 
     /// Draws the consequences of a report that was applied.

@@ -2,6 +2,7 @@
 
 use super::{Balances, EndCause, Engine, Output, Outputs};
 use crate::instrument::{InstrumentId, Side};
+use crate::positions::NotHoldable;
 use crate::risk::{Cause, Command, Reference, TradingState};
 
 impl Engine {
@@ -21,10 +22,19 @@ impl Engine {
             out.push(Output::BalancesSkipped { as_of_ns: balances.as_of_ns });
             return;
         }
+        let price_atoms = |asset| self.price_of(asset).unwrap_or(0);
+        let faulty = balances
+            .holdings
+            .iter()
+            .find_map(|(asset, atoms)| self.ledger.admits(*asset, *atoms, price_atoms(*asset)).err());
+        if let Some(NotHoldable { asset, atoms }) = faulty {
+            out.push(Output::NotHoldable { asset, atoms });
+            return;
+        }
         let before = self.equity_atoms();
         for (asset, atoms) in &balances.holdings {
             let price_atoms = self.price_of(*asset).unwrap_or(0);
-            let change = self.ledger.adopt(*asset, *atoms, price_atoms);
+            let Ok(change) = self.ledger.adopt(*asset, *atoms, price_atoms) else { continue };
             if change != 0 {
                 out.push(Output::Adjusted { asset: *asset, atoms: change });
                 self.position_changed();

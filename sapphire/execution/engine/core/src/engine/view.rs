@@ -1,27 +1,47 @@
 //! The account as it stands, in values: what the gate and the sizing look at.
 
 use super::Engine;
+use crate::amounts::{Atoms, is_holdable};
 use crate::instrument::{Asset, Instrument, InstrumentId, Side, fee};
 use crate::orders::{Order, Tracked};
-use crate::risk::{AccountView, Load};
+use crate::positions::Position;
+use crate::risk::{AccountView, DenialCode, Load};
 
 impl Engine {
-    /// Cash and positions at the latest middle prices; none when something held never had a price.
-    pub fn equity_atoms(&self) -> Option<i64> {
-        (0..self.desks.len()).try_fold(self.ledger.cash_atoms(), |equity, index| {
+    /// Cash and positions at the latest middle prices; none when something held never had a price, or when it comes to
+    /// more than an account can hold.
+    pub fn equity_atoms(&self) -> Option<Atoms> {
+        self.equity().ok()
+    }
+
+    /// The same; without it, the code of an order that is denied for the want of it.
+    fn equity(&self) -> Result<Atoms, DenialCode> {
+        let equity = (0..self.desks.len()).try_fold(self.ledger.cash_atoms(), |equity, index| {
             let position = self.ledger.position(InstrumentId(index as u16));
             if position.atoms == 0 {
-                return Some(equity);
+                return Ok(equity);
             }
-            let price = self.references[index]?.middle_atoms(&self.instruments[index]);
-            Some(equity.saturating_add(position.value_atoms(price)))
-        })
+            let reference = self.references[index].ok_or(DenialCode::NoReference)?;
+            let value = position.value_atoms(reference.middle_atoms(&self.instruments[index]));
+            Ok(equity + value.ok_or(DenialCode::Amount)?)
+        })?;
+        if is_holdable(equity) { Ok(equity) } else { Err(DenialCode::Amount) }
     }
 
     /// Latest middle price of the instrument that an asset is the base of.
-    pub(super) fn price_of(&self, asset: Asset) -> Option<i64> {
+    pub(super) fn price_of(&self, asset: Asset) -> Option<Atoms> {
         let index = self.instruments.iter().position(|instrument| instrument.base == asset)?;
         Some(self.references[index]?.middle_atoms(&self.instruments[index]))
+    }
+
+    /// What the fees paid in an asset so far are worth in quote at the latest middle price, truncated; none where the
+    /// asset has no price here.
+    pub fn fee_value_atoms(&self, asset: Asset) -> Option<Atoms> {
+        let paid = self.ledger.fees().get(asset.0 as usize).copied()?;
+        if asset == self.ledger.quote() {
+            return Some(paid);
+        }
+        Position { atoms: paid, ..Position::default() }.value_atoms(self.price_of(asset)?)
     }
 
     /// Whole lots held.
@@ -35,23 +55,22 @@ impl Engine {
     }
 
     /// Cash that no buy on the way may still take.
-    pub(super) fn free_cash_atoms(&self) -> i64 {
+    pub(super) fn free_cash_atoms(&self) -> Atoms {
         let promised = (0..self.desks.len()).flat_map(|index| self.live(index)).map(|tracked| {
             if tracked.order.side == Side::Sell {
                 return 0;
             }
             let value = in_flight_atoms(&self.instruments[tracked.order.instrument.0 as usize], tracked);
-            value.saturating_add(fee(value, self.quote_fee_rate))
+            value + fee(value, self.quote_fee_rate)
         });
-        promised.fold(self.ledger.cash_atoms(), i64::saturating_sub)
+        self.ledger.cash_atoms() - promised.sum::<Atoms>()
     }
 
     pub(super) fn account_view(&self, order: &Order) -> AccountView {
         let index = order.instrument.0 as usize;
         let selling: i64 =
             self.live(index).filter(|live| live.order.side == Side::Sell).map(Tracked::in_flight_lots).sum();
-        let none = Load { held_atoms: Some(0), ..Load::default() };
-        let (mut strategy, mut account) = (none, none);
+        let (mut strategy, mut account) = (Load::NONE, Load::NONE);
         for other in 0..self.desks.len() {
             let load = self.load(other);
             account = add(account, load);
@@ -63,7 +82,9 @@ impl Engine {
             now_ns: self.now_ns,
             sellable_lots: self.held_lots(index) - selling,
             free_cash_atoms: self.free_cash_atoms(),
-            equity_atoms: self.equity_atoms(),
+            held_atoms: self.ledger.position(order.instrument).atoms,
+            cash_atoms: self.ledger.cash_atoms(),
+            equity_atoms: self.equity(),
             symbol: self.load(index),
             strategy,
             account,
@@ -75,13 +96,16 @@ impl Engine {
         let instrument = &self.instruments[index];
         let position = self.ledger.position(InstrumentId(index as u16));
         let price = self.references[index].filter(|reference| self.gate.is_fresh(reference, self.now_ns));
-        let held = price.map(|reference| position.value_atoms(reference.middle_atoms(instrument)));
-        let held_atoms = if position.atoms == 0 { Some(0) } else { held };
-        self.live(index).fold(Load { held_atoms, ..Load::default() }, |load, tracked| {
+        let held_atoms = match (position.atoms, price) {
+            (0, _) => Ok(0),
+            (_, None) => Err(DenialCode::NoReference),
+            (_, Some(reference)) => position.value_atoms(reference.middle_atoms(instrument)).ok_or(DenialCode::Amount),
+        };
+        self.live(index).fold(Load { held_atoms, ..Load::NONE }, |load, tracked| {
             let value = in_flight_atoms(instrument, tracked);
             match tracked.order.side {
-                Side::Buy => Load { buying_atoms: load.buying_atoms.saturating_add(value), ..load },
-                Side::Sell => Load { selling_atoms: load.selling_atoms.saturating_add(value), ..load },
+                Side::Buy => Load { buying_atoms: load.buying_atoms + value, ..load },
+                Side::Sell => Load { selling_atoms: load.selling_atoms + value, ..load },
             }
         })
     }
@@ -94,14 +118,14 @@ impl Engine {
     }
 }
 
-fn in_flight_atoms(instrument: &Instrument, tracked: &Tracked) -> i64 {
+fn in_flight_atoms(instrument: &Instrument, tracked: &Tracked) -> Atoms {
     instrument.notional(tracked.order.ticks, tracked.in_flight_lots())
 }
 
 fn add(one: Load, other: Load) -> Load {
     Load {
-        held_atoms: one.held_atoms.zip(other.held_atoms).map(|(one, other)| one.saturating_add(other)),
-        buying_atoms: one.buying_atoms.saturating_add(other.buying_atoms),
-        selling_atoms: one.selling_atoms.saturating_add(other.selling_atoms),
+        held_atoms: one.held_atoms.and_then(|one| Ok(one + other.held_atoms?)),
+        buying_atoms: one.buying_atoms + other.buying_atoms,
+        selling_atoms: one.selling_atoms + other.selling_atoms,
     }
 }

@@ -3,6 +3,7 @@
 use super::intake::signal_id;
 use super::sizing::{limit_ticks, lots_payable, lots_to_receive};
 use super::{EndCause, Engine, FeeSide, Output, Outputs, Style, Target};
+use crate::amounts::Atoms;
 use crate::instrument::{InstrumentId, Side};
 use crate::orders::{Arrow, ClientOrderId, Order};
 use crate::risk::TradingState;
@@ -66,12 +67,15 @@ impl Engine {
     fn next(&self, index: usize, target: &Target) -> Next {
         let instrument = &self.instruments[index];
         let held_atoms = self.ledger.position(InstrumentId(index as u16)).atoms;
-        let gap_atoms = instrument.base_atoms(target.lots).saturating_sub(held_atoms);
+        let gap_atoms = instrument.base_atoms(target.lots) - held_atoms;
         let side = if gap_atoms > 0 { Side::Buy } else { Side::Sell };
         let rate = if self.fee_side == FeeSide::Received { self.fee_rate } else { 0 };
         let lots = match side {
             Side::Buy => lots_to_receive(instrument, gap_atoms, rate),
-            Side::Sell => (-gap_atoms / instrument.lot_atoms).min(self.held_lots(index)),
+            Side::Sell => {
+                let surplus = -gap_atoms / Atoms::from(instrument.lot_atoms);
+                surplus.min(Atoms::from(self.held_lots(index))) as i64
+            }
         };
         let lots = lots.min(instrument.max_lots);
         // Without a reference there is no price; the gate refuses and says so.
@@ -79,8 +83,7 @@ impl Engine {
         let best_ticks = if side == Side::Buy { reference.ask_ticks } else { reference.bid_ticks };
         let Style::Taker = self.execution.style;
         let ticks = limit_ticks(instrument, side, best_ticks, self.execution.max_slippage_bps);
-        let too_small =
-            |lots| lots < instrument.min_lots || instrument.notional(ticks, lots) < instrument.min_notional_atoms;
+        let too_small = |lots| lots < instrument.min_lots || !instrument.is_worth_an_order(ticks, lots);
         if too_small(lots) {
             return Next::Reached;
         }

@@ -10,6 +10,8 @@ use std::collections::VecDeque;
 
 use rustc_hash::FxHashMap;
 
+use crate::amounts::Atoms;
+
 use super::arrows::{Arrow, OrderState, next};
 use super::{ClientOrderId, Order, Report, ReportKind};
 
@@ -29,7 +31,7 @@ pub struct Tracked {
     /// Lots of the trades told so far.
     pub filled_lots: i64,
     /// Quote atoms of the trades told so far.
-    pub filled_quote: i64,
+    pub filled_quote: Atoms,
     /// The venue's cumulative quantity, as far as told: trades may be told later than the quantity.
     pub executed_lots: i64,
     /// When it was made, market time.
@@ -231,12 +233,12 @@ impl OrderTable {
     /// Forgets what ended a day or longer before `now_ns`.
     pub fn prune(&mut self, now_ns: i64) {
         while let Some((ended_ns, id)) = self.ended.front().copied() {
-            if ended_ns > now_ns - TOMBSTONE_NS {
+            if ended_ns > now_ns.saturating_sub(TOMBSTONE_NS) {
                 break;
             }
             self.ended.pop_front();
             let Some(tracked) = self.get(id) else { continue };
-            let is_old = tracked.ended_ns.is_some_and(|ended_ns| ended_ns <= now_ns - TOMBSTONE_NS);
+            let is_old = tracked.ended_ns.is_some_and(|ended_ns| ended_ns <= now_ns.saturating_sub(TOMBSTONE_NS));
             if is_old && tracked.is_settled() {
                 if let Some(place) = self.places.remove(&id) {
                     self.vacant.push(place);

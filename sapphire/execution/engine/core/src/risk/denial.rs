@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::amounts::Atoms;
+
 /// What refused an order. The texts are stable: messages, tables and tests carry them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DenialCode {
@@ -21,6 +23,8 @@ pub enum DenialCode {
     Price,
     /// Outside the instrument's quantity bounds.
     Quantity,
+    /// Worth, or leading to, more than an account can hold.
+    Amount,
     /// Below the instrument's smallest value.
     MinNotional,
     /// Too far from the reference.
@@ -47,7 +51,7 @@ pub enum DenialCode {
 
 impl DenialCode {
     /// All codes, in the order in which the gate asks.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Halted,
         Self::LossLatch,
         Self::Reducing,
@@ -56,6 +60,7 @@ impl DenialCode {
         Self::StaleReference,
         Self::Price,
         Self::Quantity,
+        Self::Amount,
         Self::MinNotional,
         Self::Collar,
         Self::Oversell,
@@ -80,6 +85,7 @@ impl DenialCode {
             Self::StaleReference => "STALE_REFERENCE",
             Self::Price => "PRICE",
             Self::Quantity => "QUANTITY",
+            Self::Amount => "AMOUNT",
             Self::MinNotional => "MIN_NOTIONAL",
             Self::Collar => "COLLAR",
             Self::Oversell => "OVERSELL",
@@ -107,6 +113,7 @@ impl DenialCode {
             Self::StaleReference => "the reference is older than allowed (value and limit in nanoseconds)",
             Self::Price => "the price is outside the instrument's bounds (ticks)",
             Self::Quantity => "the quantity is outside the instrument's bounds (lots)",
+            Self::Amount => "the order, or what is held after it, is more than an account can hold (atoms)",
             Self::MinNotional => "the order is worth less than the venue takes (quote atoms)",
             Self::Collar => "the price is further from the middle of the reference than allowed (basis points)",
             Self::Oversell => "more would be sold than is held and not yet promised (lots)",
@@ -175,17 +182,17 @@ pub struct Denial {
     /// Where in the tree.
     pub level: Level,
     /// The value that met the limit, in the unit of the code's meaning.
-    pub value: i64,
+    pub value: Atoms,
     /// The limit.
-    pub limit: i64,
+    pub limit: Atoms,
 }
 
 impl Denial {
     /// All codes: the table in the documentation is made of them.
-    pub const ALL: [DenialCode; 19] = DenialCode::ALL;
+    pub const ALL: [DenialCode; 20] = DenialCode::ALL;
 
-    pub(super) fn order(code: DenialCode, value: i64, limit: i64) -> Self {
-        Self { code, level: Level::Order, value, limit }
+    pub(super) fn order(code: DenialCode, value: impl Into<Atoms>, limit: impl Into<Atoms>) -> Self {
+        Self { code, level: Level::Order, value: value.into(), limit: limit.into() }
     }
 }
 

@@ -3,6 +3,8 @@
 //! Invariant: the state never loosens by itself. What a loss or a command has closed, only the command to resume opens;
 //! a new day does not.
 
+use crate::amounts::Atoms;
+
 /// What the gate lets pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TradingState {
@@ -62,10 +64,10 @@ const DAY_NS: i64 = 24 * 3_600 * 1_000_000_000;
 pub(super) struct Latch {
     commanded: TradingState,
     /// Equity and floor at the moment the latch fell.
-    fallen: Option<(i64, i64)>,
+    fallen: Option<(Atoms, Atoms)>,
     max_loss_bps: Option<i64>,
     day: i64,
-    day_start_atoms: Option<i64>,
+    day_start_atoms: Option<Atoms>,
 }
 
 impl Latch {
@@ -78,7 +80,7 @@ impl Latch {
     }
 
     /// Equity and floor when the latch fell; none while it stands.
-    pub(super) fn fallen(&self) -> Option<(i64, i64)> {
+    pub(super) fn fallen(&self) -> Option<(Atoms, Atoms)> {
         self.fallen
     }
 
@@ -97,19 +99,19 @@ impl Latch {
     }
 
     /// Money came in (negative: went out) that was neither won nor lost.
-    pub(super) fn shift(&mut self, atoms: i64) {
-        self.day_start_atoms = self.day_start_atoms.map(|start| start.saturating_add(atoms));
+    pub(super) fn shift(&mut self, atoms: Atoms) {
+        self.day_start_atoms = self.day_start_atoms.map(|start| start + atoms);
     }
 
     /// Takes note of the equity; whether the latch falls by it. A UTC day starts with the first equity known in it.
-    pub(super) fn observe(&mut self, now_ns: i64, equity_atoms: i64) -> bool {
+    pub(super) fn observe(&mut self, now_ns: i64, equity_atoms: Atoms) -> bool {
         let day = now_ns.div_euclid(DAY_NS);
         if day != self.day {
             (self.day, self.day_start_atoms) = (day, None);
         }
         let start = *self.day_start_atoms.get_or_insert(equity_atoms);
         let Some(bps) = self.max_loss_bps.filter(|_| self.fallen.is_none()) else { return false };
-        let floor = (i128::from(start) * i128::from(10_000 - bps) / 10_000) as i64;
+        let floor = start * Atoms::from(10_000 - bps) / 10_000;
         if equity_atoms < floor {
             self.fallen = Some((equity_atoms, floor));
         }

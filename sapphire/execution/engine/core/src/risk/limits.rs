@@ -2,16 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::amounts::Atoms;
+
 /// What one branch of the tree allows. `None` sets no limit; a limit that is not known by name is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Branch {
     /// Largest value of one order, quote atoms.
-    pub max_order_atoms: Option<i64>,
+    pub max_order_atoms: Option<Atoms>,
     /// Largest value held, plus buys on the way, quote atoms: a position at a symbol, gross above it.
-    pub max_exposure_atoms: Option<i64>,
+    pub max_exposure_atoms: Option<Atoms>,
     /// Largest value of orders on the way, quote atoms.
-    pub max_open_atoms: Option<i64>,
+    pub max_open_atoms: Option<Atoms>,
     /// Orders in any second of market time.
     pub max_orders_per_second: Option<u32>,
     /// Orders in any minute of market time.
@@ -95,6 +97,11 @@ impl Branch {
         if let Some((name, value)) = negative {
             return Some(format!("{name}: expected 0 or more, got {value}"));
         }
+        let large =
+            values.into_iter().find_map(|(name, value)| Some((name, value.filter(|value| *value > MAX_LIMIT)?)));
+        if let Some((name, value)) = large {
+            return Some(format!("{name}: expected at most {MAX_LIMIT}, got {value}"));
+        }
         let rates = [
             ("max_orders_per_second", self.max_orders_per_second),
             ("max_orders_per_minute", self.max_orders_per_minute),
@@ -110,6 +117,9 @@ fn smaller<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
         (one, other) => one.or(other),
     }
 }
+
+/// The largest integer that configurations and journals keep whole in JSON: 184 billion units of quote.
+const MAX_LIMIT: Atoms = u64::MAX as Atoms;
 
 /// The windows of the gate hold a time for each order they allow.
 pub(super) const MAX_RATE: u32 = 100_000;
@@ -136,5 +146,8 @@ mod tests {
         assert_eq!(wrong.fault().unwrap(), "collar_bps: expected 1 to 10000, got 0");
         let account = Branch { max_open_atoms: Some(-1), ..Branch::default() };
         assert_eq!(Limits { account, ..open }.fault().unwrap(), "max_open_atoms: expected 0 or more, got -1");
+        let account = Branch { max_order_atoms: Some(MAX_LIMIT + 1), ..Branch::default() };
+        assert!(account.fault().unwrap().starts_with("max_order_atoms: expected at most 18446744073709551615, got"));
+        assert_eq!(Branch { max_order_atoms: Some(MAX_LIMIT), ..Branch::default() }.fault(), None);
     }
 }

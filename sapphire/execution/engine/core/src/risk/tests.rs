@@ -16,7 +16,7 @@ const BTC_USDT: Instrument = Instrument {
     min_notional_atoms: 500_000_000,
 };
 const NOW_NS: i64 = 1_700_000_000_000_000_000;
-const UNIT: i64 = 100_000_000;
+const UNIT: i128 = 100_000_000;
 
 const REFERENCE: Option<Reference> = Some(Reference { bid_ticks: 4_999_900, ask_ticks: 5_000_100, market_ns: NOW_NS });
 
@@ -35,12 +35,14 @@ fn order(sequence: u64, side: Side) -> Order {
 }
 
 fn view() -> AccountView {
-    let load = Load { held_atoms: Some(5_000 * UNIT), buying_atoms: 0, selling_atoms: 0 };
+    let load = Load { held_atoms: Ok(5_000 * UNIT), buying_atoms: 0, selling_atoms: 0 };
     AccountView {
         now_ns: NOW_NS,
         sellable_lots: 10_000,
         free_cash_atoms: 6_000 * UNIT,
-        equity_atoms: Some(11_000 * UNIT),
+        held_atoms: 10_000 * 1_000,
+        cash_atoms: 6_000 * UNIT,
+        equity_atoms: Ok(11_000 * UNIT),
         symbol: load,
         strategy: load,
         account: load,
@@ -60,8 +62,8 @@ fn open() -> Limits {
     Limits::open(1, 1)
 }
 
-fn at(code: DenialCode, level: Level, value: i64, limit: i64) -> Denial {
-    Denial { code, level, value, limit }
+fn at(code: DenialCode, level: Level, value: impl Into<i128>, limit: impl Into<i128>) -> Denial {
+    Denial { code, level, value: value.into(), limit: limit.into() }
 }
 
 #[test]
@@ -169,7 +171,8 @@ fn a_sell_does_not_add_to_exposure_and_an_unknown_value_refuses_a_buy() {
     let account = Branch { max_exposure_atoms: Some(UNIT), ..Branch::default() };
     let limits = Limits { account, ..open() };
     assert_eq!(denied(&limits, order(1, Side::Sell), &view(), REFERENCE), None);
-    let unknown = AccountView { account: Load { held_atoms: None, ..view().account }, ..view() };
+    let unknown =
+        AccountView { account: Load { held_atoms: Err(DenialCode::NoReference), ..view().account }, ..view() };
     let denial = denied(&limits, order(1, Side::Buy), &unknown, REFERENCE).unwrap();
     assert_eq!((denial.code, denial.level), (DenialCode::NoReference, Level::Account));
 }
@@ -192,7 +195,7 @@ fn states_are_checked_first_and_loss_needs_a_known_equity() {
     assert_eq!(code(&mut gate, Side::Buy, &view()), Some(DenialCode::LossLatch));
     assert!(gate.clone().check(order(1, Side::Sell), &view(), REFERENCE).is_ok());
     gate.command(Command::Resume);
-    let blind = AccountView { equity_atoms: None, ..view() };
+    let blind = AccountView { equity_atoms: Err(DenialCode::NoReference), ..view() };
     let denial = gate.check(order(1, Side::Buy), &blind, REFERENCE).unwrap_err();
     assert_eq!((denial.code, denial.level), (DenialCode::NoReference, Level::Account));
 }
@@ -202,8 +205,8 @@ proptest! {
     #[test]
     fn what_passes_is_within_every_limit(
         buy: bool, ticks in 4_900_000_i64..5_100_000, lots in 1_i64..40_000, held in 0_i64..20_000,
-        cash in 0_i64..20_000, open_value in 0_i64..10_000,
-        limits in (1_000_i64..20_000, 1_000_i64..30_000, 1_000_i64..20_000),
+        cash in 0_i128..20_000, open_value in 0_i128..10_000,
+        limits in (1_000_i128..20_000, 1_000_i128..30_000, 1_000_i128..20_000),
     ) {
         let (max_order, max_exposure, max_open) = (limits.0 * UNIT, limits.1 * UNIT, limits.2 * UNIT);
         let branch = Branch {
@@ -214,11 +217,11 @@ proptest! {
         };
         let limits = Limits { collar_bps: 100, account: branch, ..open() };
         let side = if buy { Side::Buy } else { Side::Sell };
-        let load = Load { held_atoms: Some(held * UNIT / 2), buying_atoms: open_value * UNIT, selling_atoms: 0 };
+        let load = Load { held_atoms: Ok(i128::from(held) * UNIT / 2), buying_atoms: open_value * UNIT, selling_atoms: 0 };
         let view = AccountView { sellable_lots: held, free_cash_atoms: cash * UNIT, account: load, ..view() };
         let order = Order { ticks, lots, ..order(1, side) };
         let value = BTC_USDT.notional(ticks, lots);
-        let total = held * UNIT / 2 + open_value * UNIT + value;
+        let total = i128::from(held) * UNIT / 2 + open_value * UNIT + value;
         let allowed = lots >= BTC_USDT.min_lots
             && value >= BTC_USDT.min_notional_atoms
             && (ticks - 5_000_000).abs() <= 50_000

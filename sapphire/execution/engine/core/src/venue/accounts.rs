@@ -1,6 +1,7 @@
 //! Balances to the atom.
 
 use super::Rejection;
+use crate::amounts::{Atoms, is_holdable};
 use crate::instrument::Asset;
 
 /// Who stands behind an account.
@@ -25,9 +26,16 @@ pub struct FeeRates {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Balance {
     /// At its owner's disposal.
-    pub free: i64,
+    pub free: Atoms,
     /// Promised to standing orders.
-    pub locked: i64,
+    pub locked: Atoms,
+}
+
+impl Balance {
+    /// Free and promised together.
+    pub fn total(&self) -> Atoms {
+        self.free + self.locked
+    }
 }
 
 /// One owner's balances.
@@ -63,11 +71,14 @@ impl Account {
         &self.balances
     }
 
-    pub(super) fn deposit(&mut self, asset: Asset, atoms: i64) -> Result<(), Rejection> {
+    pub(super) fn deposit(&mut self, asset: Asset, atoms: Atoms) -> Result<(), Rejection> {
         let balance = self.balances.get_mut(asset.0 as usize).ok_or(Rejection::Unknown)?;
-        let free = balance.free.checked_add(atoms).ok_or(Rejection::InsufficientBalance)?;
+        let free = balance.free.checked_add(atoms).ok_or(Rejection::Amount)?;
         // What is locked comes back to what is free: the two together must fit as well.
-        free.checked_add(balance.locked).ok_or(Rejection::InsufficientBalance)?;
+        let total = free.checked_add(balance.locked).ok_or(Rejection::Amount)?;
+        if atoms > 0 && self.kind == AccountKind::Client && !is_holdable(total) {
+            return Err(Rejection::Amount);
+        }
         if atoms < 0 && free < 0 && self.kind == AccountKind::Client {
             return Err(Rejection::InsufficientBalance);
         }
@@ -75,17 +86,17 @@ impl Account {
         Ok(())
     }
 
-    pub(super) fn lock(&mut self, asset: Asset, atoms: i64) {
+    pub(super) fn lock(&mut self, asset: Asset, atoms: Atoms) {
         let balance = &mut self.balances[asset.0 as usize];
         balance.free -= atoms;
         balance.locked += atoms;
     }
 
-    pub(super) fn unlock(&mut self, asset: Asset, atoms: i64) {
+    pub(super) fn unlock(&mut self, asset: Asset, atoms: Atoms) {
         self.lock(asset, -atoms);
     }
 
-    pub(super) fn credit(&mut self, asset: Asset, atoms: i64) {
+    pub(super) fn credit(&mut self, asset: Asset, atoms: Atoms) {
         self.balances[asset.0 as usize].free += atoms;
     }
 }

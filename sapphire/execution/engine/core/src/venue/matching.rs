@@ -4,6 +4,7 @@ use super::{
     AccountKind, Asset, ExpiryReason, NewOrder, Order, OrderId, Outcome, Party, Resting, Side, Terms, TimeInForce,
     Trade, Venue, fee,
 };
+use crate::amounts::Atoms;
 use crate::instrument::{ATOMS_PER_UNIT, Instrument, InstrumentId};
 
 impl Venue {
@@ -41,13 +42,13 @@ impl Venue {
     }
 
     /// Quote atoms that buying `lots` from the book would cost.
-    pub(super) fn sweep_cost(&self, order: &NewOrder, lots: i64) -> i64 {
+    pub(super) fn sweep_cost(&self, order: &NewOrder, lots: i64) -> Atoms {
         let Some(instrument) = self.instrument(order.instrument) else { return 0 };
         let mut left = lots;
-        let mut cost = 0_i64;
+        let mut cost = 0;
         for resting in self.counterparts(order) {
             let taken = left.min(resting.lots);
-            cost = cost.saturating_add(instrument.notional(resting.ticks, taken));
+            cost += instrument.notional(resting.ticks, taken);
             left -= taken;
             if left == 0 {
                 break;
@@ -57,23 +58,23 @@ impl Venue {
     }
 
     /// Base atoms that must be sold into the book to receive `quote_atoms`.
-    pub(super) fn sweep_base(&self, order: &NewOrder, quote_atoms: i64) -> i64 {
+    pub(super) fn sweep_base(&self, order: &NewOrder, quote_atoms: Atoms) -> Atoms {
         let Some(instrument) = self.instrument(order.instrument) else { return 0 };
         let mut left = quote_atoms;
-        let mut lots = 0_i64;
+        let mut base = 0;
         for resting in self.counterparts(order) {
             let mut standing = resting.lots;
             while standing > 0 {
                 let taken = affordable(instrument, resting.ticks, left).min(standing);
                 if taken == 0 {
-                    return instrument.base_atoms(lots);
+                    return base;
                 }
                 left -= instrument.notional(resting.ticks, taken);
-                lots += taken;
+                base += instrument.base_atoms(taken);
                 standing -= taken;
             }
         }
-        instrument.base_atoms(lots)
+        base
     }
 
     /// Lots an order could trade at `ticks` or better, counted up to `wanted`.
@@ -83,7 +84,7 @@ impl Venue {
             if !within(order.side, resting.ticks, Some(ticks)) || lots >= wanted {
                 break;
             }
-            lots += resting.lots;
+            lots += resting.lots.min(wanted - lots);
         }
         lots
     }
@@ -118,7 +119,13 @@ impl Venue {
 
     /// Trades by quote amount; whether what is left of the amount pays for less than one lot where the book goes on.
     /// An amount that pays for no lot at all finds nothing.
-    fn take_quote(&mut self, order: &mut Order, instrument: &Instrument, amount: i64, out: &mut Vec<Outcome>) -> bool {
+    fn take_quote(
+        &mut self,
+        order: &mut Order,
+        instrument: &Instrument,
+        amount: Atoms,
+        out: &mut Vec<Outcome>,
+    ) -> bool {
         while let Some(resting) = self.next_counterpart(&order.request, None, out) {
             let left = amount - order.filled_quote;
             let lots = affordable(instrument, resting.ticks, left).min(resting.lots);
@@ -166,7 +173,7 @@ impl Venue {
         let maker = NewOrder { id: resting.id, account: resting.account, side: resting.side, ..order.request };
         let maker_fee = self.settle(&maker, &instrument, lots, quote_atoms, Liquidity::Maker);
         self.trade_numbers[id.0 as usize] += 1;
-        let party = |order: &NewOrder, fee: (Asset, i64), complete| Party {
+        let party = |order: &NewOrder, fee: (Asset, Atoms), complete| Party {
             order: order.id,
             account: order.account,
             fee_asset: fee.0,
@@ -192,7 +199,7 @@ impl Venue {
         instrument: &Instrument,
         resting: &Resting,
         lots: i64,
-        quote_atoms: i64,
+        quote_atoms: Atoms,
     ) -> bool {
         let rest = self.books[id.0 as usize].fill(resting.id, lots).unwrap_or(0);
         let Some(order) = self.standing.get_mut(&resting.id) else { return rest == 0 };
@@ -215,9 +222,9 @@ impl Venue {
         order: &NewOrder,
         instrument: &Instrument,
         lots: i64,
-        quote_atoms: i64,
+        quote_atoms: Atoms,
         liquidity: Liquidity,
-    ) -> (Asset, i64) {
+    ) -> (Asset, Atoms) {
         let account = &mut self.accounts[order.account.0 as usize];
         let base_atoms = instrument.base_atoms(lots);
         let (received, amount, given, price) = match order.side {
@@ -250,7 +257,7 @@ impl Venue {
     }
 
     /// Frees `atoms` of an order's lock (negative: locks them). The house has no locks.
-    pub(super) fn unlock(&mut self, request: &NewOrder, atoms: i64) {
+    pub(super) fn unlock(&mut self, request: &NewOrder, atoms: Atoms) {
         let Some(instrument) = self.instrument(request.instrument) else { return };
         let asset = if request.side == Side::Buy { instrument.quote } else { instrument.base };
         let account = &mut self.accounts[request.account.0 as usize];
@@ -280,16 +287,16 @@ fn within(side: Side, ticks: i64, limit: Option<i64>) -> bool {
     })
 }
 
-fn locked_for(instrument: &Instrument, side: Side, ticks: i64, lots: i64) -> i64 {
+fn locked_for(instrument: &Instrument, side: Side, ticks: i64, lots: i64) -> Atoms {
     match side {
         Side::Buy => instrument.notional(ticks, lots),
         Side::Sell => instrument.base_atoms(lots),
     }
 }
 
-/// Lots that `quote_atoms` pays for at `ticks`.
-fn affordable(instrument: &Instrument, ticks: i64, quote_atoms: i64) -> i64 {
-    let lot_price = i128::from(ticks) * i128::from(instrument.tick_atoms) * i128::from(instrument.lot_atoms);
-    let lots = i128::from(quote_atoms) * i128::from(ATOMS_PER_UNIT) / lot_price.max(1);
-    lots.clamp(0, i128::from(i64::MAX)) as i64
+/// Lots that `quote_atoms` pays for at `ticks`, as far as 64 bits count them: more than any order has.
+fn affordable(instrument: &Instrument, ticks: i64, quote_atoms: Atoms) -> i64 {
+    let lot_price = instrument.price_atoms(ticks) * Atoms::from(instrument.lot_atoms);
+    let lots = quote_atoms * Atoms::from(ATOMS_PER_UNIT) / lot_price.max(1);
+    lots.clamp(0, Atoms::from(i64::MAX)) as i64
 }

@@ -53,7 +53,7 @@ pub enum Fate {
 
 /// The venue and the reports that have not been read yet.
 pub struct RoughVenue {
-    pub balances: Vec<i64>,
+    pub balances: Vec<i128>,
     pub unread: Vec<Report>,
     /// The true history of each order that arrived.
     told: BTreeMap<ClientOrderId, Vec<Report>>,
@@ -62,13 +62,13 @@ pub struct RoughVenue {
 }
 
 impl RoughVenue {
-    pub fn new(cash_atoms: i64, assets: usize) -> Self {
+    pub fn new(cash_atoms: i128, assets: usize) -> Self {
         let mut balances = vec![0; assets];
         balances[0] = cash_atoms;
         Self { balances, unread: Vec::new(), told: BTreeMap::new(), trades: Vec::new() }
     }
 
-    pub fn held_atoms(&self, instrument: InstrumentId) -> i64 {
+    pub fn held_atoms(&self, instrument: InstrumentId) -> i128 {
         self.balances[instrument.0 as usize + 1]
     }
 
@@ -108,8 +108,8 @@ impl RoughVenue {
             Side::Buy => (rules.base, fee(base_atoms, FEE_RATE)),
             Side::Sell => (USDT, fee(quote_atoms, FEE_RATE)),
         };
-        self.balances[base] += order.side.sign() * base_atoms;
-        self.balances[0] -= order.side.sign() * quote_atoms;
+        self.balances[base] += i128::from(order.side.sign()) * base_atoms;
+        self.balances[0] -= i128::from(order.side.sign()) * quote_atoms;
         self.balances[fee_asset.0 as usize] -= fee_atoms;
         let trade = self.trades.len() as u64 + 1;
         let fill = Fill { trade, ticks: order.ticks, lots, quote_atoms, fee_asset, fee_atoms };

@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sapphire_core::amounts::Atoms;
 use sapphire_core::venue::{AccountId, FeeRates};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
@@ -220,7 +221,7 @@ impl Actor {
         &mut self,
         account: AccountId,
         asset: &str,
-        atoms: i64,
+        atoms: Atoms,
         clock: &MarketClock,
     ) -> Result<BalanceView, DeskError> {
         let command = self.desk.check_deposit(account, asset, atoms)?;
@@ -234,7 +235,7 @@ impl Actor {
         &mut self,
         credentials: &Credentials,
         fees: FeeRates,
-        funds: &[(String, i64)],
+        funds: &[(String, Atoms)],
     ) -> Result<AccountId, DeskError> {
         let command = self.desk.check_account_opening(fees, funds)?;
         let account = self.desk.next_account();

@@ -3,6 +3,7 @@
 //! Invariant: the state of a desk is a fold of these over its genesis; nothing else changes it. The form is JSON, so
 //! that a journal can be read with any tool; fields are only ever added.
 
+use sapphire_core::amounts::Atoms;
 use sapphire_core::instrument::{InstrumentId, Side};
 use sapphire_core::venue::{AccountId, FeeRates, OrderId, Terms, TimeInForce};
 use serde::{Deserialize, Serialize};
@@ -48,7 +49,7 @@ pub(crate) enum Command {
         /// Taker fee rate, 1e-8.
         taker: i64,
         /// What it begins with: names of assets and atoms.
-        funds: Vec<(String, i64)>,
+        funds: Vec<(String, Atoms)>,
     },
     /// A deposit, or a withdrawal when negative.
     Deposit {
@@ -58,7 +59,7 @@ pub(crate) enum Command {
         /// Name of the asset.
         asset: String,
         /// Atoms.
-        atoms: i64,
+        atoms: Atoms,
     },
 }
 
@@ -102,7 +103,7 @@ impl Command {
         }
     }
 
-    pub(crate) fn open_account(fees: FeeRates, funds: Vec<(String, i64)>) -> Self {
+    pub(crate) fn open_account(fees: FeeRates, funds: Vec<(String, Atoms)>) -> Self {
         Self::OpenAccount { maker: fees.maker, taker: fees.taker, funds }
     }
 }
@@ -150,7 +151,7 @@ enum TermsText {
         lots: i64,
     },
     MarketQuote {
-        quote_atoms: i64,
+        quote_atoms: Atoms,
     },
 }
 
@@ -206,7 +207,7 @@ mod tests {
                 time_in_force: TimeInForce::PostOnly
             }),
             any::<i64>().prop_map(|lots| Terms::Market { lots }),
-            any::<i64>().prop_map(|quote_atoms| Terms::MarketQuote { quote_atoms }),
+            any::<i128>().prop_map(|quote_atoms| Terms::MarketQuote { quote_atoms }),
         ];
         prop_oneof![
             Just(Command::Tick),
@@ -224,7 +225,7 @@ mod tests {
                 let (account, order) = (AccountId(account), OrderId(order));
                 Command::Cancel(Cancel { account, order, client_order_id })
             }),
-            (any::<u32>(), any::<String>(), any::<i64>()).prop_map(|(account, asset, atoms)| Command::Deposit {
+            (any::<u32>(), any::<String>(), any::<i128>()).prop_map(|(account, asset, atoms)| Command::Deposit {
                 account: AccountId(account),
                 asset,
                 atoms

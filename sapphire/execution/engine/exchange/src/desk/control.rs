@@ -1,5 +1,6 @@
 //! What the control plane asks of the desk.
 
+use sapphire_core::amounts::Atoms;
 use sapphire_core::instrument::{Asset, InstrumentId};
 use sapphire_core::venue::{AccountId, FeeRates, OrderId};
 use serde::Serialize;
@@ -30,7 +31,7 @@ pub enum Control {
         /// Name of the asset.
         asset: String,
         /// Atoms, negative for a withdrawal.
-        atoms: i64,
+        atoms: Atoms,
         /// The balance then.
         reply: Reply<BalanceView>,
     },
@@ -41,7 +42,7 @@ pub enum Control {
         /// Its fee rates.
         fees: FeeRates,
         /// What it begins with.
-        funds: Vec<(String, i64)>,
+        funds: Vec<(String, Atoms)>,
         /// Its index.
         reply: Reply<AccountId>,
     },
@@ -83,6 +84,7 @@ impl Desk {
             "now_ns": self.now_ns().to_string(),
             "start_ns": self.genesis.start_ns.to_string(),
             "lockstep": self.genesis.is_lockstep,
+            "generator": self.genesis.generator,
             "seed": self.genesis.seed,
             "market": self.catalog.source().name(),
             "travelling": self.market.travelling(),

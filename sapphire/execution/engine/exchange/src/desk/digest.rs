@@ -31,7 +31,8 @@ impl Digest {
 
 fn party(digest: u64, party: &Party) -> u64 {
     let account = u64::from(party.account.0);
-    mix(digest, &[party.order.0, account, party.fee_atoms as u64, u64::from(party.complete)])
+    let upper = (party.fee_atoms >> 64) as u64;
+    mix(digest, &[party.order.0, account, party.fee_atoms as u64, (upper << 1) | u64::from(party.complete)])
 }
 
 fn expiry(reason: ExpiryReason) -> u64 {
@@ -52,6 +53,7 @@ fn rejection(why: Rejection) -> u64 {
         Rejection::InsufficientBalance => 6,
         Rejection::WouldTake => 7,
         Rejection::UnknownOrder => 8,
+        Rejection::Amount => 9,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Deposits, and the proof that money neither appears nor vanishes.
 
+use sapphire_core::amounts::Atoms;
 use sapphire_core::instrument::{Asset, Side};
 use sapphire_core::venue::{AccountId, OrderId};
 
@@ -8,12 +9,12 @@ use super::api::UserEventKind;
 
 impl Desk {
     /// Pays into an account (negative: out of it); the checks were made before the journal had it.
-    pub(super) fn deposit(&mut self, account: AccountId, asset: &str, atoms: i64) {
+    pub(super) fn deposit(&mut self, account: AccountId, asset: &str, atoms: Atoms) {
         let Some(asset) = self.catalog.asset(asset) else { return };
         if self.market.deposit(account, asset, atoms).is_err() {
             return;
         }
-        self.deposits[asset.0 as usize] += i128::from(atoms);
+        self.deposits[asset.0 as usize] += atoms;
         let now_ns = self.market.now_ns();
         self.tell(account, now_ns, UserEventKind::BalanceUpdate { asset, delta_atoms: atoms });
         self.announce_positions(&[(account, asset)].into());
@@ -29,11 +30,8 @@ impl Desk {
         for (index, deposited) in self.deposits.iter().enumerate() {
             let asset = Asset(index as u16);
             let accounts = (0..self.accounts.len()).filter_map(|index| venue.account(AccountId(index as u32)));
-            let held: i128 = accounts
-                .map(|account| account.balance(asset))
-                .map(|held| i128::from(held.free) + i128::from(held.locked))
-                .sum();
-            let total = held + i128::from(venue.collected()[index]);
+            let held: Atoms = accounts.map(|account| account.balance(asset).total()).sum();
+            let total = held + venue.collected()[index];
             if total != *deposited {
                 let name = self.catalog.asset_name(asset);
                 return Err(format!("{name}: {deposited} atoms were paid in and {total} are there"));
@@ -47,7 +45,7 @@ impl Desk {
 
     fn check_locks(&self, account: AccountId) -> Result<(), String> {
         let venue = self.market.venue();
-        let mut needed = vec![0_i64; self.deposits.len()];
+        let mut needed = vec![0; self.deposits.len()];
         for order in self.ledger.open(account, None) {
             let Some(standing) = venue.order(OrderId(order.order_id)) else { continue };
             let Some(instrument) = venue.instrument(order.instrument) else { continue };

@@ -4,8 +4,10 @@
 //! on arrival. Nothing is rounded: a price between two ticks is a `PRICE_FILTER`, a quantity between two lots a
 //! `LOT_SIZE`.
 
+use sapphire_core::amounts::{Atoms, MAX_ATOMS, is_holdable};
 use sapphire_core::instrument::{Instrument, InstrumentId};
 use sapphire_core::venue::{AccountId, AccountKind, FeeRates, OrderId, Terms, TimeInForce as Core};
+use sapphire_sim::market::Listed;
 
 use super::api::{
     CancelAll, CancelOrder, DeskError, Filter, MAX_CLIENT_ORDER_ID, MAX_OPEN_ORDERS, OrderKind, PlaceOrder, Refusal,
@@ -64,7 +66,7 @@ impl Desk {
             OrderKind::Market { quantity_atoms } => {
                 let lots = lots(rules, quantity_atoms, Filter::MarketLotSize)?;
                 let reference = self.last_price(order.instrument);
-                if reference.is_some_and(|ticks| rules.notional(ticks, lots) < rules.min_notional_atoms) {
+                if reference.is_some_and(|ticks| !rules.is_worth_an_order(ticks, lots)) {
                     return Err(Refusal::Filter(Filter::Notional));
                 }
                 Ok(Terms::Market { lots })
@@ -110,28 +112,31 @@ impl Desk {
     }
 
     /// The command of a deposit or withdrawal.
-    pub(super) fn check_deposit(&self, account: AccountId, asset: &str, atoms: i64) -> Result<Command, DeskError> {
+    pub(super) fn check_deposit(&self, account: AccountId, asset: &str, atoms: Atoms) -> Result<Command, DeskError> {
         self.check_account(account)?;
         let index = self.fundable(asset)?;
         let held = self.balance(account, index).ok_or(DeskError::UnknownAccount)?;
-        let free = held.free_atoms.checked_add(atoms).filter(|free| *free >= 0);
-        let total = free.and_then(|free| free.checked_add(held.locked_atoms));
-        if total.is_none() {
-            let free = held.free_atoms;
+        let free = held.free_atoms;
+        let is_held = is_holdable(atoms) && free + atoms >= 0 && is_holdable(free + held.locked_atoms + atoms);
+        if !is_held {
             return Err(DeskError::Deposit(format!(
-                "{atoms} atoms of {asset} cannot be added to the {free} that are free"
+                "{atoms} atoms of {asset} cannot be added to the {free} that are free: an account holds 0 to {MAX_ATOMS}"
             )));
         }
         Ok(Command::Deposit { account, asset: asset.to_owned(), atoms })
     }
 
     /// The command of a new account.
-    pub(super) fn check_account_opening(&self, fees: FeeRates, funds: &[(String, i64)]) -> Result<Command, DeskError> {
+    pub(super) fn check_account_opening(
+        &self,
+        fees: FeeRates,
+        funds: &[(String, Atoms)],
+    ) -> Result<Command, DeskError> {
         for (asset, atoms) in funds {
             self.fundable(asset)?;
-            if *atoms < 0 {
+            if !(0..=MAX_ATOMS).contains(atoms) {
                 return Err(DeskError::Deposit(format!(
-                    "an account begins with at least nothing, got {atoms} of {asset}"
+                    "an account begins with 0 to {MAX_ATOMS} atoms, got {atoms} of {asset}"
                 )));
             }
         }
@@ -148,11 +153,19 @@ impl Desk {
             return Err(DeskError::Clock(text.into()));
         }
         let now_ns = self.now_ns();
-        if !(now_ns..=LAST_NS).contains(&to_ns) {
-            return Err(DeskError::Clock(format!("expected a time from {now_ns} to {LAST_NS}, got {to_ns}")));
+        let last_ns = self.rules_end_ns().unwrap_or(LAST_NS);
+        if !(now_ns..=last_ns).contains(&to_ns) {
+            let until =
+                if last_ns < LAST_NS { ", when trading rules change and a new market has to begin" } else { "" };
+            return Err(DeskError::Clock(format!("expected a time from {now_ns} to {last_ns}{until}, got {to_ns}")));
         }
         let wake_ns = wake_at.iter().copied().filter(|wake_ns| *wake_ns > now_ns).min();
         Ok(Command::Advance { to_ns: wake_ns.map_or(to_ns, |wake_ns| wake_ns.min(to_ns)) })
+    }
+
+    /// When the first symbol's trading rules change to ones that this market was not begun with.
+    pub(super) fn rules_end_ns(&self) -> Option<i64> {
+        self.market.listed().iter().filter_map(Listed::rules_end_ns).min()
     }
 
     pub(super) fn check_account(&self, account: AccountId) -> Result<(), DeskError> {
@@ -190,23 +203,29 @@ fn check_client_id(text: &str) -> Result<(), Refusal> {
     if (1..=MAX_CLIENT_ORDER_ID).contains(&text.len()) { Ok(()) } else { Err(Refusal::ClientOrderId) }
 }
 
-fn limit(rules: &Instrument, price_atoms: i64, quantity_atoms: i64, time_in_force: Core) -> Result<Terms, Refusal> {
-    let ticks = price_atoms / rules.tick_atoms;
-    if price_atoms % rules.tick_atoms != 0 || !(rules.min_ticks..=rules.max_ticks).contains(&ticks) {
-        return Err(Refusal::Filter(Filter::Price));
-    }
+fn limit(rules: &Instrument, price_atoms: Atoms, quantity_atoms: Atoms, time_in_force: Core) -> Result<Terms, Refusal> {
+    let ticks =
+        steps(price_atoms, rules.tick_atoms).filter(|ticks| (rules.min_ticks..=rules.max_ticks).contains(ticks));
+    let ticks = ticks.ok_or(Refusal::Filter(Filter::Price))?;
     let lots = lots(rules, quantity_atoms, Filter::LotSize)?;
-    if rules.notional(ticks, lots) < rules.min_notional_atoms {
+    if !rules.is_worth_an_order(ticks, lots) {
         return Err(Refusal::Filter(Filter::Notional));
     }
     Ok(Terms::Limit { ticks, lots, time_in_force })
 }
 
+/// How many steps an amount is; none where it is no whole number of them, or more than 64 bits count.
+fn steps(atoms: Atoms, step: i64) -> Option<i64> {
+    let step = Atoms::from(step);
+    if atoms % step == 0 { i64::try_from(atoms / step).ok() } else { None }
+}
+
 /// Whole lots within bounds; `bounds` is the filter that names a quantity out of them.
-fn lots(rules: &Instrument, quantity_atoms: i64, bounds: Filter) -> Result<i64, Refusal> {
-    let lots = quantity_atoms / rules.lot_atoms;
-    if quantity_atoms <= 0 || quantity_atoms % rules.lot_atoms != 0 {
+fn lots(rules: &Instrument, quantity_atoms: Atoms, bounds: Filter) -> Result<i64, Refusal> {
+    if quantity_atoms <= 0 || quantity_atoms % Atoms::from(rules.lot_atoms) != 0 {
         return Err(Refusal::Filter(Filter::LotSize));
     }
+    // More than 64 bits of lots are more than any instrument's largest order.
+    let lots = steps(quantity_atoms, rules.lot_atoms).ok_or(Refusal::Filter(bounds))?;
     if (rules.min_lots..=rules.max_lots).contains(&lots) { Ok(lots) } else { Err(Refusal::Filter(bounds)) }
 }

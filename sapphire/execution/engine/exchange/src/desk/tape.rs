@@ -129,7 +129,7 @@ mod tests {
             instrument: InstrumentId(0),
             ticks,
             lots: 2,
-            quote_atoms: 2 * ticks,
+            quote_atoms: (2 * ticks).into(),
             taker_side: Side::Sell,
             taker: party(taker),
             maker: party(900 + number),

@@ -12,9 +12,11 @@ use super::journal::Reader as _;
 use super::{Applied, Desk, start};
 use crate::floor::Floor;
 use crate::settings::{FEES, Genesis};
+use sapphire_sim::feed::GENERATOR_VERSION;
 
 mod properties;
 
+const UNIT: i128 = ATOMS_PER_UNIT as i128;
 const SECOND_NS: i64 = 1_000_000_000;
 /// 2024-03-01T00:00Z.
 const START_NS: i64 = 1_709_251_200 * SECOND_NS;
@@ -37,6 +39,7 @@ impl Bench {
         let (min_latency_ns, max_latency_ns) = if is_lockstep { (5_000_000, 25_000_000) } else { (0, 0) };
         let genesis = Genesis {
             symbols,
+            generator: GENERATOR_VERSION,
             seed: 7,
             start_ns: START_NS,
             is_lockstep,
@@ -47,7 +50,7 @@ impl Bench {
         };
         let desk = Desk::new(genesis, &floor);
         let mut bench = Self { desk, floor, entries: Vec::new(), now_ns: START_NS };
-        let funds = || vec![("USDT".to_owned(), 1_000_000 * ATOMS_PER_UNIT), ("BTC".to_owned(), 10 * ATOMS_PER_UNIT)];
+        let funds = || vec![("USDT".to_owned(), 1_000_000 * UNIT), ("BTC".to_owned(), 10 * UNIT)];
         for _ in 0..2 {
             bench.carry_out(&Command::open_account(FEES, funds()));
         }
@@ -71,8 +74,8 @@ impl Bench {
     fn limit(&self, side: Side, above: i64, lots: i64, time_in_force: TimeInForce) -> OrderKind {
         let ask = self.desk.market.venue().book(BTC).and_then(|book| book.best(Side::Sell)).unwrap_or(6_000_000);
         let offset = if side == Side::Buy { above } else { above - 1 };
-        let price_atoms = (ask + offset) * 1_000_000;
-        OrderKind::Limit { price_atoms, quantity_atoms: lots * 1_000, time_in_force }
+        let price_atoms = i128::from((ask + offset) * 1_000_000);
+        OrderKind::Limit { price_atoms, quantity_atoms: i128::from(lots * 1_000), time_in_force }
     }
 
     fn place(&mut self, order: &PlaceOrder) -> Result<OrderView, DeskError> {
@@ -132,8 +135,8 @@ fn at_a_speed_the_answer_carries_the_fills() {
     let order = bench.place(&Bench::order(ONE, Side::Buy, kind)).unwrap();
     assert_eq!((order.status, order.executed_lots), (OrderStatus::Filled, 100));
     let fills = bench.desk.order_ack(sapphire_core::venue::OrderId(order.order_id)).unwrap().fills;
-    assert_eq!(fills.iter().map(|fill| fill.quote_atoms).sum::<i64>(), order.executed_quote_atoms);
-    assert!(fills.iter().all(|fill| !fill.is_maker && fill.commission_atoms == fill.lots * 1_000 / 1_000));
+    assert_eq!(fills.iter().map(|fill| fill.quote_atoms).sum::<i128>(), order.executed_quote_atoms);
+    assert!(fills.iter().all(|fill| !fill.is_maker && fill.commission_atoms == i128::from(fill.lots * 1_000 / 1_000)));
 }
 
 #[test]
@@ -142,7 +145,7 @@ fn in_lockstep_an_order_is_pending_until_it_arrives() {
     let kind = bench.limit(Side::Buy, -500, 100, TimeInForce::Gtc);
     let order = bench.place(&Bench::order(ONE, Side::Buy, kind)).unwrap();
     assert_eq!(order.status, OrderStatus::PendingNew);
-    assert_eq!(bench.desk.account(ONE).unwrap().balances.iter().map(|row| row.locked_atoms).sum::<i64>(), 0);
+    assert_eq!(bench.desk.account(ONE).unwrap().balances.iter().map(|row| row.locked_atoms).sum::<i128>(), 0);
     let events = bench.advance(60 * SECOND_NS);
     assert_eq!(events, 1, "the acknowledgement ends the advance");
     let delay_ns = bench.desk.now_ns() - START_NS;
@@ -158,7 +161,7 @@ fn in_lockstep_an_order_is_pending_until_it_arrives() {
 #[test]
 fn in_lockstep_a_refusal_on_arrival_is_a_rejected_order() {
     let mut bench = Bench::new(true);
-    let kind = OrderKind::MarketQuote { quote_atoms: 9_000_000 * ATOMS_PER_UNIT };
+    let kind = OrderKind::MarketQuote { quote_atoms: 9_000_000 * UNIT };
     let order = bench.place(&Bench::order(ONE, Side::Buy, kind)).unwrap();
     let seen = events(&mut bench, ONE, |bench| assert_eq!(bench.advance(SECOND_NS), 1));
     assert_eq!(bench.status(order.order_id), OrderStatus::Rejected);
@@ -169,7 +172,7 @@ fn in_lockstep_a_refusal_on_arrival_is_a_rejected_order() {
 #[test]
 fn at_a_speed_a_refusal_leaves_nothing_behind() {
     let mut bench = Bench::new(false);
-    let kind = OrderKind::MarketQuote { quote_atoms: 9_000_000 * ATOMS_PER_UNIT };
+    let kind = OrderKind::MarketQuote { quote_atoms: 9_000_000 * UNIT };
     let mut order = Bench::order(ONE, Side::Buy, kind);
     order.client_order_id = Some("mine".into());
     assert_eq!(bench.place(&order), Err(Refusal::InsufficientBalance.into()));
@@ -204,16 +207,16 @@ fn every_filter_is_named() {
     let limit =
         |price_atoms, quantity_atoms| OrderKind::Limit { price_atoms, quantity_atoms, time_in_force: TimeInForce::Gtc };
     let filter = |filter| DeskError::Refused(Refusal::Filter(filter));
-    let price = 50_000 * ATOMS_PER_UNIT;
+    let price = 50_000 * UNIT;
     assert_eq!(refusal(limit(price + 1, 1_000_000)), filter(Filter::Price), "between two ticks");
     assert_eq!(refusal(limit(0, 1_000_000)), filter(Filter::Price));
     assert_eq!(refusal(limit(-price, 1_000_000)), filter(Filter::Price));
-    assert_eq!(refusal(limit(2_000_000 * ATOMS_PER_UNIT, 1_000_000)), filter(Filter::Price), "above the highest");
+    assert_eq!(refusal(limit(2_000_000 * UNIT, 1_000_000)), filter(Filter::Price), "above the highest");
     assert_eq!(refusal(limit(price, 1_001)), filter(Filter::LotSize), "between two lots");
     assert_eq!(refusal(limit(price, 0)), filter(Filter::LotSize));
-    assert_eq!(refusal(limit(price, 9_001 * ATOMS_PER_UNIT)), filter(Filter::LotSize), "above the largest");
+    assert_eq!(refusal(limit(price, 9_001 * UNIT)), filter(Filter::LotSize), "above the largest");
     assert_eq!(refusal(limit(price, 9_000)), filter(Filter::Notional), "4.5 USDT");
-    assert_eq!(refusal(OrderKind::Market { quantity_atoms: 9_001 * ATOMS_PER_UNIT }), filter(Filter::MarketLotSize));
+    assert_eq!(refusal(OrderKind::Market { quantity_atoms: 9_001 * UNIT }), filter(Filter::MarketLotSize));
     assert_eq!(refusal(OrderKind::Market { quantity_atoms: 1_500 }), filter(Filter::LotSize));
     assert_eq!(refusal(OrderKind::Market { quantity_atoms: 1_000 }), filter(Filter::Notional), "0.00001 BTC");
     assert_eq!(refusal(OrderKind::MarketQuote { quote_atoms: 499_999_999 }), filter(Filter::Notional));
@@ -272,4 +275,28 @@ fn events_are_numbered_without_holes_and_end_in_a_position() {
     let account = bench.desk.account(ONE).unwrap();
     assert!(balances.iter().all(|row| account.balances.contains(row)));
     assert_eq!(account.event_sequence, *numbers.last().unwrap());
+}
+
+#[test]
+fn an_account_holds_as_much_as_can_be_held_and_no_atom_more() {
+    use sapphire_core::amounts::MAX_ATOMS;
+    let mut bench = Bench::new(false);
+    let rest = MAX_ATOMS - 1_000_000 * UNIT;
+    let refused = bench.desk.check_deposit(ONE, "USDT", rest + 1).unwrap_err();
+    assert!(matches!(&refused, DeskError::Deposit(text) if text.contains("an account holds 0 to")), "{refused}");
+    let command = bench.desk.check_deposit(ONE, "USDT", rest).unwrap();
+    bench.carry_out(&command);
+    let held = |bench: &Bench| {
+        let account = bench.desk.account(ONE).unwrap();
+        account.balances.iter().map(|row| row.free_atoms + row.locked_atoms).max()
+    };
+    assert_eq!(held(&bench), Some(MAX_ATOMS));
+    // A sale would bring in more than can be held.
+    let kind = bench.limit(Side::Sell, 0, 1_000, TimeInForce::Ioc);
+    let sale = bench.place(&Bench::order(ONE, Side::Sell, kind)).unwrap_err();
+    assert_eq!(sale, DeskError::Refused(Refusal::Filter(Filter::MaxPosition)));
+    assert_eq!(held(&bench), Some(MAX_ATOMS));
+    // Another account begins with no more either.
+    let funds = [("USDT".to_owned(), MAX_ATOMS + 1)];
+    assert!(bench.desk.check_account_opening(FEES, &funds).is_err());
 }

@@ -1,5 +1,6 @@
 //! `exchangeInfo`: the rules of every symbol, from the same integers that the desk checks orders against.
 
+use sapphire_core::amounts::MAX_ATOMS;
 use sapphire_core::instrument::InstrumentId;
 use serde::Serialize;
 
@@ -94,7 +95,7 @@ impl Filter {
                 min_notional: atoms_text(rules.min_notional_atoms),
                 apply_min_to_market: true,
                 // What an account can hold at most; there is no lower bound from above.
-                max_notional: atoms_text(i64::MAX),
+                max_notional: atoms_text(MAX_ATOMS),
                 apply_max_to_market: false,
                 avg_price_mins: 0,
             },

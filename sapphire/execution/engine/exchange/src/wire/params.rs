@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use super::errors::{DECIMAL_RANGE, INTEGER_RANGE, Refusal, SYMBOL_RANGE, SYMBOLS_RANGE};
 use super::sign::SIGNATURE;
+use sapphire_core::amounts::Atoms;
 use sapphire_core::decimal::{DecimalError, parse_atoms};
 
 /// Parameters of every signed request, beside those of the endpoint.
@@ -134,7 +135,7 @@ impl Params {
     ///
     /// # Errors
     /// -1100 when it is not one, -1111 for more than eight decimals, -1108 when it does not fit.
-    pub fn decimal(&self, name: &str) -> Result<Option<i64>, Refusal> {
+    pub fn decimal(&self, name: &str) -> Result<Option<Atoms>, Refusal> {
         let Some(text) = self.optional(name)? else { return Ok(None) };
         parse_atoms(text).map(Some).map_err(|error| match error {
             DecimalError::Illegal => Refusal::illegal(name, DECIMAL_RANGE),

@@ -54,11 +54,13 @@ fn timestamp_us(text: &str) -> Result<i64, Refusal> {
 fn window_us(text: &str) -> Result<i64, Refusal> {
     /// Atoms of 1e-8 ms in a microsecond.
     const ATOMS_PER_US: i64 = 100_000;
+    let too_long = |_| Refusal::window_too_long();
     let atoms = parse_atoms(text).map_err(|error| match error {
         DecimalError::Illegal => Refusal::illegal("recvWindow", DECIMAL_RANGE),
         DecimalError::TooPrecise => Refusal::too_precise("recvWindow"),
         DecimalError::TooLarge => Refusal::window_too_long(),
     })?;
+    let atoms = i64::try_from(atoms).map_err(too_long)?;
     if atoms % ATOMS_PER_US != 0 {
         return Err(Refusal::too_precise("recvWindow"));
     }

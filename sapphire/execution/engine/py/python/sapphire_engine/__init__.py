@@ -7,6 +7,7 @@ Never: reads a clock, a file or the network.
 """
 
 from sapphire_engine._engine import (
+    GENERATOR_VERSION,
     MODELS,
     NO_SIGNAL,
     BarState,
@@ -16,11 +17,13 @@ from sapphire_engine._engine import (
     engine_version,
     generated_candles,
     generated_candles_ticks,
+    generated_rules,
     listings,
     sweep_crosses,
 )
 
 __all__ = [
+    "GENERATOR_VERSION",
     "MODELS",
     "NO_SIGNAL",
     "BarState",
@@ -30,6 +33,7 @@ __all__ = [
     "engine_version",
     "generated_candles",
     "generated_candles_ticks",
+    "generated_rules",
     "listings",
     "sweep_crosses",
 ]

@@ -1,5 +1,5 @@
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, TypedDict, final
+from typing import Any, Final, TypedDict, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,20 +11,43 @@ class Listing(TypedDict):
     """As people write it, ``BTC/USDT``."""
     base: str
     quote: str
+    listed_ns: int
+    """Open time of the first minute, UTC nanoseconds."""
+
+class TradingRules(TypedDict):
+    """Trading rules of a symbol of the generated market, as text and in the engine's integers."""
+
     tick: str
     """Price step, decimal text."""
     lot: str
     """Quantity step, decimal text."""
     min_notional: str
     """Smallest order value in the quote asset, decimal text."""
-    listed_ns: int
-    """Open time of the first minute, UTC nanoseconds."""
+    tick_atoms: int
+    lot_atoms: int
+    min_lots: int
+    max_lots: int
+    min_ticks: int
+    max_ticks: int
+    min_notional_atoms: int
+
+GENERATOR_VERSION: Final[int]
+"""Counts the changes of the generated market: candles of another version are another market."""
 
 def engine_version() -> str:
     """Version of the compiled engine."""
 
 def listings() -> list[Listing]:
     """All symbols of the generated market."""
+
+def generated_rules(symbol: str, *, seed: int | None = None, at_ns: int = ...) -> TradingRules:
+    """The trading rules in force at a time: those of the listing before it and where there is no seed, the last ones
+    after the end. From one time to a later one a tick or a lot only becomes finer.
+
+    Raises
+    ------
+    ValueError : an unknown symbol.
+    """
 
 def generated_candles(
     seed: int, symbol: str, interval_ns: int, start_ns: int, end_ns: int
@@ -41,7 +64,8 @@ def generated_candles(
     Returns
     -------
     open_ns : int64[T], ohlc : float64[T, 4] in the quote asset, volume : float64[T] in the base asset.
-        Each price is the double nearest to ticks times tick. Nothing stands before the symbol's listing.
+        Each price is the double nearest to its decimal. Nothing stands before the symbol's listing, nor after the
+        review that delisted it.
 
     Raises
     ------
@@ -51,7 +75,8 @@ def generated_candles(
 def generated_candles_ticks(
     seed: int, symbol: str, interval_ns: int, start_ns: int, end_ns: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """The same candles in the engine's integers: open_ns int64[T], ohlc int64[T, 4] in ticks, volume int64[T] in lots."""
+    """The same candles in the engine's integers: open_ns int64[T], ohlc int64[T, 4] in ticks, volume int64[T] in lots,
+    of the rules in force just before ``end_ns``, which hold all earlier ones."""
 
 MODELS: Final[tuple[str, str, str, str]]
 """What a replay can assume, each model one assumption more realistic than the one before:
@@ -121,13 +146,16 @@ class InstrumentRules(TypedDict):
     min_notional_atoms: int
 
 class EquityTable(TypedDict):
-    """The account at each bar's close, positions marked at the symbols' last closes; in a replay of quotes at each
+    """Amounts here and below (``_atoms``, and the numbers of a denial) are int64 where every one of a column fits in
+    64 bits, otherwise exact Python integers (dtype object): never rounded, never cut.
+
+    The account at each bar's close, positions marked at the symbols' last closes; in a replay of quotes at each
     multiple of ``equity_every_ns`` and at the last quote, marked in the middle of the quote before."""
 
     close_ns: NDArray[np.int64]
-    equity_quote_atoms: NDArray[np.int64]
-    cash_quote_atoms: NDArray[np.int64]
-    position_atoms: NDArray[np.int64]
+    equity_quote_atoms: NDArray[Any]
+    cash_quote_atoms: NDArray[Any]
+    position_atoms: NDArray[Any]
     """Shape [bars, symbols]."""
 
 class FillTable(TypedDict):
@@ -140,9 +168,9 @@ class FillTable(TypedDict):
     side: list[str]
     price_ticks: NDArray[np.int64]
     lots: NDArray[np.int64]
-    quote_atoms: NDArray[np.int64]
+    quote_atoms: NDArray[Any]
     fee_asset: list[str]
-    fee_atoms: NDArray[np.int64]
+    fee_atoms: NDArray[Any]
 
 class OrderTable(TypedDict):
     """Orders in the order in which they were made; -1 for a time that never came."""
@@ -158,7 +186,7 @@ class OrderTable(TypedDict):
     ended_ns: NDArray[np.int64]
     state: list[str]
     filled_lots: NDArray[np.int64]
-    filled_quote_atoms: NDArray[np.int64]
+    filled_quote_atoms: NDArray[Any]
 
 class DenialTable(TypedDict):
     """Orders that the gate refused, with the limit and the value that met it."""
@@ -167,8 +195,8 @@ class DenialTable(TypedDict):
     order: NDArray[np.int64]
     code: list[str]
     level: list[str]
-    value: NDArray[np.int64]
-    limit: NDArray[np.int64]
+    value: NDArray[Any]
+    limit: NDArray[Any]
 
 class RefusalTable(TypedDict):
     """Signals that were not taken."""
@@ -239,7 +267,7 @@ class Replay:
     ----------
     symbols : ``BTC/USDT`` and so on, one quote asset.
     start_ns : UTC nanoseconds at which the market and the account begin.
-    deposits_atoms : by asset, 1e-8 of a unit.
+    deposits_atoms : by asset, 1e-8 of a unit; at most 10**28 of each, which is what an account can hold.
     time_to_live_ns : how long a signal is worked on after its bar's close.
     model : one of :data:`MODELS`.
     seed : of the house, the delays and, without `candles`, the generated market.
@@ -288,6 +316,13 @@ class Replay:
 
     def signal(self, symbol: str, target_lots: int) -> None:
         """States the target of one symbol for the bar just closed; what is refused is in the record, with its reason."""
+
+    def settle(self, symbol: str) -> tuple[int, int, int] | None:
+        """Pays out what is held of a symbol that trades no more, at its last close, without a fee.
+
+        Called between :meth:`close_bar` and the bar's signals. Returns base atoms, price in ticks and quote atoms; None
+        where nothing is held, and where an order is on the way yet: it is asked again at the next close then.
+        """
 
     def end_of_bar(self) -> None:
         """All signals of the bar are in: the engine acts, and what happens at this instant happens."""

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use numpy::{PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use sapphire_core::amounts::{Atoms, MAX_ATOMS};
 use sapphire_core::instrument::{Asset, Instrument};
 use sapphire_core::risk::Command;
 use sapphire_core::venue::FeeRates;
 use sapphire_sim::candle::Candle;
-use sapphire_sim::feed::{Feed, GeneratedFeed, RecordedFeed};
+use sapphire_sim::feed::{Feed, RecordedFeed};
 use sapphire_sim::latency::Latency;
-use sapphire_sim::listing::listing;
+use sapphire_sim::listing::{TradingRules, listing};
 use sapphire_sim::market::Listed;
 use sapphire_sim::replay::{Model, ReplayConfig};
 
@@ -85,6 +86,7 @@ impl Names {
 /// Where prices come from and how orders meet them.
 pub(super) struct Market<'a, 'py> {
     pub(super) seed: u64,
+    pub(super) start_ns: i64,
     pub(super) model: &'a str,
     pub(super) latency_ns: (i64, i64),
     pub(super) candles: Option<BTreeMap<String, Candles<'py>>>,
@@ -107,29 +109,34 @@ impl Market<'_, '_> {
 
     fn list(&self, index: usize, symbol: &str) -> PyResult<Listed> {
         let rules_given = self.instruments.as_ref().and_then(|instruments| instruments.get(symbol));
+        let Some(candles) = &self.candles else { return self.generated(index, symbol, rules_given) };
         let instrument = rules(symbol, rules_given, base(index))?;
         let venue_symbol = venue_symbol(symbol);
-        let feed = match &self.candles {
-            Some(candles) => {
-                let given = candles.get(symbol).ok_or_else(|| refused("recorded candles", symbol, "none"))?;
-                let rows = rows(symbol, given)?;
-                let feed = RecordedFeed::new(self.seed, &venue_symbol, rows, self.candle_interval_ns);
-                Feed::Recorded(feed.map_err(|error| bad_candles(symbol, &error))?)
-            }
-            None => Feed::Generated(self.generated(symbol, &instrument)?),
-        };
+        let given = candles.get(symbol).ok_or_else(|| refused("recorded candles", symbol, "none"))?;
+        let rows = rows(symbol, given)?;
+        let feed = RecordedFeed::new(self.seed, &venue_symbol, rows, self.candle_interval_ns);
+        let feed = Feed::Recorded(feed.map_err(|error| bad_candles(symbol, &error))?);
         Ok(Listed { symbol: venue_symbol, instrument, feed })
     }
 
-    fn generated(&self, symbol: &str, instrument: &Instrument) -> PyResult<GeneratedFeed> {
+    /// A symbol of the generated market: in the rules given, where they hold those in force at the start, else in
+    /// those.
+    fn generated(&self, index: usize, symbol: &str, given: Option<&Bound<'_, PyDict>>) -> PyResult<Listed> {
         let what = format!("generated market of {symbol}");
         let known = listing(symbol).ok_or_else(|| refused(&what, "a symbol that it lists", symbol))?;
-        let units = (known.tick_atoms, known.lot_atoms);
-        if (instrument.tick_atoms, instrument.lot_atoms) != units {
-            let got = (instrument.tick_atoms, instrument.lot_atoms);
-            return Err(refused(&what, format!("its own tick and lot {units:?}, in atoms"), format!("{got:?}")));
+        let mut listed = Listed::generated(self.seed, known, (base(index), QUOTE), self.start_ns);
+        if let (Some(given), Feed::Generated(feed)) = (given, &mut listed.feed) {
+            listed.instrument = settings::instrument(symbol, given, base(index), QUOTE)?;
+            let Instrument { tick_atoms, lot_atoms, .. } = listed.instrument;
+            let rules = TradingRules { tick_atoms, lot_atoms };
+            let own = feed.rules();
+            if !rules.hold(&own) {
+                let expected = format!("a tick and lot that divide its own of the start, {own:?}");
+                return Err(refused(&what, expected, format!("{rules:?}")));
+            }
+            feed.count_in(rules);
         }
-        Ok(GeneratedFeed::new(self.seed, known))
+        Ok(listed)
     }
 
     fn model(&self) -> PyResult<Model> {
@@ -149,10 +156,10 @@ pub(super) fn venue_symbol(symbol: &str) -> String {
     symbol.replace('/', "")
 }
 
-/// Venue rules: those given, otherwise those of the generated market's listing.
+/// Venue rules for recorded prices: those given, otherwise the first ones of the generated market's listing.
 pub(super) fn rules(symbol: &str, given: Option<&Bound<'_, PyDict>>, base: Asset) -> PyResult<Instrument> {
     match (given, listing(symbol)) {
-        (Some(given), _) => settings::instrument(given, base, QUOTE),
+        (Some(given), _) => settings::instrument(symbol, given, base, QUOTE),
         (None, Some(known)) => Ok(known.instrument(base, QUOTE)),
         (None, None) => {
             let expected = "its rules, or a symbol of the generated market";
@@ -187,6 +194,11 @@ fn rows(symbol: &str, (open_ns, ohlc, volume): &Candles<'_>) -> PyResult<Vec<Can
         return Err(refused(&format!("recorded candles of {symbol}"), expected, got));
     }
     let (open_ns, ohlc, volume) = (open_ns.as_array(), ohlc.as_array(), volume.as_array());
+    let traded: i128 = volume.iter().map(|lots| i128::from(*lots)).sum();
+    if traded > i128::from(i64::MAX) {
+        let expected = format!("at most {} lots in all: 64 bits of them", i64::MAX);
+        return Err(refused(&format!("recorded volumes of {symbol}"), expected, traded));
+    }
     let prices = ohlc.rows().into_iter();
     let candles = open_ns.iter().zip(prices).zip(volume.iter()).map(|((open_ns, prices), volume)| Candle {
         open_ns: *open_ns,
@@ -199,9 +211,20 @@ fn rows(symbol: &str, (open_ns, ohlc, volume): &Candles<'_>) -> PyResult<Vec<Can
     Ok(candles.collect())
 }
 
+/// A whole number of Python, as the engine's integer where it is one, and as text.
+pub(super) struct Whole(Option<Atoms>, String);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Whole {
+    type Error = PyErr;
+
+    fn extract(given: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        Ok(Self(given.extract::<Atoms>().ok(), given.str()?.to_string()))
+    }
+}
+
 /// Fees and what the account begins with.
 pub(super) struct Money {
-    pub(super) deposits_atoms: BTreeMap<String, i64>,
+    pub(super) deposits_atoms: BTreeMap<String, Whole>,
     pub(super) maker_fee_e8: i64,
     pub(super) taker_fee_e8: i64,
 }
@@ -215,14 +238,14 @@ impl Money {
         Ok(fees)
     }
 
-    pub(super) fn deposits(&self, names: &Names) -> PyResult<Vec<(Asset, i64)>> {
-        let deposit = |(name, atoms): (&String, &i64)| {
+    pub(super) fn deposits(&self, names: &Names) -> PyResult<Vec<(Asset, Atoms)>> {
+        let deposit = |(name, atoms): (&String, &Whole)| {
             let place = names.assets.iter().position(|asset| asset == name);
             let asset = place.ok_or_else(|| refused("deposit", names.assets.join(", "), name))?;
-            if *atoms < 0 {
-                return Err(refused(&format!("deposit of {name}"), "zero or more atoms", atoms));
-            }
-            Ok((Asset(asset as u16), *atoms))
+            let expected = format!("0 to {MAX_ATOMS} atoms: what an account can hold");
+            let holdable = atoms.0.filter(|atoms| (0..=MAX_ATOMS).contains(atoms));
+            let holdable = holdable.ok_or_else(|| refused(&format!("deposit of {name}"), expected, &atoms.1))?;
+            Ok((Asset(asset as u16), holdable))
         };
         self.deposits_atoms.iter().map(deposit).collect()
     }

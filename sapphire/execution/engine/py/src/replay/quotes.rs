@@ -12,7 +12,7 @@ use pyo3::types::PyDict;
 use sapphire_sim::replay::quotes::{self, Quote, QuoteConfig};
 use sapphire_sim::replay::{NO_SIGNAL, ReplayError};
 
-use super::config::{self, Money, Names};
+use super::config::{self, Money, Names, Whole};
 use super::{over, settings, table};
 use crate::error::{from_replay, refused};
 
@@ -38,7 +38,7 @@ impl QuoteReplay {
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of the Python constructor")]
     fn new(
         symbol: String,
-        deposits_atoms: BTreeMap<String, i64>,
+        deposits_atoms: BTreeMap<String, Whole>,
         time_to_live_ns: i64,
         instrument: Option<&Bound<'_, PyDict>>,
         seed: u64,

@@ -3,6 +3,7 @@
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use sapphire_core::amounts::{Atoms, MAX_ATOMS, is_holdable};
 use sapphire_core::engine::Execution;
 use sapphire_core::instrument::{Asset, Instrument};
 use sapphire_core::risk::{Branch, Limits};
@@ -30,9 +31,16 @@ impl<'a, 'py> Keys<'a, 'py> {
 
     fn number(&mut self, key: &'static str) -> PyResult<Option<i64>> {
         let Some(item) = self.item(key)? else { return Ok(None) };
-        let number =
-            item.extract::<i64>().map_err(|_| refused(&format!("{}: {key}", self.what), "a whole number", &item))?;
+        let expected = "a whole number of 64 bits";
+        let number = item.extract::<i64>().map_err(|_| refused(&format!("{}: {key}", self.what), expected, &item))?;
         Ok(Some(number))
+    }
+
+    fn atoms(&mut self, key: &'static str) -> PyResult<Option<Atoms>> {
+        let Some(item) = self.item(key)? else { return Ok(None) };
+        let atoms = item.extract::<Atoms>().ok().filter(|atoms| is_holdable(*atoms));
+        let expected = format!("a whole number of atoms, at most {MAX_ATOMS}");
+        atoms.map(Some).ok_or_else(|| refused(&format!("{}: {key}", self.what), expected, &item))
     }
 
     fn rate(&mut self, key: &'static str) -> PyResult<Option<u32>> {
@@ -103,9 +111,9 @@ pub(super) fn limits(given: Option<&Bound<'_, PyDict>>, names: &Names) -> PyResu
 fn branch(what: &str, given: Option<&Bound<'_, PyDict>>) -> PyResult<Branch> {
     let mut keys = Keys::new(what, given);
     let branch = Branch {
-        max_order_atoms: keys.number("max_order_atoms")?,
-        max_exposure_atoms: keys.number("max_exposure_atoms")?,
-        max_open_atoms: keys.number("max_open_atoms")?,
+        max_order_atoms: keys.atoms("max_order_atoms")?,
+        max_exposure_atoms: keys.atoms("max_exposure_atoms")?,
+        max_open_atoms: keys.atoms("max_open_atoms")?,
         max_orders_per_second: keys.rate("max_orders_per_second")?,
         max_orders_per_minute: keys.rate("max_orders_per_minute")?,
     };
@@ -113,12 +121,13 @@ fn branch(what: &str, given: Option<&Bound<'_, PyDict>>) -> PyResult<Branch> {
     Ok(branch)
 }
 
-pub(super) fn instrument(given: &Bound<'_, PyDict>, base: Asset, quote: Asset) -> PyResult<Instrument> {
-    let mut keys = Keys::new("instruments", Some(given));
+pub(super) fn instrument(symbol: &str, given: &Bound<'_, PyDict>, base: Asset, quote: Asset) -> PyResult<Instrument> {
+    let what = format!("instruments: {symbol}");
+    let mut keys = Keys::new(&what, Some(given));
     let mut number = |key: &'static str, least: i64| {
-        let value = keys.number(key)?.ok_or_else(|| refused("instruments", key, "none"))?;
+        let value = keys.number(key)?.ok_or_else(|| refused(&what, key, "none"))?;
         if value < least {
-            Err(refused(&format!("instruments: {key}"), format!("{least} or more"), value))
+            Err(refused(&format!("{what}: {key}"), format!("{least} or more"), value))
         } else {
             Ok(value)
         }
@@ -132,8 +141,10 @@ pub(super) fn instrument(given: &Bound<'_, PyDict>, base: Asset, quote: Asset) -
         max_lots: number("max_lots", 1)?,
         min_ticks: number("min_ticks", 1)?,
         max_ticks: number("max_ticks", 1)?,
-        min_notional_atoms: number("min_notional_atoms", 0)?,
+        min_notional_atoms: keys
+            .atoms("min_notional_atoms")?
+            .ok_or_else(|| refused(&what, "min_notional_atoms", "none"))?,
     };
     keys.finish()?;
-    Ok(instrument)
+    instrument.fault().map_or(Ok(instrument), |fault| Err(refused(&what, "rules that can be meant", fault)))
 }

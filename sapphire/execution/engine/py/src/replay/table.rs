@@ -1,8 +1,9 @@
 //! A record as columns: numpy arrays for numbers, lists for names.
 
-use numpy::{PyArray1, PyArrayMethods, ToPyArray};
+use numpy::{PyArray1, PyArrayMethods, PyUntypedArray};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use sapphire_core::amounts::Atoms;
 use sapphire_core::instrument::{InstrumentId, Side};
 use sapphire_sim::replay::Record;
 
@@ -28,11 +29,27 @@ impl<'py> Columns<'py> {
         Ok(self)
     }
 
+    /// Amounts: 64-bit integers where all of them are, otherwise Python's own, which are as long as they have to be.
+    fn amounts<T>(self, name: &str, rows: &[T], column: impl Fn(&T) -> Atoms) -> PyResult<Self> {
+        self.dict.set_item(name, amounts(self.py, rows.iter().map(column).collect())?)?;
+        Ok(self)
+    }
+
     fn texts<'a, T>(self, name: &str, rows: &[T], column: impl Fn(&T) -> &'a str) -> PyResult<Self> {
         let column: Vec<&str> = rows.iter().map(column).collect();
         self.dict.set_item(name, column)?;
         Ok(self)
     }
+}
+
+/// A column of amounts: int64 where every one fits, otherwise exact integers of Python; never rounded, never cut.
+fn amounts(py: Python<'_>, column: Vec<Atoms>) -> PyResult<Bound<'_, PyUntypedArray>> {
+    let narrow: Result<Vec<i64>, _> = column.iter().map(|atoms| i64::try_from(*atoms)).collect();
+    if let Ok(narrow) = narrow {
+        return Ok(PyArray1::from_vec(py, narrow).as_untyped().clone());
+    }
+    let wide = column.into_iter().map(|atoms| Ok(atoms.into_pyobject(py)?.into_any().unbind()));
+    Ok(PyArray1::from_vec(py, wide.collect::<PyResult<Vec<Py<PyAny>>>>()?).as_untyped().clone())
 }
 
 pub(super) fn tables<'py>(py: Python<'py>, record: &Record, names: &Names) -> PyResult<Bound<'py, PyDict>> {
@@ -56,12 +73,12 @@ pub(super) fn tables<'py>(py: Python<'py>, record: &Record, names: &Names) -> Py
 }
 
 fn equity<'py>(py: Python<'py>, record: &Record, names: &Names) -> PyResult<Bound<'py, PyDict>> {
-    let positions: Vec<i64> = record.bars.iter().flat_map(|bar| bar.position_atoms.iter().copied()).collect();
-    let positions = positions.to_pyarray(py).reshape([record.bars.len(), names.symbols.len()])?;
+    let positions = record.bars.iter().flat_map(|bar| bar.position_atoms.iter().copied()).collect();
+    let positions = amounts(py, positions)?.call_method1("reshape", (record.bars.len(), names.symbols.len()))?;
     let columns = Columns::new(py)
         .numbers("close_ns", &record.bars, |bar| bar.close_ns)?
-        .numbers("equity_quote_atoms", &record.bars, |bar| bar.equity_quote_atoms)?
-        .numbers("cash_quote_atoms", &record.bars, |bar| bar.cash_quote_atoms)?;
+        .amounts("equity_quote_atoms", &record.bars, |bar| bar.equity_quote_atoms)?
+        .amounts("cash_quote_atoms", &record.bars, |bar| bar.cash_quote_atoms)?;
     columns.dict.set_item("position_atoms", positions)?;
     Ok(columns.dict)
 }
@@ -76,9 +93,9 @@ fn fills<'py>(py: Python<'py>, record: &Record, names: &Names) -> PyResult<Bound
         .texts("side", rows, |row| side_name(row.side))?
         .numbers("price_ticks", rows, |row| row.fill.ticks)?
         .numbers("lots", rows, |row| row.fill.lots)?
-        .numbers("quote_atoms", rows, |row| row.fill.quote_atoms)?
+        .amounts("quote_atoms", rows, |row| row.fill.quote_atoms)?
         .texts("fee_asset", rows, |row| asset_name(names, row.fill.fee_asset.0))?
-        .numbers("fee_atoms", rows, |row| row.fill.fee_atoms)?;
+        .amounts("fee_atoms", rows, |row| row.fill.fee_atoms)?;
     Ok(columns.dict)
 }
 
@@ -96,7 +113,7 @@ fn orders<'py>(py: Python<'py>, record: &Record, names: &Names) -> PyResult<Boun
         .numbers("ended_ns", rows, |row| row.ended_ns.unwrap_or(NEVER))?
         .texts("state", rows, |row| row.state.text())?
         .numbers("filled_lots", rows, |row| row.filled_lots)?
-        .numbers("filled_quote_atoms", rows, |row| row.filled_quote)?;
+        .amounts("filled_quote_atoms", rows, |row| row.filled_quote)?;
     Ok(columns.dict)
 }
 
@@ -107,8 +124,8 @@ fn denials<'py>(py: Python<'py>, record: &Record) -> PyResult<Bound<'py, PyDict>
         .numbers("order", rows, |row| row.order.cast_signed())?
         .texts("code", rows, |row| row.denial.code.text())?
         .texts("level", rows, |row| row.denial.level.text())?
-        .numbers("value", rows, |row| row.denial.value)?
-        .numbers("limit", rows, |row| row.denial.limit)?;
+        .amounts("value", rows, |row| row.denial.value)?
+        .amounts("limit", rows, |row| row.denial.limit)?;
     Ok(columns.dict)
 }
 

@@ -5,6 +5,7 @@
 
 use std::io::{self, Write};
 
+use sapphire_core::amounts::Atoms;
 use sapphire_core::engine::{Body, Engine, Event, Output, Signal, SignalId};
 use sapphire_core::instrument::Side;
 use sapphire_core::orders::{Order, OrderState, ReleaseId, Report, ReportKind};
@@ -31,9 +32,9 @@ pub(super) struct Rows<'a> {
 /// Cash and positions.
 #[derive(Default)]
 struct Held {
-    cash_atoms: i64,
+    cash_atoms: Atoms,
     /// Atoms by instrument.
-    atoms: Vec<i64>,
+    atoms: Vec<Atoms>,
 }
 
 impl<'a> Rows<'a> {
@@ -73,7 +74,7 @@ impl<'a> Rows<'a> {
         let held = self.held.atoms.iter().zip(&step.run.instruments);
         let positions: Map<String, Value> = held
             .map(|(atoms, listing)| {
-                let lots = atoms / listing.lot_atoms.max(1);
+                let lots = atoms / Atoms::from(listing.lot_atoms.max(1));
                 (listing.symbol.clone(), json!({ "atoms": atoms.to_string(), "lots": lots.to_string() }))
             })
             .collect();
@@ -140,6 +141,10 @@ impl<'a> Rows<'a> {
                 Output::Adjusted { asset, atoms } => {
                     let row = json!({ "asset": step.run.asset_name(*asset), "atoms": atoms.to_string() });
                     self.write("adjusted", stamped(step, row));
+                }
+                Output::NotHoldable { asset, atoms } => {
+                    let row = json!({ "asset": step.run.asset_name(*asset), "atoms": atoms.to_string() });
+                    self.write("not_holdable", stamped(step, row));
                 }
                 // A refusal stands in the row of its signal, an odd report in that of the report; the rest changes
                 // nothing that is held or traded.

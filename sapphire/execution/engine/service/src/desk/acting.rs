@@ -128,11 +128,16 @@ impl Desk {
                 }
                 Output::Adjusted { asset, atoms } => {
                     let asset = self.run.asset_name(*asset).unwrap_or("unknown");
-                    tracing::warn!(asset, atoms, "the venue holds another balance than the journal explains");
+                    tracing::warn!(asset, %atoms, "the venue holds another balance than the journal explains");
                     self.metrics.add(Figure::Adjustments, 1);
                 }
+                Output::NotHoldable { asset, atoms } => {
+                    let asset = self.run.asset_name(*asset).unwrap_or("unknown");
+                    tracing::error!(asset, %atoms, "the venue holds more of it than an account here can; not used");
+                    self.metrics.add(Figure::OddReports, 1);
+                }
                 Output::Odd { report, state } => {
-                    tracing::warn!(?report, ?state, "a report fits no order");
+                    tracing::warn!(?report, ?state, "a report fits no order, or no account");
                     self.metrics.add(Figure::OddReports, 1);
                 }
                 Output::Overfilled { order, lots } => {

@@ -1,6 +1,7 @@
 //! What an operator is told, and what an operator's command does.
 
-use sapphire_core::instrument::InstrumentId;
+use sapphire_core::amounts::Atoms;
+use sapphire_core::instrument::{Asset, InstrumentId};
 use sapphire_core::risk::Command;
 use serde_json::{Value, json};
 
@@ -93,14 +94,26 @@ impl Desk {
                 "realised_atoms": position.realised_atoms.to_string(),
             })
         });
-        let fees = ledger.fees().iter().zip(&self.run.assets).filter(|(atoms, _)| **atoms != 0);
+        let named = || (0..).map(Asset).zip(&self.run.assets);
+        let amount = |atoms: Option<Atoms>| atoms.filter(|atoms| *atoms != 0).map(|atoms| atoms.to_string());
+        // A fee in an asset without a price here is shown in that asset, and its value is null.
+        let fees = named().filter_map(|(asset, name)| {
+            let atoms = amount(ledger.fees().get(usize::from(asset.0)).copied())?;
+            let value = self.engine.fee_value_atoms(asset).map(|atoms| atoms.to_string());
+            Some(json!({ "asset": name, "atoms": atoms, "quote_atoms": value }))
+        });
+        let others = named().filter_map(|(asset, name)| {
+            let atoms = amount(ledger.others().get(usize::from(asset.0)).copied())?;
+            Some(json!({ "asset": name, "atoms": atoms }))
+        });
         json!({
             "account": self.run.account,
             "quote": self.run.quote,
             "cash_quote_atoms": ledger.cash_atoms().to_string(),
             "equity_quote_atoms": self.engine.equity_atoms().map(|atoms| atoms.to_string()),
             "positions": rows.collect::<Vec<_>>(),
-            "fees": fees.map(|(atoms, asset)| json!({"asset": asset, "atoms": atoms.to_string()})).collect::<Vec<_>>(),
+            "fees": fees.collect::<Vec<_>>(),
+            "others": others.collect::<Vec<_>>(),
         })
     }
 }

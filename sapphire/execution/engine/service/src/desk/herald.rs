@@ -42,6 +42,7 @@ const HEARTBEATS: &str = "heartbeats";
 
 /// What the thread is handed.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "most notes are facts, and nothing is allocated for them")]
 enum Note {
     Told(Told),
     Seat(ReleaseDigest),

@@ -2,6 +2,7 @@
 //!
 //! Invariant: a message is a function of its fact alone, but for the time of its publication.
 
+use sapphire_core::amounts::Atoms;
 use sapphire_core::engine::Refusal;
 use sapphire_core::instrument::InstrumentId;
 use sapphire_core::messages::{
@@ -46,9 +47,9 @@ pub struct AccountFact {
     /// The close.
     pub bar_close_ns: i64,
     /// Cash.
-    pub cash_quote_atoms: i64,
+    pub cash_quote_atoms: Atoms,
     /// Base atoms and whole lots, by instrument.
-    pub positions: Vec<(i64, i64)>,
+    pub positions: Vec<(Atoms, i64)>,
     /// What passes.
     pub state: risk::TradingState,
 }
@@ -218,7 +219,7 @@ impl Wording {
         bar_close_ns: i64,
         (code, text): (&str, String),
         symbol: Option<&str>,
-        numbers: Option<(i64, i64)>,
+        numbers: Option<(Atoms, Atoms)>,
         state: risk::TradingState,
         wall_ns: i64,
     ) -> Result<Message, Untellable> {
@@ -349,7 +350,7 @@ fn name(text: &str) -> Result<Name, Untellable> {
     Name::new(text).map_err(|error| untellable("a name")(format!("{error}, got {text:?}")))
 }
 
-fn decimal(number: i64) -> Result<DecimalText, Untellable> {
+fn decimal(number: Atoms) -> Result<DecimalText, Untellable> {
     DecimalText::new(&number.to_string()).map_err(|error| untellable("a number")(error.to_string()))
 }
 

@@ -6,6 +6,7 @@
 //! Known limitation: the journal does not hold the venue's own time of a trade; a trade carries the market time at which
 //! it was taken in.
 
+use sapphire_core::amounts::Atoms;
 use sapphire_core::engine::{Body, Engine, Event, Output, Outputs, Refusal, SignalId};
 use sapphire_core::orders::{ClientOrderId, Fill, Order, OrderState, ReportKind, Tracked};
 use sapphire_core::risk::{Cause, Denial, TradingState};
@@ -22,7 +23,7 @@ pub struct OrderFact {
     /// Lots traded so far.
     pub filled_lots: i64,
     /// Quote that changed hands so far.
-    pub filled_quote: i64,
+    pub filled_quote: Atoms,
     /// When it was made, market time.
     pub made_ns: i64,
     /// The trade, if that is what happened.
@@ -191,6 +192,7 @@ impl Teller {
             | Output::TargetExpired { .. }
             | Output::Adjusted { .. }
             | Output::BalancesSkipped { .. }
+            | Output::NotHoldable { .. }
             | Output::Odd { .. }
             | Output::Overfilled { .. }
             | Output::WakeAt(_) => {}

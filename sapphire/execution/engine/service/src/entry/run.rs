@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use sapphire_core::amounts::Atoms;
 use sapphire_core::engine::{BadConfig, Config, Execution, FeeSide};
 use sapphire_core::instrument::{Asset, Instrument, InstrumentId};
 use sapphire_core::risk::{Branch, Limits};
@@ -63,7 +64,7 @@ pub struct Listing {
     /// Highest price, ticks.
     pub max_ticks: i64,
     /// Smallest order, quote atoms.
-    pub min_notional_atoms: i64,
+    pub min_notional_atoms: Atoms,
 }
 
 /// The gate's numbers by name. One that is not named sets no limit; collar and age of the reference have defaults; a

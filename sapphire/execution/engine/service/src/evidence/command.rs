@@ -1,9 +1,11 @@
 //! `service evidence`: the door's verdict on one release, for scripts and for the test that it is Python's.
 
+use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use super::{Door, Stage};
+use super::{Door, Stage, TrustSettings};
+use crate::clock::wall_ns;
 use crate::words::ReleaseDigest;
 
 /// What `service evidence` is asked.
@@ -18,6 +20,19 @@ pub struct EvidenceArguments {
     /// What it should be good for.
     #[arg(long, value_enum)]
     pub stage: Stage,
+    /// What is trusted: a file with what stands as `trust` in the settings.
+    #[arg(long, value_parser = read_trust)]
+    pub trust: TrustSettings,
+    /// The moment, in UTC nanoseconds; now unless given.
+    #[arg(long)]
+    pub at_ns: Option<i64>,
+}
+
+fn read_trust(path: &str) -> Result<TrustSettings, String> {
+    let data = fs::read(path).map_err(|error| error.to_string())?;
+    let trust: TrustSettings = serde_json::from_slice(&data).map_err(|error| error.to_string())?;
+    trust.check()?;
+    Ok(trust)
 }
 
 /// Writes the verdict as one JSON line `{"ok", "name", "reason"}`; whether the release is admitted. The process ends with
@@ -26,7 +41,8 @@ pub struct EvidenceArguments {
 /// # Errors
 /// The line could not be written.
 pub fn command(arguments: &EvidenceArguments, out: &mut impl Write) -> io::Result<bool> {
-    let verdict = Door::new(&arguments.home, arguments.stage).verdict(&arguments.release);
+    let door = Door::new(&arguments.home, arguments.stage, arguments.trust.clone());
+    let verdict = door.verdict_at(&arguments.release, arguments.at_ns.unwrap_or_else(wall_ns));
     let line = match &verdict {
         Ok(admitted) => serde_json::json!({"ok": true, "name": admitted.name, "reason": null}),
         Err(error) => serde_json::json!({"ok": false, "name": error.name, "reason": error.to_string()}),

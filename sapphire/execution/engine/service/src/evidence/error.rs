@@ -23,10 +23,14 @@ pub enum Fault {
     Key,
     /// The signature does not verify.
     Signature,
-    /// The report says what its numbers do not, or is of another release or key.
+    /// The report says what its numbers do not, or is of another release, key or place in the record.
     Report,
-    /// The report does not permit the stage.
+    /// The report does not open the stage: another policy, a measure that is missing, no authority, of the future.
     NotPermitted,
+    /// The list of revocations, or what is known of how far the record had come, does not verify.
+    Lists,
+    /// The permit is no more: refused later, revoked, or past its end.
+    Closed,
 }
 
 /// Why a release is refused.

@@ -18,10 +18,9 @@ const PUBLIC_BYTES: usize = 32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TrustedKey([u8; PUBLIC_BYTES]);
 
-/// The public key of the state folder `home`.
-pub(super) fn trusted_key(home: &Path) -> Result<TrustedKey, EvidenceError> {
-    let path = home.join("keys").join("promoter.ed25519.pub");
-    let data = fs::read(&path).map_err(|error| {
+/// The public key in a file.
+pub(super) fn read_key(path: &Path) -> Result<TrustedKey, EvidenceError> {
+    let data = fs::read(path).map_err(|error| {
         let none = error.kind() == ErrorKind::NotFound;
         let what = if none { "no promoter key to verify with" } else { "the promoter key cannot be read" };
         EvidenceError::new(Fault::Key, what)
@@ -39,22 +38,27 @@ pub(super) fn trusted_key(home: &Path) -> Result<TrustedKey, EvidenceError> {
 }
 
 impl TrustedKey {
+    #[cfg(test)]
+    pub(super) fn of(bytes: [u8; PUBLIC_BYTES]) -> Self {
+        Self(bytes)
+    }
+
     /// What it is called in a report: the sha256 of its bytes.
     pub(super) fn id(&self) -> String {
         sha256_of(&self.0)
     }
 
     /// Refuse a signature that is not by this key over these bytes.
-    pub(super) fn check(&self, signed: &[u8], signature: &[u8]) -> Result<(), EvidenceError> {
+    pub(super) fn check(&self, signed: &[u8], signature: &[u8], what: &str) -> Result<(), EvidenceError> {
         let verified = || {
             let key = VerifyingKey::from_bytes(&self.0).ok()?;
             key.verify_strict(signed, &Signature::from_slice(signature).ok()?).ok()
         };
         verified().ok_or_else(|| {
             let bytes = signed.len();
-            EvidenceError::new(Fault::Signature, "the signature of a gate report does not verify")
+            EvidenceError::new(Fault::Signature, format!("the signature of {what} does not verify"))
                 .expected(format!("a signature by key {} over these {bytes} bytes", short(&self.id())))
-                .got("the report, its signature or the key is another")
+                .got("what was signed, its signature or the key is another")
                 .next("sapphire gates RELEASE --to TARGET makes and signs a report again")
         })
     }

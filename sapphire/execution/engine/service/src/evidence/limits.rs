@@ -25,9 +25,9 @@ fn branch(manifest: &Manifest) -> Result<Branch, BadValue> {
     for (key, value) in manifest.limits() {
         let here = format!("limit {key} of release {name}");
         match key.as_str() {
-            "max_order_atoms" => branch.max_order_atoms = whole(&here, value)?,
-            "max_exposure_atoms" => branch.max_exposure_atoms = whole(&here, value)?,
-            "max_open_atoms" => branch.max_open_atoms = whole(&here, value)?,
+            "max_order_atoms" => branch.max_order_atoms = whole(&here, value)?.map(Into::into),
+            "max_exposure_atoms" => branch.max_exposure_atoms = whole(&here, value)?.map(Into::into),
+            "max_open_atoms" => branch.max_open_atoms = whole(&here, value)?.map(Into::into),
             "max_orders_per_second" => branch.max_orders_per_second = rate(&here, value)?,
             "max_orders_per_minute" => branch.max_orders_per_minute = rate(&here, value)?,
             _ => {

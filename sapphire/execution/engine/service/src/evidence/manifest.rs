@@ -11,9 +11,9 @@ use super::is_sha256;
 /// Name of the manifest in the release's folder.
 pub(super) const MANIFEST_FILE: &str = "manifest.json";
 
-const FORMAT: &str = "RELEASE@1";
+const FORMAT: &str = "RELEASE@2";
 const MAX_NAME: usize = 63;
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "agents",
     "engine_version",
     "execution",
@@ -25,8 +25,9 @@ const KEYS: [&str; 11] = [
     "pooling",
     "sizing",
     "universe",
+    "when_views_stop",
 ];
-const AGENT_KEYS: [&str; 14] = [
+const AGENT_KEYS: [&str; 15] = [
     "arrays_sha256",
     "calibration_sha256",
     "card_sha256",
@@ -36,6 +37,7 @@ const AGENT_KEYS: [&str; 14] = [
     "golden_outputs_sha256",
     "horizon_ns",
     "max_age_ns",
+    "modules",
     "name",
     "parameters",
     "prompt_version",
@@ -43,6 +45,8 @@ const AGENT_KEYS: [&str; 14] = [
     "warmup",
 ];
 const SIZING_KEYS: [&str; 3] = ["class", "parameters", "source_sha256"];
+const MAX_STOP_BARS: i64 = 10_000;
+const STOP_KEYS: [&str; 2] = ["hold_bars", "reduce_bars"];
 const FILES: [(&str, &str); 6] = [
     ("source_sha256", "source.py"),
     ("arrays_sha256", "arrays.safetensors"),
@@ -118,6 +122,14 @@ fn read(data: &[u8]) -> Result<Manifest, BadValue> {
         mapping(&here, "pooling", &map["pooling"])?;
     }
     mapping(&here, "execution", &map["execution"])?;
+    let stop = entries("the rule for views that stop", &map["when_views_stop"], &STOP_KEYS)?;
+    for key in STOP_KEYS {
+        let bars = if let Value::Number(number) = &stop[key] { number.whole() } else { None };
+        if !bars.is_some_and(|bars| (0..=MAX_STOP_BARS).contains(&bars)) {
+            let what = format!("{key} of the rule for views that stop");
+            return Err(bad(what, "a whole number of bars, 0 to 10000", &stop[key]));
+        }
+    }
     let limits = mapping(&here, "limits", &map["limits"])?.clone();
     Ok(Manifest { name, files, limits })
 }
@@ -144,8 +156,21 @@ fn read_agent(place: usize, value: &Value) -> Result<(String, Vec<(String, Strin
         }
     }
     let file = |(key, file): (&str, &str)| Some((format!("agents/{name}/{file}"), map[key].text()?.to_owned()));
-    let files = FILES.into_iter().filter_map(file).collect();
+    let mut files: Vec<_> = FILES.into_iter().filter_map(file).collect();
+    for (path, digest) in mapping(&here, "modules", &map["modules"])? {
+        if !is_module(path) {
+            let expected = "a path by packages, desk/averages.py";
+            return Err(bad(format!("module of {here}"), expected, &Value::Text(path.clone())));
+        }
+        check_sha256(&here, &format!("module {path}"), digest, false)?;
+        files.push((format!("agents/{name}/modules/{path}"), digest.text().unwrap_or_default().to_owned()));
+    }
     Ok((name, files))
+}
+
+/// Whether `path` is that of a module by its packages: nothing that leads out of the release's folder.
+fn is_module(path: &str) -> bool {
+    path.strip_suffix(".py").is_some_and(|names| names.split('/').all(is_identifier))
 }
 
 /// `value` as a map with exactly these keys, which are sorted.

@@ -1,25 +1,28 @@
 //! The record of a release's evidence: `records.jsonl` and the files that it names, as the registry keeps them.
 //!
 //! Invariant: every line holds the sha256 of the line before, every file that of its line; one that differs refuses all.
+//! A last line without an end was being written when its writer died: it is not read.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::canonical::{Map, Value, read_canonical};
+use super::canonical::{Value, read_canonical};
 use super::error::{EvidenceError, Fault, short};
 use super::key::from_hex;
 use super::number::Number;
-use super::report::SignedReport;
-use super::{Stage, file_name, is_sha256, sha256_of};
+use super::permits::RecordedReport;
+use super::{file_name, is_sha256, sha256_of};
 
 const FILE: &str = "records.jsonl";
+const FIRST: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 const KEYS: [&str; 5] = ["at_ns", "before", "facts", "files", "kind"];
 
 struct Record {
     kind: String,
-    facts: Map,
     files: BTreeMap<String, String>,
+    before: String,
+    head: String,
 }
 
 /// Every record of a release in order.
@@ -48,14 +51,19 @@ impl Records {
         Ok(Self { folder: folder.to_owned(), records })
     }
 
-    /// The last signed report for a target; its signature is for the caller to verify.
-    pub(super) fn report(&self, target: Stage) -> Result<Option<SignedReport>, EvidenceError> {
-        let about = |record: &&Record| {
-            record.kind == "report" && record.facts.get("target").and_then(Value::text) == Some(target.as_str())
+    /// The digest of each line.
+    pub(super) fn heads(&self) -> Vec<&str> {
+        self.records.iter().map(|record| record.head.as_str()).collect()
+    }
+
+    /// Every signed report, oldest first; signatures are for the caller to verify.
+    pub(super) fn reports(&self) -> Result<Vec<RecordedReport>, EvidenceError> {
+        let reports = self.records.iter().filter(|record| record.kind == "report");
+        let read = |record: &Record| {
+            let signature = from_hex(&self.file(record, ".sig")?).unwrap_or_default();
+            Ok(RecordedReport { data: self.file(record, ".json")?, signature, before: record.before.clone() })
         };
-        let Some(record) = self.records.iter().rev().find(about) else { return Ok(None) };
-        let signature = from_hex(&self.file(record, ".sig")?).unwrap_or_default();
-        Ok(Some(SignedReport { data: self.file(record, ".json")?, signature }))
+        reports.map(read).collect()
     }
 
     fn file(&self, record: &Record, ending: &str) -> Result<Vec<u8>, EvidenceError> {
@@ -63,29 +71,27 @@ impl Records {
         if let (Some((name, sha256)), None) = (named.next(), named.next()) {
             return check_file(&self.folder.join(name), sha256);
         }
-        let what = format!("a gate report of release {} names other files", short(&file_name(&self.folder)));
+        let what = format!("a record of release {} names other files", short(&file_name(&self.folder)));
         let got: Vec<_> = record.files.keys().map(String::as_str).collect();
         Err(EvidenceError::new(Fault::Evidence, what)
             .expected(format!("one file that ends with {ending}"))
             .got(got.join(", "))
-            .next("sapphire gates RELEASE --to TARGET makes and signs a report again"))
+            .next("restore the evidence from a backup"))
     }
 }
 
 fn chain(path: &Path, data: &[u8]) -> Result<Vec<Record>, EvidenceError> {
-    if !data.is_empty() && !data.ends_with(b"\n") {
-        let line = data.split(|byte| *byte == b'\n').count();
-        return Err(damaged(path, line, "a whole line", "one without an end"));
-    }
-    let mut head = "0".repeat(64);
+    let whole = data.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let mut head = FIRST.to_owned();
     let mut records = Vec::new();
-    for (place, line) in lines(data).enumerate() {
-        let (record, before) = read_line(path, place + 1, line)?;
-        if before != head {
+    for (place, line) in lines(&data[..whole]).enumerate() {
+        let record = read_line(path, place + 1, line)?;
+        if record.before != head {
             let expected = format!("the digest of the line before, {}", short(&head));
-            return Err(damaged(path, place + 1, &expected, before.get(..12).unwrap_or(&before)));
+            let got = record.before.get(..12).unwrap_or(&record.before);
+            return Err(damaged(path, place + 1, &expected, got));
         }
-        head = sha256_of(line);
+        head.clone_from(&record.head);
         records.push(record);
     }
     Ok(records)
@@ -106,7 +112,7 @@ fn lines(data: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-fn read_line(path: &Path, line: usize, data: &[u8]) -> Result<(Record, String), EvidenceError> {
+fn read_line(path: &Path, line: usize, data: &[u8]) -> Result<Record, EvidenceError> {
     let value = read_canonical(data, &format!("line {line} of {FILE}"))
         .map_err(|error| damaged(path, line, &error.expected, &error.got))?;
     let got = || String::from_utf8_lossy(data).chars().take(60).collect::<String>();
@@ -115,7 +121,7 @@ fn read_line(path: &Path, line: usize, data: &[u8]) -> Result<(Record, String), 
     // a truth value is a whole number to Python
     let timed = matches!(map["at_ns"], Value::Number(Number::Whole(_)) | Value::Bool(_));
     let parts = (map["before"].text(), map["facts"].map(), map["files"].map(), map["kind"].text());
-    let (Some(before), Some(facts), Some(named), Some(kind)) = parts else {
+    let (Some(before), Some(_), Some(named), Some(kind)) = parts else {
         return Err(damaged(path, line, "values of a record", &got()));
     };
     if !timed {
@@ -136,7 +142,7 @@ fn read_line(path: &Path, line: usize, data: &[u8]) -> Result<(Record, String), 
             }
         };
     }
-    Ok((Record { kind: kind.to_owned(), facts: facts.clone(), files }, before.to_owned()))
+    Ok(Record { kind: kind.to_owned(), files, before: before.to_owned(), head: sha256_of(data) })
 }
 
 fn damaged(path: &Path, line: usize, expected: &str, got: &str) -> EvidenceError {

@@ -4,78 +4,69 @@
 //! that says anything else, or anything more, is refused.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use super::Stage;
 use super::canonical::{Map, Value, read_canonical};
 use super::error::{BadValue, EvidenceError, Fault, short};
 use super::is_sha256;
-use super::key::TrustedKey;
 
-const FORMAT: &str = "GATES@1";
-const AUTHORITIES: [&str; 2] = ["laptop key file: proves integrity, not authority", "promoter identity"];
+const FORMAT: &str = "GATES@2";
 const EDGE_GATES: [&str; 2] = ["skill", "cost"];
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 20] = [
     "authority",
     "data",
     "engine_version",
     "evidence_digest",
     "format",
+    "issued_ns",
     "ledger_head",
     "manifest_digest",
     "name",
     "permits",
     "policy_digest",
+    "record_head",
+    "revocations",
     "rows",
+    "sequence",
     "signer",
     "skill_failed",
     "target",
+    "trials",
+    "valid_until_ns",
 ];
 const ROW_KEYS: [&str; 7] = ["gate", "measure", "needs", "note", "passed", "refuses", "value"];
 
-/// A gate report as it was signed.
-pub(super) struct SignedReport {
-    pub(super) data: Vec<u8>,
-    pub(super) signature: Vec<u8>,
-}
+/// What a laptop's key proves.
+pub(super) const LAPTOP_KEY: &str = "laptop key file: proves integrity, not authority";
+/// What the promoter's proves.
+pub(super) const PROMOTER_IDENTITY: &str = "promoter identity";
 
 /// What of a report the door needs.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct GateReport {
-    name: String,
-    manifest_digest: String,
-    target: String,
-    signer: String,
-    permits: bool,
-    skill_failed: bool,
-}
-
-impl SignedReport {
-    /// The report, if it was signed by this key, is of this release and opens this target.
-    pub(super) fn verify(&self, key: &TrustedKey, digest: &str, target: Stage) -> Result<GateReport, EvidenceError> {
-        key.check(&self.data, &self.signature)?;
-        let report = GateReport::parse(&self.data)?;
-        report.same("the key that signs", &key.id(), &report.signer)?;
-        report.same("the release", digest, &report.manifest_digest)?;
-        let target = target.as_str();
-        if report.permits && report.target == target {
-            return Ok(report);
-        }
-        let permits = if report.permits { report.target.as_str() } else { "nothing" };
-        let what = format!("the gate report of {} does not permit {target}", report.name);
-        Err(EvidenceError::new(Fault::NotPermitted, what)
-            .expected(format!("permits {target}"))
-            .got(format!("permits {permits} (asked for {})", report.target))
-            .next(format!("sapphire gates {} --to {target}", short(&report.manifest_digest))))
-    }
+    pub(super) name: String,
+    pub(super) manifest_digest: String,
+    pub(super) policy_digest: String,
+    pub(super) record_head: String,
+    pub(super) signer: String,
+    pub(super) authority: String,
+    pub(super) target: Stage,
+    pub(super) sequence: i64,
+    pub(super) issued_ns: i64,
+    pub(super) valid_until_ns: i64,
+    pub(super) revocations: i64,
+    /// Whether every row that refuses has passed.
+    pub(super) permits: bool,
+    pub(super) skill_failed: bool,
+    /// The measures, "integrity.captured_source", that passed, and those that did not.
+    pub(super) passed: BTreeSet<String>,
+    pub(super) failed: BTreeSet<String>,
 }
 
 impl GateReport {
-    pub(super) fn skill_failed(&self) -> bool {
-        self.skill_failed
-    }
-
     /// The report whose canonical JSON is `data`.
-    fn parse(data: &[u8]) -> Result<Self, EvidenceError> {
+    pub(super) fn parse(data: &[u8]) -> Result<Self, EvidenceError> {
         let refused = |error: BadValue| error.refuse(Fault::Report);
         let value = read_canonical(data, "gate report").map_err(refused)?;
         let format = value.map().and_then(|map| map.get("format")).and_then(Value::text);
@@ -90,23 +81,12 @@ impl GateReport {
         if wrong.is_empty() {
             return Ok(report);
         }
-        let (name, target) = (&report.name, &report.target);
+        let (name, target) = (&report.name, report.target.as_str());
         let permits = if report.permits { target } else { "None" };
         Err(EvidenceError::new(Fault::Report, format!("the gate report of {name} says what its numbers do not"))
             .expected(format!("permits {permits}, skill_failed {}, and each row's own verdict", report.skill_failed))
             .got(wrong.join("\n"))
             .next(format!("sapphire gates {} --to {target} makes a report again", short(&report.manifest_digest))))
-    }
-
-    fn same(&self, what: &str, expected: &str, got: &str) -> Result<(), EvidenceError> {
-        if expected == got {
-            return Ok(());
-        }
-        let refused = format!("the gate report of {} is of another: {what} differs", self.name);
-        Err(EvidenceError::new(Fault::Report, refused)
-            .expected(short(expected))
-            .got(short(got))
-            .next(format!("sapphire gates RELEASE --to {} makes a report of what is there now", self.target)))
     }
 }
 
@@ -123,24 +103,68 @@ fn read(map: &Map) -> Result<(GateReport, Vec<String>), BadValue> {
     };
     let digest = |key: &str| text(key, &is_sha256, "64 hexadecimal digits");
     let word = |key: &str| text(key, &|text| !text.is_empty(), "text");
-    let (manifest_digest, signer) = (digest("manifest_digest")?, digest("signer")?);
-    for key in ["policy_digest", "evidence_digest", "ledger_head"] {
+    let [manifest_digest, policy_digest, _, record_head, _, signer] =
+        ["manifest_digest", "policy_digest", "evidence_digest", "record_head", "ledger_head", "signer"].map(digest);
+    for key in ["evidence_digest", "ledger_head"] {
         digest(key)?;
     }
+    let (manifest_digest, policy_digest) = (manifest_digest?, policy_digest?);
+    let (record_head, signer) = (record_head?, signer?);
     let name = word("name")?;
     for key in ["data", "engine_version"] {
         word(key)?;
     }
-    let target = text("target", &|text| text == "paper" || text == "live", "paper or live")?;
-    text("authority", &|text| AUTHORITIES.contains(&text), &AUTHORITIES.join(" or "))?;
+    let target = text("target", &|text| Stage::named(text).is_some(), "paper or live")?;
+    let target = Stage::named(&target).unwrap_or(Stage::Paper);
+    let authorities = [LAPTOP_KEY, PROMOTER_IDENTITY];
+    let authority = text("authority", &|text| authorities.contains(&text), &authorities.join(" or "))?;
+    let count = |key: &str, least: i64| {
+        let value = field(key)?;
+        let found = if let Value::Number(number) = value { number.whole() } else { None };
+        let expected = format!("a whole number from {least} to {}", i64::MAX);
+        let what = format!("{key} of a gate report");
+        found.filter(|count| *count >= least).ok_or_else(|| BadValue::new(what, expected, format!("{value:?}")))
+    };
+    count("trials", 1)?;
+    let (sequence, issued_ns, revocations) = (count("sequence", 1)?, count("issued_ns", 0)?, count("revocations", 0)?);
+    let valid_until_ns = count("valid_until_ns", issued_ns.saturating_add(1))?;
+    let [passed, failed] = [true, false]
+        .map(|passed| rows.iter().filter(|row| row.passed == passed).map(Row::name).collect::<BTreeSet<_>>());
+    if passed.len() + failed.len() < rows.len() || !passed.is_disjoint(&failed) {
+        let what = "a gate report answers a measure twice";
+        return Err(BadValue::new(what, "each measure once", format!("{} rows", rows.len())));
+    }
     if !rows.iter().any(|row| row.refuses) {
         return Err(BadValue::new("a gate report that could refuse nothing", "at least one gate", "none"));
     }
     let permits = rows.iter().filter(|row| row.refuses).all(|row| row.passed);
     let skill_failed = rows.iter().any(|row| EDGE_GATES.contains(&row.gate.as_str()) && !row.passed);
 
+    let wrong = unfounded(map, &rows, permits.then_some(target), skill_failed);
+    let report = GateReport {
+        name,
+        manifest_digest,
+        policy_digest,
+        record_head,
+        signer,
+        authority,
+        target,
+        sequence,
+        issued_ns,
+        valid_until_ns,
+        revocations,
+        permits,
+        skill_failed,
+        passed,
+        failed,
+    };
+    Ok((report, wrong))
+}
+
+/// What a report says that its rows do not bear out.
+fn unfounded(map: &Map, rows: &[Row], permits: Option<Stage>, skill_failed: bool) -> Vec<String> {
     let mut wrong: Vec<_> = map.keys().filter(|key| !KEYS.contains(&key.as_str())).cloned().collect();
-    let stated = if permits { Value::Text(target.clone()) } else { Value::Null };
+    let stated = permits.map_or(Value::Null, |target| Value::Text(target.as_str().to_owned()));
     for (key, expected) in [("permits", stated), ("skill_failed", Value::Bool(skill_failed))] {
         if map.get(key) != Some(&expected) {
             wrong.push(format!("{key} {:?}", map.get(key)));
@@ -149,7 +173,7 @@ fn read(map: &Map) -> Result<(GateReport, Vec<String>), BadValue> {
     for (place, row) in rows.iter().enumerate() {
         wrong.extend(row.wrong.iter().map(|each| format!("row {place} ({}): {each}", row.measure)));
     }
-    Ok((GateReport { name, manifest_digest, target, signer, permits, skill_failed }, wrong))
+    wrong
 }
 
 /// One measure of one gate, judged again.
@@ -163,6 +187,10 @@ struct Row {
 }
 
 impl Row {
+    fn name(&self) -> String {
+        format!("{}.{}", self.gate, self.measure)
+    }
+
     fn read(value: &Value) -> Result<Self, BadValue> {
         let Some(map) = value.map() else {
             return Err(BadValue::new("a row of a gate report", "an object", format!("{value:?}")));

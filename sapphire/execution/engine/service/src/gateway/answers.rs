@@ -4,9 +4,10 @@
 //! to what is executed; an order that still travels gives none; a number that is no whole number of ticks, lots or
 //! atoms is an error, never rounded.
 
+use sapphire_core::amounts::Atoms;
 use sapphire_core::decimal::parse_atoms;
 use sapphire_core::engine::Balances;
-use sapphire_core::instrument::InstrumentId;
+use sapphire_core::instrument::{Asset, InstrumentId};
 use sapphire_core::orders::{ClientOrderId, Fill, Report, ReportKind};
 use serde::Deserialize;
 
@@ -32,7 +33,7 @@ pub(super) fn lots(rules: &VenueRules, instrument: InstrumentId, text: &str) -> 
 }
 
 /// Atoms of an amount.
-pub(super) fn atoms(text: &str) -> Result<i64, GatewayError> {
+pub(super) fn atoms(text: &str) -> Result<Atoms, GatewayError> {
     parse_atoms(text)
         .map_err(|error| GatewayError::unreadable("an amount in atoms of 1e-8", format!("{text}: {error}")))
 }
@@ -40,7 +41,8 @@ pub(super) fn atoms(text: &str) -> Result<i64, GatewayError> {
 fn steps(text: &str, step: Option<i64>, what: &str) -> Result<i64, GatewayError> {
     let value = atoms(text)?;
     match step {
-        Some(step @ 1..) if value % step == 0 => Ok(value / step),
+        Some(step @ 1..) if value % Atoms::from(step) == 0 => i64::try_from(value / Atoms::from(step))
+            .map_err(|_| GatewayError::unreadable(format!("{what} that 64 bits count"), text)),
         _ => Err(GatewayError::unreadable(format!("a whole number of {what}"), text)),
     }
 }
@@ -93,19 +95,25 @@ impl TradeRow {
             ticks: ticks(rules, instrument, &self.price)?,
             lots: lots(rules, instrument, &self.qty)?,
             quote_atoms: atoms(&self.quote_qty)?,
-            fee_asset: fee_asset(rules, &self.commission_asset)?,
+            fee_asset: fee_asset(rules, &self.commission_asset, &self.commission)?,
             fee_atoms: atoms(&self.commission)?,
         })
     }
 }
 
-/// The asset that a fee was taken in.
-pub(super) fn fee_asset(rules: &VenueRules, name: &str) -> Result<sapphire_core::instrument::Asset, GatewayError> {
-    rules.asset(name).ok_or_else(|| GatewayError::Unreadable {
-        expected: format!("a fee in one of {}", rules.assets.join(", ")),
-        got: format!("a fee in {name}"),
-        next: "switch off at the venue that fees are paid in its own coin",
-    })
+/// The asset that a fee was taken in. One that was not known at the start is [`Asset::UNLISTED`]: the trade is booked
+/// whole, and the fee, which came out of an asset that is not followed here, is told in the log.
+pub(super) fn fee_asset(rules: &VenueRules, name: &str, fee: &str) -> Result<Asset, GatewayError> {
+    match rules.asset(name) {
+        Some(asset) => Ok(asset),
+        None if name.is_empty() && atoms(fee)? != 0 => Err(GatewayError::unreadable("the asset of a fee", fee)),
+        None => {
+            if !name.is_empty() {
+                tracing::error!(asset = name, fee, "a fee in an asset that is not followed; it is in no balance here");
+            }
+            Ok(Asset::UNLISTED)
+        }
+    }
 }
 
 /// Everything the venue says about an order, in the order in which it happened, each with its market time. `trades` are
@@ -130,10 +138,11 @@ pub(super) fn reports(
     }
     let first_ns = trades.first().map_or(updated_ns, |trade| trade.time.saturating_mul(NS_PER_MS));
     tell(ReportKind::Accepted { venue_order: row.order_id }, first_ns);
-    let mut executed_lots = 0;
+    let mut executed_lots = 0_i64;
     for trade in trades {
         let fill = trade.fill(rules, instrument)?;
-        executed_lots += fill.lots;
+        let sum = executed_lots.checked_add(fill.lots);
+        executed_lots = sum.ok_or_else(|| GatewayError::unreadable("trades whose lots 64 bits count", &trade.qty))?;
         tell(ReportKind::Trade { fill, executed_lots }, trade.time.saturating_mul(NS_PER_MS));
     }
     // Trades were asked for after the order, so there may be more of them than it knew.
@@ -165,11 +174,10 @@ impl AccountRow {
         let mut holdings = Vec::with_capacity(rules.assets.len());
         for (index, name) in rules.assets.iter().enumerate() {
             let held = match self.balances.iter().find(|row| row.asset == *name) {
-                Some(row) => atoms(&row.free)?.checked_add(atoms(&row.locked)?),
-                None => Some(0),
+                Some(row) => atoms(&row.free)? + atoms(&row.locked)?,
+                None => 0,
             };
-            let held = held.ok_or_else(|| GatewayError::unreadable("a balance that fits", name.as_str()))?;
-            holdings.push((sapphire_core::instrument::Asset(index as u16), held));
+            holdings.push((Asset(index as u16), held));
         }
         Ok(Balances { as_of_ns, holdings })
     }
@@ -213,7 +221,7 @@ pub(super) mod tests {
     use super::*;
     use crate::gateway::rules::SymbolRules;
     use proptest::prelude::*;
-    use sapphire_core::instrument::{Asset, Instrument};
+    use sapphire_core::instrument::Instrument;
 
     pub(in crate::gateway) fn rules() -> VenueRules {
         let instrument = Instrument {
@@ -270,9 +278,21 @@ pub(super) mod tests {
         assert_eq!(lots(&rules(), BTC, "0.00001").unwrap(), 1);
         assert!(lots(&rules(), BTC, "0.000001").is_err());
         assert!(atoms("1e3").is_err());
-        let strange = TradeRow { commission_asset: "BNB".into(), ..trade(1, 1) };
-        let error = reports(&rules(), ORDER, BTC, &row(Status::Filled, "0.00001"), &[strange]).unwrap_err();
-        assert!(error.to_string().contains("a fee in BNB"), "{error}");
+        let nameless = TradeRow { commission_asset: String::new(), ..trade(1, 1) };
+        assert!(reports(&rules(), ORDER, BTC, &row(Status::Filled, "0.00001"), &[nameless]).is_err());
+        // More lots than 64 bits count are no quantity.
+        assert!(lots(&rules(), BTC, "99999999999999999999").is_err());
+    }
+
+    #[test]
+    fn a_fee_in_a_third_asset_is_a_fee() {
+        let followed = VenueRules { assets: vec!["BTC".into(), "USDT".into(), "BNB".into()], ..rules() };
+        for (rules, asset) in [(followed, Asset(2)), (rules(), Asset::UNLISTED)] {
+            let burnt = TradeRow { commission_asset: "BNB".into(), ..trade(1, 1) };
+            let told = reports(&rules, ORDER, BTC, &row(Status::Filled, "0.00001"), &[burnt]).unwrap();
+            let ReportKind::Trade { fill, executed_lots: 1 } = told[1].0.kind else { panic!("{told:?}") };
+            assert_eq!((fill.lots, fill.fee_asset, fill.fee_atoms), (1, asset, 1));
+        }
     }
 
     #[test]

@@ -204,7 +204,7 @@ impl Reports {
                     ticks: ticks(&self.rules, instrument, &text(&event.L))?,
                     lots: lots(&self.rules, instrument, &text(&event.l))?,
                     quote_atoms: atoms(&text(&event.Y))?,
-                    fee_asset: fee_asset(&self.rules, &text(&event.N))?,
+                    fee_asset: fee_asset(&self.rules, &text(&event.N), &text(&event.n))?,
                     fee_atoms: atoms(&text(&event.n))?,
                 };
                 Ok(ReportKind::Trade { fill, executed_lots: executed_lots()? })
@@ -310,7 +310,7 @@ mod tests {
             (format!(r#"{ours},"x":"TRADE","t":-1,"I":7"#), ReportKind::Unanswered),
             (
                 format!(r#"{ours},"x":"TRADE","t":8,"I":7"#).replace("\"x\"", "\"N\":\"BNB\",\"x\""),
-                ReportKind::Unanswered,
+                ReportKind::Trade { fill: Fill { fee_asset: Asset::UNLISTED, ..fill }, executed_lots: 2 },
             ),
         ] {
             // The second `N` stands where the first did.

@@ -7,6 +7,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::io::Write as _;
 
+use sapphire_core::amounts::{Atoms, is_holdable};
 use sapphire_core::decimal::push_atoms;
 use sapphire_core::instrument::{Instrument, Side};
 use sapphire_core::orders::{ClientOrderId, Order};
@@ -92,8 +93,11 @@ impl Composer {
         instrument: &Instrument,
         timestamp_ms: i64,
     ) -> Result<&[u8], NotSent> {
-        let price = order.ticks.checked_mul(instrument.tick_atoms).ok_or(NotSent::Unwritable)?;
-        let quantity = order.lots.checked_mul(instrument.lot_atoms).ok_or(NotSent::Unwritable)?;
+        let price = instrument.price_atoms(order.ticks);
+        let quantity = instrument.base_atoms(order.lots);
+        if !is_holdable(price) || !is_holdable(quantity) {
+            return Err(NotSent::Unwritable);
+        }
         self.begin(b'p', order.id, "order.place");
         self.order_id("newClientOrderId", order.id);
         self.param("newOrderRespType", b"ACK", Form::Text);
@@ -178,7 +182,7 @@ impl Composer {
         self.with_value(name, Form::Text, |value| push(value, format_args!("{order}")));
     }
 
-    fn amount(&mut self, name: &str, atoms: i64) {
+    fn amount(&mut self, name: &str, atoms: Atoms) {
         self.with_value(name, Form::Text, |value| push_atoms(value, atoms));
     }
 
@@ -320,7 +324,8 @@ mod tests {
         let made = unframed(composer.place(&order(1, 1, TimeInForce::PostOnly), "BTCUSDT", &BTC_USDT, 77).unwrap());
         assert_signed(&made);
         assert_eq!((&made["params"]["type"], &made["params"]["timeInForce"]), (&"LIMIT_MAKER".into(), &Value::Null));
-        let refused = composer.place(&order(i64::MAX, 1, TimeInForce::FillOrKill), "BTCUSDT", &BTC_USDT, 77);
+        let coarse = Instrument { tick_atoms: i64::MAX, ..BTC_USDT };
+        let refused = composer.place(&order(i64::MAX, 1, TimeInForce::FillOrKill), "BTCUSDT", &coarse, 77);
         assert_eq!(refused, Err(NotSent::Unwritable));
     }
 
@@ -372,7 +377,7 @@ mod tests {
             );
             assert_signed(&request);
             let atoms = |name: &str| sapphire_core::decimal::parse_atoms(request["params"][name].as_str().unwrap());
-            prop_assert_eq!((atoms("price"), atoms("quantity")), (Ok(ticks * 1_000_000), Ok(lots * 1_000)));
+            prop_assert_eq!((atoms("price"), atoms("quantity")), (Ok(i128::from(ticks) * 1_000_000), Ok(i128::from(lots) * 1_000)));
         }
     }
 }

@@ -1,12 +1,11 @@
 //! What the venue trades and how much it lets us ask: `exchangeInfo` in the engine's integers.
 //!
 //! Invariant: a rule that is no whole number of ticks, lots or atoms is refused, never rounded.
-//!
-//! Known limitation: assets are those of the symbols, so a fee taken in another one (a venue's own coin) cannot be
-//! read.
+//! A tick or a lot finer than an atom is refused by the symbol's name.
 
 use std::collections::BTreeMap;
 
+use sapphire_core::amounts::Atoms;
 use sapphire_core::decimal::parse_atoms;
 use sapphire_core::instrument::{Asset, Instrument, InstrumentId};
 use serde::Deserialize;
@@ -29,7 +28,8 @@ pub struct SymbolRules {
 pub struct VenueRules {
     /// By instrument index, in the order asked for.
     pub symbols: Vec<SymbolRules>,
-    /// Names by asset index, in order of appearance (base, quote, base of the next symbol, and so on).
+    /// Names by asset index, in order of appearance (base, quote, base of the next symbol, and so on), then those that
+    /// fees may be taken in beside them.
     pub assets: Vec<String>,
     /// Its limits.
     pub limits: Vec<RateLimit>,
@@ -51,6 +51,11 @@ impl VenueRules {
     /// A symbol by its index.
     pub fn symbol(&self, instrument: InstrumentId) -> Option<&SymbolRules> {
         self.symbols.get(instrument.0 as usize)
+    }
+
+    /// Follows an asset beside those of the symbols, such as the coin that fees are taken in.
+    pub fn follow(&mut self, name: &str) {
+        index_of(name, &mut self.assets);
     }
 
     /// An asset by its name.
@@ -130,9 +135,14 @@ fn instrument(listing: &Listing, base: Asset, quote: Asset) -> Result<Instrument
     let (price, lot, notional) = (["PRICE_FILTER"], ["LOT_SIZE"], ["NOTIONAL", "MIN_NOTIONAL"]);
     let tick_atoms = field(&price, "tickSize")?;
     let lot_atoms = field(&lot, "stepSize")?;
-    let steps = |atoms: i64, step: i64, what: &str| match (step, atoms) {
-        (1.., _) if atoms % step == 0 => Ok(atoms / step),
-        _ => {
+    let narrow = |atoms: Atoms, what: &str| {
+        let unfit = |_| unfit(listing, &format!("{what} of at most {} atoms", i64::MAX), &atoms.to_string());
+        i64::try_from(atoms).map_err(unfit)
+    };
+    let (tick_atoms, lot_atoms) = (narrow(tick_atoms, "a tickSize")?, narrow(lot_atoms, "a stepSize")?);
+    let steps = |atoms: Atoms, step: i64, what: &str| match Atoms::from(step) {
+        step @ 1.. if atoms % step == 0 => narrow(atoms / step, what),
+        step => {
             Err(unfit(listing, &format!("{what} that is a whole number of steps"), &format!("{atoms} / {step} atoms")))
         }
     };
@@ -141,7 +151,7 @@ fn instrument(listing: &Listing, base: Asset, quote: Asset) -> Result<Instrument
         0 => i64::MAX / tick_atoms.max(1),
         atoms => steps(atoms, tick_atoms, "a highest price")?,
     };
-    Ok(Instrument {
+    let instrument = Instrument {
         base,
         quote,
         tick_atoms,
@@ -151,10 +161,11 @@ fn instrument(listing: &Listing, base: Asset, quote: Asset) -> Result<Instrument
         min_ticks: steps(field(&price, "minPrice")?, tick_atoms, "a lowest price")?.max(1),
         max_ticks: highest,
         min_notional_atoms: field(&notional, "minNotional")?,
-    })
+    };
+    instrument.fault().map_or(Ok(instrument), |fault| Err(unfit(listing, "rules that can be traded under", &fault)))
 }
 
-fn field(listing: &Listing, kinds: &[&str], name: &str) -> Result<i64, GatewayError> {
+fn field(listing: &Listing, kinds: &[&str], name: &str) -> Result<Atoms, GatewayError> {
     let filter = listing.filters.iter().find(|filter| kinds.contains(&filter.filter_type.as_str()));
     let text = filter.and_then(|filter| filter.fields.get(name)).and_then(serde_json::Value::as_str);
     let text = text.ok_or_else(|| unfit(listing, &format!("{name} in {}", kinds[0]), "none"))?;

@@ -1,9 +1,13 @@
 //! The releases that were met, and the door's verdict on each.
 //!
 //! Invariant: a verdict is told once, and again only when it has become another. The files are looked at before they are
-//! read, so a change in between is seen the next time.
+//! read, so a change in between is seen the next time; a permit that ends is asked again when it does.
+//!
+//! A release that traded and whose permit is no more keeps the right to reduce: its targets stand, and nothing adds to
+//! its exposure. So positions can follow the rule of the release for views that stop.
 
-use crate::evidence::{Door, Stamp};
+use crate::clock::wall_ns;
+use crate::evidence::{Door, Fault, Stamp};
 use crate::words::{Intake, ReleaseDigest};
 
 use sapphire_core::risk::Branch;
@@ -14,6 +18,8 @@ struct Known {
     stamp: Stamp,
     name: String,
     verdict: Result<Branch, String>,
+    /// When the verdict can become another without a change of files, by wall time.
+    until_ns: i64,
 }
 
 #[derive(Debug)]
@@ -28,30 +34,35 @@ impl Releases {
         Self { door, unasked: unasked.to_vec(), known: Vec::new() }
     }
 
-    /// The verdict on each release that was known before, the first time this is called.
+    /// The verdict on each release that was known before, the first time this is called. They traded.
     pub(super) fn unasked(&mut self) -> Vec<Intake> {
-        std::mem::take(&mut self.unasked).into_iter().filter_map(|digest| self.meet(digest)).collect()
+        std::mem::take(&mut self.unasked).into_iter().filter_map(|digest| self.met(digest, true)).collect()
     }
 
     /// The verdict, if the release is met for the first time.
     pub(super) fn meet(&mut self, digest: ReleaseDigest) -> Option<Intake> {
+        self.met(digest, false)
+    }
+
+    fn met(&mut self, digest: ReleaseDigest, traded: bool) -> Option<Intake> {
         if self.known.iter().any(|known| known.digest == digest) {
             return None;
         }
-        let known = asked(&self.door, digest);
+        let known = asked(&self.door, digest, traded);
         let word = known.word();
         self.known.push(known);
         Some(word)
     }
 
-    /// The verdicts that have become others, because files have changed.
+    /// The verdicts that have become others, because files have changed or a permit has ended.
     pub(super) fn changed(&mut self) -> Vec<Intake> {
-        let door = &self.door;
+        let (door, now_ns) = (&self.door, wall_ns());
         let again = |known: &mut Known| {
-            if known.stamp.still(&door.stamp(&known.digest)) {
+            if now_ns < known.until_ns && known.stamp.still(&door.stamp(&known.digest)) {
                 return None;
             }
-            let before = std::mem::replace(known, asked(door, known.digest));
+            let next = asked(door, known.digest, known.verdict.is_ok());
+            let before = std::mem::replace(known, next);
             ((&before.name, &before.verdict) != (&known.name, &known.verdict)).then(|| known.word())
         };
         self.known.iter_mut().filter_map(again).collect()
@@ -64,17 +75,24 @@ impl Known {
     }
 }
 
-fn asked(door: &Door, digest: ReleaseDigest) -> Known {
+fn asked(door: &Door, digest: ReleaseDigest, traded: bool) -> Known {
     let stamp = door.stamp(&digest);
-    let (name, verdict) = match door.verdict(&digest) {
-        Ok(admitted) => (admitted.name, Ok(admitted.limits)),
+    let (name, verdict, until_ns) = match door.verdict(&digest) {
+        Ok(admitted) => (admitted.name, Ok(admitted.limits), admitted.valid_until_ns),
         Err(error) => {
             let name = error.name.as_deref().map_or_else(|| digest.to_string()[..12].to_owned(), str::to_owned);
-            (name, Err(error.to_string()))
+            let why = error.to_string();
+            match door.limits(&digest) {
+                Ok((name, limits)) if traded && error.fault == Fault::Closed => {
+                    tracing::warn!(release = %digest, %name, %why, "the permit of a release is no more; it may only reduce");
+                    (name, Ok(Branch { max_exposure_atoms: Some(0), ..limits }), i64::MAX)
+                }
+                _ => {
+                    tracing::warn!(release = %digest, %name, %why, "a release is refused at the door");
+                    (name, Err(why), i64::MAX)
+                }
+            }
         }
     };
-    if let Err(why) = &verdict {
-        tracing::warn!(release = %digest, %name, %why, "a release is refused at the door");
-    }
-    Known { digest, stamp, name, verdict }
+    Known { digest, stamp, name, verdict, until_ns }
 }

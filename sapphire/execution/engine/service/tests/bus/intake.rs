@@ -37,7 +37,8 @@ impl Listener {
         let stop = Arc::new(AtomicBool::new(false));
         let (bus, lane) = (valkey.bus_until(&stop), lanes.pop().unwrap());
         let symbols = ["BTC/USDT", "ETH/USDT"].map(str::to_owned);
-        let door = Door::new(home.path(), Stage::Paper);
+        let trust = serde_json::from_value(home.trust()).unwrap();
+        let door = Door::new(home.path(), Stage::Paper, trust);
         let intake = SignalIntake::new(bus, cursor, lane, &symbols, door, known, Monotonic::new());
         Self { inbox, stop, thread: Some(thread::spawn(move || intake.run())) }
     }
@@ -161,11 +162,36 @@ fn a_release_is_judged_again_when_its_files_have_changed() {
     fs::write(home.source(), "source.py").unwrap();
     assert_eq!(verdict(listener.next()), Ok(Branch::default()));
     home.report(false);
-    assert!(verdict(listener.next()).unwrap_err().contains("does not permit paper"));
+    let reduce = Branch { max_exposure_atoms: Some(0), ..Branch::default() };
+    assert_eq!(verdict(listener.next()), Ok(reduce), "a release that traded keeps the right to reduce");
+    home.report(true);
+    assert_eq!(verdict(listener.next()), Ok(Branch::default()));
+    home.revoke();
+    assert_eq!(verdict(listener.next()), Ok(reduce));
     publish_bar(&mut bus, &home, 2);
     expect_bar(&mut listener, 2);
     assert_eq!(listener.inbox.next(QUIET), None, "a verdict that stands is told once");
     listener.end();
+}
+
+#[test]
+fn a_permit_that_ends_leaves_the_right_to_reduce_to_who_traded_and_nothing_to_others() {
+    let (valkey, home) = (Valkey::start(), Home::new(&json!({"max_open_atoms": 5})));
+    home.report(false);
+    home.report_for(true, Duration::from_secs(3));
+    let mut listener = Listener::to_signals(&valkey, &home, EntryId::default(), &[home.digest]);
+    let own = Branch { max_open_atoms: Some(5), ..Branch::default() };
+    assert_eq!(verdict(listener.next()), Ok(own));
+    assert_eq!(verdict(listener.next()), Ok(Branch { max_exposure_atoms: Some(0), ..own }));
+    let mut bus = valkey.bus();
+    let mut newcomer = Listener::to_signals(&valkey, &home, EntryId::default(), &[]);
+    publish_bar(&mut bus, &home, 1);
+    assert!(verdict(newcomer.next()).unwrap_err().contains("has ended"));
+    let mut again = Listener::to_signals(&valkey, &home, EntryId::default(), &[home.digest]);
+    assert_eq!(verdict(again.next()), Ok(Branch { max_exposure_atoms: Some(0), ..own }), "after a restart as well");
+    for each in [listener, newcomer, again] {
+        each.end();
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ use sapphire_service::journal::{Journal, JournalFailure, JournalOptions, Recover
 use sapphire_service::words::{EntryId, ReleaseDigest};
 
 pub const USDT: Asset = Asset(0);
-pub const UNIT: i64 = 100_000_000;
+pub const UNIT: i128 = 100_000_000;
 pub const SECOND_NS: i64 = 1_000_000_000;
 pub const HOUR_NS: i64 = 3_600 * SECOND_NS;
 /// 2024-01-01T00:00Z.

@@ -145,11 +145,13 @@ impl Desk {
         let account = AccountView {
             now_ns: 0,
             sellable_lots: i64::MAX,
-            free_cash_atoms: i64::MAX,
-            equity_atoms: Some(0),
-            symbol: Load::default(),
-            strategy: Load::default(),
-            account: Load::default(),
+            free_cash_atoms: i64::MAX.into(),
+            held_atoms: 0,
+            cash_atoms: 0,
+            equity_atoms: Ok(0),
+            symbol: Load::NONE,
+            strategy: Load::NONE,
+            account: Load::NONE,
             own_opposite_ticks: None,
         };
         let reference = Reference { bid_ticks: ticks, ask_ticks: ticks, market_ns: 0 };

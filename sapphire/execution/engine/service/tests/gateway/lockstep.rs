@@ -49,15 +49,15 @@ fn an_order_travels_trades_and_is_told_the_same_by_stream_and_query() {
     let asked = desk.query(order, START_NS);
     assert_eq!(asked, told, "the same trades under the same numbers");
     let accounts = &exchange.state()["accounts"][0]["balances"];
-    let held: i64 = accounts["BTC"]["free"].as_str().unwrap().parse().unwrap();
-    let fees: i64 = told
+    let held: i128 = accounts["BTC"]["free"].as_str().unwrap().parse().unwrap();
+    let fees: i128 = told
         .iter()
         .map(|kind| match kind {
             ReportKind::Trade { fill, .. } if fill.fee_asset == Asset(0) => fill.fee_atoms,
             _ => 0,
         })
         .sum();
-    assert_eq!(held, 1_000 * desk.rules.instruments()[0].lot_atoms - fees, "to the last digit");
+    assert_eq!(held, desk.rules.instruments()[0].base_atoms(1_000) - fees, "to the last digit");
 }
 
 #[test]

@@ -7,7 +7,6 @@ use sapphire_core::instrument::{Asset, InstrumentId, Side};
 use sapphire_core::messages::Message;
 use sapphire_core::risk::Limits;
 use sapphire_core::venue::FeeRates;
-use sapphire_sim::feed::{Feed, GeneratedFeed};
 use sapphire_sim::latency::Latency;
 use sapphire_sim::listing::listing;
 use sapphire_sim::market::Listed;
@@ -18,7 +17,7 @@ use crate::rig::{BAR_NS, Rig};
 use crate::venue::{START_NS, SYMBOLS};
 use serde_json::json;
 
-const UNIT: i64 = 100_000_000;
+const UNIT: i128 = 100_000_000;
 
 /// The same targets in the engine's own replay of the same market.
 pub fn replay(bars: i64) -> Record {
@@ -39,10 +38,8 @@ fn replay_with(bars: i64, latency: Latency) -> Record {
         start_ns: START_NS,
         time_to_live_ns: BAR_NS,
     };
-    let listed = ["BTCUSDT", "ETHUSDT"].into_iter().enumerate().map(|(index, symbol)| Listed {
-        symbol: symbol.to_owned(),
-        instrument: listing(symbol).unwrap().instrument(Asset(index as u16 + 1), Asset(0)),
-        feed: Feed::Generated(GeneratedFeed::new(7, listing(symbol).unwrap())),
+    let listed = ["BTCUSDT", "ETHUSDT"].into_iter().enumerate().map(|(index, symbol)| {
+        Listed::generated(7, listing(symbol).unwrap(), (Asset(index as u16 + 1), Asset(0)), START_NS)
     });
     let mut replay = Replay::new(&config, listed.collect()).unwrap();
     for bar in 1..=bars {
@@ -59,14 +56,14 @@ fn replay_with(bars: i64, latency: Latency) -> Record {
 
 /// A trade by what it is: when, of what, which way, and price, lots, value and fee. The venue's number is left out: a
 /// replay does not let the house trade with itself in between, so its numbers are lower.
-pub type Trade = (i64, String, &'static str, [i64; 4]);
+pub type Trade = (i128, String, &'static str, [i128; 4]);
 
 pub fn trades_of(record: &Record) -> Vec<Trade> {
     let trade = |row: &sapphire_sim::replay::FillRow| {
         let side = if row.side == Side::Buy { "BUY" } else { "SELL" };
         let symbol = SYMBOLS[usize::from(row.instrument.0)].to_owned();
         let fill = &row.fill;
-        (row.time_ns, symbol, side, [fill.ticks, fill.lots, fill.quote_atoms, fill.fee_atoms])
+        (row.time_ns.into(), symbol, side, [fill.ticks.into(), fill.lots.into(), fill.quote_atoms, fill.fee_atoms])
     };
     record.fills.iter().map(trade).collect()
 }
@@ -76,7 +73,7 @@ pub fn trades_told(rig: &Rig) -> Vec<Trade> {
     let (status, fills) = rig.get("/fills?limit=10000");
     assert_eq!(status, 200);
     let trade = |row: &serde_json::Value| {
-        let number = |key: &str| row[key].as_str().unwrap().parse::<i64>().unwrap();
+        let number = |key: &str| row[key].as_str().unwrap().parse::<i128>().unwrap();
         let side = if row["side"] == "BUY" { "BUY" } else { "SELL" };
         let numbers = ["ticks", "lots", "quote_atoms", "fee_atoms"].map(number);
         (number("market_ns"), row["symbol"].as_str().unwrap().to_owned(), side, numbers)
@@ -85,7 +82,7 @@ pub fn trades_told(rig: &Rig) -> Vec<Trade> {
 }
 
 /// Cash and positions that the service published at each close.
-pub fn states_told(rig: &mut Rig, bars: i64) -> Vec<(i64, Vec<i64>)> {
+pub fn states_told(rig: &mut Rig, bars: i64) -> Vec<(i128, Vec<i128>)> {
     let mut states = Vec::new();
     for bar in 1..=bars {
         let Message::AccountState(state) = rig.await_entry("account", signal_entry(close_ns(bar), 1)) else {
@@ -96,7 +93,7 @@ pub fn states_told(rig: &mut Rig, bars: i64) -> Vec<(i64, Vec<i64>)> {
     states
 }
 
-pub fn states_of(record: &Record) -> Vec<(i64, Vec<i64>)> {
+pub fn states_of(record: &Record) -> Vec<(i128, Vec<i128>)> {
     record.bars.iter().map(|bar| (bar.cash_quote_atoms, bar.position_atoms.clone())).collect()
 }
 
@@ -121,9 +118,9 @@ fn forty_bars_over_the_wire_are_the_replays_to_the_last_atom() {
     assert_eq!(rig.stop(), Some(0), "{}", rig.log());
     let told = rig.assert_replays();
     assert!(told["steps"].as_u64().unwrap() > 400, "{told}");
-    let states: Vec<i64> =
+    let states: Vec<i128> =
         rig.exported("state").iter().map(|row| row["cash_quote_atoms"].as_str().unwrap().parse().unwrap()).collect();
-    let expected: Vec<i64> = record.bars.iter().map(|bar| bar.cash_quote_atoms).collect();
+    let expected: Vec<i128> = record.bars.iter().map(|bar| bar.cash_quote_atoms).collect();
     assert_eq!(states, expected);
     assert_eq!(rig.exported("fill").len(), record.fills.len());
     every_order_left_its_times(&rig, record.orders.iter().filter(|row| row.arrives_ns.is_some()).count());
@@ -164,9 +161,9 @@ pub fn balances_equal_the_exchanges(rig: &Rig) {
     let state = rig.exchange.state();
     let at_exchange = |asset: &str| {
         let balance = &state["accounts"][0]["balances"][asset];
-        ["free", "locked"].map(|part| balance[part].as_str().unwrap().parse::<i64>().unwrap()).iter().sum::<i64>()
+        ["free", "locked"].map(|part| balance[part].as_str().unwrap().parse::<i128>().unwrap()).iter().sum::<i128>()
     };
-    let mut told = BTreeMap::from([("USDT", held["cash_quote_atoms"].as_str().unwrap().parse::<i64>().unwrap())]);
+    let mut told = BTreeMap::from([("USDT", held["cash_quote_atoms"].as_str().unwrap().parse::<i128>().unwrap())]);
     for (asset, row) in ["BTC", "ETH"].into_iter().zip(held["positions"].as_array().unwrap()) {
         told.insert(asset, row["atoms"].as_str().unwrap().parse().unwrap());
     }

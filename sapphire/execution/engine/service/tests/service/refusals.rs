@@ -1,5 +1,7 @@
 //! Signals that cannot be taken are refused with a reason that everybody can read.
 
+use std::fs;
+
 use crate::conductor::{Conductor, close_ns, signal, signal_entry};
 use crate::rig::Rig;
 
@@ -68,16 +70,38 @@ fn a_release_that_loses_its_evidence_loses_its_targets() {
     rig.start();
     let mut conductor = Conductor::new();
     conductor.bar(&mut rig, [10_000, 10_000]);
-    rig.home.report(false);
+    fs::write(rig.home.source(), "changed").unwrap();
     conductor.bar(&mut rig, [20_000, 20_000]);
     rig.wait_for("the verdict", || rig.get("/state").1["releases"][0]["ok"] == false);
     conductor.bar(&mut rig, [30_000, 30_000]);
     let updates = rig.risk_updates();
     assert_eq!(updates[updates.len() - 2..], [update("NO_EVIDENCE", "BTC/USDT"), update("NO_EVIDENCE", "ETH/USDT")]);
-    rig.home.report(true);
+    fs::write(rig.home.source(), "source.py").unwrap();
     rig.wait_for("the verdict", || rig.get("/state").1["releases"][0]["ok"] == true);
     conductor.bar(&mut rig, [5_000, 5_000]);
     conductor.bar(&mut rig, [5_000, 5_000]);
     let (_, held) = rig.get("/positions");
     assert_eq!(held["positions"][0]["lots"], "5000", "{held}");
+}
+
+#[test]
+fn a_release_whose_permit_is_no_more_reduces_and_adds_nothing() {
+    let mut rig = Rig::new();
+    rig.start();
+    let mut conductor = Conductor::new();
+    let mut held_after = |rig: &mut Rig, lots: i64| {
+        conductor.bar(rig, [lots, lots]);
+        conductor.bar(rig, [lots, lots]);
+        rig.get("/positions").1["positions"][0]["lots"].clone()
+    };
+    assert_eq!(held_after(&mut rig, 10_000), "10000");
+    rig.home.report(false);
+    assert_eq!(held_after(&mut rig, 30_000), "10000", "nothing is added");
+    assert_eq!(held_after(&mut rig, 6_000), "6000", "what reduces, does");
+    rig.home.report(true);
+    assert_eq!(held_after(&mut rig, 8_000), "8000", "a new permit opens it again");
+    rig.home.revoke();
+    assert_eq!(held_after(&mut rig, 9_000), "8000");
+    assert_eq!(rig.stop(), Some(0));
+    rig.assert_replays();
 }

@@ -82,7 +82,7 @@ impl Rig {
         fs::write(&credentials, keys.to_string()).unwrap();
         fs::set_permissions(&credentials, fs::Permissions::from_mode(0o600)).unwrap();
         let mut settings = json!({
-            "account": "paper", "account_tag": 1, "stage": "paper", "home": self.home.path(),
+            "account": "paper", "account_tag": 1, "stage": "paper", "home": self.home.path(), "trust": self.home.trust(),
             "folder": self.account(), "symbols": SYMBOLS, "quote": "USDT", "interval": "5m",
             "venue": {
                 "rest_url": self.exchange.text("url"), "ws_url": self.exchange.text("ws_url"),

@@ -1,7 +1,9 @@
 //! What a replay is made of, and why it cannot go on.
 
+use sapphire_core::amounts::Atoms;
 use sapphire_core::engine::{BadConfig, Execution, FeeSide};
 use sapphire_core::instrument::Asset;
+use sapphire_core::positions::NotHoldable;
 use sapphire_core::risk::Limits;
 use sapphire_core::venue::{FeeRates, Rejection};
 
@@ -61,7 +63,7 @@ pub struct ReplayConfig {
     /// How targets are worked. At the next open there is nothing to slip through: the price is that open.
     pub execution: Execution,
     /// What the account begins with.
-    pub deposits: Vec<(Asset, i64)>,
+    pub deposits: Vec<(Asset, Atoms)>,
     /// When it begins.
     pub start_ns: i64,
     /// How long a signal is worked on after its bar's close.
@@ -77,6 +79,29 @@ pub enum ReplayError {
     /// A deposit that the exchange does not take.
     #[error("deposit: {0}")]
     Deposit(#[from] Rejection),
+    /// More of an asset than an account can hold.
+    #[error(transparent)]
+    NotHoldable(#[from] NotHoldable),
+    /// What is held of a symbol is worth more than an account can hold.
+    #[error(
+        "{atoms} atoms of {symbol} at {close_ns} ns are worth more than the 10^20 of an asset that an account can hold"
+    )]
+    NotValued {
+        /// The symbol; of the whole account where it is empty.
+        symbol: String,
+        /// How much is held.
+        atoms: Atoms,
+        /// Close of the bar.
+        close_ns: i64,
+    },
+    /// A close after the trading rules of the market have changed to ones that it was not begun with.
+    #[error("expected a close up to {change_ns} ns, when trading rules change, got {close_ns} ns")]
+    RulesChange {
+        /// When they change.
+        change_ns: i64,
+        /// The close given.
+        close_ns: i64,
+    },
     /// A close that is not a whole minute.
     #[error("expected a close at a whole minute, got {close_ns} ns")]
     CloseNotAMinute {
@@ -130,8 +155,8 @@ pub enum ReplayError {
         /// Index of the asset.
         asset: u16,
         /// What the exchange says.
-        exchange: i64,
+        exchange: Atoms,
         /// What the engine says.
-        engine: i64,
+        engine: Atoms,
     },
 }

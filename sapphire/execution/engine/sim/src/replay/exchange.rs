@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use sapphire_core::amounts::Atoms;
 use sapphire_core::engine::FeeSide;
 use sapphire_core::instrument::{Asset, InstrumentId, Side, fee};
 use sapphire_core::orders::{ClientOrderId, Fill, Order, Report, ReportKind};
@@ -98,11 +99,11 @@ impl Route for Exchange {
         }
     }
 
-    fn balance(&self, asset: Asset) -> Option<i64> {
+    fn balance(&self, asset: Asset) -> Option<Atoms> {
         match self {
             Self::Book(book) => {
                 let balance = book.market.venue().account(book.account)?.balance(asset);
-                Some(balance.free + balance.locked)
+                Some(balance.total())
             }
             Self::NextOpen(_) => None,
         }
@@ -128,6 +129,12 @@ impl BookExchange {
             side: order.side,
             terms: Terms::Limit { ticks: order.ticks, lots: order.lots, time_in_force: order.time_in_force },
         })
+    }
+
+    /// Takes what is held of an asset out of the account and puts quote in for it.
+    pub(super) fn pay_out(&mut self, held: (Asset, i64), paid: (Asset, i64)) -> Result<(), Rejection> {
+        self.market.deposit(self.account, held.0, -held.1)?;
+        self.market.deposit(self.account, paid.0, paid.1)
     }
 
     fn advance(&mut self, to_ns: i64, reports: &mut Vec<Report>) {

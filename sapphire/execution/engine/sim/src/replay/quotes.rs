@@ -8,6 +8,7 @@
 //! Known limitation: one symbol, the best prices alone, and no trace of own orders in the quotes that follow. A size
 //! below the venue's smallest order is not traded with.
 
+use sapphire_core::amounts::Atoms;
 use sapphire_core::engine::{Balances, Body, Config, Execution, FeeSide, Signal};
 use sapphire_core::instrument::{Asset, Instrument, InstrumentId};
 use sapphire_core::orders::Report;
@@ -75,7 +76,7 @@ pub struct QuoteConfig {
     /// How targets are worked.
     pub execution: Execution,
     /// What the account begins with.
-    pub deposits: Vec<(Asset, i64)>,
+    pub deposits: Vec<(Asset, Atoms)>,
     /// How long a target is worked on after the quote that it answers.
     pub time_to_live_ns: i64,
     /// The account is noted at multiples of this.
@@ -85,10 +86,11 @@ pub struct QuoteConfig {
 /// An engine on quotes, and the record of what it does.
 #[derive(Debug)]
 pub struct QuoteReplay {
+    symbol: String,
     recorder: Recorder,
     exchange: QuoteExchange,
     /// Told with the first quote, which says what it is worth.
-    deposits: Option<Vec<(Asset, i64)>>,
+    deposits: Option<Vec<(Asset, Atoms)>>,
     time_to_live_ns: i64,
     equity_every_ns: i64,
     last_ns: i64,
@@ -115,6 +117,7 @@ impl QuoteReplay {
             limits: config.limits.clone(),
         })?;
         Ok(Self {
+            symbol: config.symbol.clone(),
             recorder,
             exchange: QuoteExchange::new(config)?,
             deposits: Some(config.deposits.clone()),
@@ -139,11 +142,12 @@ impl QuoteReplay {
     /// Lets time run to the quote, with all that happens on the way, and shows it to the engine.
     ///
     /// # Errors
-    /// Those of [`Quote::check`]; then nothing has changed.
+    /// Those of [`Quote::check`], and then nothing has changed; [`ReplayError::NotHoldable`] and
+    /// [`ReplayError::NotValued`] for amounts that no account can hold.
     pub fn quote(&mut self, quote: &Quote) -> Result<(), ReplayError> {
         quote.check(self.last_ns)?;
         self.run_to(quote.time_ns.saturating_sub(1));
-        self.note(quote.time_ns);
+        self.note(quote.time_ns)?;
         self.exchange.show(quote);
         self.last_ns = quote.time_ns;
         let Quote { bid_ticks, ask_ticks, time_ns, .. } = *quote;
@@ -154,6 +158,7 @@ impl QuoteReplay {
         self.tell(Body::Reference { instrument: INSTRUMENT, bid_ticks, ask_ticks, as_of_ns: time_ns });
         if let Some(holdings) = self.deposits.take() {
             self.tell(Body::Balances(Balances { as_of_ns: time_ns, holdings }));
+            self.recorder.check()?;
         }
         self.run_to(time_ns);
         Ok(())
@@ -189,10 +194,10 @@ impl QuoteReplay {
     /// still travel stay as they are in it.
     ///
     /// # Errors
-    /// [`ReplayError::BalancesDiffer`].
+    /// [`ReplayError::BalancesDiffer`], [`ReplayError::NotValued`].
     pub fn finish(mut self) -> Result<Record, ReplayError> {
         if let Some(last_ns) = self.last_ns() {
-            self.push_state(last_ns);
+            self.push_state(last_ns)?;
         }
         self.recorder.finish(&self.exchange)
     }
@@ -226,24 +231,30 @@ impl QuoteReplay {
     }
 
     /// Notes the account as it stood at the last multiple by `time_ns`, where quotes have passed one.
-    fn note(&mut self, time_ns: i64) {
+    fn note(&mut self, time_ns: i64) -> Result<(), ReplayError> {
         let due = time_ns >= self.note_ns;
         if due || self.last_ns == i64::MIN {
             let multiple_ns = time_ns - time_ns.rem_euclid(self.equity_every_ns);
             self.note_ns = multiple_ns.saturating_add(self.equity_every_ns);
             if due {
-                self.push_state(multiple_ns);
+                self.push_state(multiple_ns)?;
             }
         }
+        Ok(())
     }
 
-    fn push_state(&mut self, close_ns: i64) {
+    fn push_state(&mut self, close_ns: i64) -> Result<(), ReplayError> {
         let engine = &self.recorder.engine;
+        let atoms = engine.ledger().position(INSTRUMENT).atoms;
         // A quote has been seen, so everything held has a price.
-        let Some(equity_quote_atoms) = engine.equity_atoms() else { return };
+        let equity_quote_atoms = engine.equity_atoms().ok_or_else(|| {
+            let symbol = self.symbol.clone();
+            ReplayError::NotValued { symbol, atoms, close_ns }
+        })?;
         let cash_quote_atoms = engine.ledger().cash_atoms();
-        let position_atoms = vec![engine.ledger().position(INSTRUMENT).atoms];
+        let position_atoms = vec![atoms];
         let state = BarState { close_ns, equity_quote_atoms, cash_quote_atoms, position_atoms };
         self.recorder.record.bars.push(state);
+        Ok(())
     }
 }

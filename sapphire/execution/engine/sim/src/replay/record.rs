@@ -1,5 +1,6 @@
 //! What a replay writes down.
 
+use sapphire_core::amounts::Atoms;
 use sapphire_core::engine::{EndCause, Refusal, SignalId};
 use sapphire_core::instrument::{Asset, InstrumentId, Side};
 use sapphire_core::orders::{Fill, Order, OrderState, Tracked};
@@ -36,7 +37,7 @@ pub struct OrderRow {
     /// Lots traded.
     pub filled_lots: i64,
     /// Quote atoms traded.
-    pub filled_quote: i64,
+    pub filled_quote: Atoms,
 }
 
 /// A denied order.
@@ -80,11 +81,11 @@ pub struct BarState {
     /// Close of the bar.
     pub close_ns: i64,
     /// Cash and positions, quote atoms.
-    pub equity_quote_atoms: i64,
+    pub equity_quote_atoms: Atoms,
     /// Cash, quote atoms.
-    pub cash_quote_atoms: i64,
+    pub cash_quote_atoms: Atoms,
     /// Base atoms by instrument.
-    pub position_atoms: Vec<i64>,
+    pub position_atoms: Vec<Atoms>,
 }
 
 /// Everything that happened.
@@ -105,7 +106,7 @@ pub struct Record {
     /// The account at each bar's close.
     pub bars: Vec<BarState>,
     /// Fees paid, atoms by asset.
-    pub fees: Vec<(Asset, i64)>,
+    pub fees: Vec<(Asset, Atoms)>,
     /// BLAKE3 of every decision of the engine, in order and with its time. Two replays that decide alike have one.
     pub digest: [u8; 32],
 }

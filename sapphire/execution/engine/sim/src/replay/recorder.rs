@@ -2,9 +2,12 @@
 //!
 //! Invariant: the digest covers all that the engine decides, in order and with its time, and nothing else.
 
+use sapphire_core::amounts::Atoms;
 use sapphire_core::engine::{BadConfig, Body, Config, Engine, Event, Output, Outputs};
 use sapphire_core::instrument::{Asset, InstrumentId};
 use sapphire_core::orders::{ClientOrderId, Order, Report, ReportKind};
+
+use sapphire_core::positions::NotHoldable;
 
 use super::ReplayError;
 use super::record::{DenialRow, FillRow, Record, RefusalRow, TargetRow};
@@ -21,7 +24,7 @@ pub(super) trait Route {
     fn cancel(&mut self, order: ClientOrderId, instrument: InstrumentId);
 
     /// What the exchange says is held of an asset, free and locked together; none where it keeps no accounts.
-    fn balance(&self, asset: Asset) -> Option<i64>;
+    fn balance(&self, asset: Asset) -> Option<Atoms>;
 }
 
 /// The engine and its record.
@@ -29,6 +32,8 @@ pub(super) trait Route {
 pub(super) struct Recorder {
     pub(super) engine: Engine,
     pub(super) record: Record,
+    /// The first amount that the engine could not hold: the replay does not go on.
+    fault: Option<NotHoldable>,
     quote: Asset,
     /// The asset of each instrument, by index.
     bases: Vec<Asset>,
@@ -40,6 +45,7 @@ pub(super) struct Recorder {
 impl Recorder {
     pub(super) fn new(config: Config) -> Result<Self, BadConfig> {
         Ok(Self {
+            fault: None,
             quote: config.quote,
             bases: config.instruments.iter().map(|instrument| instrument.base).collect(),
             engine: Engine::new(config)?,
@@ -48,6 +54,14 @@ impl Recorder {
             bytes: Vec::with_capacity(1_024),
             hasher: blake3::Hasher::new(),
         })
+    }
+
+    /// Whether the engine could hold everything so far.
+    ///
+    /// # Errors
+    /// [`ReplayError::NotHoldable`] names the first amount that it could not.
+    pub(super) fn check(&self) -> Result<(), ReplayError> {
+        self.fault.map_or(Ok(()), |fault| Err(fault.into()))
     }
 
     /// One step of the engine, and what follows from it outside.
@@ -82,6 +96,7 @@ impl Recorder {
     /// Compares the engine's books with the exchange's and hands out the record. Orders that still travel stay as they
     /// are in it.
     pub(super) fn finish(mut self, route: &impl Route) -> Result<Record, ReplayError> {
+        self.check()?;
         let positions = self.engine.ledger().positions().iter().map(|position| position.atoms);
         let held = self.bases.iter().copied().zip(positions);
         for (asset, engine) in held.chain([(self.quote, self.engine.ledger().cash_atoms())]) {
@@ -114,6 +129,9 @@ impl Recorder {
             Output::TargetReached { signal, held_lots } => self.record.targets.push(target(signal, held_lots, None)),
             Output::TargetExpired { signal, remaining_lots, cause } => {
                 self.record.targets.push(target(signal, remaining_lots, Some(cause)));
+            }
+            Output::NotHoldable { asset, atoms } => {
+                self.fault.get_or_insert(NotHoldable { asset, atoms });
             }
             Output::Trading { state, cause } => self.record.trading.push((time_ns, state, cause)),
             // The engine is asked when to be woken; these exchanges answer everything and tell nothing twice.

@@ -4,6 +4,7 @@
 //! holds a value that no event has is refused.
 
 use super::{Balances, Body, Event, Signal};
+use crate::amounts::Atoms;
 use crate::instrument::{Asset, InstrumentId};
 use crate::orders::{ClientOrderId, Fill, ReleaseId, Report, ReportKind};
 use crate::risk::{Branch, Command};
@@ -105,6 +106,11 @@ impl Writer<'_> {
         self.u64(value.cast_unsigned())
     }
 
+    fn atoms(&mut self, value: Atoms) -> &mut Self {
+        self.0.extend_from_slice(&value.to_le_bytes());
+        self
+    }
+
     fn signal(&mut self, signal: &Signal) -> &mut Self {
         self.u16(signal.release.0).u16(signal.instrument.0).i64(signal.target_lots);
         self.i64(signal.bar_close_ns).i64(signal.time_to_live_ns)
@@ -117,8 +123,8 @@ impl Writer<'_> {
             ReportKind::Accepted { venue_order } => self.u8(0).u64(venue_order),
             ReportKind::Rejected { venue_code } => self.u8(1).i32(venue_code),
             ReportKind::Trade { fill, executed_lots } => {
-                self.u8(2).u64(fill.trade).i64(fill.ticks).i64(fill.lots).i64(fill.quote_atoms);
-                self.u16(fill.fee_asset.0).i64(fill.fee_atoms).i64(executed_lots)
+                self.u8(2).u64(fill.trade).i64(fill.ticks).i64(fill.lots).atoms(fill.quote_atoms);
+                self.u16(fill.fee_asset.0).atoms(fill.fee_atoms).i64(executed_lots)
             }
             ReportKind::Canceled { executed_lots } => self.u8(3).i64(executed_lots),
             ReportKind::Expired { executed_lots } => self.u8(4).i64(executed_lots),
@@ -131,7 +137,7 @@ impl Writer<'_> {
     fn balances(&mut self, balances: &Balances) -> &mut Self {
         self.i64(balances.as_of_ns).u32(balances.holdings.len() as u32);
         for (asset, atoms) in &balances.holdings {
-            self.u16(asset.0).i64(*atoms);
+            self.u16(asset.0).atoms(*atoms);
         }
         self
     }
@@ -139,7 +145,7 @@ impl Writer<'_> {
     fn branch(&mut self, branch: &Branch) -> &mut Self {
         for atoms in [branch.max_order_atoms, branch.max_exposure_atoms, branch.max_open_atoms] {
             match atoms {
-                Some(atoms) => self.u8(1).i64(atoms),
+                Some(atoms) => self.u8(1).atoms(atoms),
                 None => self.u8(0),
             };
         }
@@ -185,6 +191,10 @@ impl Reader<'_> {
 
     fn i64(&mut self) -> Result<i64, BadEvent> {
         self.take().map(i64::from_le_bytes)
+    }
+
+    fn atoms(&mut self) -> Result<Atoms, BadEvent> {
+        self.take().map(Atoms::from_le_bytes)
     }
 
     fn truth(&mut self, what: &'static str) -> Result<bool, BadEvent> {
@@ -237,9 +247,9 @@ impl Reader<'_> {
                     trade: self.u64()?,
                     ticks: self.i64()?,
                     lots: self.i64()?,
-                    quote_atoms: self.i64()?,
+                    quote_atoms: self.atoms()?,
                     fee_asset: Asset(self.u16()?),
-                    fee_atoms: self.i64()?,
+                    fee_atoms: self.atoms()?,
                 };
                 ReportKind::Trade { fill, executed_lots: self.i64()? }
             }
@@ -257,14 +267,14 @@ impl Reader<'_> {
         let as_of_ns = self.i64()?;
         let count = self.u32()?;
         // Not reserved by the count: bytes that are no event must not decide how much memory is taken.
-        let holdings = (0..count).map(|_| Ok((Asset(self.u16()?), self.i64()?))).collect::<Result<_, BadEvent>>()?;
+        let holdings = (0..count).map(|_| Ok((Asset(self.u16()?), self.atoms()?))).collect::<Result<_, BadEvent>>()?;
         Ok(Balances { as_of_ns, holdings })
     }
 
     fn branch(&mut self) -> Result<Branch, BadEvent> {
         let mut atoms = [None; 3];
         for place in &mut atoms {
-            *place = if self.truth("limit set")? { Some(self.i64()?) } else { None };
+            *place = if self.truth("limit set")? { Some(self.atoms()?) } else { None };
         }
         let mut rates = [None; 2];
         for place in &mut rates {
@@ -282,10 +292,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn kinds() -> impl Strategy<Value = ReportKind> {
-        let fill = (any::<u64>(), any::<[i64; 4]>(), any::<u16>()).prop_map(|(trade, numbers, asset)| {
-            let [ticks, lots, quote_atoms, fee_atoms] = numbers;
-            Fill { trade, ticks, lots, quote_atoms, fee_asset: Asset(asset), fee_atoms }
-        });
+        let fill = (any::<u64>(), any::<[i64; 2]>(), any::<[i128; 2]>(), any::<u16>()).prop_map(
+            |(trade, numbers, atoms, asset)| {
+                let ([ticks, lots], [quote_atoms, fee_atoms]) = (numbers, atoms);
+                Fill { trade, ticks, lots, quote_atoms, fee_asset: Asset(asset), fee_atoms }
+            },
+        );
         prop_oneof![
             any::<u64>().prop_map(|venue_order| ReportKind::Accepted { venue_order }),
             any::<i32>().prop_map(|venue_code| ReportKind::Rejected { venue_code }),
@@ -306,7 +318,7 @@ mod tests {
     }
 
     fn branches() -> impl Strategy<Value = Branch> {
-        (any::<[Option<i64>; 3]>(), any::<[Option<u32>; 2]>()).prop_map(|(atoms, rates)| Branch {
+        (any::<[Option<i128>; 3]>(), any::<[Option<u32>; 2]>()).prop_map(|(atoms, rates)| Branch {
             max_order_atoms: atoms[0],
             max_exposure_atoms: atoms[1],
             max_open_atoms: atoms[2],
@@ -332,7 +344,7 @@ mod tests {
             ask_ticks: numbers[1],
             as_of_ns: numbers[2],
         });
-        let holdings = prop::collection::vec((any::<u16>().prop_map(Asset), any::<i64>()), 0..6);
+        let holdings = prop::collection::vec((any::<u16>().prop_map(Asset), any::<i128>()), 0..6);
         let command = prop_oneof![Just(Command::Halt), Just(Command::Reduce), Just(Command::Resume)];
         prop_oneof![
             any::<u32>().prop_map(|epoch| Body::Epoch { epoch }),

@@ -2,6 +2,7 @@
 //! their length before them, so a sequence of outputs reads in one way only.
 
 use super::{Output, SignalId};
+use crate::amounts::Atoms;
 use crate::instrument::Side;
 use crate::orders::{ClientOrderId, Order, OrderState, Report, ReportKind};
 use crate::risk::Denial;
@@ -20,7 +21,8 @@ pub(super) fn encode(output: &Output, bytes: &mut Vec<u8>) {
             writer.tag(7).signal(signal).number(*remaining_lots).text(cause.text())
         }
         Output::Trading { state, cause } => writer.tag(8).text(state.text()).text(cause.text()),
-        Output::Adjusted { asset, atoms } => writer.tag(9).number(asset.0).number(*atoms),
+        Output::Adjusted { asset, atoms } => writer.tag(9).number(asset.0).atoms(*atoms),
+        Output::NotHoldable { asset, atoms } => writer.tag(14).number(asset.0).atoms(*atoms),
         Output::BalancesSkipped { as_of_ns } => writer.tag(10).number(*as_of_ns),
         Output::Odd { report, state } => writer.tag(11).report(report).text(state.map_or("", OrderState::text)),
         Output::Overfilled { order, lots } => writer.tag(12).id(*order).number(*lots),
@@ -38,6 +40,11 @@ impl Writer<'_> {
 
     fn number(&mut self, number: impl Into<i64>) -> &mut Self {
         self.0.extend_from_slice(&number.into().to_le_bytes());
+        self
+    }
+
+    fn atoms(&mut self, atoms: Atoms) -> &mut Self {
+        self.0.extend_from_slice(&atoms.to_le_bytes());
         self
     }
 
@@ -65,7 +72,7 @@ impl Writer<'_> {
     }
 
     fn denial(&mut self, denial: &Denial) -> &mut Self {
-        self.text(denial.code.text()).text(denial.level.text()).number(denial.value).number(denial.limit)
+        self.text(denial.code.text()).text(denial.level.text()).atoms(denial.value).atoms(denial.limit)
     }
 
     fn text(&mut self, text: &str) -> &mut Self {
@@ -81,7 +88,7 @@ impl Writer<'_> {
             ReportKind::Rejected { venue_code } => self.tag(1).number(venue_code),
             ReportKind::Trade { fill, executed_lots } => {
                 self.tag(2).number(fill.trade.cast_signed()).number(fill.ticks).number(fill.lots);
-                self.number(fill.quote_atoms).number(fill.fee_asset.0).number(fill.fee_atoms).number(executed_lots)
+                self.atoms(fill.quote_atoms).number(fill.fee_asset.0).atoms(fill.fee_atoms).number(executed_lots)
             }
             ReportKind::Canceled { executed_lots } => self.tag(3).number(executed_lots),
             ReportKind::Expired { executed_lots } => self.tag(4).number(executed_lots),

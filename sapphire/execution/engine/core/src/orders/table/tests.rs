@@ -31,7 +31,7 @@ fn report(kind: ReportKind) -> Report {
 }
 
 fn trade(trade: u64, lots: i64, executed_lots: i64) -> Report {
-    let fill = Fill { trade, ticks: 10, lots, quote_atoms: lots * 10, fee_asset: Asset(0), fee_atoms: 0 };
+    let fill = Fill { trade, ticks: 10, lots, quote_atoms: (lots * 10).into(), fee_asset: Asset(0), fee_atoms: 0 };
     report(ReportKind::Trade { fill, executed_lots })
 }
 

@@ -65,6 +65,11 @@ impl Catalog {
         Self { assets, symbols, by_symbol, source, is_lockstep: lockstep }
     }
 
+    /// The same symbols with other rules.
+    pub(crate) fn with_symbols(&self, symbols: Vec<SymbolInfo>) -> Self {
+        Self::new(self.assets.clone(), symbols, self.source, self.is_lockstep)
+    }
+
     /// The instrument of an exact symbol (`BTCUSDT`).
     pub fn instrument(&self, symbol: &str) -> Option<InstrumentId> {
         self.by_symbol.get(symbol).copied()

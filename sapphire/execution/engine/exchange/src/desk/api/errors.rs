@@ -15,6 +15,8 @@ pub enum Filter {
     Notional,
     /// Too many open orders in the symbol.
     MaxNumOrders,
+    /// More than an account can hold.
+    MaxPosition,
 }
 
 impl Filter {
@@ -26,6 +28,7 @@ impl Filter {
             Self::MarketLotSize => "MARKET_LOT_SIZE",
             Self::Notional => "NOTIONAL",
             Self::MaxNumOrders => "MAX_NUM_ORDERS",
+            Self::MaxPosition => "MAX_POSITION",
         }
     }
 }
@@ -75,6 +78,7 @@ impl Refusal {
             venue::Rejection::Quantity if market => Self::Filter(Filter::MarketLotSize),
             venue::Rejection::Quantity => Self::Filter(Filter::LotSize),
             venue::Rejection::Notional => Self::Filter(Filter::Notional),
+            venue::Rejection::Amount => Self::Filter(Filter::MaxPosition),
             venue::Rejection::InsufficientBalance => Self::InsufficientBalance,
             venue::Rejection::WouldTake => Self::WouldTake,
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use sapphire_core::amounts::Atoms;
 use sapphire_core::instrument::{Asset, InstrumentId};
 use sapphire_core::venue::AccountId;
 use tokio::sync::broadcast;
@@ -70,7 +71,7 @@ pub enum UserEventKind {
         /// Asset.
         asset: Asset,
         /// Atoms.
-        delta_atoms: i64,
+        delta_atoms: Atoms,
     },
 }
 

@@ -1,5 +1,6 @@
 //! Requests, as the wire hands them over.
 
+use sapphire_core::amounts::Atoms;
 use sapphire_core::instrument::{InstrumentId, Side};
 use sapphire_core::venue::AccountId;
 
@@ -11,28 +12,28 @@ pub enum OrderKind {
     /// `LIMIT`.
     Limit {
         /// Quote atoms for one whole unit of base.
-        price_atoms: i64,
+        price_atoms: Atoms,
         /// Base atoms.
-        quantity_atoms: i64,
+        quantity_atoms: Atoms,
         /// How long it stands.
         time_in_force: TimeInForce,
     },
     /// `LIMIT_MAKER`: refused when it would trade at once.
     LimitMaker {
         /// Quote atoms for one whole unit of base.
-        price_atoms: i64,
+        price_atoms: Atoms,
         /// Base atoms.
-        quantity_atoms: i64,
+        quantity_atoms: Atoms,
     },
     /// `MARKET` with `quantity`.
     Market {
         /// Base atoms.
-        quantity_atoms: i64,
+        quantity_atoms: Atoms,
     },
     /// `MARKET` with `quoteOrderQty`.
     MarketQuote {
         /// Quote atoms to spend or to receive.
-        quote_atoms: i64,
+        quote_atoms: Atoms,
     },
 }
 

@@ -1,5 +1,6 @@
 //! What the desk answers.
 
+use sapphire_core::amounts::Atoms;
 use sapphire_core::instrument::{Asset, InstrumentId, Side};
 use sapphire_core::venue::{AccountId, FeeRates};
 
@@ -114,11 +115,11 @@ pub struct OrderView {
     /// `origQty` in lots; for a `quoteOrderQty` order what was executed.
     pub quantity_lots: i64,
     /// `origQuoteOrderQty` in quote atoms, 0 when there was none.
-    pub quote_order_atoms: i64,
+    pub quote_order_atoms: Atoms,
     /// `executedQty` in lots.
     pub executed_lots: i64,
     /// `cummulativeQuoteQty` in quote atoms.
-    pub executed_quote_atoms: i64,
+    pub executed_quote_atoms: Atoms,
     /// State.
     pub status: OrderStatus,
     /// When it was received, market nanoseconds.
@@ -143,11 +144,11 @@ pub struct FillView {
     /// Quantity.
     pub lots: i64,
     /// Value in quote atoms.
-    pub quote_atoms: i64,
+    pub quote_atoms: Atoms,
     /// Asset the commission was taken in.
     pub commission_asset: Asset,
     /// Commission in atoms of that asset.
-    pub commission_atoms: i64,
+    pub commission_atoms: Atoms,
     /// Market time.
     pub time_ns: i64,
     /// Side of the order.
@@ -186,9 +187,9 @@ pub struct BalanceView {
     /// Asset.
     pub asset: Asset,
     /// At its owner's disposal, atoms.
-    pub free_atoms: i64,
+    pub free_atoms: Atoms,
     /// Promised to standing orders, atoms.
-    pub locked_atoms: i64,
+    pub locked_atoms: Atoms,
 }
 
 /// An account.
@@ -229,7 +230,7 @@ pub struct PublicTrade {
     /// Quantity.
     pub lots: i64,
     /// Value in quote atoms.
-    pub quote_atoms: i64,
+    pub quote_atoms: Atoms,
     /// Market time.
     pub time_ns: i64,
     /// The buyer stood in the book.

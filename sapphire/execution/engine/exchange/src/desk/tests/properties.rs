@@ -49,11 +49,11 @@ impl Bench {
                 let _ = self.place(&Self::order(who(second), side(buy), kind));
             }
             Act::Market { second, buy, lots } => {
-                let kind = OrderKind::Market { quantity_atoms: lots * 1_000 };
+                let kind = OrderKind::Market { quantity_atoms: (lots * 1_000).into() };
                 let _ = self.place(&Self::order(who(second), side(buy), kind));
             }
             Act::Quote { second, buy, units } => {
-                let kind = OrderKind::MarketQuote { quote_atoms: units * ATOMS_PER_UNIT };
+                let kind = OrderKind::MarketQuote { quote_atoms: i128::from(units * ATOMS_PER_UNIT) };
                 let _ = self.place(&Self::order(who(second), side(buy), kind));
             }
             Act::Cancel(second, which) => {
@@ -68,7 +68,7 @@ impl Bench {
                 }
             }
             Act::Deposit(second, units) => {
-                if let Ok(command) = self.desk.check_deposit(who(second), "USDT", units * ATOMS_PER_UNIT) {
+                if let Ok(command) = self.desk.check_deposit(who(second), "USDT", i128::from(units * ATOMS_PER_UNIT)) {
                     self.carry_out(&command);
                 }
             }
@@ -93,7 +93,11 @@ fn check_history(bench: &Bench) {
         for order in bench.desk.ledger.all(account) {
             let fills = bench.desk.ledger.fills_of(order);
             assert_eq!(fills.iter().map(|fill| fill.lots).sum::<i64>(), order.executed_lots, "{order:?}");
-            assert_eq!(fills.iter().map(|fill| fill.quote_atoms).sum::<i64>(), order.executed_quote_atoms, "{order:?}");
+            assert_eq!(
+                fills.iter().map(|fill| fill.quote_atoms).sum::<i128>(),
+                order.executed_quote_atoms,
+                "{order:?}"
+            );
             let stands = bench.desk.market.order(sapphire_core::venue::OrderId(order.order_id)).is_some();
             let is_working = matches!(order.status, OrderStatus::New | OrderStatus::PartiallyFilled);
             assert_eq!(stands, is_working, "{order:?}");

@@ -1,5 +1,6 @@
 //! Placing, cancelling and looking up orders.
 
+use sapphire_core::amounts::Atoms;
 use sapphire_core::instrument::Side;
 use sapphire_core::venue::AccountId;
 
@@ -224,7 +225,7 @@ fn order_kind(params: &Params, order_type: &str) -> Result<OrderKind, Refusal> {
     Ok(kind)
 }
 
-fn amount(params: &Params, name: &'static str) -> Result<i64, Refusal> {
+fn amount(params: &Params, name: &'static str) -> Result<Atoms, Refusal> {
     params.text(name)?;
     params.decimal(name)?.ok_or_else(|| Refusal::mandatory(name))
 }

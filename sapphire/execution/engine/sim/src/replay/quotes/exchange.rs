@@ -3,6 +3,7 @@
 //! Invariant: the matching, the fees and the balances are those of [`Venue`]. The quote is put into its book only while
 //! an order meets it, so that a quote that nobody trades with costs nothing.
 
+use sapphire_core::amounts::Atoms;
 use sapphire_core::instrument::{Asset, Instrument, InstrumentId, Side};
 use sapphire_core::orders::{ClientOrderId, Order, Report};
 use sapphire_core::venue::{
@@ -177,9 +178,9 @@ impl Route for QuoteExchange {
         self.send(Request::Cancel(order));
     }
 
-    fn balance(&self, asset: Asset) -> Option<i64> {
+    fn balance(&self, asset: Asset) -> Option<Atoms> {
         let balance = self.venue.account(self.account)?.balance(asset);
-        Some(balance.free + balance.locked)
+        Some(balance.total())
     }
 }
 

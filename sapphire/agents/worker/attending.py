@@ -1,0 +1,187 @@
+"""What a worker process does with what it is asked, one message after the other.
+
+It learns the code of its agent first, is confined before that code runs, and is sealed by the first `warm`: an agent is
+called once on the window it will be asked about, so that it has imported what it needs, and from then on it has nothing
+but the window of the moment.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sapphire.agents.calibrated import Calibrated
+from sapphire.agents.panels import twin_tolerance_of
+from sapphire.agents.pool import Pool
+from sapphire.agents.release.code import ReleaseCode
+from sapphire.agents.release.golden import tolerance_of
+from sapphire.agents.worker.confinement import Isolation, confine, seal
+from sapphire.agents.worker.day_clock import redirect_clocks
+from sapphire.agents.worker.messages import Ended, bars_of, read_message, write_message
+from sapphire.domain.clocks import from_ns
+from sapphire.domain.errors import AgentError, SapphireError
+from sapphire.domain.intervals import Interval
+from sapphire.domain.windows import Window
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from sapphire.domain.bars import Bars
+    from sapphire.domain.views import View
+    from sapphire.domain.windows import Feature
+
+__all__ = ["attend_to", "plain_view"]
+
+Arrays = Mapping[str, "NDArray[Any]"]
+Answer = tuple[dict[str, Any], Arrays]
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def attend_to(descriptor: int, scratch: Path) -> None:
+    """Answer what comes in on `descriptor` until nobody asks any more.
+
+    Parameters
+    ----------
+    scratch : an empty folder of its own, which some libraries want while they are imported.
+    """
+    redirect_clocks()
+    attendant = _Attendant(confine(scratch))
+    while True:
+        try:
+            plain, arrays = read_message(descriptor)
+            answer, learned = attendant.answer(plain, arrays)
+            write_message(descriptor, answer, learned)
+        except Ended:
+            return
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+
+
+def plain_view(view: View) -> list[Any]:
+    """A view as a message holds it."""
+    quantiles = None if view.quantiles_bps is None else [list(pair) for pair in view.quantiles_bps.items()]
+    return [view.symbol, view.horizon // _MICROSECOND, view.score, view.mean_bps, view.std_bps, quantiles]
+
+
+class _Attendant:
+    """One agent in its worker."""
+
+    def __init__(self, isolation: Isolation) -> None:
+        self._isolation = isolation
+        self._agent: Calibrated | Pool | None = None
+        self._features: Mapping[str, Feature] = {}
+        self._symbols: tuple[str, ...] = ()
+        self._interval = Interval("1m")
+        self._answers: Mapping[str, Callable[[Mapping[str, Any], Arrays], Answer]] = {
+            "begin": self._begin,
+            "learn": self._learn,
+            "fit": self._fit,
+            "warm": self._warm,
+            "views": self._views,
+            "panel": self._panel,
+            "check": self._check,
+        }
+
+    def answer(self, plain: Mapping[str, Any], arrays: Arrays) -> Answer:
+        """The answer to one message; whatever goes wrong is an answer too."""
+        try:
+            return self._answers[plain["ask"]](plain, arrays)
+        except SapphireError as error:
+            lines = {key: getattr(error, key) for key in ("what", "expected", "got", "next")}
+            return {"error": type(error).__name__, **lines}, {}
+        except Exception as error:  # noqa: BLE001  (whatever an agent raises, who asked is told)
+            refused = isinstance(error, PermissionError)
+            return {"error": "", "refused": refused, "got": f"{type(error).__name__}: {error}"}, {}
+
+    @property
+    def agent(self) -> Calibrated | Pool:
+        assert self._agent is not None  # "begin" is the first message
+        return self._agent
+
+    def _begin(self, plain: Mapping[str, Any], arrays: Arrays) -> Answer:
+        code = ReleaseCode.from_dict(plain["code"])
+        self._symbols, self._interval = tuple(plain["symbols"]), Interval(plain["interval"])
+        self._agent = code.agent(plain["label"])
+        names = self._agent.features
+        if names:
+            from sapphire.data.features import FeatureSet
+
+            self._features = FeatureSet(names)
+        return {
+            "isolation": self._isolation,
+            "process": os.getpid(),
+            "digests": [member.digests for member in code.members],
+            "warmup": self._agent.warmup,
+            "has_twin": self._agent.has_twin,
+            "twin_tolerance": twin_tolerance_of(self._agent),
+        }, {}
+
+    def _learn(self, plain: Mapping[str, Any], arrays: Arrays) -> Answer:
+        self._agent = self.agent.with_arrays(arrays)
+        self._agent.require_fitted()
+        return {"tolerance": tolerance_of(self._agent)}, {}
+
+    def _fit(self, plain: Mapping[str, Any], arrays: Arrays) -> Answer:
+        self._agent = self.agent.fit(self._bars(arrays), plain["seed"])
+        return {"tolerance": tolerance_of(self._agent)}, self._agent.arrays()
+
+    def _warm(self, plain: Mapping[str, Any], arrays: Arrays) -> Answer:
+        window = self._window(plain, arrays)
+        self.agent.views(window)
+        if self.agent.has_twin:
+            self.agent.views_panel(window.bars)
+        seal()
+        return {}, {}
+
+    def _views(self, plain: Mapping[str, Any], arrays: Arrays) -> Answer:
+        member = plain.get("member")
+        window = self._window(plain, arrays)
+        if member is None and isinstance(self.agent, Calibrated):
+            raw = self.agent.agent.views(window)
+            views = self.agent.forecasts(raw)
+        else:
+            raw = views = (self.agent if member is None else self._members[member].agent).views(window)
+        other = [view for view in views if view.as_of != window.as_of or view.symbol not in window.symbols]
+        if other:
+            raise AgentError(
+                "a view of another window",
+                expected=f"views of {', '.join(window.symbols)} as of {window.as_of.isoformat()}",
+                got=f"{other[0].symbol} as of {other[0].as_of.isoformat()}",
+                next="make them by window.views(...)",
+            )
+        return {"views": [plain_view(view) for view in views], "raw": [plain_view(view) for view in raw]}, {}
+
+    def _panel(self, plain: Mapping[str, Any], arrays: Arrays) -> Answer:
+        panel = self.agent.views_panel(self._bars(arrays))
+        numbers = {} if panel is None else panel.numbers
+        return {}, {name: frame.to_numpy()[plain["first"] :] for name, frame in numbers.items()}
+
+    def _check(self, plain: Mapping[str, Any], arrays: Arrays) -> Answer:
+        from sapphire.agents.leaks import check_agent, fit_test
+
+        bars = self._bars(arrays)
+        reports = [fit_test(member.agent, bars, seed=plain["seed"]) for member in self._members]
+        self._warm(plain, {name: array[-self.agent.warmup :].copy() for name, array in arrays.items()})
+        reports += [
+            check_agent(member.agent, bars, seed=plain["seed"], moments=plain["moments"], fit=False)
+            for member in self._members
+        ]
+        rows = [asdict(row) | {"worst": str(row.worst)} for report in reports for row in report.rows]
+        return {"rows": rows}, {}
+
+    @property
+    def _members(self) -> tuple[Calibrated, ...]:
+        return self.agent.members if isinstance(self.agent, Pool) else (self.agent,)
+
+    def _bars(self, arrays: Arrays) -> Bars:
+        return bars_of(arrays, self._symbols, self._interval)
+
+    def _window(self, plain: Mapping[str, Any], arrays: Arrays) -> Window:
+        return Window(self._bars(arrays), from_ns(int(plain["as_of_ns"])), self._features)

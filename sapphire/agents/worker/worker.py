@@ -1,0 +1,261 @@
+"""Worker: an agent's captured code in a process of its own, as it is spoken to from outside.
+
+Nothing is sent ahead: a worker gets a window when the views of the one before have come back. What goes wrong inside
+comes back as the same typed error, with the bar it was about.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Self
+
+import sapphire.domain.errors as errors
+from sapphire.agents.leak_report import LeakCheck, LeakReport
+from sapphire.agents.worker.messages import Ended, Late, arrays_of, read_message, write_message
+from sapphire.agents.worker.spawner import Spawner, spawner_of
+from sapphire.domain.clocks import to_ns
+from sapphire.domain.display import stamp
+from sapphire.domain.errors import AgentError, SapphireError
+from sapphire.domain.views import View
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from numpy.typing import NDArray
+
+    from sapphire.agents.release.code import ReleaseCode
+    from sapphire.agents.worker.confinement import Isolation
+    from sapphire.domain.bars import Bars
+    from sapphire.domain.intervals import Interval
+    from sapphire.domain.windows import Window
+
+__all__ = ["VIEWS_WITHIN_S", "Worker"]
+
+VIEWS_WITHIN_S = 120.0
+"""How long the views of one window may take. An agent that thinks longer than that misses its bar anyway."""
+FIT_WITHIN_S = 4 * 3_600.0
+"""How long a fit, a whole panel or the checks may take."""
+
+
+class Worker:
+    """One worker.
+
+    Parameters
+    ----------
+    code : of the agent.
+    symbols, interval : of every window, in that order.
+    label : what messages call the agent.
+    hash_seed : of Python's hashes.
+    views_within_s : how long the views of one window may take.
+
+    Raises
+    ------
+    AgentError : it could not be started, or the code does not run there.
+    """
+
+    def __init__(
+        self,
+        code: ReleaseCode,
+        symbols: tuple[str, ...],
+        interval: Interval,
+        *,
+        label: str,
+        hash_seed: int = 0,
+        views_within_s: float = VIEWS_WITHIN_S,
+    ) -> None:
+        self._label = label
+        self._views_within_s = views_within_s
+        self._spawner: Spawner = spawner_of(hash_seed)
+        self._socket: socket.socket | None
+        self._socket, self._process = self._spawner.spawn()
+        about = {"code": code.as_dict(), "symbols": symbols, "interval": interval.text, "label": label}
+        self._about, _ = self._ask("begin", about, within_s=FIT_WITHIN_S)
+        self._warm = False
+        self._tolerance = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    @property
+    def process(self) -> int:
+        """Id of its process."""
+        return self._process
+
+    @property
+    def isolation(self) -> Isolation:
+        """Whether the system keeps it from files and sockets."""
+        isolation: Isolation = self._about["isolation"]
+        return isolation
+
+    @property
+    def digests(self) -> tuple[Mapping[str, str], ...]:
+        """File to sha256 of the code that runs there, one mapping per agent."""
+        return tuple(self._about["digests"])
+
+    @property
+    def warmup(self) -> int:
+        """Bars of a window."""
+        return int(self._about["warmup"])
+
+    @property
+    def has_twin(self) -> bool:
+        """Whether the agent has a vectorised twin."""
+        return bool(self._about["has_twin"])
+
+    @property
+    def twin_tolerance(self) -> float:
+        """How far views and twin may differ, relative."""
+        return float(self._about["twin_tolerance"])
+
+    @property
+    def tolerance(self) -> float:
+        """How far its views may be from those of another process, relative: 0 where it computes in float64."""
+        return self._tolerance
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can be asked."""
+        return self._socket is not None
+
+    def learn(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Take what was learned elsewhere."""
+        answer, _ = self._ask("learn", {}, arrays)
+        self._tolerance = float(answer["tolerance"])
+
+    def fit(self, train: Bars, seed: int) -> Mapping[str, NDArray[Any]]:
+        """Learn and be calibrated on `train` alone; gives what was learned, as the whole agent's `arrays()` do.
+
+        Raises
+        ------
+        AgentError, StatisticsError : what the fit raised.
+        """
+        about = f" when it is fitted on bars up to {stamp(int(train.close_time_ns[-1]))}" if len(train) else ""
+        answer, arrays = self._ask("fit", {"seed": seed}, arrays_of(train), within_s=FIT_WITHIN_S, about=about)
+        self._tolerance = float(answer["tolerance"])
+        return arrays
+
+    def views(self, window: Window, *, member: int | None = None) -> list[View]:
+        """The views at a window; see `answer`."""
+        return self.answer(window, member=member)[0]
+
+    def answer(self, window: Window, *, member: int | None = None) -> tuple[list[View], list[View]]:
+        """The views at a window, and those of the agent itself before its score was made a forecast.
+
+        Before its first window the agent is warmed up on it, and then sealed.
+
+        Parameters
+        ----------
+        member : ask this agent alone, uncalibrated.
+
+        Raises
+        ------
+        AgentError : whatever the agent raised, or that it ended or did not answer in time.
+        """
+        self.warm(window)
+        plain = {"as_of_ns": str(to_ns(window.as_of)), "member": member}
+        answer, _ = self._asked_at(window, "views", plain)
+        views, raw = ([_view(each, window) for each in answer[key]] for key in ("views", "raw"))
+        return views, raw
+
+    def warm(self, window: Window) -> None:
+        """Call the agent once and take files, sockets and clocks from it; once is enough."""
+        if not self._warm:
+            self._asked_at(window, "warm", {"as_of_ns": str(to_ns(window.as_of))})
+            self._warm = True
+
+    def panel(self, bars: Bars, first: int) -> Mapping[str, NDArray[Any]]:
+        """The numbers of the twin at the rows of `bars` from `first` on, by name; none where it has no twin for them.
+
+        It has seen all these bars afterwards, so it is asked for views of none of them.
+        """
+        _, numbers = self._ask("panel", {"first": first}, arrays_of(bars), within_s=FIT_WITHIN_S)
+        return numbers
+
+    def check(self, bars: Bars, *, seed: int, moments: int) -> LeakReport:
+        """Every leak check on `bars`, of each agent by itself."""
+        plain = {"seed": seed, "moments": moments, "as_of_ns": str(int(bars.close_time_ns[-1]))}
+        answer, _ = self._ask("check", plain, arrays_of(bars), within_s=FIT_WITHIN_S)
+        self._warm = True
+        rows = tuple(LeakCheck(**each | {"worst": float(each["worst"])}) for each in answer["rows"])
+        return LeakReport(self._label, rows)
+
+    def close(self) -> None:
+        """End it."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _asked_at(self, window: Window, ask: str, plain: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
+        about = f" at {stamp(to_ns(window.as_of))}"
+        return self._ask(ask, plain, arrays_of(window.bars), within_s=self._views_within_s, about=about)
+
+    def _ask(
+        self,
+        ask: str,
+        plain: Mapping[str, Any],
+        arrays: Mapping[str, NDArray[Any]] | None = None,
+        *,
+        within_s: float = VIEWS_WITHIN_S,
+        about: str = "",
+    ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        if self._socket is None:
+            raise self._lost(f"{self._label} is not there any more", "its process has ended")
+        descriptor = self._socket.fileno()
+        try:
+            write_message(descriptor, {"ask": ask, **plain}, arrays)
+            answer, found = read_message(descriptor, within_s=within_s)
+        except Ended:
+            self.close()
+            raise self._lost(f"the process of {self._label} ended{about}", self._spawner.said()[-300:]) from None
+        except Late:
+            os.kill(self._process, signal.SIGKILL)
+            self.close()
+            raise self._lost(f"{self._label} does not answer{about}", f"nothing within {within_s:g} s") from None
+        except BaseException:  # an interrupted notebook: half a message may be on its way
+            self.close()
+            raise
+        if "error" in answer:
+            raise self._raised(answer, about)
+        return answer, found
+
+    def _lost(self, what: str, got: str) -> AgentError:
+        return AgentError(
+            what,
+            expected="views of every window it is asked about",
+            got=got or "no word",
+            next="ask it in a notebook, agent.views(window), and see what it does at that bar",
+        )
+
+    def _raised(self, answer: Mapping[str, Any], about: str) -> SapphireError:
+        """What was raised inside, as the error it was."""
+        kind = getattr(errors, answer["error"] or "AgentError", AgentError)
+        if answer["error"]:
+            lines = {key: answer[key] for key in ("expected", "got", "next")}
+            error: SapphireError = kind(f"{answer['what']}{about and f' ({self._label}{about})'}", **lines)
+            return error
+        if answer["refused"]:
+            return AgentError(
+                f"{self._label} reaches out of its window{about}",
+                expected="views made of the window alone: no file, no socket, no clock, no entropy",
+                got=answer["got"],
+                next="hand over what it needs as a parameter, an array that is fitted, or a module it imports",
+            )
+        return AgentError(
+            f"{self._label} fails{about}",
+            expected="views, or none",
+            got=answer["got"],
+            next="ask it in a notebook, agent.views(window), and see what it does at that bar",
+        )
+
+
+def _view(plain: list[Any], window: Window) -> View:
+    symbol, horizon, score, mean, std, quantiles = plain
+    levels = None if quantiles is None else {float(level): value for level, value in quantiles}
+    return View(symbol, window.as_of, timedelta(microseconds=horizon), score, mean, std, levels)

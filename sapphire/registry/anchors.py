@@ -1,0 +1,105 @@
+"""Anchors: how far the record of each release had come, kept outside of the state folder.
+
+A chain of records cannot tell that its newest lines were cut off. So whoever signs notes, beside the key, the number of
+lines and the last line's digest; a record that is shorter than its anchor, or another, is refused. One file for each
+state folder, named by the digest of its path: a copy of a state folder is another one, and begins without anchors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sapphire.data.durable import locked, replace_file
+from sapphire.domain.canonical import canonical_json, is_sha256, read_canonical, sha256_of
+from sapphire.domain.errors import EvidenceRefused, ValueRefused
+
+__all__ = ["ANCHORS", "Anchors", "anchored"]
+
+ANCHORS = "anchors"
+"""Folder of the anchors beside the key."""
+_DIGITS = 16
+_SHORT = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Anchors:
+    """The anchors of one state folder.
+
+    Parameters
+    ----------
+    keys : folder of the key.
+    home : the state folder.
+    """
+
+    keys: Path
+    home: Path
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        named = sha256_of(str(self.home.resolve()).encode())[:_DIGITS]
+        return self.keys / ANCHORS / f"{named}.json"
+
+    def note(self, digest: str, heads: Sequence[str]) -> None:
+        """Remember how far the record of a release has come.
+
+        Parameters
+        ----------
+        heads : the digest of each of its lines.
+        """
+        with locked(self.keys / ".lock"):
+            entries = self._read() | {digest: [len(heads), heads[-1]]}
+            data = canonical_json(entries)
+            replace_file(self.path, lambda temporary: _write(temporary, data))
+
+    def check(self, digest: str, heads: Sequence[str]) -> None:
+        """Refuse a record that does not go on from where it was.
+
+        Raises
+        ------
+        EvidenceRefused : it is shorter, or another; or the anchors do not read.
+        """
+        entry = self._read().get(digest)
+        if entry is not None:
+            anchored(digest, heads, lines=entry[0], head=entry[1], where=str(self.path))
+
+    def _read(self) -> dict[str, Any]:
+        if not self.path.exists():
+            return {}
+        try:
+            entries: object = read_canonical(self.path.read_bytes(), what="anchors")
+            if isinstance(entries, dict) and all(
+                type(lines) is int and lines > 0 and is_sha256(head) for lines, head in entries.values()
+            ):
+                return entries
+        except (ValueRefused, ValueError, TypeError):
+            pass
+        raise EvidenceRefused(
+            "the anchors of this state folder do not read",
+            expected="release to number of lines and digest",
+            got=f"{self.path} with something else",
+            next="restore it from a backup",
+        )
+
+
+def anchored(digest: str, heads: Sequence[str], *, lines: int, head: str, where: str) -> None:
+    """Refuse a record whose line of that number is not the one that was anchored.
+
+    Raises
+    ------
+    EvidenceRefused : it is not.
+    """
+    if len(heads) < lines or heads[lines - 1] != head:
+        raise EvidenceRefused(
+            f"the evidence of release {digest[:_SHORT]} was cut back",
+            expected=f"line {lines} with digest {head[:_SHORT]}, as {where} says",
+            got=f"{len(heads)} lines" if len(heads) < lines else f"digest {heads[lines - 1][:_SHORT]} there",
+            next="restore the evidence from a backup",
+        )
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.write_bytes(data)

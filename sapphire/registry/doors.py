@@ -1,0 +1,116 @@
+"""Door: whether a release of a state folder may trade, by what this deployment trusts.
+
+Everything that lets a release in asks here: the registry, serving, the coordinator and `sapphire up`; the engine has
+the same in Rust. It reads the record of the release, the anchors and the revocations, and decides by `domain.permits`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sapphire.domain.permits import permitted
+from sapphire.registry.anchors import Anchors
+from sapphire.registry.evidence_store import EvidenceStore
+from sapphire.registry.trust import Deployment, revocation_files
+
+if TYPE_CHECKING:
+    from sapphire.domain.clocks import Clock
+    from sapphire.domain.evidence import GateReport, Target
+
+__all__ = ["Door", "Permit"]
+
+Seen = tuple[tuple[str, int, int, int], ...]
+"""Path, inode, size and time of change of the files that a verdict stands on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """The door of a state folder.
+
+    Parameters
+    ----------
+    home : the state folder.
+    deployment : what is trusted.
+    """
+
+    home: Path
+    deployment: Deployment
+
+    def permit(self, digest: str, *, stage: Target, at_ns: int, name: str) -> GateReport:
+        """The gate report that a release stands on at a stage now.
+
+        Parameters
+        ----------
+        name : the release's, for messages.
+
+        Raises
+        ------
+        PermitClosed : it was refused later, was revoked, or its permit has ended.
+        EvidenceRefused : no evidence, evidence that was cut back or does not verify, or no report that opens the stage.
+        """
+        store = EvidenceStore(self.home / "evidence")
+        heads = store.heads(digest)
+        trust = self.deployment.trust(self.home)
+        Anchors(self.deployment.key.parent, self.home).check(digest, heads)
+        return permitted(
+            store.reports(digest),
+            trust,
+            manifest_digest=digest,
+            stage=stage,
+            at_ns=at_ns,
+            revocations=self.deployment.revocations(self.home, trust),
+            name=name,
+        )
+
+    def seen(self, digest: str) -> Seen:
+        """What the files that a verdict stands on look like now; where it is another, the verdict can be another."""
+        keys = self.deployment.key.parent
+        record = EvidenceStore(self.home / "evidence").folder(digest) / "records.jsonl"
+        found = []
+        for path in (record, self.deployment.key, Anchors(keys, self.home).path, *revocation_files(keys, self.home)):
+            try:
+                state = path.stat()
+            except OSError:
+                continue
+            found.append((str(path), state.st_ino, state.st_size, state.st_ctime_ns))
+        return tuple(found)
+
+
+class Permit:
+    """What a running part stands on: asked again where its files have changed, or where it ends.
+
+    Parameters
+    ----------
+    door : where it is asked.
+    digest, stage, name : as `Door.permit`.
+    clock : wall time.
+
+    Raises
+    ------
+    EvidenceRefused : there is none.
+    """
+
+    def __init__(self, door: Door, digest: str, *, stage: Target, name: str, clock: Clock) -> None:
+        self._door, self._digest, self._stage, self._name, self._clock = door, digest, stage, name, clock
+        self._seen = door.seen(digest)
+        self._report = door.permit(digest, stage=stage, at_ns=clock.now_ns(), name=name)
+
+    @property
+    def report(self) -> GateReport:
+        """The gate report that it stands on."""
+        return self._report
+
+    def check(self) -> None:
+        """Go on only where the permit still holds.
+
+        Raises
+        ------
+        PermitClosed : it was refused later, was revoked, or has ended.
+        EvidenceRefused : the evidence does not verify any more.
+        """
+        now_ns, seen = self._clock.now_ns(), self._door.seen(self._digest)
+        if seen != self._seen or now_ns >= self._report.valid_until_ns:
+            self._report = self._door.permit(self._digest, stage=self._stage, at_ns=now_ns, name=self._name)
+            self._seen = seen

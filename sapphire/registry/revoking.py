@@ -1,0 +1,58 @@
+"""Revoking: the signed list of releases that were closed for good, written beside the key and in the state folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sapphire.data.durable import locked, replace_file
+from sapphire.domain.errors import EvidenceRefused
+from sapphire.domain.permits import Trust
+from sapphire.domain.revocations import Revocation, Revocations
+from sapphire.registry.doors import Door
+from sapphire.registry.signing import SigningKey
+from sapphire.registry.trust import revocation_files
+
+__all__ = ["add_revocation", "check_signer"]
+
+
+def add_revocation(door: Door, trust: Trust, key: SigningKey, revocation: Revocation) -> tuple[Revocation, bool]:
+    """Add a release to the list, unless it is there; the entry, and whether it is new.
+
+    Raises
+    ------
+    EvidenceRefused : the list that is there does not verify, or the key is not the one that is trusted.
+    """
+    check_signer(key, trust)
+    keys = door.deployment.key.parent
+    with locked(keys / ".lock"):
+        known = door.deployment.revocations(door.home, trust)
+        found = known.find(revocation.manifest_digest)
+        grown = known if found is not None else Revocations((*known.entries, revocation))
+        data = grown.signed(key.sign(grown.canonical))
+        for path in revocation_files(keys, door.home):
+            _put(path, data)
+    return found or revocation, found is None
+
+
+def check_signer(key: SigningKey, trust: Trust) -> None:
+    """Refuse to sign by a key that no door here trusts: what it signed would stand in every door's way.
+
+    Raises
+    ------
+    EvidenceRefused : it is another.
+    """
+    if (key.public, key.authority) != (trust.public_key, trust.authority):
+        raise EvidenceRefused(
+            "the key that would sign is not the one that is trusted here",
+            expected=f"the key of the deployment, {trust.authority}",
+            got=f"key {key.id[:12]}, {key.authority}",
+            next="sign where the promoter's key is, or take [trust] out of sapphire.toml",
+        )
+
+
+def _put(path: Path, data: bytes) -> None:
+    replace_file(path, lambda temporary: _write(temporary, data))
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.write_bytes(data)

@@ -1,0 +1,102 @@
+"""The lock is compared with what is installed, and the code that ran with the commit, byte for byte."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from sapphire.registry import git_state, lock_state
+
+LOCK = """# made by a tool
+numpy==2.4.0 \\
+    --hash=sha256:aa \\
+    --hash=sha256:bb
+Typing_Extensions==4.15.0
+colorama==0.4.6 ; sys_platform == "win32"
+    # via numpy==1.0
+"""
+INSTALLED = {"numpy": "2.4.0", "typing-extensions": "4.15.0", "sapphire": "0.1.0", "sapphire-engine": "0.1.0"}
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> Path:
+    (tmp_path / "requirements.lock").write_text(LOCK)
+    return tmp_path
+
+
+def test_what_is_installed_as_the_lock_says_differs_in_nothing(locked: Path) -> None:
+    found = lock_state(locked, installed=INSTALLED)
+    assert (found.differs, found.beside) == ((), ())
+    assert found.pinned == {"numpy", "typing-extensions", "colorama"}
+
+
+def test_another_numpy_is_named(locked: Path) -> None:
+    found = lock_state(locked, installed=INSTALLED | {"numpy": "2.4.1"})
+    assert found.differs == ("numpy 2.4.1, not 2.4.0",)
+
+
+def test_what_is_missing_and_what_stands_beside_it_is_named(locked: Path) -> None:
+    found = lock_state(locked, installed={"numpy": "2.4.0", "pytest": "9.2.0"})
+    assert found.differs == ("typing-extensions not installed, not 4.15.0",)
+    assert found.beside == ("pytest",)
+
+
+def test_the_lock_of_the_repository_is_what_is_installed_here() -> None:
+    found = lock_state(Path(__file__).parents[3])
+    assert found.differs == ()
+    assert {"pytest", "ruff"} <= set(found.beside)
+    assert "sapphire" not in found.beside
+
+
+def test_without_a_lock_what_is_installed_is_the_lock(tmp_path: Path) -> None:
+    one, other = (lock_state(tmp_path, installed=INSTALLED | {"numpy": version}) for version in ("2.4.0", "2.4.1"))
+    assert one.sha256 != other.sha256
+    assert one.differs == ()
+    assert "numpy" in one.pinned
+
+
+def git(folder: Path, *words: str) -> str:
+    identity = ("-c", "user.name=Quant", "-c", "user.email=quant@example.org", "-c", "commit.gpgsign=false")
+    done = subprocess.run(["git", *identity, "-C", str(folder), *words], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    git(tmp_path, "init", "-q")
+    (tmp_path / ".gitignore").write_text("private/\n")
+    (tmp_path / "agents").mkdir()
+    (tmp_path / "agents" / "trend.py").write_text("fast = 12\n")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "agent")
+    return tmp_path
+
+
+def test_a_committed_file_is_in_the_commit(tree: Path) -> None:
+    agent = tree / "agents" / "trend.py"
+    found = git_state(tree, [("trend.py", agent, agent.read_bytes())])
+    assert (found.dirty, found.uncommitted) == (False, ())
+
+
+def test_a_git_ignored_agent_is_not_clean(tree: Path) -> None:
+    agent = tree / "private" / "trend.py"
+    agent.parent.mkdir()
+    agent.write_text("fast = 99\n")
+    assert not git_state(tree).dirty
+    found = git_state(tree, [("trend.py", agent, agent.read_bytes())])
+    assert (found.dirty, found.uncommitted) == (True, ("trend.py",))
+
+
+@pytest.mark.parametrize("content", [b"fast = 13\n", b"fast = 12\r\n", b"fast = 12"])
+def test_what_ran_must_be_the_committed_bytes(tree: Path, content: bytes) -> None:
+    found = git_state(tree, [("trend.py", tree / "agents" / "trend.py", content)])
+    assert found.uncommitted == ("trend.py",)
+
+
+def test_code_from_outside_the_tree_or_from_nowhere_is_not_committed(tree: Path, tmp_path_factory) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "trend.py"
+    elsewhere.write_text("fast = 12\n")
+    files = [("elsewhere.py", elsewhere, elsewhere.read_bytes()), ("nowhere.py", None, b"fast = 12\n")]
+    assert git_state(tree, files).uncommitted == ("elsewhere.py", "nowhere.py")
