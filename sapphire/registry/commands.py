@@ -89,6 +89,7 @@ def rollback(
 
 
 def revoke(
+    context: typer.Context,
     release: Release,
     why: Annotated[str, typer.Option("--why", help="The reason; it is kept and shown.")],
     as_json: AsJson = False,
@@ -97,7 +98,7 @@ def revoke(
 
     Example: sapphire revoke trend@2 --why "its prices were of tomorrow"
     """
-    made = _registry().revoke(release, why=why)
+    made = _registry(context).revoke(release, why=why)
     text = json.dumps(made.as_dict(), sort_keys=True) if as_json else f"{made.name} is revoked: {made.why} ({made.who})"
     sys.stdout.write(f"{text}\n")
     _say("sapphire rollback paper.NAME goes back where it is champion")

@@ -20,7 +20,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final, cast, get_args
 
 from sapphire.domain.canonical import is_sha256
 from sapphire.domain.errors import ConfigError, EvidenceRefused
@@ -86,7 +86,8 @@ class Deployment:
         pinned = _pinned(told.get(POLICIES_VARIABLE, ""), section.get("policies", {}))
         for target in get_args(Target):
             pinned[target] = pinned.get(target) or (load_policy(installed or installed_policies(), target).digest,)
-        return cls(key=(folder / str(named)).expanduser(), authority=authority, policies=pinned)
+        known = cast("Authority", authority)
+        return cls(key=(folder / str(named)).expanduser(), authority=known, policies=pinned)
 
     @property
     def variables(self) -> dict[str, str]:
@@ -161,7 +162,7 @@ def _pinned(variable: str, section: object) -> dict[Target, tuple[str, ...]]:
     for target, digests in {**found, **named}.items():
         if target not in get_args(Target) or not isinstance(digests, list) or not all(map(is_sha256, digests)):
             raise _wrong("pinned policies", "paper or live, each with digests of 64 digits", f"{target}={digests}")
-        pins[target] = tuple(digests)
+        pins[cast("Target", target)] = tuple(digests)
     return pins
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sapphire.domain.clocks import to_ns
+from sapphire.domain.money import ATOMS_PER_UNIT
 from sapphire.research.performance import HEADER, Performance
 from sapphire.research.regimes import market_regimes
 from sapphire.research.showing import Shown, described
@@ -148,7 +149,8 @@ def _performance(replayed: Replayed, returns: Floats, traded: Floats, fees: Floa
 def _per_symbol(replayed: Replayed) -> tuple[Floats, Floats, Floats, NDArray[np.int64], Floats]:
     """Earned so far, traded, fees, fills and value held of each symbol at each tested close, each [T, S]; quote.
 
-    A fee in the base asset is less of it held, and counts at its fill's price; one in another asset is its own.
+    A fee in the base asset is less of it held, and counts at its fill's price; one in another asset is its own. What
+    was paid out of a symbol that ended is no trade and has no fee.
     """
     bars = replayed.study.tested
     fills = replayed.fills
@@ -156,17 +158,22 @@ def _per_symbol(replayed: Replayed) -> tuple[Floats, Floats, Floats, NDArray[np.
     cash, held, traded, fees = (np.zeros(shape) for _ in range(4))
     trades = np.zeros(shape, dtype=np.int64)
     rows = np.minimum(np.searchsorted(bars.close_time_ns, replayed.record["fills"]["time_ns"]), len(bars) - 1)
-    for row, fill in zip(rows, fills.itertuples(index=False), strict=True):
-        instrument = replayed.study.data.instruments[fill.symbol]
-        place = (row, bars.symbols.index(fill.symbol))
-        sign = 1.0 if fill.side == "BUY" else -1.0
-        value = fill.price * fill.quantity
-        in_base, in_quote = fill.fee_asset == instrument.base, fill.fee_asset == instrument.quote
-        held[place] += sign * fill.quantity - (fill.fee if in_base else 0.0)
-        cash[place] -= sign * value + (fill.fee if in_quote else 0.0)
+    told = zip(rows, fills.to_dict("records"), strict=True)
+    for row, fill in told:
+        instrument = replayed.study.data.instruments[fill["symbol"]]
+        place = (row, bars.symbols.index(fill["symbol"]))
+        sign = 1.0 if fill["side"] == "BUY" else -1.0
+        value = fill["price"] * fill["quantity"]
+        in_base, in_quote = fill["fee_asset"] == instrument.base, fill["fee_asset"] == instrument.quote
+        held[place] += sign * fill["quantity"] - (fill["fee"] if in_base else 0.0)
+        cash[place] -= sign * value + (fill["fee"] if in_quote else 0.0)
         traded[place] += value
-        fees[place] += fill.fee * (fill.price if in_base else 1.0) if in_base or in_quote else 0.0
+        fees[place] += fill["fee"] * (fill["price"] if in_base else 1.0) if in_base or in_quote else 0.0
         trades[place] += 1
+    for paid in replayed.record["settlements"]:
+        place = (int(np.searchsorted(bars.close_time_ns, paid.close_ns)), bars.symbols.index(paid.symbol))
+        held[place] -= paid.atoms / ATOMS_PER_UNIT
+        cash[place] += paid.quote_atoms / ATOMS_PER_UNIT
     closes = bars.frame("close").ffill().fillna(0.0).to_numpy()
     value_held = np.cumsum(held, axis=0) * closes
     return np.cumsum(cash, axis=0) + value_held, traded, fees, trades, value_held

@@ -92,11 +92,11 @@ class Comparison(Shown):
     @property
     def rungs(self) -> tuple[tuple[str, Performance], ...]:
         """What was changed last, and what the account came to; the first is where the way begins."""
-        screened = zip(SCREENS, self.screens, strict=False)
+        screened = [(name, each.performance) for name, each in zip(SCREENS, self.screens, strict=False)]
         first = _SIZED if self.screens else str(self.runs[0].model)
         names = [first, *(run.model.assumption for run in self.runs[1:])]
-        ran = zip(names, self.runs, strict=True)
-        return tuple((name, each.performance) for name, each in (*screened, *ran))
+        ran = [(name, run.performance) for name, run in zip(names, self.runs, strict=True)]
+        return *screened, *ran
 
     @property
     def steps(self) -> dict[str, float]:

@@ -66,8 +66,8 @@ class TearSheet(Shown):
     def caption(self) -> str:
         """One line."""
         worst = "; ".join(
-            f"{100 * row.drawdown:.2f} % {row.Start:%Y-%m-%d} to {row.End:%Y-%m-%d}"
-            for row in self.drawdowns.itertuples(index=False)
+            f"{100 * row['drawdown']:.2f} % {row['Start']:%Y-%m-%d} to {row['End']:%Y-%m-%d}"
+            for row in self.drawdowns.to_dict("records")
         )
         return (
             f"tear sheet of {self.title}, daily closes, by ffn, not evidence: {self.label}; drawdowns: {worst or '-'}"
@@ -134,11 +134,14 @@ def tear_sheet(title: str, label: str, curves: pd.DataFrame) -> TearSheet:
 
 def _months(days: pd.Series[float]) -> pd.DataFrame:
     """Return of each month, year by month; the first value is where the account starts."""
+    import pandas as pd
+
     ends = days.iloc[1:].resample("ME").last()
     starts = ends.shift(1)
     starts.iloc[0] = days.iloc[0]
     returns = ends / starts - 1.0
-    frame = returns.to_frame("value").assign(year=returns.index.year, month=returns.index.month)
+    months = pd.DatetimeIndex(returns.index)
+    frame = returns.to_frame("value").assign(year=months.year, month=months.month)
     table = frame.pivot(index="year", columns="month", values="value")
     return table.rename_axis(index="year", columns="month")
 

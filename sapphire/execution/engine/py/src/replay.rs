@@ -133,7 +133,7 @@ impl Replay {
 
     /// Pays out what is held of a symbol that trades no more, at its last close: its atoms, the price in ticks and the
     /// quote atoms; None where nothing is held or an order is on the way yet.
-    fn settle(&mut self, py: Python<'_>, symbol: &str) -> PyResult<Option<(i64, i64, i64)>> {
+    fn settle(&mut self, py: Python<'_>, symbol: &str) -> PyResult<Option<(i128, i64, i128)>> {
         let index = self.names.index(symbol)?;
         let running = self.running_mut()?;
         let settled = py.detach(|| running.settle(InstrumentId(index as u16))).map_err(|error| from_replay(&error))?;

@@ -132,7 +132,7 @@ impl BookExchange {
     }
 
     /// Takes what is held of an asset out of the account and puts quote in for it.
-    pub(super) fn pay_out(&mut self, held: (Asset, i64), paid: (Asset, i64)) -> Result<(), Rejection> {
+    pub(super) fn pay_out(&mut self, held: (Asset, Atoms), paid: (Asset, Atoms)) -> Result<(), Rejection> {
         self.market.deposit(self.account, held.0, -held.1)?;
         self.market.deposit(self.account, paid.0, paid.1)
     }

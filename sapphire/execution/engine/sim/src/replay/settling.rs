@@ -2,6 +2,7 @@
 //!
 //! Invariant: engine and exchange hold the same before and after, and equity at the last closes does not change.
 
+use sapphire_core::amounts::Atoms;
 use sapphire_core::engine::{Balances, Body};
 use sapphire_core::instrument::InstrumentId;
 
@@ -12,11 +13,11 @@ use super::{Replay, ReplayError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settlement {
     /// Base atoms that were held.
-    pub atoms: i64,
+    pub atoms: Atoms,
     /// Last price, ticks.
     pub ticks: i64,
     /// Quote atoms that were paid for them, without a fee.
-    pub quote_atoms: i64,
+    pub quote_atoms: Atoms,
 }
 
 impl Replay {
@@ -24,7 +25,8 @@ impl Replay {
     /// None where nothing is held, and where an order is on the way yet: then it is asked again at the next close.
     ///
     /// # Errors
-    /// [`ReplayError::NoBar`], [`ReplayError::NoPrice`], [`ReplayError::Deposit`] where the exchange has it locked.
+    /// [`ReplayError::NoBar`], [`ReplayError::NoPrice`], [`ReplayError::NotValued`], [`ReplayError::Deposit`] where the
+    /// exchange has it locked.
     pub fn settle(&mut self, instrument: InstrumentId) -> Result<Option<Settlement>, ReplayError> {
         let close_ns = self.open_bar_ns.ok_or(ReplayError::NoBar)?;
         let index = instrument.0 as usize;
@@ -37,7 +39,11 @@ impl Replay {
         let rules = listed.instrument;
         let symbol = || listed.symbol.clone();
         let ticks = self.marks[index].ok_or_else(|| ReplayError::NoPrice { symbol: symbol(), close_ns })?;
-        let quote_atoms = position.value_atoms(ticks.saturating_mul(rules.tick_atoms));
+        let quote_atoms = position.value_atoms(rules.price_atoms(ticks)).ok_or_else(|| ReplayError::NotValued {
+            symbol: symbol(),
+            atoms,
+            close_ns,
+        })?;
         let cash_atoms = self.recorder.engine.ledger().cash_atoms() + quote_atoms;
         if let Exchange::Book(book) = &mut self.exchange {
             book.pay_out((rules.base, atoms), (rules.quote, quote_atoms))?;
