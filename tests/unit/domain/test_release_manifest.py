@@ -12,6 +12,7 @@ import pytest
 from sapphire.domain.canonical import canonical_json
 from sapphire.domain.errors import EvidenceRefused, ValueRefused
 from sapphire.domain.releases import Manifest
+from sapphire.domain.stopped_views import WhenViewsStop
 
 
 def changed(manifest: Manifest, path: str, value: Any) -> bytes:
@@ -133,3 +134,20 @@ def test_a_folder_is_the_release_to_the_last_file(manifest: Manifest) -> None:
         with pytest.raises(EvidenceRefused) as refused:
             manifest.verify_files(wrong)
         assert named in str(refused.value)
+
+
+def test_the_rule_for_views_that_stop_is_part_of_the_decision(manifest: Manifest) -> None:
+    assert manifest.as_dict()["when_views_stop"] == {"hold_bars": 3, "reduce_bars": 3}
+    other = dataclasses.replace(manifest, when_views_stop=WhenViewsStop(hold_bars=0, reduce_bars=5))
+    assert other.digest != manifest.digest
+    assert Manifest.parse(other.canonical) == other
+
+
+@pytest.mark.parametrize("rule", [None, {}, {"hold_bars": 1}, {"hold_bars": -1, "reduce_bars": 0}, {"hold_bars": 1.5}])
+def test_a_manifest_without_a_sound_rule_is_refused(manifest: Manifest, rule: object) -> None:
+    written = manifest.as_dict() | {"when_views_stop": rule}
+    with pytest.raises(EvidenceRefused, match="rule for views that stop"):
+        Manifest.parse(canonical_json(written))
+    del written["when_views_stop"]
+    with pytest.raises(EvidenceRefused, match="other keys"):
+        Manifest.parse(canonical_json(written))

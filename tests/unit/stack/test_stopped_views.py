@@ -1,0 +1,76 @@
+"""`sapphire status` says whose views have stopped, since when, and what the rule does with the position."""
+
+import json
+from datetime import timedelta
+from io import StringIO
+
+import typer
+from typer.testing import CliRunner
+
+from sapphire.coordination import Decision, Obstacle
+from sapphire.coordination.decisions import remembered_facts, stopped_facts
+from sapphire.domain.clocks import from_ns
+from sapphire.domain.intervals import Interval
+from sapphire.domain.stopped_views import LastBelief, WhenViewsStop, stopped_views
+from sapphire.domain.views import Belief
+from sapphire.stack import commands
+from sapphire.stack.folders import RunFolder
+from sapphire.stack.showing import show_views
+
+CLOSE_NS = 1_709_298_000_000_000_000  # 2024-03-01T13:00Z
+HOUR = Interval("1h")
+
+
+def decided(*, ago, code=None):
+    """A decision at the close, with a belief of an hour that was stated so many bars ago."""
+    belief = Belief("BTC/USDT", from_ns(CLOSE_NS - ago * HOUR.ns), timedelta(hours=1), 10.0, 40.0)
+    last = [LastBelief(belief, lots=7)]
+    ended = stopped_views(last, from_ns(CLOSE_NS), rule=WhenViewsStop(), interval=HOUR)
+    made = Decision.on("f" * 64, CLOSE_NS).knowing(
+        remembered=[remembered_facts(each) for each in last], stopped=[stopped_facts(each) for each in ended]
+    )
+    return made if code is None else made.hindered(code, "its permit is closed")
+
+
+def shown(decision):
+    out = StringIO()
+    show_views(decision.standing, to=out)
+    return out.getvalue()
+
+
+def test_nothing_is_said_while_views_speak():
+    assert shown(decided(ago=0)) == ""
+    assert decided(ago=0).speaks
+
+
+def test_a_stop_is_said_with_its_stage_and_since_when():
+    told = shown(decided(ago=2, code=Obstacle.VIEWS_REFUSED))
+    assert "views refused: its permit is closed" in told
+    assert "BTC/USDT" in told
+    assert "stopped since 2024-03-01T12:00Z" in told
+    assert "holding" in told
+    assert "reducing" in shown(decided(ago=5))
+    assert "flat" in shown(decided(ago=9))
+    assert not decided(ago=2).speaks
+
+
+def test_status_reads_it_from_the_run(tmp_path):
+    part = {"state": "READY", "since_ns": str(CLOSE_NS), "restarts": 0, "why": "", "address": None, "release": None,
+            "pid": None}  # fmt: skip
+    facts = {
+        "state": "ready", "error": None, "parts": {"coordinator": part}, "symbols": ["BTC/USDT"], "interval": "1h",
+        "release": {"label": "paper.trend@1", "stage": "paper", "skill_failed": False}, "clock": {"speed": 1.0},
+        "market": {"source": "generated", "seed": 7, "candles": None},
+    }  # fmt: skip
+    folder = RunFolder(tmp_path)
+    folder.write(facts)
+    folder.decisions.write_bytes(decided(ago=5).line)
+    app = typer.Typer()
+    app.command()(commands.status)
+    told = CliRunner().invoke(app, ["--run", str(tmp_path), "--json"])
+    assert told.exit_code == 0, told.output
+    views = json.loads(told.stdout)["views"]
+    assert views["speaks"] is False
+    assert [(each["symbol"], each["stage"], each["bar"]) for each in views["stopped"]] == [("BTC/USDT", "reducing", 5)]
+    told = CliRunner().invoke(app, ["--run", str(tmp_path)])
+    assert "views that have stopped" in told.stdout
