@@ -301,6 +301,8 @@ def test_the_ledger_s_head_is_kept_by_mlflow_as_well(
     (version,) = (each for each in registry.releases() if each.digest == challenger)
     assert (version.tags["ledger.head"], version.tags["ledger.lines"]) == (head.digest, str(head.lines))
     assert version.tags["protocol.sha256"] == PROTOCOL.digest
+    kept = {anchor.kept_by: (anchor.lines, anchor.head) for anchor in registry.ledger_anchors()}
+    assert kept[version.label] == kept[f"release {challenger[:12]}"] == (head.lines, head.digest)
 
 
 def test_trials_after_the_submit_count_at_the_next_gate(

@@ -111,8 +111,9 @@ def recorded(length, *, seed, jump, gaps=()):
 
 
 @pytest.fixture
-def ask(tmp_path):
-    """A study without a hold-out, whose ledger lies in the test's own folder."""
+def ask(tmp_path, monkeypatch):
+    """A study without a hold-out, whose ledger lies in the test's own state folder."""
+    monkeypatch.setenv("SAPPHIRE_HOME", str(tmp_path / "home"))
 
     def make(data, sizing, *, train=f"{TRAINED}h", **changes):
         given = {
