@@ -18,7 +18,6 @@ from sapphire.domain.canonical import sha256_of
 from sapphire.domain.clocks import FixedClock, to_ns
 from sapphire.domain.releases import MANIFEST_FILE, Manifest, ReleasedAgent, ReleasedSizing
 from sapphire.registry import (
-    CHECKS,
     CheckEvidence,
     CostEvidence,
     EvidenceBundle,
@@ -29,6 +28,7 @@ from sapphire.registry import (
     WalkForwardEvidence,
     signing_key,
 )
+from sapphire.registry.integrity import CHECKS
 from sapphire.registry.signing import KEY_FILE
 
 ROOT = Path(__file__).parents[2]

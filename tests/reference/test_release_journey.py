@@ -16,7 +16,6 @@ from sapphire.domain.canonical import sha256_of
 from sapphire.domain.errors import EvidenceRefused
 from sapphire.domain.releases import ReleasedSizing
 from sapphire.registry import (
-    CHECKS,
     CheckEvidence,
     CostEvidence,
     EvidenceBundle,
@@ -26,6 +25,7 @@ from sapphire.registry import (
     Registry,
     WalkForwardEvidence,
 )
+from sapphire.registry.integrity import CHECKS
 
 LOCK = sha256_of(b"lock")
 START_NS = to_ns("2025-01-01T00:00Z")

@@ -15,7 +15,6 @@ from sapphire.domain.canonical import sha256_of
 from sapphire.domain.clocks import FixedClock, to_ns
 from sapphire.domain.releases import MANIFEST_FILE, Manifest, ReleasedAgent, ReleasedSizing
 from sapphire.registry import (
-    CHECKS,
     CheckEvidence,
     CostEvidence,
     EvidenceBundle,
@@ -26,6 +25,7 @@ from sapphire.registry import (
     Registry,
     WalkForwardEvidence,
 )
+from sapphire.registry.integrity import CHECKS
 
 POLICIES = Path(__file__).parents[3] / "mlflow" / "gates"
 """The house's own."""

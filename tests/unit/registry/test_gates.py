@@ -13,7 +13,8 @@ from sapphire.domain.canonical import sha256_of
 from sapphire.domain.errors import EvidenceRefused
 from sapphire.domain.evidence import LAPTOP_KEY, GateReport, GateRow, Target
 from sapphire.domain.releases import Manifest
-from sapphire.registry import CHECKS, CheckEvidence, EvidenceBundle, Outcome, ParityDay, evaluate_gates, load_policy
+from sapphire.registry import CheckEvidence, EvidenceBundle, Outcome, ParityDay, evaluate_gates, load_policy
+from sapphire.registry.integrity import CHECKS
 from sapphire.statistics import deflated_sharpe_ratio, psr_2012
 
 POLICIES = Path(__file__).parents[3] / "mlflow" / "gates"

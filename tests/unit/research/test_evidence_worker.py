@@ -171,7 +171,7 @@ def test_an_agent_that_reads_the_sealed_hold_out_gets_no_evidence(make_study, tm
 """,
         tmp_path,
     )
-    with pytest.raises(AgentError, match="tested (fails|reaches out of its window) when it is fitted") as refused:
+    with pytest.raises(AgentError, match=r"tested (fails|reaches out of its window) when it is fitted") as refused:
         walked(make_study(), agent)
     assert "sapphire.data.catalog" in refused.value.got or "PermissionError" in refused.value.got
 
