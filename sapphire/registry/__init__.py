@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sapphire.registry.environment import GitState, LockState, git_state, lock_state
     from sapphire.registry.evidence_store import EvidenceStore, Record
     from sapphire.registry.gates import Issue, evaluate_gates
-    from sapphire.registry.integrity import CHECKS, AskedEvidence, CheckEvidence, IntegrityEvidence
+    from sapphire.registry.integrity import AskedEvidence, CheckEvidence, IntegrityEvidence
     from sapphire.registry.listing import RegisteredRelease, ReleaseTable
     from sapphire.registry.measurements import (
         ActiveEvidence,
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from sapphire.registry.versions import Version
 
 __all__ = [
-    "CHECKS",
     "ActiveEvidence",
     "AskedEvidence",
     "CheckEvidence",
@@ -94,7 +93,7 @@ _HOMES = {
         "measurements",
     ),
     **dict.fromkeys(("Policy", "load_policy", "policy_folder"), "policies"),
-    **dict.fromkeys(("CHECKS", "AskedEvidence", "CheckEvidence", "IntegrityEvidence"), "integrity"),
+    **dict.fromkeys(("AskedEvidence", "CheckEvidence", "IntegrityEvidence"), "integrity"),
     "Promotion": "promotion",
     "Registry": "registry",
     **dict.fromkeys(("SigningKey", "sign", "signing_key"), "signing"),

@@ -21,7 +21,6 @@ from sapphire.domain.protocols import Protocol
 from sapphire.domain.releases import MANIFEST_FILE, Manifest, ReleasedAgent, ReleasedSizing
 from sapphire.domain.workspace import config_folder
 from sapphire.registry import (
-    CHECKS,
     CheckEvidence,
     CostEvidence,
     EvidenceBundle,
@@ -32,6 +31,7 @@ from sapphire.registry import (
     WalkForwardEvidence,
     signing_key,
 )
+from sapphire.registry.integrity import CHECKS
 from sapphire.registry.signing import KEY_FILE, PUBLIC_FILE
 from sapphire.registry.trust import KEY_VARIABLE
 from sapphire.research.chain import Head

@@ -62,8 +62,7 @@ def bars_of(length: int = 200) -> Bars:
     )
 
 
-@pytest.fixture
-def release(tmp_path: Path, sign_permit: Callable[..., object]) -> Path:
+def frozen_into(tmp_path: Path, sign_permit: Callable[..., object]) -> Path:
     """A frozen release of an agent that reads a feature, with a report that permits paper."""
     bars, home = bars_of(), tmp_path / "home"
     agent = load_agent_source(SOURCE, tmp_path / "follows.py")()
@@ -75,6 +74,12 @@ def release(tmp_path: Path, sign_permit: Callable[..., object]) -> Path:
     ).digest  # fmt: skip
     sign_permit(home, digest, name="follows")
     return home / "releases" / digest
+
+
+@pytest.fixture
+def release(tmp_path: Path, sign_permit: Callable[..., object]) -> Path:
+    """A release that was frozen by the formula there is."""
+    return frozen_into(tmp_path, sign_permit)
 
 
 @pytest.fixture
@@ -132,8 +137,24 @@ def test_a_formula_that_changed_in_silence_is_found_by_the_golden_values(
     for label in ("expected:", "got:", "next:"):
         assert f"\n  {label:<10}" in str(refused.value)
     assert "BTC/USDT" in str(refused.value) or "ETH/USDT" in str(refused.value)
+    assert contents(release.parents[1]) == before
+
+
+def test_a_service_finds_it_too(tmp_path: Path, sign_permit: Callable[..., object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frozen by another formula of the same version than the one that the service has."""
+    plain = FORMULAS["momentum_z"].compute
+
+    def summed_otherwise(close: pd.DataFrame, *, bars: int) -> pd.DataFrame:
+        return plain(close, bars=bars) * (1.0 + 1e-12)
+
+    with monkeypatch.context() as elsewhere:
+        other = dataclasses.replace(FORMULAS["momentum_z"], compute=summed_otherwise)
+        elsewhere.setitem(dict_of(FORMULAS), "momentum_z", other)
+        release = frozen_into(tmp_path, sign_permit)
+    before = contents(release.parents[1])
     runner = runner_of(release)
     assert (runner.standing, asked(runner)) == (Standing.REFUSED, 503)
+    assert "says something else here than when it was frozen" in str(runner.refusal)
     assert contents(release.parents[1]) == before
 
 

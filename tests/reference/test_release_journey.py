@@ -18,7 +18,6 @@ from sapphire.domain.errors import EvidenceRefused
 from sapphire.domain.protocols import Protocol
 from sapphire.domain.releases import ReleasedSizing
 from sapphire.registry import (
-    CHECKS,
     CheckEvidence,
     CostEvidence,
     EvidenceBundle,
@@ -28,6 +27,7 @@ from sapphire.registry import (
     Registry,
     WalkForwardEvidence,
 )
+from sapphire.registry.integrity import CHECKS
 
 LOCK = sha256_of(b"lock")
 START_NS = to_ns("2025-01-01T00:00Z")

@@ -109,7 +109,7 @@ class _Attendant:
         code = ReleaseCode.from_dict(plain["code"])
         self._symbols, self._interval = tuple(plain["symbols"]), Interval(plain["interval"])
         self._agent = code.agent(plain["label"])
-        names = self._agent.features
+        names = self._agent.features if plain["features"] is None else plain["features"]
         if names:
             from sapphire.data.features import FeatureSet
 

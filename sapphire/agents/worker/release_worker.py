@@ -110,6 +110,7 @@ class ReleaseWorker:
             manifest.universe,
             Interval(manifest.interval),
             label=release.label,
+            features=tuple(release.features),
             hash_seed=self._hash_seed,
             views_within_s=self._within_s,
         )

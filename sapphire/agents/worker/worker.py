@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
@@ -49,6 +49,7 @@ class Worker:
     code : of the agent.
     symbols, interval : of every window, in that order.
     label : what messages call the agent.
+    features : that windows have; those that the agent names unless given.
     hash_seed : of Python's hashes.
     views_within_s : how long the views of one window may take.
 
@@ -64,6 +65,7 @@ class Worker:
         interval: Interval,
         *,
         label: str,
+        features: Sequence[str] | None = None,
         hash_seed: int = 0,
         views_within_s: float = VIEWS_WITHIN_S,
     ) -> None:
@@ -72,7 +74,8 @@ class Worker:
         self._spawner: Spawner = spawner_of(hash_seed)
         self._socket: socket.socket | None
         self._socket, self._process = self._spawner.spawn()
-        about = {"code": code.as_dict(), "symbols": symbols, "interval": interval.text, "label": label}
+        about: dict[str, Any] = {"code": code.as_dict(), "symbols": symbols, "interval": interval.text, "label": label}
+        about["features"] = None if features is None else list(features)
         self._about, _ = self._ask("begin", about, within_s=FIT_WITHIN_S)
         self._warm = False
         self._tolerance = 0.0

@@ -16,7 +16,6 @@ from sapphire.domain.clocks import FixedClock, to_ns
 from sapphire.domain.protocols import Protocol
 from sapphire.domain.releases import MANIFEST_FILE, Manifest, ReleasedAgent, ReleasedSizing
 from sapphire.registry import (
-    CHECKS,
     ActiveEvidence,
     CheckEvidence,
     CostEvidence,
@@ -29,6 +28,7 @@ from sapphire.registry import (
     Registry,
     WalkForwardEvidence,
 )
+from sapphire.registry.integrity import CHECKS
 
 POLICIES = Path(__file__).parents[3] / "mlflow" / "gates"
 """The house's own."""

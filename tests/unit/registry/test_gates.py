@@ -16,7 +16,6 @@ from sapphire.domain.evidence import LAPTOP_KEY, GateReport, GateRow, Target
 from sapphire.domain.protocols import Protocol
 from sapphire.domain.releases import Manifest
 from sapphire.registry import (
-    CHECKS,
     CheckEvidence,
     Difference,
     EvidenceBundle,
@@ -25,6 +24,7 @@ from sapphire.registry import (
     evaluate_gates,
     load_policy,
 )
+from sapphire.registry.integrity import CHECKS
 from sapphire.registry.paper_days import PaperDays
 from sapphire.statistics import deflated_sharpe_ratio, psr_2012
 

@@ -192,6 +192,7 @@ def desk(tmp_path, monkeypatch):
     folder = tmp_path / "desk"
     (folder / "agents").mkdir(parents=True)
     (folder / "sapphire.toml").write_text("")
+    (folder / ".gitignore").write_text("__pycache__/\n")
     (folder / "worth.py").write_text("def of(score):\n    return 2.0 * score\n")
     body = FEATURES.replace("window.feature", "worth.of(window.feature").replace("iloc[-1])", "iloc[-1]))")
     (folder / "agents" / "tested.py").write_text(HEAD.replace("import numpy", "import worth\nimport numpy") + body)
