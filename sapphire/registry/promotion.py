@@ -330,7 +330,11 @@ class Promoter:
         self, history: History, kind: str, version: Version, before: Version | None, facts: Mapping[str, Any]
     ) -> None:
         """The record first: it may say more than happened, never less."""
-        more = {"version": version.label, "model": version.model, "before": before.label if before else None}
+        more: dict[str, Any] = {
+            "version": version.label,
+            "model": version.model,
+            "before": before.label if before else None,
+        }
         more |= {"move": history.next_number, "who": who(), "key": self.key_id}
         self.store.append(version.digest, kind, at_ns=self.clock.now_ns(), facts={**facts, **more}, files={})
 
