@@ -266,11 +266,11 @@ class Registry:
         """
         target: Target = "live" if traded_model(model).startswith("live.") else "paper"
         door = self.door
-        trust = door.deployment.trust(self.home)
         with self._lock():
             versions = self._versions()
             history = History.of(model, versions, self.store)
             to, again = left_version(history, leaving, self.find)
+            trust = door.deployment.trust(self.home)
             self._check_tags(versions, to.name, to.digest)
             source, report = self._promoted_on(to, target, trust)
             door.deployment.revocations(self.home, trust).refuse(to.digest, to.name)
