@@ -15,11 +15,14 @@ from typing import Any
 from sapphire.data.durable import locked, replace_file
 from sapphire.domain.canonical import canonical_json, is_sha256, read_canonical, sha256_of
 from sapphire.domain.errors import EvidenceRefused, ValueRefused
+from sapphire.registry.versions import STAGES, Version, Versions, model_name
 
-__all__ = ["ANCHORS", "Anchors", "anchored"]
+__all__ = ["ANCHORS", "TAG", "Anchors", "anchored", "check_tags", "note_tag"]
 
 ANCHORS = "anchors"
 """Folder of the anchors beside the key."""
+TAG = "evidence.anchor"
+"""Tag of a version in MLflow: number of lines and head of the release's record, "12:5f0c..."."""
 _DIGITS = 16
 _SHORT = 12
 
@@ -99,6 +102,25 @@ def anchored(digest: str, heads: Sequence[str], *, lines: int, head: str, where:
             got=f"{len(heads)} lines" if len(heads) < lines else f"digest {heads[lines - 1][:_SHORT]} there",
             next="restore the evidence from a backup",
         )
+
+
+def note_tag(versions: Versions, version: Version, heads: Sequence[str]) -> None:
+    """Note on a version how far the record of its release has come."""
+    versions.note(version, TAG, f"{len(heads)}:{heads[-1]}")
+
+
+def check_tags(versions: Versions, name: str, digest: str, heads: Sequence[str]) -> None:
+    """Refuse a record that is shorter than what MLflow knows of it.
+
+    Raises
+    ------
+    EvidenceRefused : it is.
+    """
+    for stage in STAGES:
+        version = versions.with_digest(model_name(stage, name), digest)
+        lines, _, head = (version.tags.get(TAG, "") if version is not None else "").partition(":")
+        if version is not None and lines.isdecimal():
+            anchored(digest, heads, lines=int(lines), head=head, where=f"MLflow's {version.label}")
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -19,7 +19,7 @@ from sapphire.domain.display import bundle as shown
 from sapphire.domain.errors import EvidenceRefused, Refused
 from sapphire.domain.evidence import GateReport, GateRow, Target
 from sapphire.domain.needs import need_text
-from sapphire.domain.permits import RecordedReport, verify
+from sapphire.domain.permits import RecordedReport, Trust, verify
 from sapphire.registry.doors import Door
 from sapphire.registry.evidence_store import EvidenceStore
 from sapphire.registry.moves import History, who
@@ -36,6 +36,7 @@ __all__ = [
     "left_version",
     "next_sequence",
     "promotable",
+    "promoted_on",
     "same_as_measured",
 ]
 
@@ -163,6 +164,26 @@ def next_sequence(reports: Sequence[RecordedReport], target: Target) -> int:
             continue
         numbers += [report.sequence] if report.target == target else []
     return 1 + max(numbers)
+
+
+def promoted_on(store: EvidenceStore, version: Version, target: Target, trust: Trust) -> tuple[str, GateReport]:
+    """The release in research that a version is, "trend@1", and the report that it was promoted on, verified.
+
+    Raises
+    ------
+    EvidenceRefused : it is not here, or does not verify.
+    """
+    record = store.last(version.digest, "promoted", {"model": version.model})
+    digest = str(record.facts["report"]) if record is not None else ""
+    signed = store.report(version.digest, target, report_digest=digest)
+    if record is None or signed is None:
+        raise EvidenceRefused(
+            f"the report that {version.label} was promoted on is not here",
+            expected=f"a record of its promotion in {store.folder(version.digest)}",
+            got="none",
+            next="restore the evidence from a backup",
+        )
+    return str(record.facts["source"]), verify(signed, trust, manifest_digest=version.digest)
 
 
 def left_version(history: History, leaving: str | None, find: Callable[[str], str]) -> tuple[Version, bool]:

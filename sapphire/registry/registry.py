@@ -19,9 +19,9 @@ from sapphire.data.durable import locked
 from sapphire.domain.clocks import Clock, WallClock
 from sapphire.domain.errors import ConfigError, EvidenceRefused, Refused
 from sapphire.domain.evidence import GateReport, Target, key_id
-from sapphire.domain.permits import RecordedReport, Trust, refuse_refused, verify
+from sapphire.domain.permits import RecordedReport, Trust, refuse_refused
 from sapphire.domain.revocations import Revocation
-from sapphire.registry.anchors import Anchors, anchored
+from sapphire.registry.anchors import Anchors, check_tags, note_tag
 from sapphire.registry.doors import Door
 from sapphire.registry.environment import GitState
 from sapphire.registry.evidence_store import FIRST, EvidenceStore
@@ -40,6 +40,7 @@ from sapphire.registry.promotion import (
     left_version,
     next_sequence,
     promotable,
+    promoted_on,
     same_as_measured,
 )
 from sapphire.registry.release_files import keep_release, read_manifest
@@ -47,7 +48,7 @@ from sapphire.registry.revoking import add_revocation, check_signer
 from sapphire.registry.signing import SigningKey, sign, signing_key
 from sapphire.registry.tracking import Tracking, lineage_tags, notebook_name
 from sapphire.registry.trust import Deployment
-from sapphire.registry.versions import STAGES, Version, Versions, model_name, traded_model
+from sapphire.registry.versions import Version, Versions, model_name, traded_model
 
 if TYPE_CHECKING:
     from sapphire.domain.releases import Manifest
@@ -56,8 +57,6 @@ __all__ = ["Registry"]
 
 _SHORT = 12
 _NS_PER_MS = 1_000_000
-_ANCHOR = "evidence.anchor"
-"""Tag of a version: number of lines and head of the release's record, "12:5f0c..."."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +138,7 @@ class Registry:
             version = versions.with_digest(model_name("research", manifest.name), manifest.digest)
             known = self.store.last(manifest.digest, "registered")
             if version is not None:
-                self._check_tags(versions, manifest.name, manifest.digest)
+                check_tags(versions, manifest.name, manifest.digest, self.store.heads(manifest.digest))
             if version is not None and known is not None and not new:
                 return RegisteredRelease(manifest.name, version.number, manifest.digest, str(known.facts["run_id"]))
             return self._register(versions, version, manifest, bundle, told, metrics or {}, params or {})
@@ -248,7 +247,7 @@ class Registry:
             door.permit(digest, stage=to, at_ns=self.clock.now_ns(), name=report.name)
             same_as_measured(report, self._evaluate(digest, policy, trust, Issue()), label)
             versions = self._versions()
-            self._check_tags(versions, report.name, digest)
+            check_tags(versions, report.name, digest, self.store.heads(digest))
             source = versions.with_digest(model_name("research", report.name), digest)
             if source is None:
                 raise Refused(
@@ -284,13 +283,13 @@ class Registry:
         """
         target: Target = "live" if traded_model(model).startswith("live.") else "paper"
         door = self.door
-        trust = door.deployment.trust(self.home)
         with self._lock():
             versions = self._versions()
             history = History.of(model, versions, self.store)
             to, again = left_version(history, leaving, self.find)
-            self._check_tags(versions, to.name, to.digest)
-            source, report = self._promoted_on(to, target, trust)
+            trust = door.deployment.trust(self.home)
+            check_tags(versions, to.name, to.digest, self.store.heads(to.digest))
+            source, report = promoted_on(self.store, to, target, trust)
             door.deployment.revocations(self.home, trust).refuse(to.digest, to.name)
             refuse_refused(self.store.reports(to.digest), trust, manifest_digest=to.digest, stage=target)
             promoter = self._promoter(versions, report.signer)
@@ -420,20 +419,6 @@ class Registry:
             return False
         return self._evaluate(digest, load_policy(self._policies(), "paper"), trust, Issue()).permits == "paper"
 
-    def _promoted_on(self, version: Version, target: Target, trust: Trust) -> tuple[str, GateReport]:
-        """The release in research that a version is, and the report that it was promoted on."""
-        record = self.store.last(version.digest, "promoted", {"model": version.model})
-        digest = str(record.facts["report"]) if record is not None else ""
-        signed = self.store.report(version.digest, target, report_digest=digest)
-        if record is None or signed is None:
-            raise EvidenceRefused(
-                f"the report that {version.label} was promoted on is not here",
-                expected=f"a record of its promotion in {self.store.folder(version.digest)}",
-                got="none",
-                next="restore the evidence from a backup",
-            )
-        return str(record.facts["source"]), verify(signed, trust, manifest_digest=version.digest)
-
     def _checked_heads(self, door: Door, digest: str) -> tuple[str, ...]:
         """The digest of each line of a record that goes on from where it was."""
         heads = self.store.heads(digest)
@@ -445,16 +430,7 @@ class Registry:
         heads = self.store.heads(digest)
         Anchors(self.door.deployment.key.parent, self.home).note(digest, heads)
         if versions is not None and version is not None:
-            versions.note(version, _ANCHOR, f"{len(heads)}:{heads[-1]}")
-
-    def _check_tags(self, versions: Versions, name: str, digest: str) -> None:
-        """Refuse a record that is shorter than what MLflow knows of it."""
-        heads = self.store.heads(digest)
-        for stage in STAGES:
-            version = versions.with_digest(model_name(stage, name), digest)
-            lines, _, head = (version.tags.get(_ANCHOR, "") if version is not None else "").partition(":")
-            if version is not None and lines.isdecimal():
-                anchored(digest, heads, lines=int(lines), head=head, where=f"MLflow's {version.label}")
+            note_tag(versions, version, heads)
 
     def _lineage(self, bundle: EvidenceBundle) -> dict[str, str]:
         return lineage_tags(

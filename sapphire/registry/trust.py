@@ -20,7 +20,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, cast, get_args
+from typing import Any, Final, get_args
 
 from sapphire.domain.canonical import is_sha256
 from sapphire.domain.errors import ConfigError, EvidenceRefused
@@ -29,7 +29,7 @@ from sapphire.domain.permits import Trust, check_signature
 from sapphire.domain.revocations import REVOCATIONS_FILE, Revocations
 from sapphire.domain.workspace import config_folder, settings
 from sapphire.registry.policies import installed_policies, load_policy, must_pass
-from sapphire.registry.signing import PUBLIC_FILE, read_public_key, refuse_old_keys
+from sapphire.registry.signing import KEY_FILE, PUBLIC_FILE, read_public_key, refuse_old_keys
 
 __all__ = ["AUTHORITY_VARIABLE", "KEY_VARIABLE", "POLICIES_VARIABLE", "Deployment", "revocation_files"]
 
@@ -77,17 +77,12 @@ class Deployment:
         if unknown:
             raise _wrong("[trust] in sapphire.toml", ", ".join(_KEYS), ", ".join(unknown))
         named = told.get(KEY_VARIABLE) or section.get("key") or config_folder() / PUBLIC_FILE
-        authority = told.get(AUTHORITY_VARIABLE) or section.get("authority") or LAPTOP_KEY
-        if authority not in get_args(Authority):
-            raise _wrong("authority of the trusted key", " or ".join(get_args(Authority)), repr(authority))
-        if authority == PROMOTER_IDENTITY and not (told.get(KEY_VARIABLE) or section.get("key")):
-            expected = f"{KEY_VARIABLE}, or key in [trust], naming the promoter's public key"
-            raise _wrong("the promoter's authority for a laptop's key", expected, "neither")
+        key = (folder / str(named)).expanduser()
+        authority = _authority(told.get(AUTHORITY_VARIABLE) or section.get("authority") or LAPTOP_KEY, key)
         pinned = _pinned(told.get(POLICIES_VARIABLE, ""), section.get("policies", {}))
         for target in get_args(Target):
             pinned[target] = pinned.get(target) or (load_policy(installed or installed_policies(), target).digest,)
-        known = cast("Authority", authority)
-        return cls(key=(folder / str(named)).expanduser(), authority=known, policies=pinned)
+        return cls(key=key, authority=authority, policies=pinned)
 
     @property
     def variables(self) -> dict[str, str]:
@@ -147,6 +142,18 @@ def revocation_files(keys: Path, home: Path) -> tuple[Path, Path]:
     return keys / REVOCATIONS_FILE, home / "evidence" / REVOCATIONS_FILE
 
 
+def _authority(named: object, key: Path) -> Authority:
+    """The authority of that name; a key whose private half lies beside it is a laptop's, whatever it is called."""
+    for known in get_args(Authority):
+        if named == known:
+            if known == PROMOTER_IDENTITY and (key.parent / KEY_FILE).exists():
+                expected = f"the promoter's public key alone, named by {KEY_VARIABLE} or [trust]"
+                raise _wrong("the promoter's authority for a laptop's key", expected, f"a private key beside {key}")
+            authority: Authority = known
+            return authority
+    raise _wrong("authority of the trusted key", " or ".join(get_args(Authority)), repr(named))
+
+
 def _pinned(variable: str, section: object) -> dict[Target, tuple[str, ...]]:
     """Pinned policies by target; the variable over the section."""
     if not isinstance(section, dict):
@@ -162,7 +169,9 @@ def _pinned(variable: str, section: object) -> dict[Target, tuple[str, ...]]:
     for target, digests in {**found, **named}.items():
         if target not in get_args(Target) or not isinstance(digests, list) or not all(map(is_sha256, digests)):
             raise _wrong("pinned policies", "paper or live, each with digests of 64 digits", f"{target}={digests}")
-        pins[cast("Target", target)] = tuple(digests)
+        for known in get_args(Target):
+            if target == known:
+                pins[known] = tuple(digests)
     return pins
 
 

@@ -140,7 +140,9 @@ def test_a_formula_that_changed_in_silence_is_found_by_the_golden_values(
     assert contents(release.parents[1]) == before
 
 
-def test_a_service_finds_it_too(tmp_path: Path, sign_permit: Callable[..., object], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_finds_it_too(
+    tmp_path: Path, sign_permit: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Frozen by another formula of the same version than the one that the service has."""
     plain = FORMULAS["momentum_z"].compute
 

@@ -28,9 +28,8 @@ TRUST = {"key": "/c/promoter.ed25519.pub"}
 def settings(**changed):
     given = {
         "account": "paper", "account_tag": 1, "stage": "paper", "home": Path("/h"), "trust": TRUST,
-        "folder": Path("/r/account"),
-        "symbols": ("BTC/USDT", "ETH/USDT"), "quote": "USDT", "interval": "5m", "rest_url": "http://127.0.0.1:1",
-        "ws_url": "ws://127.0.0.1:1", "credentials": Path("/r/credentials.json"),
+        "folder": Path("/r/account"), "symbols": ("BTC/USDT", "ETH/USDT"), "quote": "USDT", "interval": "5m",
+        "rest_url": "http://127.0.0.1:1", "ws_url": "ws://127.0.0.1:1", "credentials": Path("/r/credentials.json"),
         "bus_url": "valkey://127.0.0.1:2/0", "clock": {"lockstep": True}, "port": 3,
     }  # fmt: skip
     return ServiceSettings(**given | changed)

@@ -164,6 +164,7 @@ live = ["{"1" * 64}", "{"2" * 64}"]
         ("[trust]\nkeys = 'x'", "keys"),
         ("[trust]\nauthority = 'me'", "authority"),
         ("[trust]\nauthority = 'promoter identity'", "a laptop's key"),
+        ("[trust]\nauthority = 'promoter identity'\nkey = 'own/promoter.ed25519.pub'", "a laptop's key"),
         ("[trust.policies]\nmoon = 'x'", "moon"),
         ("[trust.policies]\nlive = 'x'", "live"),
         ("trust = 1", "trust"),
@@ -173,6 +174,8 @@ live = ["{"1" * 64}", "{"2" * 64}"]
 def test_a_trust_that_is_none_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, named: str) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sapphire.toml").write_text(text)
+    for folder in (None, tmp_path / "own"):
+        signing_key(folder)
     with pytest.raises(ConfigError) as refused:
         Deployment.read({}, installed=POLICIES)
     assert named in str(refused.value)

@@ -16,6 +16,8 @@ from sapphire.domain import FixedClock, Window, decode
 from sapphire.domain.bar_cache import ring_key, ring_of
 from sapphire.domain.clocks import from_ns, to_ns
 from sapphire.domain.view_requests import CachedRequest, encode_window
+from sapphire.registry import EvidenceStore
+from sapphire.registry.policies import must_ask, must_pass
 from sapphire.serving import Runner, Settings, Standing, admit
 from sapphire.serving.cached_windows import BarCache
 
@@ -139,6 +141,21 @@ def test_a_release_that_changed_after_admission_is_refused_for_good(asked, home,
     assert asked(served, encode_window(window_of(bars)))[0] == 503
 
 
+def test_a_release_whose_permit_is_closed_says_no(asked, home, bars, runner, cross, sign_report):
+    """Bad days alone do not stop it; a signed refusal does, and a new permit opens it again."""
+    served = runner(cross)
+    (digest,) = EvidenceStore(home / "evidence").digests()
+    body = encode_window(window_of(bars))
+    assert asked(served, body)[0] == 200
+    EvidenceStore(home / "evidence").append(digest, "parity", at_ns=9, files={})
+    assert asked(served, body)[0] == 200
+    sign_report(digest, passed=False)
+    status, answer = asked(served, body)
+    assert (status, answer["type"]) == (403, "PermitClosed")
+    sign_report(digest)
+    assert asked(served, body)[0] == 200
+
+
 def test_a_release_past_its_age_says_no(asked, bars, runner, cross):
     served = runner(cross, max_age=timedelta(hours=8))
     assert asked(served, encode_window(window_of(bars, 496)))[0] == 200
@@ -214,7 +231,8 @@ def test_the_card_says_what_is_served_on_what_evidence(bars, runner, cross):
     card = json.loads(runner(cross).card().body)
     assert card["standing"] == "ready"
     assert card["golden_views_compared"] == 20
-    assert card["gates"]["marks"] == ["skill.deflated_sharpe"]
+    assert card["gates"]["marks"] == sorted(must_ask("paper") - must_pass("paper"))
+    assert "skill.deflated_sharpe" in card["gates"]["marks"]
     assert card["gates"]["authority"].startswith("laptop key file")
     assert card["cards"]["moving-average-cross"]["file"] == "moving_average.py"
     assert card["manifest"]["universe"] == ["BTC/USDT", "ETH/USDT"]

@@ -20,14 +20,14 @@ def fixtures_of(room):
 
 
 @pytest.fixture(scope="session")
-def frozen(tmp_path_factory):
+def frozen(tmp_path_factory, sign_permit):
     """A state folder with a release that is admitted to paper, and its digest."""
     serving = fixtures_of("serving")
     home = tmp_path_factory.mktemp("state")
     bars = serving.random_bars(600)
     agent = Calibrated(MovingAverageCross(fast=3, slow=9, horizon=timedelta(minutes=15)))
     digest = serving.freeze_into(home, agent.fit(bars.rows(0, 400), seed=7), bars)
-    serving.report_on(home, digest)
+    sign_permit(home, digest)
     return home, digest
 
 

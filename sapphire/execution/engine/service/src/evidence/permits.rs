@@ -232,7 +232,7 @@ mod tests {
         };
         let reports: Vec<_> = vector.reports.iter().map(recorded).collect();
         let lists = vector.revocations.iter().map(|list| Revocations::verified(list.as_bytes(), &trust.key));
-        let revocations = Revocations::longest(lists.collect::<Result<Vec<_>, _>>()?)?;
+        let revocations = Revocations::longest(&lists.collect::<Result<Vec<_>, _>>()?)?;
         let asked = Asked { digest: &vector.release, name: "trend", stage: vector.stage, at_ns: vector.at_ns };
         permitted(&reports, &trust, asked, &revocations)
     }

@@ -59,7 +59,7 @@ pub(super) struct GateReport {
     /// Whether every row that refuses has passed.
     pub(super) permits: bool,
     pub(super) skill_failed: bool,
-    /// The measures, "integrity.captured_source", that passed, and those that did not.
+    /// The measures, `integrity.captured_source`, that passed, and those that did not.
     pub(super) passed: BTreeSet<String>,
     pub(super) failed: BTreeSet<String>,
 }
@@ -103,13 +103,11 @@ fn read(map: &Map) -> Result<(GateReport, Vec<String>), BadValue> {
     };
     let digest = |key: &str| text(key, &is_sha256, "64 hexadecimal digits");
     let word = |key: &str| text(key, &|text| !text.is_empty(), "text");
-    let [manifest_digest, policy_digest, _, record_head, _, signer] =
-        ["manifest_digest", "policy_digest", "evidence_digest", "record_head", "ledger_head", "signer"].map(digest);
     for key in ["evidence_digest", "ledger_head"] {
         digest(key)?;
     }
-    let (manifest_digest, policy_digest) = (manifest_digest?, policy_digest?);
-    let (record_head, signer) = (record_head?, signer?);
+    let (manifest_digest, policy_digest) = (digest("manifest_digest")?, digest("policy_digest")?);
+    let (record_head, signer) = (digest("record_head")?, digest("signer")?);
     let name = word("name")?;
     for key in ["data", "engine_version"] {
         word(key)?;

@@ -35,11 +35,11 @@ impl Revocations {
                 Err(error) => return Err(unreadable(&error.to_string())),
             }
         }
-        Self::longest(lists)
+        Self::longest(&lists)
     }
 
     /// What several copies of one list say together.
-    pub(super) fn longest(lists: Vec<Self>) -> Result<Self, EvidenceError> {
+    pub(super) fn longest(lists: &[Self]) -> Result<Self, EvidenceError> {
         let most = lists.iter().max_by_key(|list| list.0.len()).cloned().unwrap_or_default();
         if lists.iter().any(|list| !most.0.starts_with(&list.0)) {
             return Err(EvidenceError::new(Fault::Lists, "two lists of revocations differ")

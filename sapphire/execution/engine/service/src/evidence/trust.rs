@@ -23,7 +23,7 @@ pub struct TrustSettings {
     pub authority: String,
     /// The digests of the pinned policies.
     pub policies: PerStage,
-    /// The measures, "integrity.captured_source", that a report has to show as passed.
+    /// The measures, `integrity.captured_source`, that a report has to show as passed.
     pub required: PerStage,
 }
 

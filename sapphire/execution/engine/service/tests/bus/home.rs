@@ -121,7 +121,7 @@ impl Home {
             "ledger_head": "e".repeat(64), "engine_version": "0.1.0", "signer": sha256(&public),
             "authority": "laptop key file: proves integrity, not authority",
             "permits": passed.then_some("paper"), "skill_failed": false, "trials": 3, "record_head": before,
-            "sequence": lines.iter().filter(|byte| **byte == b'\n').count() + 1, "revocations": 0,
+            "sequence": lines.split(|byte| *byte == b'\n').count(), "revocations": 0,
             "issued_ns": now_ns, "valid_until_ns": now_ns + valid.as_nanos() as i64,
         }));
         let signature = format!("{}\n", hex(&key.sign(&report).to_bytes()));
