@@ -17,6 +17,7 @@ from sapphire.domain.errors import DataError, MessageError, MissingData
 from sapphire.domain.messages import HftSignalMessage, SettledMessage, ViewMessage
 from sapphire.domain.stopped_views import WhenViewsStop
 from sapphire.domain.views import View
+from sapphire.domain.wire import decimal_of_float
 from sapphire.portfolio import FixedFraction, PortfolioState, size_at_close
 from sapphire.portfolio.targets import Target
 from sapphire.telemetry.readiness import Readiness
@@ -576,7 +577,8 @@ def test_a_symbol_without_a_bar_for_longer_than_the_history_keeps_its_last_close
     assert [line["reason"] for line in lines] == [None] * 6
     assert not handed[-1].bars.listed[:, 1].any()
     assert handed[-1].prices["ETH/USDT"] == bars.close[40, 1]
-    assert {line["closes_ticks"]["ETH/USDT"] for line in lines} == {str(round(100 * bars.close[40, 1]))}
+    ticks = universe["ETH/USDT"].to_ticks(decimal_of_float(bars.close[40, 1]))
+    assert {line["closes_ticks"]["ETH/USDT"] for line in lines} == {str(ticks)}
 
 
 def test_history_that_is_not_there_is_missing(run, bus, universe):
