@@ -277,14 +277,13 @@ class Study(Shown):
     def compare(self, agent: Agent) -> Comparison:
         """Screen against replay: equal to rounding under equal assumptions, and what makes the one into the other.
 
+        Both are shown, so both count.
+
         Raises
         ------
         StudyError : the two differ by more than rounding where they should not.
         """
         beliefs = self._beliefs(agent)
-        with progress(f"screen {agent.name}") as told:
-            views = walk_views(agent, self.evaluation, self.folds, seed=self.seed, told=told)
-        screens = screening.screened_ladder(self, agent, views, beliefs)
         with progress(f"replay {agent.name}, assumption by assumption") as told:
             runs = replay_ladder(self, agent, beliefs, told=told)
         theirs = screening.equity_of_fills(
@@ -293,8 +292,11 @@ class Study(Shown):
             fee_rate=self.costs.taker_e8 / RATE_ONE,
             starting_cash=self.starting_cash,
         )
-        compared = Comparison.of(self, agent, screens, runs, theirs)
-        return compared.counted(self._count)
+        compared = Comparison.of(self, agent, (), runs, theirs)
+        with progress(f"screen {agent.name}") as told:
+            views = walk_views(agent, self.evaluation, self.folds, seed=self.seed, told=told)
+        screens = screening.screened_ladder(self, agent, views, beliefs)
+        return dataclasses.replace(compared, screens=screens).counted(self._count)
 
     def information(self, agent: Agent) -> InformationReport:
         """Rank information by horizon, its decay, and returns by quantile, before any money is involved."""

@@ -18,6 +18,7 @@ SETTINGS = {
     "sizing": {"name": "equal_weight", "parameters": {}},
     "limits": {"order": 10.0},
     "execution": {"retry_ns": 5},
+    "when_views_stop": {"hold_bars": 3},
     "starting_cash": "100000",
 }
 OTHERS = {
@@ -29,6 +30,7 @@ OTHERS = {
     "sizing": {"name": "equal_weight", "parameters": {"cost_bps": 1}},
     "limits": {"order": 9.0},
     "execution": {"retry_ns": 6},
+    "when_views_stop": {"hold_bars": 4},
     "starting_cash": "50000",
 }
 

@@ -42,10 +42,11 @@ def methods(study):
 def test_an_evaluation_is_in_the_ledger_before_its_result_is_had(make_study, ask):
     study = make_study()
     result = getattr(study, ask)(AGENT)
-    assert methods(study)[-1] == {"compare": "replay"}.get(ask, ask)
-    assert study.trials().count == 1
-    assert "N = 1 trials" in result.caption
-    assert result.as_dict()["trials"] == 1
+    shown = ["replay", "screen"] if ask == "compare" else [ask]
+    assert [entry.method for entry in study.ledger.evaluations() if entry.counted] == shown
+    assert study.trials().count == len(shown)
+    assert f"N = {len(shown)} trials" in result.caption
+    assert result.as_dict()["trials"] == len(shown)
 
 
 @pytest.mark.parametrize("ask", [*ASKS, "sweep"])
@@ -62,10 +63,10 @@ def test_without_the_ledger_there_is_no_result(make_study, ask):
 def test_the_same_again_adds_a_line_and_no_trial(make_study, ask):
     study = make_study()
     first, again = getattr(study, ask)(AGENT), getattr(study, ask)(AGENT)
-    assert study.trials().count == 1
+    assert study.trials().count == (2 if ask == "compare" else 1)
     assert first.as_dict() == again.as_dict()
     lines = study.ledger.evaluations()
-    assert len(lines) == (8 if ask == "compare" else 2)
+    assert len(lines) == (14 if ask == "compare" else 2)
     assert lines[-1].returns_digest == lines[len(lines) // 2 - 1].returns_digest
 
 
@@ -79,13 +80,13 @@ def test_a_sweep_counts_every_combination_once(make_study):
     assert {type(value) for values in study.sweep(AGENT, slow=np.array([12])).values for value in values} == {int}
 
 
-def test_comparing_counts_as_the_replay_in_it(make_study):
+def test_comparing_counts_as_the_replay_and_the_screen_in_it(make_study):
     study = make_study()
     compared = study.compare(AGENT)
-    assert methods(study) == ["counterfactual"] * 3 + ["replay"]
-    assert [entry.counted for entry in study.ledger.evaluations()] == [False, False, False, True]
-    assert study.replay(AGENT).trials == 1
-    assert {run.trials for run in compared.runs} == {1}
+    assert methods(study) == [*["counterfactual"] * 3, "replay", "screen", *["counterfactual"] * 2]
+    assert [entry.counted for entry in study.ledger.evaluations()] == [False, False, False, True, True, False, False]
+    assert study.replay(AGENT).trials == study.screen(AGENT).trials == 2
+    assert {run.trials for run in compared.runs} == {2}
 
 
 def test_what_decides_makes_another_trial(make_study):

@@ -15,6 +15,7 @@ from sapphire.agents.release import ReleaseCode, freeze, read_release
 from sapphire.domain.errors import AgentError
 from sapphire.domain.releases import ReleasedSizing
 from sapphire.registry import GitState, LockState, Registry
+from sapphire.research.counting import trial_counter
 from sapphire.research.evidence_worker import ask_release, fit_in_worker, walk_in_workers
 from sapphire.research.integrity import committed_state, measure_integrity
 from sapphire.research.submitting import submit
@@ -207,7 +208,8 @@ def desk(tmp_path, monkeypatch):
 
 def test_submit_measures_an_agent_with_features_and_modules(make_study, desk, home):
     agent = load_agent_file(desk / "agents" / "tested.py")()
-    registry = Registry(home, policies=Path(__file__).parents[3] / "mlflow" / "gates")
+    policies = Path(__file__).parents[3] / "mlflow" / "gates"
+    registry = Registry(home, policies=policies, count=trial_counter(home))
     release = submit(make_study(), agent, registry=registry)
     integrity = release.bundle.integrity
     assert failed(integrity) == set()

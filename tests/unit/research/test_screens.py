@@ -19,7 +19,7 @@ DEAR = costs.binance_spot(taker_bps=1e4 * FEE, slippage_bps=1e4 * SLIPPAGE)
 
 def screened(bars, long, costs=DEAR):
     frame = pd.DataFrame(long, index=bars.times, columns=pd.Index(bars.symbols, name="symbol"))
-    return _accounts(bars, [frame], costs)[0]
+    return _accounts(bars, [frame], costs, ends={})[0]
 
 
 def test_three_bars_by_hand(bars_of):
