@@ -16,7 +16,7 @@ __all__ = ["STANDARD", "Execution", "Limits"]
 
 _MAX_BPS = 10_000
 _MAX_RATE = 100_000
-_MAX_ATOMS = 2**63 - 1
+_MAX_ATOMS = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ def test_none_of_the_standard_ones_is_open():
 
 
 def test_what_the_engine_cannot_hold_is_cut_to_what_it_can():
-    assert STANDARD.own(2**62)["max_order_atoms"] == 2**63 - 1
+    assert STANDARD.own(2**62)["max_order_atoms"] == 2**64 - 1
 
 
 @pytest.mark.parametrize(

@@ -557,12 +557,13 @@ def test_a_manifest_is_read_as_python_reads_it(place: Place, change: str) -> Non
 
 def test_the_limits_of_a_release_are_those_of_the_gate(place: Place) -> None:
     """Python keeps them; the engine is who holds them, so it alone refuses what it would not hold."""
-    known = {"max_order_atoms": 10**15, "max_exposure_atoms": 0, "max_open_atoms": None, "max_orders_per_second": 5}
+    known = {"max_order_atoms": 2**64 - 1, "max_exposure_atoms": 0, "max_open_atoms": None, "max_orders_per_second": 5}
     assert agreed(renamed(place, lambda stated: stated.update(limits=known))) is None
     for limits in (
         {"max_orders": 1},
         {"max_order_atoms": -1},
-        {"max_order_atoms": 2**63},
+        {"max_order_atoms": 2**64},
+        {"max_order_atoms": 2**200},
         {"max_order_atoms": 1.0},
         {"max_order_atoms": "1"},
         {"max_orders_per_minute": 10**9},

@@ -192,6 +192,11 @@ impl Gate {
         self.latch.shift(atoms);
     }
 
+    /// What holds at the level of a release: the tighter of the configuration's and its own. None without a place.
+    pub fn strategy(&self, release: ReleaseId) -> Option<&Branch> {
+        self.strategies.get(release.0 as usize).map(|watched| &watched.branch)
+    }
+
     /// A release's own limits take their place at the strategy's level. They cannot allow more than the configuration
     /// does, and the orders counted so far stay counted. A release without a place has no orders either.
     pub fn tighten(&mut self, release: ReleaseId, own: &Branch) {

@@ -14,7 +14,8 @@
 //! | `GET /orders`, `/fills` | `?limit=N` | the latest, oldest first |
 //! | `POST /halt`, `/reduce`, `/resume` | `{"reason": "…"}` | the trading state then |
 //!
-//! Money and 64-bit numbers are text.
+//! Money and 64-bit numbers are text. In `/state` a release stands `open`, `reduces only` (its permit is no more, or it
+//! may hold nothing) or `refused`.
 
 use std::fmt;
 use std::net::TcpListener;

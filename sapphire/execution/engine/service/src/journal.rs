@@ -246,6 +246,11 @@ impl Journal {
         }
     }
 
+    /// Whether only the reserve is left.
+    pub fn is_on_reserve(&self) -> bool {
+        self.on_reserve
+    }
+
     /// For how long at most the oldest entry that is not synced has waited.
     pub fn sync_lag(&self) -> Duration {
         if self.shared.synced() < self.entries { self.mark.1.elapsed() } else { Duration::ZERO }

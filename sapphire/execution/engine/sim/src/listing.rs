@@ -267,6 +267,7 @@ const LISTINGS: [Listing; 8] = [
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use sapphire_core::amounts::Atoms;
 
     #[test]
     fn every_listing_begins_with_rules_that_a_review_leaves_alone() {
@@ -320,7 +321,8 @@ mod tests {
                 prop_assert!(lot <= instrument.min_notional_atoms);
                 // The largest order at the highest price is held, not cut.
                 let largest = instrument.notional(instrument.max_ticks, instrument.max_lots);
-                prop_assert!(largest < i64::MAX && largest > i64::MAX / 3);
+                let most = Atoms::from(i64::MAX);
+                prop_assert!(largest < most && largest > most / 3);
                 prop_assert_eq!(next.reviewed(price_atoms), Some(next));
                 rules = next;
             }

@@ -322,3 +322,56 @@ fn what_is_held_of_a_symbol_that_trades_no_more_is_paid_out_at_its_last_price() 
         replay.finish().unwrap();
     }
 }
+
+/// Hours of a coin at half a millionth; a lot is a whole coin.
+fn small_coin() -> Vec<Listed> {
+    let instrument = Instrument {
+        base: Asset(1),
+        quote: USDT,
+        tick_atoms: 1,
+        lot_atoms: 100_000_000,
+        min_lots: 1,
+        max_lots: i64::MAX,
+        min_ticks: 1,
+        max_ticks: 1_000_000,
+        min_notional_atoms: 0,
+    };
+    let candle = |hour: i64| Candle {
+        open_ns: START_NS + hour * HOUR_NS,
+        open: 50,
+        high: 55,
+        low: 48,
+        close: 52,
+        volume: 1_000_000_000_000_000,
+    };
+    let feed = Feed::Recorded(RecordedFeed::new(7, "PEPEUSDT", (0..4).map(candle).collect(), HOUR_NS).unwrap());
+    vec![Listed { symbol: "PEPEUSDT".to_owned(), instrument, feed }]
+}
+
+#[test]
+fn more_than_64_bits_of_a_coin_are_paid_out_to_the_atom() {
+    for model in [IDEAL, Model::NextOpen { fee_side: FeeSide::Received }, Model::Book { latency: LATENCY }] {
+        let config = ReplayConfig { deposits: vec![(USDT, 200_000 * UNIT)], ..one_symbol(model) };
+        let mut replay = Replay::new(&config, small_coin()).unwrap();
+        for hour in 1..=5 {
+            replay.close_bar(START_NS + hour * HOUR_NS).unwrap();
+            if hour == 1 {
+                replay.signal(BTC, 150_000_000_000).unwrap();
+            }
+            if hour < 5 {
+                replay.end_of_bar().unwrap();
+            }
+        }
+        let before = replay.record().bars.last().unwrap().clone();
+        let paid = replay.settle(BTC).unwrap().unwrap();
+        assert_eq!((paid.atoms, paid.ticks), (before.position_atoms[0], 52));
+        assert!(paid.atoms > i128::from(i64::MAX), "{model:?}: {}", paid.atoms);
+        assert_eq!(paid.quote_atoms, paid.atoms * 52 / UNIT);
+        assert_eq!(before.cash_quote_atoms + paid.quote_atoms, before.equity_quote_atoms);
+        replay.end_of_bar().unwrap();
+        let after = replay.close_bar(START_NS + 6 * HOUR_NS).unwrap().clone();
+        assert_eq!((after.cash_quote_atoms, after.position_atoms[0]), (before.equity_quote_atoms, 0));
+        replay.end_of_bar().unwrap();
+        replay.finish().unwrap();
+    }
+}

@@ -3,9 +3,9 @@
 use super::Engine;
 use crate::amounts::{Atoms, is_holdable};
 use crate::instrument::{Asset, Instrument, InstrumentId, Side, fee};
-use crate::orders::{Order, Tracked};
+use crate::orders::{Order, ReleaseId, Tracked};
 use crate::positions::Position;
-use crate::risk::{AccountView, DenialCode, Load};
+use crate::risk::{AccountView, Branch, DenialCode, Load};
 
 impl Engine {
     /// Cash and positions at the latest middle prices; none when something held never had a price, or when it comes to
@@ -42,6 +42,11 @@ impl Engine {
             return Some(paid);
         }
         Position { atoms: paid, ..Position::default() }.value_atoms(self.price_of(asset)?)
+    }
+
+    /// What a release may do: the tighter of the configuration's limits and of its own. None for one without a place.
+    pub fn strategy_limits(&self, release: ReleaseId) -> Option<&Branch> {
+        self.gate.strategy(release)
     }
 
     /// Whole lots held.

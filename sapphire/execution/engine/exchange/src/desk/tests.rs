@@ -211,7 +211,7 @@ fn every_filter_is_named() {
     assert_eq!(refusal(limit(price + 1, 1_000_000)), filter(Filter::Price), "between two ticks");
     assert_eq!(refusal(limit(0, 1_000_000)), filter(Filter::Price));
     assert_eq!(refusal(limit(-price, 1_000_000)), filter(Filter::Price));
-    assert_eq!(refusal(limit(2_000_000 * UNIT, 1_000_000)), filter(Filter::Price), "above the highest");
+    assert_eq!(refusal(limit(10_000_001 * UNIT, 1_000_000)), filter(Filter::Price), "above the highest");
     assert_eq!(refusal(limit(price, 1_001)), filter(Filter::LotSize), "between two lots");
     assert_eq!(refusal(limit(price, 0)), filter(Filter::LotSize));
     assert_eq!(refusal(limit(price, 9_001 * UNIT)), filter(Filter::LotSize), "above the largest");
@@ -228,7 +228,7 @@ fn every_filter_is_named() {
 #[test]
 fn open_orders_are_bounded() {
     let mut bench = Bench::new(false);
-    let kind = bench.limit(Side::Buy, -500, 20, TimeInForce::Gtc);
+    let kind = bench.limit(Side::Buy, -500, 100, TimeInForce::Gtc);
     for _ in 0..MAX_OPEN_ORDERS {
         bench.place(&Bench::order(ONE, Side::Buy, kind)).unwrap();
     }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{Desk, DeskFailure, Stage};
 use crate::control::{Answer, Question};
 use crate::entry::Source;
+use crate::fold::KnownRelease;
 use crate::journal::Standing;
 
 impl Desk {
@@ -48,11 +49,10 @@ impl Desk {
             Standing::Reserve => "reserve",
             Standing::Closed => "closed",
         };
-        let releases = self
-            .slots
-            .known()
-            .iter()
-            .map(|release| json!({"digest": release.digest.to_string(), "name": release.name, "ok": release.ok}));
+        let releases = self.slots.known().iter().map(|release| {
+            let (digest, standing) = (release.digest.to_string(), self.release_standing(release));
+            json!({"digest": digest, "name": release.name, "ok": release.ok, "standing": standing})
+        });
         let refused = self.unadmitted.iter().map(|(digest, why)| json!({"digest": digest.to_string(), "why": why}));
         json!({
             "account": self.run.account,
@@ -78,6 +78,16 @@ impl Desk {
             "releases": releases.collect::<Vec<_>>(),
             "refused_releases": refused.collect::<Vec<_>>(),
         })
+    }
+
+    /// What a release may do at present.
+    fn release_standing(&self, release: &KnownRelease) -> &'static str {
+        let limits = self.engine.strategy_limits(self.slots.of(&release.digest));
+        match limits.and_then(|limits| limits.max_exposure_atoms) {
+            _ if !release.ok => "refused",
+            Some(0) => "reduces only",
+            _ => "open",
+        }
     }
 
     fn positions(&self) -> Value {

@@ -121,7 +121,9 @@ impl Desk {
             self.wake_if_due()?;
             self.close_bars(now_ns)?;
         }
-        if self.due.keep_ns > now_ns {
+        // Nothing more is sent on the reserve: the halt does not wait for the next round.
+        let is_full = self.journal.is_on_reserve() && !self.due.has_no_room;
+        if self.due.keep_ns > now_ns && !is_full {
             return self.take_pending();
         }
         self.due.keep_ns = now_ns + ROUND_NS;

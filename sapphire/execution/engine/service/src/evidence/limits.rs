@@ -2,6 +2,7 @@
 //!
 //! Invariant: a name that the gate does not have refuses the release; a limit that would not be held is none.
 
+use sapphire_core::amounts::Atoms;
 use sapphire_core::risk::{Branch, Limits};
 
 use super::canonical::Value;
@@ -25,9 +26,9 @@ fn branch(manifest: &Manifest) -> Result<Branch, BadValue> {
     for (key, value) in manifest.limits() {
         let here = format!("limit {key} of release {name}");
         match key.as_str() {
-            "max_order_atoms" => branch.max_order_atoms = whole(&here, value)?.map(Into::into),
-            "max_exposure_atoms" => branch.max_exposure_atoms = whole(&here, value)?.map(Into::into),
-            "max_open_atoms" => branch.max_open_atoms = whole(&here, value)?.map(Into::into),
+            "max_order_atoms" => branch.max_order_atoms = whole(&here, value)?,
+            "max_exposure_atoms" => branch.max_exposure_atoms = whole(&here, value)?,
+            "max_open_atoms" => branch.max_open_atoms = whole(&here, value)?,
             "max_orders_per_second" => branch.max_orders_per_second = rate(&here, value)?,
             "max_orders_per_minute" => branch.max_orders_per_minute = rate(&here, value)?,
             _ => {
@@ -50,11 +51,11 @@ fn branch(manifest: &Manifest) -> Result<Branch, BadValue> {
     }
 }
 
-fn whole(here: &str, value: &Value) -> Result<Option<i64>, BadValue> {
+fn whole(here: &str, value: &Value) -> Result<Option<Atoms>, BadValue> {
     match value {
         Value::Null => Ok(None),
-        Value::Number(number) if number.whole().is_some() => Ok(number.whole()),
-        _ => Err(BadValue::new(here, "a whole number, or null for none", format!("{value:?}"))),
+        Value::Number(number) if number.wide().is_some() => Ok(number.wide()),
+        _ => Err(BadValue::new(here, "a whole number below 2^64, or null for none", format!("{value:?}"))),
     }
 }
 

@@ -46,8 +46,13 @@ impl Number {
         }
     }
 
-    /// The whole number, where it fits.
+    /// The whole number, where it fits 64 bits.
     pub(super) fn whole(&self) -> Option<i64> {
+        self.wide().and_then(|number| number.try_into().ok())
+    }
+
+    /// The whole number, where it fits 128 bits.
+    pub(super) fn wide(&self) -> Option<i128> {
         match self {
             Self::Whole(text) => text.parse().ok(),
             Self::Real(_) => None,

@@ -73,6 +73,7 @@ fn a_release_that_loses_its_evidence_loses_its_targets() {
     fs::write(rig.home.source(), "changed").unwrap();
     conductor.bar(&mut rig, [20_000, 20_000]);
     rig.wait_for("the verdict", || rig.get("/state").1["releases"][0]["ok"] == false);
+    assert_eq!(rig.get("/state").1["releases"][0]["standing"], "refused");
     conductor.bar(&mut rig, [30_000, 30_000]);
     let updates = rig.risk_updates();
     assert_eq!(updates[updates.len() - 2..], [update("NO_EVIDENCE", "BTC/USDT"), update("NO_EVIDENCE", "ETH/USDT")]);
@@ -89,19 +90,24 @@ fn a_release_whose_permit_is_no_more_reduces_and_adds_nothing() {
     let mut rig = Rig::new();
     rig.start();
     let mut conductor = Conductor::new();
+    let standing = |rig: &Rig| rig.get("/state").1["releases"][0]["standing"].clone();
     let mut held_after = |rig: &mut Rig, lots: i64| {
         conductor.bar(rig, [lots, lots]);
         conductor.bar(rig, [lots, lots]);
         rig.get("/positions").1["positions"][0]["lots"].clone()
     };
     assert_eq!(held_after(&mut rig, 10_000), "10000");
+    assert_eq!(standing(&rig), "open");
     rig.home.report(false);
     assert_eq!(held_after(&mut rig, 30_000), "10000", "nothing is added");
+    assert_eq!(standing(&rig), "reduces only");
     assert_eq!(held_after(&mut rig, 6_000), "6000", "what reduces, does");
     rig.home.report(true);
     assert_eq!(held_after(&mut rig, 8_000), "8000", "a new permit opens it again");
+    assert_eq!(standing(&rig), "open");
     rig.home.revoke();
     assert_eq!(held_after(&mut rig, 9_000), "8000");
+    assert_eq!(standing(&rig), "reduces only");
     assert_eq!(rig.stop(), Some(0));
     rig.assert_replays();
 }
