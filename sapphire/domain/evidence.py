@@ -20,8 +20,10 @@ from sapphire.domain.needs import Need, Value, is_need, is_value, meets, need_te
 __all__ = [
     "EDGE_GATES",
     "LAPTOP_KEY",
+    "MARKED",
     "PROMOTER_IDENTITY",
     "REPORT_FORMAT",
+    "SKILL_NOT_SHOWN",
     "Authority",
     "GateReport",
     "GateRow",
@@ -42,6 +44,11 @@ Authority = Literal["laptop key file: proves integrity, not authority", "promote
 
 EDGE_GATES = ("skill", "cost")
 """Gates that ask whether there is an edge at all. A release that failed one is marked wherever it is shown."""
+
+SKILL_NOT_SHOWN = "skill not shown"
+"""The mark of a release that failed one of them."""
+MARKED: Final = "MARKED: "
+"""In a row's note: what comes behind it, up to the end, has to be said of the release wherever it is shown."""
 
 _SHORT = 12
 _NS_PER_SECOND = 1_000_000_000
@@ -202,6 +209,12 @@ class GateReport:
         return tuple(row for row in self.rows if not row.refuses and not row.passed)
 
     @property
+    def marked(self) -> tuple[str, ...]:
+        """What has to be said of the release wherever it is shown: no skill, and what the notes of its rows mark."""
+        noted = [row.note.partition(MARKED)[2] for row in self.rows]
+        return tuple(dict.fromkeys([*([SKILL_NOT_SHOWN] if self.skill_failed else []), *filter(None, noted)]))
+
+    @property
     def canonical(self) -> bytes:
         """Canonical JSON: what is signed."""
         return canonical_json(self.as_dict())
@@ -253,7 +266,7 @@ class GateReport:
         """One line: of what, for what, with what outcome."""
         until = f" until {stamp(self.valid_until_ns // _NS_PER_SECOND * _NS_PER_SECOND)}"
         outcome = f"permits {self.permits}{until}" if self.permits else f"does not permit {self.target}"
-        mark = "; MARKED: skill not shown" if self.skill_failed else ""
+        mark = f"; {MARKED}{', '.join(self.marked)}" if self.marked else ""
         return f"gates of {self.name} ({self.manifest_digest[:_SHORT]}) to {self.target}: {outcome}{mark}; {self.data}"
 
     def table(self) -> tuple[tuple[str, ...], Sequence[tuple[str, ...]]]:

@@ -48,7 +48,7 @@ class RunFacts:
     Parameters
     ----------
     release, label : digest, and what people call it, "paper.pool@1".
-    skill_failed : whether it is marked, because it did not show an edge.
+    marks : what has to be said of the release wherever it is shown.
     stage : "paper" or "live".
     market : whose bars it trades on.
     symbols, interval : the universe.
@@ -61,7 +61,7 @@ class RunFacts:
     release: str
     label: str
     stage: str
-    skill_failed: bool
+    marks: tuple[str, ...]
     market: Market
     symbols: tuple[str, ...]
     interval: Interval
@@ -79,7 +79,7 @@ class RunFacts:
             release=str(told["release"]["digest"]),
             label=str(told["release"]["label"]),
             stage=str(told["release"]["stage"]),
-            skill_failed=bool(told["release"]["skill_failed"]),
+            marks=tuple(told["release"]["marks"]),
             market=Market(int(market["seed"]), Path(market["candles"]) if market["candles"] else None),
             symbols=tuple(told["symbols"]),
             interval=Interval(told["interval"]),

@@ -36,7 +36,7 @@ def summary_section(report: DailyReport) -> Section:
     """The run in eight lines."""
     day, facts = report.run.day, report.run.facts
     books, parity, wire = report.reconciliation, report.parity, report.signal_to_wire
-    mark = " (skill not shown)" if facts.skill_failed else ""
+    mark = f" ({', '.join(facts.marks)})" if facts.marks else ""
     lines = [
         ("release", f"{facts.label} {facts.release[:12]} on {facts.stage}{mark}"),
         ("market", facts.market.label),

@@ -152,7 +152,7 @@ def trace_order(run: TradedRun, wanted: str) -> Trace:
 
 def _release(run: TradedRun) -> Event:
     facts = run.facts
-    mark = "; marked: skill not shown" if facts.skill_failed else ""
+    mark = f"; marked: {', '.join(facts.marks)}" if facts.marks else ""
     return Event("release", f"{facts.label} {facts.release[:12]} at stage {facts.stage}{mark}")
 
 

@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sapphire.registry.calibrations import BeliefCheck, CalibrationEvidence, ScoreSlope
     from sapphire.registry.doors import Door, Permit
     from sapphire.registry.environment import GitState, LockState, git_state, lock_state
     from sapphire.registry.evidence_store import EvidenceStore, Record
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ActiveEvidence",
     "AskedEvidence",
+    "BeliefCheck",
+    "CalibrationEvidence",
     "CheckEvidence",
     "CostEvidence",
     "Deployment",
@@ -61,6 +64,7 @@ __all__ = [
     "RegisteredRelease",
     "Registry",
     "ReleaseTable",
+    "ScoreSlope",
     "SigningKey",
     "Version",
     "WalkForwardEvidence",
@@ -75,6 +79,7 @@ __all__ = [
 
 _HOMES = {
     **dict.fromkeys(("EvidenceStore", "Record"), "evidence_store"),
+    **dict.fromkeys(("BeliefCheck", "CalibrationEvidence", "ScoreSlope"), "calibrations"),
     **dict.fromkeys(("Issue", "evaluate_gates"), "gates"),
     **dict.fromkeys(("Door", "Permit"), "doors"),
     "Deployment": "trust",

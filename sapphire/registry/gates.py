@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sapphire.domain.errors import EvidenceRefused, StatisticsError
-from sapphire.domain.evidence import Authority, GateReport, GateRow
+from sapphire.domain.evidence import MARKED, Authority, GateReport, GateRow
 from sapphire.domain.needs import Need, Value
 from sapphire.domain.releases import Manifest
 from sapphire.registry.evidence_store import FIRST
@@ -179,6 +179,39 @@ def _replayed(name: str) -> Callable[[_Asked], _Answer]:
     return answer
 
 
+def _walked(asked: _Asked) -> _Answer:
+    """The digest of the walk-forward, and what has to be said of the release wherever it is shown."""
+    value, note = _replayed("walk_forward")(asked)
+    marks = asked.bundle.marks
+    return value, "; ".join([*([note] if note else []), *([f"{MARKED}{', '.join(marks)}"] if marks else [])])
+
+
+def _trades(asked: _Asked) -> _Answer:
+    walk = asked.bundle.walk_forward
+    return walk.trades, f"never traded: {walk.untraded}" if walk.untraded else "fills of the walk-forward replay"
+
+
+def _slopes(name: str) -> Callable[[_Asked], _Answer]:
+    """Of the slopes that the agents were calibrated by, or of what came of forecasts that need no calibration."""
+
+    def answer(asked: _Asked) -> _Answer:
+        found = asked.bundle.calibration
+        fits = len(found.slopes) + len(found.frozen)
+        of = f"{fits:,} fits of the score of {', '.join(found.agents)}" if found.agents else _checks_text(asked)
+        return getattr(found, name), of
+
+    return answer
+
+
+def _checks(name: str) -> Callable[[_Asked], _Answer]:
+    return lambda asked: (getattr(asked.bundle.calibration, name), _checks_text(asked))
+
+
+def _checks_text(asked: _Asked) -> str:
+    checks = asked.bundle.calibration.checks
+    return f"what was believed in {len(checks):,} test windows, {sum(each.pairs for each in checks):,} outcomes"
+
+
 def _over_published(side: str) -> Callable[[_Asked], _Answer]:
     """By how much the fee that was assumed is above what the venue publishes for the tier."""
 
@@ -257,7 +290,7 @@ def _over(baseline: str, what: str) -> Callable[[_Asked], _Answer]:
             f"{_power_text(found, asked.policy.gates['skill'][measure], looks)}; "
             f"{looks:,} look{'' if looks == 1 else 's'} at the hold-out"
         )
-        return value, note + (f", MARKED: seen before by {', '.join(seen)}" if seen else "")
+        return value, note + (f"; {MARKED}its hold-out was seen before by {', '.join(seen)}" if seen else "")
 
     return answer
 
@@ -316,7 +349,7 @@ _ANSWERS: Mapping[str, Mapping[str, Callable[[_Asked], _Answer]]] = {
         "taker_fee_bps_over_published": _over_published("taker_bps"),
         "latency_ms": _latency,
     },
-    "replay": {name: _replayed(name) for name in ("walk_forward", "holdout", "doubled_costs")},
+    "replay": {"walk_forward": _walked, **{name: _replayed(name) for name in ("holdout", "doubled_costs")}},
     "skill": {
         "deflated_sharpe": _deflated_sharpe,
         "deflated_active_sharpe": _deflated_active_sharpe,
@@ -325,9 +358,13 @@ _ANSWERS: Mapping[str, Mapping[str, Callable[[_Asked], _Answer]]] = {
         "folds": lambda asked: (asked.bundle.walk_forward.folds, ""),
         "tested_days": lambda asked: (asked.bundle.walk_forward.tested_days, ""),
         "holdout_days": lambda asked: (asked.bundle.holdout.days, ""),
-        "trades": lambda asked: (asked.bundle.walk_forward.trades, "fills of the walk-forward replay"),
+        "trades": _trades,
     },
     "cost": {"edge_survives_costs_times": _edge_survives},
+    "calibration": {
+        **{name: _slopes(name) for name in ("negative_share", "least_abs_t")},
+        **{name: _checks(name) for name in ("coverage_gap", "mean_p_value")},
+    },
     "parity": {
         "unexplained_lots": _of_days(lambda days: days.unexplained_lots),
         "bars_decided": _of_days(lambda days: days.bars_decided),

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from sapphire.domain.display import bundle, stamp
 from sapphire.domain.errors import EvidenceRefused
-from sapphire.domain.evidence import Target
+from sapphire.domain.evidence import SKILL_NOT_SHOWN, Target
 from sapphire.domain.permits import verify
 from sapphire.registry.doors import Door
 from sapphire.registry.evidence_store import EvidenceStore
@@ -19,14 +19,12 @@ __all__ = [
     "ENDED",
     "NO_EVIDENCE",
     "REVOKED",
-    "SKILL_NOT_SHOWN",
     "RegisteredRelease",
     "ReleaseTable",
     "Standing",
     "standing_of",
 ]
 
-SKILL_NOT_SHOWN = "skill not shown"
 DAMAGED = "evidence does not verify"
 NO_EVIDENCE = "no evidence here"
 REVOKED = "revoked"
@@ -123,9 +121,10 @@ def standing_of(door: Door, digest: str, name: str, at_ns: int) -> Standing:
     if digest not in store.digests():
         return Standing((), NO_EVIDENCE)
     try:
+        said = store.bundle(digest).marks if store.last(digest, "bundle") is not None else ()
         reports = store.reports(digest)
         if not reports:
-            return Standing((), "")
+            return Standing((), ", ".join(said))
         trust = door.deployment.trust(door.home)
         last = [each for each in (store.report(digest, target) for target in get_args(Target)) if each is not None]
         found = [verify(each, trust, manifest_digest=digest) for each in last]
@@ -138,6 +137,7 @@ def standing_of(door: Door, digest: str, name: str, at_ns: int) -> Standing:
         (revoked, REVOKED),
         (ended and not revoked, ENDED),
         (any(each.skill_failed for each in found), SKILL_NOT_SHOWN),
+        *((True, mark) for mark in said),
     ]
     return Standing(permits, ", ".join(mark for is_so, mark in marks if is_so))
 

@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 from sapphire.domain.canonical import canonical_json, is_sha256, plain, read_canonical, sha256_of
 from sapphire.domain.errors import EvidenceRefused, ValueRefused
 from sapphire.domain.protocols import Protocol
+from sapphire.registry.calibrations import CalibrationEvidence
 from sapphire.registry.integrity import IntegrityEvidence
 
 __all__ = [
@@ -29,7 +30,7 @@ __all__ = [
     "WalkForwardEvidence",
 ]
 
-BUNDLE_FORMAT = "EVIDENCE@2"
+BUNDLE_FORMAT = "EVIDENCE@3"
 PARITY_FORMAT = "PARITY@2"
 REPLAYS = ("walk_forward", "holdout", "doubled_costs")
 """The replays that evidence is made of."""
@@ -88,6 +89,7 @@ class WalkForwardEvidence:
     total_return : fraction over the whole window.
     active : the same beside the market; None where nothing is left beside it.
     folds, tested_days, trades : how much was tested, and how many fills it made.
+    untraded : why it never traded; empty where it did.
     span : the tested data as the ledger names it: market, assets with their sketches, length of a bar, start and end.
     trials : N of the ledger: distinct trials that share data with the span.
     variance_of_trials, variance_of_active : variance of their Sharpe ratios per bar of the span, and of those beside
@@ -114,6 +116,7 @@ class WalkForwardEvidence:
     openings: int
     ledger_head: str
     ledger_lines: int
+    untraded: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "span", _span(self.span))
@@ -171,6 +174,7 @@ class HoldoutEvidence:
     over : return over cash, and Sharpe ratio over buy and hold, each with its error; None where an account did nothing.
     span : its data as the ledger names it.
     seen_by : studies that looked at these bars before.
+    untraded : why the release never traded there; empty where it did.
     """
 
     start_ns: int
@@ -180,6 +184,7 @@ class HoldoutEvidence:
     over: Mapping[str, Difference | None] = field(hash=False)
     span: Mapping[str, Any] = field(hash=False)
     seen_by: tuple[str, ...]
+    untraded: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "span", _span(self.span))
@@ -229,6 +234,7 @@ class EvidenceBundle:
     engine_version : the engine that replayed.
     protocol : what it was measured under, whole.
     replays : name to digest of what the replay decided and earned; see `REPLAYS`.
+    calibration : what its scores were worth, and what came of its beliefs.
 
     Raises
     ------
@@ -245,6 +251,7 @@ class EvidenceBundle:
     integrity: IntegrityEvidence
     protocol: Protocol
     replays: Mapping[str, str] = field(hash=False)
+    calibration: CalibrationEvidence = field(default_factory=CalibrationEvidence)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "replays", dict(self.replays))
@@ -270,6 +277,12 @@ class EvidenceBundle:
     def digest(self) -> str:
         """sha256 of the canonical JSON; a gate report names it."""
         return sha256_of(self.canonical)
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What has to be said of the release wherever it is shown."""
+        told = [("never traded", self.walk_forward.untraded), ("never traded in the hold-out", self.holdout.untraded)]
+        return (*self.calibration.marks, *(f"{what}: {why}" for what, why in told if why))
 
     @property
     def protocol_digest(self) -> str:
@@ -308,6 +321,7 @@ class EvidenceBundle:
             entries["protocol"] = Protocol.from_dict(entries["protocol"])
             costs = dict(entries["costs"])
             entries["costs"] = CostEvidence(times=costs.pop("times"), outcome=Outcome(**costs.pop("outcome")), **costs)
+            entries["calibration"] = CalibrationEvidence.from_dict(entries["calibration"])
             entries["integrity"] = IntegrityEvidence.from_dict(entries["integrity"])
             return cls(**entries)
         except (KeyError, TypeError, AttributeError, ValueError, ValueRefused) as error:

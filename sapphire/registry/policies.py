@@ -79,6 +79,12 @@ MEASURES: Mapping[str, Mapping[str, Measure]] = {
         "trades": Measure("number", "live"),
     },
     "cost": {"edge_survives_costs_times": Measure("number", "live")},
+    "calibration": {
+        "negative_share": Measure("number"),
+        "least_abs_t": Measure("number"),
+        "coverage_gap": Measure("number"),
+        "mean_p_value": Measure("number"),
+    },
     "parity": {
         "unexplained_lots": Measure("number", "live"),
         "bars_decided": Measure("number", "live"),

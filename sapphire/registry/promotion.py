@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from sapphire.domain.display import bundle as shown
 from sapphire.domain.errors import EvidenceRefused, Refused
-from sapphire.domain.evidence import GateReport, GateRow, Target
+from sapphire.domain.evidence import MARKED, GateReport, GateRow, Target
 from sapphire.domain.needs import need_text
 from sapphire.domain.permits import RecordedReport, Trust, verify
 from sapphire.registry.doors import Door
@@ -56,6 +56,7 @@ class Promotion:
     before : the champion before; None where there was none.
     moved : whether anything moved; it was champion already otherwise.
     skill_failed : whether it failed to show an edge.
+    marks : what has to be said of it wherever it is shown.
     data : what its evidence is made of.
     valid_until_ns : when its report ends to permit; UTC nanoseconds.
     who : who asked for it, "user@host".
@@ -68,6 +69,7 @@ class Promotion:
     before: str | None
     moved: bool
     skill_failed: bool
+    marks: tuple[str, ...]
     data: str
     valid_until_ns: int
     who: str
@@ -76,7 +78,7 @@ class Promotion:
     def caption(self) -> str:
         """One line: what is champion."""
         verb = "is now" if self.moved else "was already"
-        mark = "; MARKED: skill not shown" if self.skill_failed else ""
+        mark = f"; {MARKED}{', '.join(self.marks)}" if self.marks else ""
         return f"{self.source} {verb} champion of {self.target} as {self.label}{mark}; {self.data}"
 
     def as_dict(self) -> dict[str, Any]:
@@ -383,6 +385,7 @@ def _told(version: Version, source: str, report: GateReport, before: Version | N
         before=before.label if before is not None else None,
         moved=moved,
         skill_failed=report.skill_failed,
+        marks=report.marked,
         data=report.data,
         valid_until_ns=report.valid_until_ns,
         who=who(),

@@ -17,6 +17,7 @@ import numpy as np
 
 from sapphire.agents.arrays import Arrays
 from sapphire.agents.worker import ReleaseWorker, TwinSample, Worker, ask_panel, learned_by
+from sapphire.research.calibrations import slopes_in
 from sapphire.research.walking import BeliefPanel, Told, require_once, tested_rows, training_bars
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def walk_in_workers(
     NotFitted : a score that training never showed.
     """
     require_once(folds)
-    means, deviations, closes, samples = [], [], [], []
+    means, deviations, closes, samples, slopes = [], [], [], [], []
     with ExitStack() as running:
 
         def started(hash_seed: int = 0) -> Worker:
@@ -94,6 +95,7 @@ def walk_in_workers(
         for number, fold in enumerate(folds, start=1):
             told(number - 1, len(folds), f"{label}: fold {number} of {len(folds)}")
             learned = fit_in_worker(code, training_bars(bars, fold), seed=seed, label=label)
+            slopes.extend(slopes_in(code, learned, number))
             for worker in (asked, again):
                 worker.learn(learned)
 
@@ -115,6 +117,7 @@ def walk_in_workers(
             np.concatenate(closes),
             np.concatenate(means),
             np.concatenate(deviations),
+            tuple(slopes),
         )
         return AskedBeliefs(panel, tuple(samples), asked.isolation, asked.digests)
 

@@ -87,6 +87,7 @@ def walk_forward_evidence(study: Study, walked: Replayed, opened: Study) -> Walk
         folds=len(study.folds),
         tested_days=len(study.tested) * study.data.interval.ns / _DAY_NS,
         trades=walked.performance.trades,
+        untraded=walked.untraded,
         span=study.span[0].as_dict(),
         trials=now.trials,
         variance_of_trials=now.variance_of_trials,
@@ -117,6 +118,7 @@ def holdout_evidence(opened: Study, held: Replayed, market: Replayed, seen_by: t
         },
         span=span.as_dict(),
         seen_by=seen_by,
+        untraded=held.untraded,
     )
 
 

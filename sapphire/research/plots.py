@@ -13,10 +13,21 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-__all__ = ["decay_figure", "equity_figure", "heatmap_figure", "line_up_figure", "quantile_figure", "waterfall_figure"]
+__all__ = [
+    "decay_figure",
+    "equity_figure",
+    "heatmap_figure",
+    "line_up_figure",
+    "quantile_figure",
+    "slopes_figure",
+    "waterfall_figure",
+]
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#888888"
 _HEIGHT = 420
+_MARKERS = ("circle", "square", "diamond", "triangle-up", "x")
+_ASIDE = 0.15
+"""How far apart the points of two names stand, in folds."""
 _POINTS = 1_500
 """More than a screen shows; a notebook with longer curves grows by megabytes."""
 
@@ -151,6 +162,44 @@ def line_up_figure(
     figure = go.Figure(bars)
     figure.update_xaxes(title_text=across, type="category")
     figure.update_yaxes(title_text=f"{value}, ± 2 standard errors")
+    return _dress(figure, title, label)
+
+
+def slopes_figure(
+    title: str,
+    label: str,
+    slopes: Mapping[str, Sequence[tuple[int, float, float]]],
+    value: str,
+    against: float,
+) -> go.Figure:
+    """Slopes by fold with two standard errors: one row of points per name; a slope below zero is in another colour.
+
+    Parameters
+    ----------
+    slopes : name to (fold, slope, standard error).
+    against : the slope that is compared with, drawn as a line.
+    """
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    for place, ((name, points), symbol) in enumerate(zip(slopes.items(), _MARKERS * len(slopes), strict=False)):
+        aside = (place - (len(slopes) - 1) / 2) * _ASIDE
+        figure.add_scatter(
+            x=[fold + aside for fold, _, _ in points],
+            y=[slope for _, slope, _ in points],
+            error_y={"type": "data", "array": [2 * error for *_, error in points], "color": GREY, "thickness": 1.2},
+            mode="markers",
+            name=name,
+            showlegend=len(slopes) > 1,
+            marker={
+                "size": 10,
+                "symbol": symbol,
+                "color": [BLUE if slope >= 0.0 else ORANGE for _, slope, _ in points],
+            },
+        )
+    figure.add_hline(y=against, line={"color": GREY, "width": 1, "dash": "dash"})
+    figure.update_xaxes(title_text="fold (orange: negative slope)", dtick=1)
+    figure.update_yaxes(title_text=f"{value}, ± 2 SE")
     return _dress(figure, title, label)
 
 

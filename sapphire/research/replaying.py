@@ -19,6 +19,7 @@ from sapphire.domain.money import ATOMS_PER_UNIT, units_of
 from sapphire.domain.stopped_views import LastBelief
 from sapphire.portfolio import EqualWeight, PortfolioState, size_at_close
 from sapphire.research import recording
+from sapphire.research.decided import Decisions
 from sapphire.research.delisting import Delisting, without
 from sapphire.research.performance import Performance
 from sapphire.research.replay_market import engine_on
@@ -125,7 +126,7 @@ def _replayed(study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, to
     performance = Performance.measure(
         equity, study.data.interval, traded_quote=traded, fees_quote=fees, trades=len(record["fills"]["order"])
     )
-    return Replayed(study, agent, model, record, equity, performance)
+    return Replayed(study, agent, model, record, equity, performance, beliefs)
 
 
 def _evaluation(
@@ -145,6 +146,7 @@ def _run(study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, told: T
     first = int(np.searchsorted(evaluation.close_time_ns, bars.close_time_ns[0]))
     last = len(bars) - 1
     remembered: tuple[LastBelief, ...] = ()
+    decisions = Decisions()
     for row, close_ns in enumerate(map(int, bars.close_time_ns)):
         state, gone = engine.close_bar(close_ns), delisting.gone(close_ns)
         lots = delisting.settle(engine, close_ns, dict(zip(bars.symbols, state.position_lots, strict=True)))
@@ -164,6 +166,7 @@ def _run(study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, told: T
                 interval=bars.interval,
             )
             remembered = sized.remembered
+            decisions.add(bars.symbols, sized.targets, sized.remembered)
             for target in sized.targets:
                 if target.symbol not in gone:
                     engine.signal(target.symbol, target.lots)
@@ -173,6 +176,7 @@ def _run(study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, told: T
     told(len(bars), len(bars), f"replay {agent.name}, {model}")
     record: dict[str, Any] = engine.finish()
     record["settlements"] = delisting.settled
+    record["decided_for"] = decisions.counted()
     return record
 
 

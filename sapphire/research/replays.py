@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sapphire.domain.money import ATOMS_PER_UNIT, units_of
+from sapphire.registry.calibrations import CalibrationEvidence
 from sapphire.research.breakdowns import Breakdown, by_fold, by_regime, by_symbol
+from sapphire.research.calibrations import CalibrationReport, calibration_of
+from sapphire.research.decided import why_untraded
 from sapphire.research.performance import HEADER, Performance, simple_returns
 from sapphire.research.plots import equity_figure
 from sapphire.research.screens import buy_and_hold
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
     from sapphire.agents import Agent
     from sapphire.research.studies import Study
+    from sapphire.research.walking import BeliefPanel
 
 __all__ = ["LADDER", "REAL", "Model", "Replayed"]
 
@@ -62,6 +66,7 @@ class Replayed(Shown):
     ----------
     record : everything that happened, as the engine wrote it down: fills, orders, denials, refusals, equity.
     equity : float64 [T], quote, at the closes of the tested bars.
+    beliefs : what was replayed.
     trials : N in the ledger once this run is in it.
     """
 
@@ -71,6 +76,7 @@ class Replayed(Shown):
     record: dict[str, Any]
     equity: NDArray[np.float64]
     performance: Performance
+    beliefs: BeliefPanel
     trials: int = 0
 
     @property
@@ -82,6 +88,23 @@ class Replayed(Shown):
     def returns(self) -> NDArray[np.floating[Any]]:
         """Return from each tested close to the next, float64 [T - 1]."""
         return simple_returns(self.equity)
+
+    @property
+    def untraded(self) -> str:
+        """Why it never traded; empty where it did."""
+        return why_untraded(self.record)
+
+    @property
+    def calibration(self) -> CalibrationReport:
+        """Fold by fold: what each score was worth in training, and what came of what was believed in the test."""
+        found = calibration_of(self.study, self.beliefs)
+        return CalibrationReport(self.study, self.agent, found, self.trials)
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What has to be said wherever it is shown: scores that are traded reversed, and why it never traded."""
+        scores = CalibrationEvidence(slopes=self.beliefs.slopes).marks
+        return (*scores, *([f"never traded: {self.untraded}"] if self.untraded else []))
 
     @property
     def fills(self) -> pd.DataFrame:
@@ -127,6 +150,7 @@ class Replayed(Shown):
         """One line."""
         settled = ", ".join(dict.fromkeys(paid.symbol for paid in self.record["settlements"]))
         mark = f", DELISTED and settled at the last price: {settled}" if settled else ""
+        mark += "".join(f"; MARKED: {each}" for each in self.marks)
         evidence = "evidence" if self.model == REAL else f"counterfactual ({self.model.assumption})"
         orders, denied = len(self.record["orders"]["order"]), len(self.record["denials"]["order"])
         refused = len(self.record["refusals"]["symbol"])
@@ -157,6 +181,11 @@ class Replayed(Shown):
         starts = [fold.test_start for fold in self.study.folds]
         return equity_figure(f"Replay: {self.agent.name}", self.study.label, self._curves(), drawdown, folds=starts)
 
+    @property
+    def figures(self) -> tuple[go.Figure, ...]:
+        """The account, and the slopes by fold that its beliefs stand on."""
+        return self.figure, self.calibration.figure
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
         return {
@@ -172,6 +201,9 @@ class Replayed(Shown):
             "refused_for": dict(Counter(self.record["refusals"]["reason"])),
             "settled": [paid.symbol for paid in self.record["settlements"]],
             "trials": self.trials,
+            "marks": list(self.marks),
+            "untraded": self.untraded,
+            "decided_for": self.record["decided_for"],
             **self.performance.as_dict(),
         }
 

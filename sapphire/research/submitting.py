@@ -22,6 +22,7 @@ from sapphire.agents import Agent, plain_parameters
 from sapphire.agents.release import ReadRelease, ReleaseCode, freeze, read_release
 from sapphire.domain.engine import load_engine
 from sapphire.domain.errors import ConfigError
+from sapphire.domain.evidence import MARKED
 from sapphire.domain.money import to_atoms
 from sapphire.domain.releases import ReleasedSizing
 from sapphire.domain.workspace import home, workspace
@@ -36,6 +37,7 @@ from sapphire.registry import (
     lock_state,
 )
 from sapphire.research import recording
+from sapphire.research.calibrations import calibration_of, slopes_in
 from sapphire.research.counting import check_anchors, registry_of
 from sapphire.research.evidence_worker import ask_release, fit_in_worker, walk_in_workers
 from sapphire.research.integrity import committed_state, measure_integrity, require_locked
@@ -80,7 +82,8 @@ class Release(Shown):
     def caption(self) -> str:
         """One line."""
         seen = self.bundle.holdout.seen_by
-        mark = f"; MARKED: its hold-out was seen before by {', '.join(seen)}" if seen else ""
+        marks = [*self.bundle.marks, *([f"its hold-out was seen before by {', '.join(seen)}"] if seen else [])]
+        mark = f"; {MARKED}{', '.join(marks)}" if marks else ""
         return f"release {self.name} {self.digest[:12]}: {self.bundle.data}; hold-out opened, evidence kept{mark}"
 
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
@@ -102,8 +105,23 @@ class Release(Shown):
             (f"hold-out, {name.replace('_', ' ')}", f"{100 * outcome.total_return:+.2f} %", "baseline, same engine")
             for name, outcome in held.baselines.items()
         ]
+        lines += [
+            (
+                "slope of the score, as released"
+                + (f", {each.agent}" if len(self.bundle.calibration.agents) > 1 else ""),
+                f"{each.slope_bps:+.2f} bps/sd",
+                f"t {each.t_value:+.2f}, traded as {each.traded_bps:+.2f}; {self._signs(each.agent)}",
+            )
+            for each in self.bundle.calibration.frozen
+        ]
         lines.append((f"costs x{costly.times:g}", f"{100 * costly.outcome.total_return:+.2f} %", "walk-forward again"))
         return ("measured", "return", "how"), lines
+
+    def _signs(self, agent: str) -> str:
+        """How many folds had a slope below zero, and how many one that may be anything."""
+        folds = [each for each in self.bundle.calibration.slopes if each.agent == agent]
+        negative, weak = sum(each.slope_bps < 0.0 for each in folds), sum(abs(each.t_value) < 2.0 for each in folds)
+        return f"negative in {negative} of {len(folds)} folds, |t| below 2 in {weak}"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -223,6 +241,7 @@ def _measure(study: Study, agent: Agent, frozen: _Frozen, told: Any) -> Evidence
         costs=CostEvidence(times=_COSTS_TIMES, outcome=outcome_of(costly)),
         integrity=integrity,
         protocol=study.protocol,
+        calibration=calibration_of(study, walk.beliefs, slopes_in(release.code, frozen.learned, 0)),
         replays={"walk_forward": walked.digest, "holdout": held.digest, "doubled_costs": costly.digest},
     )
 

@@ -19,11 +19,14 @@ from sapphire.domain.bars import FIELDS, Bars
 from sapphire.domain.clocks import from_ns, to_ns
 from sapphire.domain.errors import AgentError, StudyError
 from sapphire.domain.views import Belief
+from sapphire.research.calibrations import slopes_of
 from sapphire.research.splits import Fold, Span
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
+
+    from sapphire.registry import ScoreSlope
 
 __all__ = [
     "BeliefPanel",
@@ -51,6 +54,7 @@ class BeliefPanel:
     horizon : how far the forecasts look.
     close_time_ns : int64 [T], closes of the test bars.
     mean_bps, std_bps : float64 [T, S], NaN where nothing is believed.
+    slopes : what each score was worth in the training window of each fold; none where forecasts are stated.
     """
 
     symbols: tuple[str, ...]
@@ -58,6 +62,7 @@ class BeliefPanel:
     close_time_ns: NDArray[np.int64]
     mean_bps: NDArray[np.float64]
     std_bps: NDArray[np.float64]
+    slopes: tuple[ScoreSlope, ...] = ()
 
     def at(self, row: int) -> list[Belief]:
         """The beliefs that stand at the close of test bar `row`."""
@@ -84,12 +89,13 @@ def walk_beliefs(agent: Agent, bars: Bars, folds: Sequence[Fold], *, seed: int, 
     TooFewReturns : a training window too short to calibrate a score on.
     """
     require_once(folds)
-    means, deviations, closes = [], [], []
+    means, deviations, closes, slopes = [], [], [], []
     for number, fold in enumerate(folds, start=1):
         told(number - 1, len(folds), f"{agent.name}: fold {number} of {len(folds)}")
         train = training_bars(bars, fold)
         tests = [tested_rows(bars, span) for span in fold.testing]
         fitted = calibrated(agent, train, seed)
+        slopes.extend(slopes_of(fitted, number))
         for start, stop in tests:
             mean, deviation = _forecasts(fitted, train, bars.rows(0, stop), start)
             means.append(mean)
@@ -102,6 +108,7 @@ def walk_beliefs(agent: Agent, bars: Bars, folds: Sequence[Fold], *, seed: int, 
         close_time_ns=np.concatenate(closes),
         mean_bps=np.concatenate(means),
         std_bps=np.concatenate(deviations),
+        slopes=tuple(slopes),
     )
 
 

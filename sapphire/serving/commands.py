@@ -37,6 +37,7 @@ def serve(
     Example: sapphire serve trend@1 --port 3100
     """
     from sapphire.domain.errors import NotReady
+    from sapphire.domain.evidence import MARKED
     from sapphire.domain.workspace import home
     from sapphire.registry import Registry
     from sapphire.serving.admission import admit
@@ -46,7 +47,7 @@ def serve(
     state = home()
     settings = Settings(state, Registry(state).find(release), stage.value, bars)
     admitted = admit(settings)
-    mark = "; MARKED: skill not shown" if admitted.report.skill_failed else ""
+    mark = f"; {MARKED}{', '.join(admitted.report.marked)}" if admitted.report.marked else ""
     _say(f"{admitted.manifest.name} {settings.release[:12]} is admitted to {stage}{mark} ({admitted.report.data})")
     with _stopped_by_signals(), ServerProcess(settings, port=port) as server:
         try:

@@ -31,13 +31,15 @@ class ChosenRelease:
     digest : of its manifest.
     label : what it is called, "paper.trend@1".
     name : "trend".
-    skill_failed : whether it is marked, because it did not show an edge.
+    skill_failed : whether it did not show an edge.
+    marks : what has to be said of it wherever it is shown.
     """
 
     digest: str
     label: str
     name: str
     skill_failed: bool
+    marks: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,7 @@ class Plan:
                 "label": self.release.label,
                 "name": self.release.name,
                 "skill_failed": self.release.skill_failed,
+                "marks": list(self.release.marks),
                 "stage": self.stage,
             },
             "symbols": list(self.symbols),
@@ -191,7 +194,13 @@ class Plan:
             return cls(
                 run=Path(facts["run"]),
                 home=Path(facts["home"]),
-                release=ChosenRelease(release["digest"], release["label"], release["name"], release["skill_failed"]),
+                release=ChosenRelease(
+                    release["digest"],
+                    release["label"],
+                    release["name"],
+                    release["skill_failed"],
+                    tuple(release["marks"]),
+                ),
                 symbols=tuple(facts["symbols"]),
                 interval=facts["interval"],
                 market=Market(market["seed"], Path(candles) if candles else None, market["start"]),

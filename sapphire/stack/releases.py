@@ -70,7 +70,8 @@ def described(home: Path, digest: str, *, label: str = "") -> tuple[ChosenReleas
     admitted = admit(Settings(home, digest, _STAGE))
     name = admitted.manifest.name
     label = label if label and not is_sha256(label) else f"{name} {digest[:12]}"
-    return ChosenRelease(digest, label, name, admitted.report.skill_failed), admitted.manifest
+    report = admitted.report
+    return ChosenRelease(digest, label, name, report.skill_failed, report.marked), admitted.manifest
 
 
 def trained_until_ns(home: Path, digest: str, manifest: Manifest) -> tuple[int, int]:

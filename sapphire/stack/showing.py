@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
 from sapphire.domain.display import stamp
+from sapphire.domain.evidence import MARKED
 
 __all__ = ["age", "print_table", "show_fills", "show_orders", "show_parts", "show_positions", "show_views"]
 
@@ -39,7 +40,7 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
 def show_parts(facts: Mapping[str, Any], *, now_ns: int, is_running: bool) -> None:
     """What runs where, and how: per part its state, since when, address, release."""
     release, market = facts["release"], facts["market"]
-    mark = "  MARKED: skill not shown" if release["skill_failed"] else ""
+    mark = f"  {MARKED}{', '.join(release['marks'])}" if release["marks"] else ""
     clock = "lock-step" if facts["clock"].get("lockstep") else f"{facts['clock']['speed']:g} times as fast"
     of = f"seed {market['seed']}" if market["source"] == "generated" else market["candles"]
     state = facts["state"] if is_running or facts["state"] in ("stopped", "failed") else "gone: its keeper was killed"

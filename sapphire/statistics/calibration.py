@@ -29,6 +29,7 @@ class ScoreCalibration:
     intercept_bps : forecast at the mean score, shrunk.
     slope_bps : change of the forecast per standard deviation of score, shrunk.
     intercept_t, slope_t : t-statistics before shrinking.
+    slope_error_bps : standard error of the slope before shrinking.
     residual_std_bps : standard deviation of what the forecast left unexplained.
     pairs : number of training pairs.
     """
@@ -41,6 +42,7 @@ class ScoreCalibration:
     slope_bps: float
     intercept_t: float
     slope_t: float
+    slope_error_bps: float
     residual_std_bps: float
     pairs: float
 
@@ -48,13 +50,24 @@ class ScoreCalibration:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         bad = [name for name, value in values.items() if math.isnan(value)]
         bad += [name for name in ("score_std", "residual_std_bps") if not values[name] > 0.0 and name not in bad]
+        bad += ["slope_error_bps"] if values["slope_error_bps"] < 0.0 else []
         if bad:
             raise StatisticsError(
                 "a calibration that cannot be applied",
-                expected="numbers, with score_std and residual_std_bps above zero",
+                expected="numbers, with score_std and residual_std_bps above zero and an error of zero or more",
                 got=", ".join(f"{name} {values[name]:g}" for name in bad),
                 next="fit it again with fit_score_calibration",
             )
+
+    @property
+    def estimated_slope_bps(self) -> float:
+        """The slope before shrinking: its t-statistic times its error.
+
+        >>> x = np.linspace(-1.0, 1.0, 101)
+        >>> round(fit_score_calibration(x, 2.0 * x + 5.0 * np.cos(40.0 * x)).estimated_slope_bps, 3)
+        1.166
+        """
+        return self.slope_bps if math.isinf(self.slope_t) else self.slope_t * self.slope_error_bps
 
     def apply(self, scores: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
         r"""Forecasts of `scores`, of any shape: (mean_bps, std_bps), both of that shape.
@@ -160,8 +173,8 @@ def fit_score_calibration(
     intercept, slope = float(y.sum()) / pairs, float((z * y).sum()) / pairs
     residual = np.where(present, y - intercept - slope * z, 0.0)
     lags = overlap_lags(len(said), horizon_bars=horizon_bars)
-    intercept_t = _t_statistic(intercept, residual.sum(axis=1) / pairs, lags=lags)
-    slope_t = _t_statistic(slope, (z * residual).sum(axis=1) / pairs, lags=lags)
+    intercept_t, _ = _t_statistic(intercept, residual.sum(axis=1) / pairs, lags=lags)
+    slope_t, slope_error = _t_statistic(slope, (z * residual).sum(axis=1) / pairs, lags=lags)
     intercept, slope = intercept * shrinkage(intercept_t), slope * shrinkage(slope_t)
     left = np.where(present, y - intercept - slope * z, 0.0)
     return ScoreCalibration(
@@ -173,6 +186,7 @@ def fit_score_calibration(
         slope_bps=slope,
         intercept_t=intercept_t,
         slope_t=slope_t,
+        slope_error_bps=slope_error,
         residual_std_bps=math.sqrt(float((left**2).sum()) / (pairs - 2)),
         pairs=float(pairs),
     )
@@ -220,8 +234,9 @@ def _centre_and_spread(scores: FloatArray) -> tuple[float, float]:
     return float(scores.mean()), float(scores.std())
 
 
-def _t_statistic(estimate: float, influence: FloatArray, *, lags: int) -> float:
+def _t_statistic(estimate: float, influence: FloatArray, *, lags: int) -> tuple[float, float]:
+    """The estimate over its error, and the error."""
     error = math.sqrt(long_run_variance(influence, lags=lags))
     if error > 0.0:
-        return estimate / error
-    return math.copysign(math.inf, estimate) if estimate != 0.0 else 0.0
+        return estimate / error, error
+    return (math.copysign(math.inf, estimate) if estimate != 0.0 else 0.0), error

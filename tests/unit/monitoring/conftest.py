@@ -133,6 +133,7 @@ def write_run(plan, release, home, tmp_path, monkeypatch):
                 "label": "paper.trend@1",
                 "name": "trend",
                 "skill_failed": True,
+                "marks": ["skill not shown"],
                 "stage": "paper",
             },
             "market": {"source": "generated", "seed": 7, "candles": None, "start": None, "start_ns": str(START_NS)},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,11 +17,14 @@ from sapphire.domain.evidence import LAPTOP_KEY, GateReport, GateRow, Target
 from sapphire.domain.protocols import Protocol
 from sapphire.domain.releases import Manifest
 from sapphire.registry import (
+    BeliefCheck,
+    CalibrationEvidence,
     CheckEvidence,
     Difference,
     EvidenceBundle,
     Outcome,
     ParityDay,
+    ScoreSlope,
     evaluate_gates,
     load_policy,
 )
@@ -335,7 +339,10 @@ def test_each_look_at_the_hold_out_costs(good: Release, looks: int, value: float
 
 def test_a_hold_out_that_others_saw_is_marked(good: Release, small: SimpleNamespace) -> None:
     changed = small.replaced(good[1], holdout={"seen_by": ("carry", "trend")})
-    assert "MARKED: seen before by carry, trend" in row(evaluate((good[0], changed)), "holdout_p_value_over_cash").note
+    assert (
+        "MARKED: its hold-out was seen before by carry, trend"
+        in row(evaluate((good[0], changed)), "holdout_p_value_over_cash").note
+    )
 
 
 def test_alpha_beta_and_information_ratio_are_told(good: Release) -> None:
@@ -352,3 +359,89 @@ def test_evidence_of_something_else_is_refused(
         evaluate((other, bundle))
     with pytest.raises(EvidenceRefused, match="of another engine"):
         evaluate((manifest, small.replaced(bundle, engine_version="0.2.0")))
+
+
+def slope(fold: int, bps: float, error: float = 1.0, *, agent: str = "Trend") -> ScoreSlope:
+    """The slope of a fit, traded where it is more than an error away from zero."""
+    traded = bps if abs(bps) > error else 0.0
+    return ScoreSlope(agent=agent, fold=fold, slope_bps=bps, error_bps=error, traded_bps=traded, pairs=900)
+
+
+def check(fold: int, of: float | None, coverage: float = 0.8, p_value: float = 0.5) -> BeliefCheck:
+    """What came of what was believed in a fold."""
+    return BeliefCheck(
+        fold=fold,
+        slope=of,
+        slope_error=0.4,
+        p_value=p_value,
+        coverage=coverage,
+        coverage_error=0.02,
+        pairs=500,
+    )
+
+
+def asking(folder: Path, asked: str) -> Path:
+    """The policies for paper with one gate more."""
+    folder.mkdir()
+    text = (POLICIES / "paper.yaml").read_text("utf-8")
+    (folder / "paper.yaml").write_text(f"{text}\ncalibration:\n  {asked}\n", "utf-8")
+    return folder
+
+
+SCORED = CalibrationEvidence(
+    slopes=(slope(1, 4.0), slope(2, -0.5), slope(3, -3.0), slope(4, 2.5)),
+    frozen=(slope(0, 2.2),),
+    checks=(check(1, 1.1), check(2, -0.3, 0.7), check(3, None)),
+)
+STATED = CalibrationEvidence(checks=(check(1, 1.1, p_value=0.01), check(2, -0.3, 0.7), check(3, 0.8)))
+
+
+@pytest.mark.parametrize(
+    ("found", "asked", "value", "permits"),
+    [
+        (SCORED, "negative_share: {max: 0}", 0.4, None),
+        (SCORED, "negative_share: {max: 0.4}", 0.4, "paper"),
+        (SCORED, "least_abs_t: {min: 2}", 0.5, None),
+        (SCORED, "least_abs_t: {min: 0.5}", 0.5, "paper"),
+        (SCORED, "coverage_gap: {max: 0.05}", 0.1, None),
+        (STATED, "negative_share: {max: 0}", 1 / 3, None),
+        (STATED, "least_abs_t: {min: 2}", 0.75, None),
+        (STATED, "mean_p_value: {min: 0.05}", 0.03, None),
+        (STATED, "mean_p_value: {min: 0.01}", 0.03, "paper"),
+        (CalibrationEvidence(), "negative_share: {max: 0}", None, None),
+        (CalibrationEvidence(slopes=(slope(1, 4.0, 0.0),)), "least_abs_t: {min: 2}", None, None),
+    ],
+)
+def test_a_policy_may_refuse_what_calibration_found(
+    good: Release, tmp_path: Path, found: Any, asked: str, value: float | None, permits: str | None
+) -> None:
+    manifest, bundle = good
+    policy = load_policy(asking(tmp_path / "asking", asked), "paper")
+    changed = dataclasses.replace(bundle, calibration=found)
+    report = evaluate_gates(manifest, changed, policy, signer=sha256_of(b"key"), authority=LAPTOP_KEY)
+    assert row(report, asked.split(":")[0]).value == (None if value is None else pytest.approx(value))
+    assert report.permits == permits
+
+
+def test_a_turned_member_of_a_pool_is_named_and_counts_for_all(good: Release) -> None:
+    found = CalibrationEvidence(
+        slopes=(slope(1, 4.0), slope(1, -4.0, agent="Value"), slope(2, 3.0), slope(2, 2.0, agent="Value")),
+        frozen=(slope(0, 2.2), slope(0, -2.0, agent="Value")),
+    )
+    assert found.negative_share == pytest.approx(2 / 3)
+    mark = "Value: score is traded reversed in 1 of 2 folds and as it is released"
+    assert found.marks == (mark,)
+    manifest, bundle = good
+    report = evaluate((manifest, dataclasses.replace(bundle, calibration=found)), "paper")
+    assert report.marked == (mark,)
+    assert f"permits paper until 1970-01-08T00:00Z; MARKED: {mark}; " in report.caption
+    assert GateReport.parse(report.canonical) == report
+
+
+def test_a_release_that_never_traded_is_told_why(good: Release, small: SimpleNamespace) -> None:
+    why = "kept, a change would not earn its cost, mean -0.15 bps in 4,440 of 4,440 decisions"
+    manifest, bundle = good
+    report = evaluate((manifest, small.replaced(bundle, walk_forward={"trades": 0, "untraded": why})), "paper")
+    assert (row(report, "trades").value, row(report, "trades").note) == (0, f"never traded: {why}")
+    assert report.marked == ("skill not shown", f"never traded: {why}")
+    assert f"never traded: {why}" in str(report)

@@ -38,7 +38,7 @@ def test_its_numbers_are_there_for_tracking_by_their_path(bundle: EvidenceBundle
 @pytest.mark.parametrize(
     ("path", "value", "named"),
     [
-        ("format", "EVIDENCE@1", "format EVIDENCE@2"),
+        ("format", "EVIDENCE@1", "format EVIDENCE@3"),
         ("walk_forward.trials", 0, "at least 1 trial"),
         ("walk_forward.ledger_head", "head", "ledger head"),
         ("walk_forward.author_says", 1, "author_says"),
@@ -60,6 +60,8 @@ def test_its_numbers_are_there_for_tracking_by_their_path(bundle: EvidenceBundle
         ("integrity.truncation_test", "pass", "truncation_test"),
         ("integrity.lock_sha256", "", "lock_sha256"),
         ("replays", {"screen": "0" * 64}, "replays of the evidence"),
+        ("calibration", {"slopes": []}, "calibration of the evidence"),
+        ("calibration.checks", [{"fold": 1}], "does not read"),
         ("source", "made up", "recorded or embedded"),
         ("integrity", None, "integrity"),
     ],

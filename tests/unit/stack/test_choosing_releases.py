@@ -43,6 +43,7 @@ def test_the_champion_is_the_default_and_several_want_a_name(registry, promote):
     for named in ("weak", "paper.weak", weak, "weak@1"):
         chosen, _ = choose_release(registry.home, named)
         assert (chosen.digest, chosen.skill_failed) == (weak, True)
+        assert chosen.marks == ("skill not shown",)
     with pytest.raises(Refused, match="other has no champion on paper"):
         choose_release(registry.home, "other")
 

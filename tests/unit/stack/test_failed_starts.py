@@ -22,7 +22,7 @@ def plan(frozen, tmp_path):
 
 
 def test_a_release_that_is_not_admitted_does_not_start(plan):
-    unknown = replace(plan, release=ChosenRelease("f" * 64, "nobody", "nobody", False))
+    unknown = replace(plan, release=ChosenRelease("f" * 64, "nobody", "nobody", False, ()))
     with pytest.raises(EvidenceRefused):
         Stack(unknown).start()
     facts = RunFolder(plan.run).read()
@@ -57,7 +57,7 @@ def test_fresh_forgets_what_stacks_write_and_nothing_else(plan):
         (path / "file").touch()
     for path in (folder.credentials, folder.decisions, folder.settings("collector"), plan.run / "notes.txt"):
         path.touch()
-    unknown = replace(plan, release=ChosenRelease("f" * 64, "nobody", "nobody", False))
+    unknown = replace(plan, release=ChosenRelease("f" * 64, "nobody", "nobody", False, ()))
     with pytest.raises(EvidenceRefused):
         Stack(unknown, fresh=True).start()
     assert sorted(path.name for path in plan.run.iterdir()) == ["lock", "mine", "notes.txt", "stack.json"]

@@ -14,7 +14,7 @@ from sapphire.stack.account_limits import account_limits
 from sapphire.stack.folders import RunFolder
 from sapphire.stack.plan import ChosenRelease, Market, Plan
 
-RELEASE = ChosenRelease("a" * 64, "paper.trend@1", "trend", True)
+RELEASE = ChosenRelease("a" * 64, "paper.trend@1", "trend", True, ("skill not shown",))
 
 
 def plan(**changed):

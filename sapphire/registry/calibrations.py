@@ -1,0 +1,186 @@
+"""What forecasts were worth, as evidence: the slope of each score in each fold, and what came of what was believed.
+
+A calibration takes a score by its slope, whatever its sign: an agent called "trend" whose slopes are negative is traded
+as a reversal, and is marked so wherever it is shown. A forecast that is stated as mean and deviation, or as quantiles,
+has no score that could be turned; it is held to what came of it, fold by fold, as a calibrated score is too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sapphire.domain.errors import ValueRefused
+
+__all__ = ["REVERSED", "STATED_COVERAGE", "BeliefCheck", "CalibrationEvidence", "ScoreSlope"]
+
+REVERSED = "score is traded reversed"
+"""The mark of a release that trades against its own score."""
+STATED_COVERAGE = 0.8
+"""Probability of the central interval whose coverage is counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreSlope:
+    """What an agent's score was worth in a training window.
+
+    Parameters
+    ----------
+    agent : whose score.
+    fold : number, from 1; 0 for the fit that the release has frozen.
+    slope_bps, error_bps : change of the outcome per standard deviation of score, and its standard error
+        (heteroskedasticity, overlap and symbols that move together allowed for).
+    traded_bps : the slope that is traded: shrunk by what the t-value supports, zero where that is within 1 of zero.
+    pairs : number of scores with a known outcome.
+
+    Raises
+    ------
+    ValueRefused : a number that is not finite, an error or a count below zero.
+    """
+
+    agent: str
+    fold: int
+    slope_bps: float
+    error_bps: float
+    traded_bps: float
+    pairs: int
+
+    def __post_init__(self) -> None:
+        numbers = (self.slope_bps, self.error_bps, self.traded_bps)
+        if not all(map(math.isfinite, numbers)) or self.error_bps < 0.0 or self.fold < 0 or self.pairs < 0:
+            raise ValueRefused("slope of a score", expected="finite numbers, counts of zero or more", got=repr(self))
+
+    @property
+    def t_value(self) -> float:
+        """Slope over its error."""
+        if self.error_bps > 0.0:
+            return self.slope_bps / self.error_bps
+        return math.copysign(math.inf, self.slope_bps) if self.slope_bps else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeliefCheck:
+    """What came of what was believed in the test window of a fold.
+
+    Parameters
+    ----------
+    fold : number, from 1.
+    slope, slope_error : outcome per believed mean (Mincer and Zarnowitz): 1 where the means mean what they say, below
+        zero where what they call up went down; None where the means or the outcomes do not vary, or are too few.
+    p_value : of intercept 0 and slope 1 together; None as above.
+    coverage, coverage_error : share of the outcomes inside of the central interval that was stated to hold
+        `STATED_COVERAGE` of them, and its error; None where they are too few.
+    pairs : number of beliefs with a known outcome.
+
+    Raises
+    ------
+    ValueRefused : a number that is not finite, a share or a probability out of range.
+    """
+
+    fold: int
+    slope: float | None
+    slope_error: float | None
+    p_value: float | None
+    coverage: float | None
+    coverage_error: float | None
+    pairs: int
+
+    def __post_init__(self) -> None:
+        shares = [each for each in (self.p_value, self.coverage) if each is not None]
+        numbers = [each for each in (self.slope, self.slope_error, self.coverage_error) if each is not None]
+        sound = all(0.0 <= each <= 1.0 for each in shares) and all(map(math.isfinite, numbers))
+        if not sound or self.fold < 1 or self.pairs < 0:
+            raise ValueRefused("check of a belief", expected="finite numbers, shares from 0 to 1", got=repr(self))
+
+    @property
+    def t_value(self) -> float | None:
+        """Of slope 0: whether the believed means know anything."""
+        if self.slope is None or not self.slope_error:
+            return None
+        return self.slope / self.slope_error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrationEvidence:
+    """What scores were worth and what came of beliefs, fold by fold.
+
+    Parameters
+    ----------
+    slopes : of each score in each fold's training window; none of an agent that states forecasts.
+    frozen : of each score in the fit that the release has.
+    checks : of what was believed in each fold's test window.
+    """
+
+    slopes: tuple[ScoreSlope, ...] = ()
+    frozen: tuple[ScoreSlope, ...] = ()
+    checks: tuple[BeliefCheck, ...] = ()
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> CalibrationEvidence:
+        """What `dataclasses.asdict` gave."""
+        kinds = {"slopes": ScoreSlope, "frozen": ScoreSlope, "checks": BeliefCheck}
+        if set(plain) != set(kinds):
+            raise ValueRefused("calibration of the evidence", expected=", ".join(kinds), got=", ".join(sorted(plain)))
+        return cls(**{name: tuple(kind(**each) for each in plain[name]) for name, kind in kinds.items()})
+
+    @property
+    def agents(self) -> tuple[str, ...]:
+        """Those that state scores."""
+        return tuple(dict.fromkeys(each.agent for each in (*self.slopes, *self.frozen)))
+
+    @property
+    def negative_share(self) -> float | None:
+        """Largest share, over the agents, of fits with a negative slope, the frozen one among them; None without any.
+
+        Where no score is stated: the share of folds in which what was believed to go up went down.
+        """
+        if self.agents:
+            return max(_negative([e.slope_bps for e in self._fits if e.agent == name]) for name in self.agents)
+        judged = [each.slope for each in self.checks if each.slope is not None]
+        return _negative(judged) if judged else None
+
+    @property
+    def least_abs_t(self) -> float | None:
+        """The t-value nearest to zero of the same slopes; None without any, or where one has no finite value."""
+        if self.agents:
+            values = [abs(each.t_value) for each in self._fits]
+        else:
+            values = [abs(each.t_value) for each in self.checks if each.t_value is not None]
+        least = min(values, default=math.inf)
+        return least if math.isfinite(least) else None
+
+    @property
+    def coverage_gap(self) -> float | None:
+        """Largest distance, over the folds, of the realised from the stated coverage."""
+        return max((abs(e.coverage - STATED_COVERAGE) for e in self.checks if e.coverage is not None), default=None)
+
+    @property
+    def mean_p_value(self) -> float | None:
+        """Probability of means as far from meaning what they say, over all folds (Bonferroni)."""
+        found = [each.p_value for each in self.checks if each.p_value is not None]
+        return min(1.0, len(found) * min(found)) if found else None
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What has to be said of it wherever it is shown: the scores that are traded reversed."""
+        told = []
+        for name in self.agents:
+            folds = [each for each in self.slopes if each.agent == name]
+            turned = sum(each.traded_bps < 0.0 for each in folds)
+            frozen = any(each.traded_bps < 0.0 for each in self.frozen if each.agent == name)
+            if turned or frozen:
+                where = [f"in {turned} of {len(folds)} folds"] if turned else []
+                where += ["as it is released"] if frozen else []
+                whose = f"{name}: " if len(self.agents) > 1 else ""
+                told.append(f"{whose}{REVERSED} {' and '.join(where)}")
+        return tuple(told)
+
+    @property
+    def _fits(self) -> tuple[ScoreSlope, ...]:
+        return (*self.slopes, *self.frozen)
+
+
+def _negative(slopes: list[float]) -> float:
+    return sum(each < 0.0 for each in slopes) / len(slopes)
