@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,6 +60,7 @@ def alone_name(measure: str) -> str:
     return f"{measure}, N = 1"
 
 
+@lru_cache(maxsize=64)
 def expected_rates(model: Model, *, draws: int = _DRAWS) -> Mapping[str, PassRate]:
     r"""Rate at which each skill gate passes, all of them together, and those on the deflated ratio with N = 1.
 

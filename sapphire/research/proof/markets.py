@@ -40,7 +40,7 @@ def planted_sharpe(number: int) -> float:
 
 
 def planted_edge(per_year: float) -> tuple[float, float]:
-    r"""True Sharpe ratios per bar of who is long on the signal or flat: of the returns, and of those beside the market's.
+    r"""True Sharpe ratios per bar of who is long on the signal or flat: whole, and beside the market's.
 
     .. math:: r_{t+1} = \mu s_t + \sigma \epsilon, \quad
               \mathrm{SR} = \frac{\mu/2}{\sqrt{\sigma^2/2 + \mu^2/4}}, \quad
@@ -60,7 +60,7 @@ def planted_edge(per_year: float) -> tuple[float, float]:
 def planted_market(number: int, *, seed: int) -> Snapshot:
     """A market whose next day drifts with the sign of today's signal, which the day's volume shows.
 
-    It is imported as candles of a venue of its own. Its Sharpe ratio is zero, so that nothing but the signal earns anything.
+    It is imported as candles of a venue of its own. Its Sharpe ratio is zero: nothing but the signal earns anything.
     """
     interval = Interval(INTERVAL)
     opens = np.arange(to_ns(START), to_ns(END), interval.ns, dtype=np.int64)

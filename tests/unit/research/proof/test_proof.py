@@ -12,7 +12,6 @@ from sapphire.research.proof import Settings
 from sapphire.research.proof.markets import planted_edge, planted_market
 from sapphire.research.proof.measured import CONTROLS, MEASURES, Measured
 from sapphire.research.proof.running import folder_of, prove
-from sapphire.research.proof.settings import Group
 from sapphire.research.proof.traders import CoinTrader, SignalTrader
 from sapphire.research.proof.verdicts import Proof
 
