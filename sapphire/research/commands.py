@@ -70,6 +70,34 @@ def trials(file: File, as_json: AsJson = False) -> None:
     _show(file, lambda study, _: study.trials(), as_json=as_json)
 
 
+@app.command()
+def proof(
+    strategies: Annotated[int, typer.Option(help="Traders without an edge.")] = 1_000,
+    planted: Annotated[int, typer.Option(help="Traders with a known one.")] = 300,
+    variants: Annotated[int, typer.Option(help="How many each is the best of.")] = 20,
+    seed: Annotated[int, typer.Option(help="Of every market.")] = 1,
+    processes: Annotated[int, typer.Option(help="That measure at the same time.")] = 2,
+    as_json: AsJson = False,
+) -> None:
+    """Let noise and planted edges try the gates, and compare how many pass with what was computed.
+
+    It takes an hour on two cores and goes on where it was stopped.
+
+    Example: sapphire study proof --strategies 20 --planted 6
+    """
+    from sapphire.research.progress import progress
+    from sapphire.research.proof.running import folder_of, prove
+    from sapphire.research.proof.settings import Settings
+
+    settings = Settings(strategies=strategies, planted=planted, variants=variants, seed=seed)
+    with progress("proof") as told:
+        found = prove(settings, told=told, processes=processes)
+    sys.stdout.write(json.dumps(found.as_dict(), sort_keys=True) + "\n" if as_json else f"{found!r}\n")
+    _say(f"made: table and plot in {folder_of(settings)}")
+    if not found.holds:
+        raise typer.Exit(1)
+
+
 def _load(file: Path) -> tuple[Study, Agent]:
     """The study and the agent that a file makes.
 

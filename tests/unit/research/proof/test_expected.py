@@ -1,0 +1,72 @@
+"""Rates by the mathematics: those of `statistics` where both can say something, and what must be between them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sapphire.research.proof.expected import TOGETHER, Model, alone_name, expected_rates, interval_of
+from sapphire.research.proof.measured import MEASURES
+from sapphire.statistics import PassRate, false_pass_rate, planted_pass_rate
+
+NOISE = Model(variants=20, counted=21, openings=1, length=1_460, held_length=364, correlation=0.5)
+DRAWS = 50_000
+
+
+@pytest.fixture(scope="module")
+def noise():
+    return expected_rates(NOISE, draws=DRAWS)
+
+
+def near(found, wanted):
+    return abs(found.rate - wanted.rate) < 4.0 * np.hypot(found.standard_error, wanted.standard_error)
+
+
+def test_with_one_trial_counted_the_rates_are_those_of_the_statistics(noise):
+    whole = false_pass_rate(20, length=1_460, correlation=0.5, counted=1, seed=3, draws=DRAWS)
+    active = false_pass_rate(20, length=1_460, counted=1, seed=4, draws=DRAWS)
+    assert near(noise[alone_name("deflated_sharpe")], whole)
+    assert near(noise[alone_name("deflated_active_sharpe")], active)
+
+
+def test_the_count_of_the_ledger_closes_the_gate(noise):
+    counted = false_pass_rate(20, length=1_460, correlation=0.5, counted=21, seed=3, draws=DRAWS)
+    found = noise["deflated_sharpe"]
+    assert 0.0 < found.rate < counted.rate + 4.0 * counted.standard_error
+    assert noise[TOGETHER].rate < 0.001
+    for name in MEASURES[:2]:
+        assert noise[alone_name(name)].rate > 50.0 * noise[name].rate
+
+
+def test_hold_outs_of_noise_pass_at_their_level_and_less_often_with_each_look(noise):
+    looked = expected_rates(replace(NOISE, openings=3), draws=DRAWS)
+    for name in MEASURES[2:]:
+        assert noise[name].rate == pytest.approx(0.20, abs=0.01)
+        assert looked[name].rate == pytest.approx(1.0 - 0.8 ** (1 / 3), abs=0.01)
+
+
+def test_power_rises_with_the_edge_and_is_that_of_the_statistics():
+    rates = []
+    for per_year in (1.0, 2.0, 3.0):
+        ratio = per_year / 365**0.5
+        found = expected_rates(replace(NOISE, edge=(ratio, ratio * 2**0.5)), draws=DRAWS)
+        alone = planted_pass_rate(
+            ratio, planted=1, trials=20, length=1_460, correlation=0.5, counted=1, seed=5, draws=DRAWS
+        )
+        # the statistics' returns are normal, these are had every other day: the tails differ by less than 1 in 100
+        assert found[alone_name("deflated_sharpe")].rate == pytest.approx(alone.rate, abs=0.01)
+        rates.append(found[TOGETHER].rate)
+    assert rates[0] < 0.2 < rates[1] < rates[2]
+
+
+def test_costs_take_what_they_cost(noise):
+    dear = expected_rates(replace(NOISE, cost=0.01), draws=DRAWS)
+    assert all(dear[name].rate <= noise[name].rate for name in dear)
+    assert dear["holdout_p_value_over_cash"].rate < 0.16
+
+
+def test_an_interval_of_parts_is_the_statistics_own_where_there_is_one_and_between_where_there_are_two():
+    rare, usual = PassRate(0.01, 0.0, 10**6), PassRate(0.5, 0.0, 10**6)
+    assert interval_of([(rare, 1_000)]) == rare.interval(1_000)
+    low, high = interval_of([(rare, 500), (usual, 500)])
+    assert 0.22 < low < 0.255 < high < 0.29
