@@ -19,7 +19,7 @@ from sapphire.data.durable import replace_folder
 from sapphire.data.generated import generated_instrument, generated_rows, refuse_other_version
 from sapphire.data.parquet import read_rows, write_rows
 from sapphire.data.rows import Measure, Rows
-from sapphire.data.rules import instrument_of
+from sapphire.data.rules import fits, instrument_of
 from sapphire.data.series import EMBEDDED, Series, pair_of, symbol_to_name
 from sapphire.data.snapshots import Snapshot, canonical, content_hash, instruments_of, panel, provenance_of, summary
 from sapphire.data.store import Origin, Store, StoredSeries
@@ -78,16 +78,20 @@ def snapshot(
         if venue not in (None, EMBEDDED):
             raise ValueRefused("the generated market has one venue", expected=EMBEDDED, got=repr(venue))
         rows = {symbol: generated_rows(symbol, length, start_ns, end_ns, seed=seed) for symbol in wanted}
-        told = {
-            symbol: (generated_instrument(symbol, seed=seed, at_ns=end_ns - 1), "venue at the end") for symbol in wanted
-        }
-        return _keep(rows, told, length, (start_ns, end_ns), Origin.of_seed(seed), EMBEDDED, clock)
+        origin = Origin.of_seed(seed)
+        return _keep(rows, _told(rows, {}, origin, end_ns), length, (start_ns, end_ns), origin, EMBEDDED, clock)
     if source != "recorded":
         raise ValueRefused("unknown source of data", expected="recorded or embedded", got=repr(source))
     at = venue or DEFAULT_VENUE
     rows, known = _recorded(wanted, length, start_ns, end_ns, at)
-    told = {symbol: instrument_of(symbol, rows[symbol], known[symbol].rules) for symbol in wanted}
-    return _keep(rows, told, length, (start_ns, end_ns), _one_origin(known), at, clock)
+    origin = _one_origin(known)
+    if origin.generated:
+        refuse_other_version(
+            origin.detail,
+            what=f"what was collected of {at}",
+            next="collect it again into a home of its own, or take the market itself with source='embedded'",
+        )
+    return _keep(rows, _told(rows, known, origin, end_ns), length, (start_ns, end_ns), origin, at, clock)
 
 
 def load_snapshot(digest: str) -> Snapshot:
@@ -203,6 +207,29 @@ def _one_origin(known: Mapping[str, StoredSeries]) -> Origin:
     return next(iter(origins.values()))
 
 
+def _told(
+    rows: Mapping[str, Rows], known: Mapping[str, StoredSeries], origin: Origin, end_ns: int
+) -> dict[str, tuple[Instrument, str]]:
+    """The instruments of a request, and where their rules are from.
+
+    The generated market's are those in force at the end of the range, whoever collected it and whenever: an exchange
+    that began later, or earlier, goes by others, and the range is the same.
+    """
+    if not origin.generated:
+        return {symbol: instrument_of(symbol, part, known[symbol].rules) for symbol, part in rows.items()}
+    seed = int(origin.detail["seed"])
+    told = {symbol: generated_instrument(symbol, seed=seed, at_ns=end_ns - 1) for symbol in rows}
+    for symbol, instrument in told.items():
+        if not fits(rows[symbol], instrument):
+            raise DataError(
+                f"{symbol} is not of the market that it is said to be",
+                expected=f"bars of {origin}: whole ticks of {instrument.tick} and lots of {instrument.lot}",
+                got="prices or volumes between them",
+                next="collect it again into a home of its own, with the seed that the exchange was started with",
+            )
+    return {symbol: (instrument, "venue at the end") for symbol, instrument in told.items()}
+
+
 def _keep(
     rows: Mapping[str, Rows],
     instruments: Mapping[str, tuple[Instrument, str]],
@@ -213,12 +240,6 @@ def _keep(
     clock: Clock | None,
 ) -> Snapshot:
     """Put the snapshot of `rows` in place, or find the one that stands."""
-    if origin.generated:
-        refuse_other_version(
-            origin.detail,
-            what=f"what was collected of {venue}",
-            next="collect it again into a home of its own, or take the market itself with source='embedded'",
-        )
     manifest: dict[str, Any] = {
         "format": _FORMAT,
         "symbols": list(rows),

@@ -18,7 +18,7 @@ from sapphire.data.series import kind_of, pair_of
 from sapphire.domain.errors import BadBars
 from sapphire.domain.instruments import Instrument, InstrumentKind
 
-__all__ = ["MIN_NOTIONAL", "instrument_of", "smallest_step"]
+__all__ = ["MIN_NOTIONAL", "fits", "instrument_of", "smallest_step"]
 
 _MAX_DECIMALS = 8
 
@@ -53,6 +53,11 @@ def instrument_of(symbol: str, rows: Rows, told: Mapping[str, str]) -> tuple[Ins
     least = told.get("min_notional") or known.get(f"{base}/{quote}") or known.get(quote) or "0"
     source = "venue" if told_tick and told_lot else "read off the candles"
     return Instrument(symbol, base, quote, kind, tick, lot, Decimal(least)), source
+
+
+def fits(rows: Rows, instrument: Instrument) -> bool:
+    """Whether every price of the bars is a whole number of the instrument's ticks, and every volume of its lots."""
+    return _fits(rows.values[:, :4], instrument.tick) and _fits(rows.column("volume"), instrument.lot)
 
 
 def smallest_step(values: NDArray[np.float64], *, what: str = "a value") -> Decimal:

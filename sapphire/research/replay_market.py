@@ -50,7 +50,10 @@ def engine_on(study: Study, model: Model) -> Any:
         "settings": study.execution.as_dict(),
     }
     if generated:
-        settings["instruments"] = {symbol: _generated_rules(study, symbol) for symbol in bars.symbols}
+        from sapphire.data.generated import engine_rules
+
+        asked = {"seed": settings["seed"], "at_ns": study.data.end_ns - 1}  # the rules that the snapshot has as well
+        settings["instruments"] = {symbol: engine_rules(symbol, **asked) for symbol in bars.symbols}
     else:
         settings["candles"] = {symbol: _candles(study, bars, symbol) for symbol in bars.symbols}
         settings["candle_interval_ns"] = bars.interval.ns
@@ -86,17 +89,6 @@ def _candles(study: Study, bars: Bars, symbol: str) -> tuple[NDArray[np.int64], 
         )
     volume = np.where(np.abs(lots - whole) <= 1e-9 * whole, whole, np.floor(lots)).astype(np.int64)
     return bars.open_time_ns[listed], ticks, volume
-
-
-def _generated_rules(study: Study, symbol: str) -> dict[str, int]:
-    """Rules of the generated market at the end of the snapshot; of bars collected from an exchange, the exchange's."""
-    from sapphire.data.generated import engine_rules
-
-    instrument = study.data.instruments[symbol]
-    seed = int(study.data.provenance.detail["seed"])
-    rules = engine_rules(symbol, seed=seed, at_ns=study.data.end_ns - 1)
-    steps = (instrument.tick_atoms, instrument.lot_atoms)
-    return rules if steps == (rules["tick_atoms"], rules["lot_atoms"]) else _rules(instrument)
 
 
 def _nearest_bar(study: Study, column: int) -> Bars:

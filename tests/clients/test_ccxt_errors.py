@@ -1,6 +1,7 @@
 """Every error of the venue, by code and words, and the class that the unmodified ccxt makes of it."""
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import ccxt
@@ -31,16 +32,30 @@ def without(order: dict[str, str], *names: str) -> dict[str, str]:
     return {name: value for name, value in order.items() if name not in names}
 
 
+def steps(client: ccxt.binance) -> dict[str, str]:
+    """Numbers that the rules in force have no place for, by name: a generated market's rules follow its price."""
+    told = client.public_get_exchangeinfo({"symbol": LIMIT["symbol"]})["symbols"][0]["filters"]
+    price, lot = ({**row} for row in told if row["filterType"] in ("PRICE_FILTER", "LOT_SIZE"))
+    tick, step = Decimal(price["tickSize"]), Decimal(lot["stepSize"])
+    named = {
+        "between_ticks": Decimal(LIMIT["price"]) + tick / 10,
+        "above_prices": Decimal(price["maxPrice"]) + tick,
+        "between_lots": Decimal(LIMIT["quantity"]) + step / 10,
+        "above_lots": Decimal(lot["maxQty"]) + step,
+    }
+    return {name: f"{number.normalize():f}" for name, number in named.items()}
+
+
 BAD_ORDERS = [
     # filters
-    (LIMIT | {"price": "10000.001"}, ccxt.InvalidOrder, -1013, "Filter failure: PRICE_FILTER"),
+    (LIMIT | {"price": "{between_ticks}"}, ccxt.InvalidOrder, -1013, "Filter failure: PRICE_FILTER"),
     (LIMIT | {"price": "0"}, ccxt.InvalidOrder, -1013, "Filter failure: PRICE_FILTER"),
-    (LIMIT | {"price": "1000000.01"}, ccxt.InvalidOrder, -1013, "Filter failure: PRICE_FILTER"),
-    (LIMIT | {"quantity": "0.010001"}, ccxt.InvalidOrder, -1013, "Filter failure: LOT_SIZE"),
+    (LIMIT | {"price": "{above_prices}"}, ccxt.InvalidOrder, -1013, "Filter failure: PRICE_FILTER"),
+    (LIMIT | {"quantity": "{between_lots}"}, ccxt.InvalidOrder, -1013, "Filter failure: LOT_SIZE"),
     (LIMIT | {"quantity": "0"}, ccxt.InvalidOrder, -1013, "Filter failure: LOT_SIZE"),
-    (LIMIT | {"quantity": "9000.00001"}, ccxt.InvalidOrder, -1013, "Filter failure: LOT_SIZE"),
-    (MARKET | {"quantity": "0.010001"}, ccxt.InvalidOrder, -1013, "Filter failure: LOT_SIZE"),
-    (MARKET | {"quantity": "9000.00001"}, ccxt.InvalidOrder, -1013, "Filter failure: MARKET_LOT_SIZE"),
+    (LIMIT | {"quantity": "{above_lots}"}, ccxt.InvalidOrder, -1013, "Filter failure: LOT_SIZE"),
+    (MARKET | {"quantity": "{between_lots}"}, ccxt.InvalidOrder, -1013, "Filter failure: LOT_SIZE"),
+    (MARKET | {"quantity": "{above_lots}"}, ccxt.InvalidOrder, -1013, "Filter failure: MARKET_LOT_SIZE"),
     (LIMIT | {"quantity": "0.0001"}, ccxt.BadRequest, -1013, "Filter failure: NOTIONAL"),
     (MARKET | {"quantity": "0.00001"}, ccxt.BadRequest, -1013, "Filter failure: NOTIONAL"),
     # forms
@@ -150,6 +165,8 @@ BAD_ORDERS = [
 def test_a_bad_order_is_refused_in_the_venues_words(
     client: ccxt.binance, order: dict[str, str], kind: type[Exception], code: int, words: str
 ) -> None:
+    numbers = steps(client)
+    order = {name: text.format(**numbers) for name, text in order.items()}
     with pytest.raises(ccxt.BaseError) as error:
         client.private_post_order(order)
     assert type(error.value) is kind

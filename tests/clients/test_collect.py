@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from typer.testing import CliRunner
 
 from sapphire.data import Measure, Origin, Series, Store, collect, snapshot
 from sapphire.data.commands import app
-from sapphire.domain import ExchangeError, Interval, UnknownInstrument, from_ns, to_ns
+from sapphire.data.generated import generated_instrument
+from sapphire.domain import DataError, ExchangeError, Interval, UnknownInstrument, from_ns, to_ns
 from sapphire.execution import Exchange, ccxt_config
 
 SEVEN = Origin.of_seed(7)
@@ -48,6 +50,30 @@ def test_what_is_collected_is_the_generated_market(config: dict[str, Any]) -> No
     collected = snapshot(symbols, **request, source="recorded", venue="embedded")
     assert collected.provenance.label == "generated market v2, seed 7 (uncalibrated)"
     assert collected.hash == snapshot(symbols, **request, source="embedded", seed=7).hash
+
+
+def test_rules_that_changed_since_do_not_make_it_another_range(config: dict[str, Any]) -> None:
+    """The exchange of 2024 goes by a finer tick than the range had; one snapshot, by whichever way it is taken."""
+    request = {"interval": "1h", "start": "2018-01-01", "end": "2018-01-04"}
+    then, now = (generated_instrument("ETH/USDT", seed=7, at_ns=to_ns(at)) for at in ("2018-01-03", START))
+    assert then.tick > now.tick
+    collect(["ETH/USDT"], *request.values(), config=config, origin=SEVEN, progress=False)
+    known = Store().find(Series("embedded", "ETH/USDT", Measure.BARS, "1h"))
+    assert known is not None
+    assert known.rules["tick"] == str(now.tick)
+    collected = snapshot(["ETH/USDT"], **request, venue="embedded")
+    assert collected.instruments["ETH/USDT"] == then
+    assert collected.hash == snapshot(["ETH/USDT"], **request, source="embedded", seed=7).hash
+
+
+def test_bars_that_are_not_of_their_market_are_refused(config: dict[str, Any]) -> None:
+    """The bars of 2024 lie between the ticks that another seed has: whoever collected them named the wrong one."""
+    request = {"interval": "1h", "start": "2024-02-01", "end": "2024-02-02"}
+    wrong = Origin.of_seed(8)
+    collect(["ETH/USDT"], *request.values(), config=config, origin=wrong, progress=False)
+    assert generated_instrument("ETH/USDT", seed=8, at_ns=to_ns(START)).tick > Decimal("0.0001")
+    with pytest.raises(DataError, match="not of the market that it is said to be"):
+        snapshot(["ETH/USDT"], **request, venue="embedded")
 
 
 def test_what_is_covered_is_not_asked_for_again(config: dict[str, Any]) -> None:
@@ -96,7 +122,9 @@ def test_the_rules_come_along(config: dict[str, Any]) -> None:
     collect(["ETH/USDT"], "1h", "2024-02-01", "2024-02-02", config=config, origin=SEVEN, progress=False)
     known = Store().find(Series("embedded", "ETH/USDT", Measure.BARS, "1h"))
     assert known is not None
-    assert known.rules == {"tick": "0.01", "lot": "0.0001", "min_notional": "5"}
+    told = generated_instrument("ETH/USDT", seed=7, at_ns=to_ns(START))
+    rules = {name: Decimal(text) for name, text in known.rules.items()}
+    assert rules == {"tick": told.tick, "lot": told.lot, "min_notional": told.min_notional}
 
 
 def test_a_symbol_that_the_venue_does_not_have_is_unknown(config: dict[str, Any]) -> None:

@@ -46,9 +46,8 @@ def test_the_targets_are_those_of_the_sizing_on_the_replays_own_account(plan, re
 
 
 def test_equity_is_cash_and_positions_at_the_last_close_cut_to_atoms(plan, evidence):
-    marks = plan.market.marks(
-        ("BTC/USDT", "ETH/USDT"), HOUR, {"BTC/USDT": 10**6, "ETH/USDT": 10**6}, rows=60, until_ns=plan.closes_ns[-1]
-    )
+    ticks = {each.symbol: each.tick_atoms for each in plan.instruments}
+    marks = plan.market.marks(tuple(ticks), HOUR, ticks, rows=60, until_ns=plan.closes_ns[-1])
     held = [bar for bar in evidence.bars if all(bar.atoms.values())]
     assert len(held) > 5
     for bar in held:
@@ -99,13 +98,14 @@ def test_candles_that_are_gone_are_missing_data(tmp_path):
         Market(7, tmp_path).bars(("BTC/USDT",), HOUR, rows=3, until_ns=10 * HOUR.ns)
 
 
-def test_marks_keep_the_last_known_close_and_cut_toward_zero():
+def test_marks_keep_the_last_known_close_and_cut_toward_zero(plan):
+    tick_atoms = plan.instruments["BTC/USDT"].tick_atoms
     bars = Market(7, None).bars(("BTC/USDT",), HOUR, rows=3, until_ns=1_743_984_000_000_000_000)
-    marks = Marks.of(bars, {"BTC/USDT": 10**6})
-    close = round(Decimal(repr(float(bars.close[1, 0]))) * 100)
+    marks = Marks.of(bars, {"BTC/USDT": tick_atoms})
+    close_atoms = int(Decimal(repr(float(bars.close[1, 0]))) * 10**8)
     at = int(bars.close_time_ns[1])
-    assert marks.value_atoms("BTC/USDT", 3, at) == 3 * close * 10**6 // 10**8
-    assert marks.value_atoms("BTC/USDT", -3, at) == -(3 * close * 10**6 // 10**8)
+    assert marks.value_atoms("BTC/USDT", 3, at) == 3 * close_atoms // 10**8
+    assert marks.value_atoms("BTC/USDT", -3, at) == -(3 * close_atoms // 10**8)
     assert marks.value_atoms("BTC/USDT", 3, at + HOUR.ns // 2) == marks.value_atoms("BTC/USDT", 3, at)
     assert marks.value_atoms("BTC/USDT", 0, 0) == 0
     with pytest.raises(MissingData, match="no close of BTC/USDT"):
@@ -137,11 +137,12 @@ def test_the_release_is_shown_its_warm_up_and_not_a_bar_more(plan, release):
     assert watched.lengths == {release.warmup}
 
 
-def test_a_symbol_without_a_bar_is_marked_at_the_close_before():
+def test_a_symbol_without_a_bar_is_marked_at_the_close_before(plan):
     bars = Market(7, None).bars(("BTC/USDT", "ETH/USDT"), HOUR, rows=3, until_ns=1_743_984_000_000_000_000)
     there = np.ones((3, 2), dtype=np.bool_)
     there[2, 1] = False
     fields = {name: np.where(there, getattr(bars, name), np.nan) for name in ("open", "high", "low", "close", "volume")}
-    marks = Marks.of(replace(bars, listed=there, **fields), {"BTC/USDT": 10**6, "ETH/USDT": 10**6})
+    ticks = {each.symbol: each.tick_atoms for each in plan.instruments}
+    marks = Marks.of(replace(bars, listed=there, **fields), ticks)
     assert marks.ticks["ETH/USDT"][2] == marks.ticks["ETH/USDT"][1] > 0
     assert marks.ticks["BTC/USDT"][2] != marks.ticks["BTC/USDT"][1]
