@@ -154,7 +154,7 @@ class Proof(Shown):
             observed=", ".join(map(str, counted)),
             holds=counted == [wanted],
         )
-        traded = [name for name in found[0].passed if name not in MEASURES]
+        traded = sorted(name for name in found[0].passed if name not in MEASURES)
         idle = sum(not each.passed[name] for each in found for name in traded)
         yield Line(
             group=group.text,

@@ -10,7 +10,7 @@ from sapphire.agents.panels import view_panel, window_panel
 from sapphire.domain.errors import ValueRefused
 from sapphire.research.proof import Settings
 from sapphire.research.proof.markets import planted_edge, planted_market
-from sapphire.research.proof.measured import CONTROLS, MEASURES, Measured
+from sapphire.research.proof.measured import CONTROLS, MEASURES, Measured, own_home
 from sapphire.research.proof.running import folder_of, prove
 from sapphire.research.proof.traders import CoinTrader, SignalTrader
 from sapphire.research.proof.verdicts import Proof
@@ -77,7 +77,8 @@ def test_the_proof_is_written_down_and_gone_on_with(proved, monkeypatch):
     )
     monkeypatch.setattr("sapphire.research.proof.running._shared", lambda *_: {"noise, no costs": True})
     again = prove(SMALL, told=quiet, processes=1)
-    assert again.as_dict() == proof.as_dict()
+    assert [each.as_dict() for each in again.measured] == [each.as_dict() for each in proof.measured]
+    assert again.lines == proof.lines
     assert kept.read_text().splitlines() == lines
     told = json.loads((folder / "proof.json").read_text())
     assert told["settings"]["strategies"] == 2
@@ -122,13 +123,14 @@ def test_missing_strategies_are_no_proof_and_few_do_not_bound():
 def test_an_idle_strategy_shows():
     idle = tuple(replace(each, passed={**each.passed, "trades": False}) for each in made(0))
     found, _ = verdicts(idle)
-    assert found["noise, no costs", "folds, tested_days, holdout_days, trades"] is False
+    assert found["noise, no costs", "folds, holdout_days, tested_days, trades"] is False
 
 
 def test_planted_markets_have_the_edge_that_is_said_and_none_of_their_own():
     ratios, markets = [], []
     for number in range(0, 24, 3):
-        bars = planted_market(number + 2, seed=7).bars
+        with own_home():
+            bars = planted_market(number + 2, seed=7).bars
         returns = np.diff(bars.close[:, 0]) / bars.close[:-1, 0]
         held = np.where(SignalTrader().bullish(bars)[:-1, 0], returns, 0.0)
         ratios.append(held.mean() / held.std())
