@@ -19,7 +19,7 @@ import numpy as np
 from sapphire.agents import Agent
 from sapphire.domain.clocks import to_ns
 from sapphire.domain.errors import StudyError
-from sapphire.research.splits import Fold, Span
+from sapphire.research.splits import Fold, TimeWindow
 from sapphire.research.walking import BeliefPanel, Told, walk_beliefs
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def path_folds(folds: Sequence[Fold]) -> tuple[tuple[int, ...], ...]:
     >>> path_folds(folds)
     ((0, 0, 1), (1, 2, 2))
     """
-    testing: dict[Span, list[int]] = defaultdict(list)
+    testing: dict[TimeWindow, list[int]] = defaultdict(list)
     for position, fold in enumerate(folds):
         for span in fold.testing:
             testing[span].append(position)
@@ -84,7 +84,7 @@ def walk_paths(agent: Agent, bars: Bars, folds: Sequence[Fold], *, seed: int, to
     )
 
 
-def _within(panel: BeliefPanel, block: Span) -> BeliefPanel:
+def _within(panel: BeliefPanel, block: TimeWindow) -> BeliefPanel:
     """The rows of a fold's panel that close in one of the blocks it tests."""
     start, stop = np.searchsorted(panel.close_time_ns, [to_ns(block.start), to_ns(block.end)], side="left")
     rows = slice(int(start), int(stop))

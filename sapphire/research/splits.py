@@ -26,8 +26,8 @@ __all__ = [
     "CombinatorialPurged",
     "Fold",
     "PurgedKFold",
-    "Span",
     "Split",
+    "TimeWindow",
     "WalkForward",
     "combinatorial_purged",
     "purged_k_fold",
@@ -38,7 +38,7 @@ _MOST_FOLDS = 1_000
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Span:
+class TimeWindow:
     """A stretch of time, closed at the start and open at the end.
 
     Raises
@@ -81,14 +81,14 @@ class Fold:
     train_end: datetime
     test_start: datetime
     test_end: datetime
-    training: tuple[Span, ...] = ()
-    testing: tuple[Span, ...] = ()
+    training: tuple[TimeWindow, ...] = ()
+    testing: tuple[TimeWindow, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.training:
-            object.__setattr__(self, "training", (Span(self.train_start, self.train_end),))
+            object.__setattr__(self, "training", (TimeWindow(self.train_start, self.train_end),))
         if not self.testing:
-            object.__setattr__(self, "testing", (Span(self.test_start, self.test_end),))
+            object.__setattr__(self, "testing", (TimeWindow(self.test_start, self.test_end),))
         bounds = (
             ("training", self.training, self.train_start, self.train_end),
             ("testing", self.testing, self.test_start, self.test_end),
@@ -108,7 +108,7 @@ class Fold:
             )
 
     @classmethod
-    def of(cls, training: Sequence[Span], testing: Sequence[Span]) -> Fold:
+    def of(cls, training: Sequence[TimeWindow], testing: Sequence[TimeWindow]) -> Fold:
         """The fold with these windows."""
         return cls(
             training[0].start,
@@ -318,25 +318,27 @@ def _purged_folds(
             got=f"{(end - start) / blocks} each, {start:%Y-%m-%d} to {end:%Y-%m-%d}",
             next="take a longer snapshot, fewer blocks, or a shorter horizon",
         )
-    spans = [Span(*edge) for edge in pairwise(edges)]
+    spans = [TimeWindow(*edge) for edge in pairwise(edges)]
     return tuple(
         Fold.of(_left_of(spans, chosen, purge, embargo), [spans[number] for number in chosen])
         for chosen in combinations(range(blocks), tested)
     )
 
 
-def _left_of(spans: Sequence[Span], chosen: Sequence[int], purge: timedelta, embargo: timedelta) -> list[Span]:
+def _left_of(
+    spans: Sequence[TimeWindow], chosen: Sequence[int], purge: timedelta, embargo: timedelta
+) -> list[TimeWindow]:
     """What is left to train on, blocks that touch joined to one."""
-    left: list[Span] = []
+    left: list[TimeWindow] = []
     for number, span in enumerate(spans):
         if number in chosen:
             continue
         start = span.start + purge + embargo if number - 1 in chosen else span.start
         end = span.end - purge if number + 1 in chosen else span.end
         if left and left[-1].end == start:
-            left[-1] = Span(left[-1].start, end)
+            left[-1] = TimeWindow(left[-1].start, end)
         else:
-            left.append(Span(start, end))
+            left.append(TimeWindow(start, end))
     return left
 
 
@@ -346,5 +348,5 @@ def _check_gaps(name: str, **gaps: timedelta) -> None:
             raise ValueRefused(name, expected=f"{gap} of zero or more", got=f"{gap} {length}")
 
 
-def _text(spans: Sequence[Span]) -> str:
+def _text(spans: Sequence[TimeWindow]) -> str:
     return ", ".join(f"{span.start:%Y-%m-%d %H:%M} to {span.end:%Y-%m-%d %H:%M}" for span in spans)

@@ -20,7 +20,7 @@ from sapphire.domain.clocks import from_ns, to_ns
 from sapphire.domain.errors import AgentError, StudyError
 from sapphire.domain.views import Belief
 from sapphire.research.calibrations import slopes_of
-from sapphire.research.splits import Fold, Span
+from sapphire.research.splits import Fold, TimeWindow
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -191,7 +191,7 @@ def training_bars(bars: Bars, fold: Fold) -> Bars:
     return Bars(symbols=bars.symbols, interval=bars.interval, **arrays)
 
 
-def tested_rows(bars: Bars, span: Span) -> tuple[int, int]:
+def tested_rows(bars: Bars, span: TimeWindow) -> tuple[int, int]:
     """First row and the row behind the last of the bars that close in a test window."""
     start, stop = _rows(bars, span)
     if start == stop:
@@ -204,7 +204,7 @@ def tested_rows(bars: Bars, span: Span) -> tuple[int, int]:
     return start, stop
 
 
-def _rows(bars: Bars, span: Span) -> tuple[int, int]:
+def _rows(bars: Bars, span: TimeWindow) -> tuple[int, int]:
     start, stop = np.searchsorted(bars.close_time_ns, [to_ns(span.start), to_ns(span.end)], side="left")
     return int(start), int(stop)
 

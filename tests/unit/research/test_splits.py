@@ -10,7 +10,7 @@ from sapphire.research.splits import (
     CombinatorialPurged,
     Fold,
     PurgedKFold,
-    Span,
+    TimeWindow,
     WalkForward,
     combinatorial_purged,
     purged_k_fold,
@@ -105,8 +105,8 @@ def test_no_training_outcome_reaches_into_a_test_nor_a_test_outcome_into_trainin
 
 def test_a_fold_of_a_walk_forward_is_one_window_of_each():
     for fold in walk_forward(train="10d", test="5d").folds(START, START + timedelta(days=30)):
-        assert fold.training == (Span(fold.train_start, fold.train_end),)
-        assert fold.testing == (Span(fold.test_start, fold.test_end),)
+        assert fold.training == (TimeWindow(fold.train_start, fold.train_end),)
+        assert fold.testing == (TimeWindow(fold.test_start, fold.test_end),)
         assert fold.contiguous
     folds = purged_k_fold(3).folds(START, START + timedelta(days=30))
     assert [fold.contiguous for fold in folds] == [False, False, True]
@@ -114,7 +114,7 @@ def test_a_fold_of_a_walk_forward_is_one_window_of_each():
 
 
 def days(*ends):
-    return [Span(START + timedelta(days=a), START + timedelta(days=b)) for a, b in ends]
+    return [TimeWindow(START + timedelta(days=a), START + timedelta(days=b)) for a, b in ends]
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_fold_is_where_its_windows_are():
     with pytest.raises(ValueRefused, match="training windows"):
         Fold(first.start, second.start, second.end, second.end + HOUR, training=(first, second))
     with pytest.raises(ValueRefused, match="span of time"):
-        Span(START, START)
+        TimeWindow(START, START)
 
 
 @pytest.mark.parametrize(
