@@ -131,7 +131,7 @@ class GateReport:
     evidence_digest : sha256 of the measurements that answered.
     record_head : sha256 of the last line of the release's evidence record when it was measured.
     trials : N, counted when it was measured.
-    data : where those data are from, "generated market, seed 7 (uncalibrated)".
+    data : where those data are from, "generated market v2, seed 7 (uncalibrated)".
     target : what was asked for.
     rows : every number and threshold.
     ledger_head : head of the trial ledger that the number of trials was read from.

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sapphire.domain.provenance import generated_label
+
 __all__ = ["RECORDINGS", "STUDY_END", "SYMBOLS", "DemoMarket", "demo_market"]
 
 RECORDINGS = "SAPPHIRE_RECORDINGS"
@@ -47,11 +49,11 @@ def demo_market(seed: int, folder: Path) -> DemoMarket:
     ----------
     folder : where the candles go in the form that the exchange reads.
     """
+    from sapphire.data import Origin, export_candles, import_candles
+
     named = os.environ.get(RECORDINGS)
     if not named:
-        return DemoMarket(f"generated market, seed {seed}", seed, None)
-    from sapphire.data import export_candles, import_candles
-
+        return DemoMarket(generated_label(Origin.of_seed(seed).detail), seed, None)
     candles = folder / "candles" / _VENUE
     export_candles(Path(named) / "candles", candles, SYMBOLS, interval="5m")
     import_candles(candles, venue=_VENUE)

@@ -53,6 +53,10 @@ class Thrower(Chaser):
     def fit(self, train, seed):
         return self.with_arrays({"learned.sides": np.random.default_rng(seed).choice([-50.0, 50.0], 2)})
 
+    def views(self, window):
+        flat = window.panel("close").iloc[-1] * 0
+        return window.views(mean_bps=flat + self.learned["sides"], std_bps=flat + 60, horizon=self.horizon)
+
     def views_panel(self, bars):
         close = bars.frame("close")
         return ViewPanel(self.horizon, mean_bps=close * 0 + self.learned["sides"], std_bps=close * 0 + 60)
@@ -187,12 +191,19 @@ class Daily(Chaser):
     horizon: timedelta = timedelta(days=1)
     silent_from_ns: int = 0
 
+    def views(self, window):
+        mean = self._mean(window.bars).iloc[-1]
+        return window.views(mean_bps=mean, std_bps=mean * 0 + 60, horizon=self.horizon)
+
     def views_panel(self, bars):
-        close = bars.frame("close")
-        mean = close * 0 + 50.0
-        mean[close.index.hour != 0] = np.nan
-        mean.loc[bars.close_time_ns >= self.silent_from_ns, "ETH/USDT"] = np.nan
+        mean = self._mean(bars)
         return ViewPanel(self.horizon, mean_bps=mean, std_bps=mean * 0 + 60)
+
+    def _mean(self, bars):
+        mean = bars.frame("close") * 0 + 50.0
+        mean[mean.index.hour != 0] = np.nan
+        mean.loc[bars.close_time_ns >= self.silent_from_ns, "ETH/USDT"] = np.nan
+        return mean
 
 
 def test_a_daily_agent_holds_on_hourly_bars_and_what_it_leaves_follows_the_rule(make_study):

@@ -7,6 +7,11 @@ from pathlib import Path
 import pytest
 
 from sapphire.agents import Calibrated, MovingAverageCross
+from sapphire.domain.clocks import WallClock
+from sapphire.registry import Deployment, Door, EvidenceStore
+from sapphire.registry.promotion import Promoter
+from sapphire.registry.tracking import Tracking
+from sapphire.registry.versions import Versions
 
 UNIT = Path(__file__).parents[1]
 
@@ -28,6 +33,20 @@ def frozen(tmp_path_factory, sign_permit):
     agent = Calibrated(MovingAverageCross(fast=3, slow=9, horizon=timedelta(minutes=15)))
     digest = serving.freeze_into(home, agent.fit(bars.rows(0, 400), seed=7), bars)
     sign_permit(home, digest)
+    return home, digest
+
+
+@pytest.fixture(scope="session")
+def champion(frozen, with_mlflow):
+    """The same release once it was promoted on its signed report: registered, copied and recorded by the promoter."""
+    home, digest = frozen
+    tracking, clock, store = Tracking.of(with_mlflow(home), {}), WallClock(), EvidenceStore(home / "evidence")
+    versions = Versions.of(tracking)
+    with tracking.run(versions.client, "research.trend", "submit trend", tags={}, clock=clock) as run:
+        source = versions.create("research.trend", home / "releases" / digest, run_id=run, tags={})
+    report = Door(home, Deployment.read()).permit(digest, stage="paper", at_ns=clock.now_ns(), name="trend")
+    (signed,) = store.reports(digest)
+    Promoter(versions, store, clock, report.signer).promote(source, "paper", signed, report, {})
     return home, digest
 
 

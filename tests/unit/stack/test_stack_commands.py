@@ -90,9 +90,9 @@ def of_stack(run):
 
 
 @pytest.fixture(scope="module")
-def running(app, frozen):
+def running(app, champion):
     """A paced stack in the background, fast enough that bars close every second; its facts."""
-    home, digest = frozen
+    home, digest = champion
     before = os.environ.get("SAPPHIRE_HOME")
     os.environ["SAPPHIRE_HOME"] = str(home)
     try:
@@ -105,22 +105,22 @@ def running(app, frozen):
         os.environ.pop("SAPPHIRE_HOME") if before is None else os.environ.update(SAPPHIRE_HOME=before)
 
 
-def test_up_returns_when_all_is_ready_and_status_says_how_each_part_does(sapphire, running, frozen):
+def test_up_returns_when_all_is_ready_and_status_says_how_each_part_does(sapphire, running, champion):
     assert running["state"] == "ready"
     assert list(running["parts"]) == ["bento", "bus", "collector", "coordinator", "exchange", "service"]
     assert {part["state"] for part in running["parts"].values()} == {"ready"}
     told = json.loads(sapphire("status", "--json").stdout)
     assert told["running"]
-    assert told["release"]["digest"] == told["parts"]["bento"]["release"] == frozen[1]
+    assert told["release"]["digest"] == told["parts"]["bento"]["release"] == champion[1]
     assert told["parts"]["exchange"]["address"].startswith("http://127.0.0.1:")
     text = sapphire("status").stdout
     assert "MARKED: skill not shown" in text
     assert "ready for" in text
 
 
-def test_the_same_folder_twice_is_refused_by_name(sapphire, running, frozen):
+def test_the_same_folder_twice_is_refused_by_name(sapphire, running, champion):
     with pytest.raises(Refused, match=f"a stack already runs in {running['run']}"):
-        sapphire("up", frozen[1], code="raises")
+        sapphire("up", champion[1], code="raises")
 
 
 def test_the_account_is_shown_as_the_engine_has_it(sapphire, running):
