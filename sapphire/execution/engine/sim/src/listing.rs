@@ -2,8 +2,9 @@
 //!
 //! A listing's first rules are those of Binance spot in 2024 (`exchangeInfo`: `PRICE_FILTER`, `LOT_SIZE`, `NOTIONAL`),
 //! with a tick one or two decades finer where Binance's was above a basis point of the start price; what becomes of them
-//! is in [`TradingRules::reviewed`]. Listing dates are those of the pairs' first candles there. Start price, volatility,
-//! beta and volume are declared round numbers of the right order, not history: the generated market is nobody's past.
+//! is in [`reviewed`](crate::listing::TradingRules::reviewed). Listing dates are those of the pairs' first candles
+//! there. Start price, volatility, beta and volume are declared round numbers of the right order, not history: the
+//! generated market is nobody's past.
 
 use sapphire_core::decimal::atoms_text;
 use sapphire_core::instrument::{ATOMS_PER_UNIT, Asset, Instrument};
