@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sapphire.domain.errors import PermitClosed
 from sapphire.domain.permits import permitted
 from sapphire.registry.anchors import Anchors
 from sapphire.registry.evidence_store import EvidenceStore
@@ -86,21 +87,36 @@ class Permit:
     door : where it is asked.
     digest, stage, name : as `Door.permit`.
     clock : wall time.
+    running : whether the part was let in before and goes on. One that does starts on a closed permit as well, so that
+        what it traded is led to its end; `check` says at each turn that the permit is closed.
 
     Raises
     ------
+    PermitClosed : there is one no more, and the part was not let in before.
     EvidenceRefused : there is none.
     """
 
-    def __init__(self, door: Door, digest: str, *, stage: Target, name: str, clock: Clock) -> None:
+    def __init__(
+        self, door: Door, digest: str, *, stage: Target, name: str, clock: Clock, running: bool = False
+    ) -> None:
         self._door, self._digest, self._stage, self._name, self._clock = door, digest, stage, name, clock
-        self._seen = door.seen(digest)
-        self._report = door.permit(digest, stage=stage, at_ns=clock.now_ns(), name=name)
+        self._seen: Seen | None = None
+        self._report: GateReport | None = None
+        try:
+            self._ask()
+        except PermitClosed:
+            if not running:
+                raise
 
     @property
     def report(self) -> GateReport:
-        """The gate report that it stands on."""
-        return self._report
+        """The gate report that it stands on.
+
+        Raises
+        ------
+        PermitClosed : it was closed from the start.
+        """
+        return self._report or self._ask()
 
     def check(self) -> None:
         """Go on only where the permit still holds.
@@ -110,7 +126,14 @@ class Permit:
         PermitClosed : it was refused later, was revoked, or has ended.
         EvidenceRefused : the evidence does not verify any more.
         """
-        now_ns, seen = self._clock.now_ns(), self._door.seen(self._digest)
-        if seen != self._seen or now_ns >= self._report.valid_until_ns:
-            self._report = self._door.permit(self._digest, stage=self._stage, at_ns=now_ns, name=self._name)
-            self._seen = seen
+        report = self._report
+        ended = report is None or self._clock.now_ns() >= report.valid_until_ns
+        if ended or self._door.seen(self._digest) != self._seen:
+            self._ask()
+
+    def _ask(self) -> GateReport:
+        """Ask the door; what the files look like is read first, so that a change on the way is asked about again."""
+        seen = self._door.seen(self._digest)
+        self._report = self._door.permit(self._digest, stage=self._stage, at_ns=self._clock.now_ns(), name=self._name)
+        self._seen = seen
+        return self._report

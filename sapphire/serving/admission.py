@@ -38,7 +38,9 @@ class Admitted:
         return self.permit.report
 
 
-def admit(settings: Settings, *, deployment: Deployment | None = None, clock: Clock | None = None) -> Admitted:
+def admit(
+    settings: Settings, *, deployment: Deployment | None = None, clock: Clock | None = None, running: bool = False
+) -> Admitted:
     """The release that `settings` name, if its files verify and its permit for the stage holds. None of its code runs.
 
     A report that permits live admits to paper as well; one that permits paper does not admit to live.
@@ -47,10 +49,12 @@ def admit(settings: Settings, *, deployment: Deployment | None = None, clock: Cl
     ----------
     deployment : what is trusted; as settings and environment say unless given.
     clock : wall time.
+    running : whether it was admitted before and goes on; then a closed permit is no reason not to start, and whoever
+        runs on finds it closed when asking it.
 
     Raises
     ------
-    PermitClosed : it was refused later, was revoked, or its permit has ended.
+    PermitClosed : it was refused later, was revoked, or its permit has ended, and it is not running.
     EvidenceRefused : a file that is missing, changed or foreign; no evidence, no report, or one that does not verify
         or does not open the stage.
     """
@@ -59,5 +63,6 @@ def admit(settings: Settings, *, deployment: Deployment | None = None, clock: Cl
     folder = settings.home / "releases" / settings.release
     manifest, _ = read_release_files(folder, settings.release)
     door = Door(settings.home, deployment or Deployment.read())
-    permit = Permit(door, settings.release, stage=settings.stage, name=manifest.name, clock=clock or WallClock())
+    told, stage = clock or WallClock(), settings.stage
+    permit = Permit(door, settings.release, stage=stage, name=manifest.name, clock=told, running=running)
     return Admitted(folder, manifest, permit)

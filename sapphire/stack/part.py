@@ -268,16 +268,22 @@ def run_collector(config: CollectorConfig) -> None:
 def run_coordinator(config: CoordinatorConfig) -> None:
     """Decide at each closed bar until the process is told to end. The release's evidence is verified first.
 
+    One that is started again after the permit was closed goes on where it was: positions follow the release's rule for
+    views that stop.
+
     Raises
     ------
     EvidenceRefused : the release may not be traded at this stage.
     SapphireError : what `sapphire.coordination.Coordinator.run` raises.
     """
+    from sapphire.coordination.decision_log import last_decision
     from sapphire.domain.intervals import Interval
     from sapphire.serving.admission import admit
     from sapphire.serving.settings import Settings
 
-    admitted = admit(Settings(config.home, config.release, config.stage))
+    last = last_decision(config.decisions)
+    running = last is not None and last.facts["release"] == config.release
+    admitted = admit(Settings(config.home, config.release, config.stage), running=running)
     manifest = admitted.manifest
     clock, bus = WallClock(), Bus(config.bus_url)
     readiness = Readiness()

@@ -10,7 +10,8 @@ from typing import Any
 from sapphire.domain.evidence import need_text
 from sapphire.lab.demo.market import SYMBOLS, DemoMarket
 from sapphire.lab.demo.research import Researched
-from sapphire.registry import Registry
+from sapphire.monitoring.days_on_paper import paper_day_witness
+from sapphire.research.counting import registry_of
 
 __all__ = ["Summary", "summarised"]
 
@@ -98,10 +99,9 @@ def summarised(
 
 def _released(home: Path, digest: str, release: str) -> dict[str, Any]:
     """What the registry says of the release: its gates for paper and for live, and what failed."""
-    registry = Registry(home)
+    registry = registry_of(home, witness=paper_day_witness(home))
     paper, live = (registry.gates(digest, to=target) for target in ("paper", "live"))
     skill = next((row for row in live.rows if row.measure == "deflated_sharpe"), None)
-    trials = registry.store.bundle(digest).walk_forward.trials
     return {
         "release": release,
         "digest": digest,
@@ -110,7 +110,7 @@ def _released(home: Path, digest: str, release: str) -> dict[str, Any]:
         "skill_failed": paper.skill_failed,
         "deflated_sharpe": None if skill is None else skill.value,
         "deflated_sharpe_text": "" if skill is None else _against(skill.measure, skill.has, skill.needs),
-        "trials": trials,
+        "trials": live.trials,
         "failed_for_live": [f"{row.measure} {row.has} (needs {need_text(row.needs)})" for row in live.failed],
     }
 

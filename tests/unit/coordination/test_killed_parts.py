@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -160,3 +161,31 @@ def test_killed_anywhere_they_say_the_same(undisturbed, run, bus, bus_url, bento
     last = json.loads((tmp_path / "decisions.jsonl").read_text().splitlines()[-1])
     assert last["asked_times"] > 1
     assert streams(run, bus, parts) == undisturbed
+
+
+def test_started_again_after_its_permit_was_closed_the_coordinator_goes_on_by_the_rule(
+    run, bus, bus_url, bento, state_folder, universe, tmp_path, sign_permit
+):
+    """The bento still speaks here: it is the coordinator's own door that is closed. A new one does not start at all."""
+    home, release = tmp_path / "home", state_folder[1]
+    shutil.copytree(state_folder[0], home)
+    closed_from, last = 4, 5
+    with ExitStack() as stack, run.exchange() as exchange:
+        parts = stack.enter_context(Parts(tmp_path, exchange, bento.url, bus_url, (home, release), universe))
+        for bar in range(1, last + 1):
+            if bar == closed_from:
+                sign_permit(home, release, passed=False)
+                parts.kill("coordinator")
+            exchange.control.advance_fully(run.close_of(bar))
+            bus.publish(LOCKSTEP, *run.advanced(bar))
+            bus.publish(ACCOUNT, *run.account(bar))
+            assert bus.wait_for(SIGNALS, end_of_bar(run.close_of(bar)), timeout_s=60.0) is not None, parts.logs()
+        (tmp_path / "decisions.jsonl").rename(tmp_path / "decided.jsonl")
+        parts.kill("coordinator")
+        assert parts.running["coordinator"].wait(60) == 1, "what was never let in here does not start"
+    assert "PermitClosed" in parts.logs()
+    lines = [json.loads(line) for line in (tmp_path / "decided.jsonl").read_text().splitlines()]
+    assert [line["reason"] and line["reason"]["code"] for line in lines] == [None] * 3 + ["views_refused"] * 2
+    assert lines[-2]["remembered"]
+    assert all(line["signals"] for line in lines[-2:]), "positions are held to the rule, not left alone"
+    assert not any(line["views"] for line in lines[-2:])
