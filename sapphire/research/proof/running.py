@@ -12,7 +12,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import sapphire
 from sapphire.data.durable import write_text
 from sapphire.data.generated import generator_version
 from sapphire.domain.engine import load_engine
@@ -74,13 +73,13 @@ def prove(settings: Settings, *, told: Told, processes: int = 2) -> Proof:
 
 def folder_of(settings: Settings) -> Path:
     """Where a proof is kept. The numbers of strategies are no part of it: more of them go on where fewer ended."""
-    decides = {"seed": settings.seed, "variants": settings.variants, "generator": generator_version()}
+    decides: dict[str, Any] = {"seed": settings.seed, "variants": settings.variants, "generator": generator_version()}
     decides |= {"engine": load_engine().engine_version(), "code": _code_digest()}
     return home() / "proof" / hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _code_digest() -> str:
-    root = Path(sapphire.__file__).parent
+    root = Path(__file__).parents[2]
     content = hashlib.sha256()
     for path in sorted(path for room in _ROOMS for path in (root / room).rglob("*.py")):
         if not (path.parent.name == "proof" and path.name in _MEASURES_NOTHING):
