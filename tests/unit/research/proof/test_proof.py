@@ -18,17 +18,13 @@ from sapphire.research.proof.verdicts import Proof
 SMALL = Settings(strategies=2, planted=1, variants=4, submitted=1)
 
 
-def quiet(*_):
-    pass
-
-
 @pytest.fixture(scope="module")
 def proved(tmp_path_factory):
     """The small proof, and its state folder."""
     home = tmp_path_factory.mktemp("proof")
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("SAPPHIRE_HOME", str(home))
-        yield prove(SMALL, told=quiet, processes=1), home
+        yield prove(SMALL, processes=1), home
 
 
 def made(passes, *, of=1_000, alone=400):
@@ -72,11 +68,8 @@ def test_the_proof_is_written_down_and_gone_on_with(proved, monkeypatch):
     lines = kept.read_text().splitlines()
     assert len(lines) == 5
     kept.write_text("\n".join(lines) + '\n{"kind": "co')
-    monkeypatch.setattr(
-        "sapphire.research.proof.running._templates", lambda _: dict.fromkeys(["noise, no costs"], proof)
-    )
-    monkeypatch.setattr("sapphire.research.proof.running._shared", lambda *_: {"noise, no costs": True})
-    again = prove(SMALL, told=quiet, processes=1)
+    monkeypatch.setattr("sapphire.research.proof.running._measure", None)  # nothing is measured again
+    again = prove(SMALL, processes=1)
     assert [each.as_dict() for each in again.measured] == [each.as_dict() for each in proof.measured]
     assert again.lines == proof.lines
     assert kept.read_text().splitlines() == lines
