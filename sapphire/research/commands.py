@@ -85,15 +85,14 @@ def proof(
 
     Example: sapphire study proof --strategies 20 --planted 6
     """
-    from sapphire.research.progress import progress
     from sapphire.research.proof.running import folder_of, prove
     from sapphire.research.proof.settings import Settings
 
     settings = Settings(strategies=strategies, planted=planted, variants=variants, seed=seed)
-    with progress("proof") as told:
-        found = prove(settings, told=told, processes=processes)
+    kept = folder_of(settings)
+    found = prove(settings, processes=processes)
     sys.stdout.write(json.dumps(found.as_dict(), sort_keys=True) + "\n" if as_json else f"{found!r}\n")
-    _say(f"made: table and plot in {folder_of(settings)}")
+    _say(f"made: proof.json and proof.html in {kept}")
     if not found.holds:
         raise typer.Exit(1)
 

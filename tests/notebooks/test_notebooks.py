@@ -24,6 +24,7 @@ FAST = {
     "20_agents.ipynb": {"start": "2025-03-07", "end": "2025-03-12"},
     "40_promotion.ipynb": {"end": "2025-03-17", "train": "5d", "test": "2d", "holdout": "2d", "steps": 20},
     "30_backtest.ipynb": {"end": "2025-03-21", "train": "6d", "test": "2d", "holdout": "2d"},
+    "50_proof.ipynb": {"strategies": 1, "planted": 1, "variants": 3},
 }
 SHOWN = {
     "00_start_here.ipynb": ["study", "screen", "sweep", "replay", "compare", "trials", "submit"],
@@ -31,6 +32,7 @@ SHOWN = {
     "20_agents.ipynb": [],
     "30_backtest.ipynb": ["study", "information", "replay", "replay", "compare", "trials"],
     "40_promotion.ipynb": ["study", "submit"],
+    "50_proof.ipynb": ["proof"],
 }
 
 

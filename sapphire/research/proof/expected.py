@@ -41,7 +41,7 @@ class Model:
     openings : looks at the hold-out.
     length, held_length : number of returns of the walk-forward and of the hold-out.
     correlation : of the returns of two variants, from 0 to below 1; its root is theirs with the market.
-    cost : Sharpe ratio per bar that costs take from every variant.
+    cost : Sharpe ratio per bar that fees, spread and execution take from every variant.
     edge : true Sharpe ratios per bar of the first variant, of its returns and of those beside the market's.
     """
 

@@ -31,13 +31,15 @@ from sapphire.registry.policies import Policy, load_policy, policy_folder
 from sapphire.research.costs import Costs, binance_spot
 from sapphire.research.ledger import HOLDOUT as OPENS
 from sapphire.research.measuring import holdout_evidence, open_holdout, walk_forward_evidence
+from sapphire.research.performance import sharpe_of
 from sapphire.research.proof.markets import generated_market, planted_market, planted_sharpe
 from sapphire.research.proof.settings import FOLD, HOLDOUT, Group, Kind, Settings
 from sapphire.research.proof.traders import CoinTrader, SignalTrader
 from sapphire.research.replaying import Beside, replay_beside
+from sapphire.research.replays import Replayed
 from sapphire.research.splits import walk_forward
 from sapphire.research.studies import Study, study
-from sapphire.research.walking import walk_beliefs
+from sapphire.research.walking import BeliefPanel, walk_beliefs
 
 __all__ = ["CONTROLS", "MEASURES", "Measured", "Template", "market_of", "measure", "own_home", "skill_policy", "whole"]
 
@@ -70,8 +72,8 @@ class Measured:
     passed : skill measure to whether that was enough.
     alone : of the `CONTROLS`, whether it would have been enough with one trial in the ledger.
     trades : fills of the walk-forward replay.
-    turnover : traded value over mean equity, per bar.
-    deviation : of its returns, per bar.
+    lost : Sharpe ratio per bar that fees, spread and execution took: that of the same beliefs held from close to close
+        for nothing, less the replay's.
     correlation : mean correlation of the returns of two variants.
     with_market : mean correlation of a variant's returns with the market's.
     """
@@ -88,8 +90,7 @@ class Measured:
     passed: Mapping[str, bool] = field(hash=False)
     alone: Mapping[str, bool] = field(hash=False)
     trades: int
-    turnover: float
-    deviation: float
+    lost: float
     correlation: float
     with_market: float
 
@@ -165,7 +166,7 @@ def measure(group: Group, number: int, data: Snapshot, settings: Settings, templ
         protocol=asked.protocol,
         replays={"walk_forward": walked.digest, "holdout": held.digest},
     )
-    walk, performance = bundle.walk_forward, walked.performance
+    walk = bundle.walk_forward
     rows = _rows(template.manifest, bundle)
     alone = _rows(template.manifest, bundle, trials=1)
     correlation, with_market = _correlations(asked)
@@ -182,8 +183,7 @@ def measure(group: Group, number: int, data: Snapshot, settings: Settings, templ
         passed={name: passed for name, (_, passed) in rows.items()},
         alone={name: alone[name][1] for name in CONTROLS},
         trades=walk.trades,
-        turnover=performance.turnover / performance.per_year,
-        deviation=float(walked.returns.std(ddof=1)),
+        lost=_lost(asked, beliefs, walked),
         correlation=correlation,
         with_market=with_market,
     )
@@ -250,6 +250,13 @@ def _correlations(asked: Study) -> tuple[float, float]:
     matrix = np.corrcoef(np.vstack([market_returns(asked), *columns]))
     among = matrix[1:, 1:][np.triu_indices(len(columns), 1)]
     return float(among.mean()), float(matrix[0, 1:].mean())
+
+
+def _lost(asked: Study, beliefs: BeliefPanel, walked: Replayed) -> float:
+    """What trading took from the ratio of these very beliefs, luck being the same on both sides."""
+    close = asked.tested.close[:, 0]
+    held = np.where(beliefs.mean_bps[:-1, 0] > 0.0, np.diff(close) / close[:-1], 0.0)
+    return sharpe_of(held) - sharpe_of(walked.returns)
 
 
 def _quiet(*_: object) -> None:

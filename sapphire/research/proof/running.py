@@ -12,21 +12,25 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import sapphire
 from sapphire.data.durable import write_text
 from sapphire.data.generated import generator_version
 from sapphire.domain.engine import load_engine
 from sapphire.domain.workspace import home
+from sapphire.research.progress import progress
 from sapphire.research.proof.measured import Measured, Template, market_of, measure, own_home, whole
 from sapphire.research.proof.settings import Kind, Settings, groups
 from sapphire.research.proof.verdicts import Proof
-from sapphire.research.walking import Told
 
 __all__ = ["folder_of", "prove"]
 
 _MEASURES_NOTHING = ("verdicts.py", "expected.py", "plots.py", "running.py", "__init__.py")
 """Modules of the proof whose change leaves what was measured as it is."""
 _ROOMS = ("domain", "data", "statistics", "agents", "portfolio", "registry", "research")
+_STRATEGIES, _SUBMITTED = "strategies.jsonl", "submitted.json"
+_Name = tuple[str, str, int]
+"""Kind, costs and number of a strategy."""
+_Values = dict[str, float | None]
+"""Skill measure to its value."""
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -38,49 +42,53 @@ class _Job:
     number: int
 
 
-def prove(settings: Settings, *, told: Told, processes: int = 2) -> Proof:
+def prove(settings: Settings, *, processes: int = 2) -> Proof:
     """Measure every strategy that is not measured yet, and judge them all.
 
-    What was measured lies in `$SAPPHIRE_HOME/proof`, in a folder of the settings, the code and the engine: with another
-    code the proof begins anew. The table is written there as JSON and the figure as HTML.
+    What was measured lies in `folder_of` the settings, a line per strategy, so that a proof that was stopped goes on.
+    Table and figure are written there as JSON and HTML.
 
     Parameters
     ----------
-    told : progress, in markets.
     processes : that measure at the same time; with 1 it is done here.
     """
     folder = folder_of(settings)
     folder.mkdir(parents=True, exist_ok=True)
-    lines = folder / "strategies.jsonl"
-    done = _read(lines)
+    done, submitted = _read(folder / _STRATEGIES), _read_submitted(folder / _SUBMITTED)
     jobs = [job for job in _jobs(settings) if any(key not in done for key in _keys(job, settings))]
-    total = len(_jobs(settings))
-    told(0, total, "the first of each group, the whole way")
-    templates = _templates(settings)
-    with lines.open("a", encoding="utf-8") as out:
-        for count, found in enumerate(_measured(jobs, settings, templates, processes), start=total - len(jobs) + 1):
-            for each in found:
-                if _key(each) not in done:
-                    done[_key(each)] = each
-                    out.write(json.dumps(each.as_dict(), sort_keys=True) + "\n")
-            out.flush()
-            told(count, total, "strategies")
-    wanted = [key for job in _jobs(settings) for key in _keys(job, settings)]
-    proof = Proof(settings, tuple(done[key] for key in wanted), _shared(done, templates, settings))
+    wanted = [group for group in groups(settings)[: settings.submitted] if group.text not in submitted]
+    with progress("proof") as told:
+        total = len(_jobs(settings))
+        told(0, total, "proof: the first strategies, the whole way")
+        if jobs or wanted:
+            templates = _templates(settings)
+            submitted |= {group.text: dict(templates[group.text].values) for group in wanted}
+            write_text(folder / _SUBMITTED, json.dumps(submitted, sort_keys=True) + "\n")
+        told(total - len(jobs), total, "proof: strategies")
+        if jobs:
+            for count, found in enumerate(_measured(jobs, settings, templates, processes), start=1):
+                new = [each for each in found if _key(each) not in done]
+                done |= {_key(each): each for each in new}
+                _append(folder / _STRATEGIES, new)
+                told(total - len(jobs) + count, total, "proof: strategies")
+    proof = Proof(settings, _asked(done, settings), _shared(done, submitted, settings))
     write_text(folder / "proof.json", json.dumps(proof.as_dict(), indent=1, sort_keys=True) + "\n")
     proof.figure.write_html(folder / "proof.html", include_plotlyjs=True)
     return proof
 
 
 def folder_of(settings: Settings) -> Path:
-    """Where a proof is kept. The numbers of strategies are no part of it: more of them go on where fewer ended."""
-    decides = {"seed": settings.seed, "variants": settings.variants, "generator": generator_version()}
+    """Where a proof is kept, in `$SAPPHIRE_HOME/proof`: with another code or engine it begins anew.
+
+    How many strategies there are is no part of its name: more of them go on where fewer ended.
+    """
+    decides: dict[str, Any] = {"seed": settings.seed, "variants": settings.variants, "generator": generator_version()}
     decides |= {"engine": load_engine().engine_version(), "code": _code_digest()}
     return home() / "proof" / hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _code_digest() -> str:
-    root = Path(sapphire.__file__).parent
+    root = Path(__file__).parents[2]
     content = hashlib.sha256()
     for path in sorted(path for room in _ROOMS for path in (root / room).rglob("*.py")):
         if not (path.parent.name == "proof" and path.name in _MEASURES_NOTHING):
@@ -94,11 +102,11 @@ def _jobs(settings: Settings) -> list[_Job]:
     return noise + [_Job("planted", number) for number in range(settings.planted)]
 
 
-def _keys(job: _Job, settings: Settings) -> list[tuple[str, str, int]]:
+def _keys(job: _Job, settings: Settings) -> list[_Name]:
     return [(group.kind, group.costs, job.number) for group in groups(settings) if group.kind == job.kind]
 
 
-def _key(found: Measured) -> tuple[str, str, int]:
+def _key(found: Measured) -> _Name:
     return found.kind, found.costs, found.number
 
 
@@ -148,17 +156,30 @@ def _measure(job: _Job, settings: Settings, templates: Mapping[str, Template]) -
     return found
 
 
-def _shared(
-    done: Mapping[tuple[str, str, int], Measured], templates: Mapping[str, Template], settings: Settings
-) -> dict[str, bool]:
-    """Whether the first of each group shows the same to the last digit, the whole way and the short one."""
+def _asked(done: Mapping[_Name, Measured], settings: Settings) -> tuple[Measured, ...]:
+    """What was asked for, whatever more there is."""
+    return tuple(done[key] for job in _jobs(settings) for key in _keys(job, settings))
+
+
+def _shared(done: Mapping[_Name, Measured], submitted: Mapping[str, _Values], settings: Settings) -> dict[str, bool]:
+    """Whether the first of a group shows the same to the last digit, the whole way and the short one."""
     return {
-        group.text: dict(done[group.kind, group.costs, 0].values) == dict(templates[group.text].values)
+        group.text: dict(done[group.kind, group.costs, 0].values) == submitted[group.text]
         for group in groups(settings)[: settings.submitted]
     }
 
 
-def _read(path: Path) -> dict[tuple[str, str, int], Measured]:
+def _append(path: Path, found: list[Measured]) -> None:
+    with path.open("a", encoding="utf-8") as out:
+        out.writelines(json.dumps(each.as_dict(), sort_keys=True) + "\n" for each in found)
+
+
+def _read_submitted(path: Path) -> dict[str, _Values]:
+    """Group to what the registry said of its first strategy, as it was kept."""
+    return dict(json.loads(path.read_text("utf-8"))) if path.exists() else {}
+
+
+def _read(path: Path) -> dict[_Name, Measured]:
     """What was measured before; a last line that was torn is cut off."""
     if not path.exists():
         return {}

@@ -75,7 +75,7 @@ class CoinTrader(Agent):
         columns = [
             _mixed(_mixed(toss + named) + np.uint64(column)) >> np.uint64(63) for column in range(bars.listed.shape[1])
         ]
-        return np.column_stack(columns) == 1
+        return np.asarray(np.column_stack(columns) == 1)
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class SignalTrader(CoinTrader):
 
     def bullish(self, bars: Bars) -> NDArray[np.bool_]:
         """Whether the volume is high; or the coin's."""
-        return bars.volume > SIGNAL_VOLUME if self.variant == 0 else super().bullish(bars)
+        return np.asarray(bars.volume > SIGNAL_VOLUME) if self.variant == 0 else super().bullish(bars)
 
 
 def _one() -> np.uint64:

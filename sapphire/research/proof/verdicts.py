@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sapphire.research.costs import binance_spot
 from sapphire.research.proof.expected import TOGETHER, Model, alone_name, expected_rates, interval_of
 from sapphire.research.proof.markets import planted_edge
 from sapphire.research.proof.measured import CONTROLS, MEASURES, Measured
@@ -28,7 +27,6 @@ Rates = Mapping[float, tuple[Mapping[str, PassRate], int]]
 _CONFIDENCE = 0.99
 _AT_MOST = 0.01
 _TIMES = 5
-_BPS = 1e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +171,6 @@ class Proof(Shown):
 def _model(found: Sequence[Measured], settings: Settings, per_year: float) -> Model:
     """The model of strategies with what they had in common."""
     first = found[0]
-    fee = binance_spot().taker_bps * _BPS if first.costs == "venue" else 0.0
     return Model(
         variants=settings.variants,
         counted=first.trials,
@@ -181,7 +178,7 @@ def _model(found: Sequence[Measured], settings: Settings, per_year: float) -> Mo
         length=first.length,
         held_length=first.held_length,
         correlation=float(np.mean([each.correlation for each in found])),
-        cost=fee * float(np.mean([each.turnover / each.deviation for each in found])),
+        cost=float(np.mean([each.lost for each in found])),
         edge=planted_edge(per_year) if per_year else (0.0, 0.0),
     )
 
