@@ -26,7 +26,8 @@ __all__ = ["picture"]
 
 _DPI = 60
 _WIDTH = 10.0
-_COLOURS = 20
+_COLOURS, _SHADES = 20, 200
+"""A heatmap needs its shades: with few of them the colours of its scale are other ones."""
 _MARKERS = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "x": "x"}
 _DASHES = {"dot": ":", "dash": "--"}
 
@@ -55,7 +56,8 @@ def picture(figure: go.Figure) -> bytes:
     drawn.suptitle(f"{title}\n{re.sub('<[^>]*>', '', label)}", x=0.01, ha="left", fontsize=11)
     raw, small = io.BytesIO(), io.BytesIO()
     drawn.savefig(raw, format="png", dpi=_DPI, metadata={"Software": None})
-    Image.open(raw).convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE).save(small, "png", optimize=True)
+    colours = _SHADES if any(panel.images for panel in panels.values()) else _COLOURS
+    Image.open(raw).convert("RGB").quantize(colours, dither=Image.Dither.NONE).save(small, "png", optimize=True)
     return small.getvalue()
 
 

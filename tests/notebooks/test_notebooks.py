@@ -26,7 +26,17 @@ FAST = {
     "30_backtest.ipynb": {"end": "2025-03-21", "train": "6d", "test": "2d", "holdout": "2d"},
 }
 SHOWN = {
-    "00_start_here.ipynb": ["study", "screen", "sweep", "replay", "compare", "trials", "submit"],
+    "00_start_here.ipynb": [
+        "study",
+        "screen",
+        "sweep",
+        "replay",
+        "calibration",
+        "by_fold",
+        "compare",
+        "trials",
+        "submit",
+    ],
     "10_data.ipynb": [],
     "20_agents.ipynb": [],
     "30_backtest.ipynb": ["study", "information", "replay", "replay", "compare", "trials"],
