@@ -16,7 +16,7 @@ ALONE    := env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL
 # Each of the loop's processes would compile the libraries' source again, which takes longer than what they do.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo lab test check proof bench engine setup lock format clean
+.PHONY: help demo lab test check proof bench notebook engine setup lock format clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -70,6 +70,9 @@ bench: setup  ## how fast, with machine and n
 	@$(PYTHON) tests/bench/serving_views.py
 	@$(PYTHON) tests/bench/peers.py
 	@$(PYTHON) tests/bench/start_up.py
+
+notebook: setup $(VENV)/.dev  ## run 00_start_here and store it with its tables and still pictures
+	@$(PYTHON) tests/notebooks/store_start_here.py
 
 format:  ## put everything into the house's format
 	@$(VENV)/bin/ruff format . && $(VENV)/bin/ruff check --fix .

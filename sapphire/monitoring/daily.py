@@ -20,6 +20,7 @@ from sapphire.monitoring.hops import SIGNAL_TO_WIRE, HopSummary, summarise_hops
 from sapphire.monitoring.ladder import Ladder, ladder_of
 from sapphire.monitoring.parity import Parity, compare
 from sapphire.monitoring.run_folder import TradedRun
+from sapphire.research.decided import Decisions, reasons_text
 from sapphire.research.replays import REAL, Model
 
 __all__ = ["DailyReport", "daily_report"]
@@ -77,6 +78,19 @@ class DailyReport:
         books = self.reconciliation is None or self.reconciliation.is_sound
         return books and self.parity.unexplained_lots == 0 and self.replay.identical
 
+    @property
+    def untraded(self) -> str:
+        """Why the account never traded; empty where it did."""
+        day = self.run.day
+        if day.fills:
+            return ""
+        decisions = Decisions()
+        for made in self.run.decisions.values():
+            believed = {belief.symbol: belief.mean_bps for belief in made.beliefs}
+            reason = {"otherwise": f"not decided, {made.code.replace('_', ' ')}"} if made.code else {}
+            decisions.add(self.run.facts.symbols, made.targets, believed, **reason)
+        return reasons_text(decisions.counted(), day.denied_for, day.refused_for)
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values with stable keys."""
         day, books, facts = self.run.day, self.reconciliation, self.run.facts
@@ -90,6 +104,7 @@ class DailyReport:
             "bars": len(self.run.closes_ns),
             "orders": len(day.orders),
             "fills": len(day.fills),
+            "untraded": self.untraded,
             "denied_for": day.denied_for,
             "refused_for": day.refused_for,
             "undecided_for": dict(Counter(made.code for made in self.run.decisions.values() if made.code)),

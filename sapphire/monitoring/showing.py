@@ -40,7 +40,11 @@ def summary_section(report: DailyReport) -> Section:
     lines = [
         ("release", f"{facts.label} {facts.release[:12]} on {facts.stage}{mark}"),
         ("market", facts.market.label),
-        ("traded", f"{100 * report.traded_return:+.2f} %, {len(day.orders):,} orders, {len(day.fills):,} fills"),
+        (
+            "traded",
+            f"{100 * report.traded_return:+.2f} %, {len(day.orders):,} orders, {len(day.fills):,} fills"
+            + (f"; never traded: {report.untraded}" if report.untraded else ""),
+        ),
         ("evidence of the same bars", f"{100 * report.evidence.total_return:+.2f} %"),
         (
             "parity",

@@ -6,11 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
-from sapphire.domain.stopped_views import LastBelief
 from sapphire.portfolio import Reason
 from sapphire.portfolio.targets import Target
 
-__all__ = ["DecidedFor", "Decisions", "why_untraded"]
+__all__ = ["DecidedFor", "Decisions", "reasons_text", "why_untraded"]
 
 _NAMED = 3
 
@@ -37,15 +36,27 @@ class Decisions:
         self._counts: Counter[str] = Counter()
         self._sums: dict[str, list[float]] = {}
 
-    def add(self, symbols: Sequence[str], targets: Iterable[Target], remembered: Iterable[LastBelief]) -> None:
-        """What was decided at one close; a symbol without a target has nothing believed of it."""
+    def add(
+        self,
+        symbols: Sequence[str],
+        targets: Iterable[Target],
+        means_bps: Mapping[str, float],
+        *,
+        otherwise: str = str(Reason.ZERO_NO_BELIEF),
+    ) -> None:
+        """What was decided at one close.
+
+        Parameters
+        ----------
+        means_bps : what is believed, by symbol.
+        otherwise : the reason of a symbol without a target.
+        """
         reasons = {target.symbol: str(target.reason) for target in targets}
-        means = {each.symbol: each.belief.mean_bps for each in remembered}
         for symbol in symbols:
-            reason = reasons.get(symbol, str(Reason.ZERO_NO_BELIEF))
+            reason = reasons.get(symbol, otherwise)
             self._counts[reason] += 1
-            if symbol in reasons and symbol in means:
-                self._sums.setdefault(reason, []).append(means[symbol])
+            if symbol in reasons and symbol in means_bps:
+                self._sums.setdefault(reason, []).append(means_bps[symbol])
 
     def counted(self) -> list[DecidedFor]:
         """The reasons, the most frequent first."""
@@ -60,13 +71,20 @@ class Decisions:
 
 
 def why_untraded(record: Mapping[str, Any]) -> str:
-    """Why a run has no fill: the reasons of its decisions, what the risk gate denied and the intake refused.
-
-    Empty where it has one.
-    """
+    """Why a replay has no fill; empty where it has one."""
     if len(record["fills"]["order"]):
         return ""
-    reasons: list[DecidedFor] = record["decided_for"]
+    denied, refused = (Counter(map(str, each)) for each in (record["denials"]["code"], record["refusals"]["reason"]))
+    return reasons_text(record["decided_for"], denied, refused)
+
+
+def reasons_text(reasons: Sequence[DecidedFor], denied: Mapping[str, int], refused: Mapping[str, int]) -> str:
+    """The reasons of decisions, and what the risk gate denied and the intake refused, in a line.
+
+    >>> counted = [DecidedFor(reason="kept: a change would not earn its cost", decisions=4_440, mean_bps=-0.15)]
+    >>> reasons_text(counted, {}, {"stale": 2})
+    'kept, a change would not earn its cost, mean -0.15 bps in 4,440 of 4,440 decisions; 2 signals refused for stale'
+    """
     total = sum(each["decisions"] for each in reasons)
     told = []
     for each in reasons[:_NAMED]:
@@ -74,9 +92,6 @@ def why_untraded(record: Mapping[str, Any]) -> str:
         told.append(f"{each['reason'].replace(': ', ', ')}{mean} in {each['decisions']:,} of {total:,} decisions")
     rest = sum(each["decisions"] for each in reasons[_NAMED:])
     told += [f"other reasons in {rest:,}"] if rest else []
-    for what, codes in (
-        ("orders denied", record["denials"]["code"]),
-        ("signals refused", record["refusals"]["reason"]),
-    ):
-        told += [f"{count:,} {what} for {code}" for code, count in Counter(map(str, codes)).most_common(_NAMED)]
+    for what, codes in (("orders denied", denied), ("signals refused", refused)):
+        told += [f"{count:,} {what} for {code}" for code, count in Counter(codes).most_common(_NAMED)]
     return "; ".join(told) or "nothing was decided"

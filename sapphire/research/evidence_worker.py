@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sapphire.agents.release import ReadRelease, ReleaseCode
     from sapphire.agents.worker.confinement import Isolation
     from sapphire.domain.bars import Bars
+    from sapphire.registry import ScoreSlope
     from sapphire.research.splits import Fold
 
 __all__ = ["AskedBeliefs", "ask_release", "check_release", "fit_in_worker", "walk_in_workers"]
@@ -85,7 +86,8 @@ def walk_in_workers(
     NotFitted : a score that training never showed.
     """
     require_once(folds)
-    means, deviations, closes, samples, slopes = [], [], [], [], []
+    means, deviations, closes, samples = [], [], [], []
+    slopes: list[ScoreSlope] = []
     with ExitStack() as running:
 
         def started(hash_seed: int = 0) -> Worker:

@@ -166,7 +166,8 @@ def _run(study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, told: T
                 interval=bars.interval,
             )
             remembered = sized.remembered
-            decisions.add(bars.symbols, sized.targets, sized.remembered)
+            believed = {each.symbol: each.belief.mean_bps for each in sized.remembered}
+            decisions.add(bars.symbols, sized.targets, believed)
             for target in sized.targets:
                 if target.symbol not in gone:
                     engine.signal(target.symbol, target.lots)

@@ -181,11 +181,6 @@ class Replayed(Shown):
         starts = [fold.test_start for fold in self.study.folds]
         return equity_figure(f"Replay: {self.agent.name}", self.study.label, self._curves(), drawdown, folds=starts)
 
-    @property
-    def figures(self) -> tuple[go.Figure, ...]:
-        """The account, and the slopes by fold that its beliefs stand on."""
-        return self.figure, self.calibration.figure
-
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
         return {

@@ -89,7 +89,8 @@ def walk_beliefs(agent: Agent, bars: Bars, folds: Sequence[Fold], *, seed: int, 
     TooFewReturns : a training window too short to calibrate a score on.
     """
     require_once(folds)
-    means, deviations, closes, slopes = [], [], [], []
+    means, deviations, closes = [], [], []
+    slopes: list[ScoreSlope] = []
     for number, fold in enumerate(folds, start=1):
         told(number - 1, len(folds), f"{agent.name}: fold {number} of {len(folds)}")
         train = training_bars(bars, fold)

@@ -27,7 +27,17 @@ FAST = {
     "50_proof.ipynb": {"strategies": 1, "planted": 1, "variants": 3},
 }
 SHOWN = {
-    "00_start_here.ipynb": ["study", "screen", "sweep", "replay", "compare", "trials", "submit"],
+    "00_start_here.ipynb": [
+        "study",
+        "screen",
+        "sweep",
+        "replay",
+        "calibration",
+        "by_fold",
+        "compare",
+        "trials",
+        "submit",
+    ],
     "10_data.ipynb": [],
     "20_agents.ipynb": [],
     "30_backtest.ipynb": ["study", "information", "replay", "replay", "compare", "trials"],

@@ -135,6 +135,8 @@ def _release(released: dict[str, Any]) -> str:
 def _traded(traded: dict[str, Any]) -> str:
     books = traded["books"]
     told = f"{traded['orders']:,} orders, {traded['fills']:,} fills"
+    if traded["untraded"]:
+        told += f" (never traded: {traded['untraded']})"
     if books is None:
         return f"{told}; the exchange's books were not saved"
     equal = "balances equal the exchange's to the last digit" if books["balances_equal"] else "balances DIFFER"

@@ -23,6 +23,7 @@ FACTS = {
         "bars": 500,
         "orders": 41,
         "fills": 44,
+        "untraded": "",
         "books": {"lost": [], "doubled": [], "changed": [], "balances_equal": True},
         "evidence_return": 0.0132,
         "traded_return": 0.0132,
@@ -89,3 +90,10 @@ def test_books_that_were_not_compared_are_no_proof(facts):
 def test_a_run_that_sent_nothing_says_so(facts):
     facts["traded"]["latency"] = [{"hop": "signal to wire", "n": 0, "median_us": None, "max_us": None}]
     assert "n = 0: nothing was sent" in str(Summary(facts))
+
+
+def test_an_account_that_never_traded_is_told_why():
+    why = "kept, a change would not earn its cost, mean -0.15 bps in 998 of 998 decisions"
+    idle = FACTS | {"traded": FACTS["traded"] | {"orders": 0, "fills": 0, "untraded": why}}
+    assert f"0 orders, 0 fills (never traded: {why})" in str(Summary(idle))
+    assert "never traded" not in str(Summary(FACTS))
