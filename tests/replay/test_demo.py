@@ -54,7 +54,7 @@ def test_the_demo_runs_the_whole_loop_and_every_check_of_it_holds(checkout, tmp_
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("\n") == 1
     facts = json.loads(done.stdout)
-    assert facts["market"] == "generated market, seed 7"
+    assert facts["market"] == "generated market v2, seed 7 (uncalibrated)"
     assert (facts["ccxt"]["balances_agree"], facts["ccxt"]["fills"] > 0) == (True, True)
     assert (facts["replays_identical"], facts["replays"] > 1) == (True, True)
     traded, books = facts["traded"], facts["traded"]["books"]

@@ -11,7 +11,7 @@ from sapphire.coordination import Obstacle
 from sapphire.domain.errors import EvidenceRefused
 from sapphire.monitoring import daily_report, keep_paper_days, paper_day_witness, paper_days
 from sapphire.monitoring.market import Market
-from sapphire.registry import Registry
+from sapphire.registry import EvidenceStore, Registry
 from sapphire.registry.paper_days import PaperDays
 
 DAYS = ["2025-04-06", "2025-04-07"]
@@ -169,10 +169,13 @@ def test_a_journal_of_another_account_or_release_is_refused(daily):
 
 @pytest.fixture
 def state_folder(home, told, write_run):
-    """A state folder with the release in it, and the run where `sapphire up` leaves it."""
+    """A state folder with the release in it and no day yet, and the run where `sapphire up` leaves it."""
     run = write_run(told)
     state = run.folder.parent / "state"
-    shutil.copytree(home, state)
+    shutil.copytree(home, state, ignore=shutil.ignore_patterns("evidence"))
+    (digest,) = (path.name for path in (state / "releases").iterdir())
+    facts = {"name": "trend", "version": 1, "run_id": "r", "model": "research.trend"}
+    EvidenceStore(state / "evidence").append(digest, "registered", at_ns=1, facts=facts, files={})
     run.folder.rename(state / "stack")
     return state
 
