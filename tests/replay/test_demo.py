@@ -66,7 +66,7 @@ def test_the_demo_runs_the_whole_loop_and_every_check_of_it_holds(checkout, tmp_
     assert traded["sound"]
     summary = Summary(facts)
     assert summary.is_sound
-    assert f"demo, {BARS} bars of BTC/USDT and ETH/USDT, generated market, seed 7" in str(summary)
+    assert f"demo, {BARS} bars of BTC/USDT and ETH/USDT, generated market v2, seed 7 (uncalibrated)" in str(summary)
     assert "0 lost, 0 doubled; balances equal the exchange's to the last digit" in str(summary)
     assert "byte-identical" in str(summary)
     assert Path(facts["report"]).is_file()
