@@ -7,9 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from sapphire.agents.leaks import MOMENTS
 from sapphire.agents.worker import ReleaseWorker
 from sapphire.data import load_snapshot
+from sapphire.domain.bars import FIELDS
 from sapphire.domain.errors import AgentError, DataError, EvidenceRefused
 from sapphire.registry import AskedEvidence, CheckEvidence, GitState, IntegrityEvidence, LockState, git_state
 from sapphire.research.evidence_worker import check_release, learned_as
@@ -185,8 +188,18 @@ def _golden(release: ReadRelease) -> bool:
 
 
 def _reads_again(data: Snapshot) -> bool:
-    """Whether the snapshot on disk still is what its hash says."""
+    """Whether the snapshot on disk still is what its hash says, and what was measured on is that snapshot."""
     try:
-        return load_snapshot(data.hash).hash == data.hash
+        kept = load_snapshot(data.hash)
     except DataError:
         return False
+    return _described(kept) == _described(data) and all(
+        np.array_equal(getattr(kept.bars, name), getattr(data.bars, name), equal_nan=name in FIELDS)
+        for name in ("open_time_ns", *FIELDS, "listed")
+    )
+
+
+def _described(data: Snapshot) -> tuple[object, ...]:
+    """Everything of a snapshot but its bars and when it was taken."""
+    whence = (data.provenance.source, data.provenance.venue, data.provenance.detail)
+    return (*whence, data.symbols, data.interval.ns, tuple(data.instruments[symbol] for symbol in data.symbols))

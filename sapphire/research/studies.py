@@ -319,7 +319,7 @@ class Study(Shown):
         Raises
         ------
         AgentError : an agent that cannot be frozen; says why.
-        StudyError : a hold-out without bars.
+        StudyError : a hold-out without bars, a split that is no walk forward, or settings with methods of their own.
         """
         from sapphire.research.submitting import submit
 

@@ -39,6 +39,7 @@ from sapphire.registry import (
 from sapphire.research import recording
 from sapphire.research.calibrations import calibration_of, slopes_in
 from sapphire.research.counting import check_anchors, registry_of
+from sapphire.research.declared import as_declared
 from sapphire.research.evidence_worker import ask_release, fit_in_worker, walk_in_workers
 from sapphire.research.integrity import committed_state, measure_integrity, require_locked
 from sapphire.research.ledger import HOLDOUT
@@ -143,6 +144,7 @@ class Release(Shown):
 
 def submit(study: Study, agent: Agent, *, registry: Registry | None = None) -> Release:
     """See `Study.submit`."""
+    study = as_declared(study)
     recording.admit(study)
     kept = registry or registry_of(home())
     check_anchors(study.ledger, kept)
