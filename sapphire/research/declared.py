@@ -1,6 +1,6 @@
 """Declared: a study as its protocol writes it down, which is what evidence is made under.
 
-A study in a notebook is made of live objects. A subclass with a method of its own, or a value that was changed after the
+A study in a notebook is made of live objects. A subclass with a method of its own, or a value changed after the
 protocol was written, would be measured under another name than the evidence gives it; here such a study is refused, and
 any other is made anew from its settings alone.
 """
