@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from sapphire.registry.installed_files import strange_files
+
 __all__ = ["GitState", "LockState", "git_state", "lock_state"]
 
 LOCK_FILE = "requirements.lock"
@@ -32,7 +34,8 @@ class LockState:
     ----------
     sha256 : of the lock file; of the list of installed distributions where there is none.
     pinned : names of the distributions that the lock has.
-    differs : those that are not installed as the lock says, "numpy 2.4.0, not 2.4.1".
+    differs : those that are not installed as the lock says, "numpy 2.4.0, not 2.4.1", and files among the installed
+        packages that were not installed (`installed_files`).
     beside : what is installed and not in the lock.
     """
 
@@ -67,10 +70,11 @@ def lock_state(folder: Path, *, installed: Mapping[str, str] | None = None) -> L
     installed : distribution to version; those of this interpreter unless given.
     """
     there = {_plain(name): version for name, version in (installed or _installed()).items()}
+    strange = strange_files() if installed is None else ()
     lock = folder / LOCK_FILE
     if not lock.is_file():
         listed = sorted(f"{name}=={version}" for name, version in there.items())
-        return LockState(hashlib.sha256("\n".join(listed).encode()).hexdigest(), frozenset(there), (), ())
+        return LockState(hashlib.sha256("\n".join(listed).encode()).hexdigest(), frozenset(there), strange, ())
     data = lock.read_bytes()
     lines = [(_plain(name), version, bool(marker)) for name, version, marker in _PIN.findall(data.decode())]
     pins = {name for name, _, _ in lines}
@@ -81,7 +85,7 @@ def lock_state(folder: Path, *, installed: Mapping[str, str] | None = None) -> L
         if there.get(name) != version and not (conditional and name not in there)
     ]
     beside = sorted(set(there) - pins - set(_PLATFORM))
-    return LockState(hashlib.sha256(data).hexdigest(), frozenset(pins), tuple(differs), tuple(beside))
+    return LockState(hashlib.sha256(data).hexdigest(), frozenset(pins), (*differs, *strange), tuple(beside))
 
 
 def git_state(folder: Path, files: Iterable[tuple[str, Path | None, bytes]] = ()) -> GitState:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sapphire.registry import git_state, lock_state
+from sapphire.registry.installed_files import strange_files
 
 LOCK = """# made by a tool
 numpy==2.4.0 \\
@@ -55,6 +56,41 @@ def test_without_a_lock_what_is_installed_is_the_lock(tmp_path: Path) -> None:
     assert one.sha256 != other.sha256
     assert one.differs == ()
     assert "numpy" in one.pinned
+
+
+@pytest.fixture
+def packages(tmp_path: Path) -> Path:
+    """A folder with one installed distribution."""
+    (tmp_path / "quant").mkdir()
+    (tmp_path / "quant" / "core.py").write_text("fast = 12\n")
+    about = tmp_path / "quant-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: quant\nVersion: 1.0\n")
+    lines = ["quant/core.py,,10", "quant-1.0.dist-info/METADATA,,", "quant-1.0.dist-info/RECORD,,"]
+    (about / "RECORD").write_text("\n".join(lines) + "\n")
+    (tmp_path / "quant" / "__pycache__").mkdir()
+    (tmp_path / "quant" / "__pycache__" / "core.cpython-311.pyc").write_bytes(b"cache")
+    return tmp_path
+
+
+def test_what_was_installed_is_not_strange(packages: Path) -> None:
+    assert strange_files(str(packages)) == ()
+    assert strange_files() == (), "nor is anything here"
+
+
+def test_prices_planted_among_the_packages_are_named(packages: Path) -> None:
+    (packages / "quant" / "prices.csv").write_text("42000\n")
+    (packages / "quant" / "core.py").write_text("fast = 120\n")
+    assert strange_files(str(packages)) == (
+        "quant/core.py, 11 bytes and not 10",
+        "quant/prices.csv, of no distribution",
+    )
+
+
+def test_packages_without_a_list_of_their_files_are_not_judged(packages: Path) -> None:
+    (packages / "quant-1.0.dist-info" / "RECORD").unlink()
+    (packages / "prices.csv").write_text("42000\n")
+    assert strange_files(str(packages)) == ()
 
 
 def git(folder: Path, *words: str) -> str:
