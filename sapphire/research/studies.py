@@ -27,6 +27,7 @@ from sapphire.portfolio import Sizing
 from sapphire.research import recording, screening
 from sapphire.research.comparing import Comparison
 from sapphire.research.costs import RATE_ONE, Costs
+from sapphire.research.counting import effective_of
 from sapphire.research.informing import InformationReport, inform
 from sapphire.research.ledger import Ledger
 from sapphire.research.progress import progress
@@ -309,7 +310,7 @@ class Study(Shown):
         """What the ledger says of the tested window of this market, whatever the study was called."""
         kept = self.ledger
         found = kept.trials(*self.span)
-        return TrialsTable(self.caption, found, kept.effective_trials(found))
+        return TrialsTable(self.caption, found, effective_of(found, kept.series(found)))
 
     def submit(self, agent: Agent) -> Release:
         """Fit once on all before the hold-out, freeze, open the hold-out, measure and register.
