@@ -50,7 +50,7 @@ class Evaluation:
     protocol : digest of what it was measured under.
     seed : of its fit.
     span : the evaluated data.
-    method : what was done: "screen", "sweep", "replay", "information", "holdout", "counterfactual".
+    method : what was done: "screen", "sweep", "replay", "information", "paths", "holdout", "counterfactual".
     returns_digest : sha256 of what came out.
     sharpe : per-bar Sharpe ratio of the returns, NaN where there are none.
     active : the same of the returns less the market's, NaN likewise.

@@ -63,12 +63,18 @@ class Shown(ABC):
         figure = self.figure
         return () if figure is None else (figure,)
 
+    @property
+    def below(self) -> tuple[Shown, ...]:
+        """Further tables that are shown with it."""
+        return ()
+
     @abstractmethod
     def as_dict(self) -> dict[str, Any]:
         """Plain values with stable keys, for `--json`."""
 
     def __repr__(self) -> str:
-        return bundle(self.caption, *self.table())["text/plain"]
+        own = bundle(self.caption, *self.table())["text/plain"]
+        return "\n".join([own, *map(repr, self.below)])
 
     def _ipython_display_(self) -> None:
         from IPython.core.getipython import get_ipython
@@ -77,6 +83,8 @@ class Shown(ABC):
 
         shown: dict[str, Any] = {**bundle(self.caption, *self.table()), RESULT_MIME: self.as_dict()}
         display(shown, raw=True)  # type: ignore[no-untyped-call]
+        for further in self.below:
+            further._ipython_display_()
         if isinstance(get_ipython(), TerminalInteractiveShell):  # there plotly would open a browser and wait for it
             return
         for figure in self.figures:
