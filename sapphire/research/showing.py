@@ -73,18 +73,20 @@ class Shown(ABC):
         """Plain values with stable keys, for `--json`."""
 
     def __repr__(self) -> str:
-        own = bundle(self.caption, *self.table())["text/plain"]
-        return "\n".join([own, *map(repr, self.below)])
+        return self._tables()["text/plain"]
+
+    def _tables(self) -> dict[str, str]:
+        """Its own table and those below it, as one."""
+        tables = [bundle(each.caption, *each.table()) for each in (self, *self.below)]
+        return {kind: "\n".join(table[kind] for table in tables) for kind in tables[0]}
 
     def _ipython_display_(self) -> None:
         from IPython.core.getipython import get_ipython
         from IPython.display import display
         from IPython.terminal.interactiveshell import TerminalInteractiveShell
 
-        shown: dict[str, Any] = {**bundle(self.caption, *self.table()), RESULT_MIME: self.as_dict()}
+        shown: dict[str, Any] = {**self._tables(), RESULT_MIME: self.as_dict()}
         display(shown, raw=True)  # type: ignore[no-untyped-call]
-        for further in self.below:
-            further._ipython_display_()
         if isinstance(get_ipython(), TerminalInteractiveShell):  # there plotly would open a browser and wait for it
             return
         for figure in self.figures:
