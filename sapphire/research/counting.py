@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from sapphire.domain.errors import LedgerDamaged, StatisticsError
 from sapphire.registry import EvidenceBundle, Registry, WalkForwardEvidence
@@ -13,9 +16,22 @@ from sapphire.registry.paper_days import Witness
 from sapphire.research.chain import Head
 from sapphire.research.ledger import Ledger, Trials
 from sapphire.research.spans import Span
-from sapphire.statistics import variance_of_trials
+from sapphire.research.trial_returns import ReturnSeries, correlations, effective_trials
+from sapphire.statistics import alike_trials, variance_of_trials
 
-__all__ = ["Counted", "check_anchors", "counted", "registry_of", "trial_counter"]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = [
+    "Counted",
+    "Likeness",
+    "check_anchors",
+    "counted",
+    "effective_of",
+    "registry_of",
+    "spread_of",
+    "trial_counter",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,24 +122,74 @@ def counted(ledger: Ledger, tested: Span, held: Span, *, length: int) -> Counted
     LedgerDamaged : a line or a sketch does not verify.
     """
     trials = ledger.trials(tested)
+    kept = ledger.series(trials)
+    alike = Likeness.of(trials, kept)
     return Counted(
         trials=trials.count,
-        variance_of_trials=_variance(trials.sharpes, length),
-        variance_of_active=_variance(trials.actives, length),
-        effective_trials=_effective(ledger, trials),
+        variance_of_trials=spread_of(trials, alike, "sharpe", length=length),
+        variance_of_active=spread_of(trials, alike, "active", length=length),
+        effective_trials=effective_of(trials, kept),
         openings=ledger.trials(held).count,
         head=trials.head,
     )
 
 
-def _variance(ratios: Sequence[float], length: int) -> float:
-    """V of distinct ratios; at least 1/T, and nothing at all where there are no returns to deflate."""
-    return variance_of_trials(ratios, length=length) if length > 1 else 0.0
+@dataclass(frozen=True, slots=True, eq=False)
+class Likeness:
+    """How alike the trials are that keep returns.
+
+    Parameters
+    ----------
+    rows : their positions among the trials, rising.
+    correlation : float64 [N, N], of their returns.
+    """
+
+    rows: tuple[int, ...]
+    correlation: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, trials: Trials, kept: Mapping[str, ReturnSeries]) -> Likeness:
+        """Of the kept returns, by identity."""
+        rows = tuple(place for place, row in enumerate(trials.rows) if row.trial in kept)
+        series = [kept[trials.rows[place].trial] for place in rows]
+        return cls(rows, correlations(series) if series else np.empty((0, 0)))
+
+    def labels(self, ratios: Sequence[float | None], length: int) -> dict[int, int]:
+        """Position to the label of its group, of those with a ratio."""
+        found = [number for number, place in enumerate(self.rows) if ratios[place] is not None]
+        if not found:
+            return {}
+        places = [self.rows[number] for number in found]
+        among = self.correlation if len(found) == len(self.rows) else self.correlation[np.ix_(found, found)]
+        labels = alike_trials(among, [ratio for place in places if (ratio := ratios[place]) is not None], length=length)
+        return dict(zip(places, labels, strict=True))
 
 
-def _effective(ledger: Ledger, trials: Trials) -> float | None:
+def spread_of(trials: Trials, alike: Likeness, name: str, *, length: int) -> float:
+    """V of the trials' ratios, which no flood of copies makes smaller; 0 where there are no returns to deflate.
+
+    The larger of V over the ratios that differ and V over the groups of trials that say the same. Copies with a grain
+    of noise have ratios of their own and one group; a fine sweep is few groups and has all its ratios.
+
+    Parameters
+    ----------
+    name : "sharpe", or "active" beside the market.
+    length : number of returns of the release.
+    """
+    if length < 2:
+        return 0.0
+    ratios = [None if math.isnan(ratio) else ratio for ratio in trials.ratios(name)]
+    outcomes, labels = trials.outcomes(name), alike.labels(ratios, length)
+    groups = [labels.get(place, outcome) for place, outcome in enumerate(outcomes)]
+    return max(variance_of_trials(ratios, length=length, series=each) for each in (outcomes, groups))
+
+
+def effective_of(trials: Trials, kept: Mapping[str, ReturnSeries]) -> float | None:
+    """How many independent trials these amount to; None where that cannot be had: returns that are not kept."""
+    if len(kept) < sum(not math.isnan(row.sharpe) for row in trials.rows):
+        return None
     try:
-        found = ledger.effective_trials(trials)
+        found = effective_trials(list(kept.values()))
     except StatisticsError:  # returns that no correlation can be had of say nothing of their number
         return None
     return found if found is not None and math.isfinite(found) else None

@@ -27,7 +27,7 @@ from sapphire.research.chain import FIRST, Chain, Head, canonical
 from sapphire.research.seals import OPENING, SEAL, Opening, Seal, to_open
 from sapphire.research.sketches import Sketch, Sketches
 from sapphire.research.spans import Span
-from sapphire.research.trial_returns import ReturnSeries, TrialReturns, effective_trials
+from sapphire.research.trial_returns import ReturnSeries, TrialReturns
 
 __all__ = ["EVALUATION", "HOLDOUT", "Evaluation", "Ledger", "Trials"]
 
@@ -50,7 +50,7 @@ class Evaluation:
     protocol : digest of what it was measured under.
     seed : of its fit.
     span : the evaluated data.
-    method : what was done: "screen", "sweep", "replay", "information", "holdout", "counterfactual".
+    method : what was done: "screen", "sweep", "replay", "information", "paths", "holdout", "counterfactual".
     returns_digest : sha256 of what came out.
     sharpe : per-bar Sharpe ratio of the returns, NaN where there are none.
     active : the same of the returns less the market's, NaN likewise.
@@ -126,24 +126,16 @@ class Trials:
         """Which studies they are of, in the order of their first line."""
         return tuple(dict.fromkeys(row.study for row in self.rows))
 
-    @property
-    def sharpes(self) -> tuple[float, ...]:
-        """Sharpe ratio, per bar of the span, of each distinct series of returns."""
-        return self._ratios("sharpe")
+    def ratios(self, name: str) -> tuple[float, ...]:
+        """Ratio of each trial per bar of the span, NaN where it has none: "sharpe", or "active" beside the market."""
+        return tuple(getattr(row, name) * math.sqrt(self.span.bar_ns / row.span.bar_ns) for row in self.rows)
 
-    @property
-    def actives(self) -> tuple[float, ...]:
-        """The same of the returns less the market's."""
-        return self._ratios("active")
-
-    def _ratios(self, name: str) -> tuple[float, ...]:
-        found: dict[tuple[int, int, int, float], float] = {}
-        for row in self.rows:
-            of = row.span
-            ratio = getattr(row, name) * math.sqrt(self.span.bar_ns / of.bar_ns)
-            if not math.isnan(ratio):  # copies of one account say nothing new of how trials vary
-                found.setdefault((of.start_ns, of.end_ns, of.bar_ns, round(ratio, _SAME_SHARPE)), ratio)
-        return tuple(found.values())
+    def outcomes(self, name: str) -> tuple[tuple[int, int, int, float], ...]:
+        """What tells the trials' ratios apart, one per trial: their windows, and the ratio as far as copies agree."""
+        return tuple(
+            (row.span.start_ns, row.span.end_ns, row.span.bar_ns, round(ratio, _SAME_SHARPE))
+            for row, ratio in zip(self.rows, self.ratios(name), strict=True)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,18 +290,9 @@ class Ledger:
             )
         return protocol
 
-    def effective_trials(self, trials: Trials) -> float | None:
-        """How many independent trials these amount to, by the correlation of their returns.
-
-        Trials without returns, such as a report on information, are left out.
-
-        Returns
-        -------
-        None where that cannot be had: returns that are not kept here or too few of them, or no account that traded.
-        """
-        digests = {row.trial: row.returns_digest for row in trials.rows if not math.isnan(row.sharpe)}
-        found = self.returns.of(digests)
-        return effective_trials(list(found.values())) if len(found) == len(digests) else None
+    def series(self, trials: Trials) -> dict[str, ReturnSeries]:
+        """The kept returns of trials by their identities; those without returns, such as information, are left out."""
+        return self.returns.of({row.trial: row.returns_digest for row in trials.rows if not math.isnan(row.sharpe)})
 
     def _keep(self, entries: Sequence[Evaluation], sketches: Iterable[Sketch], protocol: Protocol | None) -> None:
         """What the lines will name, before the lines."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from sapphire.research.ledger import Evaluation
     from sapphire.research.studies import Study
 
-__all__ = ["Beside", "replay_beliefs", "replay_beside", "replay_ladder"]
+__all__ = ["Beside", "replay_beliefs", "replay_beside", "replay_ladder", "replay_paths"]
 
 _TOLD_EVERY = 200
 
@@ -118,6 +118,24 @@ def replay_ladder(study: Study, agent: Agent, beliefs: BeliefPanel, *, told: Tol
     return *runs, evidence
 
 
+def replay_paths(study: Study, agent: Agent, paths: Sequence[BeliefPanel], *, told: Told) -> tuple[Replayed, ...]:
+    """One run per path, together one trial, in the ledger before it is had.
+
+    It keeps no returns there: part of what a path was trained on lies behind its tests, so its ratio says nothing of
+    how the ratios of what could be traded vary.
+
+    Raises
+    ------
+    HoldoutSealed, StudyError, EngineError, EngineMissing : as `replay_beliefs`.
+    """
+    recording.admit(study)
+    runs = tuple(_replayed(study, agent, path, REAL, told) for path in paths)
+    worth = np.concatenate([run.equity for run in runs])
+    line = recording.evaluation(study, agent, "paths", worth, sizing=_sizing(study), has_returns=False)
+    recording.record(study, [line])
+    return runs
+
+
 def _replayed(study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, told: Told) -> Replayed:
     with _refusals_of_ours():
         record = _run(study, agent, beliefs, model, told)
@@ -133,10 +151,12 @@ def _evaluation(
     study: Study, run: Replayed, method: str, *, code: str | None = None, counted: bool = True
 ) -> Evaluation:
     """What the ledger says of a run; one that assumes less of the venue, or costs otherwise, is told apart."""
-    own = run.study
-    sizing = {"name": own.sizing.name, **own.sizing.parameters, "costs": own.costs.parameters()}
-    sizing |= {} if run.model == REAL else {"model": str(run.model)}
+    sizing = _sizing(run.study) | ({} if run.model == REAL else {"model": str(run.model)})
     return recording.evaluation(study, run.agent, method, run.equity, sizing=sizing, code=code, counted=counted)
+
+
+def _sizing(study: Study) -> dict[str, Any]:
+    return {"name": study.sizing.name, **study.sizing.parameters, "costs": study.costs.parameters()}
 
 
 def _run(study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, told: Told) -> dict[str, Any]:

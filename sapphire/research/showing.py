@@ -63,19 +63,29 @@ class Shown(ABC):
         figure = self.figure
         return () if figure is None else (figure,)
 
+    @property
+    def below(self) -> tuple[Shown, ...]:
+        """Further tables that are shown with it."""
+        return ()
+
     @abstractmethod
     def as_dict(self) -> dict[str, Any]:
         """Plain values with stable keys, for `--json`."""
 
     def __repr__(self) -> str:
-        return bundle(self.caption, *self.table())["text/plain"]
+        return self._tables()["text/plain"]
+
+    def _tables(self) -> dict[str, str]:
+        """Its own table and those below it, as one."""
+        tables = [bundle(each.caption, *each.table()) for each in (self, *self.below)]
+        return {kind: "\n".join(table[kind] for table in tables) for kind in tables[0]}
 
     def _ipython_display_(self) -> None:
         from IPython.core.getipython import get_ipython
         from IPython.display import display
         from IPython.terminal.interactiveshell import TerminalInteractiveShell
 
-        shown: dict[str, Any] = {**bundle(self.caption, *self.table()), RESULT_MIME: self.as_dict()}
+        shown: dict[str, Any] = {**self._tables(), RESULT_MIME: self.as_dict()}
         display(shown, raw=True)  # type: ignore[no-untyped-call]
         if isinstance(get_ipython(), TerminalInteractiveShell):  # there plotly would open a browser and wait for it
             return

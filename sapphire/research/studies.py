@@ -2,16 +2,18 @@
 
 The hold-out at the end of the data is sealed: what a study hands to an agent, a screen or the engine is cut off before
 it. Every evaluation is written to the ledger by the study, before its result is shown.
+
+`screen`, `sweep`, `information`, `replay`, `compare` and `paths` ask the notebook's live object: they explore, and they
+count. Evidence is what `submit` measures, in confined processes from the captured source; gates read nothing else.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
-from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +21,7 @@ import numpy as np
 from sapphire.agents import Agent, duration_text
 from sapphire.domain.clocks import Clock, WallClock, from_ns, parse_duration, to_ns
 from sapphire.domain.display import stamp
-from sapphire.domain.errors import AgentError, StudyError, ValueRefused
+from sapphire.domain.errors import StudyError, ValueRefused
 from sapphire.domain.limits import STANDARD, Execution, Limits
 from sapphire.domain.money import to_atoms
 from sapphire.domain.stopped_views import WhenViewsStop
@@ -29,15 +31,18 @@ from sapphire.research.comparing import Comparison
 from sapphire.research.costs import RATE_ONE, Costs
 from sapphire.research.informing import InformationReport, inform
 from sapphire.research.ledger import Ledger
+from sapphire.research.path_results import Paths
+from sapphire.research.paths import walk_paths
 from sapphire.research.progress import progress
 from sapphire.research.protocol import protocol_of
-from sapphire.research.replaying import replay_beliefs, replay_ladder
+from sapphire.research.replaying import replay_beliefs, replay_ladder, replay_paths
 from sapphire.research.replays import REAL, Replayed
 from sapphire.research.screens import Screen, Sweep
 from sapphire.research.showing import Shown
 from sapphire.research.spans import span_of
-from sapphire.research.splits import Fold, Split
+from sapphire.research.splits import Fold, Split, combinatorial_purged
 from sapphire.research.trials import TrialsTable
+from sapphire.research.variants import variants
 from sapphire.research.walking import BeliefPanel, walk_beliefs, walk_views
 
 if TYPE_CHECKING:
@@ -238,7 +243,10 @@ class Study(Shown):
         }
 
     def screen(self, agent: Agent) -> Screen:
-        """A first look by vectorbt: long or flat on the agent's own views. It explores and proves nothing."""
+        """A first look by vectorbt: long or flat on the views of the notebook's live object.
+
+        It explores and proves nothing, and counts as a trial.
+        """
         recording.admit(self)
         with progress(f"screen {agent.name}") as told:
             views = walk_views(agent, self.evaluation, self.folds, seed=self.seed, told=told)
@@ -255,7 +263,7 @@ class Study(Shown):
         StudyError : no parameters, ones that the agent does not have, or no combination that it accepts.
         """
         names = tuple(grid)
-        agents, refused = _variants(agent, grid)
+        agents, refused = variants(agent, grid)
         recording.admit(self)
         views = []
         with progress(f"sweep {agent.name}") as told:
@@ -268,7 +276,12 @@ class Study(Shown):
         return Sweep(self, agent, names, tuple(agents), performances, refused, self._count)
 
     def replay(self, agent: Agent) -> Replayed:
-        """The evidence: the compiled engine over the folds, one continuous account, with book, latency and fees."""
+        """The notebook's agent by the compiled engine over the folds: one continuous account, book, latency and fees.
+
+        It is what evidence is measured by, and exploration all the same: the live object is asked, in this process, and
+        nothing stops it from reading a file. It counts as a trial; no gate reads it. `submit` measures again from the
+        captured source.
+        """
         beliefs = self._beliefs(agent)
         with progress(f"replay {agent.name}, {REAL}") as told:
             replayed = replay_beliefs(self, agent, beliefs, REAL, told=told)
@@ -277,7 +290,7 @@ class Study(Shown):
     def compare(self, agent: Agent) -> Comparison:
         """Screen against replay: equal to rounding under equal assumptions, and what makes the one into the other.
 
-        Both are shown, so both count.
+        Both are of the notebook's live object and explore; both are shown, so both count.
 
         Raises
         ------
@@ -299,22 +312,57 @@ class Study(Shown):
         return dataclasses.replace(compared, screens=screens).counted(self._count)
 
     def information(self, agent: Agent) -> InformationReport:
-        """Rank information by horizon, its decay, and returns by quantile, before any money is involved."""
+        """Rank information by horizon, its decay, and returns by quantile, before any money is involved.
+
+        It is of the notebook's live object, explores, and counts as a trial.
+        """
         recording.admit(self)
         with progress(f"information of {agent.name}") as told:
             views = walk_views(agent, self.evaluation, self.folds, seed=self.seed, told=told)
         return dataclasses.replace(inform(self, agent, views), trials=self._count)
 
+    def paths(
+        self, agent: Agent, *, groups: int = 6, tested: int = 2, embargo: str | timedelta = timedelta(0)
+    ) -> Paths:
+        """How far the order of history decides, by combinatorial purged cross-validation before the hold-out.
+
+        The bars are cut into blocks, the agent is fitted for every choice of the tested ones on what is left, and the
+        fits are put together to paths that each cover the whole time once. It is robustness and no evidence: part of
+        each training lies behind its tests. Together the paths are one trial.
+
+        Parameters
+        ----------
+        groups, tested : number of blocks, and of those that a fold tests: (6, 2) makes 15 fits and 5 paths.
+        embargo : time left out of training behind each test, beside the purge of the agent's horizon around it.
+
+        Raises
+        ------
+        ValueRefused : numbers out of range.
+        StudyError : blocks shorter than purge and embargo.
+        TooFewReturns : training windows too short to calibrate a score on.
+        """
+        split = combinatorial_purged(groups, tested, purge=agent.horizon, embargo=embargo)
+        asked = dataclasses.replace(self, split=split)
+        recording.admit(asked)
+        with progress(f"paths of {agent.name}") as told:
+            panels = walk_paths(agent, asked.evaluation, asked.folds, seed=asked.seed, told=told)
+            runs = replay_paths(asked, agent, panels, told=told)
+        return Paths(asked, agent, runs, self._count)
+
     def trials(self) -> TrialsTable:
-        """What the ledger says of the tested window of this market, whatever the study was called."""
-        kept = self.ledger
-        found = kept.trials(*self.span)
-        return TrialsTable(self.caption, found, kept.effective_trials(found))
+        """What the ledger says of the tested window of this market, whatever the study was called.
+
+        With it go PBO, SPA, StepM and MinTRL of the trials taken together (`TrialsTable.selection`).
+        """
+        return TrialsTable(self, self.ledger.trials(*self.span))
 
     def submit(self, agent: Agent) -> Release:
-        """Fit once on all before the hold-out, freeze, open the hold-out, measure and register.
+        """The evidence: freeze the agent, measure it again from its captured source, and register it.
 
-        The same agent, data and environment make the same release, and it gets the result that is stored.
+        No number of the notebook is taken over. The agent's source is captured, fitted per fold and asked in confined
+        processes of its own; what it says there is replayed at the costs of the study and at twice the venue's, and on
+        the hold-out, which is opened. Every integrity check is measured on the same source. Gates read these numbers
+        alone. The same agent, data and environment make the same release, and it gets the result that is stored.
 
         Raises
         ------
@@ -333,38 +381,3 @@ class Study(Shown):
         recording.admit(self)
         with progress(f"walk {agent.name} forward") as told:
             return walk_beliefs(agent, self.evaluation, self.folds, seed=self.seed, told=told)
-
-
-def _variants(
-    agent: Agent, grid: Mapping[str, Iterable[Any]]
-) -> tuple[dict[tuple[Any, ...], Agent], tuple[tuple[Any, ...], ...]]:
-    """The agent with every combination of parameters, by their values; and the combinations that it refuses."""
-    known = agent.parameters()
-    unknown = [name for name in grid if name not in known]
-    if unknown or not grid:
-        raise StudyError(
-            "nothing to sweep",
-            expected=f"parameters of {agent.name} with their values: {', '.join(known) or 'it has none'}",
-            got=", ".join(unknown) or "no parameters",
-            next="study.sweep(agent, fast=range(4, 40, 4), slow=range(40, 200, 20))",
-        )
-    agents: dict[tuple[Any, ...], Agent] = {}
-    refused = []
-    for values in product(*(map(_python, values) for values in grid.values())):
-        try:
-            agents[values] = agent.replace(**dict(zip(grid, values, strict=True)))
-        except (AgentError, ValueRefused):
-            refused.append(values)
-    if not agents:
-        raise StudyError(
-            "nothing to sweep",
-            expected=f"a combination of {', '.join(grid)} that {agent.name} accepts",
-            got=f"{len(refused)}, all refused",
-            next="see help(type(agent)) for what its parameters may be",
-        )
-    return agents, tuple(refused)
-
-
-def _python(value: Any) -> Any:
-    """A value as Python has it: a sweep over an array is the sweep over a list."""
-    return value.item() if isinstance(value, np.generic) else value

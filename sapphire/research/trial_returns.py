@@ -7,8 +7,9 @@ chain vouches for them, because each of its lines holds the digest of the return
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +19,13 @@ from sapphire.data.durable import replace_file
 from sapphire.research.performance import digest_of_returns
 from sapphire.statistics import MINIMUM_RETURNS, effective_number_of_trials
 
+_FLAT = 1e-12
+"""Share of its length below which what varies is rounding."""
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["ReturnSeries", "TrialReturns", "effective_trials"]
+__all__ = ["ReturnSeries", "TrialReturns", "correlations", "effective_trials"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,16 +82,42 @@ class TrialReturns:
         import polars as pl
 
         found: dict[str, ReturnSeries] = {}
-        for path in sorted(self.folder.glob("*.parquet")):
-            wanted = [trial for trial in digests if trial not in found]
-            if not wanted:
-                break
-            rows = pl.scan_parquet(path).filter(pl.col("trial").is_in(wanted)).collect()
-            for (trial,), group in rows.group_by("trial", maintain_order=True):
-                series = ReturnSeries(group["close_time_ns"].to_numpy(), group["value"].to_numpy())
-                if series.digest == digests[str(trial)]:
-                    found[str(trial)] = series
+        paths = sorted(self.folder.glob("*.parquet"))
+        if not paths or not digests:
+            return found
+        wanted = pl.col("trial").is_in(list(digests))
+        rows = pl.scan_parquet(paths, include_file_paths="file").filter(wanted).collect()
+        for (trial, _), group in rows.group_by("trial", "file", maintain_order=True):
+            series = ReturnSeries(group["close_time_ns"].to_numpy(), group["value"].to_numpy())
+            if series.digest == digests[str(trial)]:
+                found[str(trial)] = series
         return found
+
+
+def correlations(series: Sequence[ReturnSeries]) -> NDArray[np.float64]:
+    """Correlation of each two of N series on the closes that both have, [N, N].
+
+    0 for two that have fewer than 30 closes in common or of which one does not vary there.
+    """
+    windows = _windows(series)
+    grid = np.unique(np.concatenate(windows))
+    rows = {closes.tobytes(): np.searchsorted(grid, closes) for closes in windows}
+    values = np.zeros((len(series), len(grid)))
+    for number, each in enumerate(series):
+        values[number, rows[each.close_time_ns.tobytes()]] = _scaled(each.values)
+    if len(windows) == 1:
+        return _matrix(values @ values.T)
+    known = np.zeros((len(windows), len(grid)))
+    for number, where in enumerate(rows.values()):
+        known[number, where] = 1.0
+    place = {key: number for number, key in enumerate(rows)}
+    of = np.array([place[each.close_time_ns.tobytes()] for each in series], dtype=np.int64)
+    count = (known @ known.T)[np.ix_(of, of)]
+    sums, squares = (values @ known.T)[:, of], (values**2 @ known.T)[:, of]
+    enough = np.where(count >= MINIMUM_RETURNS, count, np.nan)
+    variance = squares - sums**2 / enough
+    varies = np.where(variance > _FLAT, variance, np.nan)
+    return _matrix((values @ values.T - sums * sums.T / enough) / np.sqrt(varies * varies.T))
 
 
 def effective_trials(series: Sequence[ReturnSeries]) -> float | None:
@@ -99,19 +129,33 @@ def effective_trials(series: Sequence[ReturnSeries]) -> float | None:
     -------
     None where that cannot be had: no account traded, or fewer than 30 closes are common to all.
     """
-    closes = _common(each.close_time_ns for each in series)
+    windows = _windows(series)
+    closes = reduce(np.intersect1d, windows) if windows else np.empty(0, dtype=np.int64)
     if len(closes) < MINIMUM_RETURNS:
         return None
-    columns = [each.values[np.isin(each.close_time_ns, closes)] for each in series]
+    rows = {each.tobytes(): np.flatnonzero(np.isin(each, closes)) for each in windows}
+    columns = [each.values[rows[each.close_time_ns.tobytes()]] for each in series]
     varying = [column for column in columns if np.ptp(column) > 0.0]
     if not varying:
         return None
-    correlation = np.atleast_2d(np.corrcoef(np.column_stack(varying), rowvar=False))
-    return effective_number_of_trials(correlation)
+    return effective_number_of_trials(np.atleast_2d(np.corrcoef(np.stack(varying))))
 
 
-def _common(times: Iterable[NDArray[np.int64]]) -> NDArray[np.int64]:
-    common: NDArray[np.int64] | None = None
-    for each in times:
-        common = each if common is None else np.intersect1d(common, each)
-    return np.empty(0, dtype=np.int64) if common is None else common
+def _windows(series: Sequence[ReturnSeries]) -> list[NDArray[np.int64]]:
+    """The different closes among them: trials of one study have the same."""
+    return list({each.close_time_ns.tobytes(): each.close_time_ns for each in series}.values())
+
+
+def _scaled(values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """Returns about their mean, of length 1; zeros where they do not vary."""
+    centred = values - values.mean()
+    length = float(np.linalg.norm(centred))
+    return centred / length if length > _FLAT * float(np.linalg.norm(values)) else np.zeros_like(centred)
+
+
+def _matrix(found: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A correlation matrix to the last digit: 0 where there is none, ones on the diagonal, symmetric."""
+    np.nan_to_num(found, copy=False)
+    np.clip(found, -1.0, 1.0, out=found)
+    np.fill_diagonal(found, 1.0)
+    return found

@@ -5,26 +5,44 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
+from sapphire.research.counting import effective_of
 from sapphire.research.ledger import Trials
+from sapphire.research.selection import Selection, selection_of
 from sapphire.research.showing import Shown
+
+if TYPE_CHECKING:
+    from sapphire.research.studies import Study
+    from sapphire.research.trial_returns import ReturnSeries
 
 __all__ = ["TrialsTable"]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TrialsTable(Shown):
     """Every trial whose data overlap the study's tested window, counted by the platform.
 
-    Parameters
-    ----------
-    effective : how many independent trials they amount to; None where that cannot be had.
+    What takes time is worked out when it is asked for or shown.
     """
 
-    study: str
+    study: Study
     trials: Trials
-    effective: float | None = None
+
+    @cached_property
+    def effective(self) -> float | None:
+        """How many independent trials they amount to; None where that cannot be had."""
+        return effective_of(self.trials, self._kept)
+
+    @cached_property
+    def selection(self) -> Selection:
+        """What they say together: PBO, SPA, StepM and the minimum track record length of the best."""
+        return selection_of(self.study, self.trials, self._kept)
+
+    @cached_property
+    def _kept(self) -> dict[str, ReturnSeries]:
+        return self.study.ledger.series(self.trials)
 
     @property
     def count(self) -> int:
@@ -36,7 +54,7 @@ class TrialsTable(Shown):
         """One line."""
         return (
             f"N = {self.trials.count} trials{self._effective_text()} in {self.trials.evaluations} evaluations overlap "
-            f"the tested window of {self.study}; ledger head {self.trials.head.digest[:12]}"
+            f"the tested window of {self.study.caption}; ledger head {self.trials.head.digest[:12]}"
         )
 
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
@@ -44,6 +62,11 @@ class TrialsTable(Shown):
         groups = Counter((row.agent, row.method, row.study, row.code[:12]) for row in self.trials.rows)
         lines = [(*group, str(number)) for group, number in sorted(groups.items())]
         return ("agent", "last evaluated by", "study", "code", "trials"), lines
+
+    @property
+    def below(self) -> tuple[Shown, ...]:
+        """What the trials say together."""
+        return (self.selection,) if self.count else ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -54,6 +77,7 @@ class TrialsTable(Shown):
             "evaluations": self.trials.evaluations,
             "head": self.trials.head.digest,
             "lines": self.trials.head.lines,
+            "selection": self.selection.as_dict(),
         }
 
     def _effective_text(self) -> str:

@@ -8,8 +8,8 @@ from typing import Literal, get_args
 import numpy.typing as npt
 
 from sapphire.domain.errors import StatisticsError
-from sapphire.statistics.one_sided import bootstrap_mean_test, hac_mean_test, level_after_openings
-from sapphire.statistics.samples import MINIMUM_RETURNS, finite_sample, same_shape
+from sapphire.statistics.one_sided import OneSidedTest, bootstrap_mean_test, hac_mean_test, level_after_openings
+from sapphire.statistics.samples import MINIMUM_RETURNS, FloatArray, finite_sample, same_shape
 
 Method = Literal["bootstrap", "hac"]
 """How the error of a mean is found: `bootstrap_mean_test` or `hac_mean_test`."""
@@ -99,24 +99,9 @@ def one_sided_difference(
     >>> one_sided_difference(better, np.zeros(250), seed=1).passes           # against cash the market drowns it
     False
     """
-    from scipy.special import ndtr, ndtri
-
-    if method not in get_args(Method):
-        raise StatisticsError(
-            "an unknown way to the error of a mean",
-            expected=" or ".join(get_args(Method)),
-            got=repr(method),
-            next="name one of them in the policy",
-        )
-    first = finite_sample(returns, name="returns", at_least=MINIMUM_RETURNS)
-    second = finite_sample(benchmark, name="returns of the benchmark", at_least=MINIMUM_RETURNS)
-    same_shape(first, second, names=("returns", "returns of the benchmark"))
+    difference = _paired(returns, benchmark)
     corrected = level_after_openings(level, openings)
-    difference = first - second
-    if method == "bootstrap":
-        tested = bootstrap_mean_test(difference, seed=seed, level=corrected)
-    else:
-        tested = hac_mean_test(difference, level=corrected)
+    tested = _tested(difference, method, seed=seed, level=corrected)
     truth = tested.estimate if true_difference is None else true_difference
     return PairedDifference(
         mean=tested.estimate,
@@ -124,9 +109,38 @@ def one_sided_difference(
         p_value=tested.p_value,
         lower_bound=tested.lower_bound,
         level=corrected,
-        power=float(ndtr(truth / tested.standard_error - ndtri(1.0 - corrected))),
+        power=_power(truth, tested.standard_error, corrected),
         true_difference=truth,
         openings=openings,
         n=tested.n,
         method=method,
     )
+
+
+def _paired(returns: npt.ArrayLike, benchmark: npt.ArrayLike) -> FloatArray:
+    """What one account earned more than the other, period by period [T]."""
+    first = finite_sample(returns, name="returns", at_least=MINIMUM_RETURNS)
+    second = finite_sample(benchmark, name="returns of the benchmark", at_least=MINIMUM_RETURNS)
+    same_shape(first, second, names=("returns", "returns of the benchmark"))
+    return first - second
+
+
+def _tested(difference: FloatArray, method: Method, *, seed: int, level: float) -> OneSidedTest:
+    """The mean with its error, by the method that is named."""
+    if method not in get_args(Method):
+        raise StatisticsError(
+            "an unknown way to the error of a mean",
+            expected=" or ".join(get_args(Method)),
+            got=repr(method),
+            next="name one of them in the policy",
+        )
+    if method == "bootstrap":
+        return bootstrap_mean_test(difference, seed=seed, level=level)
+    return hac_mean_test(difference, level=level)
+
+
+def _power(truth: float, error: float, level: float) -> float:
+    """Probability that a mean with this error passes at `level` if it is truly `truth`."""
+    from scipy.special import ndtr, ndtri
+
+    return float(ndtr(truth / error - ndtri(1.0 - level)))

@@ -117,8 +117,7 @@ def critical_sharpe_ratio(
     """
     from jsharpe.sharpe import critical_sharpe_ratio as critical
 
-    moments = _moments(length, skew, kurtosis, autocorrelation)
-    _check_shares(level=level)
+    moments = _checked(length, skew, kurtosis, autocorrelation, level=level)
     return float(critical(benchmark, length, alpha=level, **moments))
 
 
@@ -150,9 +149,7 @@ def sharpe_ratio_power(
     """
     from jsharpe.sharpe import sharpe_ratio_power as power
 
-    moments = _moments(length, skew, kurtosis, autocorrelation)
-    _check_shares(level=level)
-    _check_order(benchmark, sharpe)
+    moments = _checked(length, skew, kurtosis, autocorrelation, rising=(benchmark, sharpe), level=level)
     return float(power(benchmark, sharpe, length, alpha=level, **moments))
 
 
@@ -224,9 +221,7 @@ def observed_false_discovery_rate(
     """
     from jsharpe.sharpe import oFDR
 
-    moments = _moments(length, skew, kurtosis, autocorrelation)
-    _check_shares(prior=prior)
-    _check_order(benchmark, alternative)
+    moments = _checked(length, skew, kurtosis, autocorrelation, rising=(benchmark, alternative), prior=prior)
     return float(oFDR(sharpe, benchmark, alternative, length, prior, **moments))
 
 
@@ -265,9 +260,8 @@ def sharpe_ratio_for_rate(
     """
     from jsharpe.sharpe import control_for_FDR
 
-    moments = _moments(length, skew, kurtosis, autocorrelation)
-    _check_shares(rate=rate, prior=prior)
-    _check_order(benchmark, alternative)
+    rising = (benchmark, alternative)
+    moments = _checked(length, skew, kurtosis, autocorrelation, rising=rising, rate=rate, prior=prior)
     level, missed, critical, _ = control_for_FDR(rate, SR0=benchmark, SR1=alternative, p_H1=prior, T=length, **moments)
     if not math.isfinite(critical):
         raise StatisticsError(
@@ -279,8 +273,22 @@ def sharpe_ratio_for_rate(
     return float(critical), float(level), float(1.0 - missed)
 
 
-def _moments(length: int, skew: float, kurtosis: float, autocorrelation: float) -> dict[str, float]:
-    """What `jsharpe` calls them, once they are known to be possible."""
+def _checked(
+    length: int,
+    skew: float,
+    kurtosis: float,
+    autocorrelation: float,
+    *,
+    rising: tuple[float, float] | None = None,
+    **shares: float,
+) -> dict[str, float]:
+    """The moments by their names in `jsharpe`, once all that is asked with them is known to be possible.
+
+    Parameters
+    ----------
+    rising : Sharpe ratios SR0 < SR1.
+    shares : numbers between 0 and 1.
+    """
     check_shape(skew=skew, kurtosis=kurtosis)
     if length < 2 or not -1.0 < autocorrelation < 1.0:
         raise StatisticsError(
@@ -289,6 +297,9 @@ def _moments(length: int, skew: float, kurtosis: float, autocorrelation: float) 
             got=f"{length} returns, autocorrelation {autocorrelation:g}",
             next="take both from return_moments(returns)",
         )
+    _check_shares(**shares)
+    if rising is not None:
+        _check_order(*rising)
     return {"gamma3": skew, "gamma4": kurtosis, "rho": autocorrelation}
 
 

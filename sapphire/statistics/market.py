@@ -69,18 +69,7 @@ def market_model(returns: npt.ArrayLike, market: npt.ArrayLike) -> MarketModel:
     >>> round(model.beta, 2), 0.0001 < model.alpha < 0.0003, model.alpha_t > 3.0
     (0.5, True, True)
     """
-    account = finite_sample(returns, name="returns", at_least=MINIMUM_RETURNS)
-    whole = finite_sample(market, name="returns of the market", at_least=MINIMUM_RETURNS)
-    same_shape(account, whole, names=("returns", "returns of the market"))
-    if not varies(account):
-        raise constant_returns(len(account))
-    if not varies(whole):
-        raise StatisticsError(
-            "a market that does not move",
-            expected="returns of the market with a spread",
-            got=f"{len(whole)} equal returns",
-            next="see whether the bars are real: sapphire data check",
-        )
+    account, whole = _account_and_market(returns, market)
     design = np.column_stack([np.ones(len(whole)), whole])
     (alpha, beta), *_ = np.linalg.lstsq(design, account, rcond=None)
     active = account - beta * whole
@@ -104,6 +93,23 @@ def market_model(returns: npt.ArrayLike, market: npt.ArrayLike) -> MarketModel:
         lags=lags,
         n=len(account),
     )
+
+
+def _account_and_market(returns: npt.ArrayLike, market: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Both as arrays [T] that vary."""
+    account = finite_sample(returns, name="returns", at_least=MINIMUM_RETURNS)
+    whole = finite_sample(market, name="returns of the market", at_least=MINIMUM_RETURNS)
+    same_shape(account, whole, names=("returns", "returns of the market"))
+    if not varies(account):
+        raise constant_returns(len(account))
+    if not varies(whole):
+        raise StatisticsError(
+            "a market that does not move",
+            expected="returns of the market with a spread",
+            got=f"{len(whole)} equal returns",
+            next="see whether the bars are real: sapphire data check",
+        )
+    return account, whole
 
 
 def _errors(design: FloatArray, residuals: FloatArray) -> tuple[tuple[float, float], int]:

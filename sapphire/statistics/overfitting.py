@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -67,9 +68,6 @@ def probability_of_backtest_overfitting(returns: npt.ArrayLike, *, blocks: int =
     >>> found.probability, found.logits.round(4).tolist()
     (1.0, [0.0, -1.0986, 0.0, 0.0, 0.0, -0.5108])
     """
-    import pandas as pd
-    from ffn.core import calc_prob_backtest_overfitting
-
     sample = finite_sample(returns, name="returns of trials", at_least=1, dimensions=2)
     _check_blocks(blocks, len(sample))
     distinct = _distinct_columns(sample)
@@ -80,23 +78,32 @@ def probability_of_backtest_overfitting(returns: npt.ArrayLike, *, blocks: int =
             got=f"{sample.shape[1]} trials, {distinct.shape[1]} of them distinct",
             next="a study of one trial chose nothing: its probabilistic Sharpe ratio says what it is worth",
         )
-    short = pd.DataFrame(_two_rows_a_block(distinct, blocks))
-    counted = calc_prob_backtest_overfitting(short, n_blocks=blocks, full_output=True)
-    if not math.isfinite(counted["pbo"]):  # some half without a trade: slower, and says 0 for it
-        counted = calc_prob_backtest_overfitting(short, n_blocks=blocks, metric=_ratio_or_cash, full_output=True)
-    if not math.isfinite(counted["pbo"]):
-        raise StatisticsError(
-            "a trial with the same return in every period of a half",
-            expected="returns that vary, or are 0 where it does not trade",
-            got=f"{distinct.shape[1]} trials in {blocks} blocks, one of them constant in half of the blocks",
-            next="see how its returns were made",
-        )
+    counted = _counted(distinct, blocks)
     return Overfitting(
         probability=float(counted["pbo"]),
         logits=np.asarray(counted["logits"], dtype=np.float64),
         blocks=blocks,
         trials=distinct.shape[1],
     )
+
+
+def _counted(sample: FloatArray, blocks: int) -> dict[str, Any]:
+    """What `ffn` counts, for trials [T, N] that differ."""
+    import pandas as pd
+    from ffn.core import calc_prob_backtest_overfitting
+
+    short = pd.DataFrame(_two_rows_a_block(sample, blocks))
+    counted: dict[str, Any] = calc_prob_backtest_overfitting(short, n_blocks=blocks, full_output=True)
+    if not math.isfinite(counted["pbo"]):  # some half without a trade: slower, and says 0 for it
+        counted = calc_prob_backtest_overfitting(short, n_blocks=blocks, metric=_ratio_or_cash, full_output=True)
+    if not math.isfinite(counted["pbo"]):
+        raise StatisticsError(
+            "a trial with the same return in every period of a half",
+            expected="returns that vary, or are 0 where it does not trade",
+            got=f"{sample.shape[1]} trials in {blocks} blocks, one of them constant in half of the blocks",
+            next="see how its returns were made",
+        )
+    return counted
 
 
 def _check_blocks(blocks: int, length: int) -> None:

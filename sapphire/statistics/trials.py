@@ -18,6 +18,9 @@ from sapphire.statistics.samples import FloatArray, finite_sample
 
 ALIKE = 0.99
 """Trials whose returns correlate by this much or more say the same (`alike_trials`)."""
+_CHANCE = 3.0
+"""How many standard errors the ratios of two copies may lie apart."""
+_SYMMETRIC = 1e-8
 
 
 def variance_of_trials(
@@ -28,10 +31,10 @@ def variance_of_trials(
     .. math:: V = \max\left( \frac{1}{M-1}\sum_{i=1}^{M} (\mathrm{SR}_i - \overline{\mathrm{SR}})^2,\
               \frac{1}{T} \right)
 
-    over the M different return series among the trials. A trial without returns (a screen, a table of information)
-    counts in N and not here. Copies of one trial count once here: a thousand of them would otherwise shrink V and with
-    it the luck that N trials had. V is at least 1/T, the variance that the ratio of a single agent without skill has
-    from T returns.
+    over the M different return series among the trials; the first of its likes stands for them. A trial without returns
+    (a table of information) counts in N and not here. Copies of one trial count once here: a thousand of them would
+    otherwise shrink V and with it the luck that N trials had. V is at least 1/T, the variance that the ratio of a
+    single agent without skill has from T returns.
 
     Parameters
     ----------
@@ -64,7 +67,7 @@ def variance_of_trials(
             got=f"length {length}, {len(sharpes)} trials, {'no' if series is None else len(series)} labels",
             next="take all of them from the trial ledger",
         )
-    told: dict[Hashable, list[float]] = {}
+    told: dict[Hashable, float] = {}
     for position, sharpe in enumerate(sharpes):
         if sharpe is None:
             continue
@@ -75,9 +78,8 @@ def variance_of_trials(
                 got=f"{sharpe} at position {position} of {len(sharpes)}",
                 next="a trial that never traded has no ratio: pass None",
             )
-        told.setdefault(sharpe if series is None else series[position], []).append(sharpe)
-    distinct = [math.fsum(ratios) / len(ratios) for ratios in told.values()]
-    spread = float(np.var(distinct, ddof=1)) if len(distinct) > 1 else 0.0
+        told.setdefault(sharpe if series is None else series[position], sharpe)
+    spread = float(np.var(list(told.values()), ddof=1)) if len(told) > 1 else 0.0
     return max(spread, 1.0 / length)
 
 
@@ -110,15 +112,27 @@ def sharpe_at_interval(sharpe: float, *, interval: timedelta, to: timedelta) -> 
     return sharpe * math.sqrt(to / interval)
 
 
-def alike_trials(correlation: npt.ArrayLike, *, at_least: float = ALIKE) -> tuple[int, ...]:
-    r"""Labels of trials that say the same: two with :math:`\rho_{ij} \ge` `at_least` share one, and so do their likes.
+def alike_trials(
+    correlation: npt.ArrayLike, sharpes: Sequence[float], *, length: int, at_least: float = ALIKE
+) -> tuple[int, ...]:
+    r"""Labels of trials that say the same as an earlier one.
 
-    A copy with a grain of noise in it is still a copy: its digest differs, its returns do not.
+    .. math:: \rho_{ij} \ge \rho_0, \quad
+              |\mathrm{SR}_i - \mathrm{SR}_j| \le 3 \sqrt{2 (1 - \rho_0) / T}
+
+    with :math:`\rho_0` = `at_least`: the ratios of two accounts that correlate so differ by no more than chance. A copy
+    with a grain of noise in it is still a copy: its digest differs, its returns do not. The same trades at other costs
+    correlate as well, and are told apart by their ratio.
+
+    Trials are taken in order, and one that is like no first of its label gets a new one. So later trials change no
+    label of earlier ones, and a row of small steps does not make its two ends the same.
 
     Parameters
     ----------
-    correlation : [N, N], of the trials' returns.
-    at_least : between 0 and 1.
+    correlation : [N, N], of the trials' returns, earliest first; 0 for two that cannot be compared.
+    sharpes : [N], per period; what is judged alike, so for ratios beside the market those.
+    length : number T of returns.
+    at_least : above 0, at most 1.
 
     Returns
     -------
@@ -126,19 +140,21 @@ def alike_trials(correlation: npt.ArrayLike, *, at_least: float = ALIKE) -> tupl
 
     Raises
     ------
-    StatisticsError : not a correlation matrix, or a bound outside (0, 1].
+    StatisticsError : not a correlation matrix, ratios that do not pair with it or are not finite, a length below 2, or
+        a bound outside (0, 1].
 
     References
     ----------
-    Lopez de Prado (2018), Advances in Financial Machine Learning, ch. 14, on trials that are not independent; single
-    linkage, by `scipy.sparse.csgraph`.
+    Hartigan (1975), Clustering algorithms, ch. 3, the leader algorithm. Memmel (2003), Performance hypothesis testing
+    with the Sharpe ratio, Finance Letters 1, for the error of the difference of two ratios.
 
-    >>> alike_trials([[1.0, 0.999, 0.2], [0.999, 1.0, 0.2], [0.2, 0.2, 1.0]])
+    >>> alike_trials([[1.0, 0.999, 0.2], [0.999, 1.0, 0.2], [0.2, 0.2, 1.0]], [0.1, 0.1, 0.1], length=100)
     (0, 0, 1)
+    >>> alike_trials([[1.0, 0.999], [0.999, 1.0]], [0.1, -0.1], length=1_000)
+    (0, 1)
     """
-    from scipy.sparse.csgraph import connected_components
-
     matrix = _correlation_matrix(correlation)
+    ratios = finite_sample(sharpes, name="Sharpe ratios of trials", at_least=1)
     if not 0.0 < at_least <= 1.0:
         raise StatisticsError(
             "a bound on correlation out of range",
@@ -146,8 +162,25 @@ def alike_trials(correlation: npt.ArrayLike, *, at_least: float = ALIKE) -> tupl
             got=f"{at_least:g}",
             next=f"{ALIKE} is usual",
         )
-    _, labels = connected_components(matrix >= at_least, directed=False)
-    return tuple(int(label) for label in labels)
+    if len(ratios) != len(matrix) or length < 2:
+        raise StatisticsError(
+            "trials that do not fit together",
+            expected="at least 2 returns, one ratio per trial",
+            got=f"length {length}, {len(matrix)} trials, {len(ratios)} ratios",
+            next="take all of them from the trial ledger",
+        )
+    apart = _CHANCE * math.sqrt(2.0 * (1.0 - at_least) / length)
+    first = np.empty(len(ratios), dtype=np.int64)
+    labels: list[int] = []
+    known = 0
+    for position, row in enumerate(matrix):
+        earlier = first[:known]
+        alike = (row[earlier] >= at_least) & (np.abs(ratios[earlier] - ratios[position]) <= apart)
+        if not alike.any():
+            first[known] = position
+            known += 1
+        labels.append(int(alike.argmax()) if alike.any() else known - 1)
+    return tuple(labels)
 
 
 def effective_number_of_trials(correlation: npt.ArrayLike) -> float:
@@ -195,8 +228,8 @@ def _correlation_matrix(correlation: npt.ArrayLike) -> FloatArray:
     matrix = finite_sample(correlation, name="correlations", at_least=1, dimensions=2)
     if (
         matrix.shape[0] != matrix.shape[1]
-        or not np.allclose(matrix, matrix.T, rtol=0.0, atol=1e-8)
-        or not np.allclose(np.diag(matrix), 1.0, rtol=0.0, atol=1e-8)
+        or float(np.abs(matrix - matrix.T).max()) > _SYMMETRIC
+        or float(np.abs(np.diag(matrix) - 1.0).max()) > _SYMMETRIC
     ):
         raise StatisticsError(
             "not a correlation matrix",

@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from sapphire.agents import Agent, Arrays, MovingAverageCross, fitted
+from sapphire.agents import Agent, Arrays, Cash, MovingAverageCross, fitted
 from sapphire.domain.clocks import to_ns
-from sapphire.domain.errors import StudyError
+from sapphire.domain.errors import HoldoutSealed, StudyError
 from sapphire.research import paths, splits
 from sapphire.research.paths import path_folds, walk_paths
 from sapphire.research.replaying import replay_beliefs
@@ -180,6 +180,46 @@ def test_a_path_is_replayed_by_the_engine_as_beliefs_are(make_study):
     ]
     assert all(len(run.equity) == len(study.tested) for run in runs)
     assert len({run.digest for run in runs}) == 3
+
+
+def test_a_study_shows_how_paths_spread_and_counts_them_as_one_trial(make_study):
+    study = make_study()
+    study.screen(AGENT)
+    found = study.paths(AGENT, groups=4, embargo="1h")
+    assert found.study.split == SPLIT
+    assert [len(run.equity) for run in found.runs] == 3 * [len(study.evaluation)]
+    assert len({run.digest for run in found.runs}) == 3
+    assert (found.trials, study.trials().count) == (2, 2)
+    assert study.paths(AGENT, groups=4, embargo="1h").trials == 2, "the same again"
+    assert study.paths(AGENT.replace(fast=4), groups=4).trials == 3
+    lines = [line for line in study.ledger.evaluations() if line.method == "paths"]
+    assert [np.isnan(line.sharpe) for line in lines] == 3 * [True]
+    assert lines[0].protocol == found.study.protocol.digest != study.protocol.digest
+
+
+def test_the_spread_of_paths_is_told_in_the_caption_the_table_and_the_figure(make_study):
+    found = make_study().paths(Anchor(), groups=4)
+    low, middle, high = np.sort(found.sharpes)
+    assert low < high
+    assert f"{middle:.2f} in the median, from {low:.2f} to {high:.2f}" in found.caption
+    assert "no evidence" in found.caption
+    assert [line[0] for line in found.table()[1]] == ["1", "2", "3"]
+    assert list(found.figure.data[0].y) == pytest.approx([low, middle, high])
+    assert [row["sharpe_annual"] for row in found.as_dict()["rows"]] == pytest.approx(found.sharpes)
+
+
+def test_paths_meet_the_seals_of_other_studies(make_study):
+    make_study(name="first", holdout="100h").screen(AGENT)
+    late = make_study(name="late", holdout="40h")
+    with pytest.raises(HoldoutSealed):
+        late.paths(AGENT, groups=4)
+    assert [line.method for line in late.ledger.evaluations()] == ["screen"]
+
+
+def test_paths_of_an_agent_that_never_trades_say_so(make_study):
+    found = make_study().paths(Cash(horizon=PURGE), groups=4)
+    assert "it never traded" in found.caption
+    assert np.isnan(found.sharpes).all()
 
 
 def test_folds_that_overlap_are_no_one_account(make_study):

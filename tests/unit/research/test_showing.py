@@ -23,10 +23,11 @@ QUESTIONS = {
     "replay": lambda study: study.replay(AGENT),
     "compare": lambda study: study.compare(AGENT),
     "information": lambda study: study.information(AGENT),
+    "paths": lambda study: study.paths(AGENT, groups=4),
     "trials": lambda study: study.trials(),
     "study": lambda study: study,
 }
-FIGURES = {"screen": 1, "sweep": 1, "replay": 1, "compare": 1, "information": 2, "trials": 0, "study": 0}
+FIGURES = {"screen": 1, "sweep": 1, "replay": 1, "compare": 1, "information": 2, "paths": 1, "trials": 0, "study": 0}
 LABEL = "recorded candles (binance spot)"
 
 
@@ -86,8 +87,9 @@ def test_in_a_notebook_the_table_comes_first_and_then_the_figures(results, shell
         assert set(first.data) == {"text/plain", "text/html", RESULT_MIME}
         parser = Cells()
         parser.feed(first.data["text/html"])
-        header, lines = result.table()
-        assert parser.cells == [*header, *(cell for line in lines for cell in line)]
+        tables = [each.table() for each in (result, *result.below)]
+        assert parser.cells == [cell for header, lines in tables for line in (header, *lines) for cell in line]
+        assert len(tables) == (2 if name == "trials" else 1)
         assert first.data["text/plain"] == repr(result)
         assert first.data[RESULT_MIME] == result.as_dict()
         assert len(figures) == FIGURES[name]

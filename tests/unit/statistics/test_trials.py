@@ -52,18 +52,23 @@ def test_copies_with_a_grain_of_noise_are_copies():
     base = dice.normal([0.0, 0.1, -0.1], 1.0, (500, 3))
     near = base[:, :1] + 1e-3 * dice.normal(size=(500, 40))
     returns = np.hstack([base, near])
-    labels = alike_trials(np.corrcoef(returns, rowvar=False))
-    assert len(set(labels)) == 3
     sharpes = list(returns.mean(axis=0) / returns.std(axis=0, ddof=1))
+    labels = alike_trials(np.corrcoef(returns, rowvar=False), sharpes, length=500)
+    assert labels == (0, 1, 2, *40 * [0])
     kept = variance_of_trials(sharpes, length=500, series=labels)
-    assert kept == pytest.approx(variance_of_trials(sharpes[:3], length=500), rel=0.02)
+    assert kept == variance_of_trials(sharpes[:3], length=500)
     assert kept > 2.0 * variance_of_trials(sharpes, length=500)
 
 
-def test_trials_that_hang_together_by_a_chain_are_one():
+def test_a_row_of_small_steps_does_not_make_its_ends_the_same():
     chain = [[1.0, 0.995, 0.98], [0.995, 1.0, 0.995], [0.98, 0.995, 1.0]]
-    assert alike_trials(chain) == (0, 0, 0)
-    assert alike_trials(chain, at_least=0.999) == (0, 1, 2)
+    assert alike_trials(chain, [0.1, 0.1, 0.1], length=500) == (0, 0, 1)
+    assert alike_trials(chain, [0.1, 0.1, 0.1], length=500, at_least=0.999) == (0, 1, 2)
+
+
+def test_the_same_trades_at_other_costs_are_another_trial():
+    copies = np.full((3, 3), 0.9999) + 0.0001 * np.eye(3)
+    assert alike_trials(copies, [0.10, 0.101, -0.05], length=500) == (0, 0, 1)
 
 
 def test_a_ratio_keeps_its_year_when_its_bar_changes():
@@ -86,9 +91,13 @@ def test_what_is_no_trial_is_refused():
         variance_of_trials([0.1, 0.2], length=100, series=["a"])
     for at_least in (0.0, 1.1):
         with pytest.raises(StatisticsError, match="bound on correlation"):
-            alike_trials(np.eye(2), at_least=at_least)
-    with pytest.raises(StatisticsError, match="not a correlation matrix"):
-        alike_trials([[1.0, 0.5], [0.4, 1.0]])
+            alike_trials(np.eye(2), [0.1, 0.2], length=100, at_least=at_least)
+    for bad in ([[1.0, 0.5], [0.4, 1.0]], [[1.0, 0.5], [0.5, 0.9]], [[1.0, 0.5]]):
+        with pytest.raises(StatisticsError, match="not a correlation matrix"):
+            alike_trials(bad, [0.1, 0.2], length=100)
+    for sharpes, length in (([0.1], 100), ([0.1, 0.2], 1)):
+        with pytest.raises(StatisticsError, match="do not fit together"):
+            alike_trials(np.eye(2), sharpes, length=length)
     for interval in (timedelta(0), timedelta(hours=-1)):
         with pytest.raises(StatisticsError, match="interval"):
             sharpe_at_interval(0.1, interval=interval, to=timedelta(hours=1))
