@@ -18,6 +18,7 @@ use crate::book::{Book, Resting, Tracking};
 use crate::instrument::{Asset, Instrument, InstrumentId, Side, fee};
 
 mod accounts;
+mod closing;
 mod matching;
 
 pub use accounts::{Account, AccountKind, Balance, FeeRates};
@@ -112,6 +113,9 @@ pub enum Rejection {
     /// No such order stands.
     #[error("no such order stands")]
     UnknownOrder,
+    /// The instrument's market has closed.
+    #[error("the instrument's market has closed")]
+    MarketClosed,
 }
 
 /// Why an order ended without its owner's word.
@@ -123,6 +127,8 @@ pub enum ExpiryReason {
     NoLiquidity,
     /// It would have traded with its own account.
     SelfTrade,
+    /// The instrument's market closed.
+    MarketClosed,
 }
 
 /// One side of a trade.
@@ -192,6 +198,7 @@ pub struct Order {
 pub struct Venue {
     instruments: Vec<Instrument>,
     books: Vec<Book>,
+    is_closed: Vec<bool>,
     trade_numbers: Vec<u64>,
     accounts: Vec<Account>,
     collected: Vec<Atoms>,
@@ -206,6 +213,7 @@ impl Venue {
         let assets = assets.max(named.unwrap_or(0));
         Self {
             books: instruments.iter().map(|_| Book::new()).collect(),
+            is_closed: vec![false; instruments.len()],
             trade_numbers: vec![0; instruments.len()],
             instruments,
             accounts: Vec::new(),
@@ -301,6 +309,9 @@ impl Venue {
     fn check(&self, order: &NewOrder) -> Result<(), Rejection> {
         let instrument = self.instrument(order.instrument).ok_or(Rejection::Unknown)?;
         let account = self.account(order.account).ok_or(Rejection::Unknown)?;
+        if self.is_closed[order.instrument.0 as usize] {
+            return Err(Rejection::MarketClosed);
+        }
         if self.standing.contains_key(&order.id) {
             return Err(Rejection::DuplicateId);
         }

@@ -218,6 +218,7 @@ impl Desk {
         }
         if self.genesis.is_lockstep {
             self.cut();
+            self.close_candles(self.now_ns());
         }
         seen
     }
@@ -318,7 +319,7 @@ impl Desk {
         text
     }
 
-    /// Market time from which a diff or a ticker can be announced again; none when nothing waits.
+    /// Market time from which a diff, a ticker or the end of a candle can be announced; none when nothing waits.
     pub(crate) fn next_cut_ns(&self) -> Option<i64> {
         let is_pending = |index: &usize| {
             let instrument = InstrumentId(*index as u16);
@@ -329,7 +330,7 @@ impl Desk {
             (0..self.depths.len()).any(|index| is_pending(&index)).then(|| next_multiple(self.cut_ns, CUT_NS));
         let is_ticker_due = (0..self.depths.len()).any(|index| has_traded(&index));
         let ticker_ns = is_ticker_due.then(|| next_multiple(self.ticker_ns, TICKER_NS));
-        diff_ns.into_iter().chain(ticker_ns).min()
+        diff_ns.into_iter().chain(ticker_ns).chain(self.klines.next_end_ns()).min()
     }
 
     /// When something happens by itself next.

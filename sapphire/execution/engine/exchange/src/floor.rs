@@ -85,6 +85,7 @@ impl Floor {
             info.instrument = rules.instrument(info.instrument.base, info.instrument.quote);
             (info.price_decimals, info.quantity_decimals) = (decimals(&rules.tick()), decimals(&rules.lot()));
             path.count_in(rules);
+            info.ends_ns = feed.ends_ns();
         }
         floor.catalog = self.catalog.with_symbols(infos);
         floor
@@ -116,6 +117,7 @@ impl Floor {
         } else {
             Feed::Generated(GeneratedFeed::new(seed, listing, listing.listed_ns))
         };
+        let ends_ns = feed.ends_ns();
         self.feeds.push(feed);
         Ok(SymbolInfo {
             symbol: listing.symbol.to_owned(),
@@ -125,6 +127,7 @@ impl Floor {
             price_decimals: decimals(&listing.rules.tick()),
             quantity_decimals: decimals(&listing.rules.lot()),
             listed_ns,
+            ends_ns,
         })
     }
 }
@@ -187,6 +190,10 @@ mod tests {
         assert_eq!(floor.opened_at(first_ns).catalog.symbols()[0].instrument, before.instrument);
         assert_eq!(early.feeds[0].next_minute(change_ns), None);
         assert_eq!(late.feeds[0].next_minute(change_ns).map(|minute| minute.open_ns), Some(change_ns));
+        // At its end the market closes, whatever paces it.
+        assert_eq!(before.ends_ns, Some(change_ns));
+        assert!(before.is_open(change_ns - 1) && !before.is_open(change_ns) && !before.is_open(first_ns - 1));
+        assert!(after.is_open(change_ns) && after.ends_ns > Some(change_ns));
         // Its whole past is there as well.
         assert_eq!(late.feeds[0].next_minute(0).map(|minute| minute.open_ns), Some(first_ns));
     }

@@ -51,6 +51,16 @@ impl Feed {
         self.upcoming(at_or_after_ns, 1).first().copied()
     }
 
+    /// When the market of a generated symbol closes: at the end of its minutes, where it is delisted or goes by rules
+    /// that this feed is not counted in. None for recorded candles, which do not say why they end.
+    #[must_use]
+    pub fn ends_ns(&self) -> Option<i64> {
+        match self {
+            Self::Generated(feed) => Some(feed.history_ns().1 + MINUTE_NS),
+            Self::Recorded(_) => None,
+        }
+    }
+
     /// Candles of `interval_ns`, at multiples of it, that open and close within `[from_ns, to_ns)`. A candle holds
     /// the minutes there are: fewer than its interval at a listing or beside a gap.
     ///

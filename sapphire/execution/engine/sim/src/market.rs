@@ -1,26 +1,28 @@
 //! Venue, house and travelling requests under one virtual clock.
 //!
 //! Invariant: house steps and arrivals happen in the order of market time (at the same instant the house first, then
-//! requests in the order in which they were sent). Nothing happens but through `Market::advance` and
+//! requests in the order in which they were sent). A symbol whose feed ends is closed at that instant. Nothing happens but through `Market::advance` and
 //! `Market::skip_to`, so the same calls give the same market.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use rustc_hash::FxHashMap;
-use sapphire_core::instrument::{Asset, Instrument, InstrumentId, Side};
+use sapphire_core::instrument::{Asset, InstrumentId, Side};
 use sapphire_core::venue::{
     AccountId, AccountKind, FeeRates, NewOrder, Order, OrderId, Outcome, Rejection, Terms, TimeInForce, Venue,
 };
 
 use crate::candle::{Candle, MINUTE_NS};
-use crate::feed::{Feed, GeneratedFeed};
 use crate::hash::symbol_key;
 use crate::house::{HouseStep, STEP_NS};
 use crate::latency::Latency;
-use crate::listing::Listing;
 
+mod closing;
 mod desk;
+mod listed;
+
+pub use listed::Listed;
 
 use desk::HouseDesk;
 
@@ -29,37 +31,6 @@ const HOUSE_ORDER: u64 = 1 << 63;
 
 /// House orders are numbered by their step, with room for this many in each.
 const ORDERS_PER_STEP: u64 = 16;
-
-/// One tradable symbol of a market.
-#[derive(Debug)]
-pub struct Listed {
-    /// Venue symbol, `BTCUSDT`.
-    pub symbol: String,
-    /// Venue rules.
-    pub instrument: Instrument,
-    /// Where its candles come from.
-    pub feed: Feed,
-}
-
-impl Listed {
-    /// A symbol of the generated market in the trading rules that are in force at `at_ns`; `base` and `quote` are the
-    /// indices of its assets.
-    #[must_use]
-    pub fn generated(seed: u64, listing: &Listing, (base, quote): (Asset, Asset), at_ns: i64) -> Self {
-        let feed = GeneratedFeed::new(seed, listing, at_ns);
-        let instrument = feed.rules().instrument(base, quote);
-        Self { symbol: listing.symbol.to_owned(), instrument, feed: Feed::Generated(feed) }
-    }
-
-    /// When the symbol's trading rules change to ones that a market begun with these cannot go by.
-    #[must_use]
-    pub fn rules_end_ns(&self) -> Option<i64> {
-        match &self.feed {
-            Feed::Generated(feed) => feed.rules_end_ns(),
-            Feed::Recorded(_) => None,
-        }
-    }
-}
 
 /// What happened, and when in market time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +52,8 @@ pub enum MarketEvent {
     CancelRejected(OrderId, Rejection),
     /// The house renewed its quotes.
     Quoted(InstrumentId),
+    /// The symbol's market closed for good; the orders that stood in it expired at the same moment.
+    Closed(InstrumentId),
 }
 
 /// When an advance stops.
@@ -241,6 +214,7 @@ impl Market {
             self.run_last(index, last);
         }
         self.move_clock(to_ns);
+        self.close_unseen();
         true
     }
 
@@ -255,6 +229,7 @@ impl Market {
             self.run_last(index, last);
         }
         self.move_clock(to_ns);
+        self.close_unseen();
         true
     }
 
@@ -295,14 +270,15 @@ impl Market {
         self.desks.get(instrument.0 as usize)?.quoted_ns
     }
 
-    /// When something happens next: a house step or an arrival; it may be due already.
+    /// When something happens next: a house step, the end of a symbol's market or an arrival; it may be due already.
     pub fn next_instant(&self) -> Option<i64> {
-        let house = self.desks.iter().filter_map(|desk| desk.next.as_ref().map(|step| step.time_ns)).min();
+        let house = self.desks.iter().filter_map(HouseDesk::next_ns).min();
         let arrival = self.arrivals.peek().map(|Reverse((time_ns, _))| *time_ns);
         house.into_iter().chain(arrival).min()
     }
 
-    /// Runs the house steps that are due now; their trades with clients are seen at this instant.
+    /// Runs the house steps that are due now, and closes the markets that end; trades with clients are seen at this
+    /// instant.
     fn run_house(&mut self, outcomes: &mut Vec<Outcome>, out: &mut Vec<Stamped>) {
         for index in 0..self.desks.len() {
             while let Some(step) = self.desks[index].take_due(self.now_ns) {
@@ -312,6 +288,7 @@ impl Market {
                 out.extend(outcomes.drain(..).map(|outcome| self.stamp(MarketEvent::Outcome(outcome))));
                 out.push(self.stamp(MarketEvent::Quoted(instrument)));
             }
+            self.close_if_due(index, outcomes, out);
         }
     }
 
@@ -387,7 +364,7 @@ fn is_client_event(event: &MarketEvent) -> bool {
     match event {
         MarketEvent::Outcome(outcome) => is_clients(outcome),
         MarketEvent::Rejected(..) | MarketEvent::CancelRejected(..) => true,
-        MarketEvent::Quoted(_) => false,
+        MarketEvent::Quoted(_) | MarketEvent::Closed(_) => false,
     }
 }
 

@@ -74,7 +74,7 @@ fn seen(events: &[Stamped]) -> Vec<Stamped> {
         MarketEvent::Outcome(Outcome::Accepted(id) | Outcome::Canceled(id) | Outcome::Expired(id, _))
         | MarketEvent::Rejected(id, _)
         | MarketEvent::CancelRejected(id, _) => !Market::is_house(*id),
-        MarketEvent::Quoted(_) => false,
+        MarketEvent::Quoted(_) | MarketEvent::Closed(_) => false,
     };
     events.iter().copied().filter(|stamped| own(&stamped.event)).collect()
 }

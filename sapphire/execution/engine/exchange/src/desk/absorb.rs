@@ -37,7 +37,7 @@ impl Desk {
                     self.rejected(*id, Refusal::from_venue(*rejection, is_market), time_ns, &mut touched)
                 }
                 MarketEvent::CancelRejected(id, _) => self.cancel_rejected(*id, time_ns),
-                MarketEvent::Quoted(instrument) => {
+                MarketEvent::Quoted(instrument) | MarketEvent::Closed(instrument) => {
                     moved[instrument.0 as usize] = true;
                     0
                 }
@@ -50,6 +50,13 @@ impl Desk {
             self.klines.announce(&self.charts, &self.tapes, &moved, self.market.now_ns());
         }
         seen
+    }
+
+    /// Announces candles that ended with nothing happening: their market has closed, or pauses.
+    pub(super) fn close_candles(&mut self, now_ns: i64) {
+        if self.klines.next_end_ns().is_some_and(|end_ns| end_ns <= now_ns) {
+            self.klines.announce(&self.charts, &self.tapes, &vec![false; self.tapes.len()], now_ns);
+        }
     }
 
     fn outcome(&mut self, outcome: &Outcome, time_ns: i64, touched: &mut Touched) -> u64 {

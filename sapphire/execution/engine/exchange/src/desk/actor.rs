@@ -97,6 +97,9 @@ impl Actor {
             }
         }
         self.desk.cut_on_time(now_ns);
+        if !self.is_stuck {
+            self.desk.close_candles(now_ns);
+        }
     }
 
     /// Market time of a request that comes now. It stands where the journal stopped it.

@@ -25,6 +25,7 @@ impl Digest {
             MarketEvent::Rejected(id, why) => mix(self.0, &[time, 5, id.0, rejection(*why)]),
             MarketEvent::CancelRejected(id, why) => mix(self.0, &[time, 6, id.0, rejection(*why)]),
             MarketEvent::Quoted(instrument) => mix(self.0, &[time, 7, u64::from(instrument.0)]),
+            MarketEvent::Closed(instrument) => mix(self.0, &[time, 8, u64::from(instrument.0)]),
         };
     }
 }
@@ -40,6 +41,7 @@ fn expiry(reason: ExpiryReason) -> u64 {
         ExpiryReason::TimeInForce => 1,
         ExpiryReason::NoLiquidity => 2,
         ExpiryReason::SelfTrade => 3,
+        ExpiryReason::MarketClosed => 4,
     }
 }
 
@@ -54,6 +56,7 @@ fn rejection(why: Rejection) -> u64 {
         Rejection::WouldTake => 7,
         Rejection::UnknownOrder => 8,
         Rejection::Amount => 9,
+        Rejection::MarketClosed => 10,
     }
 }
 

@@ -97,7 +97,7 @@ impl Ledger {
     pub(crate) fn expired(reason: ExpiryReason) -> OrderStatus {
         match reason {
             ExpiryReason::SelfTrade => OrderStatus::ExpiredInMatch,
-            ExpiryReason::TimeInForce | ExpiryReason::NoLiquidity => OrderStatus::Expired,
+            ExpiryReason::TimeInForce | ExpiryReason::NoLiquidity | ExpiryReason::MarketClosed => OrderStatus::Expired,
         }
     }
 

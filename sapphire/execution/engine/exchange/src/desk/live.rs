@@ -49,6 +49,12 @@ impl LiveKlines {
         !self.watched.is_empty()
     }
 
+    /// When the first of the present candles ends.
+    pub(crate) fn next_end_ns(&self) -> Option<i64> {
+        let heard = self.watched.iter().filter(|(_, watched)| watched.stream.is_heard());
+        heard.map(|((_, interval), watched)| interval.end_ns(watched.open_ns)).min()
+    }
+
     /// Forgets candles that nobody watches any more.
     pub(crate) fn prune(&mut self) {
         self.watched.retain(|_, watched| watched.stream.is_heard());

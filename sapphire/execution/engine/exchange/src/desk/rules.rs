@@ -27,7 +27,7 @@ impl Desk {
     pub(super) fn check_place(&self, order: &PlaceOrder) -> Result<Command, DeskError> {
         self.check_account(order.account)?;
         let info = self.catalog.symbol(order.instrument).ok_or(DeskError::UnknownInstrument)?;
-        if self.now_ns() < info.listed_ns {
+        if !info.is_open(self.now_ns()) {
             return Err(Refusal::MarketClosed.into());
         }
         if let Some(text) = &order.client_order_id {

@@ -14,6 +14,7 @@ use crate::floor::Floor;
 use crate::settings::{FEES, Genesis};
 use sapphire_sim::feed::GENERATOR_VERSION;
 
+mod closing;
 mod properties;
 
 const UNIT: i128 = ATOMS_PER_UNIT as i128;
@@ -34,14 +35,19 @@ struct Bench {
 
 impl Bench {
     fn new(is_lockstep: bool) -> Self {
-        let symbols = vec!["BTCUSDT".to_owned(), "ETHUSDT".to_owned()];
-        let floor = Floor::lay_out(&symbols, 7, None, is_lockstep).unwrap();
+        Self::of(["BTCUSDT", "ETHUSDT"], 7, START_NS, is_lockstep)
+    }
+
+    /// A desk of two symbols; its accounts have a million of the quote asset and ten of the first base.
+    fn of(symbols: [&str; 2], seed: u64, start_ns: i64, is_lockstep: bool) -> Self {
+        let symbols = symbols.map(str::to_owned).to_vec();
+        let floor = Floor::lay_out(&symbols, seed, None, is_lockstep).unwrap();
         let (min_latency_ns, max_latency_ns) = if is_lockstep { (5_000_000, 25_000_000) } else { (0, 0) };
         let genesis = Genesis {
             symbols,
             generator: GENERATOR_VERSION,
-            seed: 7,
-            start_ns: START_NS,
+            seed,
+            start_ns,
             is_lockstep,
             is_live_paced: false,
             min_latency_ns,
@@ -49,8 +55,9 @@ impl Bench {
             candles: std::collections::BTreeMap::new(),
         };
         let desk = Desk::new(genesis, &floor);
-        let mut bench = Self { desk, floor, entries: Vec::new(), now_ns: START_NS };
-        let funds = || vec![("USDT".to_owned(), 1_000_000 * UNIT), ("BTC".to_owned(), 10 * UNIT)];
+        let mut bench = Self { desk, floor, entries: Vec::new(), now_ns: start_ns };
+        let base = bench.desk.catalog.symbols()[0].base_asset.clone();
+        let funds = || vec![("USDT".to_owned(), 1_000_000 * UNIT), (base.clone(), 10 * UNIT)];
         for _ in 0..2 {
             bench.carry_out(&Command::open_account(FEES, funds()));
         }
@@ -104,7 +111,7 @@ impl Bench {
     fn replayed(&self) -> Desk {
         let mut fold = start::Fold::new(&self.floor, |_| Ok(()));
         let begin = Entry { outputs_before: 0, command: Command::Begin(self.desk.genesis.clone()) };
-        for (market_ns, entry) in [&(START_NS, begin)].into_iter().chain(&self.entries) {
+        for (market_ns, entry) in [&(self.desk.genesis.start_ns, begin)].into_iter().chain(&self.entries) {
             fold.take(*market_ns, entry).unwrap();
         }
         fold.desk.unwrap()

@@ -183,7 +183,7 @@ impl<'a> Listing<'a> {
 }
 
 fn status_of(info: &SymbolInfo, now_ns: i64) -> &'static str {
-    if now_ns < info.listed_ns { "BREAK" } else { "TRADING" }
+    if info.is_open(now_ns) { "TRADING" } else { "BREAK" }
 }
 
 /// `SPOT`, or a JSON list with it.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test says by its panic what is wrong.
 
+mod closing;
 mod durability;
 mod lockstep;
 mod recorded;

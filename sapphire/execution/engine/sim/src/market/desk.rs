@@ -24,6 +24,8 @@ pub(super) struct HouseDesk {
     pub(super) standing: Vec<OrderId>,
     /// When its quotes were made.
     pub(super) quoted_ns: Option<i64>,
+    /// When the symbol's market closes; none where it does not, or has.
+    ends_ns: Option<i64>,
 }
 
 impl HouseDesk {
@@ -37,9 +39,24 @@ impl HouseDesk {
             next: None,
             standing: Vec::new(),
             quoted_ns: None,
+            ends_ns: listed.feed.ends_ns(),
         };
         desk.load_next(listed);
         desk
+    }
+
+    /// When it acts next: at its next step or, after the last one, at the end of the market.
+    pub(super) fn next_ns(&self) -> Option<i64> {
+        self.next.as_ref().map(|step| step.time_ns).or(self.ends_ns)
+    }
+
+    /// Whether the end of the market has come, which it does once; the house is gone then.
+    pub(super) fn take_end(&mut self, now_ns: i64) -> bool {
+        let ends = self.ends_ns.take_if(|ends_ns| *ends_ns <= now_ns).is_some();
+        if ends {
+            self.standing.clear();
+        }
+        ends
     }
 
     /// The next step, if its time has come.

@@ -144,7 +144,7 @@ impl BookExchange {
         self.market.advance(to_ns, Until::ClientEvent, &mut self.seen);
         for stamped in std::mem::take(&mut self.seen) {
             match &stamped.event {
-                MarketEvent::Quoted(_) => {}
+                MarketEvent::Quoted(_) | MarketEvent::Closed(_) => {}
                 MarketEvent::Outcome(outcome) => self.reporter.tell(outcome, reports),
                 MarketEvent::Rejected(id, rejection) => self.reporter.rejected(*id, *rejection, reports),
                 MarketEvent::CancelRejected(id, _) => {

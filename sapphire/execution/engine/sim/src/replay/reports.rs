@@ -92,7 +92,11 @@ fn venue_code(rejection: Rejection) -> i32 {
     match rejection {
         Rejection::Unknown => -1_121,
         Rejection::Price | Rejection::Quantity | Rejection::Notional => -1_013,
-        Rejection::DuplicateId | Rejection::InsufficientBalance | Rejection::Amount | Rejection::WouldTake => -2_010,
+        Rejection::DuplicateId
+        | Rejection::InsufficientBalance
+        | Rejection::Amount
+        | Rejection::WouldTake
+        | Rejection::MarketClosed => -2_010,
         Rejection::UnknownOrder => -2_011,
     }
 }

@@ -46,6 +46,17 @@ pub struct SymbolInfo {
     pub quantity_decimals: u8,
     /// Before it the market is closed, UTC nanoseconds.
     pub listed_ns: i64,
+    /// From it on the market is closed: the symbol is delisted, or trades by rules that this market was not begun with.
+    /// None for recorded candles, which do not say why they end.
+    pub ends_ns: Option<i64>,
+}
+
+impl SymbolInfo {
+    /// Whether its market is open.
+    #[must_use]
+    pub fn is_open(&self, now_ns: i64) -> bool {
+        now_ns >= self.listed_ns && self.ends_ns.is_none_or(|ends_ns| now_ns < ends_ns)
+    }
 }
 
 /// All that is listed. Does not change while the exchange runs.

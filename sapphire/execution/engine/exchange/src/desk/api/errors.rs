@@ -48,7 +48,7 @@ pub enum Refusal {
     /// `-2010 Order would immediately match and take.`
     #[error("Order would immediately match and take.")]
     WouldTake,
-    /// `-2010 Market is closed.`: before the listing.
+    /// `-2010 Market is closed.`: before the listing, or after the end of the symbol's market.
     #[error("Market is closed.")]
     MarketClosed,
     /// The client order id is empty or too long.
@@ -72,7 +72,7 @@ impl Refusal {
     /// The desk's word for a refusal of the core.
     pub(crate) fn from_venue(rejection: venue::Rejection, market: bool) -> Self {
         match rejection {
-            venue::Rejection::Unknown => Self::MarketClosed,
+            venue::Rejection::Unknown | venue::Rejection::MarketClosed => Self::MarketClosed,
             venue::Rejection::DuplicateId | venue::Rejection::UnknownOrder => Self::DuplicateOrder,
             venue::Rejection::Price => Self::Filter(Filter::Price),
             venue::Rejection::Quantity if market => Self::Filter(Filter::MarketLotSize),
