@@ -25,6 +25,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 if TYPE_CHECKING:
     from sapphire.domain.evidence import GateReport
+    from sapphire.registry import Registry
 
 # The machines that run this are shared: a deadline would test their other work, not ours.
 settings.register_profile("house", deadline=None)
@@ -192,6 +193,25 @@ def with_mlflow(mlflow_database: Path) -> Callable[[Path], Path]:
         return home
 
     return put
+
+
+def wire(on: Path | Registry, **parts: object) -> Registry:
+    """A registry as the platform wires it, of a state folder or like another one, with some parts of its workings set.
+
+    Nothing public does this: who counts, witnesses and signs would choose what a report says.
+    """
+    from dataclasses import replace
+
+    from sapphire.registry import Registry
+    from sapphire.registry._workings import Workings
+
+    return Registry._of(replace(Workings(on) if isinstance(on, Path) else on._workings, **parts))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="session", name="wire")
+def wire_fixture() -> Callable[..., Registry]:
+    """The function above."""
+    return wire
 
 
 @pytest.fixture(scope="session", autouse=True)

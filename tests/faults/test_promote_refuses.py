@@ -35,7 +35,7 @@ from sapphire.registry.integrity import CHECKS
 from sapphire.registry.signing import KEY_FILE, PUBLIC_FILE
 from sapphire.registry.trust import KEY_VARIABLE
 from sapphire.research.chain import Head
-from sapphire.research.counting import trial_counter
+from sapphire.research.counting import registry_of
 from sapphire.research.ledger import Evaluation, Ledger
 from sapphire.research.spans import Span
 
@@ -130,11 +130,13 @@ def measured(folder: Path, head: Head) -> EvidenceBundle:
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory, with_mlflow: Callable[[Path], Path]) -> Registry:
+def registry(
+    tmp_path_factory: pytest.TempPathFactory, with_mlflow: Callable[[Path], Path], wire: Callable[..., Registry]
+) -> Registry:
     """A registry on a real MLflow."""
     home = with_mlflow(tmp_path_factory.mktemp("home"))
     tried(home, 74)
-    return Registry(home, policies=ROOT / "mlflow" / "gates", environment={}, count=trial_counter(home))
+    return wire(registry_of(home), policies=ROOT / "mlflow" / "gates", environment={})
 
 
 numbers = itertools.count()

@@ -69,9 +69,11 @@ def bars() -> Bars:
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory, with_mlflow: Callable[[Path], Path]) -> Registry:
+def registry(
+    tmp_path_factory: pytest.TempPathFactory, with_mlflow: Callable[[Path], Path], wire: Callable[..., Registry]
+) -> Registry:
     home = with_mlflow(tmp_path_factory.mktemp("home"))
-    return Registry(home, environment={}, count=lambda bundle: bundle.walk_forward)
+    return wire(home, environment={}, count=lambda bundle: bundle.walk_forward)
 
 
 def agents() -> dict[str, Agent]:
