@@ -25,6 +25,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 if TYPE_CHECKING:
     from sapphire.domain.evidence import GateReport
+    from sapphire.domain.protocols import Protocol
     from sapphire.registry import Registry
 
 # The machines that run this are shared: a deadline would test their other work, not ours.
@@ -221,6 +222,18 @@ def config_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="session")
+def protocol() -> Protocol:
+    """What small evidence was measured under: real costs, and nothing else that matters to a gate."""
+    from sapphire.domain.protocols import Protocol
+
+    costs = {"maker_bps": 10.0, "taker_bps": 10.0, "slippage_bps": 1.0, "latency_ms": [5.0, 50.0], "tier": "regular"}
+    nothing: dict[str, dict[str, object]] = {
+        key: {} for key in ("split", "seeds", "sizing", "limits", "execution", "when_views_stop")
+    }
+    return Protocol(costs=costs, published=costs, holdout_ns=1, starting_cash="1", **nothing)
 
 
 def sign_permit(
