@@ -85,6 +85,23 @@ def test_a_release_that_shows_everything_may_trade_money(good: Release) -> None:
     assert report.ledger_head == good[1].walk_forward.ledger_head
 
 
+def test_the_track_record_stands_beside_the_least_that_would_do(good: Release, small: SimpleNamespace) -> None:
+    """MinTRL by hand for normal returns: 1 + (1 + SR^2 / 2) (1.645 / SR)^2, which is 1,084.6 at a Sharpe of 0.05."""
+    manifest, bundle = good
+
+    def note(**walk: Any) -> str:
+        made = small.replaced(bundle, walk_forward={"skew": 0.0, "kurtosis": 3.0, "sharpe": 0.05, **walk})
+        return row(evaluate((manifest, made)), "tested_days").note
+
+    assert note(trials=1) == (
+        "8,760 returns; MinTRL at 0.95: 1,085 for a Sharpe ratio above 0, 1,085 above the luck of N"
+    )
+    assert "1,085 for a Sharpe ratio above 0, 4,080 above the luck of N" in note()
+    assert "1,085 for a Sharpe ratio above 0, none is enough above the luck of N" in note(variance_of_trials=1.0)
+    assert note(sharpe=None) == "8,760 returns; no MinTRL: they do not vary"
+    assert "MinTRL at 0.95" in str(evaluate(good))
+
+
 DAY_NS = 86_400_000_000_000
 HOLDOUT_ENDS = to_ns("2025-06-30")
 EDGE = Difference(mean=3e-5, standard_error=1e-5, p_value=0.01, length=4_320, method="bootstrap")
