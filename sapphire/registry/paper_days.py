@@ -206,10 +206,17 @@ class PaperDays:
         return "" if all(day.replays for day in days) else "whose journal does not replay"
 
     def _share(self, of: Callable[[ParityDay], tuple[int, int]]) -> float | None:
-        """Parts of the whole over all days, each at its worst."""
-        worst = [min((of(day) for day in days), key=_ratio) for days in self._by_day().values()]
-        whole = sum(total for _, total in worst)
-        return sum(part for part, _ in worst) / whole if whole else None
+        """Parts of the whole over all days, each at its worst; a day that nobody saw can lower it and not raise it."""
+        seen: list[tuple[int, int]] = []
+        doubted: list[tuple[int, int]] = []
+        for days in self._by_day().values():
+            worst = min((of(day) for day in days), key=_ratio)
+            (doubted if any(day in self.doubts for day in days) else seen).append(worst)
+        part, whole = (sum(each) for each in zip((0, 0), *(seen or doubted), strict=True))
+        for more, of_more in sorted(doubted, key=_ratio):
+            if more * whole < part * of_more:
+                part, whole = part + more, whole + of_more
+        return part / whole if whole else None
 
     def _by_day(self) -> dict[_Key, list[ParityDay]]:
         found: dict[_Key, list[ParityDay]] = defaultdict(list)

@@ -102,6 +102,17 @@ def test_the_track_record_stands_beside_the_least_that_would_do(good: Release, s
     assert "MinTRL at 0.95" in str(evaluate(good))
 
 
+def test_days_that_nobody_saw_do_not_thin_out_bad_ones(small: SimpleNamespace) -> None:
+    """Beside five days of which half the bars were decided, twenty perfect ones from a notebook change nothing."""
+    bad = [small.paper_day(f"2026-01-{day:02}", bars_decided=12, signals_taken=20) for day in range(1, 6)]
+    forged = small.paper_days(20)
+    days = PaperDays.seen_by(lambda _, day: "" if day in bad else "forged", "release", [*bad, *forged])
+    assert (days.bars_decided, days.signals_taken) == (0.5, 0.5)
+    worse = small.paper_days(1, bars_decided=0)
+    days = PaperDays.seen_by(lambda _, day: "" if day in bad else "forged", "release", [*bad, *worse])
+    assert days.bars_decided == 60 / 144
+
+
 DAY_NS = 86_400_000_000_000
 HOLDOUT_ENDS = to_ns("2025-06-30")
 EDGE = Difference(mean=3e-5, standard_error=1e-5, p_value=0.01, length=4_320, method="bootstrap")
