@@ -55,10 +55,9 @@ def _registry(home: Path) -> Any:
 
     It has the trial ledger to count on, and the journals to compare recorded paper days with.
     """
-    from sapphire.monitoring.days_on_paper import paper_day_witness
-    from sapphire.research.counting import registry_of
+    from sapphire.monitoring.days_on_paper import witnessed_registry
 
-    return registry_of(home, witness=paper_day_witness(home))
+    return witnessed_registry(home)
 
 
 _HANDED: dict[str, Any] = {"ccxt_config": _ccxt_config, "registry": _registry}

@@ -25,6 +25,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 if TYPE_CHECKING:
     from sapphire.domain.evidence import GateReport
+    from sapphire.domain.protocols import Protocol
+    from sapphire.registry import Registry
 
 # The machines that run this are shared: a deadline would test their other work, not ours.
 settings.register_profile("house", deadline=None)
@@ -194,6 +196,25 @@ def with_mlflow(mlflow_database: Path) -> Callable[[Path], Path]:
     return put
 
 
+def wire(on: Path | Registry, **parts: object) -> Registry:
+    """A registry as the platform wires it, of a state folder or like another one, with some parts of its workings set.
+
+    Nothing public does this: who counts, witnesses and signs would choose what a report says.
+    """
+    from dataclasses import replace
+
+    from sapphire.registry import Registry
+    from sapphire.registry._workings import Workings
+
+    return Registry._of(replace(Workings(on) if isinstance(on, Path) else on._workings, **parts))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="session", name="wire")
+def wire_fixture() -> Callable[..., Registry]:
+    """The function above."""
+    return wire
+
+
 @pytest.fixture(scope="session", autouse=True)
 def config_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The user's configuration folder of this run of tests, never the real one: the promoter's key is made there."""
@@ -201,6 +222,18 @@ def config_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="session")
+def protocol() -> Protocol:
+    """What small evidence was measured under: real costs, and nothing else that matters to a gate."""
+    from sapphire.domain.protocols import Protocol
+
+    costs = {"maker_bps": 10.0, "taker_bps": 10.0, "slippage_bps": 1.0, "latency_ms": [5.0, 50.0], "tier": "regular"}
+    nothing: dict[str, dict[str, object]] = {
+        key: {} for key in ("split", "seeds", "sizing", "limits", "execution", "when_views_stop")
+    }
+    return Protocol(costs=costs, published=costs, holdout_ns=1, starting_cash="1", **nothing)
 
 
 def sign_permit(

@@ -54,7 +54,8 @@ def _html(caption: str, header: Sequence[str], lines: Sequence[Sequence[str]]) -
 
     body = "".join(row("td", line) for line in lines)
     head = row("th", header) if lines else ""
+    above = html.escape(caption).replace("\n", "<br>")
     return (
-        f'<div style="{_BOX}"><div style="color:var(--jp-content-font-color2,inherit)">{html.escape(caption)}</div>'
+        f'<div style="{_BOX}"><div style="color:var(--jp-content-font-color2,inherit)">{above}</div>'
         f'<table style="border-collapse:collapse">{head}{body}</table></div>'
     )

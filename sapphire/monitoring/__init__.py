@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sapphire.monitoring.balances import Balance, Reconciliation, reconcile
     from sapphire.monitoring.daily import DailyReport, daily_report
-    from sapphire.monitoring.days_on_paper import keep_paper_days, paper_day_witness, paper_days
+    from sapphire.monitoring.days_on_paper import keep_paper_days, paper_day_witness, paper_days, witnessed_registry
     from sapphire.monitoring.decisions import DecidedBar, read_decisions
     from sapphire.monitoring.evidence import Evidence, EvidencePlan, evidence_of
     from sapphire.monitoring.exchange_books import ExchangeBooks
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "balances": ("Balance", "Reconciliation", "reconcile"),
     "daily": ("DailyReport", "daily_report"),
-    "days_on_paper": ("keep_paper_days", "paper_day_witness", "paper_days"),
+    "days_on_paper": ("keep_paper_days", "paper_day_witness", "paper_days", "witnessed_registry"),
     "decisions": ("DecidedBar", "read_decisions"),
     "evidence": ("Evidence", "EvidencePlan", "evidence_of"),
     "exchange_books": ("ExchangeBooks",),
@@ -85,6 +85,7 @@ __all__ = [
     "run_notebook",
     "summarise_hops",
     "trace_order",
+    "witnessed_registry",
 ]
 
 

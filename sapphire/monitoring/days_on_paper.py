@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,15 +21,14 @@ from typing import TYPE_CHECKING, Any
 from sapphire.domain.canonical import canonical_json
 from sapphire.domain.clocks import from_ns
 from sapphire.domain.errors import EvidenceRefused, SapphireError
-from sapphire.registry.measurements import ParityDay
-from sapphire.registry.paper_days import Witness
+from sapphire.registry.paper_days import ParityDay, Witness
 
 if TYPE_CHECKING:
     from sapphire.monitoring.daily import DailyReport
     from sapphire.monitoring.run_folder import TradedRun
     from sapphire.registry import Registry
 
-__all__ = ["keep_paper_days", "paper_day_witness", "paper_days"]
+__all__ = ["keep_paper_days", "paper_day_witness", "paper_days", "witnessed_registry"]
 
 _DAY = timedelta(days=1)
 _SHORT = 12
@@ -111,6 +110,14 @@ def paper_day_witness(home: Path) -> Witness:
         return "not in the journal of any run here"
 
     return witness
+
+
+def witnessed_registry(home: Path) -> Registry:
+    """The registry of a state folder, with its trial ledger to count on and its journals to see days on paper in."""
+    from sapphire.registry import Registry
+    from sapphire.research.counting import registry_of
+
+    return Registry._of(replace(registry_of(home)._workings, witness=paper_day_witness(home)))
 
 
 def _measured(folder: Path, home: Path) -> tuple[str, tuple[ParityDay, ...]]:

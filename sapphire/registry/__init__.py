@@ -28,9 +28,9 @@ if TYPE_CHECKING:
         EvidenceBundle,
         HoldoutEvidence,
         Outcome,
-        ParityDay,
         WalkForwardEvidence,
     )
+    from sapphire.registry.paper_days import ParityDay
     from sapphire.registry.policies import Policy, load_policy, policy_folder
     from sapphire.registry.promotion import Promotion
     from sapphire.registry.registry import Registry
@@ -92,11 +92,11 @@ _HOMES = {
             "EvidenceBundle",
             "HoldoutEvidence",
             "Outcome",
-            "ParityDay",
             "WalkForwardEvidence",
         ),
         "measurements",
     ),
+    "ParityDay": "paper_days",
     **dict.fromkeys(("Policy", "load_policy", "policy_folder"), "policies"),
     **dict.fromkeys(("AskedEvidence", "CheckEvidence", "IntegrityEvidence"), "integrity"),
     "Promotion": "promotion",

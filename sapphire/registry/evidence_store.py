@@ -25,7 +25,8 @@ from sapphire.domain.canonical import canonical_json, is_sha256, plain, read_can
 from sapphire.domain.errors import EvidenceRefused, ValueRefused
 from sapphire.domain.evidence import GateReport, Target
 from sapphire.domain.permits import RecordedReport
-from sapphire.registry.measurements import EvidenceBundle, ParityDay
+from sapphire.registry.measurements import EvidenceBundle
+from sapphire.registry.paper_days import ParityDay
 
 __all__ = ["EvidenceStore", "Record"]
 

@@ -19,6 +19,7 @@ from sapphire.registry.integrity import CHECKS
 from sapphire.registry.measurements import Difference, EvidenceBundle, WalkForwardEvidence
 from sapphire.registry.paper_days import PaperDays
 from sapphire.registry.policies import Policy
+from sapphire.registry.track_records import minimum_track_record_text
 
 __all__ = ["Issue", "evaluate_gates"]
 
@@ -271,6 +272,16 @@ def _trials_text(walk: WalkForwardEvidence) -> str:
     return text if walk.effective_trials is None else f"{text}, {walk.effective_trials:.3g} effective"
 
 
+def _tested_days(asked: _Asked) -> _Answer:
+    """The track record beside the least that would show its Sharpe ratio.
+
+    That is said and not asked: the record is longer than what the luck of N trials takes exactly where the deflated
+    Sharpe ratio is above the confidence.
+    """
+    walk = asked.counted
+    return walk.tested_days, f"{walk.length:,} returns; {minimum_track_record_text(walk)}"
+
+
 def _over(baseline: str, what: str) -> Callable[[_Asked], _Answer]:
     """Probability that luck alone puts the release over a baseline by as much, after as many looks at the hold-out.
 
@@ -356,7 +367,7 @@ _ANSWERS: Mapping[str, Mapping[str, Callable[[_Asked], _Answer]]] = {
         "holdout_p_value_over_cash": _over("cash", "return"),
         "holdout_p_value_over_buy_and_hold": _over("buy_and_hold", "Sharpe ratio"),
         "folds": lambda asked: (asked.bundle.walk_forward.folds, ""),
-        "tested_days": lambda asked: (asked.bundle.walk_forward.tested_days, ""),
+        "tested_days": _tested_days,
         "holdout_days": lambda asked: (asked.bundle.holdout.days, ""),
         "trades": _trades,
     },

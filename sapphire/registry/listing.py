@@ -8,10 +8,11 @@ from typing import Any, get_args
 
 from sapphire.domain.display import bundle, stamp
 from sapphire.domain.errors import EvidenceRefused
-from sapphire.domain.evidence import SKILL_NOT_SHOWN, Target
+from sapphire.domain.evidence import SKILL_NOT_SHOWN, GateReport, Target
 from sapphire.domain.permits import verify
 from sapphire.registry.doors import Door
 from sapphire.registry.evidence_store import EvidenceStore
+from sapphire.registry.false_discoveries import Discovered, discovered
 from sapphire.registry.versions import Version
 
 __all__ = [
@@ -74,10 +75,12 @@ class Standing:
     ----------
     permits : the stages whose doors are open to it.
     mark : what has to be said of it wherever it is shown; empty where there is nothing.
+    reports : its last gate report for each stage, verified.
     """
 
     permits: tuple[str, ...]
     mark: str
+    reports: tuple[GateReport, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +102,17 @@ class ReleaseTable:
     def __len__(self) -> int:
         return len(self.versions)
 
+    @property
+    def discovered(self) -> tuple[Discovered, ...]:
+        """For each stage, how many of the releases measured for it show skill, and how many of those by luck."""
+        return discovered(report for standing in self.standings.values() for report in standing.reports)
+
     def as_dict(self) -> dict[str, Any]:
         """Stable keys, for `--json`."""
-        return {"releases": [_entry(version, self.standings[version.digest]) for version in self.versions]}
+        return {
+            "releases": [_entry(version, self.standings[version.digest]) for version in self.versions],
+            "discovered": [each.as_dict() for each in self.discovered],
+        }
 
     def table(self) -> tuple[tuple[str, ...], Sequence[tuple[str, ...]]]:
         """Header and lines."""
@@ -112,7 +123,8 @@ class ReleaseTable:
         return self._repr_mimebundle_()["text/plain"]
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return bundle(f"{len(self)} registered version{'' if len(self) == 1 else 's'}", *self.table())
+        caption = f"{len(self)} registered version{'' if len(self) == 1 else 's'}"
+        return bundle("\n".join([caption, *map(str, self.discovered)]), *self.table())
 
 
 def standing_of(door: Door, digest: str, name: str, at_ns: int) -> Standing:
@@ -139,7 +151,7 @@ def standing_of(door: Door, digest: str, name: str, at_ns: int) -> Standing:
         (any(each.skill_failed for each in found), SKILL_NOT_SHOWN),
         *((True, mark) for mark in said),
     ]
-    return Standing(permits, ", ".join(mark for is_so, mark in marks if is_so))
+    return Standing(permits, ", ".join(mark for is_so, mark in marks if is_so), tuple(found))
 
 
 def _opens(door: Door, digest: str, name: str, target: Target, at_ns: int) -> bool:

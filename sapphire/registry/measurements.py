@@ -9,14 +9,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-from sapphire.domain.canonical import canonical_json, is_sha256, plain, read_canonical, sha256_of
-from sapphire.domain.errors import EvidenceRefused, ValueRefused
+from sapphire.domain.canonical import canonical_json, is_sha256, plain, sha256_of
+from sapphire.domain.errors import ValueRefused
 from sapphire.domain.protocols import Protocol
 from sapphire.registry.calibrations import CalibrationEvidence
 from sapphire.registry.integrity import IntegrityEvidence
+from sapphire.registry.record_reading import read_record, unreadable
 
 __all__ = [
     "REPLAYS",
@@ -26,12 +26,10 @@ __all__ = [
     "EvidenceBundle",
     "HoldoutEvidence",
     "Outcome",
-    "ParityDay",
     "WalkForwardEvidence",
 ]
 
 BUNDLE_FORMAT = "EVIDENCE@3"
-PARITY_FORMAT = "PARITY@2"
 REPLAYS = ("walk_forward", "holdout", "doubled_costs")
 """The replays that evidence is made of."""
 BASELINES = ("cash", "buy_and_hold")
@@ -39,8 +37,6 @@ BASELINES = ("cash", "buy_and_hold")
 
 _NS_PER_DAY = 86_400_000_000_000
 _SPAN = ("assets", "bar_ns", "end_ns", "market", "start_ns")
-
-Market = Literal["real", "recorded", "generated"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -308,7 +304,7 @@ class EvidenceBundle:
         ------
         EvidenceRefused : not canonical, another format, or values that no bundle has.
         """
-        entries = _read(data, "evidence bundle", BUNDLE_FORMAT)
+        entries = read_record(data, "evidence bundle", BUNDLE_FORMAT)
         try:
             holdout = dict(entries["holdout"])
             holdout["agent"] = Outcome(**holdout["agent"])
@@ -325,109 +321,7 @@ class EvidenceBundle:
             entries["integrity"] = IntegrityEvidence.from_dict(entries["integrity"])
             return cls(**entries)
         except (KeyError, TypeError, AttributeError, ValueError, ValueRefused) as error:
-            raise _unreadable("evidence bundle", error) from None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParityDay:
-    """One day of a paper account, computed by the platform from the engine's journal.
-
-    Parameters
-    ----------
-    day : "2026-03-01", UTC.
-    market : what the account traded on; only days on the real one count as paper days.
-    account : its name in the journal.
-    bars, whole_bars : bars of the day that the run covers, and those that a whole day has.
-    bars_seen : closes that the service saw.
-    bars_decided : bars that the coordinator decided on views of the release, in time.
-    signals, signals_taken : those that the release states on these bars, and those of them that the engine took.
-    foreign_signals : of other releases, taken on the same account that day.
-    books_equal : whether service and venue agree to the atom at the end of the run; None where that was not compared.
-    replays : whether the journal folds again to the same decisions.
-    unexplained_lots : lots by which account and evidence differ, timing and venue set aside.
-    explained_lots : those that timing or the venue explain, by cause.
-    journal_digest : sha256 of everything in the journal up to the day's last close.
-
-    Raises
-    ------
-    ValueRefused : no such day or market, a negative number, more of a part than of its whole, a digest that is none.
-    """
-
-    day: str
-    market: Market
-    account: str
-    bars: int
-    whole_bars: int
-    bars_seen: int
-    bars_decided: int
-    signals: int
-    signals_taken: int
-    foreign_signals: int
-    books_equal: bool | None
-    replays: bool
-    unexplained_lots: int
-    explained_lots: Mapping[str, int] = field(hash=False)
-    journal_digest: str
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "explained_lots", dict(self.explained_lots))
-        try:
-            sound = date.fromisoformat(self.day).isoformat() == self.day and bool(self.account)
-        except ValueError:
-            sound = False
-        parts = (self.bars_seen, self.bars_decided, self.signals_taken)
-        wholes = (self.bars, self.bars, self.signals)
-        counts = (*parts, *wholes, self.foreign_signals, self.unexplained_lots, *self.explained_lots.values())
-        sound = sound and self.market in get_args(Market) and all(type(each) is int and each >= 0 for each in counts)
-        if not sound or not 0 < self.bars <= self.whole_bars or any(map(int.__gt__, parts, wholes)):
-            raise ValueRefused(
-                "parity of a day",
-                expected=f"a day such as 2026-03-01, a market of {', '.join(get_args(Market))}, an account, counts of "
-                "zero or more, no part larger than its whole",
-                got=f"{self.day!r}, {self.market!r}, {self.account!r}, {counts}",
-            )
-        if not is_sha256(self.journal_digest):
-            raise ValueRefused("journal of a day", expected="64 hexadecimal digits", got=repr(self.journal_digest))
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether the service saw every bar of it close."""
-        return self.bars_seen == self.whole_bars
-
-    @property
-    def canonical(self) -> bytes:
-        """Canonical JSON, as it is kept beside the release."""
-        return canonical_json({"format": PARITY_FORMAT, **dataclasses.asdict(self)})
-
-    @classmethod
-    def parse(cls, data: bytes) -> ParityDay:
-        """The day whose canonical JSON is `data`.
-
-        Raises
-        ------
-        EvidenceRefused : not canonical, another format, or values that no day has.
-        """
-        entries = _read(data, "parity of a day", PARITY_FORMAT)
-        try:
-            return cls(**entries)
-        except (TypeError, ValueRefused) as error:
-            raise _unreadable("parity of a day", error) from None
-
-
-def _read(data: bytes, what: str, wanted: str) -> dict[str, Any]:
-    try:
-        value = read_canonical(data, what=what)
-    except ValueRefused as error:
-        raise EvidenceRefused(error.what, expected=error.expected, got=error.got, next=error.next) from None
-    if not isinstance(value, dict) or value.get("format") != wanted:
-        raise EvidenceRefused(f"not the {what} that was expected", expected=f"format {wanted}", got=f"{value!s:.60}")
-    return {key: each for key, each in value.items() if key != "format"}
-
-
-def _unreadable(what: str, error: Exception) -> EvidenceRefused:
-    if isinstance(error, ValueRefused):
-        return EvidenceRefused(error.what, expected=error.expected, got=error.got, next=error.next)
-    return EvidenceRefused(f"the {what} does not read", expected="the fields that were written", got=str(error))
+            raise unreadable("evidence bundle", error) from None
 
 
 def _span(value: object) -> dict[str, Any]:

@@ -7,14 +7,110 @@ bad about it.
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
+from typing import Literal, get_args
 
-from sapphire.registry.measurements import ParityDay
+from sapphire.domain.canonical import canonical_json, is_sha256
+from sapphire.domain.errors import ValueRefused
+from sapphire.registry.record_reading import read_record, unreadable
 
-__all__ = ["Measure", "PaperDays", "Witness"]
+__all__ = ["Measure", "PaperDays", "ParityDay", "Witness"]
+
+PARITY_FORMAT = "PARITY@2"
+
+Market = Literal["real", "recorded", "generated"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParityDay:
+    """One day of a paper account, computed by the platform from the engine's journal.
+
+    Parameters
+    ----------
+    day : "2026-03-01", UTC.
+    market : what the account traded on; only days on the real one count as paper days.
+    account : its name in the journal.
+    bars, whole_bars : bars of the day that the run covers, and those that a whole day has.
+    bars_seen : closes that the service saw.
+    bars_decided : bars that the coordinator decided on views of the release, in time.
+    signals, signals_taken : those that the release states on these bars, and those of them that the engine took.
+    foreign_signals : of other releases, taken on the same account that day.
+    books_equal : whether service and venue agree to the atom at the end of the run; None where that was not compared.
+    replays : whether the journal folds again to the same decisions.
+    unexplained_lots : lots by which account and evidence differ, timing and venue set aside.
+    explained_lots : those that timing or the venue explain, by cause.
+    journal_digest : sha256 of everything in the journal up to the day's last close.
+
+    Raises
+    ------
+    ValueRefused : no such day or market, a negative number, more of a part than of its whole, a digest that is none.
+    """
+
+    day: str
+    market: Market
+    account: str
+    bars: int
+    whole_bars: int
+    bars_seen: int
+    bars_decided: int
+    signals: int
+    signals_taken: int
+    foreign_signals: int
+    books_equal: bool | None
+    replays: bool
+    unexplained_lots: int
+    explained_lots: Mapping[str, int] = field(hash=False)
+    journal_digest: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "explained_lots", dict(self.explained_lots))
+        try:
+            sound = date.fromisoformat(self.day).isoformat() == self.day and bool(self.account)
+        except ValueError:
+            sound = False
+        parts = (self.bars_seen, self.bars_decided, self.signals_taken)
+        wholes = (self.bars, self.bars, self.signals)
+        counts = (*parts, *wholes, self.foreign_signals, self.unexplained_lots, *self.explained_lots.values())
+        sound = sound and self.market in get_args(Market) and all(type(each) is int and each >= 0 for each in counts)
+        if not sound or not 0 < self.bars <= self.whole_bars or any(map(int.__gt__, parts, wholes)):
+            raise ValueRefused(
+                "parity of a day",
+                expected=f"a day such as 2026-03-01, a market of {', '.join(get_args(Market))}, an account, counts of "
+                "zero or more, no part larger than its whole",
+                got=f"{self.day!r}, {self.market!r}, {self.account!r}, {counts}",
+            )
+        if not is_sha256(self.journal_digest):
+            raise ValueRefused("journal of a day", expected="64 hexadecimal digits", got=repr(self.journal_digest))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the service saw every bar of it close."""
+        return self.bars_seen == self.whole_bars
+
+    @property
+    def canonical(self) -> bytes:
+        """Canonical JSON, as it is kept beside the release."""
+        return canonical_json({"format": PARITY_FORMAT, **dataclasses.asdict(self)})
+
+    @classmethod
+    def parse(cls, data: bytes) -> ParityDay:
+        """The day whose canonical JSON is `data`.
+
+        Raises
+        ------
+        EvidenceRefused : not canonical, another format, or values that no day has.
+        """
+        entries = read_record(data, "parity of a day", PARITY_FORMAT)
+        try:
+            return cls(**entries)
+        except (TypeError, ValueRefused) as error:
+            raise unreadable("parity of a day", error) from None
+
 
 Measure = Callable[[Path], tuple[str, Sequence[ParityDay]]]
 """From a run's folder to the digest of the release that traded it, and its days."""
@@ -110,10 +206,17 @@ class PaperDays:
         return "" if all(day.replays for day in days) else "whose journal does not replay"
 
     def _share(self, of: Callable[[ParityDay], tuple[int, int]]) -> float | None:
-        """Parts of the whole over all days, each at its worst."""
-        worst = [min((of(day) for day in days), key=_ratio) for days in self._by_day().values()]
-        whole = sum(total for _, total in worst)
-        return sum(part for part, _ in worst) / whole if whole else None
+        """Parts of the whole over all days, each at its worst; a day that nobody saw can lower it and not raise it."""
+        seen: list[tuple[int, int]] = []
+        doubted: list[tuple[int, int]] = []
+        for days in self._by_day().values():
+            worst = min((of(day) for day in days), key=_ratio)
+            (doubted if any(day in self.doubts for day in days) else seen).append(worst)
+        part, whole = (sum(each) for each in zip((0, 0), *(seen or doubted), strict=True))
+        for more, of_more in sorted(doubted, key=_ratio):
+            if more * whole < part * of_more:
+                part, whole = part + more, whole + of_more
+        return part / whole if whole else None
 
     def _by_day(self) -> dict[_Key, list[ParityDay]]:
         found: dict[_Key, list[ParityDay]] = defaultdict(list)

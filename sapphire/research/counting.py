@@ -12,7 +12,7 @@ import numpy as np
 
 from sapphire.domain.errors import LedgerDamaged, StatisticsError
 from sapphire.registry import EvidenceBundle, Registry, WalkForwardEvidence
-from sapphire.registry.paper_days import Witness
+from sapphire.registry._workings import Workings
 from sapphire.research.chain import Head
 from sapphire.research.ledger import Ledger, Trials
 from sapphire.research.spans import Span
@@ -56,14 +56,12 @@ class Counted:
     head: Head
 
 
-def registry_of(home: Path, *, witness: Witness | None = None) -> Registry:
+def registry_of(home: Path) -> Registry:
     """The registry of a state folder, with its trial ledger to count on.
 
-    Parameters
-    ----------
-    witness : compares a recorded paper day with its journal; handed down from `monitoring`. Without one no day counts.
+    No day on paper counts by it: `sapphire.monitoring.days_on_paper.witnessed_registry` gives one that reads journals.
     """
-    return Registry(home, count=trial_counter(home), witness=witness)
+    return Registry._of(Workings(home, count=trial_counter(home)))
 
 
 def trial_counter(home: Path) -> Callable[[EvidenceBundle], WalkForwardEvidence]:

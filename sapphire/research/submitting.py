@@ -142,11 +142,11 @@ class Release(Shown):
         return self.registry.promote(self.digest, to=to)
 
 
-def submit(study: Study, agent: Agent, *, registry: Registry | None = None) -> Release:
+def submit(study: Study, agent: Agent) -> Release:
     """See `Study.submit`."""
     study = as_declared(study)
     recording.admit(study)
-    kept = registry or registry_of(home())
+    kept = registry_of(home())
     check_anchors(study.ledger, kept)
     with progress(f"submit {agent.name}") as told, tempfile.TemporaryDirectory() as scratch:
         told(0, _STEPS, "fit once on all before the hold-out")

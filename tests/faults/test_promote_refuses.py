@@ -35,7 +35,7 @@ from sapphire.registry.integrity import CHECKS
 from sapphire.registry.signing import KEY_FILE, PUBLIC_FILE
 from sapphire.registry.trust import KEY_VARIABLE
 from sapphire.research.chain import Head
-from sapphire.research.counting import trial_counter
+from sapphire.research.counting import registry_of
 from sapphire.research.ledger import Evaluation, Ledger
 from sapphire.research.spans import Span
 
@@ -43,6 +43,8 @@ ROOT = Path(__file__).parents[2]
 SOURCE = "agents/cross/source.py"
 Fault = Callable[[Registry, str], Path]
 """Harms one file of a release's state; gives the file."""
+Cut = Callable[[Ledger, Protocol], None]
+"""Cuts or exchanges a ledger."""
 
 
 def write_release(folder: Path, name: str, fast: int) -> Path:
@@ -71,26 +73,13 @@ def write_release(folder: Path, name: str, fast: int) -> Path:
 
 SPAN = Span("real", {"BTC/USDT": "a" * 64}, 3_600_000_000_000, to_ns("2024-01-01"), to_ns("2025-01-01"))
 HELD = Span("real", {"BTC/USDT": "b" * 64}, 3_600_000_000_000, to_ns("2025-01-01"), to_ns("2025-06-30"))
-COSTS = {"maker_bps": 10.0, "taker_bps": 10.0, "slippage_bps": 1.0, "latency_ms": [5.0, 50.0], "tier": "regular"}
-PROTOCOL = Protocol(
-    costs=COSTS,
-    published=COSTS,
-    split={},
-    holdout_ns=1,
-    seeds={},
-    sizing={},
-    limits={},
-    execution={},
-    when_views_stop={},
-    starting_cash="1",
-)
 
 
-def tried(home: Path, count: int, *, at_ns: int = 1) -> Head:
+def tried(home: Path, count: int, protocol: Protocol, *, at_ns: int = 1) -> Head:
     """A ledger with so many trials; how far it reaches."""
     trials = [
         Evaluation(
-            agent="cross", code=f"{number}", parameters={}, sizing={}, protocol=PROTOCOL.digest, seed=7, span=SPAN,
+            agent="cross", code=f"{number}", parameters={}, sizing={}, protocol=protocol.digest, seed=7, span=SPAN,
             method="screen", returns_digest=f"{number}", sharpe=number / 1e4, active=number / 1e4, study="trend",
         )
         for number in range(count)
@@ -99,7 +88,7 @@ def tried(home: Path, count: int, *, at_ns: int = 1) -> Head:
     return Ledger(home / "ledger").record(trials, at_ns=at_ns)
 
 
-def measured(folder: Path, head: Head) -> EvidenceBundle:
+def measured(folder: Path, head: Head, protocol: Protocol) -> EvidenceBundle:
     nothing = Outcome(total_return=0.0, sharpe=None)
     return EvidenceBundle(
         manifest_digest=Manifest.parse((folder / MANIFEST_FILE).read_bytes()).digest,
@@ -124,30 +113,37 @@ def measured(folder: Path, head: Head) -> EvidenceBundle:
             dirty=False, isolation="enforced",
             checks={name: CheckEvidence(verdict="pass", bars=460, worst=0.0) for name in CHECKS},
         ),
-        protocol=PROTOCOL,
+        protocol=protocol,
         replays={name: sha256_of(name.encode()) for name in ("walk_forward", "holdout", "doubled_costs")},
     )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory, with_mlflow: Callable[[Path], Path]) -> Registry:
+def registry(
+    tmp_path_factory: pytest.TempPathFactory,
+    with_mlflow: Callable[[Path], Path],
+    wire: Callable[..., Registry],
+    protocol: Protocol,
+) -> Registry:
     """A registry on a real MLflow."""
     home = with_mlflow(tmp_path_factory.mktemp("home"))
-    tried(home, 74)
-    return Registry(home, policies=ROOT / "mlflow" / "gates", environment={}, count=trial_counter(home))
+    tried(home, 74, protocol)
+    return wire(registry_of(home), policies=ROOT / "mlflow" / "gates", environment={})
 
 
 numbers = itertools.count()
 
 
 @pytest.fixture
-def challenger(registry: Registry, tmp_path: Path) -> str:
+def challenger(registry: Registry, protocol: Protocol, tmp_path: Path) -> str:
     """A release with a signed report for paper, where another one is champion; its digest."""
     name = f"trend{next(numbers)}"
     digests = []
     for fast in (9, 12):
         folder = write_release(tmp_path / str(fast), name, fast)
-        digests.append(registry.register(folder, measured(folder, Ledger(registry.home / "ledger").head)).digest)
+        digests.append(
+            registry.register(folder, measured(folder, Ledger(registry.home / "ledger").head, protocol)).digest
+        )
         registry.gates(digests[-1], to="paper")
     registry.promote(digests[0], to="paper")
     return digests[1]
@@ -268,22 +264,22 @@ def test_a_key_that_others_can_read_signs_nothing(registry: Registry, challenger
     assert standing(registry) == before
 
 
-def without_its_last_line(ledger: Ledger) -> None:
+def without_its_last_line(ledger: Ledger, _: Protocol) -> None:
     ledger.path.write_bytes(b"".join(ledger.path.read_bytes().splitlines(keepends=True)[:-1]))
 
 
-def another(ledger: Ledger) -> None:
+def another(ledger: Ledger, protocol: Protocol) -> None:
     ledger.path.unlink()
-    tried(ledger.folder.parent, 80, at_ns=2)
+    tried(ledger.folder.parent, 80, protocol, at_ns=2)
 
 
-@pytest.mark.parametrize("cut", [without_its_last_line, another, lambda ledger: ledger.path.unlink()])
+@pytest.mark.parametrize("cut", [without_its_last_line, another, lambda ledger, _: ledger.path.unlink()])
 def test_a_ledger_that_was_cut_or_exchanged_moves_nothing(
-    registry: Registry, challenger: str, run: Callable[..., str], cut: Callable[[Ledger], None]
+    registry: Registry, challenger: str, run: Callable[..., str], cut: Cut, protocol: Protocol
 ) -> None:
     ledger, before = Ledger(registry.home / "ledger"), standing(registry)
     whole = ledger.path.read_bytes()
-    cut(ledger)
+    cut(ledger, protocol)
     for verb in ("gates", "promote"):
         said = run(verb, challenger[:12], "--to", "paper", code=1)
         assert "the trial ledger is not the one that release" in said
@@ -295,12 +291,12 @@ def test_a_ledger_that_was_cut_or_exchanged_moves_nothing(
 
 
 def test_the_ledger_s_head_is_kept_by_mlflow_as_well(
-    registry: Registry, challenger: str, run: Callable[..., str]
+    registry: Registry, challenger: str, run: Callable[..., str], protocol: Protocol
 ) -> None:
     head = Ledger(registry.home / "ledger").head
     (version,) = (each for each in registry.releases() if each.digest == challenger)
     assert (version.tags["ledger.head"], version.tags["ledger.lines"]) == (head.digest, str(head.lines))
-    assert version.tags["protocol.sha256"] == PROTOCOL.digest
+    assert version.tags["protocol.sha256"] == protocol.digest
     kept = {anchor.kept_by: (anchor.lines, anchor.head) for anchor in registry.ledger_anchors()}
     assert kept[version.label] == kept[f"release {challenger[:12]}"] == (head.lines, head.digest)
 

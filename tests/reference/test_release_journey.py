@@ -34,19 +34,6 @@ START_NS = to_ns("2025-01-01T00:00Z")
 
 
 SPAN = {"market": "real", "assets": {}, "bar_ns": 1, "start_ns": START_NS, "end_ns": START_NS + 1}
-COSTS = {"maker_bps": 10.0, "taker_bps": 10.0, "slippage_bps": 1.0, "latency_ms": [5.0, 50.0], "tier": "regular"}
-PROTOCOL = Protocol(
-    costs=COSTS,
-    published=COSTS,
-    split={},
-    holdout_ns=1,
-    seeds={},
-    sizing={},
-    limits={},
-    execution={},
-    when_views_stop={},
-    starting_cash="1",
-)
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +56,11 @@ def bars() -> Bars:
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory, with_mlflow: Callable[[Path], Path]) -> Registry:
+def registry(
+    tmp_path_factory: pytest.TempPathFactory, with_mlflow: Callable[[Path], Path], wire: Callable[..., Registry]
+) -> Registry:
     home = with_mlflow(tmp_path_factory.mktemp("home"))
-    return Registry(home, environment={}, count=lambda bundle: bundle.walk_forward)
+    return wire(home, environment={}, count=lambda bundle: bundle.walk_forward)
 
 
 def agents() -> dict[str, Agent]:
@@ -79,7 +68,7 @@ def agents() -> dict[str, Agent]:
     return {"one": Calibrated(cross), "pool": Pool((cross, RandomWalk(lookback=10, horizon=timedelta(hours=3))))}
 
 
-def measured(digest: str) -> EvidenceBundle:
+def measured(digest: str, protocol: Protocol) -> EvidenceBundle:
     """Measurements as a study makes them; an edge is not shown, so paper marks it."""
     nothing = Outcome(total_return=0.0, sharpe=None)
     return EvidenceBundle(
@@ -127,13 +116,15 @@ def measured(digest: str) -> EvidenceBundle:
             git_commit="",
             dirty=True,
         ),
-        protocol=PROTOCOL,
+        protocol=protocol,
         replays={name: sha256_of(name.encode()) for name in ("walk_forward", "holdout", "doubled_costs")},
     )
 
 
 @pytest.mark.parametrize("kind", ["one", "pool"])
-def test_what_was_frozen_is_what_trades(registry: Registry, bars: Bars, tmp_path: Path, kind: str) -> None:
+def test_what_was_frozen_is_what_trades(
+    registry: Registry, protocol: Protocol, bars: Bars, tmp_path: Path, kind: str
+) -> None:
     agent = agents()[kind].fit(bars, seed=7)
     manifest = freeze(
         agent,
@@ -147,7 +138,7 @@ def test_what_was_frozen_is_what_trades(registry: Registry, bars: Bars, tmp_path
         universe=bars.symbols,
         folder=tmp_path,
     )
-    made = registry.register(tmp_path / manifest.digest, measured(manifest.digest))
+    made = registry.register(tmp_path / manifest.digest, measured(manifest.digest, protocol))
     report = registry.gates(made.label, to="paper")
     assert (report.permits, report.skill_failed) == ("paper", True)
     assert "generated market, seed 7" in str(report)

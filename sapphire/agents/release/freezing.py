@@ -99,24 +99,14 @@ def freeze(
     ValueRefused : a value that a manifest cannot hold.
     """
     agent.require_fitted()
-    members, pooling = calibrated_members(agent), pooling_of(unwrapped(agent))
     bars = train_bars.symbols_only(universe)
-    whole = members[0] if pooling is None else agent
-    files: dict[str, bytes] = {}
-    entries = []
-    if features is None and whole.features:
-        features = FeatureSet(whole.features)
-    for each in _frozen(whole, members, bars, {} if features is None else features):
-        own = _files_of(each, bars)
-        files |= {f"agents/{each.name}/{path}": content for path, content in own.items()}
-        version = f"{PLAIN_BARS} {features.version}" if features else PLAIN_BARS
-        entries.append(_entry(each, own, feature_version=version, max_age=max_age))
+    entries, files = _written(agent, bars, features, max_age)
     manifest = Manifest(
         name=name,
         universe=bars.symbols,
         interval=bars.interval.text,
-        agents=tuple(entries),
-        pooling=pooling,
+        agents=entries,
+        pooling=pooling_of(unwrapped(agent)),
         sizing=sizing,
         limits=limits,
         execution=execution,
@@ -126,6 +116,24 @@ def freeze(
     )
     _put(folder / manifest.digest, manifest, files)
     return manifest
+
+
+def _written(
+    agent: Agent, bars: Bars, features: FeatureSet | None, max_age: timedelta
+) -> tuple[tuple[ReleasedAgent, ...], dict[str, bytes]]:
+    """The manifest's entry of every member, and all their files by path."""
+    members = calibrated_members(agent)
+    whole = members[0] if pooling_of(unwrapped(agent)) is None else agent
+    if features is None and whole.features:
+        features = FeatureSet(whole.features)
+    version = f"{PLAIN_BARS} {features.version}" if features else PLAIN_BARS
+    files: dict[str, bytes] = {}
+    entries = []
+    for each in _frozen(whole, members, bars, {} if features is None else features):
+        own = _files_of(each, bars)
+        files |= {f"agents/{each.name}/{path}": content for path, content in own.items()}
+        entries.append(_entry(each, own, feature_version=version, max_age=max_age))
+    return tuple(entries), files
 
 
 def _put(target: Path, manifest: Manifest, files: Mapping[str, bytes]) -> None:

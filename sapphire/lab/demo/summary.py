@@ -10,8 +10,7 @@ from typing import Any
 from sapphire.domain.evidence import need_text
 from sapphire.lab.demo.market import SYMBOLS, DemoMarket
 from sapphire.lab.demo.research import Researched
-from sapphire.monitoring.days_on_paper import paper_day_witness
-from sapphire.research.counting import registry_of
+from sapphire.monitoring.days_on_paper import witnessed_registry
 
 __all__ = ["Summary", "summarised"]
 
@@ -99,7 +98,7 @@ def summarised(
 
 def _released(home: Path, digest: str, release: str) -> dict[str, Any]:
     """What the registry says of the release: its gates for paper and for live, and what failed."""
-    registry = registry_of(home, witness=paper_day_witness(home))
+    registry = witnessed_registry(home)
     paper, live = (registry.gates(digest, to=target) for target in ("paper", "live"))
     skill = next((row for row in live.rows if row.measure == "deflated_sharpe"), None)
     return {

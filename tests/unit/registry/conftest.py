@@ -214,7 +214,8 @@ def as_submitted(bundle: EvidenceBundle) -> WalkForwardEvidence:
 def small() -> SimpleNamespace:
     """The functions above."""
     made = (write_release, manifest_of, bundle_of, replaced, paper_day, paper_days, as_submitted)
-    return SimpleNamespace(**{each.__name__: each for each in made}, PROTOCOL=PROTOCOL, DIFFERENCE=DIFFERENCE)
+    values = {"PROTOCOL": PROTOCOL, "DIFFERENCE": DIFFERENCE, "POLICIES": POLICIES, "CLOCK": CLOCK}
+    return SimpleNamespace(**{each.__name__: each for each in made}, **values)
 
 
 @pytest.fixture
@@ -225,9 +226,11 @@ def freeze(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory, with_mlflow: Callable[[Path], Path]) -> Registry:
+def registry(
+    tmp_path_factory: pytest.TempPathFactory, with_mlflow: Callable[[Path], Path], wire: Callable[..., Registry]
+) -> Registry:
     """A registry on a real MLflow, which a module shares: each test takes a name of its own."""
     environment = {"SAPPHIRE_NOTEBOOK": "00_start_here.ipynb"}
     home = with_mlflow(tmp_path_factory.mktemp("home"))
     settings = {"policies": POLICIES, "clock": CLOCK, "witness": lambda *_: "", "count": as_submitted}
-    return Registry(home, environment=environment, **settings)
+    return wire(home, environment=environment, **settings)

@@ -85,6 +85,34 @@ def test_a_release_that_shows_everything_may_trade_money(good: Release) -> None:
     assert report.ledger_head == good[1].walk_forward.ledger_head
 
 
+def test_the_track_record_stands_beside_the_least_that_would_do(good: Release, small: SimpleNamespace) -> None:
+    """MinTRL by hand for normal returns: 1 + (1 + SR^2 / 2) (1.645 / SR)^2, which is 1,084.6 at a Sharpe of 0.05."""
+    manifest, bundle = good
+
+    def note(**walk: Any) -> str:
+        made = small.replaced(bundle, walk_forward={"skew": 0.0, "kurtosis": 3.0, "sharpe": 0.05, **walk})
+        return row(evaluate((manifest, made)), "tested_days").note
+
+    assert note(trials=1) == (
+        "8,760 returns; MinTRL at 0.95: 1,085 for a Sharpe ratio above 0, 1,085 above the luck of N"
+    )
+    assert "1,085 for a Sharpe ratio above 0, 4,080 above the luck of N" in note()
+    assert "1,085 for a Sharpe ratio above 0, none is enough above the luck of N" in note(variance_of_trials=1.0)
+    assert note(sharpe=None) == "8,760 returns; no MinTRL: they do not vary"
+    assert "MinTRL at 0.95" in str(evaluate(good))
+
+
+def test_days_that_nobody_saw_do_not_thin_out_bad_ones(small: SimpleNamespace) -> None:
+    """Beside five days of which half the bars were decided, twenty perfect ones from a notebook change nothing."""
+    bad = [small.paper_day(f"2026-01-{day:02}", bars_decided=12, signals_taken=20) for day in range(1, 6)]
+    forged = small.paper_days(20)
+    days = PaperDays.seen_by(lambda _, day: "" if day in bad else "forged", "release", [*bad, *forged])
+    assert (days.bars_decided, days.signals_taken) == (0.5, 0.5)
+    worse = small.paper_days(1, bars_decided=0)
+    days = PaperDays.seen_by(lambda _, day: "" if day in bad else "forged", "release", [*bad, *worse])
+    assert days.bars_decided == 60 / 144
+
+
 DAY_NS = 86_400_000_000_000
 HOLDOUT_ENDS = to_ns("2025-06-30")
 EDGE = Difference(mean=3e-5, standard_error=1e-5, p_value=0.01, length=4_320, method="bootstrap")

@@ -35,7 +35,9 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
-def promoter(registry: Registry, tmp_path: Path, with_mlflow: Callable[[Path], Path]) -> Registry:
+def promoter(
+    registry: Registry, tmp_path: Path, with_mlflow: Callable[[Path], Path], wire: Callable[..., Registry]
+) -> Registry:
     """A registry of its own where a promoter identity signs, and the deployment says so.
 
     What the user's key signed in the other's state folder would not verify here: a list of revocations, for one.
@@ -44,7 +46,7 @@ def promoter(registry: Registry, tmp_path: Path, with_mlflow: Callable[[Path], P
     pinned = registry.door.deployment.policies
     deployment = Deployment(key=tmp_path / "promoter" / PUBLIC_FILE, authority=PROMOTER_IDENTITY, policies=pinned)
     home = with_mlflow(tmp_path / "home")
-    return dataclasses.replace(registry, home=home, key=key, deployment=deployment)
+    return wire(registry, home=home, key=key, trusted=deployment)
 
 
 @pytest.fixture
@@ -69,7 +71,7 @@ def name_of(registry: Registry, digest: str) -> str:
 
 
 def versions_of(registry: Registry) -> Versions:
-    return Versions.of(Tracking.of(registry.home, registry.environment))
+    return Versions.of(Tracking.of(registry.home, {}))
 
 
 def artifacts(registry: Registry, model: str, number: int = 1) -> Path:
@@ -305,7 +307,9 @@ def test_paper_is_not_said_to_be_open_where_it_is_not(registry: Registry, enter:
         assert "paper is open" not in str(refused.value)
 
 
-def test_live_is_earned_by_days_on_paper(promoter: Registry, enter: Callable[..., str], small: SimpleNamespace) -> None:
+def test_live_is_earned_by_days_on_paper(
+    promoter: Registry, enter: Callable[..., str], small: SimpleNamespace, wire: Callable[..., Registry]
+) -> None:
     registry, digest = promoter, enter(parity=19, into=promoter)
     name = name_of(registry, digest)
     to_paper(registry, digest)
@@ -313,7 +317,7 @@ def test_live_is_earned_by_days_on_paper(promoter: Registry, enter: Callable[...
     with pytest.raises(Refused, match=r"gate paper_days   needs >= 20   has 19"):
         registry.promote(digest, to="live")
     registry.store.add_parity(digest, small.paper_days(20)[-1], at_ns=1)
-    unseen = dataclasses.replace(registry, witness=None)
+    unseen = wire(registry, witness=None)
     assert unseen.gates(digest, to="live").permits is None, "nobody compared the days with their journals"
     assert registry.gates(digest, to="live").permits == "live"
     assert registry.promote(digest, to="live").label == f"live.{name}@1"
@@ -322,7 +326,7 @@ def test_live_is_earned_by_days_on_paper(promoter: Registry, enter: Callable[...
 
 
 def test_a_laptop_s_key_opens_paper_and_not_live(
-    registry: Registry, promoter: Registry, enter: Callable[..., str]
+    registry: Registry, promoter: Registry, enter: Callable[..., str], wire: Callable[..., Registry]
 ) -> None:
     digest = enter(parity=20)
     assert registry.gates(digest, to="live").permits == "live"
@@ -330,10 +334,10 @@ def test_a_laptop_s_key_opens_paper_and_not_live(
         with pytest.raises(EvidenceRefused, match="has no authority to open live"):
             door(digest, to="live")
     assert registry.report(digest, to="paper")[1].target == "live"
-    claimed = dataclasses.replace(registry, key=dataclasses.replace(signing_key(), authority=PROMOTER_IDENTITY))
+    claimed = wire(registry, key=dataclasses.replace(signing_key(), authority=PROMOTER_IDENTITY))
     with pytest.raises(EvidenceRefused, match="is not the one that is trusted"):
         claimed.gates(digest, to="live")
-    elsewhere = dataclasses.replace(promoter, home=registry.home)
+    elsewhere = wire(promoter, home=registry.home)
     with pytest.raises(EvidenceRefused, match="the signature of a gate report"):
         elsewhere.promote(digest, to="live")
 
@@ -359,14 +363,14 @@ def test_a_report_for_paper_does_not_open_live(registry: Registry, enter: Callab
 
 
 def test_a_report_under_another_policy_is_refused(
-    registry: Registry, enter: Callable[..., str], tmp_path: Path
+    registry: Registry, enter: Callable[..., str], tmp_path: Path, wire: Callable[..., Registry]
 ) -> None:
     digest = enter()
     registry.gates(digest, to="paper")
     shutil.copytree(ROOT / "mlflow" / "gates", tmp_path / "gates")
     policy = tmp_path / "gates" / "paper.yaml"
     policy.write_text("# read on Monday\n" + policy.read_text("utf-8"), "utf-8")
-    stricter = dataclasses.replace(registry, policies=tmp_path / "gates")
+    stricter = wire(registry, policies=tmp_path / "gates")
     assert stricter.promote(digest, to="paper").moved
     policy.write_text(policy.read_text("utf-8").replace("0.95", "0.99"), "utf-8")
     with pytest.raises(EvidenceRefused, match="the policy differs"):
@@ -441,15 +445,17 @@ def test_a_missing_evidence_file_opens_no_door(registry: Registry, enter: Callab
         assert "no file" in str(refused.value)
 
 
-def test_a_report_by_another_key_opens_no_door(registry: Registry, enter: Callable[..., str], tmp_path: Path) -> None:
+def test_a_report_by_another_key_opens_no_door(
+    registry: Registry, enter: Callable[..., str], tmp_path: Path, wire: Callable[..., Registry]
+) -> None:
     digest = enter()
     stranger = signing_key(tmp_path / "stranger")
     with pytest.raises(EvidenceRefused, match="is not the one that is trusted"):
-        dataclasses.replace(registry, key=stranger).gates(digest, to="paper")
+        wire(registry, key=stranger).gates(digest, to="paper")
     deployment = Deployment(
         key=tmp_path / "stranger" / PUBLIC_FILE, authority=LAPTOP_KEY, policies=registry.door.deployment.policies
     )
-    dataclasses.replace(registry, key=stranger, deployment=deployment).gates(digest, to="paper")
+    wire(registry, key=stranger, trusted=deployment).gates(digest, to="paper")
     for door in (registry.promote, registry.report):
         with pytest.raises(EvidenceRefused, match="signature of a gate report does not verify"):
             door(digest, to="paper")
@@ -561,7 +567,9 @@ def test_who_moved_a_release_is_recorded(registry: Registry, enter: Callable[...
     }
 
 
-def test_what_comes_back_is_verified_too(registry: Registry, enter: Callable[..., str], tmp_path: Path) -> None:
+def test_what_comes_back_is_verified_too(
+    registry: Registry, enter: Callable[..., str], tmp_path: Path, wire: Callable[..., Registry]
+) -> None:
     first, second = enter(), enter(fast=9)
     model = f"paper.{name_of(registry, first)}"
     to_paper(registry, first)
@@ -569,7 +577,7 @@ def test_what_comes_back_is_verified_too(registry: Registry, enter: Callable[...
     shutil.copytree(ROOT / "mlflow" / "gates", tmp_path / "gates")
     policy = tmp_path / "gates" / "paper.yaml"
     policy.write_text(policy.read_text("utf-8").replace("0.95", "0.99"), "utf-8")
-    stricter = dataclasses.replace(registry, policies=tmp_path / "gates")
+    stricter = wire(registry, policies=tmp_path / "gates")
     assert stricter.rollback(model).digest == first  # a new policy does not hold up a way back
     assert to_paper(registry, second) == f"{model}@2"
     source = artifacts(registry, model, 1) / "agents" / "cross" / "source.py"
@@ -686,23 +694,25 @@ KILLED = """
 import os, pathlib, sys
 from sapphire.domain.clocks import FixedClock
 from sapphire.registry import Registry
+from sapphire.registry._workings import Workings
 from sapphire.registry.versions import Versions
 
 home, policies, now, model = sys.argv[1:]
-registry = Registry(pathlib.Path(home), policies=pathlib.Path(policies), clock=FixedClock(int(now)), environment={})
+of = {"policies": pathlib.Path(policies), "clock": FixedClock(int(now)), "environment": {}}
+registry = Registry._of(Workings(pathlib.Path(home), **of))
 Versions.point = lambda *_: os.kill(os.getpid(), 9)
 registry.rollback(model)
 """
 
 
 def test_a_rollback_whose_process_is_killed_before_an_alias_moves_is_finished(
-    registry: Registry, enter: Callable[..., str]
+    registry: Registry, enter: Callable[..., str], small: SimpleNamespace
 ) -> None:
     first, second = enter(), enter(fast=9)
     model = f"paper.{name_of(registry, first)}"
     to_paper(registry, first)
     to_paper(registry, second)
-    words = [str(registry.home), str(registry.policies), str(registry.clock.now_ns()), model]
+    words = [str(registry.home), str(small.POLICIES), str(small.CLOCK.now_ns()), model]
     assert subprocess.run([sys.executable, "-c", KILLED, *words], check=False).returncode == -9
     assert registry.resolve(model) == registry.folder(second)
     done = registry.rollback(model)
@@ -730,13 +740,15 @@ def test_bad_days_after_a_report_make_it_old(
         promoter.report(digest, to="live")
 
 
-def test_trials_after_a_report_are_counted_at_promotion(registry: Registry, enter: Callable[..., str]) -> None:
+def test_trials_after_a_report_are_counted_at_promotion(
+    registry: Registry, enter: Callable[..., str], wire: Callable[..., Registry]
+) -> None:
     digest, more = enter(), [0]
 
     def count(bundle: EvidenceBundle) -> WalkForwardEvidence:
         return dataclasses.replace(bundle.walk_forward, trials=bundle.walk_forward.trials + more[0])
 
-    counting = dataclasses.replace(registry, count=count)
+    counting = wire(registry, count=count)
     more[0] = 100
     assert counting.gates(digest, to="paper").trials == 174
     more[0] = 600
@@ -782,13 +794,13 @@ def test_a_refusal_to_live_closes_paper_where_paper_requires_what_failed(
             registry.report(digest, to="paper")
 
 
-def test_a_permit_ends(registry: Registry, enter: Callable[..., str]) -> None:
+def test_a_permit_ends(registry: Registry, enter: Callable[..., str], wire: Callable[..., Registry]) -> None:
     digest = enter()
     report = registry.gates(digest, to="paper")
     assert report.valid_until_ns - report.issued_ns == 7 * 86_400_000_000_000
     registry.promote(digest, to="paper")
     for later, is_open in ((report.valid_until_ns - 1, True), (report.valid_until_ns, False)):
-        then = dataclasses.replace(registry, clock=FixedClock(later))
+        then = wire(registry, clock=FixedClock(later))
         if is_open:
             assert then.report(digest, to="paper")
             continue
@@ -796,7 +808,7 @@ def test_a_permit_ends(registry: Registry, enter: Callable[..., str]) -> None:
             with pytest.raises(PermitClosed, match="has ended"):
                 door(digest, to="paper")
         assert then.releases().standings[digest].mark == "permit ended"
-    early = dataclasses.replace(registry, clock=FixedClock(report.issued_ns - 301_000_000_000))
+    early = wire(registry, clock=FixedClock(report.issued_ns - 301_000_000_000))
     with pytest.raises(EvidenceRefused, match="of the future"):
         early.report(digest, to="paper")
 

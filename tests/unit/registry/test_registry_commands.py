@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -34,11 +33,11 @@ def desk(registry: Registry, small: SimpleNamespace, tmp_path_factory: pytest.Te
 
 
 @pytest.fixture
-def run(desk: Registry, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+def run(desk: Registry, monkeypatch: pytest.MonkeyPatch, wire: Callable[..., Registry]) -> Callable[..., Any]:
     monkeypatch.setenv("SAPPHIRE_HOME", str(desk.home))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(ROOT)
-    return lambda *words: CliRunner().invoke(app, list(words), obj={"registry": lambda home: replace(desk, home=home)})
+    return lambda *words: CliRunner().invoke(app, list(words), obj={"registry": lambda home: wire(desk, home=home)})
 
 
 def told(result: Any) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import timedelta
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,8 +13,7 @@ from sapphire.agents import MovingAverageCross, load_agent_file, load_agent_sour
 from sapphire.agents.release import ReleaseCode, freeze, read_release
 from sapphire.domain.errors import AgentError
 from sapphire.domain.releases import ReleasedSizing
-from sapphire.registry import GitState, LockState, Registry
-from sapphire.research.counting import trial_counter
+from sapphire.registry import GitState, LockState
 from sapphire.research.evidence_worker import ask_release, fit_in_worker, walk_in_workers
 from sapphire.research.integrity import committed_state, measure_integrity
 from sapphire.research.submitting import submit
@@ -208,9 +206,7 @@ def desk(tmp_path, monkeypatch):
 
 def test_submit_measures_an_agent_with_features_and_modules(make_study, desk, home):
     agent = load_agent_file(desk / "agents" / "tested.py")()
-    policies = Path(__file__).parents[3] / "mlflow" / "gates"
-    registry = Registry(home, policies=policies, count=trial_counter(home))
-    release = submit(make_study(), agent, registry=registry)
+    release = submit(make_study(), agent)
     integrity = release.bundle.integrity
     assert failed(integrity) == set()
     assert integrity.captured_source

@@ -10,6 +10,7 @@ from sapphire.agents import BuyAndHold, MovingAverageCross
 from sapphire.domain.errors import LedgerDamaged, ValueRefused
 from sapphire.domain.limits import Execution, Limits
 from sapphire.research import costs
+from sapphire.research.counting import trial_counter
 from sapphire.research.replaying import Beside, replay_beside
 from sapphire.research.replays import REAL, Model
 from sapphire.research.walking import walk_beliefs
@@ -93,10 +94,11 @@ def test_trials_after_the_submit_count_at_the_next_gate(submitted):
 
 def test_an_evaluation_without_returns_counts_and_does_not_dilute(submitted):
     study, release = submitted
-    found = release.registry.count(release.bundle)
+    count = trial_counter(release.registry.home)
+    found = count(release.bundle)
     for horizon in (timedelta(hours=3), timedelta(hours=5)):
         study.information(AGENT.replace(horizon=horizon))
-    more = release.registry.count(release.bundle)
+    more = count(release.bundle)
     assert more.trials == found.trials + 2
     assert more.variance_of_trials == found.variance_of_trials >= 1 / release.bundle.walk_forward.length
 

@@ -3,15 +3,14 @@
 import pytest
 
 from sapphire.domain.errors import EvidenceRefused, PermitClosed, Refused
-from sapphire.registry import Registry
 from sapphire.stack.releases import choose_release, described
 
 
 @pytest.fixture(scope="module")
-def registry(registered, tmp_path_factory, with_mlflow):
+def registry(registered, tmp_path_factory, with_mlflow, wire):
     environment = {"SAPPHIRE_NOTEBOOK": "00_start_here.ipynb"}
     home = with_mlflow(tmp_path_factory.mktemp("home"))
-    return Registry(home, policies=registered.POLICIES, environment=environment, count=registered.as_submitted)
+    return wire(home, policies=registered.POLICIES, environment=environment, count=registered.as_submitted)
 
 
 @pytest.fixture(scope="module")
