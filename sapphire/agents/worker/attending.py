@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sapphire.agents.calibrated import Calibrated
-from sapphire.agents.panels import twin_tolerance_of
+from sapphire.agents.panels import twin_panel, twin_tolerance_of
 from sapphire.agents.pool import Pool
 from sapphire.agents.release.code import ReleaseCode
 from sapphire.agents.release.golden import tolerance_of
@@ -31,6 +31,7 @@ from sapphire.domain.windows import Window
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from sapphire.agents.view_panels import ViewPanel
     from sapphire.domain.bars import Bars
     from sapphire.domain.views import View
     from sapphire.domain.windows import Feature
@@ -159,9 +160,21 @@ class _Attendant:
         return {"views": [plain_view(view) for view in views], "raw": [plain_view(view) for view in raw]}, {}
 
     def _panel(self, plain: Mapping[str, Any], arrays: Arrays) -> Answer:
-        panel = self.agent.views_panel(self._bars(arrays))
+        panel = self._twin(self._bars(arrays))
         numbers = {} if panel is None else panel.numbers
         return {}, {name: frame.to_numpy()[plain["first"] :] for name, frame in numbers.items()}
+
+    def _twin(self, bars: Bars) -> ViewPanel | None:
+        """What the twins themselves say, right or wrong: whoever asks compares it with views that he asked for."""
+        said = [twin_panel(member.agent, bars) for member in self._members]
+        panels = [
+            member.forecasts_panel(each, bars)
+            for member, each in zip(self._members, said, strict=True)
+            if each is not None and each.horizon == member.horizon
+        ]
+        if len(panels) < len(said):
+            return None
+        return self.agent.pooled_panel(panels, bars) if isinstance(self.agent, Pool) else panels[0]
 
     def _check(self, plain: Mapping[str, Any], arrays: Arrays) -> Answer:
         from sapphire.agents.leaks import check_agent, fit_test
