@@ -107,6 +107,7 @@ class Registry:
         tags: Mapping[str, str] | None = None,
         metrics: Mapping[str, float] | None = None,
         params: Mapping[str, object] | None = None,
+        model_calls: bytes = b"",
     ) -> RegisteredRelease:
         """Keep a frozen release and what was measured of it: locally, and in MLflow as one run and one version.
 
@@ -117,6 +118,7 @@ class Registry:
         ----------
         folder : the release, as it was frozen.
         tags, metrics, params : noted on the run beside lineage and measurements, which they cannot replace.
+        model_calls : kept beside the measurements; see `EvidenceStore.add_bundle`.
 
         Raises
         ------
@@ -134,7 +136,7 @@ class Registry:
         told = {**(tags or {}), **self._lineage(bundle)}
         with self._lock():
             versions = self._versions()
-            new = self.store.add_bundle(bundle, at_ns=self.clock.now_ns())
+            new = self.store.add_bundle(bundle, at_ns=self.clock.now_ns(), model_calls=model_calls)
             version = versions.with_digest(model_name("research", manifest.name), manifest.digest)
             known = self.store.last(manifest.digest, "registered")
             if version is not None:

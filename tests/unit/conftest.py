@@ -28,7 +28,7 @@ import pandas as pd
 
 import sapphire as sp
 from sapphire import Agent
-from sapphire.agents import Arrays, ViewPanel, fitted
+from sapphire.agents import Arrays, Model, ViewPanel, ask_model, fitted
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sapphire.agents.calibrated import Calibrated
+from sapphire.agents.models import hand_in
 from sapphire.agents.panels import twin_panel, twin_tolerance_of
 from sapphire.agents.pool import Pool
 from sapphire.agents.release.code import ReleaseCode
@@ -23,6 +24,7 @@ from sapphire.agents.release.golden import tolerance_of
 from sapphire.agents.worker.confinement import Isolation, confine, seal
 from sapphire.agents.worker.day_clock import redirect_clocks
 from sapphire.agents.worker.messages import Ended, bars_of, read_message, write_message
+from sapphire.domain.canonical import plain as plain_values
 from sapphire.domain.clocks import from_ns
 from sapphire.domain.errors import AgentError, SapphireError
 from sapphire.domain.intervals import Interval
@@ -52,6 +54,7 @@ def attend_to(descriptor: int, scratch: Path) -> None:
     scratch : an empty folder of its own, which some libraries want while they are imported.
     """
     redirect_clocks()
+    hand_in(_Piped(descriptor))
     attendant = _Attendant(confine(scratch))
     while True:
         try:
@@ -69,6 +72,26 @@ def plain_view(view: View) -> list[Any]:
     """A view as a message holds it."""
     quantiles = None if view.quantiles_bps is None else [list(pair) for pair in view.quantiles_bps.items()]
     return [view.symbol, view.horizon // _MICROSECOND, view.score, view.mean_bps, view.std_bps, quantiles]
+
+
+@dataclass(frozen=True, slots=True)
+class _Piped:
+    """The way to a model: the question goes to whoever asked the agent, and the answer comes back.
+
+    Parameters
+    ----------
+    descriptor : that the worker is spoken to by.
+    """
+
+    descriptor: int
+
+    def ask(self, model: str, window: str, request: Mapping[str, Any]) -> Any:
+        """See `Asking`; raises what came of it there."""
+        write_message(self.descriptor, {"model": model, "window": window, "request": plain_values(request)})
+        answer, _ = read_message(self.descriptor)
+        if "error" in answer:
+            raise AgentError(**answer["error"])
+        return answer["answer"]
 
 
 class _Attendant:
