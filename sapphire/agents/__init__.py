@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         twin_test,
         warmup_test,
     )
+    from sapphire.agents.models import Backend, InProcess, Model, ask_model, backed_by
     from sapphire.agents.moving_average import MovingAverageCross
     from sapphire.agents.panels import (
         features_of,
@@ -68,6 +69,7 @@ _HOMES = {
         "twin_test",
         "warmup_test",
     ),
+    "models": ("Backend", "InProcess", "Model", "ask_model", "backed_by"),
     "moving_average": ("MovingAverageCross",),
     "panels": (
         "features_of",
@@ -90,15 +92,18 @@ _LAZY = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "Agent",
     "Arrays",
+    "Backend",
     "BuyAndHold",
     "Calibrated",
     "Cash",
     "Entry",
+    "InProcess",
     "Kind",
     "LagLlama",
     "LeakCheck",
     "LeakReport",
     "LoadedRelease",
+    "Model",
     "MovingAverageCross",
     "Pool",
     "RandomWalk",
@@ -107,6 +112,8 @@ __all__ = [
     "ViewPanel",
     "agent_class",
     "agent_name",
+    "ask_model",
+    "backed_by",
     "beliefs_from",
     "check_agent",
     "code_digest",

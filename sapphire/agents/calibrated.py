@@ -126,7 +126,10 @@ class Calibrated(Agent):
 
     def views_panel(self, bars: Bars) -> ViewPanel:
         """The same at every bar, by the agent's twin where it has one."""
-        said = view_panel(self.agent, bars)
+        return self.forecasts_panel(view_panel(self.agent, bars), bars)
+
+    def forecasts_panel(self, said: ViewPanel, bars: Bars) -> ViewPanel:
+        """The agent's own panel of these bars as forecasts; raises what `views` raises."""
         if said.score is None:
             return forecast_panel(said, self.agent.name)
         mean, std = self._worth(said.score.to_numpy())

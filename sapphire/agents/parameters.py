@@ -9,6 +9,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from sapphire.agents.agent import Agent
+from sapphire.agents.models import Model
 from sapphire.domain.clocks import parse_duration
 from sapphire.domain.errors import AgentError, ValueRefused
 
@@ -41,13 +42,14 @@ def duration_text(duration: timedelta) -> str:
 
 
 def plain_parameters(agent: Agent) -> dict[str, Any]:
-    """The parameters as JSON can hold them: durations as "12h", agents as their name and own parameters.
+    """The parameters as JSON can hold them: durations as "12h", models by name, agents as name and own parameters.
 
     Two agents of one class are the same agent when these are equal.
 
     Raises
     ------
-    AgentError : a parameter that is not a number, text, truth value, duration, agent or a sequence or mapping of them.
+    AgentError : a parameter that is not a number, text, truth value, duration, model, agent or a sequence or mapping of
+        them.
     """
     return {name: _plain(agent, name, value) for name, value in agent.parameters().items()}
 
@@ -86,6 +88,8 @@ def _plain(agent: Agent, name: str, value: Any) -> Any:
         return int(value) if isinstance(value, Integral) else float(value)
     if isinstance(value, timedelta):
         return duration_text(value)
+    if isinstance(value, Model):
+        return str(value)
     if isinstance(value, Agent):
         return {"agent": value.name, "parameters": plain_parameters(value)}
     if isinstance(value, Mapping):
@@ -94,7 +98,7 @@ def _plain(agent: Agent, name: str, value: Any) -> Any:
         return [_plain(agent, f"{name}[{place}]", each) for place, each in enumerate(value)]
     raise AgentError(
         f"parameter {name} of {agent.name} cannot be written down",
-        expected="a number, text, truth value, duration, agent, or a sequence or mapping of them",
+        expected="a number, text, truth value, duration, model, agent, or a sequence or mapping of them",
         got=type(value).__name__,
         next="keep what was learned in a fitted() field",
     )
@@ -111,6 +115,8 @@ def _read(text: str, default: Any) -> Any:
         return _TRUTHS[text.lower()]
     if isinstance(default, timedelta):
         return parse_duration(text)
+    if isinstance(default, Model):
+        return Model.parse(text)
     if isinstance(default, int | float | str):
         return type(default)(text)
     if isinstance(default, tuple):

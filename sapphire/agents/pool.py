@@ -7,7 +7,7 @@ Never: pools a bare score; each member is calibrated on the training window firs
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -188,7 +188,10 @@ class Pool(Agent):
 
     def views_panel(self, bars: Bars) -> ViewPanel:
         """The same at every bar, by the members' twins where they have one."""
-        panels = [view_panel(member, bars) for member in self.members]
+        return self.pooled_panel([view_panel(member, bars) for member in self.members], bars)
+
+    def pooled_panel(self, panels: Sequence[ViewPanel], bars: Bars) -> ViewPanel:
+        """One panel of what the members, in their order, forecast at these bars."""
         names = ("mean_bps", "std_bps")
         means, stds = (np.stack([panel.numbers[name].to_numpy() for panel in panels]) for name in names)
         mean, std = pooled(means, stds, self.shares, self.method)

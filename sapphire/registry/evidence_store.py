@@ -4,6 +4,7 @@
 
     records.jsonl           one line per record, each with the sha256 of the line before
     bundle-....json         what a submit measured
+    model-calls-....jsonl   what its agents asked of models meanwhile, and were answered
     report-paper-....json   a gate report, and report-paper-....sig its signature in hexadecimal digits
     parity-....json         one replayed day of a paper account
 
@@ -37,6 +38,7 @@ FIRST = "0" * 64
 """What stands before the first line of a record."""
 _RECORDS = "records.jsonl"
 _KEYS = ("at_ns", "before", "facts", "files", "kind")
+_CALLS = ".jsonl"
 _SHORT = 12
 
 
@@ -182,8 +184,24 @@ class EvidenceStore:
         found = self.last(digest, "bundle", {"protocol": protocol, "snapshot": snapshot})
         return None if found is None else EvidenceBundle.parse(self._file(digest, found, ".json"))
 
-    def add_bundle(self, bundle: EvidenceBundle, *, at_ns: int) -> bool:
-        """Keep what a submit measured, unless the last one measured the same; whether it was kept."""
+    def model_calls(self, digest: str) -> bytes:
+        """The calls of models that the last submit was measured with; empty where its agents ask none.
+
+        Raises
+        ------
+        EvidenceRefused : no bundle, or something that does not verify.
+        """
+        found = self.last(digest, "bundle")
+        named = () if found is None else [name for name in found.files if name.endswith(_CALLS)]
+        return self._file(digest, found, _CALLS) if found is not None and named else b""
+
+    def add_bundle(self, bundle: EvidenceBundle, *, at_ns: int, model_calls: bytes = b"") -> bool:
+        """Keep what a submit measured, unless the last one measured the same; whether it was kept.
+
+        Parameters
+        ----------
+        model_calls : what the agents asked of models and were answered, one line per call.
+        """
         digest = bundle.manifest_digest
         if (self.folder(digest) / _RECORDS).exists():
             last = self.last(digest, "bundle")
@@ -197,7 +215,10 @@ class EvidenceStore:
             "ledger_head": walk.ledger_head,
             "ledger_lines": walk.ledger_lines,
         }
-        self.append(digest, "bundle", at_ns=at_ns, facts=facts, files={name: bundle.canonical})
+        files = {name: bundle.canonical}
+        if model_calls:
+            files[f"model-calls-{sha256_of(model_calls)[:_SHORT]}{_CALLS}"] = model_calls
+        self.append(digest, "bundle", at_ns=at_ns, facts=facts, files=files)
         return True
 
     def parity(self, digest: str) -> tuple[ParityDay, ...]:

@@ -105,6 +105,7 @@ class Registry:
         tags: Mapping[str, str] | None = None,
         metrics: Mapping[str, float] | None = None,
         params: Mapping[str, object] | None = None,
+        model_calls: bytes = b"",
     ) -> RegisteredRelease:
         """Keep a frozen release and what was measured of it: locally, and in MLflow as one run and one version.
 
@@ -115,6 +116,7 @@ class Registry:
         ----------
         folder : the release, as it was frozen.
         tags, metrics, params : noted on the run beside lineage and measurements, which they cannot replace.
+        model_calls : kept beside the measurements; see `EvidenceStore.add_bundle`.
 
         Raises
         ------
@@ -132,7 +134,7 @@ class Registry:
         told = {**(tags or {}), **self._workings.lineage(bundle)}
         with self._workings.lock():
             versions = self._workings.versions()
-            new = self.store.add_bundle(bundle, at_ns=self._workings.now_ns)
+            new = self.store.add_bundle(bundle, at_ns=self._workings.now_ns, model_calls=model_calls)
             version = versions.with_digest(model_name("research", manifest.name), manifest.digest)
             known = self.store.last(manifest.digest, "registered")
             if version is not None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sapphire.agents import Agent, plain_parameters
+from sapphire.agents.models import recorded_calls
 from sapphire.agents.release import ReadRelease, ReleaseCode, freeze, read_release
 from sapphire.domain.engine import load_engine
 from sapphire.domain.errors import ConfigError
@@ -148,7 +149,7 @@ def submit(study: Study, agent: Agent) -> Release:
     recording.admit(study)
     kept = registry_of(home())
     check_anchors(study.ledger, kept)
-    with progress(f"submit {agent.name}") as told, tempfile.TemporaryDirectory() as scratch:
+    with progress(f"submit {agent.name}") as told, tempfile.TemporaryDirectory() as scratch, recorded_calls() as calls:
         told(0, _STEPS, "fit once on all before the hold-out")
         lock, git = lock_state(workspace()), committed_state(agent, workspace())
         require_locked(agent, lock)
@@ -175,7 +176,8 @@ def submit(study: Study, agent: Agent) -> Release:
             frozen = _Frozen(read_release(folder), fitted, learned, lock, git)
             bundle = _measure(study, agent, frozen, told)
         told(_STEPS - 1, _STEPS, "register")
-        registered = kept.register(folder, bundle, params={"agent": agent.name, **plain_parameters(agent)})
+        params = {"agent": agent.name, **plain_parameters(agent)}
+        registered = kept.register(folder, bundle, params=params, model_calls=calls.canonical)
         told(_STEPS, _STEPS, f"release {registered.label}")
     return Release(registered, bundle, kept)
 

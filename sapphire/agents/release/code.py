@@ -11,6 +11,7 @@ from typing import Any
 
 from sapphire.agents.agent import Agent
 from sapphire.agents.calibrated import Calibrated
+from sapphire.agents.models import names_model
 from sapphire.agents.pool import Pool
 from sapphire.agents.release.captured import captured_class
 from sapphire.agents.release.restoring import require_restorable, restored_agent
@@ -58,6 +59,11 @@ class AgentCode:
         """File to sha256: the source as "source.py", each module by its path."""
         modules = {f"modules/{path}": text for path, text in self.modules.items()}
         return {path: sha256_of(text.encode()) for path, text in {"source.py": self.text, **modules}.items()}
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models among its parameters, by their names."""
+        return tuple(value for value in self.parameters.values() if isinstance(value, str) and names_model(value))
 
     def agent(self, label: str) -> Agent:
         """The agent, made by its captured code.

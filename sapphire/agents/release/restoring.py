@@ -13,6 +13,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from sapphire.agents.agent import Agent
+from sapphire.agents.models import Model
 from sapphire.agents.parameters import plain_parameters
 from sapphire.domain.clocks import parse_duration
 from sapphire.domain.errors import AgentError
@@ -74,6 +75,8 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 def _typed(value: Any, like: Any) -> Any:
     if isinstance(value, str) and isinstance(like, timedelta):
         return parse_duration(value)
+    if isinstance(value, str) and isinstance(like, Model):
+        return Model.parse(value)
     if isinstance(value, list):
         if isinstance(like, list | tuple) and like:
             return type(like)(_typed(each, like[0]) for each in value)

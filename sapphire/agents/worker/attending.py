@@ -10,19 +10,21 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sapphire.agents.calibrated import Calibrated
-from sapphire.agents.panels import twin_tolerance_of
+from sapphire.agents.models import hand_in
+from sapphire.agents.panels import twin_panel, twin_tolerance_of
 from sapphire.agents.pool import Pool
 from sapphire.agents.release.code import ReleaseCode
 from sapphire.agents.release.golden import tolerance_of
 from sapphire.agents.worker.confinement import Isolation, confine, seal
 from sapphire.agents.worker.day_clock import redirect_clocks
 from sapphire.agents.worker.messages import Ended, bars_of, read_message, write_message
+from sapphire.domain.canonical import plain as plain_values
 from sapphire.domain.clocks import from_ns
 from sapphire.domain.errors import AgentError, SapphireError
 from sapphire.domain.intervals import Interval
@@ -31,6 +33,7 @@ from sapphire.domain.windows import Window
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from sapphire.agents.view_panels import ViewPanel
     from sapphire.domain.bars import Bars
     from sapphire.domain.views import View
     from sapphire.domain.windows import Feature
@@ -51,6 +54,7 @@ def attend_to(descriptor: int, scratch: Path) -> None:
     scratch : an empty folder of its own, which some libraries want while they are imported.
     """
     redirect_clocks()
+    hand_in(_Piped(descriptor))
     attendant = _Attendant(confine(scratch))
     while True:
         try:
@@ -68,6 +72,26 @@ def plain_view(view: View) -> list[Any]:
     """A view as a message holds it."""
     quantiles = None if view.quantiles_bps is None else [list(pair) for pair in view.quantiles_bps.items()]
     return [view.symbol, view.horizon // _MICROSECOND, view.score, view.mean_bps, view.std_bps, quantiles]
+
+
+@dataclass(frozen=True, slots=True)
+class _Piped:
+    """The way to a model: the question goes to whoever asked the agent, and the answer comes back.
+
+    Parameters
+    ----------
+    descriptor : that the worker is spoken to by.
+    """
+
+    descriptor: int
+
+    def ask(self, model: str, window: str, request: Mapping[str, Any]) -> Any:
+        """See `Asking`; raises what came of it there."""
+        write_message(self.descriptor, {"model": model, "window": window, "request": plain_values(request)})
+        answer, _ = read_message(self.descriptor)
+        if "error" in answer:
+            raise AgentError(**answer["error"])
+        return answer["answer"]
 
 
 class _Attendant:
@@ -159,9 +183,21 @@ class _Attendant:
         return {"views": [plain_view(view) for view in views], "raw": [plain_view(view) for view in raw]}, {}
 
     def _panel(self, plain: Mapping[str, Any], arrays: Arrays) -> Answer:
-        panel = self.agent.views_panel(self._bars(arrays))
+        panel = self._twin(self._bars(arrays))
         numbers = {} if panel is None else panel.numbers
         return {}, {name: frame.to_numpy()[plain["first"] :] for name, frame in numbers.items()}
+
+    def _twin(self, bars: Bars) -> ViewPanel | None:
+        """What the twins themselves say, right or wrong: whoever asks compares it with views that he asked for."""
+        said = [twin_panel(member.agent, bars) for member in self._members]
+        panels = [
+            member.forecasts_panel(each, bars)
+            for member, each in zip(self._members, said, strict=True)
+            if each is not None and each.horizon == member.horizon
+        ]
+        if len(panels) < len(said):
+            return None
+        return self.agent.pooled_panel(panels, bars) if isinstance(self.agent, Pool) else panels[0]
 
     def _check(self, plain: Mapping[str, Any], arrays: Arrays) -> Answer:
         from sapphire.agents.leaks import check_agent, fit_test

@@ -3,18 +3,26 @@
 Importing numpy and pandas takes a second, a copy of a process that has them takes milliseconds. The spawner never runs
 an agent and never sees a bar. It starts with an environment of its own: no variable of who started it, one thread for
 numerical libraries (so that it may be copied, and sums come in one order), and a hash seed that is given.
+
+Its folder for scratch files is locked while it lives, and is removed by it when whoever started it is gone, killed or
+not. What a killed spawner leaves is removed by the next one that starts.
 """
 
 from __future__ import annotations
 
 import atexit
+import fcntl
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -25,6 +33,9 @@ __all__ = ["Spawner", "spawner_of"]
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS", "RAYON_NUM_THREADS")
 _PROGRAM = "from sapphire.agents.worker.spawner import attend; attend()"
 _STARTS_WITHIN_S = 120.0
+_SCRATCH = "sapphire-workers-"
+_LOCKED_WITHIN_S = 600.0
+"""A folder of this age that nobody has locked belongs to nobody: a spawner locks its own as the first thing it does."""
 
 
 class Spawner:
@@ -39,9 +50,10 @@ class Spawner:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the process)
         root = Path(__file__).parents[3]
-        self._scratch = tempfile.TemporaryDirectory(prefix="sapphire-workers-", ignore_cleanup_errors=True)
+        self._scratch = tempfile.mkdtemp(prefix=_SCRATCH)
+        _sweep(beside=Path(self._scratch))
         variables = {
-            "TMPDIR": self._scratch.name,
+            "TMPDIR": self._scratch,
             "PYTHONPATH": str(root),
             "PYTHONHASHSEED": str(hash_seed),
             "PATH": "/usr/bin:/bin",
@@ -61,6 +73,11 @@ class Spawner:
             )
         self._control = ours
         self._lock = threading.Lock()
+
+    @property
+    def process(self) -> int:
+        """Id of its process."""
+        return self._process.pid
 
     @property
     def alive(self) -> bool:
@@ -107,7 +124,7 @@ class Spawner:
             self._process.kill()
             self._process.wait()
         self.errors.close()
-        self._scratch.cleanup()
+        shutil.rmtree(self._scratch, ignore_errors=True)  # where it was killed before it could do so itself
 
 
 _running: dict[tuple[int, int], Spawner] = {}
@@ -133,30 +150,76 @@ def _close_all() -> None:
 
 def attend() -> None:
     """What the spawner process does: import, and make a worker for every socket that comes in, until nobody asks."""
-    import pandas  # noqa: F401
-    import safetensors.numpy  # noqa: F401
-
-    import sapphire.data.features  # noqa: F401
-    from sapphire.agents.worker.attending import attend_to
-
     sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1) for number in (1, 2))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system buries them
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupted notebook ends its workers by closing their sockets
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # it ends when its socket closes, and not before
+        signal.signal(number, signal.SIG_IGN)
     control = socket.socket(fileno=os.dup(0))
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
-    while True:
-        asked, descriptors, _, _ = socket.recv_fds(control, 1, 1)
-        if not asked:
-            return
-        child = os.fork()
-        if child == 0:
-            control.close()
-            own = Path(os.environ["TMPDIR"], str(os.getpid()))
-            own.mkdir(mode=0o700)
-            tempfile.tempdir = str(own)
-            attend_to(descriptors[0], own)
-            os._exit(0)
-        os.close(descriptors[0])
-        control.send(str(child).encode())
+    with _held(Path(os.environ["TMPDIR"])) as lock:
+        _import()
+        while True:
+            asked, descriptors, _, _ = socket.recv_fds(control, 1, 1)
+            if not asked:
+                return
+            child = os.fork()
+            if child == 0:
+                os.close(lock)
+                control.close()
+                _work(descriptors[0])
+            os.close(descriptors[0])
+            with suppress(BrokenPipeError):  # who asked is gone: the next receipt says so
+                control.send(str(child).encode())
+
+
+def _import() -> None:
+    """What agents need, so that every worker has it."""
+    import pandas  # noqa: F401
+    import safetensors.numpy  # noqa: F401
+
+    import sapphire.agents.worker.attending
+    import sapphire.data.features  # noqa: F401
+
+
+def _work(descriptor: int) -> None:
+    """What a copy of the spawner does: it is a worker, and ends as one."""
+    from sapphire.agents.worker.attending import attend_to
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    own = tempfile.mkdtemp()
+    tempfile.tempdir = own
+    try:
+        attend_to(descriptor, Path(own))
+    except BaseException:  # noqa: BLE001  (it must not go on as the spawner, which would remove everybody's folder)
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[int]:
+    """Lock a folder, which nobody else removes meanwhile, and remove it in the end; gives the lock's descriptor."""
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
+        yield lock
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep(*, beside: Path) -> None:
+    """Remove the folders of spawners that were killed, by the side of a new one: nobody holds their locks any more."""
+    now = beside.stat().st_mtime
+    for folder in beside.parent.glob(f"{_SCRATCH}*"):
+        with suppress(OSError):  # another user's, held by its owner, or just swept by somebody else
+            if now - folder.stat().st_mtime < _LOCKED_WITHIN_S:
+                continue
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(lock)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import sapphire.domain.errors as errors
 from sapphire.agents.leak_report import LeakCheck, LeakReport
+from sapphire.agents.models import handed_in, no_backend
 from sapphire.agents.worker.messages import Ended, Late, arrays_of, read_message, write_message
 from sapphire.agents.worker.spawner import Spawner, spawner_of
 from sapphire.domain.clocks import to_ns
@@ -70,6 +71,8 @@ class Worker:
         views_within_s: float = VIEWS_WITHIN_S,
     ) -> None:
         self._label = label
+        self._asking = handed_in()
+        self._models = [text for each in code.members for text in each.models]
         self._views_within_s = views_within_s
         self._spawner: Spawner = spawner_of(hash_seed)
         self._socket: socket.socket | None
@@ -214,6 +217,10 @@ class Worker:
         try:
             write_message(descriptor, {"ask": ask, **plain}, arrays)
             answer, found = read_message(descriptor, within_s=within_s)
+            unanswered = None
+            while "request" in answer:
+                unanswered = self._consult(descriptor, answer) or unanswered
+                answer, found = read_message(descriptor, within_s=within_s)
         except Ended:
             self.close()
             raise self._lost(f"the process of {self._label} ended{about}", self._spawner.said()[-300:]) from None
@@ -224,9 +231,31 @@ class Worker:
         except BaseException:  # an interrupted notebook: half a message may be on its way
             self.close()
             raise
+        if unanswered is not None:  # an agent that lives with it would believe something else where it is answered
+            raise unanswered
         if "error" in answer:
             raise self._raised(answer, about)
         return answer, found
+
+    def _consult(self, descriptor: int, question: Mapping[str, Any]) -> SapphireError | None:
+        """Answer an agent's question to its model; gives the error where nobody could."""
+        try:
+            if question["model"] not in self._models:
+                raise AgentError(
+                    f"{self._label} asks a model that it does not name",
+                    expected=f"a parameter of type Model: {', '.join(self._models) or 'it has none'}",
+                    got=question["model"],
+                    next="model: Model = Model(repository, revision, sha256) among its fields",
+                )
+            if self._asking is None:
+                raise no_backend(question["model"])
+            answer = self._asking.ask(question["model"], question["window"], question["request"])
+        except SapphireError as error:
+            lines = {key: getattr(error, key) for key in ("what", "expected", "got", "next")}
+            write_message(descriptor, {"error": lines})
+            return error
+        write_message(descriptor, {"answer": answer})
+        return None
 
     def _lost(self, what: str, got: str) -> AgentError:
         return AgentError(

@@ -5,61 +5,28 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import timedelta
+from functools import partial
 
 import numpy as np
 import pytest
 
-from sapphire.agents import MovingAverageCross, load_agent_file, load_agent_source
+from sapphire.agents import MovingAverageCross, Pool, load_agent_file
 from sapphire.agents.release import ReleaseCode, freeze, read_release
-from sapphire.domain.errors import AgentError
+from sapphire.agents.worker import ask_panel
+from sapphire.domain.errors import AgentError, Refused
 from sapphire.domain.releases import ReleasedSizing
 from sapphire.registry import GitState, LockState
+from sapphire.research import evidence_worker, submitting
 from sapphire.research.evidence_worker import ask_release, fit_in_worker, walk_in_workers
-from sapphire.research.integrity import committed_state, measure_integrity
+from sapphire.research.integrity import committed_state, measure_integrity, require_locked
 from sapphire.research.submitting import submit
 from sapphire.research.walking import walk_beliefs
 
-HEAD = '''
-"""An agent of a test."""
-
-import os, random, socket, time
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from pathlib import Path
-
-import numpy as np
-import pandas as pd
-
-import sapphire as sp
-from sapphire import Agent
-from sapphire.agents import Arrays, ViewPanel, fitted
-
-
-@dataclass(frozen=True)
-class Tested(Agent):
-    horizon: timedelta = timedelta(hours=2)
-    length: int = 4
-
-    @property
-    def warmup(self):
-        return self.length + 1
-
-    def of(self, close):
-        return close / close.shift(self.length) - 1.0
-
-    def say(self, window, score):
-        return window.views(score=score, horizon=self.horizon)
-
-'''
 PLAIN = """
     def views(self, window):
         return self.say(window, self.of(window.panel("close")).iloc[-1])
 """
 AGENT = MovingAverageCross(fast=3, slow=12, horizon=timedelta(hours=2))
-
-
-def made(body, tmp_path, head=HEAD):
-    return load_agent_source(head + body, tmp_path / "tested.py")()
 
 
 def quiet(*_):
@@ -130,20 +97,73 @@ def test_a_clean_agent_passes_every_check(make_study, tmp_path):
     assert [twin.bars for twin in found.twins] == [60, 60, 35, 40]
 
 
-def test_a_twin_that_is_the_negative_of_its_views_is_caught(make_study, tmp_path):
-    agent = made(
+def test_a_twin_that_is_the_negative_of_its_views_is_caught(make_study, planted, tmp_path):
+    agent = planted(
         PLAIN
         + """
     def views_panel(self, bars):
         return ViewPanel(score=-self.of(bars.frame("close")), horizon=self.horizon)
-""",
-        tmp_path,
+"""
     )
     assert "twin_test" in failed(evidence(make_study(), agent, tmp_path))
 
 
-def test_an_average_that_needs_more_than_its_warm_up_is_caught(make_study, tmp_path):
-    agent = made(
+@pytest.mark.parametrize(("sign", "used"), [("", True), ("-", False)])
+def test_evidence_says_which_stretch_came_from_a_twin(make_study, planted, tmp_path, monkeypatch, sign, used):
+    monkeypatch.setattr(evidence_worker, "ask_panel", partial(ask_panel, sample=10, every=52))
+    twin = f"""
+    def views_panel(self, bars):
+        score = self.of(bars.frame("close"))
+        return ViewPanel(mean_bps={sign}100 * score, std_bps=100.0 + 0 * score, horizon=self.horizon)
+"""
+    views = """
+    def views(self, window):
+        score = self.honest(window)
+        return window.views(mean_bps=100 * score, std_bps=100.0 + 0 * score, horizon=self.horizon)
+"""
+    found = evidence(make_study(), planted(views + twin), tmp_path, moments=20)
+    assert [(each.bars, each.twin_used) for each in found.twins] == [(60, used), (60, used), (35, False), (40, False)]
+    long, short = found.twins[:2], found.twins[2:]
+    assert all((each.asked < each.bars) == used and (each.worst <= 1e-9) == used for each in long)
+    assert all(each.asked == each.bars and each.worst is None for each in short)
+    assert ("twin_test" in failed(found)) != used
+
+
+LOOSE = """
+    def views(self, window):
+        import sklearn.linear_model, yaml
+        return self.say(window, self.honest(window))
+"""
+
+
+def locked(*names):
+    return LockState("b" * 64, frozenset(names), (), ())
+
+
+def test_an_agent_that_imports_what_the_lock_does_not_pin_is_refused(planted):
+    """A distribution is found by what it installs: scikit-learn is imported as sklearn, PyYAML as yaml."""
+    agent = planted(LOOSE)
+    require_locked(agent, locked("numpy", "pandas", "scikit-learn", "pyyaml"))
+    with pytest.raises(AgentError, match="neither in the workspace nor in the lock") as refused:
+        require_locked(agent, locked("numpy", "pandas", "pyyaml"))
+    assert refused.value.got == "sklearn"
+    with pytest.raises(AgentError) as refused:
+        require_locked(Pool((AGENT, planted(LOOSE))), locked("numpy", "pandas"))
+    assert refused.value.got == "sklearn, yaml"
+
+
+def test_a_workspace_whose_lock_lacks_a_package_submits_nothing(make_study, desk, home):
+    (desk / "requirements.lock").write_text(f"numpy=={np.__version__}\n")
+    study = make_study()
+    with pytest.raises(AgentError) as refused:
+        submit(study, load_agent_file(desk / "agents" / "planted.py")())
+    assert refused.value.got == "pandas"
+    assert not (home / "releases").exists()
+    assert not list(home.rglob("evidence/*"))
+
+
+def test_an_average_that_needs_more_than_its_warm_up_is_caught(make_study, planted, tmp_path):
+    agent = planted(
         """
     def views(self, window):
         close = window.panel("close")
@@ -152,25 +172,23 @@ def test_an_average_that_needs_more_than_its_warm_up_is_caught(make_study, tmp_p
     def views_panel(self, bars):
         close = bars.frame("close")
         return ViewPanel(score=close / close.ewm(span=500).mean() - 1.0, horizon=self.horizon)
-""",
-        tmp_path,
+"""
     )
     found = failed(evidence(make_study(), agent, tmp_path))
     assert {"warmup_test", "twin_test"} <= found
 
 
-def test_an_agent_that_reads_the_sealed_hold_out_gets_no_evidence(make_study, tmp_path):
+def test_an_agent_that_reads_the_sealed_hold_out_gets_no_evidence(make_study, planted):
     """The snapshots are there and the agent knows how to find them."""
-    agent = made(
+    agent = planted(
         """
     def views(self, window):
         taken = sp.data.load_snapshot(sp.data.list_snapshots()[0].hash)
         ahead = taken.bars.frame("close").loc[window.as_of:].iloc[:2]
         return self.say(window, ahead.iloc[-1] / ahead.iloc[0] - 1.0)
-""",
-        tmp_path,
+"""
     )
-    with pytest.raises(AgentError, match=r"tested (fails|reaches out of its window) when it is fitted") as refused:
+    with pytest.raises(AgentError, match=r"planted (fails|reaches out of its window) when it is fitted") as refused:
         walked(make_study(), agent)
     assert "sapphire.data.catalog" in refused.value.got or "PermissionError" in refused.value.got
 
@@ -186,7 +204,7 @@ FEATURES = """
 
 
 @pytest.fixture
-def desk(tmp_path, monkeypatch):
+def desk(tmp_path, monkeypatch, planted_head):
     """A committed workspace with an agent that has features and imports a module; gives the agent."""
     folder = tmp_path / "desk"
     (folder / "agents").mkdir(parents=True)
@@ -194,7 +212,9 @@ def desk(tmp_path, monkeypatch):
     (folder / ".gitignore").write_text("__pycache__/\n")
     (folder / "worth.py").write_text("def of(score):\n    return 2.0 * score\n")
     body = FEATURES.replace("window.feature", "worth.of(window.feature").replace("iloc[-1])", "iloc[-1]))")
-    (folder / "agents" / "tested.py").write_text(HEAD.replace("import numpy", "import worth\nimport numpy") + body)
+    (folder / "agents" / "planted.py").write_text(
+        planted_head.replace("import numpy", "import worth\nimport numpy") + body
+    )
     who = ("-c", "user.name=Quant", "-c", "user.email=quant@example.org", "-c", "commit.gpgsign=false")
     for words in (("init", "-q"), ("add", "."), ("commit", "-qm", "agent")):
         subprocess.run(["git", *who, "-C", str(folder), *words], check=True, capture_output=True)
@@ -204,8 +224,27 @@ def desk(tmp_path, monkeypatch):
     sys.modules.pop("worth", None)
 
 
-def test_submit_measures_an_agent_with_features_and_modules(make_study, desk, home):
-    agent = load_agent_file(desk / "agents" / "tested.py")()
+def test_evidence_of_a_system_that_cannot_isolate_never_trades_money(
+    make_study, home, with_mlflow, monkeypatch, other_machine
+):
+    """Paper is let in, because an audit hook stood guard; live is not."""
+    monkeypatch.setattr(submitting, "measure_integrity", partial(measure_integrity, moments=20))
+    with_mlflow(home)
+    release = submit(make_study(), AGENT)
+    assert release.bundle.integrity.isolation == "observed"
+    assert failed(release.bundle.integrity) == set()
+    (live,) = (row for row in release.gates(to="live").rows if row.measure == "isolated")
+    assert (live.gate, live.passed) == ("integrity", False)
+    assert live.note == "files and sockets of the agents: observed"
+    assert "isolated" not in {row.measure for row in release.gates(to="paper").rows}
+    with pytest.raises(Refused, match="is not promoted to live") as refused:
+        release.promote(to="live")
+    assert "gate isolated " in str(refused.value)
+
+
+def test_submit_measures_an_agent_with_features_and_modules(make_study, desk, home, with_mlflow):
+    agent = load_agent_file(desk / "agents" / "planted.py")()
+    with_mlflow(home)
     release = submit(make_study(), agent)
     integrity = release.bundle.integrity
     assert failed(integrity) == set()
@@ -214,7 +253,7 @@ def test_submit_measures_an_agent_with_features_and_modules(make_study, desk, ho
     assert not integrity.dirty
     assert integrity.uncommitted == ()
     assert integrity.lock_differs == ()
-    modules = {each.relative_to(home).name for each in home.rglob("agents/tested/modules/*.py")}
+    modules = {each.relative_to(home).name for each in home.rglob("agents/planted/modules/*.py")}
     assert modules == {"worth.py"}
     report = release.gates(to="paper")
     rows = {row.measure: row.passed for row in report.rows if row.gate == "integrity"}
@@ -222,5 +261,5 @@ def test_submit_measures_an_agent_with_features_and_modules(make_study, desk, ho
     assert set(rows.values()) == {True}
 
     (desk / "worth.py").write_text("def of(score):\n    return 3.0 * score\n")
-    state = committed_state(load_agent_file(desk / "agents" / "tested.py")(), desk)
+    state = committed_state(load_agent_file(desk / "agents" / "planted.py")(), desk)
     assert state.uncommitted == ("worth.py",)

@@ -241,3 +241,22 @@ def test_an_error_of_ours_comes_back_as_it_was(worker, bars, tmp_path):
     with pytest.raises(ValueRefused, match="views must state one thing") as refused:
         asked.views(window_at(bars, 10))
     assert "2025-01-01T00:55" in refused.value.what
+
+
+HOOKED = ("open", "pathlib", "listdir", "numpy", "thread", "own_file", "snapshot", "environ", "parent_file", "socket",
+          "unix", "dns", "fork", "run")  # fmt: skip
+
+
+def test_where_the_system_has_no_filter_a_hook_refuses_what_python_opens(reaching, worker, bars, other_machine):
+    asked = {name: worker(reaching(name)) for name in HOOKED}
+    assert {each.isolation for each in asked.values()} == {"observed"}
+    for row in (10, 11):
+        got = {name: each.views(window_at(bars, row))[0].mean_bps for name, each in asked.items()}
+        assert got == dict.fromkeys(HOOKED, 0.0)
+
+
+def test_a_hook_does_not_see_the_clock_so_it_is_no_isolation(reaching, worker, bars, other_machine):
+    """Why `observed` is not `enforced`, and why live refuses it."""
+    asked = worker(reaching("time"))
+    assert asked.isolation == "observed"
+    assert asked.views(window_at(bars, 10))[0].mean_bps > 0.0

@@ -6,53 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from sapphire.agents import Calibrated, LagLlama, MovingAverageCross, Pool, RandomWalk, load_agent_source
+from sapphire.agents import Calibrated, LagLlama, MovingAverageCross, Pool, RandomWalk
 from sapphire.agents.release import ReleaseCode
 from sapphire.agents.worker import Worker, ask_panel
 
 QUARTER = timedelta(minutes=15)
-HEAD = '''
-"""An agent of a test."""
-
-import os, random, time
-from collections import deque
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import ClassVar
-
-import numpy as np
-import pandas as pd
-
-from sapphire import Agent
-from sapphire.agents import Arrays, ViewPanel, fitted
-
-
-@dataclass(frozen=True)
-class Planted(Agent):
-    horizon: timedelta = timedelta(minutes=15)
-    length: int = 4
-
-    @property
-    def warmup(self):
-        return self.length + 1
-
-    def of(self, close):
-        return close / close.shift(self.length) - 1.0
-
-    def say(self, window, score):
-        return window.views(score=score, horizon=self.horizon)
-
-    def honest(self, window):
-        return self.of(window.panel("close")).iloc[-1]
-
-    def whole(self, window):
-        """The memory behind the window's closes."""
-        array = window.bars.close
-        while array.base is not None:
-            array = array.base
-        return array
-
-'''
 VIEWS = """
     def views(self, window):
         return self.say(window, {score})
@@ -164,18 +122,20 @@ def failed(agent, bars, moments=460):
     return wrong | ({"another_process"} if sample.again_worst > sample.again_allowed else set())
 
 
-def agent_of(what, tmp_path):
-    return load_agent_source(HEAD + what, tmp_path / "planted.py")() if isinstance(what, str) else what
+@pytest.fixture
+def agent_of(planted):
+    """What stands in a table above to an agent."""
+    return lambda what: planted(what, QUARTER) if isinstance(what, str) else what
 
 
 @pytest.mark.parametrize("kind", LEAKS)
-def test_a_planted_leak_is_caught(kind, make_bars, tmp_path):
+def test_a_planted_leak_is_caught(kind, make_bars, agent_of):
     body, measures = LEAKS[kind]
     bars = make_bars(540 if kind == "one bar in a hundred" else 140)
-    found = failed(agent_of(body, tmp_path), bars)
+    found = failed(agent_of(body), bars)
     assert measures <= found
 
 
 @pytest.mark.parametrize("kind", CLEAN)
-def test_a_clean_agent_passes(kind, make_bars, tmp_path):
-    assert failed(agent_of(CLEAN[kind], tmp_path), make_bars(140)) == set()
+def test_a_clean_agent_passes(kind, make_bars, agent_of):
+    assert failed(agent_of(CLEAN[kind]), make_bars(140)) == set()

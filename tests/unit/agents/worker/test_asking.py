@@ -1,0 +1,89 @@
+"""A long stretch is asked by a sample of its bars, and comes from the twin where that is the views and nowhere else."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from sapphire.agents import Calibrated
+from sapphire.agents.release import ReleaseCode
+from sapphire.agents.worker import Worker, ask_panel
+
+QUARTER = timedelta(minutes=15)
+BODY = """
+    def views(self, window):
+        return window.views(mean_bps=100 * self.honest(window), std_bps=self.honest(window).abs() + 1, horizon=self.horizon)
+
+    def views_panel(self, bars):
+        score = self.of(bars.frame("close"))
+        return ViewPanel(mean_bps={mean}, std_bps=score.abs() + 1, horizon=self.horizon)
+"""  # noqa: E501
+START, STOP = 40, 200
+
+
+@pytest.fixture
+def asked(make_bars):
+    """Asks an agent about a stretch; gives what was asked, and how often it had to be begun anew."""
+    bars = make_bars(STOP + 20)
+    with ExitStack() as running:
+
+        def ask(agent, **settings):
+            code, renewed = ReleaseCode.of(Calibrated(agent)), []
+
+            def started(hash_seed=0):
+                made = Worker(code, bars.symbols, bars.interval, label=agent.name, hash_seed=hash_seed)
+                made.learn({})
+                return running.enter_context(made)
+
+            def renew():
+                renewed.append(started())
+                return renewed[-1]
+
+            found = ask_panel(started(), started(1), bars, START, STOP, seed=7, renew=renew, **settings)
+            return found, len(renewed)
+
+        yield ask
+
+
+def test_a_twin_that_is_the_views_answers_for_the_bars_between(asked, planted):
+    agent = planted(BODY.format(mean="100 * score"), QUARTER)
+    views, _ = asked(agent)
+    assert (views.sample.used, views.sample.asked, views.sample.worst) == (False, STOP - START, None)
+    twin, renewed = asked(agent, sample=20, every=STOP - START - 1)
+    sample = twin.sample
+    assert (sample.used, renewed) == (True, 0)
+    assert 40 <= sample.asked == sample.compared <= 60 < sample.bars == STOP - START
+    assert sample.worst <= 1e-9
+    np.testing.assert_allclose(twin.mean_bps, views.mean_bps, rtol=1e-9)
+    np.testing.assert_allclose(twin.std_bps, views.std_bps, rtol=1e-9)
+
+
+def test_a_stretch_that_is_short_enough_is_asked_bar_by_bar(asked, planted):
+    found, _ = asked(planted(BODY.format(mean="-100 * score"), QUARTER), sample=20, every=STOP - START)
+    assert (found.sample.used, found.sample.worst, found.sample.asked) == (False, None, STOP - START)
+
+
+@pytest.mark.parametrize("mean", ["-100 * score", "(100 * score).shift(-1)", "100 * score + 1e-3"])
+def test_a_twin_that_says_something_else_is_not_used(asked, planted, mean):
+    agent = planted(BODY.format(mean=mean), QUARTER)
+    views, _ = asked(agent)
+    found, renewed = asked(agent, sample=20, every=50)
+    sample = found.sample
+    assert (sample.used, renewed, sample.asked) == (False, 1, STOP - START)
+    assert sample.worst > 1e-6
+    assert sample.note.startswith("mean_bps of ")
+    assert np.array_equal(found.mean_bps, views.mean_bps)
+    assert np.array_equal(found.std_bps, views.std_bps)
+
+
+def test_the_sample_has_the_bars_before_the_largest_moves(asked, planted, make_bars):
+    """A twin that knows of one jump alone is met there, whatever was drawn by lot."""
+    close = make_bars(STOP + 20).close
+    moves = np.abs(np.diff(np.log(close), axis=0)).max(axis=1)
+    before = START + int(np.argmax(moves[START:STOP]))
+    ahead = f"(100 * score).where((np.arange(len(score)) + {START - 4} != {before})[:, None] & (score == score), 5.0)"
+    found, renewed = asked(planted(BODY.format(mean=ahead), QUARTER), sample=1, every=50)
+    assert (found.sample.used, renewed) == (False, 1)
