@@ -141,10 +141,7 @@ class Coordinator:
         position = self._position()
         _log.info("release %s, after entry %s of %s", self._duty.release[:12], position, BARS)
         self._pulse.state(PartState.READY)
-        if self._readiness is not None:
-            self._readiness.tell(ready=True)
-        if self._log.last is not None:
-            self._show(self._log.last)
+        self._show(self._log.last)
         while True:
             for entry in self._bus.read(BARS, position, block_ms=_WAIT_MS):
                 self._take(entry)
@@ -307,9 +304,14 @@ class Coordinator:
         )
         return known.signalling(sized.targets, closes, self._places, self._duty.interval.ns)
 
-    def _show(self, decision: Decision) -> None:
-        if self._readiness is not None:
-            self._readiness.tell(ready=decision.speaks, views=decision.standing)
+    def _show(self, decision: Decision | None) -> None:
+        """How the views stand after the newest decision, and why the release is not asked any more, if it is not."""
+        if self._readiness is None:
+            return
+        refusal, speaks = self._bento.refusal, decision is None or decision.speaks
+        views = None if decision is None else decision.standing
+        why = None if refusal is None else obstacle(refusal)
+        self._readiness.tell(ready=speaks and refusal is None, views=views, refusal=why)
 
     def _tell(self, decision: Decision) -> None:
         """What keeps a bar from its signals, and what the rule does, for people."""
