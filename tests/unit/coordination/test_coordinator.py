@@ -119,7 +119,9 @@ def decide(run, bus, universe, tmp_path, pulse_until):
     """Runs a coordinator of its own until the bar that closes then is done; its lines."""
     path = tmp_path / "decisions.jsonl"
 
-    def make(url, until_ns, *, lockstep=True, size=by_the_mean, over=None, readiness=None, rows=50, permit=None, **duty):
+    def make(
+        url, until_ns, *, lockstep=True, size=by_the_mean, over=None, readiness=None, rows=50, permit=None, **duty
+    ):
         def done():
             return bus.entry(SIGNALS, end_of_bar(until_ns)) is not None
 
@@ -568,6 +570,26 @@ def test_an_account_that_cannot_be_sized_means_no_signals(close, run, bus, said,
     (line,) = decide(speaking(believing(run, said)).url, close_ns)
     assert (line["reason"]["code"], line["signals"], line["targets"]) == ("cannot_size", [], [])
     assert text in line["reason"]["text"]
+
+
+def test_bars_that_cannot_be_sized_leave_the_positions_to_the_rule(close, run, bus, said, speaking, decide):
+    """Beliefs of three bars, and from the second bar on the account holds what nobody sizes; BTC is led to its end."""
+    bento = speaking(believing(run, said, mean=(12.5, 30.0)))
+    close(1)
+    decide(bento.url, run.close_of(1), size=FixedFraction(fraction=0.4))
+    for bar in range(2, 8):
+        close_ns = close(bar, account=False)
+        held = {"BTC/USDT": (90_000, 90), "ETH/USDT": (0, 0), "DOGE/USDT": (5, 0)}
+        bus.publish(ACCOUNT, *run.state(close_ns, cash=10**12, held=held))
+        lines = decide(bento.url, close_ns, size=FixedFraction(fraction=0.4))[1:]
+    assert {line["reason"]["code"] for line in lines} == {"cannot_size"}
+    wanted = [next(int(each["target_lots"]) for each in line["signals"] if each["symbol"] == "BTC/USDT")
+              for line in lines]  # fmt: skip
+    assert wanted == [90, 90, 90, 45, 0, 0]
+    assert [[each["stage"] for each in line["stopped"]][:1] for line in lines] == [
+        [], [], ["holding"], ["reducing"], ["flat"], ["flat"],
+    ]  # fmt: skip
+    assert lines[2]["stopped"][0]["since_ns"] == str(run.close_of(4))
 
 
 def test_a_bar_message_that_is_none_is_a_dead_letter_and_the_cache_says_what_it_was(

@@ -202,8 +202,12 @@ def test_settings_come_from_the_environment(home):
 
 @pytest.mark.parametrize(
     "environment",
-    [{}, {"SAPPHIRE_RELEASE": "trend@1"}, {"SAPPHIRE_RELEASE": "a" * 64, "SAPPHIRE_STAGE": "test"},
-     {"SAPPHIRE_RELEASE": "a" * 64, "SAPPHIRE_RUNNING": "no"}],
+    [
+        {},
+        {"SAPPHIRE_RELEASE": "trend@1"},
+        {"SAPPHIRE_RELEASE": "a" * 64, "SAPPHIRE_STAGE": "test"},
+        {"SAPPHIRE_RELEASE": "a" * 64, "SAPPHIRE_RUNNING": "no"},
+    ],
 )
 def test_settings_that_are_none_are_refused(home, environment):
     with pytest.raises(ConfigError):

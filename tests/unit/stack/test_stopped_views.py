@@ -77,7 +77,8 @@ def test_status_reads_it_from_the_run(tmp_path, frozen, sign_permit):
             "pid": None}  # fmt: skip
     facts = {
         "state": "ready", "error": None, "parts": {"coordinator": part}, "symbols": ["BTC/USDT"], "interval": "1h",
-        "release": {"label": "paper.trend@1", "stage": "paper", "marks": [], "digest": digest}, "home": str(home), "clock": {"speed": 1.0},
+        "release": {"label": "paper.trend@1", "stage": "paper", "marks": [], "digest": digest},
+        "home": str(home), "clock": {"speed": 1.0},
         "market": {"source": "generated", "seed": 7, "candles": None},
     }  # fmt: skip
     folder = RunFolder(tmp_path)
