@@ -6,19 +6,21 @@ import json
 import os
 import shutil
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 import pytest
 
 from sapphire.domain.errors import PermitClosed
+from sapphire.domain.messages import HeartbeatMessage
 from sapphire.stack.folders import RunFolder
 from sapphire.stack.plan import Market, Plan
 from sapphire.stack.releases import described, permit_now
 from sapphire.stack.stack import Stack, run_bars
+from sapphire.telemetry.streams import COORDINATOR, HEARTBEATS, EntryId
 
 START = "2025-03-07T00:00:00Z"
 
@@ -46,18 +48,19 @@ def decisions(stack: Stack) -> list[dict[str, Any]]:
 
 def readyz(stack: Stack) -> httpx.Response:
     """What the coordinator answers; its address is in its heartbeats."""
-    entry = stack.bus().last("heartbeats")
-    messages = (each.message for each in stack.bus().read("heartbeats", type(entry.id).BEGIN, count=100_000))
-    (*_, address) = (each.address for each in messages if each.envelope.producer == "coordinator")
+    messages = [entry.message for entry in stack.bus().read(HEARTBEATS, EntryId.BEGIN, count=100_000)]
+    beats = [each for each in messages if isinstance(each, HeartbeatMessage)]
+    address = next(beat.address for beat in reversed(beats) if beat.envelope.producer == COORDINATOR)
     return httpx.get(f"{address}/readyz", trust_env=False)
 
 
 def kill(stack: Stack, name: str) -> None:
-    pid = stack.parts[name].pid
+    pid, restarts = stack.parts[name].pid, stack.parts[name].restarts
     assert pid is not None
-    family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
     os.kill(pid, signal.SIGKILL)
-    psutil.wait_procs(family, timeout=10)
+    until_s = time.monotonic() + 120
+    while stack.parts[name].restarts == restarts and time.monotonic() < until_s:
+        time.sleep(0.01)
     stack.wait_until_ready(name, within_s=240)
 
 
