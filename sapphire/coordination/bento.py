@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from sapphire.domain.errors import ConfigError, MessageError, NotReady, Refused
@@ -39,26 +39,41 @@ class Said:
     silent: tuple[str, ...]
 
 
+class Permit(Protocol):
+    """What a release stands on: `registry.Permit`."""
+
+    @property
+    def refusal(self) -> Refused | None:
+        """Why it does not hold now; None while it does."""
+        ...
+
+
 class Bento:
-    """The bento of one release.
+    """The bento of one release, asked only while its permit holds.
 
     Parameters
     ----------
     url : its address, "http://127.0.0.1:3000".
     release : digest of the release that it must serve.
     venue : whose bars in the shared cache it is to look at.
+    permit : the asker's own door; none asks always.
 
     Raises
     ------
     ConfigError : not an address.
     """
 
-    def __init__(self, url: str, release: str, venue: str) -> None:
+    def __init__(self, url: str, release: str, venue: str, permit: Permit | None = None) -> None:
         address = urlsplit(url)
         if address.scheme != "http" or not address.netloc:
             raise ConfigError("not the address of a bento", expected="http://HOST:PORT", got=repr(url))
-        self._url, self._release, self._venue = url, release, venue
+        self._url, self._release, self._venue, self._permit = url, release, venue, permit
         self._connection = HTTPConnection(address.netloc, timeout=_ANSWER_WITHIN_S)
+
+    @property
+    def refusal(self) -> Refused | None:
+        """Why it is not asked now; None where it is."""
+        return None if self._permit is None else self._permit.refusal
 
     def ask(self, close_ns: int, universe: Sequence[str], *, trace_id: str, causation_id: str) -> Said:
         """What the release says at the close of a bar.
@@ -71,8 +86,11 @@ class Bento:
         Raises
         ------
         NotReady : it did not answer, or not yet; ask again.
-        Refused : it said no, or something that is no answer to this.
+        Refused : the permit does not hold, it said no, or something that is no answer to this.
         """
+        refusal = self.refusal
+        if refusal is not None:
+            raise refusal
         request = CachedRequest(self._venue, close_ns, trace_id, causation_id)
         status, body = self._post(request.encode())
         if status != _OK:

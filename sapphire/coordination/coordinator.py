@@ -35,7 +35,7 @@ from sapphire.coordination.decisions import (
     view_facts,
 )
 from sapphire.coordination.history import History
-from sapphire.coordination.sizing import Asked, Size, account_of, closes_in_ticks, equity_atoms
+from sapphire.coordination.sizing import Asked, Size, account_of, closes_in_ticks, equity_atoms, kept_by_rule
 from sapphire.domain.clocks import Clock, from_ns
 from sapphire.domain.display import stamp
 from sapphire.domain.errors import BadMessage, MessageError, MissingData, NotReady, Refused, SapphireError
@@ -141,10 +141,7 @@ class Coordinator:
         position = self._position()
         _log.info("release %s, after entry %s of %s", self._duty.release[:12], position, BARS)
         self._pulse.state(PartState.READY)
-        if self._readiness is not None:
-            self._readiness.tell(ready=True)
-        if self._log.last is not None:
-            self._show(self._log.last)
+        self._show(self._log.last)
         while True:
             for entry in self._bus.read(BARS, position, block_ms=_WAIT_MS):
                 self._take(entry)
@@ -207,7 +204,7 @@ class Coordinator:
         try:
             return self._sized(decision, said, before, state, closed)
         except SapphireError as error:
-            return decision.without_signals(Obstacle.CANNOT_SIZE, obstacle(error))
+            return self._kept(decision.hindered(Obstacle.CANNOT_SIZE, obstacle(error)), before, state)
 
     def _remembering(self, decision: Decision, last: Sequence[LastBelief]) -> Decision:
         """The decision that knows what is believed last, and what of it has ended."""
@@ -307,9 +304,22 @@ class Coordinator:
         )
         return known.signalling(sized.targets, closes, self._places, self._duty.interval.ns)
 
-    def _show(self, decision: Decision) -> None:
-        if self._readiness is not None:
-            self._readiness.tell(ready=decision.speaks, views=decision.standing)
+    def _kept(self, decision: Decision, before: Sequence[LastBelief], state: AccountStateMessage) -> Decision:
+        """What was believed before stands, and what has ended follows the rule, where nothing could be sized."""
+        duty, close = self._duty, from_ns(decision.bar_close_ns)
+        held = {position.symbol: position.lots for position in state.positions}
+        kept, after = kept_by_rule(before, held, close, rule=duty.rule, interval=duty.interval)
+        closes = {} if self._log.last is None else self._log.last.closes_ticks
+        return self._remembering(decision, after).signalling(kept, closes, self._places, duty.interval.ns)
+
+    def _show(self, decision: Decision | None) -> None:
+        """How the views stand after the newest decision, and why the release is not asked any more, if it is not."""
+        if self._readiness is None:
+            return
+        refusal, speaks = self._bento.refusal, decision is None or decision.speaks
+        views = None if decision is None else decision.standing
+        why = None if refusal is None else obstacle(refusal)
+        self._readiness.tell(ready=speaks and refusal is None, views=views, refusal=why)
 
     def _tell(self, decision: Decision) -> None:
         """What keeps a bar from its signals, and what the rule does, for people."""

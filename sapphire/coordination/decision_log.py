@@ -12,7 +12,7 @@ from pathlib import Path
 from sapphire.coordination.decisions import Decision
 from sapphire.domain.errors import DataError, ValueRefused
 
-__all__ = ["DecisionLog", "last_decision"]
+__all__ = ["DecisionLog", "last_decision", "may_hold"]
 
 _TAIL = 1 << 20
 """More than a line can have: a decision's views and signals fit in messages of 64 KiB."""
@@ -93,6 +93,37 @@ def last_decision(path: Path) -> Decision | None:
         return _last(path, file)[0]
     finally:
         os.close(file)
+
+
+def may_hold(path: Path, release: str) -> bool:
+    """Whether what a release traded may still be held: it decided the newest bar, and is not known to be flat since.
+
+    It is flat where the newest account state that it decided on holds no lot of anything, and nothing was aimed at
+    since. Where the latest lines tell of no account state at all it counts as holding.
+
+    Parameters
+    ----------
+    path : the file of the decisions of a run.
+    release : digest.
+
+    Raises
+    ------
+    DataError : a line is no decision.
+    """
+    last = last_decision(path)
+    if last is None or last.facts["release"] != release:
+        return False
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _TAIL))
+        tail = file.read()
+    begun = tail.find(b"\n") + 1 if len(tail) == _TAIL else 0
+    for line in reversed(tail[begun : tail.rfind(b"\n") + 1].splitlines()):
+        facts = _read(path, line).facts
+        if facts["release"] != release or any(int(signal["target_lots"]) for signal in facts["signals"]):
+            return True
+        if facts["account"] is not None:
+            return any(int(position["lots"]) for position in facts["account"]["positions"])
+    return True
 
 
 def _last(path: Path, file: int) -> tuple[Decision | None, int]:

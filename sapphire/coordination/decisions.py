@@ -69,10 +69,10 @@ _KEYS = {*_NOTHING, "bar_close_ns", "bars_entry", "release", "trace_id"}
 class Obstacle(StrEnum):
     """What stood in the way of a bar's decision.
 
-    Where views were refused or did not come, the positions follow the release's rule and are signalled. The others
-    leave nothing to signal: a late bar's signals would have no time to live, and without the account's state nobody
-    knows what to keep. Positions stand as they are then, the rule counts on, and the next bar finds them where it
-    has them.
+    Where views were refused or did not come, the positions follow the release's rule and are signalled. Where a bar
+    cannot be sized they stay while a belief lives and follow the rule from its end on. The others leave nothing to
+    signal: a late bar's signals would have no time to live, and without the account's state nobody knows what to keep.
+    Positions stand as they are then, the rule counts on, and the next bar finds them where it has them.
     """
 
     LATE = "late"

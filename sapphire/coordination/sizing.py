@@ -6,7 +6,8 @@ The sizing itself comes from above; here is only what it is asked with, so that 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Protocol
 
 import numpy as np
@@ -14,14 +15,26 @@ import numpy as np
 from sapphire.domain.bars import Bars
 from sapphire.domain.errors import MissingData, UnknownInstrument
 from sapphire.domain.instruments import Universe
+from sapphire.domain.intervals import Interval
 from sapphire.domain.messages import AccountStateMessage
 from sapphire.domain.money import ATOMS_PER_UNIT
 from sapphire.domain.precision import cut, fits_amount
-from sapphire.domain.stopped_views import LastBelief
+from sapphire.domain.stopped_views import LastBelief, WhenViewsStop
 from sapphire.domain.views import Belief
 from sapphire.domain.wire import decimal_of_float
 
-__all__ = ["Account", "Asked", "Chosen", "Size", "Sized", "account_of", "closes_in_ticks", "equity_atoms"]
+__all__ = [
+    "Account",
+    "Asked",
+    "Chosen",
+    "Kept",
+    "Size",
+    "Sized",
+    "account_of",
+    "closes_in_ticks",
+    "equity_atoms",
+    "kept_by_rule",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,6 +109,71 @@ class Sized(Protocol):
     def remembered(self) -> Sequence[LastBelief]:
         """What the next close is to be sized with."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The target of a symbol at a close that could not be sized.
+
+    Parameters
+    ----------
+    symbol, lots : as in `Chosen`.
+    weight : not known without prices, so zero.
+    reason : "believed", or where the rule for views that stop has the position.
+    """
+
+    symbol: str
+    lots: int
+    reason: str
+    weight: float = 0.0
+
+
+def kept_by_rule(
+    remembered: Sequence[LastBelief],
+    held: Mapping[str, int],
+    close: datetime,
+    *,
+    rule: WhenViewsStop,
+    interval: Interval,
+) -> tuple[list[Kept], list[LastBelief]]:
+    """What is to be held where nothing can be sized, and what is to be remembered: no prices are looked at.
+
+    While a belief lives its position stays as it is; from its end on it follows the rule. A position that nothing was
+    ever believed of is left alone, as is everything else in the account.
+
+    Parameters
+    ----------
+    remembered : the newest belief of each symbol before this close.
+    held : symbol to lots.
+    close : of the bar.
+
+    Examples
+    --------
+    >>> from datetime import timedelta
+    >>> from sapphire.domain.clocks import from_ns
+    >>> hour, start = Interval("1h"), from_ns(0)
+    >>> last = [LastBelief(Belief("BTC/USDT", start, timedelta(hours=1), 5.0, 9.0))]
+    >>> rule = WhenViewsStop(hold_bars=1, reduce_bars=1)
+    >>> for bar in range(1, 4):
+    ...     kept, last = kept_by_rule(last, {"BTC/USDT": 10}, start + bar * hour.timedelta, rule=rule, interval=hour)
+    ...     print(kept[0].lots, kept[0].reason)
+    10 holding
+    5 reducing
+    0 flat
+    """
+    kept, after = [], []
+    for last in remembered:
+        lots, bar = held.get(last.symbol, 0), last.bars_since(close, interval)
+        if bar <= 0:
+            kept.append(Kept(last.symbol, lots, "believed"))
+            after.append(last)
+            continue
+        ended = last if last.lots is not None else replace(last, lots=lots)
+        left = rule.remaining(ended.lots or 0, bar)
+        goes_on = lots * left > 0
+        kept.append(Kept(last.symbol, min(lots, left, key=abs) if goes_on else 0, str(rule.stage(bar))))
+        after.append(ended)
+    return kept, after
 
 
 Size = Callable[[Asked], Sized]

@@ -22,7 +22,16 @@ from sapphire.domain.errors import ConfigError, EvidenceRefused, PermitClosed
 from sapphire.domain.evidence import PROMOTER_IDENTITY, Authority, GateReport, Target, key_id
 from sapphire.domain.revocations import Revocations
 
-__all__ = ["RecordedReport", "Trust", "check_signature", "closes", "permitted", "refuse_refused", "verify"]
+__all__ = [
+    "RecordedReport",
+    "Trust",
+    "check_signature",
+    "closes",
+    "last_permit",
+    "permitted",
+    "refuse_refused",
+    "verify",
+]
 
 CLOCK_SLACK_NS: Final = 300 * 1_000_000_000
 """How far the clock of a door may be behind the signer's: five minutes, more than machines that keep time differ by."""
@@ -141,6 +150,22 @@ def permitted(
         got="none",
         next=f"sapphire gates {manifest_digest[:_SHORT]} --to {stage}",
     )
+
+
+def last_permit(
+    reports: Sequence[RecordedReport], trust: Trust, *, manifest_digest: str, stage: Target
+) -> GateReport | None:
+    """The newest report that permitted a stage, whether its permit still holds or not; None where there never was one.
+
+    Raises
+    ------
+    EvidenceRefused : one that stands in the way does not verify.
+    """
+    for recorded in reversed(reports):
+        report = verify(recorded, trust, manifest_digest=manifest_digest)
+        if report.permits in _ENOUGH[stage]:
+            return report
+    return None
 
 
 def refuse_refused(reports: Sequence[RecordedReport], trust: Trust, *, manifest_digest: str, stage: Target) -> None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sapphire.domain.errors import PermitClosed
-from sapphire.domain.permits import permitted
+from sapphire.domain.errors import EvidenceRefused, PermitClosed
+from sapphire.domain.permits import last_permit, permitted
 from sapphire.registry.anchors import Anchors
 from sapphire.registry.evidence_store import EvidenceStore
 from sapphire.registry.trust import Deployment, revocation_files
@@ -65,6 +65,16 @@ class Door:
             name=name,
         )
 
+    def last_permit(self, digest: str, *, stage: Target) -> GateReport | None:
+        """The newest report that ever permitted a stage, whether its permit still holds or not.
+
+        Raises
+        ------
+        EvidenceRefused : no evidence, or a report in the way that does not verify.
+        """
+        reports = EvidenceStore(self.home / "evidence").reports(digest)
+        return last_permit(reports, self.deployment.trust(self.home), manifest_digest=digest, stage=stage)
+
     def seen(self, digest: str) -> Seen:
         """What the files that a verdict stands on look like now; where it is another, the verdict can be another."""
         keys = self.deployment.key.parent
@@ -87,12 +97,12 @@ class Permit:
     door : where it is asked.
     digest, stage, name : as `Door.permit`.
     clock : wall time.
-    running : whether the part was let in before and goes on. One that does starts on a closed permit as well, so that
-        what it traded is led to its end; `check` says at each turn that the permit is closed.
+    running : whether the part was let in before and goes on. One that does starts on a permit that was closed as well,
+        so that what it traded is led to its end; `check` says at each turn that the permit is closed.
 
     Raises
     ------
-    PermitClosed : there is one no more, and the part was not let in before.
+    PermitClosed : there is one no more, and the part was not let in before; or there never was one.
     EvidenceRefused : there is none.
     """
 
@@ -101,22 +111,27 @@ class Permit:
     ) -> None:
         self._door, self._digest, self._stage, self._name, self._clock = door, digest, stage, name, clock
         self._seen: Seen | None = None
-        self._report: GateReport | None = None
         try:
-            self._ask()
+            self._report = self._ask()
         except PermitClosed:
-            if not running:
+            before = door.last_permit(digest, stage=stage) if running else None
+            if before is None:
                 raise
+            self._report = before
 
     @property
     def report(self) -> GateReport:
-        """The gate report that it stands on.
+        """The gate report that it stands on, or stood on last."""
+        return self._report
 
-        Raises
-        ------
-        PermitClosed : it was closed from the start.
-        """
-        return self._report or self._ask()
+    @property
+    def refusal(self) -> EvidenceRefused | None:
+        """Why it does not hold now; None while it does."""
+        try:
+            self.check()
+        except EvidenceRefused as refusal:
+            return refusal
+        return None
 
     def check(self) -> None:
         """Go on only where the permit still holds.
@@ -126,14 +141,13 @@ class Permit:
         PermitClosed : it was refused later, was revoked, or has ended.
         EvidenceRefused : the evidence does not verify any more.
         """
-        report = self._report
-        ended = report is None or self._clock.now_ns() >= report.valid_until_ns
+        ended = self._clock.now_ns() >= self._report.valid_until_ns
         if ended or self._door.seen(self._digest) != self._seen:
-            self._ask()
+            self._report = self._ask()
 
     def _ask(self) -> GateReport:
         """Ask the door; what the files look like is read first, so that a change on the way is asked about again."""
         seen = self._door.seen(self._digest)
-        self._report = self._door.permit(self._digest, stage=self._stage, at_ns=self._clock.now_ns(), name=self._name)
+        report = self._door.permit(self._digest, stage=self._stage, at_ns=self._clock.now_ns(), name=self._name)
         self._seen = seen
-        return self._report
+        return report

@@ -34,23 +34,21 @@ class Admitted:
 
     @property
     def report(self) -> GateReport:
-        """The gate report that it stands on, verified."""
+        """The gate report that it stands on, or stood on last; verified."""
         return self.permit.report
 
 
-def admit(
-    settings: Settings, *, deployment: Deployment | None = None, clock: Clock | None = None, running: bool = False
-) -> Admitted:
+def admit(settings: Settings, *, deployment: Deployment | None = None, clock: Clock | None = None) -> Admitted:
     """The release that `settings` name, if its files verify and its permit for the stage holds. None of its code runs.
 
-    A report that permits live admits to paper as well; one that permits paper does not admit to live.
+    A report that permits live admits to paper as well; one that permits paper does not admit to live. Where the
+    settings say that it is running, a permit that was closed is no reason not to start, and whoever runs on finds it
+    closed when asking it.
 
     Parameters
     ----------
     deployment : what is trusted; as settings and environment say unless given.
     clock : wall time.
-    running : whether it was admitted before and goes on; then a closed permit is no reason not to start, and whoever
-        runs on finds it closed when asking it.
 
     Raises
     ------
@@ -64,5 +62,5 @@ def admit(
     manifest, _ = read_release_files(folder, settings.release)
     door = Door(settings.home, deployment or Deployment.read())
     told, stage = clock or WallClock(), settings.stage
-    permit = Permit(door, settings.release, stage=stage, name=manifest.name, clock=told, running=running)
+    permit = Permit(door, settings.release, stage=stage, name=manifest.name, clock=told, running=settings.running)
     return Admitted(folder, manifest, permit)

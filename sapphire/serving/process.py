@@ -20,7 +20,7 @@ from sapphire.domain.errors import NotReady, Refused
 from sapphire.domain.workspace import HOME_VARIABLE
 from sapphire.registry import Deployment
 from sapphire.serving.ports import LOCAL, free_port
-from sapphire.serving.settings import BARS_VARIABLE, RELEASE_VARIABLE, STAGE_VARIABLE, Settings
+from sapphire.serving.settings import BARS_VARIABLE, RELEASE_VARIABLE, RUNNING_VARIABLE, STAGE_VARIABLE, Settings
 
 __all__ = ["CPU", "ServerProcess"]
 
@@ -85,6 +85,7 @@ class ServerProcess:
             RELEASE_VARIABLE: self.settings.release,
             STAGE_VARIABLE: self.settings.stage,
             BARS_VARIABLE: self.settings.bars_url,
+            RUNNING_VARIABLE: "1" if self.settings.running else "",
             **Deployment.read().variables,
             "BENTOML_HOME": str(self.settings.home / "bentoml"),
             "BENTOML_DO_NOT_TRACK": "True",

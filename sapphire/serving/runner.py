@@ -126,6 +126,7 @@ class Runner:
     def card(self) -> Answer:
         """What is served, on what evidence, and where it stands; it answers at every standing."""
         report, manifest = self._admitted.report, self._admitted.manifest
+        closed = self._admitted.permit.refusal
         about: dict[str, Any] = {
             "schema": "CARD@1",
             "release": self._speaker.release,
@@ -142,6 +143,7 @@ class Runner:
                 "data": report.data,
                 "authority": report.authority,
                 "valid_until_ns": str(report.valid_until_ns),
+                "closed": None if closed is None else str(closed),
                 "report": report.digest,
             },
             "cards": None,

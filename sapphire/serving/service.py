@@ -79,7 +79,10 @@ def cpu_service(name: str) -> dict[str, Any]:
 
 
 class ReleaseService:
-    """Serves the release that the environment names; refuses to start without a gate report that verifies."""
+    """Serves the release that the environment names; refuses to start without a gate report that verifies.
+
+    One that goes on where the permit was closed meanwhile starts, stands up, and answers 403 to requests for views.
+    """
 
     def __init__(self) -> None:
         settings = Settings.read(os.environ)

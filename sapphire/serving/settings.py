@@ -12,7 +12,7 @@ from sapphire.domain.errors import ConfigError
 from sapphire.domain.evidence import Target
 from sapphire.domain.workspace import home
 
-__all__ = ["BARS_VARIABLE", "RELEASE_VARIABLE", "STAGE_VARIABLE", "Settings"]
+__all__ = ["BARS_VARIABLE", "RELEASE_VARIABLE", "RUNNING_VARIABLE", "STAGE_VARIABLE", "Settings"]
 
 RELEASE_VARIABLE = "SAPPHIRE_RELEASE"
 """Digest of the release to serve."""
@@ -20,6 +20,9 @@ STAGE_VARIABLE = "SAPPHIRE_STAGE"
 """What its gate report must permit: "paper" (the default) or "live"."""
 BARS_VARIABLE = "SAPPHIRE_BARS_URL"
 """Address of the shared cache of bars, "valkey://127.0.0.1:6379/0"; without it callers send their windows."""
+
+RUNNING_VARIABLE = "SAPPHIRE_RUNNING"
+"""Whether the release was admitted before and goes on: "1" where it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +35,15 @@ class Settings:
     release : digest.
     stage : what the gate report must permit.
     bars_url : the shared cache; empty for none.
+    running : whether who starts the server has admitted the release before, and goes on. It starts on a permit that was
+        closed since then as well, and refuses every request for views while it is.
     """
 
     home: Path
     release: str
     stage: Target = "paper"
     bars_url: str = ""
+    running: bool = False
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
@@ -45,7 +51,7 @@ class Settings:
 
         Raises
         ------
-        ConfigError : no release, a digest that is none, an unknown stage, or no state folder.
+        ConfigError : no release, a digest that is none, an unknown stage or word for running, or no state folder.
         """
         release, stage = environment.get(RELEASE_VARIABLE, ""), environment.get(STAGE_VARIABLE) or "paper"
         if not is_sha256(release):
@@ -55,7 +61,10 @@ class Settings:
                 got=repr(release) if release else "nothing",
                 next="sapphire serve RELEASE sets it; sapphire releases lists the digests",
             )
+        running = environment.get(RUNNING_VARIABLE, "")
+        if running not in ("", "1"):
+            raise ConfigError(f"{RUNNING_VARIABLE} is neither said nor not", expected="1 or nothing", got=repr(running))
         for known in get_args(Target):
             if stage == known:
-                return cls(home(), release, known, environment.get(BARS_VARIABLE, ""))
+                return cls(home(), release, known, environment.get(BARS_VARIABLE, ""), running == "1")
         raise ConfigError(f"{STAGE_VARIABLE} is no stage", expected="paper or live", got=repr(stage))

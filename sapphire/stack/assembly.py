@@ -178,7 +178,8 @@ class Assembly:
 
     def _bento(self) -> Part:
         plan = self.plan
-        settings = Settings(plan.home, plan.release.digest, plan.stage, self.ports.bus_url)
+        # The stack has asked the door by now: a server that is started again after it was closed goes on.
+        settings = Settings(plan.home, plan.release.digest, plan.stage, self.ports.bus_url, running=True)
         return bento_part(settings, port=self.ports.bento, log=self.folder.log("bento"))
 
     def _collector(self) -> Part:

@@ -55,12 +55,15 @@ def up(
 ) -> None:
     """Start the whole stack on this machine; it trades in the background until `sapphire down`.
 
+    What a stack before held of a release whose permit was closed since is reduced by the release's rule, and no more.
+
     Example: sapphire up trend --speed 60
     """
     from sapphire.domain.clocks import WallClock
     from sapphire.stack.background import bring_up
     from sapphire.stack.folders import RunFolder
-    from sapphire.stack.showing import show_parts
+    from sapphire.stack.releases import permit_now
+    from sapphire.stack.showing import show_parts, show_permit
 
     began = time.monotonic()
     funds, ports = _pairs(fund, "--fund"), _ports(port)
@@ -68,15 +71,17 @@ def up(
     plan = replace(plan, spin=spin)
     with _progress(began) as seen:
         facts = bring_up(plan, fresh=fresh, seen=seen)
-    _put(facts, as_json=as_json)
+    permit = permit_now(plan.home, plan.release.digest, plan.stage)
+    _put(facts | {"permit": permit}, as_json=as_json)
     if not as_json:
         show_parts(facts, now_ns=WallClock().now_ns(), is_running=True)
+        show_permit(permit)
     _say(f"up after {time.monotonic() - began:.0f} s; run folder {RunFolder(plan.run).path}")
     _say("next: sapphire status; sapphire positions; sapphire down ends it")
 
 
 def status(run: RunOption = None, as_json: AsJson = False) -> None:
-    """Say per part: state, since when, address, release; and what positions do where views have stopped.
+    """Say per part: state, since when, address, release; whether the permit holds; what positions do without views.
 
     Example: sapphire status --json
     """
@@ -84,16 +89,20 @@ def status(run: RunOption = None, as_json: AsJson = False) -> None:
     from sapphire.domain.clocks import WallClock
     from sapphire.execution.run_lock import RunLock
     from sapphire.stack.folders import RunFolder
-    from sapphire.stack.showing import show_parts, show_views
+    from sapphire.stack.releases import permit_now
+    from sapphire.stack.showing import show_parts, show_permit, show_views
 
     folder = RunFolder(_run(run))
     facts = folder.read()
     is_running = RunLock(folder.path).holder() is not None
     decided = last_decision(folder.decisions)
     views = None if decided is None else decided.standing
-    _put(facts | {"running": is_running, "views": views}, as_json=as_json)
+    release = facts["release"]
+    permit = permit_now(Path(facts["home"]), release["digest"], release["stage"])
+    _put(facts | {"running": is_running, "permit": permit, "views": views}, as_json=as_json)
     if not as_json:
         show_parts(facts, now_ns=WallClock().now_ns(), is_running=is_running)
+        show_permit(permit)
         show_views(views)
     if facts["error"]:
         _say(facts["error"])
@@ -241,8 +250,7 @@ def journal_verify(run: RunOption = None, as_json: AsJson = False) -> None:
     """
     from sapphire.execution.journal import verify_journal
 
-    found = verify_journal(_account(run))
-    _tell(found.told, as_json=as_json)
+    _tell((found := verify_journal(_account(run))).told, as_json=as_json)
     _say("every record follows from the one before" if found.ok else "the journal is damaged")
     if not found.ok:
         raise typer.Exit(1)
@@ -256,8 +264,7 @@ def journal_replay(run: RunOption = None, as_json: AsJson = False) -> None:
     """
     from sapphire.execution.journal import replay_journal
 
-    found = replay_journal(_account(run))
-    _tell(found.told, as_json=as_json)
+    _tell((found := replay_journal(_account(run))).told, as_json=as_json)
     _say(f"{found.steps:,} steps, byte-identical" if found.steps is not None else "a step differs")
     if not found.identical:
         raise typer.Exit(1)
@@ -289,7 +296,7 @@ def _plan(
         pass
     state = home()
     _say("looking up the release")
-    chosen, manifest = choose_release(state, release)
+    chosen, manifest = choose_release(state, release, run=None if fresh else RunFolder(run))
     if candles is not None:
         from sapphire.execution.candle_folder import exchange_candles
 

@@ -28,7 +28,6 @@ from sapphire.telemetry.readiness import Readiness
 from sapphire.telemetry.streams import COLLECTOR, COORDINATOR
 
 if TYPE_CHECKING:
-    from sapphire.coordination.bento import Bento
     from sapphire.coordination.coordinator import Duty
     from sapphire.coordination.sizing import Asked, Size
     from sapphire.domain.evidence import Target
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
     from sapphire.domain.releases import Manifest
     from sapphire.domain.stopped_views import WhenViewsStop
     from sapphire.portfolio import Sized
-    from sapphire.registry.doors import Permit
 
 __all__ = ["CollectorConfig", "CoordinatorConfig", "history_of", "instrument_row", "main", "sizing_of"]
 
@@ -283,12 +281,13 @@ def run_coordinator(config: CoordinatorConfig) -> None:
 
     last = last_decision(config.decisions)
     running = last is not None and last.facts["release"] == config.release
-    admitted = admit(Settings(config.home, config.release, config.stage), running=running)
+    admitted = admit(Settings(config.home, config.release, config.stage, running=running))
     manifest = admitted.manifest
     clock, bus = WallClock(), Bus(config.bus_url)
     readiness = Readiness()
     pulse = Pulse(bus, COORDINATOR, clock, release=config.release, address=readiness.url)
     pulse.state(PartState.STARTING)
+    from sapphire.coordination.bento import Bento
     from sapphire.coordination.coordinator import Coordinator
     from sapphire.coordination.decision_log import DecisionLog
     from sapphire.coordination.history import History
@@ -296,7 +295,7 @@ def run_coordinator(config: CoordinatorConfig) -> None:
     universe, interval = _universe(config, manifest), Interval(manifest.interval)
     Coordinator(
         _duty(config, universe, interval, manifest.when_views_stop),
-        bento=_permitted_bento(config, admitted.permit),
+        bento=Bento(config.bento_url, config.release, config.venue, admitted.permit),
         size=sizing_of(manifest, universe),
         history=History(bus, config.venue, universe.symbols, interval, history_of(manifest)),
         log=DecisionLog(config.decisions),
@@ -375,18 +374,6 @@ def _universe(config: CoordinatorConfig, manifest: Manifest) -> Universe:
         tick, lot, least = (rows[symbol][key] for key in _INSTRUMENT_KEYS[1:])
         made.append(Instrument(symbol, *pair_of(symbol), kind_of(symbol), Decimal(tick), Decimal(lot), Decimal(least)))
     return Universe(made)
-
-
-def _permitted_bento(config: CoordinatorConfig, permit: Permit) -> Bento:
-    """The bento behind the coordinator's own door: where the permit does not hold any more, views are refused."""
-    from sapphire.coordination.bento import Bento, Said
-
-    class PermittedBento(Bento):
-        def ask(self, close_ns: int, universe: Sequence[str], *, trace_id: str, causation_id: str) -> Said:
-            permit.check()
-            return super().ask(close_ns, universe, trace_id=trace_id, causation_id=causation_id)
-
-    return PermittedBento(config.bento_url, config.release, config.venue)
 
 
 def _is_number(value: object) -> bool:

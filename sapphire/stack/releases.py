@@ -1,26 +1,34 @@
-"""Which release a stack trades: the champion on paper unless another is named."""
+"""Which release a stack trades: the champion on paper unless another is named.
+
+A release whose permit was closed, and whose positions a run still holds, is led to its end there: the stack starts, and
+the positions follow the release's rule for views that stop. Nothing of it is chosen anew on a closed permit.
+"""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sapphire.domain.canonical import is_sha256
-from sapphire.domain.errors import Refused
+from sapphire.domain.errors import EvidenceRefused, PermitClosed, Refused
 from sapphire.domain.evidence import Target
+from sapphire.stack.folders import RunFolder
 from sapphire.stack.plan import ChosenRelease
 
 if TYPE_CHECKING:
     from sapphire.domain.releases import Manifest
     from sapphire.registry.versions import Version
+    from sapphire.serving.admission import Admitted
 
-__all__ = ["choose_release", "described", "trained_until_ns"]
+__all__ = ["admit_to", "choose_release", "described", "permit_now", "trained_until_ns"]
 
 _STAGE: Target = "paper"
 
 
-def choose_release(home: Path, named: str | None = None) -> tuple[ChosenRelease, Manifest]:
+def choose_release(
+    home: Path, named: str | None = None, *, run: RunFolder | None = None
+) -> tuple[ChosenRelease, Manifest]:
     """The release to trade, verified, and its manifest.
 
     Parameters
@@ -28,17 +36,19 @@ def choose_release(home: Path, named: str | None = None) -> tuple[ChosenRelease,
     home : the state folder.
     named : "trend" or "paper.trend" for a champion; "trend@1" or a digest for any release that was promoted to paper
         and not left since; None for the only champion that there is.
+    run : the run that goes on; None begins anew.
 
     Raises
     ------
     Refused : nothing is promoted, several are, none of that name, or the named one is not.
-    EvidenceRefused : its bytes or its evidence do not verify, or its permit does not hold.
+    EvidenceRefused : its bytes or its evidence do not verify, or its permit does not hold and the run holds nothing of
+        it.
     """
     from sapphire.registry import Registry
 
     registry = Registry(home)
     if named is not None and ("@" in named or is_sha256(named)):
-        chosen, manifest = described(home, registry.find(named.removeprefix("paper.")), label=named)
+        chosen, manifest = described(home, registry.find(named.removeprefix("paper.")), label=named, run=run)
         if not registry.is_promoted(chosen.digest, chosen.name, to=_STAGE):
             raise Refused(
                 f"release {named} is not promoted to {_STAGE}",
@@ -54,20 +64,64 @@ def choose_release(home: Path, named: str | None = None) -> tuple[ChosenRelease,
     if len(wanted) != 1:
         raise _not_one(champions, wanted, named)
     registry.resolve(wanted[0].model)
-    return described(home, wanted[0].digest, label=wanted[0].label)
+    return described(home, wanted[0].digest, label=wanted[0].label, run=run)
 
 
-def described(home: Path, digest: str, *, label: str = "") -> tuple[ChosenRelease, Manifest]:
-    """A release by its digest, admitted to paper, and its manifest.
+def admit_to(run: RunFolder | None, home: Path, digest: str, stage: Target) -> Admitted:
+    """A release, admitted to a run. One that the run may still hold something of goes on there on a closed permit too.
+
+    Parameters
+    ----------
+    run : the run that goes on; None begins anew.
 
     Raises
     ------
-    EvidenceRefused : its bytes, its evidence or its report do not verify.
+    PermitClosed : its permit was closed, and the run holds nothing of it.
+    EvidenceRefused : its bytes, its evidence or its report do not verify, or none of them opens the stage.
+    """
+    from sapphire.coordination import may_hold
+    from sapphire.serving.admission import admit
+    from sapphire.serving.settings import Settings
+
+    running = run is not None and may_hold(run.decisions, digest)
+    return admit(Settings(home, digest, stage, running=running))
+
+
+def permit_now(home: Path, digest: str, stage: Target) -> dict[str, Any]:
+    """How the permit of a release stands now, for `up` and `status`.
+
+    Returns
+    -------
+    `holds`; `why` it does not, in one line, or None; `rule`, what its positions follow where it was closed, or None.
     """
     from sapphire.serving.admission import admit
     from sapphire.serving.settings import Settings
 
-    admitted = admit(Settings(home, digest, _STAGE))
+    rule = None
+    try:
+        admitted = admit(Settings(home, digest, stage, running=True))
+        rule = admitted.manifest.when_views_stop.text
+        admitted.permit.check()
+    except EvidenceRefused as refusal:
+        return {"holds": False, "why": refusal.what, "rule": rule if isinstance(refusal, PermitClosed) else None}
+    return {"holds": True, "why": None, "rule": None}
+
+
+def described(
+    home: Path, digest: str, *, label: str = "", run: RunFolder | None = None
+) -> tuple[ChosenRelease, Manifest]:
+    """A release by its digest, admitted to paper, and its manifest.
+
+    Parameters
+    ----------
+    run : the run that goes on; None begins anew.
+
+    Raises
+    ------
+    EvidenceRefused : its bytes, its evidence or its report do not verify, or its permit does not hold and the run holds
+        nothing of it.
+    """
+    admitted = admit_to(run, home, digest, _STAGE)
     name = admitted.manifest.name
     label = label if label and not is_sha256(label) else f"{name} {digest[:12]}"
     report = admitted.report

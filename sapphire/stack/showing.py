@@ -9,7 +9,16 @@ from typing import IO, Any
 from sapphire.domain.display import stamp
 from sapphire.domain.evidence import MARKED
 
-__all__ = ["age", "print_table", "show_fills", "show_orders", "show_parts", "show_positions", "show_views"]
+__all__ = [
+    "age",
+    "print_table",
+    "show_fills",
+    "show_orders",
+    "show_parts",
+    "show_permit",
+    "show_positions",
+    "show_views",
+]
 
 _NS_PER_S = 1_000_000_000
 _ATOMS_DIGITS = 8
@@ -57,6 +66,21 @@ def show_parts(facts: Mapping[str, Any], *, now_ns: int, is_running: bool) -> No
         pid = str(part["pid"] or "") if is_running else ""
         rows.append((name, since, part["address"] or "", (part["release"] or "")[:_SHORT], pid, again))
     print_table(title, ("part", "state", "address", "release", "process", "restarts"), rows)
+
+
+def show_permit(permit: Mapping[str, Any], *, to: IO[str] | None = None) -> None:
+    """Why the release's permit does not hold, and what that means for its positions; nothing while it holds.
+
+    Parameters
+    ----------
+    permit : what `releases.permit_now` says.
+    """
+    if permit["holds"]:
+        return
+    stream = to or sys.stdout
+    print(f"permit closed: {permit['why']}", file=stream)
+    if permit["rule"] is not None:
+        print(f"no new exposure; positions follow the release's rule: {permit['rule']}", file=stream)
 
 
 def show_views(views: Mapping[str, Any] | None, *, to: IO[str] | None = None) -> None:

@@ -30,6 +30,7 @@ from sapphire.stack.addresses import Ports
 from sapphire.stack.assembly import VENUE, Assembly
 from sapphire.stack.folders import RunFolder
 from sapphire.stack.plan import Plan
+from sapphire.stack.releases import admit_to
 from sapphire.telemetry.bus import Bus
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ class Stack:
     Raises
     ------
     Refused : on start, where another stack runs in the folder.
-    EvidenceRefused : on start, where the release does not verify or may not be traded at the plan's stage.
+    EvidenceRefused : on start, where the release does not verify or may not be traded at the plan's stage, unless its
+        permit was closed while this run held something of it.
     PortInUse : on start, where a port that was asked for is taken.
     NotReady : on start, where a part does not come up; nothing is left running.
 
@@ -188,16 +190,13 @@ class Stack:
         return self._assembly
 
     def _assemble(self) -> None:
-        from sapphire.serving.admission import admit
-        from sapphire.serving.settings import Settings
-
         plan = self.plan
         if self._fresh:
             _forget(plan.run)
         elif self.folder.facts.exists():
             before = self.folder.read()
             self._more |= {name: before.get(name) for name in _CLOSE_NAMES}
-        admitted = admit(Settings(plan.home, plan.release.digest, plan.stage))
+        admitted = admit_to(self.folder, plan.home, plan.release.digest, plan.stage)
         execution = {**admitted.manifest.execution, **plan.execution}
         self._assembly = Assembly(
             replace(plan, execution=execution), Ports.choose(plan.run, plan.ports), admitted.manifest

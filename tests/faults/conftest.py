@@ -255,12 +255,18 @@ def _release_in(home: Path, sign_permit: Callable[..., object]) -> str:
 
 
 @pytest.fixture(scope="session")
-def prepared(tmp_path_factory: pytest.TempPathFactory, sign_permit: Callable[..., object]) -> Iterator[Prepared]:
-    """The state folder, and the release's server, which lives as long as the tests and is restarted when it dies."""
-    folder = tmp_path_factory.mktemp("faults")
-    home = folder / "home"
+def restless(tmp_path_factory: pytest.TempPathFactory, sign_permit: Callable[..., object]) -> tuple[Path, str]:
+    """The state folder and the digest of its release."""
+    home = tmp_path_factory.mktemp("faults") / "home"
     home.mkdir()
-    digest = _release_in(home, sign_permit)
+    return home, _release_in(home, sign_permit)
+
+
+@pytest.fixture(scope="session")
+def prepared(restless: tuple[Path, str]) -> Iterator[Prepared]:
+    """The state folder, and the release's server, which lives as long as the tests and is restarted when it dies."""
+    home, digest = restless
+    folder = home.parent
     ports = Ports.choose(folder)
     settings = Settings(home, digest, "paper", ports.bus_url)
     part = bento_part(settings, port=ports.bento, log=folder / "bento.log")

@@ -8,12 +8,12 @@ import httpx
 import numpy as np
 import pytest
 
-from sapphire.coordination import Bento, Coordinator, Decision, DecisionLog, Duty, last_decision
+from sapphire.coordination import Bento, Coordinator, Decision, DecisionLog, Duty, last_decision, may_hold
 from sapphire.coordination.history import History
 from sapphire.domain import Bars
 from sapphire.domain.bar_cache import ring_key
 from sapphire.domain.clocks import WallClock, from_ns
-from sapphire.domain.errors import DataError, MessageError, MissingData
+from sapphire.domain.errors import DataError, MessageError, MissingData, PermitClosed
 from sapphire.domain.messages import HftSignalMessage, SettledMessage, ViewMessage
 from sapphire.domain.stopped_views import WhenViewsStop
 from sapphire.domain.views import View
@@ -119,7 +119,9 @@ def decide(run, bus, universe, tmp_path, pulse_until):
     """Runs a coordinator of its own until the bar that closes then is done; its lines."""
     path = tmp_path / "decisions.jsonl"
 
-    def make(url, until_ns, *, lockstep=True, size=by_the_mean, over=None, readiness=None, rows=50, **duty):
+    def make(
+        url, until_ns, *, lockstep=True, size=by_the_mean, over=None, readiness=None, rows=50, permit=None, **duty
+    ):
         def done():
             return bus.entry(SIGNALS, end_of_bar(until_ns)) is not None
 
@@ -131,7 +133,7 @@ def decide(run, bus, universe, tmp_path, pulse_until):
 
         coordinator = Coordinator(
             Duty(RELEASE, universe, run.interval, lockstep=lockstep, rule=RULE, **duty),
-            bento=Bento(url, RELEASE, "embedded"),
+            bento=Bento(url, RELEASE, "embedded", permit),
             size=sized,
             history=History(bus, "embedded", universe.symbols, run.interval, rows),
             log=DecisionLog(path),
@@ -425,6 +427,59 @@ def test_readyz_says_how_the_views_stand(close, run, bus, said, speaking, decide
     assert last_decision(decide.path).standing == seen[3][1]
 
 
+@pytest.mark.parametrize("decided", [False, True])
+def test_readyz_says_from_the_start_that_the_permit_is_closed(close, run, said, speaking, decide, decided):
+    """Before the first bar as well, and whatever the last one said; the bento is not asked."""
+    server, readiness = speaking(believing(run, said, mean=(12.5, 30.0))), Readiness()
+    if decided:
+        close(1)
+        decide(server.url, run.close_of(1), size=FixedFraction(fraction=0.4))
+        server.asked.clear()
+    refusal = PermitClosed("trend was revoked", expected="a release that was not", got="wrong prices")
+    closed = SimpleNamespace(refusal=refusal)
+    decide(server.url, 0, over=lambda: True, readiness=readiness, permit=closed)
+    answer = httpx.get(f"{readiness.url}/readyz", trust_env=False)
+    told = answer.json()
+    assert (answer.status_code, told["ready"]) == (503, False)
+    assert told["refusal"].startswith("trend was revoked")
+    assert (told["views"] is not None) is decided
+    close(2)
+    line = decide(server.url, run.close_of(2), readiness=readiness, permit=closed)[-1]
+    readiness.close()
+    assert line["reason"]["code"] == "views_refused"
+    assert not server.asked
+
+
+def test_what_a_release_may_still_hold_is_read_from_the_decisions(tmp_path):
+    """Flat is what is known to be flat: no lot at the newest state that was decided on, and nothing aimed at since."""
+    path, other = tmp_path / "decisions.jsonl", "e" * 64
+    assert not may_hold(path, RELEASE)
+    log = DecisionLog(path)
+
+    def line(bar, *, release=RELEASE, held=None, aimed=0):
+        account = None if held is None else {"positions": [{"symbol": "BTC/USDT", "atoms": "7", "lots": str(held)}]}
+        signals = [{"symbol": "BTC/USDT", "target_lots": str(aimed)}]
+        log.append(Decision.on(release, bar * 1_000_000).knowing(account=account, signals=signals))
+
+    for bar, (more, holds) in enumerate([
+        ({"aimed": 0}, True),
+        ({"held": 0, "aimed": 3}, True),
+        ({"held": 3, "aimed": 0}, True),
+        ({"aimed": 0}, True),
+        ({"held": 0, "aimed": 0}, False),
+        ({"aimed": 0}, False),
+        ({"aimed": 1}, True),
+        ({"held": 0, "aimed": 0}, False),
+    ], start=1):  # fmt: skip
+        line(bar, **more)
+        assert may_hold(path, RELEASE) is holds, (bar, more)
+        assert not may_hold(path, other)
+    line(20, release=other)
+    assert not may_hold(path, RELEASE), "another release trades the account now"
+    assert may_hold(path, other), "nothing is known of the account since it took it over"
+    log.close()
+
+
 @pytest.mark.parametrize("wrong", ["release", "close", "symbol", "twice"])
 def test_views_that_answer_something_else_are_refused(close, run, said, speaking, decide, wrong):
     close_ns = close(1)
@@ -515,6 +570,26 @@ def test_an_account_that_cannot_be_sized_means_no_signals(close, run, bus, said,
     (line,) = decide(speaking(believing(run, said)).url, close_ns)
     assert (line["reason"]["code"], line["signals"], line["targets"]) == ("cannot_size", [], [])
     assert text in line["reason"]["text"]
+
+
+def test_bars_that_cannot_be_sized_leave_the_positions_to_the_rule(close, run, bus, said, speaking, decide):
+    """Beliefs of three bars, and from the second bar on the account holds what nobody sizes; BTC is led to its end."""
+    bento = speaking(believing(run, said, mean=(12.5, 30.0)))
+    close(1)
+    decide(bento.url, run.close_of(1), size=FixedFraction(fraction=0.4))
+    for bar in range(2, 8):
+        close_ns = close(bar, account=False)
+        held = {"BTC/USDT": (90_000, 90), "ETH/USDT": (0, 0), "DOGE/USDT": (5, 0)}
+        bus.publish(ACCOUNT, *run.state(close_ns, cash=10**12, held=held))
+        lines = decide(bento.url, close_ns, size=FixedFraction(fraction=0.4))[1:]
+    assert {line["reason"]["code"] for line in lines} == {"cannot_size"}
+    wanted = [next(int(each["target_lots"]) for each in line["signals"] if each["symbol"] == "BTC/USDT")
+              for line in lines]  # fmt: skip
+    assert wanted == [90, 90, 90, 45, 0, 0]
+    assert [[each["stage"] for each in line["stopped"]][:1] for line in lines] == [
+        [], [], ["holding"], ["reducing"], ["flat"], ["flat"],
+    ]  # fmt: skip
+    assert lines[2]["stopped"][0]["since_ns"] == str(run.close_of(4))
 
 
 def test_a_bar_message_that_is_none_is_a_dead_letter_and_the_cache_says_what_it_was(

@@ -166,7 +166,7 @@ def test_killed_anywhere_they_say_the_same(undisturbed, run, bus, bus_url, bento
 def test_started_again_after_its_permit_was_closed_the_coordinator_goes_on_by_the_rule(
     run, bus, bus_url, bento, state_folder, universe, tmp_path, sign_permit
 ):
-    """The bento still speaks here: it is the coordinator's own door that is closed. A new one does not start at all."""
+    """The bento still speaks here: it is the coordinator's own door that is closed. Without decisions none starts."""
     home, release = tmp_path / "home", state_folder[1]
     shutil.copytree(state_folder[0], home)
     closed_from, last = 4, 5

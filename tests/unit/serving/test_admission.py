@@ -9,9 +9,11 @@ from sapphire.domain import ConfigError, EvidenceRefused
 from sapphire.domain.clocks import FixedClock
 from sapphire.domain.errors import PermitClosed
 from sapphire.domain.evidence import GateRow
+from sapphire.domain.revocations import Revocation
 from sapphire.domain.workspace import config_folder
 from sapphire.registry import Deployment, Door, EvidenceStore, Permit, signing_key
 from sapphire.registry.anchors import Anchors
+from sapphire.registry.revoking import add_revocation
 from sapphire.registry.signing import PUBLIC_FILE
 from sapphire.serving import Settings, admit
 
@@ -121,6 +123,40 @@ def test_a_running_permit_holds_until_it_is_refused_revoked_or_ended(home, setti
         late.check()
 
 
+@pytest.mark.parametrize("closed_by", ["refusal", "revocation", "end"])
+def test_what_was_admitted_before_goes_on_where_its_permit_was_closed_and_believes_nothing(
+    home, place, cross, sign_report, closed_by
+):
+    """It stands on the report that it stood on last, and says at each turn that the permit is closed."""
+    settings = Settings(home, place(cross, name=f"closed-by-{closed_by}"))
+    report, clock = sign_report(settings.release), None
+    if closed_by == "refusal":
+        sign_report(settings.release, passed=False)
+    elif closed_by == "revocation":
+        door = Door(home, Deployment.read())
+        entry = Revocation(manifest_digest=settings.release, name="trend", why="wrong prices", who="a@b", at_ns=1)
+        add_revocation(door, door.deployment.trust(home), signing_key(), entry)
+    else:
+        clock = FixedClock(report.valid_until_ns)
+    with pytest.raises(PermitClosed) as fresh:
+        admit(settings, clock=clock)
+    admitted = admit(dataclasses.replace(settings, running=True), clock=clock)
+    assert admitted.report == report
+    assert str(admitted.permit.refusal) == str(fresh.value)
+    for _ in range(2):
+        with pytest.raises(PermitClosed):
+            admitted.permit.check()
+
+
+def test_a_release_that_was_never_permitted_does_not_go_on(settings, sign_report):
+    running = dataclasses.replace(settings, running=True)
+    with pytest.raises(EvidenceRefused, match="no evidence of release"):
+        admit(running)
+    sign_report(settings.release, passed=False)
+    with pytest.raises(PermitClosed, match="does not permit paper"):
+        admit(running)
+
+
 def test_a_record_that_was_cut_back_to_its_permit_is_refused(home, settings, sign_report):
     sign_report(settings.release)
     sign_report(settings.release, passed=False)
@@ -161,11 +197,17 @@ def test_settings_come_from_the_environment(home):
     environment = {"SAPPHIRE_RELEASE": "a" * 64, "SAPPHIRE_STAGE": "live", "SAPPHIRE_BARS_URL": "valkey://127.0.0.1:1"}
     assert Settings.read(environment) == Settings(home, "a" * 64, "live", "valkey://127.0.0.1:1")
     assert Settings.read({"SAPPHIRE_RELEASE": "a" * 64}) == Settings(home, "a" * 64, "paper", "")
+    assert Settings.read(environment | {"SAPPHIRE_RUNNING": "1"}).running
 
 
 @pytest.mark.parametrize(
     "environment",
-    [{}, {"SAPPHIRE_RELEASE": "trend@1"}, {"SAPPHIRE_RELEASE": "a" * 64, "SAPPHIRE_STAGE": "test"}],
+    [
+        {},
+        {"SAPPHIRE_RELEASE": "trend@1"},
+        {"SAPPHIRE_RELEASE": "a" * 64, "SAPPHIRE_STAGE": "test"},
+        {"SAPPHIRE_RELEASE": "a" * 64, "SAPPHIRE_RUNNING": "no"},
+    ],
 )
 def test_settings_that_are_none_are_refused(home, environment):
     with pytest.raises(ConfigError):

@@ -166,3 +166,29 @@ def test_without_evidence_bentoml_itself_does_not_start(state, bars, cross, free
         server.wait_until_ready()
     assert f"no evidence of release {digest[:12]}" in refused.value.got
     assert "Traceback" not in refused.value.got
+
+
+def test_a_server_that_is_killed_after_the_permit_was_closed_comes_back_and_says_no(
+    state, bars, cross, freeze_into, report_on
+):
+    digest = freeze_into(state, cross, bars, name="closing")
+    report_on(state, digest)
+    settings = Settings(state, digest, running=True)
+    body = encode_window(window_of(bars, 500))
+
+    def asked(server):
+        server.wait_until_ready()
+        return httpx.post(f"{server.url}/views", content=body, trust_env=False, timeout=30)
+
+    with ServerProcess(settings) as server:
+        assert asked(server).status_code == 200
+        report_on(state, digest, passed=False)
+        family = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
+        for process in family:
+            process.kill()
+        psutil.wait_procs(family, timeout=10)
+    with ServerProcess(settings, port=server.port) as again:
+        answer = asked(again)
+        assert (answer.status_code, answer.json()["type"]) == (403, "PermitClosed")
+        card = httpx.post(f"{again.url}/card", trust_env=False).json()
+        assert "does not permit paper" in card["gates"]["closed"]

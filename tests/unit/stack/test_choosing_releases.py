@@ -2,7 +2,9 @@
 
 import pytest
 
+from sapphire.coordination import Decision
 from sapphire.domain.errors import EvidenceRefused, PermitClosed, Refused
+from sapphire.stack.folders import RunFolder
 from sapphire.stack.releases import choose_release, described
 
 
@@ -67,6 +69,15 @@ def test_a_release_that_was_not_promoted_does_not_trade(registered, registry, tm
     for named in ("young", digests[0]):
         with pytest.raises(PermitClosed, match="was revoked"):
             choose_release(registry.home, named)
+    # What a run still holds of it is led to its end there, and nowhere else.
+    run, other = RunFolder(tmp_path / "run"), RunFolder(tmp_path / "other")
+    decided = Decision.on(digests[0], 1_000_000).knowing(signals=[{"symbol": "BTC/USDT", "target_lots": "3"}])
+    run.path.mkdir()
+    run.decisions.write_bytes(decided.line)
+    for named in ("young", digests[0]):
+        assert choose_release(registry.home, named, run=run)[0].digest == digests[0]
+        with pytest.raises(PermitClosed, match="was revoked"):
+            choose_release(registry.home, named, run=other)
 
 
 def test_a_release_without_a_report_for_paper_is_refused(registered, tmp_path):

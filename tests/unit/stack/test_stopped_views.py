@@ -1,6 +1,7 @@
 """`sapphire status` says whose views have stopped, since when, and what the rule does with the position."""
 
 import json
+import shutil
 from datetime import timedelta
 from io import StringIO
 
@@ -15,7 +16,7 @@ from sapphire.domain.stopped_views import LastBelief, WhenViewsStop, stopped_vie
 from sapphire.domain.views import Belief
 from sapphire.stack import commands
 from sapphire.stack.folders import RunFolder
-from sapphire.stack.showing import show_views
+from sapphire.stack.showing import show_permit, show_views
 
 CLOSE_NS = 1_709_298_000_000_000_000  # 2024-03-01T13:00Z
 HOUR = Interval("1h")
@@ -54,12 +55,30 @@ def test_a_stop_is_said_with_its_stage_and_since_when():
     assert not decided(ago=2).speaks
 
 
-def test_status_reads_it_from_the_run(tmp_path):
+def test_a_closed_permit_is_said_with_the_rule_and_one_that_does_not_verify_without():
+    def said(permit):
+        out = StringIO()
+        show_permit(permit, to=out)
+        return out.getvalue()
+
+    assert said({"holds": True, "why": None, "rule": None}) == ""
+    told = said({"holds": False, "why": "trend was revoked", "rule": WhenViewsStop().text})
+    assert told.splitlines() == [
+        "permit closed: trend was revoked",
+        "no new exposure; positions follow the release's rule: hold for 3 bars, reduce over 3 bars, then flat",
+    ]
+    assert said({"holds": False, "why": "cut back", "rule": None}) == "permit closed: cut back\n"
+
+
+def test_status_reads_it_from_the_run(tmp_path, frozen, sign_permit):
+    home, digest = tmp_path / "home", frozen[1]
+    shutil.copytree(frozen[0], home)
     part = {"state": "READY", "since_ns": str(CLOSE_NS), "restarts": 0, "why": "", "address": None, "release": None,
             "pid": None}  # fmt: skip
     facts = {
         "state": "ready", "error": None, "parts": {"coordinator": part}, "symbols": ["BTC/USDT"], "interval": "1h",
-        "release": {"label": "paper.trend@1", "stage": "paper", "marks": []}, "clock": {"speed": 1.0},
+        "release": {"label": "paper.trend@1", "stage": "paper", "marks": [], "digest": digest},
+        "home": str(home), "clock": {"speed": 1.0},
         "market": {"source": "generated", "seed": 7, "candles": None},
     }  # fmt: skip
     folder = RunFolder(tmp_path)
@@ -70,7 +89,13 @@ def test_status_reads_it_from_the_run(tmp_path):
     told = CliRunner().invoke(app, ["--run", str(tmp_path), "--json"])
     assert told.exit_code == 0, told.output
     views = json.loads(told.stdout)["views"]
+    assert json.loads(told.stdout)["permit"] == {"holds": True, "why": None, "rule": None}
     assert views["speaks"] is False
     assert [(each["symbol"], each["stage"], each["bar"]) for each in views["stopped"]] == [("BTC/USDT", "reducing", 5)]
     told = CliRunner().invoke(app, ["--run", str(tmp_path)])
     assert "views that have stopped" in told.stdout
+    assert "permit closed" not in told.stdout
+    sign_permit(home, digest, passed=False)
+    told = CliRunner().invoke(app, ["--run", str(tmp_path)])
+    assert "permit closed: the gate report of trend does not permit paper" in told.stdout
+    assert "no new exposure; positions follow the release's rule: hold for 3 bars" in told.stdout

@@ -107,6 +107,8 @@ pub struct Parts {
     pub passed: EntryId,
     /// Releases by slot.
     pub releases: Vec<crate::fold::KnownRelease>,
+    /// The door's verdicts on them now: what the journal says of them may be closed since.
+    pub verdicts: Vec<Intake>,
     /// The last step of the lock-step that there is, and the last that was settled.
     pub steps: (u64, u64),
     /// Close of the last bar whose account state is on the bus.
@@ -186,6 +188,8 @@ pub struct Desk {
     slots: Slots,
     /// Releases that were refused, and why.
     unadmitted: Vec<(ReleaseDigest, String)>,
+    /// To be taken before anything is done.
+    verdicts: Vec<Intake>,
     quotes: Quotes,
     teller: Teller,
     lockstep: Lockstep,
@@ -240,6 +244,7 @@ impl Desk {
             flagged_since_ns: None,
             slots: Slots::new(parts.releases),
             unadmitted: Vec::new(),
+            verdicts: parts.verdicts,
             quotes: Quotes::new(count),
             teller: Teller::new(),
             lockstep: Lockstep::new(parts.steps.1),
@@ -274,6 +279,9 @@ impl Desk {
     fn work(&mut self) -> Result<(), DeskFailure> {
         self.metrics.set(Figure::Epoch, i64::from(self.journal.epoch()));
         self.pass(self.passed)?;
+        for verdict in std::mem::take(&mut self.verdicts) {
+            self.take_intake(verdict, self.clock.now_ns())?;
+        }
         while !self.is_ending {
             let timeout = self.patience();
             let patience = Patience { timeout, spin: if self.spin { timeout } else { Duration::ZERO } };

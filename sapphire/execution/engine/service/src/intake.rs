@@ -66,21 +66,17 @@ pub struct SignalIntake {
 }
 
 impl SignalIntake {
-    /// An intake that goes on after `cursor`. `symbols` are the instruments' names in the order of their ids; `known` are
-    /// the releases of the journal, which the door is asked about before anything is read.
+    /// An intake that goes on after `cursor`. `symbols` are the instruments' names in the order of their ids.
     #[must_use]
-    pub fn new(
-        bus: Bus,
-        cursor: EntryId,
-        lane: Lane,
-        symbols: &[String],
-        door: Door,
-        known: &[ReleaseDigest],
-        clock: Monotonic,
-    ) -> Self {
+    pub fn new(bus: Bus, cursor: EntryId, lane: Lane, symbols: &[String], door: Door, clock: Monotonic) -> Self {
         let symbols = symbols.iter().enumerate();
         let symbols = symbols.map(|(id, name)| (name.as_str().into(), InstrumentId(id as u16))).collect();
-        Self { bus, cursor, lane, symbols, releases: Releases::new(door, known), owes_look: false, clock }
+        Self { bus, cursor, lane, symbols, releases: Releases::new(door), owes_look: false, clock }
+    }
+
+    /// The door's verdict on each of the releases that traded before: for the desk to take before it does anything.
+    pub fn judge(&mut self, traded: &[ReleaseDigest]) -> Vec<Intake> {
+        self.releases.judge(traded)
     }
 
     /// Reads until the process ends or nobody listens.
@@ -93,9 +89,6 @@ impl SignalIntake {
     }
 
     fn round(&mut self) -> Result<(), Ended> {
-        for word in self.releases.unasked() {
-            self.lane.send(Word::Intake(word))?;
-        }
         let (after, clock) = (self.cursor, self.clock);
         let block = if self.owes_look { AFTER_BAR } else { BLOCK };
         let batch = ended(insist(|| self.bus.read(SIGNALS, after, BATCH, block, clock)))?;

@@ -36,7 +36,7 @@ use crate::journal::{Journal, JournalFailure, JournalOptions, Recovered};
 use crate::metrics::Metrics;
 use crate::publisher::Publisher;
 use crate::settings::{Credentials, RELEASE_SLOTS, SettingError, Settings};
-use crate::words::{EntryId, ReleaseDigest};
+use crate::words::{EntryId, Intake, ReleaseDigest};
 
 /// Entries on their way to the bus.
 const OUTGOING: usize = 4_096;
@@ -176,7 +176,7 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
     let gateway = Gateway::start(&ground.venue, &ground.rules, identity, venue_lanes, ground.clock)?;
     // What was said before a run is not for it.
     let passed = if recovered.is_new_run { heard.signals } else { recovered.cursor };
-    take_in(settings, &ground, (signals, steps), passed, &recovered)?;
+    let verdicts = take_in(settings, &ground, (signals, steps), passed, &recovered)?;
     announce(settings, ground.address, recovered.epoch).map_err(machine("the first line on stdout"))?;
     let stop = Arc::clone(&ground.stop);
     let desk = Desk::new(Parts {
@@ -190,6 +190,7 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
         cursor: recovered.cursor,
         passed,
         releases: recovered.releases,
+        verdicts,
         steps: heard.steps,
         published_close_ns: heard.account.ms.cast_signed().saturating_mul(1_000_000),
         gateway,
@@ -260,24 +261,25 @@ fn open_journal(
     Ok((journal, recovered))
 }
 
-/// Starts the threads that read from the bus.
+/// Starts the threads that read from the bus; the door's verdicts on the releases of the journal.
 fn take_in(
     settings: &Settings,
     ground: &Ground,
     (signals, steps): (Lane, Lane),
     passed: EntryId,
     recovered: &Recovered,
-) -> Result<(), Failure> {
-    let known: Vec<ReleaseDigest> = recovered.releases.iter().map(|release| release.digest).collect();
+) -> Result<Vec<Intake>, Failure> {
+    let traded: Vec<ReleaseDigest> = recovered.releases.iter().map(|release| release.digest).collect();
     let door = Door::new(&settings.home, settings.stage, settings.trust.clone());
     let (bus, clock) = (ground.bus(settings)?, ground.clock);
-    let intake = SignalIntake::new(bus, passed, signals, &settings.symbols, door, &known, clock);
+    let mut intake = SignalIntake::new(bus, passed, signals, &settings.symbols, door, clock);
+    let verdicts = intake.judge(&traded);
     begin("signals", move || intake.run())?;
     if ground.pace == Pace::Lockstep {
         let intake = StepIntake::new(ground.bus(settings)?, steps, clock);
         begin("steps", move || intake.run())?;
     }
-    Ok(())
+    Ok(verdicts)
 }
 
 /// Starts a thread that reads from the bus; it ends with the process.

@@ -29,7 +29,7 @@ impl Desk {
         self.lockstep_turn()
     }
 
-    fn take_intake(&mut self, intake: Intake, taken_ns: i64) -> Result<(), DeskFailure> {
+    pub(super) fn take_intake(&mut self, intake: Intake, taken_ns: i64) -> Result<(), DeskFailure> {
         match intake {
             Intake::Release { digest, name, verdict } => self.take_release(digest, &name, verdict, taken_ns),
             Intake::DeadLetter { entry } => {

@@ -16,6 +16,8 @@ use sapphire_core::risk::Branch;
 struct Known {
     digest: ReleaseDigest,
     stamp: Stamp,
+    /// It was let in once, so what it holds may have to be reduced.
+    traded: bool,
     name: String,
     verdict: Result<Branch, String>,
     /// When the verdict can become another without a change of files, by wall time.
@@ -25,18 +27,17 @@ struct Known {
 #[derive(Debug)]
 pub(super) struct Releases {
     door: Door,
-    unasked: Vec<ReleaseDigest>,
     known: Vec<Known>,
 }
 
 impl Releases {
-    pub(super) fn new(door: Door, unasked: &[ReleaseDigest]) -> Self {
-        Self { door, unasked: unasked.to_vec(), known: Vec::new() }
+    pub(super) fn new(door: Door) -> Self {
+        Self { door, known: Vec::new() }
     }
 
-    /// The verdict on each release that was known before, the first time this is called. They traded.
-    pub(super) fn unasked(&mut self) -> Vec<Intake> {
-        std::mem::take(&mut self.unasked).into_iter().filter_map(|digest| self.met(digest, true)).collect()
+    /// The verdict on each of the releases that traded before.
+    pub(super) fn judge(&mut self, traded: &[ReleaseDigest]) -> Vec<Intake> {
+        traded.iter().filter_map(|digest| self.met(*digest, true)).collect()
     }
 
     /// The verdict, if the release is met for the first time.
@@ -61,7 +62,7 @@ impl Releases {
             if now_ns < known.until_ns && known.stamp.still(&door.stamp(&known.digest)) {
                 return None;
             }
-            let next = asked(door, known.digest, known.verdict.is_ok());
+            let next = asked(door, known.digest, known.traded || known.verdict.is_ok());
             let before = std::mem::replace(known, next);
             ((&before.name, &before.verdict) != (&known.name, &known.verdict)).then(|| known.word())
         };
@@ -94,5 +95,5 @@ fn asked(door: &Door, digest: ReleaseDigest, traded: bool) -> Known {
             }
         }
     };
-    Known { digest, stamp, name, verdict, until_ns }
+    Known { digest, stamp, traded, name, verdict, until_ns }
 }

@@ -1,5 +1,6 @@
 //! What is on the bus comes to the desk once, in order, and what cannot be read is kept.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,6 +28,8 @@ const QUIET: Duration = Duration::from_millis(200);
 /// The words that an intake sends, and the thread it runs on.
 struct Listener {
     inbox: Inbox<Word>,
+    /// What was said before it ran.
+    judged: VecDeque<Intake>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<Ended>>,
 }
@@ -39,8 +42,9 @@ impl Listener {
         let symbols = ["BTC/USDT", "ETH/USDT"].map(str::to_owned);
         let trust = serde_json::from_value(home.trust()).unwrap();
         let door = Door::new(home.path(), Stage::Paper, trust);
-        let intake = SignalIntake::new(bus, cursor, lane, &symbols, door, known, Monotonic::new());
-        Self { inbox, stop, thread: Some(thread::spawn(move || intake.run())) }
+        let mut intake = SignalIntake::new(bus, cursor, lane, &symbols, door, Monotonic::new());
+        let judged = intake.judge(known).into();
+        Self { inbox, judged, stop, thread: Some(thread::spawn(move || intake.run())) }
     }
 
     fn to_steps(valkey: &Valkey) -> Self {
@@ -48,10 +52,13 @@ impl Listener {
         let stop = Arc::new(AtomicBool::new(false));
         let (bus, lane) = (valkey.bus_until(&stop), lanes.pop().unwrap());
         let intake = StepIntake::new(bus, lane, Monotonic::new());
-        Self { inbox, stop, thread: Some(thread::spawn(move || intake.run())) }
+        Self { inbox, judged: VecDeque::new(), stop, thread: Some(thread::spawn(move || intake.run())) }
     }
 
     fn next(&mut self) -> Intake {
+        if let Some(word) = self.judged.pop_front() {
+            return word;
+        }
         match self.inbox.next(LONG) {
             Some(Word::Intake(word)) => word,
             other => panic!("{other:?}"),

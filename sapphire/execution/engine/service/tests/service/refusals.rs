@@ -1,8 +1,9 @@
 //! Signals that cannot be taken are refused with a reason that everybody can read.
 
 use std::fs;
+use std::time::Duration;
 
-use crate::conductor::{Conductor, close_ns, signal, signal_entry};
+use crate::conductor::{Conductor, Moment, close_ns, signal, signal_entry};
 use crate::rig::Rig;
 
 fn update(code: &str, symbol: &str) -> (String, Option<String>) {
@@ -108,6 +109,39 @@ fn a_release_whose_permit_is_no_more_reduces_and_adds_nothing() {
     rig.home.revoke();
     assert_eq!(held_after(&mut rig, 9_000), "8000");
     assert_eq!(standing(&rig), "reduces only");
+    assert_eq!(rig.stop(), Some(0));
+    rig.assert_replays();
+}
+
+#[test]
+fn killed_and_started_on_a_closed_permit_it_reduces_and_adds_nothing() {
+    let mut rig = Rig::new();
+    rig.start();
+    let mut conductor = Conductor::new();
+    for delay_us in [0, 300, 700, 1_200, 2_000, 3_500] {
+        conductor.bar(&mut rig, [10_000, 10_000]);
+        conductor.bar(&mut rig, [10_000, 10_000]);
+        let mut epoch = 0;
+        conductor.bar_with(&mut rig, [30_000, 30_000], &mut |rig, _, moment| {
+            if moment == Moment::Signalled {
+                std::thread::sleep(Duration::from_micros(delay_us));
+                rig.kill();
+                rig.home.report(false);
+                epoch = rig.start().first_line["epoch"].as_u64().unwrap();
+            }
+        });
+        assert_eq!(rig.get("/state").1["releases"][0]["standing"], "reduces only");
+        for lots in [40_000, 4_000, 4_000] {
+            conductor.bar(&mut rig, [lots, lots]);
+        }
+        let held = rig.get("/positions").1;
+        assert!(held["positions"].as_array().unwrap().iter().all(|row| row["lots"] == "4000"), "{held}");
+        let made = rig.exported("order").into_iter();
+        let made = made.filter(|row| row["order"].as_str().unwrap().contains(&format!("-{epoch:08x}-")));
+        let sides: Vec<String> = made.map(|row| row["side"].as_str().unwrap().to_owned()).collect();
+        assert!(!sides.is_empty() && sides.iter().all(|side| side == "SELL"), "after {delay_us} us: {sides:?}");
+        rig.home.report(true);
+    }
     assert_eq!(rig.stop(), Some(0));
     rig.assert_replays();
 }
