@@ -250,7 +250,8 @@ def journal_verify(run: RunOption = None, as_json: AsJson = False) -> None:
     """
     from sapphire.execution.journal import verify_journal
 
-    _tell((found := verify_journal(_account(run))).told, as_json=as_json)
+    found = verify_journal(_account(run))
+    _tell(found.told, as_json=as_json)
     _say("every record follows from the one before" if found.ok else "the journal is damaged")
     if not found.ok:
         raise typer.Exit(1)
@@ -264,7 +265,8 @@ def journal_replay(run: RunOption = None, as_json: AsJson = False) -> None:
     """
     from sapphire.execution.journal import replay_journal
 
-    _tell((found := replay_journal(_account(run))).told, as_json=as_json)
+    found = replay_journal(_account(run))
+    _tell(found.told, as_json=as_json)
     _say(f"{found.steps:,} steps, byte-identical" if found.steps is not None else "a step differs")
     if not found.identical:
         raise typer.Exit(1)

@@ -67,8 +67,8 @@ def expected_rates(model: Model, *, draws: int = _DRAWS) -> Mapping[str, PassRat
     .. math:: \mathrm{SR}_i = \mathrm{SR}^*_i + \left(\sqrt\rho\, Z_0 + \sqrt{1-\rho}\, Z_i\right) / \sqrt T, \quad
               \mathrm{SR}^{\mathrm{active}}_i = \mathrm{SR}^{*\mathrm{active}}_i + Z_i / \sqrt T
 
-    The best is that of the highest SR. It is deflated by N and by V of the variants' ratios and its own, which is at
-    least 1/T. On the hold-out it draws anew, against cash and against the market, whose own draw it shares.
+    The best is that of the highest SR. It is deflated by N and by V of the variants' ratios, with its own or without,
+    whichever is larger, and at least 1/T. On the hold-out it draws anew, against cash and against the market, whose own draw it shares.
     With a correlation of zero and no edge the first is `false_pass_rate` of as many trials.
 
     References
@@ -149,10 +149,15 @@ def _spread(truth: Floats, kurtosis: float, length: int) -> Floats:
 
 
 def _deflates(chosen: Floats, every: Floats, kurtosis: float, length: int, counted: int) -> NDArray[np.bool_]:
-    """Whether the chosen ratio is above the luck of so many; the replay's own ratio is one of those that vary."""
+    """Whether the chosen ratio is above the luck of so many.
+
+    The replay's own ratio is one of those that differ, and says the same as that of the screen it was chosen by; V is
+    the larger of the two spreads.
+    """
     from scipy.special import ndtri
 
-    variance = np.maximum(np.column_stack([every, chosen]).var(axis=1, ddof=1), 1.0 / length)
+    apart = np.column_stack([every, chosen]).var(axis=1, ddof=1)
+    variance = np.maximum(np.maximum(apart, every.var(axis=1, ddof=1)), 1.0 / length)
     luck = np.sqrt(variance) * expected_maximum_sharpe(counted, 1.0)
     distance = (chosen - luck) * math.sqrt(length - 1) / np.sqrt(1.0 + (kurtosis - 1.0) / 4.0 * chosen**2)
     return np.asarray(distance >= float(ndtri(_need("deflated_sharpe", "min"))))

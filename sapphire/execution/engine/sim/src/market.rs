@@ -1,8 +1,8 @@
 //! Venue, house and travelling requests under one virtual clock.
 //!
 //! Invariant: house steps and arrivals happen in the order of market time (at the same instant the house first, then
-//! requests in the order in which they were sent). A symbol whose feed ends is closed at that instant. Nothing happens but through `Market::advance` and
-//! `Market::skip_to`, so the same calls give the same market.
+//! requests in the order in which they were sent). A symbol whose feed ends is closed at that instant. Nothing happens
+//! but through `Market::advance` and `Market::skip_to`, so the same calls give the same market.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
