@@ -16,11 +16,11 @@ from sapphire.agents.worker import ask_panel
 from sapphire.domain.errors import AgentError, Refused
 from sapphire.domain.releases import ReleasedSizing
 from sapphire.registry import GitState, LockState
-from sapphire.research import evidence_worker, submitting
+from sapphire.research import evidence_worker, integrity, submitting, walking
 from sapphire.research.evidence_worker import ask_release, fit_in_worker, walk_in_workers
 from sapphire.research.integrity import committed_state, measure_integrity, require_locked
 from sapphire.research.submitting import submit
-from sapphire.research.walking import tested_rows, walk_beliefs
+from sapphire.research.walking import walk_beliefs
 
 PLAIN = """
     def views(self, window):
@@ -152,7 +152,7 @@ QUIET = {
 
 def old_sample(study, warmup):
     """The bars of every sample that the study's own seed would draw: anyone can compute them."""
-    spans = [tested_rows(study.evaluation, span) for fold in study.folds for span in fold.testing]
+    spans = [walking.tested_rows(study.evaluation, span) for fold in study.folds for span in fold.testing]
     for start, stop in [*spans, (len(study.evaluation), len(study.data.bars))]:
         rows = np.arange(max(start, warmup - 1), stop)
         moves = np.abs(np.diff(np.log(study.data.bars.rows(0, stop).close), axis=0))[rows[:-1]].max(axis=1)
@@ -176,6 +176,35 @@ def test_a_twin_that_is_honest_where_it_expects_a_look_is_caught(make_study, pla
     assert found.checks["twin_test"].verdict == "fail"
     assert found.checks["twin_test"].note.startswith("mean_bps of ")
     assert failed(found) == {"twin_test"}
+
+
+def test_where_evidence_looks_is_drawn_for_each_stretch_and_kept(make_study, tmp_path, monkeypatch):
+    monkeypatch.setattr(evidence_worker, "ask_panel", partial(ask_panel, sample=10, every=52))
+    study = make_study()
+    first, second = walked(study, AGENT), walked(study, AGENT)
+    assert [sample.used for sample in first.samples] == [True, True, False]
+    seeds = [sample.seed for beliefs in (first, second) for sample in beliefs.samples]
+    assert len({*seeds, study.seed}) == 7
+    assert np.array_equal(first.beliefs.mean_bps, second.beliefs.mean_bps)
+    assert np.array_equal(first.beliefs.std_bps, second.beliefs.std_bps)
+    found = evidence(study, AGENT, tmp_path, moments=20)
+    assert len({found.checks_seed, study.seed, *(each.seed for each in found.twins)}) == 6
+    assert [each.cuts for each in found.twins] == [12, 12, 0, 0]
+
+
+def test_the_leak_checks_look_at_any_stretch(make_study, planted, tmp_path, monkeypatch):
+    """A twin that is another agent until the latest bars, where checks might always look."""
+    study = make_study()
+    monkeypatch.setattr(evidence_worker, "_CHECKED_BARS", 20)
+    monkeypatch.setattr(integrity, "drawn_seed", lambda: 11)
+    quiet = int(study.evaluation.close_time_ns[-60])
+    body = f"""
+    def views_panel(self, bars):
+        score = self.of(bars.frame("close"))
+        side = np.where(bars.close_time_ns >= {quiet}, 1.0, -1.0)
+        return ViewPanel(score=score.mul(side, axis=0), horizon=self.horizon)
+"""
+    assert "twin_test" in failed(evidence(study, planted(PLAIN + body), tmp_path, moments=20))
 
 
 LOOSE = """
