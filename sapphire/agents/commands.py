@@ -79,7 +79,9 @@ def check_command(
         list[str] | None, typer.Option("--feature", help="A feature to check as well: log_return_24.")
     ] = None,
     agents: Folder = None,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of the changed futures, and of the fit.")] = 7,
+    seed: Annotated[
+        int, typer.Option("--seed", help="Seed of the bars to look at, of the changed futures, and of the fit.")
+    ] = 7,
     moments: Annotated[int, typer.Option("--moments", min=1, help="Bars that each check looks at.")] = 460,
     as_json: Json = False,
 ) -> None:

@@ -85,7 +85,7 @@ def check_agent(
     ----------
     bars : of the interval the agent is meant for; its warm-up and a good deal more.
     features : others to check, beside those that the agent names.
-    seed : of the changed futures, and of the fit.
+    seed : of the moments that the checks look at, of the changed futures, and of the fit.
     moments : at how many bars the checks look.
     fit : whether to check the fit as well.
     """
@@ -95,10 +95,10 @@ def check_agent(
             agent = agent.fit(_training(bars), seed)
         known = _Known(agent, bars)
         report += truncation_test(agent, bars, seed=seed, moments=moments, known=known)
-        report += warmup_test(agent, bars, moments=moments, known=known)
+        report += warmup_test(agent, bars, seed=seed, moments=moments, known=known)
         report += twin_test(agent, bars, known=known)
-        report += order_test(agent, bars, moments=moments, known=known)
-    return report + feature_parity({**features_of(agent), **(features or {})}, bars, moments=moments)
+        report += order_test(agent, bars, seed=seed, moments=moments, known=known)
+    return report + feature_parity({**features_of(agent), **(features or {})}, bars, seed=seed, moments=moments)
 
 
 def truncation_test(
@@ -111,8 +111,8 @@ def truncation_test(
     after.
     """
     known = known or _Known(agent, bars)
-    rows = _moments(len(bars), agent.warmup, len(bars) - 2, moments)
-    few = _moments(len(bars), agent.warmup, len(bars) - 2, min(moments, _SLOW_MOMENTS))
+    rows = _moments(agent.warmup, len(bars) - 2, moments, seed)
+    few = _moments(agent.warmup, len(bars) - 2, min(moments, _SLOW_MOMENTS), seed)
     checks = []
     for name, future in FUTURES.items():
         compare = partial(_views_of_another_future, agent, bars, rows, future, seed, known)
@@ -138,7 +138,9 @@ def twin_test(agent: Agent, bars: Bars, *, known: _Known | None = None) -> LeakR
     return LeakReport(agent.name, (_checked("twin", check, twin_tolerance_of(agent), compare),))
 
 
-def warmup_test(agent: Agent, bars: Bars, *, moments: int = MOMENTS, known: _Known | None = None) -> LeakReport:
+def warmup_test(
+    agent: Agent, bars: Bars, *, seed: int = 0, moments: int = MOMENTS, known: _Known | None = None
+) -> LeakReport:
     """A window of exactly the warm-up says what a longer history says, within the agent's `twin_tolerance`.
 
     An agent whose numbers hang on where its history begins (an exponential average, a score over the whole window)
@@ -146,20 +148,22 @@ def warmup_test(agent: Agent, bars: Bars, *, moments: int = MOMENTS, known: _Kno
     the warm-up, and at least 256 bars longer.
     """
     known = known or _Known(agent, bars)
-    rows = _moments(len(bars), agent.warmup, len(bars) - 2, moments)
+    rows = _moments(agent.warmup, len(bars) - 2, moments, seed)
     compare = partial(_short_memory, agent, bars, rows, known)
     check = _checked("warm_up", "warm-up against longer history", twin_tolerance_of(agent), compare)
     return LeakReport(agent.name, (check,))
 
 
-def order_test(agent: Agent, bars: Bars, *, moments: int = MOMENTS, known: _Known | None = None) -> LeakReport:
+def order_test(
+    agent: Agent, bars: Bars, *, seed: int = 0, moments: int = MOMENTS, known: _Known | None = None
+) -> LeakReport:
     """Symbols in another order make the same views by symbol; bars twice or shuffled make none, or the same.
 
     An agent that learned keeps its universe in the order that it learned it in, and a release puts windows into that
     order: nothing is compared there.
     """
     known = known or _Known(agent, bars)
-    rows = _moments(len(bars), agent.warmup, len(bars) - 2, moments)
+    rows = _moments(agent.warmup, len(bars) - 2, moments, seed)
     few = rows[:: max(1, rows.size // _SLOW_MOMENTS)]
     check = "symbols in another order"
     if agent.learns or len(bars.symbols) < 2:
@@ -183,11 +187,11 @@ def fit_test(agent: Agent, bars: Bars, *, seed: int = 0) -> LeakReport:
     return LeakReport(agent.name, (_checked("fit", check, 0.0, partial(_fitted_twice, agent, bars, seed)),))
 
 
-def feature_parity(features: Mapping[str, Feature], bars: Bars, *, moments: int = MOMENTS) -> LeakReport:
+def feature_parity(features: Mapping[str, Feature], bars: Bars, *, seed: int = 0, moments: int = MOMENTS) -> LeakReport:
     """Each feature made on all bars at once equals, in every row, the one made on the bars up to a moment (1e-9)."""
     if not features:
         return LeakReport("features", (_absent("features", "features, in bulk against bar by bar", "no features"),))
-    rows = _moments(len(bars), 0, len(bars) - 2, min(moments, _SLOW_MOMENTS))
+    rows = _moments(0, len(bars) - 2, min(moments, _SLOW_MOMENTS), seed)
     checks = [
         _checked(
             "features", f"feature {name}, in bulk against bar by bar", 1e-9, partial(_in_bulk, feature, bars, rows)
@@ -333,11 +337,11 @@ def _surroundings(agent: Agent, bars: Bars, rows: Rows) -> Iterator[tuple[Bars, 
         yield bars.rows(start, min(len(bars), row + 1 + after)), row - start
 
 
-def _moments(length: int, first: int, last: int, count: int) -> Rows:
-    """Up to `count` rows spread from `first` to `last`, both included; none where there are none."""
-    if last < first or length == 0:
-        return np.empty(0, dtype=np.int64)
-    return np.unique(np.linspace(first, last, count).round().astype(np.int64))
+def _moments(first: int, last: int, count: int, seed: int) -> Rows:
+    """Up to `count` rows from `first` to `last`, one drawn out of each of as many equal parts; none where none are."""
+    rows, dice = np.arange(first, last + 1), np.random.default_rng(seed)
+    parts = np.array_split(rows, min(count, rows.size)) if rows.size else []
+    return np.array([dice.choice(part) for part in parts], dtype=np.int64)
 
 
 def _training(bars: Bars) -> Bars:

@@ -44,6 +44,8 @@ __all__ = [
 
 _LOOSEST = 1e-5
 _SAMPLED = 32
+_DICE = np.random.default_rng()
+"""From the system's entropy: no agent can know beforehand where its twin is compared."""
 
 
 def frame_of(values: NDArray[np.float64], bars: Bars) -> pd.DataFrame:
@@ -170,7 +172,7 @@ def _equals_views(agent: Agent, bars: Bars, panel: ViewPanel) -> bool:
     """Whether a twin's panel is that of the views, on a sample."""
     rows = np.arange(agent.warmup - 1, len(bars))
     if rows.size > _SAMPLED:
-        rows = np.sort(np.random.default_rng(len(bars)).choice(rows, _SAMPLED, replace=False))
+        rows = np.sort(_DICE.choice(rows, _SAMPLED, replace=False))
     said = numbers_of_views((views_at(agent, bars, int(row)) for row in rows), bars.symbols)
     twin = {name: values[rows] for name, values in numbers_of_panel(panel).items()}
     return panel.horizon == agent.horizon and far_apart(said, twin, bars, rows).worst <= twin_tolerance_of(agent)

@@ -62,9 +62,10 @@ class AskedEvidence:
     ----------
     bars : of the stretch.
     asked : at how many of them views were made one window at a time.
-    seed : of the bars that were compared.
-    worst : largest relative difference between views and twin at these; None where every bar was asked, or one side was
-        silent.
+    seed : of the bars that were compared, drawn when they were asked; `ask_panel` with it looks at the same bars again.
+    worst : largest relative difference of the twin, to the views at these and to itself where it was cut off; None
+        where every bar was asked, or one side was silent.
+    cuts : at how many bars the twin was asked again without what came after them.
     twin_used : whether the twin stands for the bars that were not asked.
     """
 
@@ -72,6 +73,7 @@ class AskedEvidence:
     asked: int
     seed: int
     worst: float | None
+    cuts: int
     twin_used: bool
 
 
@@ -88,6 +90,7 @@ class IntegrityEvidence:
     lock_differs : installed distributions that are not as the lock says.
     lock_beside : installed distributions that the lock does not have.
     checks : every check of `CHECKS`, by name.
+    checks_seed : of the bars that the leak checks looked at, drawn when they were.
     twins : how each tested stretch was asked, in order: every fold, then the hold-out.
     isolation : whether the system kept the agents from files and sockets ("enforced"), or an audit hook did.
     golden_ok : the frozen release, in a process of its own, answered its golden inputs as before.
@@ -105,6 +108,7 @@ class IntegrityEvidence:
     golden_ok: bool
     git_commit: str
     dirty: bool
+    checks_seed: int = 0
     twins: tuple[AskedEvidence, ...] = ()
     lock_differs: tuple[str, ...] = ()
     lock_beside: tuple[str, ...] = ()

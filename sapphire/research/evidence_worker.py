@@ -3,11 +3,13 @@
 The agent object of the notebook is not asked for anything but its code and its parameters. In each fold a worker that
 is thrown away afterwards learns from the training window; what it learned goes as arrays into the workers that are
 asked, as a release's does. Those see windows of the warm-up in the order of time. They are two for all folds, so that
-what an agent might keep from one call to the next is of its past.
+what an agent might keep from one call to the next is of its past. Each stretch has a sample of its own, drawn by the
+system's entropy once the code is captured and kept in the evidence: nobody can write an agent that is honest there.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from sapphire.registry import ScoreSlope
     from sapphire.research.splits import Fold
 
-__all__ = ["AskedBeliefs", "ask_release", "check_release", "fit_in_worker", "walk_in_workers"]
+__all__ = ["AskedBeliefs", "ask_release", "check_release", "drawn_seed", "fit_in_worker", "walk_in_workers"]
 
 _OTHER_HASHES = 20_251
 """Seed of Python's hashes in the processes that are asked again."""
@@ -55,6 +57,11 @@ class AskedBeliefs:
     samples: tuple[TwinSample, ...]
     isolation: Isolation
     digests: tuple[Mapping[str, str], ...] = field(repr=False)
+
+
+def drawn_seed() -> int:
+    """A seed from the system's entropy, for samples that an agent must not foresee; 31 bits, as fits take them."""
+    return secrets.randbits(31)
 
 
 def fit_in_worker(code: ReleaseCode, bars: Bars, *, seed: int, label: str) -> Mapping[str, NDArray[Any]]:
@@ -107,7 +114,7 @@ def walk_in_workers(
                 return fresh
 
             for start, stop in (tested_rows(bars, span) for span in fold.testing):
-                found = ask_panel(asked, again, bars.rows(0, stop), start, stop, seed=seed, renew=renewed)
+                found = ask_panel(asked, again, bars.rows(0, stop), start, stop, seed=drawn_seed(), renew=renewed)
                 means.append(found.mean_bps)
                 deviations.append(found.std_bps)
                 closes.append(bars.close_time_ns[start:stop])
@@ -124,7 +131,7 @@ def walk_in_workers(
         return AskedBeliefs(panel, tuple(samples), asked.isolation, asked.digests)
 
 
-def ask_release(release: ReadRelease, horizon_of: Agent, bars: Bars, start: int, stop: int, seed: int) -> AskedBeliefs:
+def ask_release(release: ReadRelease, horizon_of: Agent, bars: Bars, start: int, stop: int) -> AskedBeliefs:
     """What a frozen release believes at the rows `start` to `stop` (not included) of `bars`.
 
     Raises
@@ -137,17 +144,24 @@ def ask_release(release: ReadRelease, horizon_of: Agent, bars: Bars, start: int,
             return running.enter_context(ReleaseWorker(release, hash_seed=hash_seed)).worker
 
         asked, again = started(), started(_OTHER_HASHES)
-        found = ask_panel(asked, again, bars.rows(0, stop), start, stop, seed=seed, renew=started)
+        found = ask_panel(asked, again, bars.rows(0, stop), start, stop, seed=drawn_seed(), renew=started)
         closes = bars.close_time_ns[start:stop]
         panel = BeliefPanel(bars.symbols, horizon_of.horizon, closes, found.mean_bps, found.std_bps)
         return AskedBeliefs(panel, (found.sample,), asked.isolation, asked.digests)
 
 
 def check_release(release: ReadRelease, bars: Bars, *, seed: int, moments: int) -> LeakReport:
-    """Every leak check of the release's agents, in a worker that sees the latest of `bars` and nothing else counts."""
-    latest = bars.tail(_CHECKED_BARS + _HISTORIES * release.warmup)
+    """Every leak check of the release's agents, in a worker that sees a stretch of `bars` and nothing else counts.
+
+    Parameters
+    ----------
+    seed : of where the stretch lies, of the moments in it, of the changed futures and of the fit; see `drawn_seed`.
+    moments : at how many bars each check looks.
+    """
+    length = min(len(bars), _CHECKED_BARS + _HISTORIES * release.warmup)
+    first = int(np.random.default_rng(seed).integers(len(bars) - length + 1))
     with ReleaseWorker(release, hash_seed=_OTHER_HASHES) as held:
-        return held.worker.check(latest, seed=seed, moments=moments)
+        return held.worker.check(bars.rows(first, first + length), seed=seed, moments=moments)
 
 
 def learned_as(release: ReadRelease, learned: Mapping[str, NDArray[Any]]) -> bool:

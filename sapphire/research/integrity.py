@@ -15,7 +15,7 @@ from sapphire.data import load_snapshot
 from sapphire.domain.bars import FIELDS
 from sapphire.domain.errors import AgentError, DataError, EvidenceRefused
 from sapphire.registry import AskedEvidence, CheckEvidence, GitState, IntegrityEvidence, LockState, git_state
-from sapphire.research.evidence_worker import check_release, learned_as
+from sapphire.research.evidence_worker import check_release, drawn_seed, learned_as
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sapphire.agents import Agent
     from sapphire.agents.leak_report import Kind, LeakCheck, LeakReport
     from sapphire.agents.release import ReadRelease
+    from sapphire.agents.worker import TwinSample
     from sapphire.data import Snapshot
     from sapphire.domain.bars import Bars
     from sapphire.research.evidence_worker import AskedBeliefs
@@ -52,7 +53,6 @@ def measure_integrity(
     evaluation: Bars,
     lock: LockState,
     git: GitState,
-    seed: int,
     moments: int = MOMENTS,
 ) -> IntegrityEvidence:
     """Everything that an integrity gate asks.
@@ -68,7 +68,10 @@ def measure_integrity(
     wanted = tuple(code.digests for code in release.code.members)
     released = tuple(_released(entry.files, entry.folder) for entry in release.manifest.agents)
     ran = [beliefs.digests for beliefs in asked]
+    seed = drawn_seed()
     report = check_release(release, evaluation, seed=seed, moments=moments)
+    checks = _checks(report)
+    checks["twin_test"] = _twin_of_stretches(checks["twin_test"], asked)
     return IntegrityEvidence(
         captured_source=wanted == released and all(each == released for each in ran) and learned_as(release, learned),
         snapshot_hash=data.hash,
@@ -76,7 +79,8 @@ def measure_integrity(
         lock_sha256=lock.sha256,
         lock_differs=lock.differs,
         lock_beside=lock.beside,
-        checks={**_checks(report), "another_process": _another_process(asked)},
+        checks={**checks, "another_process": _another_process(asked)},
+        checks_seed=seed,
         twins=tuple(_twin(sample) for beliefs in asked for sample in beliefs.samples),
         isolation="enforced" if all(beliefs.isolation == "enforced" for beliefs in asked) else "observed",
         golden_ok=_golden(release),
@@ -157,8 +161,7 @@ def _worst(rows: Sequence[LeakCheck]) -> CheckEvidence:
     rank = {"absent": 0, "pass": 1, "fail": 2}
     worst = max(rows, key=lambda row: (rank[row.verdict], row.worst))
     bars = max(row.bars for row in rows)
-    stated = worst.worst if math.isfinite(worst.worst) else None
-    return CheckEvidence(verdict=worst.verdict, bars=bars, worst=stated, note=worst.note)
+    return CheckEvidence(verdict=worst.verdict, bars=bars, worst=_finite(worst.worst), note=worst.note)
 
 
 def _another_process(asked: Sequence[AskedBeliefs]) -> CheckEvidence:
@@ -169,14 +172,34 @@ def _another_process(asked: Sequence[AskedBeliefs]) -> CheckEvidence:
     return CheckEvidence(
         verdict="pass" if passed else "fail",
         bars=sum(sample.compared for sample in samples),
-        worst=worst.again_worst if math.isfinite(worst.again_worst) else None,
-        note="" if passed else worst.note,
+        worst=_finite(worst.again_worst),
+        note="" if passed else worst.again_note,
     )
 
 
-def _twin(sample: Any) -> AskedEvidence:
-    worst = sample.worst if sample.worst is not None and math.isfinite(sample.worst) else None
-    return AskedEvidence(bars=sample.bars, asked=sample.asked, seed=sample.seed, worst=worst, twin_used=sample.used)
+def _twin_of_stretches(checked: CheckEvidence, asked: Sequence[AskedBeliefs]) -> CheckEvidence:
+    """What the leak checks found of the twin, unless it passed there and failed in a stretch that was tested."""
+    samples = [sample for beliefs in asked for sample in beliefs.samples]
+    worst, note = max((sample.worst or 0.0, sample.note) for sample in samples)
+    if checked.verdict == "fail" or not note:
+        return checked
+    bars = sum(sample.compared for sample in samples if sample.worst is not None)
+    return CheckEvidence(verdict="fail", bars=bars, worst=_finite(worst), note=note)
+
+
+def _twin(sample: TwinSample) -> AskedEvidence:
+    return AskedEvidence(
+        bars=sample.bars,
+        asked=sample.asked,
+        seed=sample.seed,
+        cuts=sample.cuts,
+        worst=_finite(sample.worst),
+        twin_used=sample.used,
+    )
+
+
+def _finite(worst: float | None) -> float | None:
+    return worst if worst is not None and math.isfinite(worst) else None
 
 
 def _golden(release: ReadRelease) -> bool:

@@ -220,7 +220,7 @@ def _measure(study: Study, agent: Agent, frozen: _Frozen, told: Any) -> Evidence
     seen_by = study.ledger.trials(*opened.span).studies
     bars, tested = opened.data.bars, opened.tested
     start = int(np.searchsorted(bars.close_time_ns, tested.close_time_ns[0]))
-    held_out = ask_release(release, frozen.agent, bars, start, start + len(tested), study.seed)
+    held_out = ask_release(release, frozen.agent, bars, start, start + len(tested))
     held, market = replay_beside(
         opened, agent, held_out.beliefs, [Beside(holds=True)], told=_quiet, method=HOLDOUT, code=release.digest
     )
@@ -233,7 +233,6 @@ def _measure(study: Study, agent: Agent, frozen: _Frozen, told: Any) -> Evidence
         evaluation=study.evaluation,
         lock=frozen.lock,
         git=frozen.git,
-        seed=study.seed,
     )
     return EvidenceBundle(
         manifest_digest=release.digest,

@@ -212,6 +212,21 @@ def test_a_twin_that_looks_ahead_is_caught_by_truncation_alone(leaky, bars):
     assert "twin against views" in failed(twin_test(leaky(), bars))
 
 
+def test_moments_are_drawn_by_the_seed_out_of_all_bars(bars):
+    """An agent that is honest at evenly spread bars and reaches behind the window at all others."""
+
+    @dataclass(frozen=True)
+    class Elsewhere(Peeking):
+        def views(self, window):
+            even = np.linspace(self.warmup, len(bars) - 2, 20).round().astype(int)
+            quiet = window.bars.close_time_ns[-1] in bars.close_time_ns[even]
+            return Honest.views(self, window) if quiet else super().views(window)
+
+    reports = [truncation_test(Elsewhere(), bars, seed=seed, moments=20) for seed in range(3)]
+    assert all(failed(report) >= VIEW_FUTURES - {"views, future shuffled"} for report in reports)
+    assert len({tuple(row.note for row in report.rows) for report in reports}) == 3
+
+
 def test_a_twin_that_is_late_is_not_its_agent(bars):
     assert truncation_test(Late(), bars).ok
     report = twin_test(Late(), bars)

@@ -77,6 +77,21 @@ def test_a_twin_that_is_about_other_bars_is_refused(bars):
         view_panel(Elsewhere(), bars)
 
 
+def test_where_a_twin_is_compared_cannot_be_foreseen(bars):
+    """It is right at the bars that their number alone would draw, and wrong at all others."""
+    agent = MovingAverageCross(fast=2, slow=10)
+
+    @dataclass(frozen=True)
+    class Elsewhere(MovingAverageCross):
+        def views_panel(self, bars):
+            panel = super().views_panel(bars)
+            rows = np.random.default_rng(len(bars)).choice(np.arange(self.warmup - 1, len(bars)), 32, replace=False)
+            side = np.where(np.isin(np.arange(len(bars)), rows), 1.0, -1.0)
+            return replace(panel, score=panel.score.mul(side, axis=0))
+
+    assert view_panel(Elsewhere(fast=2, slow=10), bars).score.equals(window_panel(agent, bars).score)
+
+
 def test_views_of_two_kinds_do_not_form_a_panel(bars):
     @dataclass(frozen=True)
     class Fickle(Quantiles):

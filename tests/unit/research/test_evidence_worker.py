@@ -16,7 +16,7 @@ from sapphire.agents.worker import ask_panel
 from sapphire.domain.errors import AgentError, Refused
 from sapphire.domain.releases import ReleasedSizing
 from sapphire.registry import GitState, LockState
-from sapphire.research import evidence_worker, submitting
+from sapphire.research import evidence_worker, integrity, submitting, walking
 from sapphire.research.evidence_worker import ask_release, fit_in_worker, walk_in_workers
 from sapphire.research.integrity import committed_state, measure_integrity, require_locked
 from sapphire.research.submitting import submit
@@ -53,10 +53,10 @@ def evidence(study, agent, tmp_path, moments=460):
     release = read_release(tmp_path / "releases" / manifest.digest)
     walk = walked(study, agent)
     start, stop = len(study.evaluation), len(study.data.bars)
-    held = ask_release(release, agent, study.data.bars, start, stop, study.seed)
+    held = ask_release(release, agent, study.data.bars, start, stop)
     return measure_integrity(
         release, (walk, held), learned, data=study.data, evaluation=study.evaluation,
-        lock=LockState("b" * 64, frozenset(), (), ()), git=GitState("", dirty=True), seed=study.seed, moments=moments,
+        lock=LockState("b" * 64, frozenset(), (), ()), git=GitState("", dirty=True), moments=moments,
     )  # fmt: skip
 
 
@@ -127,6 +127,84 @@ def test_evidence_says_which_stretch_came_from_a_twin(make_study, planted, tmp_p
     assert all((each.asked < each.bars) == used and (each.worst <= 1e-9) == used for each in long)
     assert all(each.asked == each.bars and each.worst is None for each in short)
     assert ("twin_test" in failed(found)) != used
+
+
+LOOKS_AHEAD = """
+    seen: ClassVar[set] = set()
+
+    def views(self, window):
+        self.seen.add(int(window.bars.close_time_ns[-1]))
+        score = self.honest(window)
+        return window.views(mean_bps=100 * score, std_bps=100.0 + 0 * score, horizon=self.horizon)
+
+    def views_panel(self, bars):
+        score = self.of(bars.frame("close"))
+        told = 100 * score
+        if len(bars) == {used}:
+            told = told.where({quiet}[:, None] | (score != score), told.shift(-1).fillna(told))
+        return ViewPanel(mean_bps=told, std_bps=100.0 + 0 * score, horizon=self.horizon)
+"""
+QUIET = {
+    "where the study's seed says": "np.isin(bars.close_time_ns, {times!r})",
+    "where its views were asked": "np.isin(bars.close_time_ns, list(self.seen))",
+}
+
+
+def old_sample(study, warmup):
+    """The bars of every sample that the study's own seed would draw: anyone can compute them."""
+    spans = [walking.tested_rows(study.evaluation, span) for fold in study.folds for span in fold.testing]
+    for start, stop in [*spans, (len(study.evaluation), len(study.data.bars))]:
+        rows = np.arange(max(start, warmup - 1), stop)
+        moves = np.abs(np.diff(np.log(study.data.bars.rows(0, stop).close), axis=0))[rows[:-1]].max(axis=1)
+        by_lot = (
+            np.random.default_rng([study.seed, rows.size]).choice(rows, 10, replace=False) if rows.size > 50 else rows
+        )
+        for row in np.union1d(rows[np.argsort(moves)[-40:]], by_lot):
+            yield int(study.data.bars.close_time_ns[row])
+
+
+@pytest.mark.parametrize("quiet", QUIET)
+def test_a_twin_that_is_honest_where_it_expects_a_look_is_caught(make_study, planted, tmp_path, monkeypatch, quiet):
+    """It looks ahead in a stretch of the length that evidence asks for, and there where it takes itself unobserved."""
+    study = make_study()
+    monkeypatch.setattr(evidence_worker, "ask_panel", partial(ask_panel, sample=10, every=52))
+    warmup = planted(PLAIN).warmup
+    where = QUIET[quiet].format(times=[*old_sample(study, warmup)])
+    body = LOOKS_AHEAD.format(used=60 + warmup - 1, quiet=where)
+    found = evidence(study, planted(body), tmp_path, moments=20)
+    assert [each.twin_used for each in found.twins] == [False] * 4
+    assert found.checks["twin_test"].verdict == "fail"
+    assert found.checks["twin_test"].note.startswith("mean_bps of ")
+    assert failed(found) == {"twin_test"}
+
+
+def test_where_evidence_looks_is_drawn_for_each_stretch_and_kept(make_study, tmp_path, monkeypatch):
+    monkeypatch.setattr(evidence_worker, "ask_panel", partial(ask_panel, sample=10, every=52))
+    study = make_study()
+    first, second = walked(study, AGENT), walked(study, AGENT)
+    assert [sample.used for sample in first.samples] == [True, True, False]
+    seeds = [sample.seed for beliefs in (first, second) for sample in beliefs.samples]
+    assert len({*seeds, study.seed}) == 7
+    assert np.array_equal(first.beliefs.mean_bps, second.beliefs.mean_bps)
+    assert np.array_equal(first.beliefs.std_bps, second.beliefs.std_bps)
+    found = evidence(study, AGENT, tmp_path, moments=20)
+    assert len({found.checks_seed, study.seed, *(each.seed for each in found.twins)}) == 6
+    assert [each.cuts for each in found.twins] == [12, 12, 0, 0]
+
+
+def test_the_leak_checks_look_at_any_stretch(make_study, planted, tmp_path, monkeypatch):
+    """A twin that is another agent until the latest bars, where checks might always look."""
+    study = make_study()
+    monkeypatch.setattr(evidence_worker, "_CHECKED_BARS", 20)
+    monkeypatch.setattr(integrity, "drawn_seed", lambda: 11)
+    quiet = int(study.evaluation.close_time_ns[-60])
+    body = f"""
+    def views_panel(self, bars):
+        score = self.of(bars.frame("close"))
+        side = np.where(bars.close_time_ns >= {quiet}, 1.0, -1.0)
+        return ViewPanel(score=score.mul(side, axis=0), horizon=self.horizon)
+"""
+    assert "twin_test" in failed(evidence(study, planted(PLAIN + body), tmp_path, moments=20))
 
 
 LOOSE = """

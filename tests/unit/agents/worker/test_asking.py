@@ -42,7 +42,8 @@ def asked(make_bars):
                 renewed.append(started())
                 return renewed[-1]
 
-            found = ask_panel(started(), started(1), bars, START, STOP, seed=7, renew=renew, **settings)
+            settings = {"seed": 7} | settings
+            found = ask_panel(started(), started(1), bars, START, STOP, renew=renew, **settings)
             return found, len(renewed)
 
         yield ask
@@ -54,7 +55,7 @@ def test_a_twin_that_is_the_views_answers_for_the_bars_between(asked, planted):
     assert (views.sample.used, views.sample.asked, views.sample.worst) == (False, STOP - START, None)
     twin, renewed = asked(agent, sample=20, every=STOP - START - 1)
     sample = twin.sample
-    assert (sample.used, renewed) == (True, 0)
+    assert (sample.used, sample.cuts, renewed) == (True, 12, 1)
     assert 40 <= sample.asked == sample.compared <= 60 < sample.bars == STOP - START
     assert sample.worst <= 1e-9
     np.testing.assert_allclose(twin.mean_bps, views.mean_bps, rtol=1e-9)
@@ -87,3 +88,30 @@ def test_the_sample_has_the_bars_before_the_largest_moves(asked, planted, make_b
     ahead = f"(100 * score).where((np.arange(len(score)) + {START - 4} != {before})[:, None] & (score == score), 5.0)"
     found, renewed = asked(planted(BODY.format(mean=ahead), QUARTER), sample=1, every=50)
     assert (found.sample.used, renewed) == (False, 1)
+
+
+def test_a_twin_that_the_sample_misses_is_cut_off(asked, planted, make_bars):
+    """It looks ahead beside the largest moves, and repeats what it has once said wherever it is asked again."""
+    bars = make_bars(STOP + 20)
+    moves = np.abs(np.diff(np.log(bars.close), axis=0))[START : STOP - 1].max(axis=1)
+    largest = START + np.argsort(moves)[-40:]
+    seed = next(each for each in range(100) if np.random.default_rng(each).choice(np.arange(START, STOP)) in largest)
+    quiet = bars.close_time_ns[largest].tolist()
+    body = f"""
+    said: ClassVar[dict] = {{{{}}}}
+
+    def repeated(self, bars, score):
+        free = ~np.isin(bars.close_time_ns, {quiet})
+        ahead = score.where(~free[:, None] | (score != score), score.shift(-1).fillna(score))
+        for row, time in enumerate(bars.close_time_ns.tolist()):
+            ahead.iloc[row] = self.said.setdefault(time, ahead.iloc[row])
+        return 100 * ahead
+"""
+    agent = planted((body + BODY).format(mean="self.repeated(bars, score)"), QUARTER)
+    views, _ = asked(agent)
+    found, renewed = asked(agent, seed=seed, sample=1, every=50)
+    assert found.sample.compared == 40
+    assert (found.sample.used, found.sample.cuts, renewed) == (False, 12, 2)
+    assert found.sample.worst > 1e-6
+    assert found.sample.note.startswith("mean_bps of ")
+    assert np.array_equal(found.mean_bps, views.mean_bps)
