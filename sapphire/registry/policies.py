@@ -1,15 +1,16 @@
 """Policies: what a release must show, from a file that a risk officer can read.
 
 A policy is `mlflow/gates/TARGET.yaml`: gate to measure to need, and its settings. Nothing in it is guessed at: an
-unknown gate or measure, a need of the wrong form, a key given twice, or a measure left out that the target cannot do
-without is an error that names it. The identity of a policy is the digest of what it says, so comments and order do not
-change it.
+unknown gate or measure, a need of the wrong form, a bound that nothing can fail, a key given twice, or a measure left
+out that the target cannot do without is an error that names it. The identity of a policy is the digest of what it says,
+so comments and order do not change it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -25,6 +26,40 @@ Kind = Literal["truth", "pass", "recorded", "number"]
 
 
 @dataclass(frozen=True, slots=True)
+class Loosest:
+    """How loose a bound on a number may be.
+
+    Parameters
+    ----------
+    side : "least" where the number has to be large, which `min` and `above` ask; "most" where small, which `max` asks.
+    limit : a bound has to be beyond it: above it on the one side, below it on the other.
+    itself : `limit` may be asked too.
+    """
+
+    side: Literal["least", "most"]
+    limit: float
+    itself: bool = False
+
+    @property
+    def text(self) -> str:
+        """The bounds that it lets through."""
+        if self.side == "most":
+            return "{max: x}" + (f", x below {self.limit:g}" if isfinite(self.limit) else "")
+        least = f"at least {self.limit:g}"
+        return f"{{min: x}}, x {least if self.itself else f'above {self.limit:g}'}; or {{above: x}}, x {least}"
+
+    def admits(self, bound: str, limit: float) -> bool:
+        """Whether a policy may ask that."""
+        if self.side == "most" or bound == "max":
+            return self.side == "most" and bound == "max" and limit < self.limit
+        return limit > self.limit or (limit == self.limit and (self.itself or bound == "above"))
+
+
+_ABOVE_ZERO = Loosest("least", 0.0)
+_BELOW_ONE = Loosest("most", 1.0)
+
+
+@dataclass(frozen=True, slots=True)
 class Measure:
     """What can be asked of a release.
 
@@ -33,10 +68,13 @@ class Measure:
     kind : what its need looks like.
     stage : the first target that requires it, "paper" or "live"; None where a policy may leave it out. What shows an
         edge (`EDGE_GATES`) is required for live, and has to be asked for paper, where a failure may mark.
+    loosest : of a number: the bound that a policy's own has to be within. It is what integrity cannot do without, and
+        for the rest only that a release can fail: a probability of at least 0 is no gate.
     """
 
     kind: Kind
     stage: Target | None = None
+    loosest: Loosest | None = None
 
 
 MEASURES: Mapping[str, Mapping[str, Measure]] = {
@@ -59,9 +97,9 @@ MEASURES: Mapping[str, Mapping[str, Measure]] = {
         "duplicate_rows": Measure("pass", "paper"),
         "shuffled_rows": Measure("pass", "paper"),
         "golden_vectors": Measure("pass", "paper"),
-        "maker_fee_bps_over_published": Measure("number", "paper"),
-        "taker_fee_bps_over_published": Measure("number", "paper"),
-        "latency_ms": Measure("number", "paper"),
+        "maker_fee_bps_over_published": Measure("number", "paper", Loosest("least", 0.0, itself=True)),
+        "taker_fee_bps_over_published": Measure("number", "paper", Loosest("least", 0.0, itself=True)),
+        "latency_ms": Measure("number", "paper", _ABOVE_ZERO),
     },
     "replay": {
         "walk_forward": Measure("recorded", "paper"),
@@ -69,29 +107,29 @@ MEASURES: Mapping[str, Mapping[str, Measure]] = {
         "doubled_costs": Measure("recorded", "paper"),
     },
     "skill": {
-        "deflated_sharpe": Measure("number", "live"),
-        "deflated_active_sharpe": Measure("number", "live"),
-        "holdout_p_value_over_cash": Measure("number", "live"),
-        "holdout_p_value_over_buy_and_hold": Measure("number", "live"),
-        "folds": Measure("number", "live"),
-        "tested_days": Measure("number", "live"),
-        "holdout_days": Measure("number", "live"),
-        "trades": Measure("number", "live"),
+        "deflated_sharpe": Measure("number", "live", _ABOVE_ZERO),
+        "deflated_active_sharpe": Measure("number", "live", _ABOVE_ZERO),
+        "holdout_p_value_over_cash": Measure("number", "live", _BELOW_ONE),
+        "holdout_p_value_over_buy_and_hold": Measure("number", "live", _BELOW_ONE),
+        "folds": Measure("number", "live", _ABOVE_ZERO),
+        "tested_days": Measure("number", "live", _ABOVE_ZERO),
+        "holdout_days": Measure("number", "live", _ABOVE_ZERO),
+        "trades": Measure("number", "live", _ABOVE_ZERO),
     },
-    "cost": {"edge_survives_costs_times": Measure("number", "live")},
+    "cost": {"edge_survives_costs_times": Measure("number", "live", _ABOVE_ZERO)},
     "calibration": {
-        "negative_share": Measure("number"),
-        "least_abs_t": Measure("number"),
-        "coverage_gap": Measure("number"),
-        "mean_p_value": Measure("number"),
+        "negative_share": Measure("number", None, _BELOW_ONE),
+        "least_abs_t": Measure("number", None, _ABOVE_ZERO),
+        "coverage_gap": Measure("number", None, _BELOW_ONE),
+        "mean_p_value": Measure("number", None, _ABOVE_ZERO),
     },
     "parity": {
-        "unexplained_lots": Measure("number", "live"),
-        "bars_decided": Measure("number", "live"),
-        "signals_taken": Measure("number", "live"),
+        "unexplained_lots": Measure("number", "live", Loosest("most", inf)),
+        "bars_decided": Measure("number", "live", _ABOVE_ZERO),
+        "signals_taken": Measure("number", "live", _ABOVE_ZERO),
         "books_equal": Measure("truth", "live"),
         "journals_replay": Measure("truth", "live"),
-        "paper_days": Measure("number", "live"),
+        "paper_days": Measure("number", "live", _ABOVE_ZERO),
     },
 }
 """Every gate and measure that there is. A new one says here which target requires it; policies and doors go by it."""
@@ -294,6 +332,9 @@ def _read_need(path: Path, gate: str, measure: object, needs: object) -> Need:
     ((bound, limit),) = needs.items()
     if bound not in _BOUNDS or isinstance(limit, bool) or not isinstance(limit, int | float) or limit - limit != 0:
         raise _wrong(path, f"asks {name} in another form", expected, repr(needs))
+    loosest = known[measure].loosest
+    if loosest is not None and not loosest.admits(bound, limit):
+        raise _wrong(path, f"asks {name} too loosely", loosest.text, repr(needs))
     return {str(bound): float(limit)}
 
 

@@ -107,7 +107,7 @@ def require_locked(agent: Agent, lock: LockState) -> None:
 
     Raises
     ------
-    AgentError : names what it imports.
+    AgentError : names what it imports; a module that no distribution owns is never pinned.
     """
     from importlib.metadata import packages_distributions
 
@@ -117,7 +117,7 @@ def require_locked(agent: Agent, lock: LockState) -> None:
     if not names:
         return
     owners = packages_distributions()
-    loose = sorted(name for name in names if not {_plain(each) for each in owners.get(name, [name])} & lock.pinned)
+    loose = sorted(name for name in names if not {_plain(each) for each in owners.get(name, [])} & lock.pinned)
     if loose:
         raise AgentError(
             f"{agent.name} imports what is neither in the workspace nor in the lock",

@@ -120,6 +120,16 @@ class Fold:
         )
 
     @property
+    def trained(self) -> timedelta:
+        """Length of its training windows together."""
+        return sum((window.length for window in self.training), timedelta(0))
+
+    @property
+    def apart(self) -> timedelta:
+        """The least time between a training and a test window."""
+        return min(max(b.start - a.end, a.start - b.end) for a in self.training for b in self.testing)
+
+    @property
     def contiguous(self) -> bool:
         """Whether it has one training window, followed by one test window: a step of a walk forward."""
         return len(self.training) == len(self.testing) == 1 and self.train_end <= self.test_start

@@ -215,14 +215,14 @@ class Study(Shown):
             ("symbols", f"{', '.join(self.data.symbols)}, {self.data.interval} bars"),
             (
                 "training from",
-                f"{first.train_start:%Y-%m-%d %H:%M}Z, {duration_text(first.train_end - first.train_start)} a fold",
+                f"{min(each.train_start for each in self.folds):%Y-%m-%d %H:%M}Z, {_rounded(first.trained)} a fold",
             ),
             (
                 "tested",
                 f"{first.test_start:%Y-%m-%d %H:%M}Z to {last.test_end:%Y-%m-%d %H:%M}Z in {len(self.folds)} folds",
             ),
-            ("embargo", duration_text(first.test_start - first.train_end)),
-            ("hold-out, sealed", f"from {self.holdout_start:%Y-%m-%d %H:%M}Z, {duration_text(self.holdout)}"),
+            ("embargo", _rounded(first.apart)),
+            ("hold-out, sealed", f"from {self.holdout_start:%Y-%m-%d %H:%M}Z, {_rounded(self.holdout)}"),
             ("costs", f"{self.costs.name}: maker {self.costs.maker_bps:g}, taker {self.costs.taker_bps:g} bps"),
             ("sizing", f"{self.sizing.name} {self.sizing.parameters}"),
             ("limits", f"{self.limits.name}: loss of {self.limits.daily_loss_bps} bps a day"),
@@ -381,3 +381,8 @@ class Study(Shown):
         recording.admit(self)
         with progress(f"walk {agent.name} forward") as told:
             return walk_beliefs(agent, self.evaluation, self.folds, seed=self.seed, told=told)
+
+
+def _rounded(length: timedelta) -> str:
+    """A length of time to the second: blocks of equal length seldom are whole ones."""
+    return duration_text(timedelta(seconds=round(length.total_seconds())))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,7 @@ def test_what_it_says_is_its_identity_and_how_is_not(tmp_path: Path) -> None:
     turned = yaml.safe_dump(dict(reversed(content.items())), sort_keys=False).replace("20", "20.0")
     digest = load_policy(POLICIES, "live").digest
     assert load_policy(write(tmp_path / "turned", "# another comment\n" + turned), "live").digest == digest
-    for number, (old, new) in enumerate([("0.95", "0.94"), ("min: 20", "min: 19"), ("max: 0", "above: 0")]):
+    for number, (old, new) in enumerate([("0.95", "0.94"), ("min: 20", "min: 19"), ("max: 0}", "max: 1}")]):
         assert old in LIVE
         assert load_policy(write(tmp_path / str(number), LIVE.replace(old, new)), "live").digest != digest
 
@@ -92,6 +93,58 @@ def test_what_is_no_policy_is_refused_by_name(tmp_path: Path, old: str, new: str
         load_policy(folder, "live")
     assert named in str(refused.value)
     assert "live.yaml" in str(refused.value)
+
+
+@pytest.mark.parametrize("side", ["maker", "taker"])
+@pytest.mark.parametrize("needs", ["{min: -100}", "{min: -0.001}", "{above: -1}", "{max: 5}"])
+def test_a_workspace_does_not_ask_for_fees_below_the_published_ones(tmp_path: Path, side: str, needs: str) -> None:
+    asked = f"{side}_fee_bps_over_published: {{min: 0.0}}"
+    assert asked in LIVE
+    folder = write(tmp_path, LIVE.replace(asked, asked.replace("{min: 0.0}", needs)))
+    with pytest.raises(ConfigError, match=f"asks integrity.{side}_fee_bps_over_published too loosely") as refused:
+        load_policy(folder, "live")
+    assert refused.value.expected == "{min: x}, x at least 0; or {above: x}, x at least 0"
+
+
+LOOSE = [
+    *((each, needs) for each in ("latency_ms", "folds") for needs in ("{min: 0}", "{min: -5}", "{above: -1}")),
+    *(("deflated_sharpe", needs) for needs in ("{min: 0}", "{above: -0.1}", "{max: 0.95}")),
+    *((f"holdout_p_value_over_{each}", "{max: 1}") for each in ("cash", "buy_and_hold")),
+    ("holdout_p_value_over_cash", "{min: 0.2}"),
+    ("paper_days", "{min: 0}"),
+    ("edge_survives_costs_times", "{min: 0}"),
+    ("unexplained_lots", "{min: 0}"),
+    ("bars_decided", "{min: 0.0}"),
+]
+
+
+@pytest.mark.parametrize(("measure", "needs"), LOOSE)
+def test_a_bound_that_nothing_can_fail_is_no_gate(tmp_path: Path, measure: str, needs: str) -> None:
+    text = re.sub(rf"^(  {measure}:) {{.*?}}", rf"\1 {needs}", LIVE, flags=re.MULTILINE)
+    assert text != LIVE
+    with pytest.raises(ConfigError, match=rf"asks \w+\.{measure} too loosely"):
+        load_policy(write(tmp_path, text), "live")
+
+
+@pytest.mark.parametrize(
+    ("measure", "needs"),
+    [
+        ("latency_ms", "{above: 0}"),
+        ("maker_fee_bps_over_published", "{above: 0}"),
+        ("deflated_sharpe", "{min: 0.01}"),
+        ("holdout_p_value_over_cash", "{max: 0.99}"),
+        ("unexplained_lots", "{max: 500}"),
+    ],
+)
+def test_a_bound_that_something_fails_is_the_policy_s_own(tmp_path: Path, measure: str, needs: str) -> None:
+    text = re.sub(rf"^(  {measure}:) {{.*?}}", rf"\1 {needs}", LIVE, flags=re.MULTILINE)
+    load_policy(write(tmp_path, text), "live")
+
+
+def test_every_number_has_a_loosest_bound() -> None:
+    numbers = [each for measures in MEASURES.values() for each in measures.values() if each.kind == "number"]
+    assert len(numbers) == 20
+    assert all(each.loosest is not None for each in numbers)
 
 
 def leave_out(text: str, measure: str) -> str:

@@ -230,6 +230,17 @@ def test_an_agent_that_imports_what_the_lock_does_not_pin_is_refused(planted):
     assert refused.value.got == "sklearn, yaml"
 
 
+def test_a_module_that_no_distribution_says_it_installed_is_loose(planted, monkeypatch):
+    """Named like what the lock pins, it is still not what the lock pins."""
+    from importlib import metadata
+
+    known = metadata.packages_distributions()
+    monkeypatch.setattr(metadata, "packages_distributions", lambda: {k: v for k, v in known.items() if k != "yaml"})
+    with pytest.raises(AgentError, match="neither in the workspace nor in the lock") as refused:
+        require_locked(planted(LOOSE), locked("numpy", "pandas", "scikit-learn", "pyyaml", "yaml"))
+    assert refused.value.got == "yaml"
+
+
 def test_a_workspace_whose_lock_lacks_a_package_submits_nothing(make_study, desk, home):
     (desk / "requirements.lock").write_text(f"numpy=={np.__version__}\n")
     study = make_study()

@@ -153,6 +153,22 @@ def test_the_same_closes_under_another_name_are_the_same_asset(make_study, walke
         other.replay(AGENT)
 
 
+@pytest.mark.parametrize("inverted", [False, True])
+def test_another_venue_s_candles_under_another_name_are_the_same_asset(make_study, walked, recorded, bars_of, inverted):
+    """Noise of 0.1 % on 60 days of hours leaves no 64 directions as they were, and the moves are the same."""
+    bars = walked(1_440)
+    split = walk_forward(train="700h", test="400h")
+    make_study(name="first", bars=bars, holdout="240h", split=split).screen(AGENT)
+    closes = bars.close * np.exp(np.random.default_rng(3).normal(0.0, 0.001, bars.close.shape))
+    closes = 1e7 / closes if inverted else closes
+    opens = np.vstack([closes[:1], closes[:-1]])
+    copy = renamed(bars_of(opens, closes), ["XBT/EUR", "XETH/EUR"], recorded)
+    other = make_study(name="other", data=copy, holdout="5m", split=split)
+    assert other.trials().count == 1
+    with pytest.raises(HoldoutSealed):
+        other.screen(AGENT)
+
+
 def test_other_prices_of_another_asset_are_not_sealed(make_study, walked, recorded):
     make_study(name="first").replay(AGENT)
     other = make_study(name="other", data=renamed(walked(seed=5), ["SOL/USDT", "ADA/USDT"], recorded), holdout="5m")

@@ -163,3 +163,20 @@ def test_blocks_without_room_say_how_much_they_need():
         combinatorial_purged(6, 2, purge="2d", embargo="1d").folds(START, START + timedelta(days=30))
     assert "longer than 5 days" in refused.value.expected
     assert "5 days" in refused.value.got
+
+
+def test_a_study_shows_blocks_of_odd_length_rounded(make_study):
+    study = make_study(holdout=timedelta(hours=40, microseconds=1), split=purged_k_fold(7, purge="3h", embargo="1h"))
+    rows = dict(study.table()[1])
+    assert study.folds[0].trained % timedelta(seconds=1)
+    assert rows["training from"] == "2024-01-01 01:00Z, 9d1h8m34s a fold"
+    assert rows["embargo"] == "4h"
+    assert rows["hold-out, sealed"].endswith(", 1d16h")
+    assert str(study.name) in repr(study)
+
+
+def test_a_fold_says_how_long_it_trains_and_how_far_from_its_tests():
+    day = timedelta(days=1)
+    middle = purged_k_fold(3, purge=day, embargo=day).folds(START, START + 30 * day)[1]
+    assert (middle.trained, middle.apart) == (17 * day, day)
+    assert walk_forward(train="10d", test="5d", embargo="2h").folds(START, START + 20 * day)[0].apart == day / 12
