@@ -68,7 +68,8 @@ def expected_rates(model: Model, *, draws: int = _DRAWS) -> Mapping[str, PassRat
               \mathrm{SR}^{\mathrm{active}}_i = \mathrm{SR}^{*\mathrm{active}}_i + Z_i / \sqrt T
 
     The best is that of the highest SR. It is deflated by N and by V of the variants' ratios, with its own or without,
-    whichever is larger, and at least 1/T. On the hold-out it draws anew, against cash and against the market, whose own draw it shares.
+    whichever is larger, and at least 1/T. On the hold-out it draws anew, against cash and against the market, whose own
+    draw it shares.
     With a correlation of zero and no edge the first is `false_pass_rate` of as many trials.
 
     References
