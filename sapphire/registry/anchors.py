@@ -3,6 +3,9 @@
 A chain of records cannot tell that its newest lines were cut off. So whoever signs notes, beside the key, the number of
 lines and the last line's digest; a record that is shorter than its anchor, or another, is refused. One file for each
 state folder, named by the digest of its path: a copy of a state folder is another one, and begins without anchors.
+
+The trial ledger of a state folder has a file of its own there, moved with every line that is written: a state folder
+that was copied before a search and put back behind it lacks the lines of the search.
 """
 
 from __future__ import annotations
@@ -14,10 +17,10 @@ from typing import Any
 
 from sapphire.data.durable import locked, replace_file
 from sapphire.domain.canonical import canonical_json, is_sha256, read_canonical, sha256_of
-from sapphire.domain.errors import EvidenceRefused, ValueRefused
+from sapphire.domain.errors import EvidenceRefused, LedgerDamaged, ValueRefused
 from sapphire.registry.versions import STAGES, Version, Versions, model_name
 
-__all__ = ["ANCHORS", "TAG", "Anchors", "anchored", "check_tags", "note_tag"]
+__all__ = ["ANCHORS", "TAG", "Anchors", "LedgerMark", "anchored", "check_tags", "note_tag"]
 
 ANCHORS = "anchors"
 """Folder of the anchors beside the key."""
@@ -85,6 +88,80 @@ class Anchors:
             expected="release to number of lines and digest",
             got=f"{self.path} with something else",
             next="restore it from a backup",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerMark:
+    """How far the trial ledger of a state folder had come.
+
+    The ledger's line is written first and the mark moved behind it, under the ledger's lock: a mark may lag behind by
+    what one append wrote, and never leads.
+
+    Parameters
+    ----------
+    keys : folder of the key.
+    ledger : folder of the ledger.
+    """
+
+    keys: Path
+    ledger: Path
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        named = sha256_of(str(self.ledger.resolve()).encode())[:_DIGITS]
+        return self.keys / ANCHORS / f"{named}.ledger.json"
+
+    def note(self, lines: int, head: str) -> None:
+        """Remember how far it has come: number of lines, and digest of the last."""
+        data = canonical_json([lines, head])
+        replace_file(self.path, lambda temporary: _write(temporary, data))
+
+    def read(self) -> tuple[int, str] | None:
+        """What was remembered; None where nothing was.
+
+        Raises
+        ------
+        LedgerDamaged : the mark does not read.
+        """
+        try:
+            entry: object = read_canonical(self.path.read_bytes(), what="the mark of a ledger")
+        except FileNotFoundError:
+            return None
+        except (ValueRefused, ValueError):
+            entry = None
+        if isinstance(entry, list) and len(entry) == 2 and type(entry[0]) is int and is_sha256(entry[1]):
+            return entry[0], entry[1]
+        raise LedgerDamaged(
+            "the mark of the trial ledger does not read",
+            expected="number of lines and digest",
+            got=f"{self.path} with something else",
+            next="restore it from a backup",
+        )
+
+    def check(self, marked: tuple[int, str] | None, heads: Sequence[str]) -> None:
+        """Refuse a ledger that does not go on from where it was.
+
+        Parameters
+        ----------
+        marked : what `read` gave before the ledger was read: a mark that is read later may lead.
+        heads : the digest of each line of the ledger.
+
+        Raises
+        ------
+        LedgerDamaged : it does not; says how many lines are missing.
+        """
+        if marked is None or tuple(heads[marked[0] - 1 : marked[0]]) == (marked[1],):
+            return
+        lines, head = marked
+        missing = f": {lines - len(heads):,} missing" if len(heads) < lines else f", digest {heads[lines - 1][:_SHORT]}"
+        raise LedgerDamaged(
+            "the trial ledger is not the one that was last written here",
+            expected=f"{lines:,} lines or more, line {lines:,} with digest {head[:_SHORT]}, as {self.path} says",
+            got=f"{len(heads):,} lines{missing}",
+            next=f"restore the newer ledger to {self.ledger}; a fresh state folder begins a fresh ledger, and evidence "
+            "shows how few lines it was counted on",
         )
 
 

@@ -41,6 +41,11 @@ class Head:
     lines: int
     digest: str
 
+    @classmethod
+    def of(cls, digests: Sequence[str]) -> Head:
+        """The head of a chain, from the digest of each line."""
+        return cls(len(digests), digests[-1] if digests else FIRST)
+
 
 @dataclass(frozen=True, slots=True)
 class Chain:
@@ -57,8 +62,16 @@ class Chain:
         """
         return self._verified(self.path.read_bytes() if self.path.exists() else b"")
 
-    def append(self, lines_after: LinesAfter) -> Head:
+    def append(self, lines_after: LinesAfter, *, written: Callable[[Head], None]) -> tuple[str, ...]:
         """Append what `lines_after` makes of the entries that stand there and their digests, all or none, under a lock.
+
+        Parameters
+        ----------
+        written : told the new head once the lines are on the disk, under the same lock.
+
+        Returns
+        -------
+        The digest of every line that stands there now.
 
         Raises
         ------
@@ -68,11 +81,10 @@ class Chain:
         with self._locked() as file:
             file.seek(0)
             entries, digests = self._verified(file.read())
-            head = digests[-1] if digests else FIRST
-            made = []
+            made, now = [], [*digests]
             for entry in lines_after(entries, digests):
-                line = canonical({**entry, "before": head})
-                head = hashlib.sha256(line).hexdigest()
+                line = canonical({**entry, "before": Head.of(now).digest})
+                now.append(hashlib.sha256(line).hexdigest())
                 made.append(line + b"\n")
             end = file.seek(0, os.SEEK_END)
             try:
@@ -82,7 +94,9 @@ class Chain:
             except OSError:
                 file.truncate(end)
                 raise
-        return Head(len(digests) + len(made), head)
+            if made:
+                written(Head.of(now))
+        return tuple(now)
 
     def holds(self, head: Head, *, kept_by: str) -> None:
         """Refuse a chain that an earlier head of it is no longer in.

@@ -98,14 +98,15 @@ def trial_counter(home: Path) -> Callable[[EvidenceBundle], WalkForwardEvidence]
 
 
 def check_anchors(ledger: Ledger, registry: Registry) -> None:
-    """Refuse a ledger that lacks a line which evidence or a registered version was counted on.
+    """Refuse a ledger that lacks a line which was last written here, or evidence or a version was counted on.
 
     Raises
     ------
-    LedgerDamaged : it does; says whose.
+    LedgerDamaged : it does; says whose, or how many are missing.
     """
     for anchor in registry.ledger_anchors():
         ledger.chain.holds(Head(anchor.lines, anchor.head), kept_by=anchor.kept_by)
+    ledger.check()
 
 
 def counted(ledger: Ledger, tested: Span, held: Span, *, length: int) -> Counted:

@@ -119,13 +119,14 @@ class InformationReport(Shown):
 def inform(study: Study, agent: Agent, views: ViewPanel) -> InformationReport:
     """Measure the views against the tested bars' own closes; outcomes beyond the hold-out's border are not used.
 
-    Horizons that are longer than the tested bars are left out. The ledger has the evaluation before the report is had.
+    Horizons that are longer than the tested bars are left out. It is in the ledger before anything is measured.
 
     Raises
     ------
     HoldoutSealed : the study's bars meet a sealed hold-out.
+    LedgerDamaged : the ledger does not verify, or lines are missing.
     """
-    recording.admit(study)
+    (begun,) = recording.begin(study, [recording.about(study, agent, "information", sizing={})])
     stated = _on_the_grid(one_number(views).to_numpy(), study.tested)
     closes = _on_the_grid(study.tested.close, study.tested)
     ahead = horizon_bars(agent.horizon, study.data.interval)
@@ -139,7 +140,7 @@ def inform(study: Study, agent: Agent, views: ViewPanel) -> InformationReport:
         returns_by_quantile(stated, outcomes, horizon_bars=ahead),
     )
     numbers = np.asarray(report.mean_ic)
-    recording.record(study, [recording.evaluation(study, agent, "information", numbers, sizing={}, has_returns=False)])
+    recording.record(study, [recording.evaluation(study, begun, numbers, has_returns=False)])
     return report
 
 

@@ -1,13 +1,14 @@
 """The trial ledger: every evaluation of any agent on any data, counted by the platform and never by the author.
 
-One JSON line per evaluation in one chain (`chain`), with the seals of hold-outs and their openings between them. A
-trial is a distinct (code, parameters, sizing, protocol, seed, data, window, outcome): running the same again adds a
-line and no trial. The platform's own counterfactual runs are recorded and not counted. The returns of what counts are
-kept beside it (`trial_returns`), and so are sketches of the prices (`sketches`) and protocols by their digests.
+One JSON line per evaluation in one chain (`chain`), and one before it that says what was begun (`begun`), with the
+seals of hold-outs and their openings between them. A trial is a distinct (code, parameters, sizing, protocol, seed,
+data, window, outcome): running the same again adds lines and no trial; a run that was interrupted is a trial of its
+own. The platform's own counterfactual runs are recorded and not counted. The returns of what counts are kept beside it
+(`trial_returns`), and so are sketches of the prices (`sketches`) and protocols by their digests.
 
 Out of reach: what somebody computes with the engine, with vectorbt or from an agent's views outside a study, and a
-ledger in another state folder. What was registered keeps the ledger's head, so a ledger that was cut or exchanged is
-found.
+ledger in another state folder. What was registered keeps the ledger's head, and the user's configuration folder keeps
+the newest one (`sapphire.registry.anchors`), so a ledger that was cut, exchanged or put back is found.
 """
 
 from __future__ import annotations
@@ -16,15 +17,18 @@ import getpass
 import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from sapphire.data.durable import write_text
 from sapphire.domain.errors import LedgerDamaged
 from sapphire.domain.protocols import Protocol
-from sapphire.research.chain import FIRST, Chain, Head, canonical
-from sapphire.research.seals import OPENING, SEAL, Opening, Seal, to_open
+from sapphire.domain.workspace import config_folder
+from sapphire.registry.anchors import LedgerMark
+from sapphire.research.begun import BEGUN, Begun, interrupted
+from sapphire.research.chain import Chain, Head, canonical
+from sapphire.research.seals import OPENING, SEAL, Opening, Seal, Views, seals_in, to_open
 from sapphire.research.sketches import Sketch, Sketches
 from sapphire.research.spans import Span
 from sapphire.research.trial_returns import ReturnSeries, TrialReturns
@@ -34,7 +38,7 @@ __all__ = ["EVALUATION", "HOLDOUT", "Evaluation", "Ledger", "Trials"]
 EVALUATION, HOLDOUT = "evaluation", "holdout"
 """The kind of line that an evaluation is, and the method of one that opens a hold-out for a release."""
 _TEXT = ("agent", "code", "protocol", "method", "returns_digest", "study")
-_PLAIN = ("parameters", "sizing", "seed", "counted")
+_PLAIN = ("parameters", "sizing", "seed", "counted", "begun")
 _RATIOS = ("sharpe", "active")
 _SAME_SHARPE = 6
 
@@ -56,6 +60,7 @@ class Evaluation:
     active : the same of the returns less the market's, NaN likewise.
     study : what the author called the study.
     counted : the platform's own counterfactual runs are not.
+    begun : digest of the line that was written before the run; empty where none was.
     series : the returns themselves, where there are any; they are no part of the line, and none when it is read again.
     """
 
@@ -72,6 +77,7 @@ class Evaluation:
     study: str
     active: float = math.nan
     counted: bool = True
+    begun: str = ""
     series: ReturnSeries | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -106,7 +112,7 @@ class Trials:
     Parameters
     ----------
     span : the data that was asked about.
-    evaluations : lines that share data with it.
+    evaluations : runs that share data with it, the interrupted ones included.
     head : how far the ledger reached, to be cited with the count.
     rows : the latest line of each trial.
     """
@@ -118,13 +124,20 @@ class Trials:
 
     @property
     def count(self) -> int:
-        """N: distinct trials, whatever their study was called."""
-        return len(self.rows)
+        """N: distinct trials, whatever their study was called, each as often as `looks` says."""
+        return sum(map(self.looks, self.rows))
 
     @property
     def studies(self) -> tuple[str, ...]:
         """Which studies they are of, in the order of their first line."""
         return tuple(dict.fromkeys(row.study for row in self.rows))
+
+    def looks(self, row: Evaluation) -> int:
+        """As how many trials one counts: as many as it has symbols where the span has only some of its base assets.
+
+        Whoever saw one result per symbol could choose the best of them, and ask about that one alone.
+        """
+        return len(row.span.assets) if self.span.bases < row.span.bases else 1
 
     def ratios(self, name: str) -> tuple[float, ...]:
         """Ratio of each trial per bar of the span, NaN where it has none: "sharpe", or "active" beside the market."""
@@ -171,55 +184,43 @@ class Ledger:
         ------
         LedgerDamaged : a line does not verify; names it.
         """
-        _, digests = self.chain.read()
-        return Head(len(digests), digests[-1] if digests else FIRST)
+        return Head.of(self.chain.read()[1])
 
-    def record(
-        self,
-        evaluations: Iterable[Evaluation],
-        *,
-        at_ns: int,
-        who: str | None = None,
-        used: Span | None = None,
-        seal: Span | None = None,
-        opens: Sequence[str] = (),
-        study: str = "",
-        sketches: Iterable[Sketch] = (),
-        protocol: Protocol | None = None,
-    ) -> Head:
-        """Append evaluations, all or none, with the seal of their study and what it opens.
+    @property
+    def mark(self) -> LedgerMark:
+        """How far it had come, as the user's configuration folder remembers."""
+        return LedgerMark(config_folder(), self.folder)
 
-        Parameters
-        ----------
-        used : every bar that the study shows to an agent; checked against the seals under the lock.
-        seal : the study's own hold-out, sealed unless the very same is.
-        opens : names of seals that it opens.
-        study : its name.
-        sketches : of the prices that the spans name; kept before the lines that name them.
-        protocol : of the study; kept by its digest.
+    def check(self) -> None:
+        """Refuse a ledger that does not go on from where it was.
 
         Raises
         ------
-        LedgerDamaged : what stands there does not verify. Nothing is appended.
+        LedgerDamaged : lines are missing or others, or one does not verify.
+        """
+        self._read()
+
+    def begin(self, runs: Sequence[Begun], *, at_ns: int, views: Views) -> tuple[Begun, ...]:
+        """Say what is about to be run, before it is: each with its line.
+
+        Raises
+        ------
+        LedgerDamaged, HoldoutSealed : as `record`. Nothing is appended, and nothing may be run.
+        """
+        digests = self._append(runs, at_ns=at_ns, who=None, views=views)
+        return tuple(replace(run, line=line) for run, line in zip(runs, digests[-len(runs) :], strict=True))
+
+    def record(
+        self, evaluations: Iterable[Evaluation], *, at_ns: int, who: str | None = None, views: Views | None = None
+    ) -> Head:
+        """Append evaluations, all or none, with the seal of their study and what it opens.
+
+        Raises
+        ------
+        LedgerDamaged : what stands there does not verify, or is not what was last written. Nothing is appended.
         HoldoutSealed : the study meets a seal that it does not open. Nothing is appended.
         """
-        author = who if who is not None else getpass.getuser()
-        entries = tuple(evaluations)
-
-        def lines_after(before: Sequence[Mapping[str, Any]], digests: Sequence[str]) -> list[dict[str, Any]]:
-            seals, lines = _seals(before, digests), list[dict[str, Any]]()
-            if used is not None:
-                known = {Opening.from_dict(each) for each in before if each.get("kind") == OPENING}
-                opened = to_open(seals, used, opens, self.sketches(), study=study)
-                made = [Opening(study, each.digest, code) for each in opened for code in _opened_for(entries)]
-                lines += [each.as_dict() for each in made if each not in known]
-            if seal is not None and not any(each.span == seal for each in seals):
-                lines.append({"kind": SEAL, "study": study, **seal.as_dict()})
-            lines += [each.as_dict() for each in entries]
-            return [{"at_ns": at_ns, "who": author, **line} for line in lines]
-
-        self._keep(entries, sketches, protocol)
-        return self.chain.append(lines_after)
+        return Head.of(self._append(tuple(evaluations), at_ns=at_ns, who=who, views=views or Views()))
 
     def evaluations(self) -> tuple[Evaluation, ...]:
         """Every evaluation in order, verified.
@@ -237,7 +238,7 @@ class Ledger:
         ------
         LedgerDamaged : a line does not verify; names it.
         """
-        return _seals(*self.chain.read())
+        return seals_in(*self.chain.read())
 
     def openings(self) -> tuple[Opening, ...]:
         """Every opening of one, in order.
@@ -257,20 +258,19 @@ class Ledger:
 
         Raises
         ------
-        LedgerDamaged : a line or a sketch does not verify; names it.
+        LedgerDamaged : a line or a sketch does not verify, or lines are missing; names it.
         """
-        entries, digests = self.chain.read()
+        entries, digests = self._read()
         known_sketches, known = self.sketches(sketches), dict[bytes, bool]()
-        sharing = []
-        for entry in self._evaluations(entries):
+        sharing, evaluations = [], self._evaluations(entries)
+        for entry in (*evaluations, *interrupted(self._begun(entries, digests), evaluations)):
             key = canonical(entry.span.as_dict())
             if entry.counted and key not in known:
                 known[key] = span.shares_data_with(entry.span, known_sketches)
             if entry.counted and known[key]:
                 sharing.append(entry)
         latest = {entry.trial: entry for entry in sharing}
-        head = Head(len(digests), digests[-1] if digests else FIRST)
-        return Trials(span=span, evaluations=len(sharing), head=head, rows=tuple(latest.values()))
+        return Trials(span=span, evaluations=len(sharing), head=Head.of(digests), rows=tuple(latest.values()))
 
     def protocol(self, digest: str) -> Protocol:
         """The protocol of a line, read back by its digest.
@@ -294,12 +294,60 @@ class Ledger:
         """The kept returns of trials by their identities; those without returns, such as information, are left out."""
         return self.returns.of({row.trial: row.returns_digest for row in trials.rows if not math.isnan(row.sharpe)})
 
-    def _keep(self, entries: Sequence[Evaluation], sketches: Iterable[Sketch], protocol: Protocol | None) -> None:
+    def _append(
+        self, entries: Sequence[Evaluation | Begun], *, at_ns: int, who: str | None, views: Views
+    ) -> tuple[str, ...]:
+        """Append lines, all or none; the digest of every line that stands there then."""
+        author, afresh = who if who is not None else getpass.getuser(), self._is_afresh
+
+        def lines_after(before: Sequence[Mapping[str, Any]], digests: Sequence[str]) -> list[dict[str, Any]]:
+            if digests or not afresh:
+                self.mark.check(self.mark.read(), digests)
+            lines = [*self._sealing(views, entries, before, digests), *(each.as_dict() for each in entries)]
+            return [{"at_ns": at_ns, "who": author, **line} for line in lines]
+
+        self._keep(entries, views)
+        return self.chain.append(lines_after, written=lambda head: self.mark.note(head.lines, head.digest))
+
+    def _sealing(
+        self,
+        views: Views,
+        entries: Sequence[Evaluation | Begun],
+        before: Sequence[Mapping[str, Any]],
+        digests: Sequence[str],
+    ) -> list[dict[str, Any]]:
+        """The lines of what a study opens and seals, where they do not stand there yet."""
+        seals, lines = seals_in(before, digests), list[dict[str, Any]]()
+        if views.used is not None:
+            known = {Opening.from_dict(each) for each in before if each.get("kind") == OPENING}
+            opened = to_open(seals, views.used, views.opens, self.sketches(), study=views.study)
+            made = [Opening(views.study, each.digest, code) for each in opened for code in _opened_for(entries)]
+            lines += [each.as_dict() for each in made if each not in known]
+        if views.seal is not None and not any(each.span == views.seal for each in seals):
+            lines.append({"kind": SEAL, "study": views.study, **views.seal.as_dict()})
+        return lines
+
+    @property
+    def _is_afresh(self) -> bool:
+        """Whether nothing was ever kept here: returns come behind the line that says what was begun."""
+        return not self.returns.folder.exists()
+
+    def _read(self) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+        """Every entry and the digest of each line, verified, and going on from where the ledger was."""
+        marked = self.mark.read()
+        entries, digests = self.chain.read()
+        if digests or not self._is_afresh:
+            self.mark.check(marked, digests)
+        return entries, digests
+
+    def _keep(self, entries: Sequence[Evaluation | Begun], views: Views) -> None:
         """What the lines will name, before the lines."""
-        self.sketches().keep(sketches)
+        self.sketches().keep(views.sketches)
+        protocol = views.protocol
         if protocol is not None and not self._protocol_file(protocol.digest).exists():
             write_text(self._protocol_file(protocol.digest), protocol.canonical.decode())
-        self.returns.keep({each.trial: each.series for each in entries if each.counted and each.series is not None})
+        ends = [each for each in entries if isinstance(each, Evaluation)]
+        self.returns.keep({each.trial: each.series for each in ends if each.counted and each.series is not None})
 
     def _protocol_file(self, digest: str) -> Path:
         return self.folder / "protocols" / f"{digest}.json"
@@ -308,23 +356,24 @@ class Ledger:
         made = []
         for number, entry in enumerate(entries, start=1):
             kind = entry.get("kind")
-            if kind not in (EVALUATION, SEAL, OPENING):
-                raise self.chain.damaged(number, "an evaluation, a seal or an opening", f"{kind}, of another version")
+            if kind not in (BEGUN, EVALUATION, SEAL, OPENING):
+                raise self.chain.damaged(number, f"{BEGUN}, evaluation, seal or opening", f"{kind}, of another version")
             try:
                 made += [Evaluation.from_dict(entry)] if kind == EVALUATION else []
             except KeyError as missing:
                 raise self.chain.damaged(number, f"the field {missing}", "none") from None
         return tuple(made)
 
+    def _begun(self, entries: Sequence[Mapping[str, Any]], digests: Sequence[str]) -> list[Begun]:
+        made = []
+        for number, (entry, digest) in enumerate(zip(entries, digests, strict=True), start=1):
+            try:
+                made += [Begun.from_dict(entry, digest)] if entry.get("kind") == BEGUN else []
+            except KeyError as missing:
+                raise self.chain.damaged(number, f"the field {missing}", "none") from None
+        return made
 
-def _seals(entries: Sequence[Mapping[str, Any]], digests: Sequence[str]) -> tuple[Seal, ...]:
-    return tuple(
-        Seal(str(entry["study"]), Span.from_dict(entry), digest)
-        for entry, digest in zip(entries, digests, strict=True)
-        if entry.get("kind") == SEAL
-    )
 
-
-def _opened_for(entries: Sequence[Evaluation]) -> list[str]:
+def _opened_for(entries: Sequence[Evaluation | Begun]) -> list[str]:
     """The releases that a hold-out is opened for; an empty text where a study goes on behind it."""
     return sorted({each.code for each in entries if each.method == HOLDOUT}) or [""]

@@ -1,13 +1,13 @@
 """Recording: the one way from an evaluation to the ledger.
 
-What evaluates asks `admit` first, and `record` before it answers. The ledger is the state folder's own, whatever a
-caller would rather have: a study has none to exchange.
+What evaluates says so by `begin` before it runs anything, and by `record` what came of it before it answers. The ledger
+is the state folder's own, whatever a caller would rather have: a study has none to exchange.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,10 +15,11 @@ import numpy as np
 from sapphire.agents import code_digest, plain_parameters
 from sapphire.domain.errors import StudyError
 from sapphire.domain.workspace import home
+from sapphire.research.begun import Begun
 from sapphire.research.ledger import Evaluation, Ledger
 from sapphire.research.performance import active_returns, digest_of_returns, sharpe_of, simple_returns
 from sapphire.research.screens import buy_and_hold
-from sapphire.research.seals import to_open
+from sapphire.research.seals import Views, to_open
 from sapphire.research.trial_returns import ReturnSeries
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from sapphire.agents import Agent
     from sapphire.research.studies import Study
 
-__all__ = ["admit", "evaluation", "ledger", "market_returns", "record"]
+__all__ = ["about", "admit", "begin", "evaluation", "ledger", "market_returns", "record"]
 
 
 def ledger() -> Ledger:
@@ -47,49 +48,15 @@ def admit(study: Study) -> None:
     to_open(kept.seals(), used, study.opens, kept.sketches(sketches), study=study.name)
 
 
-def record(study: Study, evaluations: Iterable[Evaluation]) -> None:
-    """Write evaluations of a study, with the seal of its hold-out where it is its first.
-
-    Raises
-    ------
-    HoldoutSealed : another study sealed these bars in the meantime.
-    LedgerDamaged : the ledger does not verify. Nothing is written.
-    """
-    used, *others = (_is_a_study(study).used, study.span, *([] if study.sealed is None else [study.sealed]))
-    ledger().record(
-        evaluations,
-        at_ns=study.clock.now_ns(),
-        used=used[0],
-        seal=None if study.sealed is None else study.sealed[0],
-        opens=study.opens,
-        study=study.name,
-        sketches=[sketch for _, sketches in (used, *others) for sketch in sketches],
-        protocol=study.protocol,
-    )
-
-
-def evaluation(
-    study: Study,
-    agent: Agent,
-    method: str,
-    equity: NDArray[np.floating[Any]],
-    *,
-    sizing: Mapping[str, Any],
-    code: str | None = None,
-    has_returns: bool = True,
-    counted: bool = True,
-) -> Evaluation:
-    """What the ledger says of an equity curve [T] over the tested bars, or of numbers that are none.
+def about(study: Study, agent: Agent, method: str, *, sizing: Mapping[str, Any], code: str | None = None) -> Begun:
+    """What is about to be run, before the ledger knows of it.
 
     Parameters
     ----------
-    sizing : how positions came of what the agent said.
+    sizing : how positions come of what the agent says.
     code : digest of a release where it is not the agent's.
-    has_returns : whether `equity` is the worth of an account.
     """
-    series = ReturnSeries(study.tested.close_time_ns[1:], simple_returns(equity)) if has_returns else None
-    active = math.nan if series is None else sharpe_of(active_returns(series.values, market_returns(study)))
-    return Evaluation(
+    return Begun(
         agent=agent.name,
         code=code_digest(agent) if code is None else code,
         parameters=plain_parameters(agent),
@@ -98,18 +65,65 @@ def evaluation(
         seed=study.seed,
         span=study.span[0],
         method=method,
-        returns_digest=digest_of_returns(equity) if series is None else series.digest,
-        sharpe=math.nan if series is None else sharpe_of(series.values),
-        active=active,
         study=study.name,
-        counted=counted,
-        series=series,
     )
+
+
+def begin(study: Study, runs: Sequence[Begun]) -> tuple[Begun, ...]:
+    """Write what a study is about to run, with the seal of its hold-out where it is its first, and what it opens.
+
+    Raises
+    ------
+    HoldoutSealed : the study's bars meet a sealed hold-out.
+    LedgerDamaged : the ledger does not verify, or lines are missing. Nothing is written.
+    """
+    views = _views(study)
+    return ledger().begin(runs, at_ns=study.clock.now_ns(), views=views)
+
+
+def record(study: Study, evaluations: Iterable[Evaluation]) -> None:
+    """Write evaluations of a study.
+
+    Raises
+    ------
+    HoldoutSealed : another study sealed these bars in the meantime.
+    LedgerDamaged : the ledger does not verify, or lines are missing. Nothing is written.
+    """
+    views = _views(study)
+    ledger().record(evaluations, at_ns=study.clock.now_ns(), views=views)
+
+
+def evaluation(
+    study: Study, run: Begun, equity: NDArray[np.floating[Any]], *, has_returns: bool = True, counted: bool = True
+) -> Evaluation:
+    """What the ledger says of a run that came to an equity curve [T] over the tested bars, or to numbers that are none.
+
+    Parameters
+    ----------
+    has_returns : whether `equity` is the worth of an account.
+    """
+    series = ReturnSeries(study.tested.close_time_ns[1:], simple_returns(equity)) if has_returns else None
+    if series is None:
+        return run.evaluated(digest_of_returns(equity), math.nan, counted=counted)
+    active = sharpe_of(active_returns(series.values, market_returns(study)))
+    return run.evaluated(series.digest, sharpe_of(series.values), active=active, counted=counted, series=series)
 
 
 def market_returns(study: Study) -> NDArray[np.floating[Any]]:
     """Returns of the study's market over its tested bars [T - 1]: its symbols in equal parts, held without costs."""
     return simple_returns(buy_and_hold(study).to_numpy(dtype=np.float64))
+
+
+def _views(study: Study) -> Views:
+    used, *others = (_is_a_study(study).used, study.span, *([] if study.sealed is None else [study.sealed]))
+    return Views(
+        study=study.name,
+        used=used[0],
+        seal=None if study.sealed is None else study.sealed[0],
+        opens=study.opens,
+        sketches=tuple(sketch for _, sketches in (used, *others) for sketch in sketches),
+        protocol=study.protocol,
+    )
 
 
 def _is_a_study(study: Study) -> Study:

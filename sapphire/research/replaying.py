@@ -28,7 +28,7 @@ from sapphire.research.walking import BeliefPanel, Told
 
 if TYPE_CHECKING:
     from sapphire.agents import Agent
-    from sapphire.research.ledger import Evaluation
+    from sapphire.research.begun import Begun
     from sapphire.research.studies import Study
 
 __all__ = ["Beside", "replay_beliefs", "replay_beside", "replay_ladder", "replay_paths"]
@@ -69,18 +69,20 @@ class Beside:
 
 
 def replay_beliefs(study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, *, told: Told) -> Replayed:
-    """Run the engine over the tested bars, one continuous account: a trial, in the ledger before it is had.
+    """Run the engine over the tested bars, one continuous account: a trial, in the ledger before it is run.
 
     Raises
     ------
     HoldoutSealed : the study's bars meet a sealed hold-out.
+    LedgerDamaged : the ledger does not verify, or lines are missing.
     StudyError : an instrument that the engine does not trade yet.
     EngineError : what else the engine refuses, such as symbols of several quote assets.
     EngineMissing : the engine is not built.
     """
-    recording.admit(study)
-    run = _replayed(study, agent, beliefs, model, told)
-    recording.record(study, [_evaluation(study, run, "replay")])
+    engine = _engine(study, model)
+    (begun,) = recording.begin(study, [_about(study, study, agent, "replay", model)])
+    run = _replayed(engine, study, agent, beliefs, model, told)
+    recording.record(study, [recording.evaluation(study, begun, run.equity)])
     return run
 
 
@@ -102,13 +104,16 @@ def replay_beside(
 
     Raises
     ------
-    HoldoutSealed, StudyError, EngineError, EngineMissing : as `replay_beliefs`.
+    HoldoutSealed, LedgerDamaged, StudyError, EngineError, EngineMissing : as `replay_beliefs`.
     """
-    recording.admit(study)
-    evidence = _replayed(study, agent, beliefs, REAL, told)
-    runs = [_replayed(each.of(study), agent, beliefs, each.model, told) for each in others]
-    lines = [_evaluation(study, run, "counterfactual", code=code, counted=False) for run in runs]
-    recording.record(study, [*lines, _evaluation(study, evidence, method, code=code)])
+    engine = _engine(study, REAL)
+    (begun,) = recording.begin(study, [_about(study, study, agent, method, REAL, code=code)])
+    evidence = _replayed(engine, study, agent, beliefs, REAL, told)
+    changed = [(each.of(study), each.model) for each in others]
+    runs = [_replayed(_engine(of, model), of, agent, beliefs, model, told) for of, model in changed]
+    beside = [_about(study, run.study, agent, "counterfactual", run.model, code=code) for run in runs]
+    lines = [recording.evaluation(study, of, run.equity, counted=False) for of, run in zip(beside, runs, strict=True)]
+    recording.record(study, [*lines, recording.evaluation(study, begun, evidence.equity)])
     return evidence, *runs
 
 
@@ -119,26 +124,32 @@ def replay_ladder(study: Study, agent: Agent, beliefs: BeliefPanel, *, told: Tol
 
 
 def replay_paths(study: Study, agent: Agent, paths: Sequence[BeliefPanel], *, told: Told) -> tuple[Replayed, ...]:
-    """One run per path, together one trial, in the ledger before it is had.
+    """One run per path, together one trial, in the ledger before it is run.
 
     It keeps no returns there: part of what a path was trained on lies behind its tests, so its ratio says nothing of
     how the ratios of what could be traded vary.
 
     Raises
     ------
-    HoldoutSealed, StudyError, EngineError, EngineMissing : as `replay_beliefs`.
+    HoldoutSealed, LedgerDamaged, StudyError, EngineError, EngineMissing : as `replay_beliefs`.
     """
-    recording.admit(study)
-    runs = tuple(_replayed(study, agent, path, REAL, told) for path in paths)
+    engines = [_engine(study, REAL) for _ in paths]
+    (begun,) = recording.begin(study, [recording.about(study, agent, "paths", sizing=_sizing(study))])
+    runs = tuple(_replayed(engine, study, agent, path, REAL, told) for engine, path in zip(engines, paths, strict=True))
     worth = np.concatenate([run.equity for run in runs])
-    line = recording.evaluation(study, agent, "paths", worth, sizing=_sizing(study), has_returns=False)
-    recording.record(study, [line])
+    recording.record(study, [recording.evaluation(study, begun, worth, has_returns=False)])
     return runs
 
 
-def _replayed(study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, told: Told) -> Replayed:
+def _engine(study: Study, model: Model) -> Any:
+    """The engine before its first bar: what it refuses then, nobody has seen a result of."""
     with _refusals_of_ours():
-        record = _run(study, agent, beliefs, model, told)
+        return engine_on(study, model)
+
+
+def _replayed(engine: Any, study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, told: Told) -> Replayed:
+    with _refusals_of_ours():
+        record = _run(engine, study, agent, beliefs, model, told)
     equity = units_of(record["equity"]["equity_quote_atoms"])
     traded, fees = _traded_and_fees(study, record)
     performance = Performance.measure(
@@ -147,21 +158,18 @@ def _replayed(study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, to
     return Replayed(study, agent, model, record, equity, performance, beliefs)
 
 
-def _evaluation(
-    study: Study, run: Replayed, method: str, *, code: str | None = None, counted: bool = True
-) -> Evaluation:
+def _about(study: Study, of: Study, agent: Agent, method: str, model: Model, *, code: str | None = None) -> Begun:
     """What the ledger says of a run; one that assumes less of the venue, or costs otherwise, is told apart."""
-    sizing = _sizing(run.study) | ({} if run.model == REAL else {"model": str(run.model)})
-    return recording.evaluation(study, run.agent, method, run.equity, sizing=sizing, code=code, counted=counted)
+    sizing = _sizing(of) | ({} if model == REAL else {"model": str(model)})
+    return recording.about(study, agent, method, sizing=sizing, code=code)
 
 
 def _sizing(study: Study) -> dict[str, Any]:
     return {"name": study.sizing.name, **study.sizing.parameters, "costs": study.costs.parameters()}
 
 
-def _run(study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, told: Told) -> dict[str, Any]:
+def _run(engine: Any, study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, told: Told) -> dict[str, Any]:
     """Bar by bar: close, state, sizing, signals, end of bar. After the last close nothing is signalled."""
-    engine = engine_on(study, model)
     bars, evaluation, delisting = study.tested, study.evaluation, Delisting(study.data.bars)
     first = int(np.searchsorted(evaluation.close_time_ns, bars.close_time_ns[0]))
     last = len(bars) - 1

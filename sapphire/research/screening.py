@@ -55,7 +55,7 @@ class ScreenedAccount:
 def screened(
     study: Study, agents: Sequence[Agent], views: Sequence[ViewPanel], *, method: str
 ) -> list[ScreenedAccount]:
-    """One account per agent, long or flat on its own views, each written to the ledger before it is handed back.
+    """One account per agent, long or flat on its own views, each in the ledger before it is run.
 
     Parameters
     ----------
@@ -65,15 +65,16 @@ def screened(
     Raises
     ------
     HoldoutSealed : the study's bars meet a sealed hold-out.
+    LedgerDamaged : the ledger does not verify, or lines are missing.
     """
-    recording.admit(study)
-    accounts = _accounts(study.tested, [stance(each) for each in views], study.costs, ends=ends_of(study.data.bars))
     sizing = {"screen": "long or flat, equal weights, next open", "costs": study.costs.parameters()}
+    begun = recording.begin(study, [recording.about(study, agent, method, sizing=sizing) for agent in agents])
+    accounts = _accounts(study.tested, [stance(each) for each in views], study.costs, ends=ends_of(study.data.bars))
     recording.record(
         study,
         [
-            recording.evaluation(study, agent, method, account.equity.to_numpy(dtype=np.float64), sizing=sizing)
-            for agent, account in zip(agents, accounts, strict=True)
+            recording.evaluation(study, run, account.equity.to_numpy(dtype=np.float64))
+            for run, account in zip(begun, accounts, strict=True)
         ],
     )
     return accounts
@@ -102,10 +103,10 @@ def screened_ladder(study: Study, agent: Agent, views: ViewPanel, beliefs: Belie
         [
             recording.evaluation(
                 study,
-                agent,
-                "counterfactual",
+                recording.about(
+                    study, agent, "counterfactual", sizing={"screen": name, "costs": fees_only.parameters()}
+                ),
                 account.equity.to_numpy(dtype=np.float64),
-                sizing={"screen": name, "costs": fees_only.parameters()},
                 counted=False,
             )
             for name, account in zip(SCREENS[1:], others, strict=True)

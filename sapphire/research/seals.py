@@ -14,10 +14,11 @@ from typing import Any
 
 from sapphire.domain.display import stamp
 from sapphire.domain.errors import HoldoutSealed, StudyError
-from sapphire.research.sketches import Sketches
+from sapphire.domain.protocols import Protocol
+from sapphire.research.sketches import Sketch, Sketches
 from sapphire.research.spans import Span
 
-__all__ = ["OPENING", "SEAL", "Opening", "Seal", "to_open"]
+__all__ = ["OPENING", "SEAL", "Opening", "Seal", "Views", "seals_in", "to_open"]
 
 SEAL, OPENING = "seal", "opening"
 """Kinds of lines in the ledger."""
@@ -76,6 +77,37 @@ class Opening:
     def from_dict(cls, entry: Mapping[str, Any]) -> Opening:
         """The opening of a line."""
         return cls(str(entry["study"]), str(entry["seal"]), str(entry["code"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """What a study looks at, and keeps others from looking at.
+
+    Parameters
+    ----------
+    study : its name.
+    used : every bar that it shows to an agent; checked against the seals under the lock.
+    seal : its own hold-out, sealed unless the very same is.
+    opens : names of seals that it opens.
+    sketches : of the prices that the spans name; kept before the lines that name them.
+    protocol : kept by its digest.
+    """
+
+    study: str = ""
+    used: Span | None = None
+    seal: Span | None = None
+    opens: Sequence[str] = ()
+    sketches: Sequence[Sketch] = ()
+    protocol: Protocol | None = None
+
+
+def seals_in(entries: Sequence[Mapping[str, Any]], digests: Sequence[str]) -> tuple[Seal, ...]:
+    """Every seal among the entries of a ledger, whose lines have these digests."""
+    return tuple(
+        Seal(str(entry["study"]), Span.from_dict(entry), digest)
+        for entry, digest in zip(entries, digests, strict=True)
+        if entry.get("kind") == SEAL
+    )
 
 
 def to_open(

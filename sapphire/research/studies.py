@@ -1,7 +1,7 @@
 """Study: one question, one piece of history, and everything that is asked of it.
 
 The hold-out at the end of the data is sealed: what a study hands to an agent, a screen or the engine is cut off before
-it. Every evaluation is written to the ledger by the study, before its result is shown.
+it. The ledger is told of every evaluation before it is run, and what came of it before its result is shown.
 
 `screen`, `sweep`, `information`, `replay`, `compare` and `paths` ask the notebook's live object: they explore, and they
 count. Evidence is what `submit` measures, in confined processes from the captured source; gates read nothing else.

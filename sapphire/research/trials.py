@@ -59,7 +59,9 @@ class TrialsTable(Shown):
 
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
         """One line per agent, method and study."""
-        groups = Counter((row.agent, row.method, row.study, row.code[:12]) for row in self.trials.rows)
+        groups = Counter[tuple[str, str, str, str]]()
+        for row in self.trials.rows:
+            groups[row.agent, row.method, row.study, row.code[:12]] += self.trials.looks(row)
         lines = [(*group, str(number)) for group, number in sorted(groups.items())]
         return ("agent", "last evaluated by", "study", "code", "trials"), lines
 

@@ -278,7 +278,7 @@ def test_a_ledger_that_was_cut_or_exchanged_moves_nothing(
     registry: Registry, challenger: str, run: Callable[..., str], cut: Cut, protocol: Protocol
 ) -> None:
     ledger, before = Ledger(registry.home / "ledger"), standing(registry)
-    whole = ledger.path.read_bytes()
+    kept = {path: path.read_bytes() for path in (ledger.path, ledger.mark.path)}
     cut(ledger, protocol)
     for verb in ("gates", "promote"):
         said = run(verb, challenger[:12], "--to", "paper", code=1)
@@ -286,7 +286,8 @@ def test_a_ledger_that_was_cut_or_exchanged_moves_nothing(
         assert "lines were cut off or replaced" in said
         assert helps(said)
     assert standing(registry) == before
-    ledger.path.write_bytes(whole)
+    for path, whole in kept.items():
+        path.write_bytes(whole)
     run("promote", challenger[:12], "--to", "paper", code=0)
 
 

@@ -75,6 +75,16 @@ def test_a_market_is_one_whatever_venue_quote_kind_and_interval_showed_it(ledger
     assert count(ledger) == 3
 
 
+def test_the_best_of_eight_symbols_is_the_best_of_eight(ledger):
+    eight = {f"{base}/USDT": f"{number}" * 64 for number, base in enumerate(("BTC", *"ABCDEFG"))}
+    ledger.record([ONE, replace(ONE, code="other", span=replace(SPAN, assets=eight))], at_ns=1)
+    trials = ledger.trials(SPAN)
+    assert trials.count == 1 + 8
+    assert len(trials.ratios("sharpe")) == len(trials.outcomes("sharpe")) == 2, "V is of what was measured"
+    assert count(ledger, assets=eight) == 2
+    assert count(ledger, assets=eight | {"H/USDT": "8" * 64}) == 2
+
+
 def test_another_market_or_asset_does_not_count_here(ledger):
     btc, other, eth = sketches = [Sketch(name * 64, frozenset()) for name in "abc"]
     ledger.sketches().keep(sketches)
