@@ -195,7 +195,7 @@ def test_the_leak_checks_look_at_any_stretch(make_study, planted, tmp_path, monk
     """A twin that is another agent until the latest bars, where checks might always look."""
     study = make_study()
     monkeypatch.setattr(evidence_worker, "_CHECKED_BARS", 20)
-    monkeypatch.setattr(integrity, "drawn_seed", lambda: 11)
+    monkeypatch.setattr(integrity, "drawn_seed", lambda *_: 11)
     quiet = int(study.evaluation.close_time_ns[-60])
     body = f"""
     def views_panel(self, bars):
