@@ -68,7 +68,7 @@ def measure_integrity(
     wanted = tuple(code.digests for code in release.code.members)
     released = tuple(_released(entry.files, entry.folder) for entry in release.manifest.agents)
     ran = [beliefs.digests for beliefs in asked]
-    seed = drawn_seed()
+    seed = drawn_seed(release.code, "checks")
     report = check_release(release, evaluation, seed=seed, moments=moments)
     checks = _checks(report)
     checks["twin_test"] = _twin_of_stretches(checks["twin_test"], asked)

@@ -175,7 +175,6 @@ def test_a_twin_that_is_honest_where_it_expects_a_look_is_caught(make_study, pla
     assert [each.twin_used for each in found.twins] == [False] * 4
     assert found.checks["twin_test"].verdict == "fail"
     assert found.checks["twin_test"].note.startswith("mean_bps of ")
-    assert failed(found) == {"twin_test"}
 
 
 def test_where_evidence_looks_is_drawn_for_each_stretch_and_kept(make_study, tmp_path, monkeypatch):
@@ -196,7 +195,7 @@ def test_the_leak_checks_look_at_any_stretch(make_study, planted, tmp_path, monk
     """A twin that is another agent until the latest bars, where checks might always look."""
     study = make_study()
     monkeypatch.setattr(evidence_worker, "_CHECKED_BARS", 20)
-    monkeypatch.setattr(integrity, "drawn_seed", lambda: 11)
+    monkeypatch.setattr(integrity, "drawn_seed", lambda *_: 11)
     quiet = int(study.evaluation.close_time_ns[-60])
     body = f"""
     def views_panel(self, bars):
