@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 from contextlib import nullcontext
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,7 +22,6 @@ from sapphire.research import submitting
 from sapphire.research.integrity import measure_integrity
 from sapphire.research.submitting import submit
 
-POLICIES = Path(__file__).parents[3] / "mlflow" / "gates"
 BODY = """
     model: Model = Model("desk/direction", "v1", "{sha256}")
 
