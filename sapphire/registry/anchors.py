@@ -17,7 +17,7 @@ from typing import Any
 
 from sapphire.data.durable import locked, replace_file
 from sapphire.domain.canonical import canonical_json, is_sha256, read_canonical, sha256_of
-from sapphire.domain.errors import EvidenceRefused, LedgerDamaged, ValueRefused
+from sapphire.domain.errors import ConfigError, EvidenceRefused, LedgerDamaged, ValueRefused
 from sapphire.registry.versions import STAGES, Version, Versions, model_name
 
 __all__ = ["ANCHORS", "TAG", "Anchors", "LedgerMark", "anchored", "check_tags", "note_tag"]
@@ -114,9 +114,22 @@ class LedgerMark:
         return self.keys / ANCHORS / f"{named}.ledger.json"
 
     def note(self, lines: int, head: str) -> None:
-        """Remember how far it has come: number of lines, and digest of the last."""
+        """Remember how far it has come: number of lines, and digest of the last.
+
+        Raises
+        ------
+        ConfigError : the configuration folder cannot be written. The line stands; nothing may be run on it.
+        """
         data = canonical_json([lines, head])
-        replace_file(self.path, lambda temporary: _write(temporary, data))
+        try:
+            replace_file(self.path, lambda temporary: _write(temporary, data))
+        except OSError as error:
+            raise ConfigError(
+                "the trial ledger cannot be marked in the configuration folder",
+                expected=f"a folder that may be written: {self.path.parent}",
+                got=str(error),
+                next="make it writable, or name another one by XDG_CONFIG_HOME",
+            ) from None
 
     def read(self) -> tuple[int, str] | None:
         """What was remembered; None where nothing was.

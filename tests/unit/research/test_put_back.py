@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from sapphire.agents import MovingAverageCross
-from sapphire.domain.errors import LedgerDamaged
+from sapphire.domain.errors import ConfigError, LedgerDamaged
 from sapphire.registry import Registry
 from sapphire.registry.anchors import LedgerMark
 from sapphire.research.counting import check_anchors
@@ -110,3 +110,12 @@ def test_a_mark_that_does_not_read_is_named(searched):
 def test_a_state_folder_at_another_place_has_no_mark(searched, home, tmp_path, monkeypatch):
     monkeypatch.setenv("SAPPHIRE_HOME", str(tmp_path / "copy"))
     assert searched.trials().count == 1, "out of reach, and said in EVIDENCE.md"
+
+
+def test_a_configuration_folder_that_cannot_be_written_lets_nothing_run(make_study, tmp_path, monkeypatch):
+    (tmp_path / "config").write_text("a file where a folder should be")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    study = make_study()
+    with pytest.raises(ConfigError, match="cannot be marked in the configuration folder") as refused:
+        study.screen(AGENT)
+    assert "XDG_CONFIG_HOME" in refused.value.next
