@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -157,10 +156,6 @@ class Asking(Protocol):
         ...
 
 
-_DRAWN = "drawn"
-"""Stands in a recorded line for the model: no agent can name a model so."""
-
-
 class ModelCalls:
     """Calls of models: each made once, and answered from here ever after.
 
@@ -214,17 +209,6 @@ class ModelCalls:
         if line is None:
             line = self._keep(model, window, request, self._new(model, window, request))
         return json.loads(line)["answer"]
-
-    def drawn(self, what: str) -> int:
-        """A seed from the system's entropy, 31 bits; the one that was drawn before where the calls are recorded ones.
-
-        What evidence asks a model hangs on it, so evidence can be made again from these calls alone.
-        """
-        line = self._calls.get(_key(_DRAWN, what, {}))
-        if line is None:
-            seed = self._further.drawn(what) if isinstance(self._further, ModelCalls) else secrets.randbits(31)
-            line = self._keep(_DRAWN, what, {}, seed)
-        return int(json.loads(line)["answer"])
 
     def _keep(self, model: str, window: str, request: Mapping[str, Any], answer: Any) -> bytes:
         line = canonical_json({"answer": answer, "model": model, "request": request, "window": window})

@@ -92,7 +92,9 @@ class IntegrityEvidence:
     checks : every check of `CHECKS`, by name.
     checks_seed : of the bars that the leak checks looked at, drawn when they were.
     twins : how each tested stretch was asked, in order: every fold, then the hold-out.
-    isolation : whether the system kept the agents from files and sockets ("enforced"), or an audit hook did.
+    isolation : whether the system kept the agents from files and sockets ("enforced"), or an audit hook did, or they
+        asked models that ran outside.
+    models : those that they ask, by name.
     golden_ok : the frozen release, in a process of its own, answered its golden inputs as before.
     git_commit : of the workspace; empty where there is none.
     dirty : the workspace had changes beside the commit, or no commit, or ran code that is not in it.
@@ -113,9 +115,10 @@ class IntegrityEvidence:
     lock_differs: tuple[str, ...] = ()
     lock_beside: tuple[str, ...] = ()
     uncommitted: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for key in ("twins", "lock_differs", "lock_beside", "uncommitted"):
+        for key in ("twins", "lock_differs", "lock_beside", "uncommitted", "models"):
             object.__setattr__(self, key, tuple(getattr(self, key)))
         object.__setattr__(self, "checks", dict(self.checks))
         for key in ("snapshot_hash", "lock_sha256"):

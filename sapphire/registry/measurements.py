@@ -278,6 +278,8 @@ class EvidenceBundle:
     def marks(self) -> tuple[str, ...]:
         """What has to be said of the release wherever it is shown."""
         told = [("never traded", self.walk_forward.untraded), ("never traded in the hold-out", self.holdout.untraded)]
+        models = [name.partition("#")[0] for name in self.integrity.models]
+        told.append(("asked models that the platform did not run", ", ".join(models)))
         return (*self.calibration.marks, *(f"{what}: {why}" for what, why in told if why))
 
     @property

@@ -18,9 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sapphire.agents.arrays import Arrays
-from sapphire.agents.models import ModelCalls, handed_in
 from sapphire.agents.worker import ReleaseWorker, TwinSample, Worker, ask_panel, learned_by
-from sapphire.domain.canonical import canonical_json, sha256_of
 from sapphire.research.calibrations import slopes_in
 from sapphire.research.walking import BeliefPanel, Told, require_once, tested_rows, training_bars
 
@@ -61,20 +59,8 @@ class AskedBeliefs:
     digests: tuple[Mapping[str, str], ...] = field(repr=False)
 
 
-def drawn_seed(code: ReleaseCode, what: str) -> int:
-    """A seed from the system's entropy, for samples that an agent must not foresee; 31 bits, as fits take them.
-
-    Where the code asks a model, the draw is recorded with the model's calls, and evidence that is made again from them
-    asks the same. That trusts the recording no further than it is trusted anyway: its answers could know the future.
-
-    Parameters
-    ----------
-    code : of the agent.
-    what : the sample.
-    """
-    calls = handed_in()
-    if any(each.models for each in code.members) and isinstance(calls, ModelCalls):
-        return calls.drawn(f"{what} of {sha256_of(canonical_json(code.as_dict()))}")
+def drawn_seed() -> int:
+    """A seed from the system's entropy, for samples that an agent must not foresee; 31 bits, as fits take them."""
     return secrets.randbits(31)
 
 
@@ -128,15 +114,7 @@ def walk_in_workers(
                 return fresh
 
             for start, stop in (tested_rows(bars, span) for span in fold.testing):
-                found = ask_panel(
-                    asked,
-                    again,
-                    bars.rows(0, stop),
-                    start,
-                    stop,
-                    seed=drawn_seed(code, f"{start}:{stop}"),
-                    renew=renewed,
-                )
+                found = ask_panel(asked, again, bars.rows(0, stop), start, stop, seed=drawn_seed(), renew=renewed)
                 means.append(found.mean_bps)
                 deviations.append(found.std_bps)
                 closes.append(bars.close_time_ns[start:stop])
@@ -160,7 +138,7 @@ def ask_release(release: ReadRelease, horizon_of: Agent, bars: Bars, start: int,
     ------
     AgentError : what the agent raised, with the bar.
     """
-    seed = drawn_seed(release.code, f"{start}:{stop}")
+    seed = drawn_seed()
     with ExitStack() as running:
 
         def started(hash_seed: int = 0) -> Worker:

@@ -7,14 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from sapphire.agents.leaks import MOMENTS
 from sapphire.agents.worker import ReleaseWorker
-from sapphire.data import load_snapshot
-from sapphire.domain.bars import FIELDS
-from sapphire.domain.errors import AgentError, DataError, EvidenceRefused
+from sapphire.domain.errors import AgentError, EvidenceRefused
 from sapphire.registry import AskedEvidence, CheckEvidence, GitState, IntegrityEvidence, LockState, git_state
+from sapphire.research.declared import kept_snapshot
 from sapphire.research.evidence_worker import check_release, drawn_seed, learned_as
 
 if TYPE_CHECKING:
@@ -26,7 +23,8 @@ if TYPE_CHECKING:
     from sapphire.agents.worker import TwinSample
     from sapphire.data import Snapshot
     from sapphire.domain.bars import Bars
-    from sapphire.research.evidence_worker import AskedBeliefs
+    from sapphire.research.declared import kept_snapshot
+from sapphire.research.evidence_worker import AskedBeliefs
 
 __all__ = ["committed_state", "measure_integrity", "require_locked"]
 
@@ -68,21 +66,23 @@ def measure_integrity(
     wanted = tuple(code.digests for code in release.code.members)
     released = tuple(_released(entry.files, entry.folder) for entry in release.manifest.agents)
     ran = [beliefs.digests for beliefs in asked]
-    seed = drawn_seed(release.code, "checks")
+    models = tuple(sorted({name for code in release.code.members for name in code.models}))
+    seed = drawn_seed()
     report = check_release(release, evaluation, seed=seed, moments=moments)
     checks = _checks(report)
     checks["twin_test"] = _twin_of_stretches(checks["twin_test"], asked)
     return IntegrityEvidence(
         captured_source=wanted == released and all(each == released for each in ran) and learned_as(release, learned),
         snapshot_hash=data.hash,
-        snapshot_verified=_reads_again(data),
+        snapshot_verified=kept_snapshot(data) is not None,
         lock_sha256=lock.sha256,
         lock_differs=lock.differs,
         lock_beside=lock.beside,
         checks={**checks, "another_process": _another_process(asked)},
         checks_seed=seed,
         twins=tuple(_twin(sample) for beliefs in asked for sample in beliefs.samples),
-        isolation="enforced" if all(beliefs.isolation == "enforced" for beliefs in asked) else "observed",
+        isolation="enforced" if all(each.isolation == "enforced" for each in asked) and not models else "observed",
+        models=models,
         golden_ok=_golden(release),
         git_commit=git.commit,
         dirty=git.dirty,
@@ -208,21 +208,3 @@ def _golden(release: ReadRelease) -> bool:
             return held.check_golden() > 0
     except (AgentError, EvidenceRefused):
         return False
-
-
-def _reads_again(data: Snapshot) -> bool:
-    """Whether the snapshot on disk still is what its hash says, and what was measured on is that snapshot."""
-    try:
-        kept = load_snapshot(data.hash)
-    except DataError:
-        return False
-    return _described(kept) == _described(data) and all(
-        np.array_equal(getattr(kept.bars, name), getattr(data.bars, name), equal_nan=name in FIELDS)
-        for name in ("open_time_ns", *FIELDS, "listed")
-    )
-
-
-def _described(data: Snapshot) -> tuple[object, ...]:
-    """Everything of a snapshot but its bars and when it was taken."""
-    whence = (data.provenance.source, data.provenance.venue, data.provenance.detail)
-    return (*whence, data.symbols, data.interval.ns, tuple(data.instruments[symbol] for symbol in data.symbols))

@@ -14,8 +14,7 @@ from sapphire.domain.limits import Limits
 from sapphire.portfolio import FixedFraction
 from sapphire.research import costs, purged_k_fold, walk_forward
 from sapphire.research.costs import Costs
-from sapphire.research.declared import as_declared
-from sapphire.research.integrity import _reads_again
+from sapphire.research.declared import as_declared, kept_snapshot
 from sapphire.research.splits import WalkForward
 from sapphire.research.studies import Study
 
@@ -101,6 +100,27 @@ def test_a_setting_that_was_changed_after_the_protocol_was_written_is_found(make
         study.submit(AGENT)
 
 
+class Ten(float):
+    """Is written down as ten and worth nothing."""
+
+    def __mul__(self, other):
+        return 0.0
+
+    __rmul__ = __mul__
+
+
+def test_a_number_that_is_more_than_a_number_is_measured_as_what_is_written_down(make_study):
+    study = make_study(
+        costs=costs.binance_spot(taker_bps=Ten(10.0)), sizing=FixedFraction(fraction=Ten(0.4)), starting_cash=Ten(1e5)
+    )
+    assert study.costs.taker_e8 == 0, "the notebook's own says nothing"
+    made = as_declared(study)
+    assert (made.costs.taker_e8, made.costs.taker_bps, made.costs.stressed(2.0).taker_e8) == (100_000, 10.0, 210_000)
+    for value in (made.costs.taker_bps, made.sizing.fraction, made.starting_cash):
+        assert type(value) in (float, int)
+    assert made.protocol == study.protocol
+
+
 def test_what_is_measured_is_no_subclass_and_has_nothing_from_before(make_study):
     study = make_study()
     lenient = of(Lenient, study)
@@ -113,12 +133,12 @@ def test_what_is_measured_is_no_subclass_and_has_nothing_from_before(make_study)
 
 def test_bars_that_are_not_the_snapshots_pin_nothing():
     data = snapshot(["BTC/USDT"], interval="1d", start="2024-01-01", end="2024-03-01", source="embedded", seed=3)
-    assert _reads_again(data)
+    assert kept_snapshot(data) is not None
     arrays = {name: getattr(data.bars, name).copy() for name in ("open_time_ns", *FIELDS, "listed")}
     arrays["close"][7:] *= 1.0 + 1e-9
     arrays["high"] = np.maximum(arrays["high"], arrays["close"])
     other = Bars(symbols=data.symbols, interval=data.interval, **arrays)
-    assert not _reads_again(replace(data, bars=other))
-    assert not _reads_again(replace(data, provenance=replace(data.provenance, source="recorded")))
+    assert not kept_snapshot(replace(data, bars=other))
+    assert not kept_snapshot(replace(data, provenance=replace(data.provenance, source="recorded")))
     (rule,) = data.instruments
-    assert not _reads_again(replace(data, instruments=type(data.instruments)([replace(rule, tick=rule.tick / 10)])))
+    assert not kept_snapshot(replace(data, instruments=type(data.instruments)([replace(rule, tick=rule.tick / 10)])))

@@ -18,7 +18,8 @@ from sapphire.domain import Window
 from sapphire.domain.canonical import sha256_of
 from sapphire.domain.clocks import from_ns
 from sapphire.domain.errors import AgentError, EvidenceRefused, ValueRefused
-from sapphire.research import submitting
+from sapphire.research import evidence_worker, submitting
+from sapphire.research import integrity as research_integrity
 from sapphire.research.integrity import measure_integrity
 from sapphire.research.submitting import submit
 
@@ -104,14 +105,21 @@ def test_evidence_of_a_model_is_recorded_and_made_again_without_it(
     integrity = release.bundle.integrity
     assert {name for name, check in integrity.checks.items() if check.verdict == "fail"} == set()
     assert integrity.golden_ok
-    assert integrity.isolation == "enforced"
+    assert (integrity.isolation, integrity.models) == ("observed", (str(model),)), "its answers come from outside"
+    assert "asked models that the platform did not run: desk/direction@v1" in release.bundle.marks
     kept = store.model_calls(release.digest)
     assert kept == calls.canonical
-    draws = 1 + len(integrity.twins)  # of the leak checks, and of each stretch: made again, evidence asks the same
-    assert backend.asked + draws == len(calls) == len(kept.splitlines()) > 200
+    assert backend.asked == len(calls) == len(kept.splitlines()) > 200
     manifest = (tmp_path / "first" / "releases" / release.digest / "manifest.json").read_text()
     assert str(model) in manifest
 
+    def drawn_again():
+        """Who makes the evidence again looks where it looked."""
+        seeds = iter([*(each.seed for each in integrity.twins), integrity.checks_seed])
+        for module in (evidence_worker, research_integrity):
+            monkeypatch.setattr(module, "drawn_seed", lambda: next(seeds))
+
+    drawn_again()
     with backed_by(recorded=kept):
         again, other = submitted("second")
     assert again.digest == release.digest
@@ -119,6 +127,7 @@ def test_evidence_of_a_model_is_recorded_and_made_again_without_it(
     assert again.bundle.integrity == integrity
     assert other.model_calls(again.digest) == kept
 
+    drawn_again()
     with backed_by(recorded=kept[: kept.rindex(b"\n", 0, -1) + 1]), pytest.raises(AgentError, match="nobody answers"):
         submitted("third")
     (file,) = store.folder(release.digest).glob("model-calls-*.jsonl")
