@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from sapphire.data.durable import locked, replace_file
@@ -113,6 +114,20 @@ class LedgerMark:
         named = sha256_of(str(self.ledger.resolve()).encode())[:_DIGITS]
         return self.keys / ANCHORS / f"{named}.ledger.json"
 
+    def ready(self) -> None:
+        """Refuse to go on where the mark could not be moved: asked before a line is written, so that none is in vain.
+
+        Raises
+        ------
+        ConfigError : the configuration folder cannot be written.
+        """
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with NamedTemporaryFile(dir=self.path.parent):
+                pass
+        except OSError as error:
+            raise self._unwritable(error) from None
+
     def note(self, lines: int, head: str) -> None:
         """Remember how far it has come: number of lines, and digest of the last.
 
@@ -124,12 +139,7 @@ class LedgerMark:
         try:
             replace_file(self.path, lambda temporary: _write(temporary, data))
         except OSError as error:
-            raise ConfigError(
-                "the trial ledger cannot be marked in the configuration folder",
-                expected=f"a folder that may be written: {self.path.parent}",
-                got=str(error),
-                next="make it writable, or name another one by XDG_CONFIG_HOME",
-            ) from None
+            raise self._unwritable(error) from None
 
     def read(self) -> tuple[int, str] | None:
         """What was remembered; None where nothing was.
@@ -145,7 +155,9 @@ class LedgerMark:
         except (ValueRefused, ValueError):
             entry = None
         if isinstance(entry, list) and len(entry) == 2 and type(entry[0]) is int and is_sha256(entry[1]):
-            return entry[0], entry[1]
+            lines, head = entry
+            if lines > 0:
+                return lines, head
         raise LedgerDamaged(
             "the mark of the trial ledger does not read",
             expected="number of lines and digest",
@@ -173,8 +185,17 @@ class LedgerMark:
             "the trial ledger is not the one that was last written here",
             expected=f"{lines:,} lines or more, line {lines:,} with digest {head[:_SHORT]}, as {self.path} says",
             got=f"{len(heads):,} lines{missing}",
-            next=f"restore the newer ledger to {self.ledger}; a fresh state folder begins a fresh ledger, and evidence "
-            "shows how few lines it was counted on",
+            next=f"restore the newer ledger to {self.ledger}; where a backup was restored on purpose, go on in a fresh "
+            "state folder, named by SAPPHIRE_HOME: a fresh state folder begins a fresh ledger, and evidence shows how "
+            "few lines it was counted on",
+        )
+
+    def _unwritable(self, error: OSError) -> ConfigError:
+        return ConfigError(
+            "the trial ledger cannot be marked in the configuration folder",
+            expected=f"a folder that may be written: {self.path.parent}",
+            got=str(error),
+            next="make it writable, or name another one by XDG_CONFIG_HOME",
         )
 
 

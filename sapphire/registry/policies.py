@@ -33,7 +33,7 @@ class Loosest:
     ----------
     side : "least" where the number has to be large, which `min` and `above` ask; "most" where small, which `max` asks.
     limit : a bound has to be beyond it: above it on the one side, below it on the other.
-    itself : `limit` may be asked too.
+    itself : `limit` may be asked too; `above` it may be asked in any case.
     """
 
     side: Literal["least", "most"]
@@ -44,19 +44,25 @@ class Loosest:
     def text(self) -> str:
         """The bounds that it lets through."""
         if self.side == "most":
-            return "{max: x}" + (f", x below {self.limit:g}" if isfinite(self.limit) else "")
+            most = f", x {'at most' if self.itself else 'below'} {self.limit:g}"
+            return "{max: x}" + (most if isfinite(self.limit) else "")
         least = f"at least {self.limit:g}"
         return f"{{min: x}}, x {least if self.itself else f'above {self.limit:g}'}; or {{above: x}}, x {least}"
 
     def admits(self, bound: str, limit: float) -> bool:
         """Whether a policy may ask that."""
         if self.side == "most" or bound == "max":
-            return self.side == "most" and bound == "max" and limit < self.limit
+            within = limit < self.limit or (self.itself and limit == self.limit)
+            return self.side == "most" and bound == "max" and within
         return limit > self.limit or (limit == self.limit and (self.itself or bound == "above"))
 
 
 _ABOVE_ZERO = Loosest("least", 0.0)
 _BELOW_ONE = Loosest("most", 1.0)
+_ONE = Loosest("least", 1.0, itself=True)
+_LIKELY = Loosest("least", 0.5, itself=True)
+"""A Sharpe ratio that is as likely chance as not shows nothing; nor does a p-value of a half."""
+_UNLIKELY = Loosest("most", 0.5, itself=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +75,7 @@ class Measure:
     stage : the first target that requires it, "paper" or "live"; None where a policy may leave it out. What shows an
         edge (`EDGE_GATES`) is required for live, and has to be asked for paper, where a failure may mark.
     loosest : of a number: the bound that a policy's own has to be within. It is what integrity cannot do without, and
-        for the rest only that a release can fail: a probability of at least 0 is no gate.
+        for the rest that a release without an edge can fail: a probability of at least 0 is no gate.
     """
 
     kind: Kind
@@ -99,7 +105,7 @@ MEASURES: Mapping[str, Mapping[str, Measure]] = {
         "golden_vectors": Measure("pass", "paper"),
         "maker_fee_bps_over_published": Measure("number", "paper", Loosest("least", 0.0, itself=True)),
         "taker_fee_bps_over_published": Measure("number", "paper", Loosest("least", 0.0, itself=True)),
-        "latency_ms": Measure("number", "paper", _ABOVE_ZERO),
+        "latency_ms": Measure("number", "paper", Loosest("least", 0.1, itself=True)),
     },
     "replay": {
         "walk_forward": Measure("recorded", "paper"),
@@ -107,14 +113,14 @@ MEASURES: Mapping[str, Mapping[str, Measure]] = {
         "doubled_costs": Measure("recorded", "paper"),
     },
     "skill": {
-        "deflated_sharpe": Measure("number", "live", _ABOVE_ZERO),
-        "deflated_active_sharpe": Measure("number", "live", _ABOVE_ZERO),
-        "holdout_p_value_over_cash": Measure("number", "live", _BELOW_ONE),
-        "holdout_p_value_over_buy_and_hold": Measure("number", "live", _BELOW_ONE),
-        "folds": Measure("number", "live", _ABOVE_ZERO),
-        "tested_days": Measure("number", "live", _ABOVE_ZERO),
-        "holdout_days": Measure("number", "live", _ABOVE_ZERO),
-        "trades": Measure("number", "live", _ABOVE_ZERO),
+        "deflated_sharpe": Measure("number", "live", _LIKELY),
+        "deflated_active_sharpe": Measure("number", "live", _LIKELY),
+        "holdout_p_value_over_cash": Measure("number", "live", _UNLIKELY),
+        "holdout_p_value_over_buy_and_hold": Measure("number", "live", _UNLIKELY),
+        "folds": Measure("number", "live", _ONE),
+        "tested_days": Measure("number", "live", _ONE),
+        "holdout_days": Measure("number", "live", _ONE),
+        "trades": Measure("number", "live", _ONE),
     },
     "cost": {"edge_survives_costs_times": Measure("number", "live", _ABOVE_ZERO)},
     "calibration": {
@@ -129,12 +135,12 @@ MEASURES: Mapping[str, Mapping[str, Measure]] = {
         "signals_taken": Measure("number", "live", _ABOVE_ZERO),
         "books_equal": Measure("truth", "live"),
         "journals_replay": Measure("truth", "live"),
-        "paper_days": Measure("number", "live", _ABOVE_ZERO),
+        "paper_days": Measure("number", "live", _ONE),
     },
 }
 """Every gate and measure that there is. A new one says here which target requires it; policies and doors go by it."""
 
-SETTINGS: Mapping[str, tuple[float, float]] = {"valid_days": (0.0, 366.0)}
+SETTINGS: Mapping[str, tuple[float, float]] = {"valid_days": (0.0, 90.0)}
 """What else a policy may set, above the first number and up to the second. `valid_days`: how long a report permits."""
 
 _DEFAULTS: Mapping[str, float] = {"valid_days": 7.0}

@@ -133,11 +133,12 @@ class Trials:
         return tuple(dict.fromkeys(row.study for row in self.rows))
 
     def looks(self, row: Evaluation) -> int:
-        """As how many trials one counts: as many as it has symbols where the span has only some of its base assets.
+        """As how many trials one counts: as many as it has symbols where the span lacks one of its base assets.
 
-        Whoever saw one result per symbol could choose the best of them, and ask about that one alone.
+        Whoever saw one result per symbol could choose the best of them and ask about that one, alone, beside another
+        asset or by another name.
         """
-        return len(row.span.assets) if self.span.bases < row.span.bases else 1
+        return 1 if row.span.bases <= self.span.bases else len(row.span.assets)
 
     def ratios(self, name: str) -> tuple[float, ...]:
         """Ratio of each trial per bar of the span, NaN where it has none: "sharpe", or "active" beside the market."""
@@ -205,7 +206,7 @@ class Ledger:
 
         Raises
         ------
-        LedgerDamaged, HoldoutSealed : as `record`. Nothing is appended, and nothing may be run.
+        LedgerDamaged, HoldoutSealed, ConfigError : as `record`. Nothing is appended, and nothing may be run.
         """
         digests = self._append(runs, at_ns=at_ns, who=None, views=views)
         return tuple(replace(run, line=line) for run, line in zip(runs, digests[-len(runs) :], strict=True))
@@ -219,6 +220,7 @@ class Ledger:
         ------
         LedgerDamaged : what stands there does not verify, or is not what was last written. Nothing is appended.
         HoldoutSealed : the study meets a seal that it does not open. Nothing is appended.
+        ConfigError : the configuration folder, which keeps how far the ledger came, cannot be written. Likewise.
         """
         return Head.of(self._append(tuple(evaluations), at_ns=at_ns, who=who, views=views or Views()))
 
@@ -298,6 +300,7 @@ class Ledger:
         self, entries: Sequence[Evaluation | Begun], *, at_ns: int, who: str | None, views: Views
     ) -> tuple[str, ...]:
         """Append lines, all or none; the digest of every line that stands there then."""
+        self.mark.ready()
         author, afresh = who if who is not None else getpass.getuser(), self._is_afresh
 
         def lines_after(before: Sequence[Mapping[str, Any]], digests: Sequence[str]) -> list[dict[str, Any]]:
@@ -357,11 +360,11 @@ class Ledger:
         for number, entry in enumerate(entries, start=1):
             kind = entry.get("kind")
             if kind not in (BEGUN, EVALUATION, SEAL, OPENING):
-                raise self.chain.damaged(number, f"{BEGUN}, evaluation, seal or opening", f"{kind}, of another version")
+                raise self._another_version(number, f"{BEGUN}, evaluation, seal or opening", str(kind))
             try:
                 made += [Evaluation.from_dict(entry)] if kind == EVALUATION else []
             except KeyError as missing:
-                raise self.chain.damaged(number, f"the field {missing}", "none") from None
+                raise self._another_version(number, f"the field {missing}", "none") from None
         return tuple(made)
 
     def _begun(self, entries: Sequence[Mapping[str, Any]], digests: Sequence[str]) -> list[Begun]:
@@ -370,8 +373,17 @@ class Ledger:
             try:
                 made += [Begun.from_dict(entry, digest)] if entry.get("kind") == BEGUN else []
             except KeyError as missing:
-                raise self.chain.damaged(number, f"the field {missing}", "none") from None
+                raise self._another_version(number, f"the field {missing}", "none") from None
         return made
+
+    def _another_version(self, number: int, expected: str, got: str) -> LedgerDamaged:
+        """The error that names a line which verifies and does not read."""
+        return LedgerDamaged(
+            f"the trial ledger does not read at line {number:,} of {self.path.name}",
+            expected=expected,
+            got=f"{got}, of another version",
+            next="use the version that wrote it, or go on in a fresh state folder, named by SAPPHIRE_HOME",
+        )
 
 
 def _opened_for(entries: Sequence[Evaluation | Begun]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -87,10 +88,56 @@ def test_prices_planted_among_the_packages_are_named(packages: Path) -> None:
     )
 
 
-def test_packages_without_a_list_of_their_files_are_not_judged(packages: Path) -> None:
-    (packages / "quant-1.0.dist-info" / "RECORD").unlink()
+@pytest.mark.parametrize("top_level", [None, "quant\nquant_more\n"])
+def test_packages_without_a_list_of_their_files_are_not_judged_and_the_rest_is(
+    packages: Path, monkeypatch: pytest.MonkeyPatch, top_level: str | None
+) -> None:
+    about = packages / "quant-1.0.dist-info"
+    (about / "RECORD").unlink()
+    if top_level is not None:
+        (about / "top_level.txt").write_text(top_level)
+        (packages / "quant_more.py").write_text("slow = 48\n")
+    (packages / "quant" / "more.py").write_text("slow = 48\n")
     (packages / "prices.csv").write_text("42000\n")
+    monkeypatch.setattr("sys.prefix", sys.base_prefix)
+    assert strange_files(str(packages)) == ("prices.csv, of no distribution",)
+    monkeypatch.setattr("sys.prefix", str(packages))
+    assert strange_files(str(packages)) == (
+        "prices.csv, of no distribution",
+        "quant 1.0, a distribution without a list of its files",
+    )
+
+
+def test_a_link_that_leads_nowhere_is_named(packages: Path) -> None:
+    (packages / "prices.csv").symlink_to(packages / "nowhere")
+    assert strange_files(str(packages)) == ("prices.csv, of no distribution",)
+
+
+def test_what_environments_and_systems_leave_is_not_strange_while_it_is_small(packages: Path) -> None:
+    for name in ("_virtualenv.py", "_virtualenv.pth", ".DS_Store", ".lock"):
+        (packages / name).write_text("")
+    (packages / "_virtualenv.pth").write_text("import _virtualenv")
     assert strange_files(str(packages)) == ()
+    (packages / ".lock").write_text("42000\n")
+    (packages / "_virtualenv.py").write_text("42000\n" * 2_000)
+    (packages / "quant" / ".lock").write_text("")
+    (packages / "~uant").mkdir()
+    for name in ("prices.csv", "core.py"):
+        (packages / "~uant" / name).write_text("42000\n")
+    strange = (".lock", "_virtualenv.py", "quant/.lock", "~uant")
+    assert strange_files(str(packages)) == tuple(f"{each}, of no distribution" for each in strange)
+
+
+def test_only_what_is_compiled_of_a_source_is_a_cache(packages: Path) -> None:
+    caches = packages / "quant" / "__pycache__"
+    for name in ("core.cpython-311-pytest-9.0.0.pyc", "core.fast-1.py311.1.nbc"):
+        (caches / name).write_bytes(b"cache")
+    assert strange_files(str(packages)) == ()
+    (caches / "inner").mkdir()
+    strange = ("core.csv", "inner/core.cpython-311.pyc", "prices.cpython-311.pyc")
+    for name in strange:
+        (caches / name).write_text("42000\n")
+    assert strange_files(str(packages)) == tuple(f"quant/__pycache__/{each}, of no distribution" for each in strange)
 
 
 def git(folder: Path, *words: str) -> str:

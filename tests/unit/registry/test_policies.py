@@ -107,9 +107,14 @@ def test_a_workspace_does_not_ask_for_fees_below_the_published_ones(tmp_path: Pa
 
 
 LOOSE = [
-    *((each, needs) for each in ("latency_ms", "folds") for needs in ("{min: 0}", "{min: -5}", "{above: -1}")),
-    *(("deflated_sharpe", needs) for needs in ("{min: 0}", "{above: -0.1}", "{max: 0.95}")),
-    *((f"holdout_p_value_over_{each}", "{max: 1}") for each in ("cash", "buy_and_hold")),
+    *((each, needs) for each in ("latency_ms", "folds") for needs in ("{min: 0}", "{min: -5}", "{above: 0}")),
+    *((each, "{min: 0.49}") for each in ("deflated_sharpe", "deflated_active_sharpe")),
+    *(("deflated_sharpe", needs) for needs in ("{above: 0}", "{above: -0.1}", "{max: 0.95}")),
+    *((f"holdout_p_value_over_{each}", "{max: 0.51}") for each in ("cash", "buy_and_hold")),
+    *((each, "{above: 0}") for each in ("tested_days", "holdout_days", "trades", "paper_days")),
+    ("latency_ms", "{min: 0.000000001}"),
+    ("holdout_p_value_over_cash", "{max: 0.9999999}"),
+    ("trades", "{min: 0.5}"),
     ("holdout_p_value_over_cash", "{min: 0.2}"),
     ("paper_days", "{min: 0}"),
     ("edge_survives_costs_times", "{min: 0}"),
@@ -129,10 +134,13 @@ def test_a_bound_that_nothing_can_fail_is_no_gate(tmp_path: Path, measure: str, 
 @pytest.mark.parametrize(
     ("measure", "needs"),
     [
-        ("latency_ms", "{above: 0}"),
+        ("latency_ms", "{min: 0.1}"),
         ("maker_fee_bps_over_published", "{above: 0}"),
-        ("deflated_sharpe", "{min: 0.01}"),
-        ("holdout_p_value_over_cash", "{max: 0.99}"),
+        ("deflated_sharpe", "{min: 0.5}"),
+        ("deflated_active_sharpe", "{above: 0.5}"),
+        ("holdout_p_value_over_cash", "{max: 0.5}"),
+        ("trades", "{min: 1}"),
+        ("folds", "{above: 1}"),
         ("unexplained_lots", "{max: 500}"),
     ],
 )
@@ -185,7 +193,7 @@ def test_how_long_a_report_permits_is_part_of_the_policy(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "setting", ["valid_days: 0", "valid_days: 367", "valid_days: true", "valid_days: soon", "level: 0.1", "force: 1"]
+    "setting", ["valid_days: 0", "valid_days: 91", "valid_days: true", "valid_days: soon", "level: 0.1", "force: 1"]
 )
 def test_a_setting_that_is_none_is_refused(tmp_path: Path, setting: str) -> None:
     folder = write(tmp_path, LIVE.replace("valid_days: 7 ", f"{setting} # "))

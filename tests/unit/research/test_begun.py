@@ -158,3 +158,4 @@ def test_a_line_of_what_was_begun_that_lacks_something_is_named(make_study):
     with pytest.raises(LedgerDamaged, match="line 1") as refused:
         make_study().trials()
     assert refused.value.expected == "the field 'agent'"
+    assert "of another version" in refused.value.got

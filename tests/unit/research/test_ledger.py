@@ -85,6 +85,17 @@ def test_the_best_of_eight_symbols_is_the_best_of_eight(ledger):
     assert count(ledger, assets=eight | {"H/USDT": "8" * 64}) == 2
 
 
+def test_nor_does_a_symbol_more_or_another_name_make_it_less(ledger):
+    both = [Sketch(name * 64, frozenset()) for name in "ab"]
+    ledger.sketches().keep(both)
+    bitcoin, ether = (sketch.digest for sketch in both)
+    ledger.record([of(assets={"BTC/USDT": bitcoin, "ETH/USDT": ether})], at_ns=1)
+    assert count(ledger, assets={"BTC/USDT": bitcoin, "ETH/EUR": ether}) == 1, "the same symbols"
+    assert count(ledger, assets={"BTC/USDT": bitcoin}) == 2
+    assert count(ledger, assets={"BTC/USDT": bitcoin, "DUMMY/USDT": ether}) == 2, "a symbol beside it"
+    assert count(ledger, assets={"XBT/USDT": bitcoin}) == 2, "another name"
+
+
 def test_another_market_or_asset_does_not_count_here(ledger):
     btc, other, eth = sketches = [Sketch(name * 64, frozenset()) for name in "abc"]
     ledger.sketches().keep(sketches)
@@ -183,6 +194,16 @@ def test_a_line_of_another_version_is_named(ledger):
     with pytest.raises(LedgerDamaged, match="line 1") as refused:
         ledger.evaluations()
     assert "of another version" in refused.value.got
+    assert "use the version that wrote it" in refused.value.next
+
+
+def test_an_evaluation_of_a_ledger_without_what_was_begun_is_of_another_version(ledger):
+    line = {name: value for name, value in ONE.as_dict().items() if name != "begun"}
+    ledger.chain.append(lambda *_: [line], written=lambda head: None)
+    with pytest.raises(LedgerDamaged, match="line 1") as refused:
+        ledger.evaluations()
+    assert (refused.value.expected, refused.value.got) == ("the field 'begun'", "none, of another version")
+    assert "backup" not in refused.value.next
 
 
 def test_a_line_cut_short_refuses_the_next_entry(ledger):

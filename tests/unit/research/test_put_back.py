@@ -48,6 +48,7 @@ def test_a_state_folder_that_is_put_back_behind_a_search_counts_nothing(searched
         assert refused.value.got == "3 lines: 16 missing"
         assert f"line {newest.lines} with digest {newest.digest[:12]}" in refused.value.expected
         assert "restore the newer ledger" in refused.value.next
+        assert "a backup was restored on purpose, go on in a fresh state folder" in refused.value.next
         assert "a fresh state folder begins a fresh ledger" in refused.value.next
     assert searched.ledger.path.read_bytes() == before
 
@@ -101,8 +102,9 @@ def test_a_first_entry_that_was_killed_leaves_a_ledger_that_begins(searched, mak
     assert study.screen(AGENT).trials == 1
 
 
-def test_a_mark_that_does_not_read_is_named(searched):
-    searched.ledger.mark.path.write_text("[19]")
+@pytest.mark.parametrize("mark", ["[19]", f'[0,"{"a" * 64}"]', f'[-1,"{"a" * 64}"]', f'[true,"{"a" * 64}"]'])
+def test_a_mark_that_does_not_read_is_named(searched, mark):
+    searched.ledger.mark.path.write_text(mark)
     with pytest.raises(LedgerDamaged, match="the mark of the trial ledger does not read"):
         searched.trials()
 
@@ -116,6 +118,10 @@ def test_a_configuration_folder_that_cannot_be_written_lets_nothing_run(make_stu
     (tmp_path / "config").write_text("a file where a folder should be")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     study = make_study()
-    with pytest.raises(ConfigError, match="cannot be marked in the configuration folder") as refused:
-        study.screen(AGENT)
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="cannot be marked in the configuration folder") as refused:
+            study.screen(AGENT)
     assert "XDG_CONFIG_HOME" in refused.value.next
+    assert not study.ledger.path.exists(), "and no try leaves a line"
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "another"))
+    assert study.screen(AGENT).trials == 1
