@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from sapphire.domain.windows import Feature
 
 __all__ = [
+    "LOOSEST_TOLERANCE",
     "features_of",
     "frame_of",
     "horizon_bars",
@@ -42,7 +43,8 @@ __all__ = [
     "window_panel",
 ]
 
-_LOOSEST = 1e-5
+LOOSEST_TOLERANCE = 1e-5
+"""The largest relative difference that any agent may be allowed, whatever it asks for."""
 _SAMPLED = 32
 _DICE = np.random.default_rng()
 """From the system's entropy: no agent can know beforehand where its twin is compared."""
@@ -165,7 +167,7 @@ def twin_panel(agent: Agent, bars: Bars) -> ViewPanel | None:
 
 def twin_tolerance_of(agent: Agent) -> float:
     """How far views and twin may differ: the loosest that the agent or a part asks for, as far as that is allowed."""
-    return min(_LOOSEST, max(agent.twin_tolerance, *map(twin_tolerance_of, agent.parts()), 0.0))
+    return min(LOOSEST_TOLERANCE, max(agent.twin_tolerance, *map(twin_tolerance_of, agent.parts()), 0.0))
 
 
 def _equals_views(agent: Agent, bars: Bars, panel: ViewPanel) -> bool:

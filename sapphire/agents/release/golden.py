@@ -16,6 +16,7 @@ import numpy as np
 
 from sapphire.agents.agent import Agent
 from sapphire.agents.differences import far_apart, numbers_of_views
+from sapphire.agents.panels import LOOSEST_TOLERANCE
 from sapphire.agents.release.tensors import read_tensors, write_tensors
 from sapphire.domain.bars import FIELDS, Bars
 from sapphire.domain.canonical import canonical_json, read_canonical
@@ -38,7 +39,6 @@ GOLDEN_FORMAT = "GOLDEN@1"
 _MOMENTS = 5
 _STRIDE = 6
 _EXACT_TWIN = 1e-9
-_LOOSEST = 1e-5
 _MICROSECOND = timedelta(microseconds=1)
 
 Said = Sequence[Sequence[View]]
@@ -130,7 +130,7 @@ def said(agent: Agent, bars: Bars, as_of_ns: Sequence[int], features: Mapping[st
 def tolerance_of(agent: Agent) -> float:
     """How far the views of `agent` may be from golden ones, relative: 0 where it computes in float64 throughout."""
     coarse = any(array.dtype.kind == "f" and array.dtype.itemsize < 8 for array in _own_arrays(agent))
-    own = min(agent.twin_tolerance, _LOOSEST) if coarse or agent.twin_tolerance > _EXACT_TWIN else 0.0
+    own = min(agent.twin_tolerance, LOOSEST_TOLERANCE) if coarse or agent.twin_tolerance > _EXACT_TWIN else 0.0
     return max(own, *(tolerance_of(part) for part in agent.parts()), 0.0)
 
 

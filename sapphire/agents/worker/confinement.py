@@ -75,7 +75,7 @@ def confine(scratch: Path) -> Isolation:
 
     Parameters
     ----------
-    scratch : an empty folder that may be written until the process is sealed.
+    scratch : an empty folder that may be written and not read, until the process is sealed: others may write there.
     """
     sys.addaudithook(_Watch.hook)
     _Watch.confined, _Watch.scratch = True, scratch
@@ -144,7 +144,7 @@ def _readable() -> Sequence[Path]:
 
 
 def _rule_paths(readable: Sequence[Path], scratch: Path | None) -> bool:
-    """Let only these be read from now on, and `scratch` be written; whether the system took it."""
+    """Let only these be read from now on, and `scratch` be written and listed; whether the system took it."""
     version = _libc.syscall(_LANDLOCK_CREATE, None, ctypes.c_size_t(0), _VERSION_FLAG)
     if version < 1:
         return False
@@ -155,7 +155,7 @@ def _rule_paths(readable: Sequence[Path], scratch: Path | None) -> bool:
         return False
     try:
         for place in (*readable, *([scratch] if scratch else ())):
-            rights = _rights(place, handled) if place != scratch else handled & ~_RUN
+            rights = _rights(place, handled) if place != scratch else handled & ~(_RUN | _READ_FILE)
             opened = os.open(place, os.O_PATH | os.O_CLOEXEC)
             try:
                 beneath = _PathBeneath(rights, opened)

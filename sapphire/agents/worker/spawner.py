@@ -6,6 +6,8 @@ numerical libraries (so that it may be copied, and sums come in one order), and 
 
 Its folder for scratch files is locked while it lives, and is removed by it when whoever started it is gone, killed or
 not. What a killed spawner leaves is removed by the next one that starts.
+
+Workers share no open file with each other or with it: what one leaves in a file, or sets on it, another could read.
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
 
+from sapphire.agents.worker.printed import Printed
 from sapphire.domain.errors import AgentError
 
 __all__ = ["Spawner", "spawner_of"]
@@ -48,7 +50,7 @@ class Spawner:
 
     def __init__(self, hash_seed: int) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the process)
+        self._printed = Printed()
         root = Path(__file__).parents[3]
         self._scratch = tempfile.mkdtemp(prefix=_SCRATCH)
         _sweep(beside=Path(self._scratch))
@@ -65,12 +67,13 @@ class Spawner:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-s", "-c", _PROGRAM],
                 stdin=theirs.fileno(),
-                stdout=self.errors,
-                stderr=self.errors,
+                stdout=self._printed.writing,
+                stderr=self._printed.writing,
                 cwd="/",
                 env=variables,
                 start_new_session=True,
             )
+        self._printed.handed_over()
         self._control = ours
         self._lock = threading.Lock()
 
@@ -84,36 +87,32 @@ class Spawner:
         """Whether it still runs."""
         return self._process.poll() is None
 
-    def spawn(self) -> tuple[socket.socket, int]:
-        """A new worker: the socket it is spoken to by, and its process id.
+    def spawn(self) -> tuple[socket.socket, int, Printed]:
+        """A new worker: the socket it is spoken to by, its process id, and what it prints.
 
         Raises
         ------
         AgentError : the spawner does not answer.
         """
         ours, theirs = socket.socketpair()
+        printed = Printed()
         with theirs, self._lock:
             try:
                 self._control.settimeout(_STARTS_WITHIN_S)
-                socket.send_fds(self._control, [b"w"], [theirs.fileno()])
+                socket.send_fds(self._control, [b"w"], [theirs.fileno(), printed.writing])
                 answer = self._control.recv(16)
             except OSError:
                 answer = b""
+        printed.handed_over()
         if not answer:
             ours.close()
             raise AgentError(
                 "no worker could be started",
                 expected="a process that imports sapphire.agents",
-                got=self.said() or "no answer",
+                got=self._printed.end() or "no answer",
                 next=f"{sys.executable} -c 'import sapphire.agents.worker.spawner' shows what is wrong",
             )
-        return ours, int(answer)
-
-    def said(self) -> str:
-        """The end of what the spawner and its workers printed."""
-        self.errors.flush()
-        size = os.fstat(self.errors.fileno()).st_size
-        return os.pread(self.errors.fileno(), 2_000, max(0, size - 2_000)).decode(errors="replace").strip()
+        return ours, int(answer), printed
 
     def close(self) -> None:
         """End it; its workers end with it."""
@@ -123,7 +122,6 @@ class Spawner:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self.errors.close()
         shutil.rmtree(self._scratch, ignore_errors=True)  # where it was killed before it could do so itself
 
 
@@ -155,21 +153,18 @@ def attend() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # it ends when its socket closes, and not before
         signal.signal(number, signal.SIG_IGN)
     control = socket.socket(fileno=os.dup(0))
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    with _held(Path(os.environ["TMPDIR"])) as lock:
+    _close_input()
+    with _held(Path(os.environ["TMPDIR"])):
         _import()
         while True:
-            asked, descriptors, _, _ = socket.recv_fds(control, 1, 1)
+            asked, descriptors, _, _ = socket.recv_fds(control, 1, 2)
             if not asked:
                 return
             child = os.fork()
             if child == 0:
-                os.close(lock)
-                control.close()
-                _work(descriptors[0])
-            os.close(descriptors[0])
+                _work(*descriptors)
+            for descriptor in descriptors:
+                os.close(descriptor)
             with suppress(BrokenPipeError):  # who asked is gone: the next receipt says so
                 control.send(str(child).encode())
 
@@ -183,29 +178,52 @@ def _import() -> None:
     import sapphire.data.features  # noqa: F401
 
 
-def _work(descriptor: int) -> None:
-    """What a copy of the spawner does: it is a worker, and ends as one."""
-    from sapphire.agents.worker.attending import attend_to
+def _work(asked_on: int, prints_on: int) -> None:
+    """What a copy of the spawner does: it is a worker, and ends as one.
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
-    own = tempfile.mkdtemp()
-    tempfile.tempdir = own
+    Whatever happens, it must not go on as the spawner, which would remove everybody's folder.
+    """
+    status = 1
     try:
-        attend_to(descriptor, Path(own))
-    except BaseException:  # noqa: BLE001  (it must not go on as the spawner, which would remove everybody's folder)
+        from sapphire.agents.worker.attending import attend_to
+
+        for ending in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(ending, signal.SIG_DFL)
+        for number in (1, 2):
+            os.dup2(prints_on, number)
+        _close_input()
+        os.closerange(3, asked_on)
+        os.closerange(asked_on + 1, os.sysconf("SC_OPEN_MAX"))
+        attend_to(asked_on, _own_scratch())
+        status = 0
+    except BaseException:  # noqa: BLE001  (it ends here)
         traceback.print_exc()
-        os._exit(1)
-    os._exit(0)
+    finally:
+        os._exit(status)
+
+
+def _own_scratch() -> Path:
+    """An empty folder. Temporary files are opened for writing alone there: a confined worker may read none of them."""
+    tempfile.tempdir = tempfile.mkdtemp()
+    for name in ("_text_openflags", "_bin_openflags"):
+        setattr(tempfile, name, getattr(tempfile, name) & ~os.O_ACCMODE | os.O_WRONLY)
+    return Path(tempfile.tempdir)
+
+
+def _close_input() -> None:
+    """Read nothing from the standard input, by a file that nobody else has open."""
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
 
 
 @contextmanager
-def _held(folder: Path) -> Iterator[int]:
-    """Lock a folder, which nobody else removes meanwhile, and remove it in the end; gives the lock's descriptor."""
+def _held(folder: Path) -> Iterator[None]:
+    """Lock a folder, which nobody else removes meanwhile, and remove it in the end."""
     lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     fcntl.flock(lock, fcntl.LOCK_EX)
     try:
-        yield lock
+        yield
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

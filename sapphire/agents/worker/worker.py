@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Self
 import sapphire.domain.errors as errors
 from sapphire.agents.leak_report import LeakCheck, LeakReport
 from sapphire.agents.models import handed_in, no_backend
+from sapphire.agents.panels import LOOSEST_TOLERANCE
 from sapphire.agents.worker.messages import Ended, Late, arrays_of, read_message, write_message
-from sapphire.agents.worker.spawner import Spawner, spawner_of
+from sapphire.agents.worker.spawner import spawner_of
 from sapphire.domain.clocks import to_ns
 from sapphire.domain.display import stamp
 from sapphire.domain.errors import AgentError, SapphireError
@@ -74,9 +75,8 @@ class Worker:
         self._asking = handed_in()
         self._models = [text for each in code.members for text in each.models]
         self._views_within_s = views_within_s
-        self._spawner: Spawner = spawner_of(hash_seed)
         self._socket: socket.socket | None
-        self._socket, self._process = self._spawner.spawn()
+        self._socket, self._process, self._printed = spawner_of(hash_seed).spawn()
         about: dict[str, Any] = {"code": code.as_dict(), "symbols": symbols, "interval": interval.text, "label": label}
         about["features"] = None if features is None else list(features)
         self._about, _ = self._ask("begin", about, within_s=FIT_WITHIN_S)
@@ -117,8 +117,8 @@ class Worker:
 
     @property
     def twin_tolerance(self) -> float:
-        """How far views and twin may differ, relative."""
-        return float(self._about["twin_tolerance"])
+        """How far views and twin may differ, relative; no more than is ever allowed, whatever the worker says."""
+        return _allowed(self._about["twin_tolerance"])
 
     @property
     def tolerance(self) -> float:
@@ -133,7 +133,7 @@ class Worker:
     def learn(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Take what was learned elsewhere."""
         answer, _ = self._ask("learn", {}, arrays)
-        self._tolerance = float(answer["tolerance"])
+        self._tolerance = _allowed(answer["tolerance"])
 
     def fit(self, train: Bars, seed: int) -> Mapping[str, NDArray[Any]]:
         """Learn and be calibrated on `train` alone; gives what was learned, as the whole agent's `arrays()` do.
@@ -144,7 +144,7 @@ class Worker:
         """
         about = f" when it is fitted on bars up to {stamp(int(train.close_time_ns[-1]))}" if len(train) else ""
         answer, arrays = self._ask("fit", {"seed": seed}, arrays_of(train), within_s=FIT_WITHIN_S, about=about)
-        self._tolerance = float(answer["tolerance"])
+        self._tolerance = _allowed(answer["tolerance"])
         return arrays
 
     def views(self, window: Window, *, member: int | None = None) -> list[View]:
@@ -223,7 +223,7 @@ class Worker:
                 answer, found = read_message(descriptor, within_s=within_s)
         except Ended:
             self.close()
-            raise self._lost(f"the process of {self._label} ended{about}", self._spawner.said()[-300:]) from None
+            raise self._lost(f"the process of {self._label} ended{about}", self._printed.end()[-300:]) from None
         except Late:
             os.kill(self._process, signal.SIGKILL)
             self.close()
@@ -285,6 +285,11 @@ class Worker:
             got=answer["got"],
             next="ask it in a notebook, agent.views(window), and see what it does at that bar",
         )
+
+
+def _allowed(tolerance: float) -> float:
+    """A tolerance that a worker asks for, as far as it is allowed: its agent may have changed what it says."""
+    return min(LOOSEST_TOLERANCE, float(tolerance))
 
 
 def _view(plain: list[Any], window: Window) -> View:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from sapphire.agents import Calibrated
+from sapphire.agents.panels import LOOSEST_TOLERANCE
 from sapphire.agents.release import ReleaseCode
 from sapphire.agents.worker import Worker, ask_panel
 
@@ -60,6 +61,21 @@ def test_a_twin_that_is_the_views_answers_for_the_bars_between(asked, planted):
     assert sample.worst <= 1e-9
     np.testing.assert_allclose(twin.mean_bps, views.mean_bps, rtol=1e-9)
     np.testing.assert_allclose(twin.std_bps, views.std_bps, rtol=1e-9)
+
+
+def test_an_agent_that_changes_what_its_worker_allows_it_is_held_to_the_rule(asked, planted):
+    """Its module can reach everything in its worker; what it may differ by is no word of the worker."""
+    body = """
+    import os, sapphire.agents.worker.attending as _worker
+    if "sapphire-workers" in os.environ.get("TMPDIR", ""):
+        _worker.twin_tolerance_of = _worker.tolerance_of = lambda agent: 1e12
+"""
+    views, _ = asked(planted(body + BODY.format(mean="-100 * score"), QUARTER))
+    found, renewed = asked(planted(body + BODY.format(mean="-100 * score"), QUARTER), sample=20, every=50)
+    sample = found.sample
+    assert (sample.used, renewed) == (False, 1)
+    assert sample.allowed == sample.again_allowed == LOOSEST_TOLERANCE < sample.worst
+    assert np.array_equal(found.mean_bps, views.mean_bps)
 
 
 def test_a_stretch_that_is_short_enough_is_asked_bar_by_bar(asked, planted):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 import time
 
 import numpy as np
@@ -63,6 +64,14 @@ def of_memory():
     return sum(1 for each in (*found, *bases) if each.dtype == np.float64 and (each > 1e6).any())
 
 
+def of_output(number):
+    """Where it stands in what it prints, or what it reads of it."""
+    try:
+        return os.lseek(number, 0, os.SEEK_SET) + 1
+    except OSError:
+        return len(os.read(number, 8))
+
+
 REACHES = dict(
     open=lambda w: len(open(SECRET).read()),
     pathlib=lambda w: len(Path(SECRET).read_bytes()),
@@ -98,6 +107,8 @@ REACHES = dict(
     localtime=lambda w: max(0, time.localtime().tm_year - 1970),
     pandas_now=lambda w: max(0, pd.Timestamp.now().year - 1970),
     memory=lambda w: of_memory(),
+    output=lambda w: of_output(1),
+    errors=lambda w: of_output(2),
 )
 
 
@@ -131,7 +142,7 @@ NAMES = (
     *("open", "pathlib", "listdir", "stat", "exists", "numpy", "pandas", "polars", "arrow", "libc", "thread"),
     *("own_file", "python", "snapshot", "environ", "variables", "parent_memory", "parent_file", "socket", "unix"),
     *("dns", "fork", "run", "kill", "urandom", "secrets", "uuid", "time", "time_ns", "now", "localtime"),
-    *("pandas_now", "memory"),
+    *("pandas_now", "memory", "output", "errors"),
 )
 
 
@@ -189,6 +200,78 @@ def test_code_cannot_reach_data_while_it_is_imported(tmp_path, worker):
     with pytest.raises(AgentError, match="does not run here") as refused:
         worker(agent)
     assert "PermissionError" in refused.value.got
+
+
+IN_WORKER = """
+import fcntl, tempfile
+if "sapphire-workers" in os.environ.get("TMPDIR", ""):
+"""
+SCRATCH = """
+FOUND = Path(tempfile.gettempdir()) / "prices.csv"
+FOUND.write_text("1")
+with tempfile.TemporaryDirectory() as folder, tempfile.NamedTemporaryFile("w", dir=folder) as written:
+    written.write("1")
+"""
+
+
+def in_worker(lines, path):
+    """An agent whose module does this while it is imported in a worker."""
+    text = REACHING.format(secret="", parent=0, far="") + IN_WORKER + textwrap.indent(lines, "    ")
+    return load_agent_source(text, path)()
+
+
+def test_a_folder_for_scratch_is_written_and_not_read(tmp_path, worker, bars):
+    """Whoever else writes there, while the code is imported, tells it nothing."""
+    assert worker(in_worker(SCRATCH, tmp_path / "reaching.py")).views(window_at(bars, 10))
+    reading = in_worker(SCRATCH + "FOUND.read_text()", tmp_path / "reaching.py")
+    with pytest.raises(AgentError, match="does not run here") as refused:
+        worker(reading)
+    assert "PermissionError" in refused.value.got
+
+
+@pytest.mark.parametrize("library", ["torch", "sklearn.linear_model", "scipy.stats", "polars", "pyarrow.parquet"])
+def test_libraries_are_imported_without_reading_scratch(tmp_path, worker, bars, library):
+    asked = worker(in_worker(f"import {library}", tmp_path / "reaching.py"))
+    assert asked.isolation == "enforced"
+    assert asked.views(window_at(bars, 10))
+
+
+def test_a_worker_shares_no_open_file_with_another(tmp_path, worker, bars):
+    """What one sets on its standard files or leaves in them, another does not find."""
+    telling = """
+for number in range(3):
+    fcntl.fcntl(number, fcntl.F_SETFL, os.O_NONBLOCK)
+print("prices", flush=True)
+"""
+    worker(in_worker(telling, tmp_path / "reaching.py"))
+    told = """
+FLAGS = [fcntl.fcntl(number, fcntl.F_GETFL) & os.O_NONBLOCK for number in range(3)]
+OPEN = []
+for number in range(64):
+    try:
+        OPEN.append((number, fcntl.fcntl(number, fcntl.F_GETFD)))
+    except OSError:
+        pass
+if any(FLAGS) or len(OPEN) != 4:
+    raise RuntimeError(f"{FLAGS} {OPEN}")
+"""
+    worker(in_worker(told, tmp_path / "reaching.py"))
+
+
+def test_a_flood_of_output_ends_and_its_end_is_told(tmp_path, worker, bars):
+    text = REACHING.format(secret="", parent=0, far="").replace(
+        "            os._exit(3)\n",
+        """            for _ in range(200):
+                os.write(1, b"x" * 100_000)
+            os.write(2, b"the very end")
+            os._exit(3)
+""",
+    )
+    agent = load_agent_source(text, tmp_path / "reaching.py")(reach="die", at=int(bars.open_time_ns[12]))
+    with pytest.raises(AgentError, match="ended at") as ended:
+        worker(agent).views(window_at(bars, 12))
+    assert ended.value.got.endswith("xthe very end")
+    assert len(ended.value.got) <= 300
 
 
 @pytest.mark.parametrize("name", ["open", "socket", "time", "urandom"])

@@ -15,7 +15,7 @@ ASKING = """
 import os, signal, sys
 from sapphire.agents.worker.spawner import spawner_of
 running = spawner_of(0)
-ours, worker = running.spawn()
+ours, worker, printed = running.spawn()
 print(running.process, worker, flush=True)
 sys.stdin.readline()
 """
