@@ -1,9 +1,4 @@
-"""Verdicts of a proof: each gate's rate, the interval that mathematics allows it, and what was observed.
-
-A rate may fall outside its 99 % interval by luck, and there are nineteen: with every gate right, one of them does in
-about every sixth proof. The table says so wherever it happens. A proof fails where a rate is outside the interval that
-all of them keep to together with 99 % (Sidak, Rectangular confidence regions, JASA 62, 1967).
-"""
+"""Verdicts of a proof: each gate's rate, the interval that mathematics allows it, and what was observed."""
 
 from __future__ import annotations
 
@@ -44,7 +39,6 @@ class Line:
     expected : what was computed or required, as text.
     observed : what was found, as text.
     holds : whether it does; None where there are too few strategies to tell.
-    is_outside : whether a rate lies outside its own interval, and inside the one of all rates together.
     """
 
     group: str
@@ -52,13 +46,10 @@ class Line:
     expected: str
     observed: str
     holds: bool | None
-    is_outside: bool = False
 
     @property
     def verdict(self) -> str:
-        """A word or three."""
-        if self.is_outside:
-            return "outside 99 %"
+        """One word or two."""
         return "too few to tell" if self.holds is None else "holds" if self.holds else "FAILS"
 
 
@@ -141,36 +132,15 @@ class Proof(Shown):
             return
         rates = self.rates(group)
         for name in MEASURES:
-            yield self._rate_line(group, name, rates, sum(each.passed[name] for each in found))
-        yield self._rate_line(group, TOGETHER, rates, sum(each.together for each in found))
+            yield _rate_line(group, name, rates, sum(each.passed[name] for each in found))
+        yield _rate_line(group, TOGETHER, rates, sum(each.together for each in found))
         if group.kind == "coin":
             yield _bound_line(group, sum(each.together for each in found), len(found))
             for name in CONTROLS:
                 alone, honest = sum(each.alone[name] for each in found), sum(each.passed[name] for each in found)
-                yield self._rate_line(group, alone_name(name), rates, alone)
+                yield _rate_line(group, alone_name(name), rates, alone)
                 yield _control_line(group, name, alone, honest)
         yield from self._sound(group, found)
-
-    def _rate_line(self, group: Group, name: str, rates: Rates, passed: int) -> Line:
-        parts = [(each[name], count) for each, count in rates.values()]
-        runs = sum(count for _, count in parts)
-        rate = sum(each.rate * count for each, count in parts) / runs
-        low, high = interval_of(parts, confidence=_CONFIDENCE)
-        lowest, highest = interval_of(parts, confidence=_CONFIDENCE ** (1.0 / self._rate_lines))
-        return Line(
-            group=group.text,
-            gate=name,
-            expected=f"{100 * rate:.2f} % ({100 * low:.2f} to {100 * high:.2f})",
-            observed=f"{100 * passed / runs:.2f} % ({passed:,} of {runs:,})",
-            holds=lowest <= passed / runs <= highest,
-            is_outside=lowest <= passed / runs < low or high < passed / runs <= highest,
-        )
-
-    @property
-    def _rate_lines(self) -> int:
-        """How many rates are compared with an interval."""
-        controls = sum(len(CONTROLS) for group in self._groups if group.kind == "coin")
-        return controls + (len(MEASURES) + 1) * len(self._groups)
 
     def _sound(self, group: Group, found: Sequence[Measured]) -> Iterator[Line]:
         """What has to be so in every single strategy."""
@@ -210,6 +180,20 @@ def _model(found: Sequence[Measured], settings: Settings, per_year: float) -> Mo
         correlation=float(np.mean([each.correlation for each in found])),
         cost=float(np.mean([each.lost for each in found])),
         edge=planted_edge(per_year) if per_year else (0.0, 0.0),
+    )
+
+
+def _rate_line(group: Group, name: str, rates: Rates, passed: int) -> Line:
+    parts = [(each[name], count) for each, count in rates.values()]
+    runs = sum(count for _, count in parts)
+    rate = sum(each.rate * count for each, count in parts) / runs
+    low, high = interval_of(parts, confidence=_CONFIDENCE)
+    return Line(
+        group=group.text,
+        gate=name,
+        expected=f"{100 * rate:.2f} % ({100 * low:.2f} to {100 * high:.2f})",
+        observed=f"{100 * passed / runs:.2f} % ({passed:,} of {runs:,})",
+        holds=low <= passed / runs <= high,
     )
 
 

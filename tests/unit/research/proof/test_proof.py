@@ -152,14 +152,3 @@ def test_coins_are_fair_apart_from_each_other_and_the_same_by_views_and_twin(wal
 def test_odd_settings_are_refused():
     with pytest.raises(ValueRefused):
         Settings(variants=1)
-
-
-@pytest.mark.parametrize(
-    ("alone", "holds", "verdict"), [(330, True, "holds"), (365, True, "outside 99 %"), (400, False, "FAILS")]
-)
-def test_a_rate_outside_its_own_interval_is_said_and_one_outside_that_of_all_fails(alone, holds, verdict):
-    _, proof = verdicts(made(3, alone=alone))
-    (line,) = (
-        each for each in proof.lines if each.group == "noise, no costs" and each.gate == "deflated_sharpe, N = 1"
-    )
-    assert (line.holds, line.verdict) == (holds, verdict), line.expected
