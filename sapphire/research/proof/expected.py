@@ -43,6 +43,7 @@ class Model:
     correlation : of the returns of two variants, from 0 to below 1; its root is theirs with the market.
     cost : Sharpe ratio per bar that fees, spread and execution take from every variant.
     edge : true Sharpe ratios per bar of the first variant, of its returns and of those beside the market's.
+    kurtosis : of the market's returns; 3 where they are normal.
     """
 
     variants: int
@@ -53,6 +54,20 @@ class Model:
     correlation: float
     cost: float = 0.0
     edge: tuple[float, float] = (0.0, 0.0)
+    kurtosis: float = 3.0
+
+    @property
+    def shapes(self) -> tuple[float, float]:
+        r"""Kurtosis of a variant's returns, and of those beside the market's.
+
+        .. math:: \frac{\kappa}{\rho}, \quad \kappa \, \frac{1 - 3\rho(1-\rho)}{\rho(1-\rho)}
+
+        for a variant that has the market's return, of kurtosis κ, a share ρ of the time.
+        """
+        rho = self.correlation
+        if rho == 0.0:
+            return self.kurtosis, self.kurtosis
+        return self.kurtosis / rho, self.kurtosis * (1.0 / (rho * (1.0 - rho)) - 3.0)
 
 
 def alone_name(measure: str) -> str:
@@ -70,7 +85,14 @@ def expected_rates(model: Model, *, draws: int = _DRAWS) -> Mapping[str, PassRat
     The best is that of the highest SR. It is deflated by N and by V of the variants' ratios, with its own or without,
     whichever is larger, and at least 1/T. On the hold-out it draws anew, against cash and against the market, whose own
     draw it shares.
-    With a correlation of zero and no edge the first is `false_pass_rate` of as many trials.
+    With a correlation of zero, normal returns and no edge the first is `false_pass_rate` of as many trials, but for
+    the skewness: the days that made a sample's mean high made its skewness as well, so that of the two
+
+    .. math:: \mathrm{cov}\left(\widehat{\mathrm{SR}}, \hat\gamma_3\right) = \frac{\gamma_4 - 3}{T}, \quad
+              \mathrm{E}\left[\hat\gamma_3 \mid \widehat{\mathrm{SR}}\right] = (\gamma_4 - 3)\, \widehat{\mathrm{SR}}
+
+    The second holds with an edge too: who has the returns of a drifting normal market a share ρ of the time has
+    skewness :math:`3 (1/\rho - 1)` times its true ratio.
 
     References
     ----------
@@ -120,13 +142,13 @@ def _drawn(model: Model, draws: int, random: np.random.Generator) -> dict[str, N
     own = random.standard_normal((draws, model.variants))
     market = random.standard_normal((draws, 1))
     truth, beside = _truths(model)
-    kurtosis = 3.0 / rho if rho > 0.0 else 3.0  # a normal return that is had one time in two: 3 over the share
-    ratios = truth + _spread(truth, kurtosis, length) * (math.sqrt(rho) * market + math.sqrt(1.0 - rho) * own)
-    actives = beside + _spread(beside, 3.0, length) * own
+    whole, active = model.shapes
+    ratios = truth + _spread(truth, whole, length) * (math.sqrt(rho) * market + math.sqrt(1.0 - rho) * own)
+    actives = beside + _spread(beside, active, length) * own
     best = ratios.argmax(axis=1)
     rows = np.arange(draws)
     told: dict[str, NDArray[np.bool_]] = {}
-    for name, every, shape in zip(CONTROLS, (ratios, actives), (kurtosis, 3.0), strict=True):
+    for name, every, shape in zip(CONTROLS, (ratios, actives), model.shapes, strict=True):
         chosen = every[rows, best]
         told[name] = _deflates(chosen, every, shape, length, model.counted)
         told[alone_name(name)] = _deflates(chosen, every, shape, length, 1)
@@ -144,9 +166,14 @@ def _truths(model: Model) -> tuple[Floats, Floats]:
     return truth, beside
 
 
+def _shape_term(ratio: Floats, kurtosis: float) -> Floats:
+    """Variance of a ratio times T (Mertens 2002), with the skewness that goes with the ratio."""
+    return np.asarray(1.0 - (kurtosis - 3.0) * ratio**2 + (kurtosis - 1.0) / 4.0 * ratio**2)
+
+
 def _spread(truth: Floats, kurtosis: float, length: int) -> Floats:
-    """Standard error of a ratio (Lo 2002; Mertens 2002, for returns without skew)."""
-    return np.asarray(np.sqrt((1.0 + (kurtosis - 1.0) / 4.0 * truth**2) / length))
+    """Standard error of a ratio."""
+    return np.asarray(np.sqrt(_shape_term(truth, kurtosis) / length))
 
 
 def _deflates(chosen: Floats, every: Floats, kurtosis: float, length: int, counted: int) -> NDArray[np.bool_]:
@@ -160,7 +187,7 @@ def _deflates(chosen: Floats, every: Floats, kurtosis: float, length: int, count
     apart = np.column_stack([every, chosen]).var(axis=1, ddof=1)
     variance = np.maximum(np.maximum(apart, every.var(axis=1, ddof=1)), 1.0 / length)
     luck = np.sqrt(variance) * expected_maximum_sharpe(counted, 1.0)
-    distance = (chosen - luck) * math.sqrt(length - 1) / np.sqrt(1.0 + (kurtosis - 1.0) / 4.0 * chosen**2)
+    distance = (chosen - luck) * math.sqrt(length - 1) / np.sqrt(_shape_term(chosen, kurtosis))
     return np.asarray(distance >= float(ndtri(_need("deflated_sharpe", "min"))))
 
 

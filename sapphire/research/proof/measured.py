@@ -76,6 +76,7 @@ class Measured:
         for nothing, less the replay's.
     correlation : mean correlation of the returns of two variants.
     with_market : mean correlation of a variant's returns with the market's.
+    market_kurtosis : of the market's returns over the bars that were tested; 3 for normal ones.
     """
 
     kind: Kind
@@ -93,6 +94,7 @@ class Measured:
     lost: float
     correlation: float
     with_market: float
+    market_kurtosis: float
 
     @property
     def together(self) -> bool:
@@ -169,7 +171,7 @@ def measure(group: Group, number: int, data: Snapshot, settings: Settings, templ
     walk = bundle.walk_forward
     rows = _rows(template.manifest, bundle)
     alone = _rows(template.manifest, bundle, trials=1)
-    correlation, with_market = _correlations(asked)
+    correlation, with_market, market_kurtosis = _common(asked)
     return Measured(
         kind=group.kind,
         costs=group.costs,
@@ -186,6 +188,7 @@ def measure(group: Group, number: int, data: Snapshot, settings: Settings, templ
         lost=_lost(asked, beliefs, walked),
         correlation=correlation,
         with_market=with_market,
+        market_kurtosis=market_kurtosis,
     )
 
 
@@ -240,16 +243,19 @@ def _number(value: Any) -> float | None:
     return None if value is None else float(value)
 
 
-def _correlations(asked: Study) -> tuple[float, float]:
-    """Mean correlation of the swept returns with each other, and with the market's."""
+def _common(asked: Study) -> tuple[float, float, float]:
+    """Mean correlation of the swept returns with each other, and with the market's; and the kurtosis of those."""
+    from scipy.stats import kurtosis
+
     from sapphire.research.recording import market_returns
 
     swept = [row for row in asked.ledger.trials(*asked.span).rows if row.method == "sweep"]
     found = asked.ledger.returns.of({row.trial: row.returns_digest for row in swept})
     columns = [each.values for each in found.values() if np.ptp(each.values) > 0.0]
-    matrix = np.corrcoef(np.vstack([market_returns(asked), *columns]))
+    market = market_returns(asked)
+    matrix = np.corrcoef(np.vstack([market, *columns]))
     among = matrix[1:, 1:][np.triu_indices(len(columns), 1)]
-    return float(among.mean()), float(matrix[0, 1:].mean())
+    return float(among.mean()), float(matrix[0, 1:].mean()), float(kurtosis(market, fisher=False))
 
 
 def _lost(asked: Study, beliefs: BeliefPanel, walked: Replayed) -> float:

@@ -180,6 +180,7 @@ def _model(found: Sequence[Measured], settings: Settings, per_year: float) -> Mo
         correlation=float(np.mean([each.correlation for each in found])),
         cost=float(np.mean([each.lost for each in found])),
         edge=planted_edge(per_year) if per_year else (0.0, 0.0),
+        kurtosis=float(np.mean([each.market_kurtosis for each in found])),
     )
 
 

@@ -32,7 +32,7 @@ def made(passes, *, of=1_000, alone=400):
     values = dict.fromkeys(MEASURES, 0.5)
     always = {"folds": True, "tested_days": True, "holdout_days": True, "trades": True}
     common = {"kind": "coin", "per_year": 0.0, "trials": 21, "openings": 1, "length": 1_460, "held_length": 364}
-    common |= {"trades": 400, "lost": 0.001, "correlation": 0.5, "with_market": 0.7}
+    common |= {"trades": 400, "lost": 0.001, "correlation": 0.5, "with_market": 0.7, "market_kurtosis": 5.0}
     return tuple(
         Measured(
             costs=costs,
