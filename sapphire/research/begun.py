@@ -18,7 +18,7 @@ from sapphire.research.spans import Span
 if TYPE_CHECKING:
     from sapphire.research.ledger import Evaluation
 
-__all__ = ["BEGUN", "Begun", "interrupted"]
+__all__ = ["BEGUN", "Begun", "Run", "interrupted"]
 
 BEGUN = "begun"
 """The kind of line that it is."""
@@ -26,13 +26,18 @@ _DECIDES = ("agent", "code", "parameters", "sizing", "protocol", "seed", "method
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
-    """A run that is about to be looked at.
+class Run:
+    """An agent and what it is run on.
 
     Parameters
     ----------
-    agent, code, parameters, sizing, protocol, seed, span, method, study : as those of the `Evaluation` that it becomes.
-    line : digest of its line; empty before that is written.
+    agent, code, parameters : which agent: its name, the digest of its source, its parameters.
+    sizing : how positions come of what it says, as parameters.
+    protocol : digest of what it is measured under.
+    seed : of its fit.
+    span : the data.
+    method : what is done: "screen", "sweep", "replay", "information", "paths", "holdout", "counterfactual".
+    study : what the author called the study.
     """
 
     agent: str
@@ -44,6 +49,17 @@ class Begun:
     span: Span
     method: str
     study: str
+
+
+@dataclass(frozen=True, slots=True)
+class Begun(Run):
+    """A run that is about to be looked at.
+
+    Parameters
+    ----------
+    line : digest of its line; empty before that is written.
+    """
+
     line: str = field(default="", compare=False)
 
     def as_dict(self) -> dict[str, Any]:
@@ -76,7 +92,7 @@ class Begun:
         return evaluation.counted and evaluation.begun == self.line and _decides(evaluation) == _decides(self)
 
 
-def _decides(of: Begun | Evaluation) -> bytes:
+def _decides(of: Run) -> bytes:
     return canonical([*(getattr(of, name) for name in _DECIDES), of.span.as_dict()])
 
 

@@ -26,7 +26,7 @@ from sapphire.domain.errors import LedgerDamaged
 from sapphire.domain.protocols import Protocol
 from sapphire.domain.workspace import config_folder
 from sapphire.registry.anchors import LedgerMark
-from sapphire.research.begun import BEGUN, Begun, interrupted
+from sapphire.research.begun import BEGUN, Begun, Run, interrupted
 from sapphire.research.chain import Chain, Head, canonical
 from sapphire.research.seals import OPENING, SEAL, Opening, Seal, Views, seals_in, to_open
 from sapphire.research.sketches import Sketch, Sketches
@@ -44,37 +44,21 @@ _SAME_SHARPE = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
+class Evaluation(Run):
     """One look at how an agent did.
 
     Parameters
     ----------
-    agent, code, parameters : which agent: its name, the digest of its source, its parameters.
-    sizing : how positions came of what it said, as parameters.
-    protocol : digest of what it was measured under.
-    seed : of its fit.
-    span : the evaluated data.
-    method : what was done: "screen", "sweep", "replay", "information", "paths", "holdout", "counterfactual".
     returns_digest : sha256 of what came out.
     sharpe : per-bar Sharpe ratio of the returns, NaN where there are none.
     active : the same of the returns less the market's, NaN likewise.
-    study : what the author called the study.
     counted : the platform's own counterfactual runs are not.
     begun : digest of the line that was written before the run; empty where none was.
     series : the returns themselves, where there are any; they are no part of the line, and none when it is read again.
     """
 
-    agent: str
-    code: str
-    parameters: Mapping[str, Any]
-    sizing: Mapping[str, Any]
-    protocol: str
-    seed: int
-    span: Span
-    method: str
     returns_digest: str
     sharpe: float
-    study: str
     active: float = math.nan
     counted: bool = True
     begun: str = ""

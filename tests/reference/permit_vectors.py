@@ -14,7 +14,6 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from sapphire.domain.canonical import canonical_json
 from sapphire.domain.evidence import LAPTOP_KEY, PROMOTER_IDENTITY, GateReport, GateRow, key_id
 from sapphire.domain.revocations import Revocation, Revocations
 
@@ -122,7 +121,10 @@ def vector(name: str, *reports: dict[str, str], stage: str = "paper", **asked: A
 
 
 def questions() -> list[dict[str, Any]]:
-    refused = report(sequence=2, failed="integrity.golden_vectors")
+    return [*of_measures(), *of_signers(), *of_times(), *of_revocations(), *of_texts()]
+
+
+def of_measures() -> list[dict[str, Any]]:
     promoter = {"stage": "live", "trust": PROMOTER}
     return [
         vector("no report"),
@@ -141,6 +143,11 @@ def questions() -> list[dict[str, Any]]:
         vector("a laptop's key that says it is the promoter", live(), stage="live"),
         vector("live without skill", live(failed="skill.deflated_sharpe"), **promoter),
         vector("live that does not show skill", live(without="skill.deflated_sharpe"), **promoter),
+    ]
+
+
+def of_signers() -> list[dict[str, Any]]:
+    return [
         vector("by another key", report(key=STRANGER)),
         vector("by another key in its own name", report(key=STRANGER, signer="9" * 64)),
         vector("another signer named", report(signer="9" * 64)),
@@ -148,6 +155,13 @@ def questions() -> list[dict[str, Any]]:
         vector("no signature", report(signature=b"")),
         vector("of another release", report(manifest_digest=OTHER)),
         vector("at another place of the record", report(before="f" * 64)),
+    ]
+
+
+def of_times() -> list[dict[str, Any]]:
+    refused = report(sequence=2, failed="integrity.golden_vectors")
+    promoter = {"stage": "live", "trust": PROMOTER}
+    return [
         vector("it ends now", report(days_ago=7.0)),
         vector("it ends in a moment", report(days_ago=7.0, valid_until_ns=NOW_NS + 1)),
         vector("it ended, and an older one has not", report(days=30.0), report(sequence=2, days_ago=2.0, days=1.0)),
@@ -170,6 +184,11 @@ def questions() -> list[dict[str, Any]]:
         vector("live refused for integrity after paper", report(), report("live", failed="integrity.golden_vectors")),
         vector("live refused after live", live(), live(sequence=2, failed="skill.deflated_sharpe"), **promoter),
         vector("a stranger's report after a permit", report(), report(sequence=2, key=STRANGER)),
+    ]
+
+
+def of_revocations() -> list[dict[str, Any]]:
+    return [
         vector("revoked", report(), revocations=[revoked(RELEASE)]),
         vector("revoked by one of two lists", report(), revocations=[revoked(OTHER), revoked(OTHER, RELEASE)]),
         vector("another one revoked", report(revocations=1), revocations=[revoked(OTHER)]),
@@ -181,6 +200,11 @@ def questions() -> list[dict[str, Any]]:
             "two lists of which none begins with the other", report(), revocations=[revoked(OTHER), revoked("9" * 64)]
         ),
         vector("a list that is none", report(), revocations=["no\n00\n"]),
+    ]
+
+
+def of_texts() -> list[dict[str, Any]]:
+    return [
         vector(
             "a report that says more than its rows",
             report(failed="integrity.captured_source", text=('"permits":null', '"permits":"paper"')),
@@ -244,5 +268,4 @@ def vectors() -> bytes:
 
 
 if __name__ == "__main__":
-    canonical_json({})
     GOLDEN.write_bytes(vectors())

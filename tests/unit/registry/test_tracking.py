@@ -62,7 +62,7 @@ def test_what_is_under_no_version_control_is_never_clean(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("environment", "name"),
     [
-        ({"JPY_SESSION_NAME": "/home/quant/desk/30_backtest.ipynb"}, "30_backtest.ipynb"),
+        ({"JPY_SESSION_NAME": "/desk/30_backtest.ipynb"}, "30_backtest.ipynb"),
         ({"SAPPHIRE_NOTEBOOK": "daily.ipynb", "JPY_SESSION_NAME": "/x/other.ipynb"}, "daily.ipynb"),
     ],
 )
@@ -71,7 +71,7 @@ def test_the_notebook_is_known_by_its_file_name(environment: dict[str, str], nam
 
 
 def test_a_script_is_known_where_there_is_no_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.argv", ["/home/quant/desk/trend.py", "--fast"])
+    monkeypatch.setattr("sys.argv", ["/desk/trend.py", "--fast"])
     assert notebook_name({}) == "trend.py"
     monkeypatch.setattr("sys.argv", [""])
     assert notebook_name({}) == ""

@@ -5,7 +5,7 @@ use sapphire_core::venue::AccountId;
 
 use super::api::{
     CancelAll, CancelOrder, DeskError, Execution, FillsQuery, Filter, MAX_OPEN_ORDERS, OrderKind, OrderRef,
-    OrderStatus, OrderView, OrdersQuery, PlaceOrder, Refusal, TimeInForce, UserEvent, UserEventKind,
+    OrderStatus, OrderView, OrdersQuery, PlaceOrder, Refusal, Subscription, TimeInForce, UserEvent, UserEventKind,
 };
 use super::command::{Command, Entry};
 use super::journal::Reader as _;
@@ -123,9 +123,14 @@ impl Bench {
 }
 
 fn events(bench: &mut Bench, account: AccountId, act: impl FnOnce(&mut Bench)) -> Vec<UserEvent> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let mut subscription = bench.desk.subscribe_user(account).unwrap();
+    let subscription = bench.desk.subscribe_user(account).unwrap();
     act(bench);
+    ready(subscription)
+}
+
+/// What a subscription has ready.
+fn ready<T: Clone>(mut subscription: Subscription<T>) -> Vec<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async move {
         let mut seen = Vec::new();
         while let Ok(Ok(event)) = tokio::time::timeout(std::time::Duration::ZERO, subscription.next()).await {

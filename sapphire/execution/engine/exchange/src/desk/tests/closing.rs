@@ -5,7 +5,7 @@ use sapphire_sim::feed::GeneratedFeed;
 use sapphire_sim::listing::listing;
 
 use super::*;
-use crate::desk::api::{DepthDiff, Interval, KlineUpdate, MarketUpdate, Subscription};
+use crate::desk::api::{DepthDiff, Interval, KlineUpdate, MarketUpdate};
 
 const ADA: InstrumentId = BTC;
 
@@ -34,18 +34,6 @@ fn low(bench: &Bench) -> PlaceOrder {
     let quantity_atoms = 100_000 * UNIT * UNIT / price_atoms / lot * lot;
     let kind = OrderKind::Limit { price_atoms, quantity_atoms, time_in_force: TimeInForce::Gtc };
     Bench::order(ONE, Side::Buy, kind)
-}
-
-/// What a subscription has ready.
-fn ready<T: Clone>(mut subscription: Subscription<T>) -> Vec<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    runtime.block_on(async move {
-        let mut seen = Vec::new();
-        while let Ok(Ok(event)) = tokio::time::timeout(std::time::Duration::ZERO, subscription.next()).await {
-            seen.push((*event).clone());
-        }
-        seen
-    })
 }
 
 #[test]
