@@ -58,7 +58,7 @@ check: setup $(VENV)/.dev  ## format, lint, types, import contract, generated fi
 
 # Suites that need long runs have a target of their own, here, and are run before an issue is resolved.
 
-proof: setup  ## what the gates let through: 1,000 noise strategies and 300 planted ones, half an hour on 2 cores
+proof: setup  ## what the gates let through: 2,000 noise strategies and 300 planted ones, an hour on 2 cores
 	@$(VENV)/bin/sapphire study proof
 
 bench: setup  ## how fast, with machine and n

@@ -58,7 +58,7 @@ class Settings:
     ValueRefused : a number that makes no proof.
     """
 
-    strategies: int = 1_000
+    strategies: int = 2_000
     planted: int = 300
     variants: int = 20
     seed: int = 1
