@@ -20,8 +20,8 @@ from sapphire.monitoring.hops import SIGNAL_TO_WIRE, HopSummary, summarise_hops
 from sapphire.monitoring.ladder import Ladder, ladder_of
 from sapphire.monitoring.parity import Parity, compare
 from sapphire.monitoring.run_folder import TradedRun
-from sapphire.research.decided import Decisions, reasons_text
-from sapphire.research.replays import REAL, Model
+from sapphire.research.results.replays import REAL, Model
+from sapphire.research.runs.decided import Decisions, reasons_text
 
 __all__ = ["DailyReport", "daily_report"]
 

@@ -115,7 +115,7 @@ def paper_day_witness(home: Path) -> Witness:
 def witnessed_registry(home: Path) -> Registry:
     """The registry of a state folder, with its trial ledger to count on and its journals to see days on paper in."""
     from sapphire.registry import Registry
-    from sapphire.research.counting import registry_of
+    from sapphire.research.ledger.counting import registry_of
 
     return Registry._of(replace(registry_of(home)._workings, witness=paper_day_witness(home)))
 

@@ -21,7 +21,7 @@ from sapphire.domain.views import Belief, View
 from sapphire.domain.windows import Window
 from sapphire.monitoring.market import Market
 from sapphire.portfolio import PortfolioState, Sizing, Target, make_sizing, size_at_close, volatility_window
-from sapphire.research.replays import LADDER, REAL, Model
+from sapphire.research.results.replays import LADDER, REAL, Model
 
 if TYPE_CHECKING:
     from sapphire.agents.release import LoadedRelease

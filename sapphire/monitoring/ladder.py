@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sapphire.monitoring.evidence import Evidence
-from sapphire.research.replays import LADDER, REAL, Model
+from sapphire.research.results.replays import LADDER, REAL, Model
 
 __all__ = ["Ladder", "ladder_of"]
 

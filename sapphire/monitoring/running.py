@@ -11,7 +11,7 @@ from typing import Any
 
 from sapphire.domain.errors import ConfigError, StudyError
 from sapphire.registry.tracking import NOTEBOOK_VARIABLE
-from sapphire.research.showing import RESULT_MIME
+from sapphire.research.results.showing import RESULT_MIME
 
 __all__ = ["results_of", "run_notebook"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sapphire.domain.display import bundle
-from sapphire.research.showing import RESULT_MIME, Shown
+from sapphire.research.results.showing import RESULT_MIME, Shown
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -55,8 +55,8 @@ class Registry:
     """The registry of a state folder.
 
     How trials are counted, days witnessed and reports signed is the platform's to say and no parameter. One that was
-    opened with nothing but its folder lists, keeps and finds; `sapphire.research.counting.registry_of` gives the one
-    that measures.
+    opened with nothing but its folder lists, keeps and finds; `sapphire.research.ledger.counting.registry_of` gives the
+    one that measures.
 
     Parameters
     ----------

@@ -27,26 +27,26 @@ __all__ = [
 ]
 
 _HOMES = {
-    "CombinatorialPurged": "splits",
-    "Costs": "costs",
-    "Evaluation": "ledger",
-    "Ledger": "ledger",
-    "PurgedKFold": "splits",
+    "CombinatorialPurged": "runs.splits",
+    "Costs": "runs.costs",
+    "Evaluation": "ledger.book",
+    "Ledger": "ledger.book",
+    "PurgedKFold": "runs.splits",
     "Study": "studies",
-    "Trials": "ledger",
-    "WalkForward": "splits",
-    "combinatorial_purged": "splits",
-    "purged_k_fold": "splits",
+    "Trials": "ledger.book",
+    "WalkForward": "runs.splits",
+    "combinatorial_purged": "runs.splits",
+    "purged_k_fold": "runs.splits",
     "study": "studies",
-    "walk_forward": "splits",
-    "walk_paths": "paths",
+    "walk_forward": "runs.splits",
+    "walk_paths": "runs.paths",
 }
 
 
 def __getattr__(name: str) -> object:
     """Load what is asked for, when it is asked for (PEP 562)."""
     if name == "costs":
-        return import_module("sapphire.research.costs")
+        return import_module("sapphire.research.runs.costs")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

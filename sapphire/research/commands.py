@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from sapphire.domain.errors import StudyError
+from sapphire.research.proof.settings import Settings
 
 if TYPE_CHECKING:
     from sapphire.agents import Agent
-    from sapphire.research.showing import Shown
+    from sapphire.research.results.showing import Shown
     from sapphire.research.studies import Study
 
 __all__ = ["app"]
@@ -30,6 +31,7 @@ app = typer.Typer(help="Studies from a file: replays, comparisons, submits, tria
 
 File = Annotated[Path, typer.Argument(help="A Python file that makes `study` and `agent`.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout and nothing else.")]
+_PROOF = Settings()
 
 
 @app.command()
@@ -72,10 +74,10 @@ def trials(file: File, as_json: AsJson = False) -> None:
 
 @app.command()
 def proof(
-    strategies: Annotated[int, typer.Option(help="Traders without an edge.")] = 1_000,
-    planted: Annotated[int, typer.Option(help="Traders with a known one.")] = 300,
-    variants: Annotated[int, typer.Option(help="How many each is the best of.")] = 20,
-    seed: Annotated[int, typer.Option(help="Of every market.")] = 1,
+    strategies: Annotated[int, typer.Option(help="Traders without an edge.")] = _PROOF.strategies,
+    planted: Annotated[int, typer.Option(help="Traders with a known one.")] = _PROOF.planted,
+    variants: Annotated[int, typer.Option(help="How many each is the best of.")] = _PROOF.variants,
+    seed: Annotated[int, typer.Option(help="Of every market.")] = _PROOF.seed,
     processes: Annotated[int, typer.Option(help="That measure at the same time.")] = 2,
     as_json: AsJson = False,
 ) -> None:
@@ -86,7 +88,6 @@ def proof(
     Example: sapphire study proof --strategies 20 --planted 6
     """
     from sapphire.research.proof.running import folder_of, prove
-    from sapphire.research.proof.settings import Settings
 
     settings = Settings(strategies=strategies, planted=planted, variants=variants, seed=seed)
     kept = folder_of(settings)

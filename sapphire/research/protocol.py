@@ -11,7 +11,7 @@ from sapphire.domain.errors import ValueRefused
 from sapphire.domain.protocols import Protocol
 
 if TYPE_CHECKING:
-    from sapphire.research.costs import Costs
+    from sapphire.research.runs.costs import Costs
     from sapphire.research.studies import Study
 
 __all__ = ["protocol_of"]

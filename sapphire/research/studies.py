@@ -26,32 +26,33 @@ from sapphire.domain.limits import STANDARD, Execution, Limits
 from sapphire.domain.money import to_atoms
 from sapphire.domain.stopped_views import WhenViewsStop
 from sapphire.portfolio import Sizing
-from sapphire.research import recording, screening
-from sapphire.research.comparing import Comparison
-from sapphire.research.costs import RATE_ONE, Costs
-from sapphire.research.informing import InformationReport, inform
-from sapphire.research.ledger import Ledger
-from sapphire.research.path_results import Paths
-from sapphire.research.paths import walk_paths
-from sapphire.research.progress import progress
+from sapphire.research.ledger import recording
+from sapphire.research.ledger.book import Ledger
+from sapphire.research.ledger.spans import span_of
+from sapphire.research.ledger.trials import TrialsTable
 from sapphire.research.protocol import protocol_of
-from sapphire.research.replaying import replay_beliefs, replay_ladder, replay_paths
-from sapphire.research.replays import REAL, Replayed
-from sapphire.research.screens import Screen, Sweep
-from sapphire.research.showing import Shown
-from sapphire.research.spans import span_of
-from sapphire.research.splits import Fold, Split, combinatorial_purged
-from sapphire.research.trials import TrialsTable
-from sapphire.research.variants import variants
-from sapphire.research.walking import BeliefPanel, walk_beliefs, walk_views
+from sapphire.research.results.comparing import Comparison
+from sapphire.research.results.path_results import Paths
+from sapphire.research.results.progress import progress
+from sapphire.research.results.replays import REAL, Replayed
+from sapphire.research.results.screens import Screen, Sweep
+from sapphire.research.results.showing import Shown
+from sapphire.research.runs import screening
+from sapphire.research.runs.costs import RATE_ONE, Costs
+from sapphire.research.runs.informing import InformationReport, inform
+from sapphire.research.runs.paths import walk_paths
+from sapphire.research.runs.replaying import replay_beliefs, replay_ladder, replay_paths
+from sapphire.research.runs.splits import Fold, Split, combinatorial_purged
+from sapphire.research.runs.variants import variants
+from sapphire.research.runs.walking import BeliefPanel, walk_beliefs, walk_views
 
 if TYPE_CHECKING:
     from sapphire.data import Snapshot
     from sapphire.domain.bars import Bars
     from sapphire.domain.protocols import Protocol
-    from sapphire.research.sketches import Sketch
-    from sapphire.research.spans import Span
-    from sapphire.research.submitting import Release
+    from sapphire.research.evidence.submitting import Release
+    from sapphire.research.ledger.sketches import Sketch
+    from sapphire.research.ledger.spans import Span
 
 __all__ = ["Study", "study"]
 
@@ -369,7 +370,7 @@ class Study(Shown):
         AgentError : an agent that cannot be frozen; says why.
         StudyError : a hold-out without bars, a split that is no walk forward, or settings with methods of their own.
         """
-        from sapphire.research.submitting import submit
+        from sapphire.research.evidence.submitting import submit
 
         return submit(self, agent)
 

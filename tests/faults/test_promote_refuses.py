@@ -34,10 +34,10 @@ from sapphire.registry import (
 from sapphire.registry.integrity import CHECKS
 from sapphire.registry.signing import KEY_FILE, PUBLIC_FILE
 from sapphire.registry.trust import KEY_VARIABLE
-from sapphire.research.chain import Head
-from sapphire.research.counting import registry_of
-from sapphire.research.ledger import Evaluation, Ledger
-from sapphire.research.spans import Span
+from sapphire.research.ledger.book import Evaluation, Ledger
+from sapphire.research.ledger.chain import Head
+from sapphire.research.ledger.counting import registry_of
+from sapphire.research.ledger.spans import Span
 
 ROOT = Path(__file__).parents[2]
 SOURCE = "agents/cross/source.py"

@@ -1,7 +1,8 @@
 """Still pictures of the house's figures, by matplotlib: for a notebook that is stored with its outputs.
 
 Plotly draws in a browser, and its own way to a picture downloads one. What a stored notebook shows are the lines,
-points, bars, heatmaps and waterfalls of `sapphire.research.plots` and `sapphire.data.plots`; anything else is refused.
+points, bars, heatmaps and waterfalls of `sapphire.research.results.plots` and `sapphire.data.plots`; anything else is
+refused.
 """
 
 from __future__ import annotations

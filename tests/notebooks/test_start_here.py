@@ -14,7 +14,13 @@ from still import picture
 from store_start_here import MOST_BYTES, NOTEBOOK, output_bytes, stilled
 
 from sapphire.domain.errors import StudyError
-from sapphire.research.plots import equity_figure, heatmap_figure, line_up_figure, slopes_figure, waterfall_figure
+from sapphire.research.results.plots import (
+    equity_figure,
+    heatmap_figure,
+    line_up_figure,
+    slopes_figure,
+    waterfall_figure,
+)
 
 STATIC = {"text/html", "text/plain", "image/png"}
 STORED = json.loads(NOTEBOOK.read_text("utf-8"))

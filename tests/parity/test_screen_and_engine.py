@@ -25,11 +25,11 @@ from sapphire.domain.provenance import Provenance
 from sapphire.portfolio import EqualWeight, FixedFraction, VolatilityTarget
 from sapphire.portfolio.targets import Target
 from sapphire.research import costs, study, walk_forward
-from sapphire.research.comparing import TOLERANCE, Comparison
-from sapphire.research.replaying import replay_beliefs
-from sapphire.research.replays import LADDER, Model
-from sapphire.research.screening import equity_of_fills
-from sapphire.research.walking import walk_beliefs
+from sapphire.research.results.comparing import TOLERANCE, Comparison
+from sapphire.research.results.replays import LADDER, Model
+from sapphire.research.runs.replaying import replay_beliefs
+from sapphire.research.runs.screening import equity_of_fills
+from sapphire.research.runs.walking import walk_beliefs
 
 START_NS = 1_704_067_200_000_000_000  # 2024-01-01T00:00Z
 SYMBOLS = ("BTC/USDT", "ETH/USDT")

@@ -28,18 +28,18 @@ from sapphire.portfolio import FixedFraction
 from sapphire.registry import EvidenceBundle
 from sapphire.registry.gates import evaluate_gates
 from sapphire.registry.policies import Policy, load_policy, policy_folder
-from sapphire.research.costs import Costs, binance_spot
-from sapphire.research.ledger import HOLDOUT as OPENS
-from sapphire.research.measuring import holdout_evidence, open_holdout, walk_forward_evidence
-from sapphire.research.performance import sharpe_of
+from sapphire.research.evidence.measuring import holdout_evidence, open_holdout, walk_forward_evidence
+from sapphire.research.ledger.book import HOLDOUT as OPENS
 from sapphire.research.proof.markets import generated_market, planted_market, planted_sharpe
 from sapphire.research.proof.settings import FOLD, HOLDOUT, Group, Kind, Settings
 from sapphire.research.proof.traders import CoinTrader, SignalTrader
-from sapphire.research.replaying import Beside, replay_beside
-from sapphire.research.replays import Replayed
-from sapphire.research.splits import walk_forward
+from sapphire.research.results.performance import sharpe_of
+from sapphire.research.results.replays import Replayed
+from sapphire.research.runs.costs import Costs, binance_spot
+from sapphire.research.runs.replaying import Beside, replay_beside
+from sapphire.research.runs.splits import walk_forward
+from sapphire.research.runs.walking import BeliefPanel, walk_beliefs
 from sapphire.research.studies import Study, study
-from sapphire.research.walking import BeliefPanel, walk_beliefs
 
 __all__ = ["CONTROLS", "MEASURES", "Measured", "Template", "market_of", "measure", "own_home", "skill_policy", "whole"]
 
@@ -247,7 +247,7 @@ def _common(asked: Study) -> tuple[float, float, float]:
     """Mean correlation of the swept returns with each other, and with the market's; and the kurtosis of those."""
     from scipy.stats import kurtosis
 
-    from sapphire.research.recording import market_returns
+    from sapphire.research.ledger.recording import market_returns
 
     swept = [row for row in asked.ledger.trials(*asked.span).rows if row.method == "sweep"]
     found = asked.ledger.returns.of({row.trial: row.returns_digest for row in swept})

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sapphire.research.plots import BLUE, GREEN, GREY, ORANGE
 from sapphire.research.proof.expected import TOGETHER
 from sapphire.research.proof.measured import MEASURES
 from sapphire.research.proof.settings import Group
+from sapphire.research.results.plots import BLUE, GREEN, GREY, ORANGE
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

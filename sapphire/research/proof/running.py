@@ -16,10 +16,10 @@ from sapphire.data.durable import write_text
 from sapphire.data.generated import generator_version
 from sapphire.domain.engine import load_engine
 from sapphire.domain.workspace import home
-from sapphire.research.progress import progress
 from sapphire.research.proof.measured import Measured, Template, market_of, measure, own_home, whole
 from sapphire.research.proof.settings import Kind, Settings, groups
 from sapphire.research.proof.verdicts import Proof
+from sapphire.research.results.progress import progress
 
 __all__ = ["folder_of", "prove"]
 

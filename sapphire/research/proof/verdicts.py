@@ -13,7 +13,7 @@ from sapphire.research.proof.expected import TOGETHER, Model, alone_name, expect
 from sapphire.research.proof.markets import planted_edge
 from sapphire.research.proof.measured import CONTROLS, MEASURES, Measured
 from sapphire.research.proof.settings import Group, Settings, groups
-from sapphire.research.showing import Shown
+from sapphire.research.results.showing import Shown
 from sapphire.statistics import PassRate
 
 if TYPE_CHECKING:

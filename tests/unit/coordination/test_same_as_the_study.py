@@ -19,9 +19,9 @@ from sapphire.domain.stopped_views import WhenViewsStop
 from sapphire.domain.views import View
 from sapphire.portfolio import EqualWeight, FixedFraction, Reason, VolatilityTarget, size_at_close, volatility_window
 from sapphire.research import costs, study, walk_forward
-from sapphire.research.replaying import replay_beliefs
-from sapphire.research.replays import REAL
-from sapphire.research.walking import BeliefPanel
+from sapphire.research.results.replays import REAL
+from sapphire.research.runs.replaying import replay_beliefs
+from sapphire.research.runs.walking import BeliefPanel
 from sapphire.stack.part import sizing_of
 from sapphire.telemetry.streams import ACCOUNT, SIGNALS, end_of_bar
 
@@ -123,7 +123,7 @@ def test_targets_equal_those_of_the_study(sizing, seed, tmp_path, said, coordina
         answers.append((tuple(spoken), state.equity_quote, size_at_close(spoken, remembered, state, **more)))
         return answers[-1][2]
 
-    monkeypatch.setattr("sapphire.research.replaying.size_at_close", remembering)
+    monkeypatch.setattr("sapphire.research.runs.replaying.size_at_close", remembering)
     made, beliefs = studied(sizing, seed)
     agent = RandomWalk()
     record = replay_beliefs(made, agent, beliefs, REAL, told=lambda *_: None).record

@@ -21,7 +21,7 @@ from sapphire.monitoring.hops import order_id
 from sapphire.monitoring.market import Market
 from sapphire.monitoring.run_folder import read_run
 from sapphire.registry import EvidenceStore
-from sapphire.research.replays import REAL
+from sapphire.research.results.replays import REAL
 
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
 HOUR = Interval("1h")

@@ -15,7 +15,7 @@ from sapphire.domain.windows import Window
 from sapphire.monitoring import Market, evidence_of, ladder_of
 from sapphire.monitoring.market import Marks, whole_steps
 from sapphire.portfolio import PortfolioState, make_sizing
-from sapphire.research.replays import LADDER, REAL, Model
+from sapphire.research.results.replays import LADDER, REAL, Model
 
 HOUR = Interval("1h")
 

@@ -19,7 +19,7 @@ import sapphire.research
 from sapphire.domain.errors import ConfigError
 from sapphire.registry import EvidenceBundle, Registry, WalkForwardEvidence
 from sapphire.registry._workings import Workings
-from sapphire.research.counting import registry_of
+from sapphire.research.ledger.counting import registry_of
 
 PARTS = sorted(each.name for each in dataclasses.fields(Workings) if each.name != "home")
 
@@ -51,7 +51,7 @@ def test_nothing_public_that_gives_a_registry_takes_more_than_its_folder() -> No
 
 
 def test_the_study_that_submits_chooses_no_registry() -> None:
-    from sapphire.research.submitting import submit
+    from sapphire.research.evidence.submitting import submit
 
     assert list(inspect.signature(submit).parameters) == ["study", "agent"]
 

@@ -10,13 +10,13 @@ import pytest
 from sapphire.agents import MovingAverageCross
 from sapphire.domain.errors import LedgerDamaged
 from sapphire.portfolio import FixedFraction
-from sapphire.research.informing import inform
-from sapphire.research.ledger import HOLDOUT
-from sapphire.research.measuring import open_holdout
-from sapphire.research.replaying import replay_beliefs, replay_beside, replay_ladder, replay_paths
-from sapphire.research.replays import REAL
-from sapphire.research.screening import screened, screened_ladder
-from sapphire.research.walking import walk_beliefs, walk_views
+from sapphire.research.evidence.measuring import open_holdout
+from sapphire.research.ledger.book import HOLDOUT
+from sapphire.research.results.replays import REAL
+from sapphire.research.runs.informing import inform
+from sapphire.research.runs.replaying import replay_beliefs, replay_beside, replay_ladder, replay_paths
+from sapphire.research.runs.screening import screened, screened_ladder
+from sapphire.research.runs.walking import walk_beliefs, walk_views
 
 AGENT = MovingAverageCross(fast=3, slow=12, horizon=timedelta(hours=2))
 LINE = {"kind": "begun"}

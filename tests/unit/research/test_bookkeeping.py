@@ -14,7 +14,8 @@ from sapphire.domain.instruments import Instrument, InstrumentKind, Universe
 from sapphire.domain.intervals import Interval
 from sapphire.domain.limits import Execution, Limits
 from sapphire.portfolio import FixedFraction
-from sapphire.research import costs, screening, walk_forward
+from sapphire.research import costs, walk_forward
+from sapphire.research.runs import screening
 
 AGENT = MovingAverageCross(fast=3, slow=12, horizon=timedelta(hours=2))
 ASKS = ("screen", "replay", "compare", "information")

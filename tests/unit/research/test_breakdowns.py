@@ -5,8 +5,8 @@ import pytest
 
 from sapphire.agents import MovingAverageCross
 from sapphire.domain.clocks import to_ns
-from sapphire.research.breakdowns import by_fold, by_regime, by_symbol
-from sapphire.research.regimes import REGIMES, market_regimes
+from sapphire.research.results.breakdowns import by_fold, by_regime, by_symbol
+from sapphire.research.results.regimes import REGIMES, market_regimes
 
 AGENT = MovingAverageCross(fast=2, slow=5)
 

@@ -11,8 +11,8 @@ from sapphire.agents.panels import outcomes_bps, view_panel
 from sapphire.agents.release import ReleaseCode
 from sapphire.domain.limits import Limits
 from sapphire.portfolio import VolatilityTarget
-from sapphire.research.calibrations import slopes_in, slopes_of
-from sapphire.research.walking import calibrated, training_bars
+from sapphire.research.results.calibrations import slopes_in, slopes_of
+from sapphire.research.runs.walking import calibrated, training_bars
 from sapphire.statistics import slope_report
 
 CAREFUL = VolatilityTarget(annual=0.2, cost_bps=500.0)

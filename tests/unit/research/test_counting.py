@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sapphire.research.counting import counted
-from sapphire.research.ledger import Evaluation, Ledger
-from sapphire.research.performance import active_returns, sharpe_of
-from sapphire.research.spans import Span
-from sapphire.research.trial_returns import ReturnSeries, correlations
+from sapphire.research.ledger.book import Evaluation, Ledger
+from sapphire.research.ledger.counting import counted
+from sapphire.research.ledger.spans import Span
+from sapphire.research.ledger.trial_returns import ReturnSeries, correlations
+from sapphire.research.results.performance import active_returns, sharpe_of
 from sapphire.statistics import deflated_sharpe_ratio, variance_of_trials
 
 LENGTH = 500

@@ -14,8 +14,8 @@ from sapphire.domain.bars import Bars
 from sapphire.domain.canonical import sha256_of
 from sapphire.domain.errors import LedgerDamaged
 from sapphire.domain.intervals import Interval
-from sapphire.research.courses import NO_COURSE, SAME, Course, course_of
-from sapphire.research.sketches import Sketch, Sketches, sketches_of
+from sapphire.research.ledger.courses import NO_COURSE, SAME, Course, course_of
+from sapphire.research.ledger.sketches import Sketch, Sketches, sketches_of
 
 START_NS = 1_704_067_200_000_000_000
 MINUTE, HOUR, DAY = 60_000_000_000, 3_600_000_000_000, 86_400_000_000_000

@@ -13,9 +13,9 @@ from sapphire.domain.errors import StudyError, ValueRefused
 from sapphire.domain.limits import Limits
 from sapphire.portfolio import FixedFraction
 from sapphire.research import costs, purged_k_fold, walk_forward
-from sapphire.research.costs import Costs
-from sapphire.research.declared import as_declared, kept_snapshot
-from sapphire.research.splits import WalkForward
+from sapphire.research.evidence.declared import as_declared, kept_snapshot
+from sapphire.research.runs.costs import Costs
+from sapphire.research.runs.splits import WalkForward
 from sapphire.research.studies import Study
 
 AGENT = MovingAverageCross(fast=3, slow=12, horizon=timedelta(hours=2))

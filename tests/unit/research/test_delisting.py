@@ -9,7 +9,7 @@ import pytest
 from sapphire.agents import Agent, ViewPanel
 from sapphire.data import snapshot
 from sapphire.research import walk_forward
-from sapphire.research.delisting import Settlement, ends_of
+from sapphire.research.runs.delisting import Settlement, ends_of
 
 CASES = {"ends": slice(700, 2000), "begins": slice(0, 800), "hole": slice(700, 730), "ends early": slice(150, 2000)}
 

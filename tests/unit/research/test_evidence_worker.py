@@ -16,11 +16,13 @@ from sapphire.agents.worker import ask_panel
 from sapphire.domain.errors import AgentError, Refused
 from sapphire.domain.releases import ReleasedSizing
 from sapphire.registry import GitState, LockState
-from sapphire.research import evidence_worker, integrity, submitting, walking
-from sapphire.research.evidence_worker import ask_release, fit_in_worker, walk_in_workers
-from sapphire.research.integrity import committed_state, measure_integrity, require_locked
-from sapphire.research.submitting import submit
-from sapphire.research.walking import walk_beliefs
+from sapphire.research.evidence import integrity, submitting
+from sapphire.research.evidence import worker as evidence_worker
+from sapphire.research.evidence.integrity import committed_state, measure_integrity, require_locked
+from sapphire.research.evidence.submitting import submit
+from sapphire.research.evidence.worker import ask_release, fit_in_worker, walk_in_workers
+from sapphire.research.runs import walking
+from sapphire.research.runs.walking import walk_beliefs
 
 PLAIN = """
     def views(self, window):

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sapphire.domain.errors import LedgerDamaged
-from sapphire.research.ledger import Evaluation, Ledger
-from sapphire.research.sketches import Sketch
-from sapphire.research.spans import Span
+from sapphire.research.ledger.book import Evaluation, Ledger
+from sapphire.research.ledger.sketches import Sketch
+from sapphire.research.ledger.spans import Span
 
 SEVEN = 'generated {"seed":"7"}'
 SPAN = Span(market=SEVEN, assets={"BTC/USDT": "a" * 64}, bar_ns=10, start_ns=100, end_ns=200)

@@ -18,10 +18,11 @@ from sapphire.domain import Window
 from sapphire.domain.canonical import sha256_of
 from sapphire.domain.clocks import from_ns
 from sapphire.domain.errors import AgentError, EvidenceRefused, ValueRefused
-from sapphire.research import evidence_worker, submitting
-from sapphire.research import integrity as research_integrity
-from sapphire.research.integrity import measure_integrity
-from sapphire.research.submitting import submit
+from sapphire.research.evidence import integrity as research_integrity
+from sapphire.research.evidence import submitting
+from sapphire.research.evidence import worker as evidence_worker
+from sapphire.research.evidence.integrity import measure_integrity
+from sapphire.research.evidence.submitting import submit
 
 BODY = """
     model: Model = Model("desk/direction", "v1", "{sha256}")

@@ -11,12 +11,12 @@ import pytest
 from sapphire.agents import Agent, Arrays, Cash, MovingAverageCross, fitted
 from sapphire.domain.clocks import to_ns
 from sapphire.domain.errors import HoldoutSealed, StudyError
-from sapphire.research import paths, splits
-from sapphire.research.paths import path_folds, walk_paths
-from sapphire.research.replaying import replay_beliefs
-from sapphire.research.replays import REAL
-from sapphire.research.splits import combinatorial_purged, purged_k_fold, walk_forward
-from sapphire.research.walking import walk_beliefs, walk_views
+from sapphire.research.results.replays import REAL
+from sapphire.research.runs import paths, splits
+from sapphire.research.runs.paths import path_folds, walk_paths
+from sapphire.research.runs.replaying import replay_beliefs
+from sapphire.research.runs.splits import combinatorial_purged, purged_k_fold, walk_forward
+from sapphire.research.runs.walking import walk_beliefs, walk_views
 
 HOUR_NS = 3_600_000_000_000
 PURGE = timedelta(hours=2)

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from sapphire.domain.intervals import Interval
-from sapphire.research.performance import HEADER, Performance, digest_of_returns, periods_per_year, simple_returns
+from sapphire.research.results.performance import (
+    HEADER,
+    Performance,
+    digest_of_returns,
+    periods_per_year,
+    simple_returns,
+)
 from sapphire.statistics import return_moments
 
 HOUR, DAY = Interval("1h"), Interval("1d")

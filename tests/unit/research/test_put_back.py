@@ -9,7 +9,7 @@ from sapphire.agents import MovingAverageCross
 from sapphire.domain.errors import ConfigError, LedgerDamaged
 from sapphire.registry import Registry
 from sapphire.registry.anchors import LedgerMark
-from sapphire.research.counting import check_anchors
+from sapphire.research.ledger.counting import check_anchors
 
 AGENT = MovingAverageCross(fast=3, slow=12, horizon=timedelta(hours=2))
 
@@ -95,7 +95,7 @@ def test_a_first_entry_that_was_killed_leaves_a_ledger_that_begins(searched, mak
     shutil.rmtree(home)
     study = make_study()
     with monkeypatch.context() as patched:
-        patched.setattr("sapphire.research.chain.Chain.append", lambda *_, **__: 1 / 0)
+        patched.setattr("sapphire.research.ledger.chain.Chain.append", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             study.screen(AGENT)
     assert list(study.ledger.folder.iterdir()), "the prices were kept, and no line"

@@ -15,10 +15,10 @@ from sapphire.domain.stopped_views import WhenViewsStop
 from sapphire.portfolio import FixedFraction
 from sapphire.portfolio.targets import Target
 from sapphire.research import costs, walk_forward
-from sapphire.research.replaying import replay_beliefs
-from sapphire.research.replays import LADDER, REAL, Model
-from sapphire.research.screens import buy_and_hold
-from sapphire.research.walking import walk_beliefs
+from sapphire.research.results.replays import LADDER, REAL, Model
+from sapphire.research.results.screens import buy_and_hold
+from sapphire.research.runs.replaying import replay_beliefs
+from sapphire.research.runs.walking import walk_beliefs
 
 ATOM = Fraction(1, 10**8)
 

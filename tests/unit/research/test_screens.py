@@ -9,8 +9,8 @@ import pytest
 
 from sapphire.agents import BuyAndHold, MovingAverageCross, RandomWalk, ViewPanel
 from sapphire.research import costs
-from sapphire.research.screening import _accounts, equity_of_fills, stance
-from sapphire.research.walking import one_number
+from sapphire.research.runs.screening import _accounts, equity_of_fills, stance
+from sapphire.research.runs.walking import one_number
 
 AGENT = MovingAverageCross(fast=3, slow=12, horizon=timedelta(hours=2))
 FEE, SLIPPAGE = 0.001, 0.0005

@@ -10,11 +10,11 @@ from sapphire.domain.bars import Bars
 from sapphire.domain.errors import HoldoutSealed, StudyError
 from sapphire.domain.instruments import Instrument, InstrumentKind, Universe
 from sapphire.research import walk_forward
-from sapphire.research.informing import inform
-from sapphire.research.replaying import replay_beliefs
-from sapphire.research.replays import REAL
-from sapphire.research.screening import screened
-from sapphire.research.walking import walk_beliefs, walk_views
+from sapphire.research.results.replays import REAL
+from sapphire.research.runs.informing import inform
+from sapphire.research.runs.replaying import replay_beliefs
+from sapphire.research.runs.screening import screened
+from sapphire.research.runs.walking import walk_beliefs, walk_views
 
 AGENT = MovingAverageCross(fast=3, slow=12, horizon=timedelta(hours=2))
 ASKS = ("screen", "replay", "compare", "information", "submit")

@@ -8,10 +8,10 @@ import pytest
 
 from sapphire.agents import BuyAndHold, MovingAverageCross
 from sapphire.domain.errors import StatisticsError, TooFewReturns
-from sapphire.research.performance import active_returns
-from sapphire.research.recording import market_returns
-from sapphire.research.selection import selection_of
-from sapphire.research.trial_returns import ReturnSeries
+from sapphire.research.ledger.recording import market_returns
+from sapphire.research.ledger.selection import selection_of
+from sapphire.research.ledger.trial_returns import ReturnSeries
+from sapphire.research.results.performance import active_returns
 from sapphire.statistics import probability_of_backtest_overfitting, superior_predictive_ability
 
 AGENT = MovingAverageCross(fast=3, slow=12, horizon=timedelta(hours=2))

@@ -14,7 +14,7 @@ from traitlets.config import Config
 
 from sapphire.agents import Cash, MovingAverageCross
 from sapphire.domain.errors import StatisticsError
-from sapphire.research.showing import RESULT_MIME
+from sapphire.research.results.showing import RESULT_MIME
 
 AGENT = MovingAverageCross(fast=3, slow=12, horizon=timedelta(hours=2))
 QUESTIONS = {

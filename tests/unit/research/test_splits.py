@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sapphire.domain.errors import StudyError, ValueRefused
-from sapphire.research.splits import (
+from sapphire.research.runs.splits import (
     CombinatorialPurged,
     Fold,
     PurgedKFold,

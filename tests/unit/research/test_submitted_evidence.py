@@ -10,10 +10,10 @@ from sapphire.agents import BuyAndHold, MovingAverageCross
 from sapphire.domain.errors import LedgerDamaged, ValueRefused
 from sapphire.domain.limits import Execution, Limits
 from sapphire.research import costs
-from sapphire.research.counting import trial_counter
-from sapphire.research.replaying import Beside, replay_beside
-from sapphire.research.replays import REAL, Model
-from sapphire.research.walking import walk_beliefs
+from sapphire.research.ledger.counting import trial_counter
+from sapphire.research.results.replays import REAL, Model
+from sapphire.research.runs.replaying import Beside, replay_beside
+from sapphire.research.runs.walking import walk_beliefs
 
 LONG = BuyAndHold()
 AGENT = MovingAverageCross(fast=3, slow=12, horizon=timedelta(hours=2))

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from sapphire.domain.errors import StudyError
-from sapphire.research.tear_sheet import tear_sheet
+from sapphire.research.results.tear_sheet import tear_sheet
 
 
 def curves(days, seed=0):

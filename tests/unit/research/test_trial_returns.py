@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from sapphire.agents import Cash, MovingAverageCross
-from sapphire.research.ledger import Ledger
-from sapphire.research.trial_returns import ReturnSeries, TrialReturns, effective_trials
+from sapphire.research.ledger.book import Ledger
+from sapphire.research.ledger.trial_returns import ReturnSeries, TrialReturns, effective_trials
 
 AGENT = MovingAverageCross(fast=3, slow=12, horizon=timedelta(hours=2))
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from sapphire.agents import Agent, Arrays, MovingAverageCross, RandomWalk, ViewPanel, fitted
 from sapphire.domain.clocks import from_ns, to_ns
 from sapphire.domain.errors import AgentError, StudyError, TooFewReturns
-from sapphire.research.replaying import replay_beliefs
-from sapphire.research.replays import Model
-from sapphire.research.walking import calibrated, walk_beliefs, walk_views
+from sapphire.research.results.replays import Model
+from sapphire.research.runs.replaying import replay_beliefs
+from sapphire.research.runs.walking import calibrated, walk_beliefs, walk_views
 
 AGENT = MovingAverageCross(fast=3, slow=12, horizon=timedelta(hours=2))
 

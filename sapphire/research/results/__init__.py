@@ -1,0 +1,1 @@
+"""Results: what runs found, in numbers, tables and figures."""

@@ -1,0 +1,202 @@
+"""What a replay's beliefs stood on: what each score was worth in training, and what came of what was believed.
+
+The slope of a score is fitted in each fold's training window and traded in its test window, whatever its sign. What was
+believed, of a score that was calibrated or of a forecast that an agent states itself, is held to the outcomes of the
+test windows, which nothing was fitted on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sapphire.agents import Agent, Arrays, Calibrated
+from sapphire.agents.panels import horizon_bars, outcomes_bps
+from sapphire.domain.clocks import to_ns
+from sapphire.domain.errors import StatisticsError
+from sapphire.registry.calibrations import STATED_COVERAGE, BeliefCheck, CalibrationEvidence, ScoreSlope
+from sapphire.research.results.plots import slopes_figure
+from sapphire.research.results.showing import Shown, described
+from sapphire.statistics import ScoreCalibration, interval_coverage, mean_calibration, normal_interval
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+    from numpy.typing import NDArray
+
+    from sapphire.agents.release import ReleaseCode
+    from sapphire.research.runs.walking import BeliefPanel
+    from sapphire.research.studies import Study
+
+__all__ = ["CalibrationReport", "belief_checks", "calibration_of", "slopes_in", "slopes_of"]
+
+_NO_SCORE = ("no score stated", "", "", "", "")
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class CalibrationReport(Shown):
+    """Fold by fold: the slope of each score in training, and what came of what was believed in the test.
+
+    Parameters
+    ----------
+    study, agent : of what.
+    found : the numbers, as a submit keeps them.
+    trials : N in the ledger.
+    """
+
+    study: Study
+    agent: Agent
+    found: CalibrationEvidence
+    trials: int
+
+    @property
+    def caption(self) -> str:
+        """One line."""
+        marks = "".join(f"; MARKED: {mark}" for mark in self.found.marks)
+        return f"calibration of {described(self.agent)}{marks}; {self.study.label}; N = {self.trials} trials"
+
+    def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+        """One line per fold and score; of an agent that states forecasts, one line per fold."""
+        header = ("fold", "score of", "slope, bps/sd", "t", "traded, bps/sd", "pairs", "outcome per believed bp")
+        lines = []
+        for check in self.found.checks:
+            slopes = [_slope_cells(each) for each in self.found.slopes if each.fold == check.fold]
+            lines += [(str(check.fold), *cells, *_check_cells(check)) for cells in slopes or [_NO_SCORE]]
+        return (*header, f"within {100 * STATED_COVERAGE:g} % interval", "outcomes"), lines
+
+    @property
+    def figure(self) -> go.Figure:
+        """Slopes by fold with two standard errors: of the scores, or of outcomes on forecasts where none is stated."""
+        return slopes_figure(*self._drawn())
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "method": "calibration",
+            "agent": self.agent.name,
+            "marks": list(self.found.marks),
+            **asdict(self.found),
+        }
+
+    def _drawn(self) -> tuple[str, str, dict[str, list[tuple[int, float, float]]], str, float]:
+        """Title, label, name to (fold, slope, error), what the slope is, and what it is held against."""
+        if self.found.agents:
+            title = f"What the score was worth in training: {self.agent.name}"
+            lines = {
+                name: [(e.fold, e.slope_bps, e.error_bps) for e in self.found.slopes if e.agent == name]
+                for name in self.found.agents
+            }
+            return title, self.study.label, lines, "slope, bps per standard deviation of score", 0.0
+        judged = [(e.fold, e.slope, e.slope_error or 0.0) for e in self.found.checks if e.slope is not None]
+        title = f"What came of the forecasts: {self.agent.name}"
+        return title, self.study.label, {self.agent.name: judged}, "outcome per forecast basis point", 1.0
+
+
+def calibration_of(study: Study, beliefs: BeliefPanel, frozen: Sequence[ScoreSlope] = ()) -> CalibrationEvidence:
+    """What a study's beliefs stood on.
+
+    Parameters
+    ----------
+    frozen : the slopes of the fit that a release has.
+    """
+    return CalibrationEvidence(slopes=beliefs.slopes, frozen=tuple(frozen), checks=tuple(belief_checks(study, beliefs)))
+
+
+def slopes_of(agent: Agent, fold: int) -> tuple[ScoreSlope, ...]:
+    """The slopes of the calibrations that a fitted agent is made of."""
+    return _named(list(_calibrations(agent)), fold)
+
+
+def slopes_in(code: ReleaseCode, learned: Mapping[str, NDArray[Any]], fold: int) -> tuple[ScoreSlope, ...]:
+    """The same of what a worker learned, under the names of the whole agent's arrays."""
+    found, arrays = [], Arrays(learned)
+    for place, member in enumerate(code.members):
+        own = arrays if code.pooling is None else Arrays(arrays.under(str(place)))
+        worth = own.under("calibration")
+        if worth:
+            found.append((member.class_name, ScoreCalibration.from_arrays(worth)))
+    return _named(found, fold)
+
+
+def belief_checks(study: Study, beliefs: BeliefPanel) -> Iterator[BeliefCheck]:
+    """What came of what was believed, one fold's test window after the other.
+
+    Outcomes that lie behind the end of the study's bars, in its hold-out, are not known and not looked at.
+    """
+    bars = study.evaluation
+    ahead = horizon_bars(beliefs.horizon, bars.interval)
+    places = np.searchsorted(bars.close_time_ns, beliefs.close_time_ns)
+    came = outcomes_bps(bars, beliefs.horizon).to_numpy()[places]
+    closes = beliefs.close_time_ns
+    for number, fold in enumerate(study.folds, start=1):
+        rows = np.zeros(len(closes), dtype=np.bool_)
+        for span in fold.testing:
+            rows |= (closes >= to_ns(span.start)) & (closes < to_ns(span.end))
+        yield _check(number, beliefs.mean_bps[rows], beliefs.std_bps[rows], came[rows], ahead)
+
+
+def _check(
+    number: int, mean: NDArray[np.float64], std: NDArray[np.float64], came: NDArray[np.float64], ahead: int
+) -> BeliefCheck:
+    pairs = int((np.isfinite(mean) & np.isfinite(std) & np.isfinite(came)).sum())
+    slope = error = p_value = coverage = coverage_error = None
+    try:
+        line = mean_calibration(mean, came, horizon_bars=ahead)
+        slope, error, p_value = line.slope, line.slope_error, line.p_value
+    except StatisticsError:
+        pass
+    try:
+        low, high = normal_interval(mean, std, stated=STATED_COVERAGE)
+        inside = interval_coverage(low, high, came, stated=STATED_COVERAGE, horizon_bars=ahead)
+        coverage, coverage_error = inside.realised, inside.standard_error
+    except StatisticsError:
+        pass
+    return BeliefCheck(
+        fold=number,
+        slope=slope,
+        slope_error=error,
+        p_value=p_value,
+        coverage=coverage,
+        coverage_error=coverage_error,
+        pairs=pairs,
+    )
+
+
+def _calibrations(agent: Agent) -> Iterator[tuple[str, ScoreCalibration]]:
+    if isinstance(agent, Calibrated) and agent.calibration is not None:
+        yield type(agent.agent).__name__, agent.calibration
+    for part in agent.parts():
+        yield from _calibrations(part)
+
+
+def _named(found: Sequence[tuple[str, ScoreCalibration]], fold: int) -> tuple[ScoreSlope, ...]:
+    """Each under its own name: two members of one class are told apart by their place."""
+    names = [name for name, _ in found]
+    return tuple(
+        ScoreSlope(
+            agent=name if names.count(name) == 1 else f"{name} {place}",
+            fold=fold,
+            slope_bps=worth.estimated_slope_bps,
+            error_bps=worth.slope_error_bps,
+            traded_bps=worth.slope_bps + 0.0,  # no negative zero
+            pairs=int(worth.pairs),
+        )
+        for place, (name, worth) in enumerate(found, start=1)
+    )
+
+
+def _slope_cells(slope: ScoreSlope) -> tuple[str, ...]:
+    t_value = f"{slope.t_value:+.2f}" if math.isfinite(slope.t_value) else "exact"
+    worth = f"{slope.slope_bps:+.2f} ± {slope.error_bps:.2f}"
+    return slope.agent, worth, t_value, f"{slope.traded_bps:+.2f}", f"{slope.pairs:,}"
+
+
+def _check_cells(check: BeliefCheck) -> tuple[str, str, str]:
+    slope = "not known" if check.slope is None else f"{check.slope:+.2f} ± {check.slope_error or 0.0:.2f}"
+    inside = "not known"
+    if check.coverage is not None and check.coverage_error is not None:
+        inside = f"{100 * check.coverage:.1f} ± {100 * check.coverage_error:.1f} %"
+    return slope, inside, f"{check.pairs:,}"

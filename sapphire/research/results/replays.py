@@ -1,0 +1,251 @@
+"""Replays as results: what one run of the engine did, in tables, in figures and part by part."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sapphire.domain.money import ATOMS_PER_UNIT, units_of
+from sapphire.registry.calibrations import CalibrationEvidence
+from sapphire.research.results.breakdowns import Breakdown, by_fold, by_regime, by_symbol
+from sapphire.research.results.calibrations import CalibrationReport, calibration_of
+from sapphire.research.results.performance import HEADER, Performance, simple_returns
+from sapphire.research.results.plots import equity_figure
+from sapphire.research.results.screens import buy_and_hold
+from sapphire.research.results.showing import Shown, described
+from sapphire.research.results.tear_sheet import TearSheet, tear_sheet
+from sapphire.research.runs.decided import why_untraded
+from sapphire.statistics import drawdown_series
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+    from numpy.typing import NDArray
+
+    from sapphire.agents import Agent
+    from sapphire.research.runs.walking import BeliefPanel
+    from sapphire.research.studies import Study
+
+__all__ = ["LADDER", "REAL", "Model", "Replayed"]
+
+
+class Model(StrEnum):
+    """What a replay assumes of the venue; each member makes one more assumption real than the one before."""
+
+    IDEAL = "ideal"
+    VENUE_FEES = "venue_fees"
+    SPREAD = "spread"
+    BOOK = "book"
+
+    @property
+    def assumption(self) -> str:
+        """What it makes real, in the words of the table."""
+        return _ASSUMPTIONS[self]
+
+
+_ASSUMPTIONS = {
+    Model.IDEAL: "next open, fees in quote",
+    Model.VENUE_FEES: "fees in what is received",
+    Model.SPREAD: "spread of the book",
+    Model.BOOK: "latency",
+}
+LADDER = tuple(Model)
+REAL = LADDER[-1]
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Replayed(Shown):
+    """One run of the engine.
+
+    Parameters
+    ----------
+    record : everything that happened, as the engine wrote it down: fills, orders, denials, refusals, equity.
+    equity : float64 [T], quote, at the closes of the tested bars.
+    beliefs : what was replayed.
+    trials : N in the ledger once this run is in it.
+    """
+
+    study: Study
+    agent: Agent
+    model: Model
+    record: dict[str, Any]
+    equity: NDArray[np.float64]
+    performance: Performance
+    beliefs: BeliefPanel
+    trials: int = 0
+
+    @property
+    def digest(self) -> str:
+        """BLAKE3 of every decision of the engine with its time: two replays that decide alike have one digest."""
+        return str(self.record["digest"])
+
+    @property
+    def returns(self) -> NDArray[np.floating[Any]]:
+        """Return from each tested close to the next, float64 [T - 1]."""
+        return simple_returns(self.equity)
+
+    @property
+    def untraded(self) -> str:
+        """Why it never traded; empty where it did."""
+        return why_untraded(self.record)
+
+    @property
+    def calibration(self) -> CalibrationReport:
+        """Fold by fold: what each score was worth in training, and what came of what was believed in the test."""
+        found = calibration_of(self.study, self.beliefs)
+        return CalibrationReport(self.study, self.agent, found, self.trials)
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What has to be said wherever it is shown: scores that are traded reversed, and why it never traded."""
+        scores = CalibrationEvidence(slopes=self.beliefs.slopes).marks
+        return (*scores, *([f"never traded: {self.untraded}"] if self.untraded else []))
+
+    @property
+    def fills(self) -> pd.DataFrame:
+        """Every fill: time, symbol, side, price and quantity, fee and the asset it was taken in."""
+        import pandas as pd
+
+        fills = self.record["fills"]
+        rules = {instrument.symbol: instrument for instrument in self.study.data.instruments}
+        ticks = np.array([float(rules[symbol].tick) for symbol in fills["symbol"]])
+        lots = np.array([float(rules[symbol].lot) for symbol in fills["symbol"]])
+        return pd.DataFrame(
+            {
+                "time": pd.to_datetime(fills["time_ns"], utc=True),
+                "symbol": fills["symbol"],
+                "side": fills["side"],
+                "price": fills["price_ticks"] * ticks,
+                "quantity": fills["lots"] * lots,
+                "fee": units_of(fills["fee_atoms"]),
+                "fee_asset": fills["fee_asset"],
+            }
+        )
+
+    @property
+    def settlements(self) -> pd.DataFrame:
+        """What was held of symbols when they were delisted, paid out at their last price."""
+        import pandas as pd
+
+        rules = {instrument.symbol: instrument for instrument in self.study.data.instruments}
+        rows = [
+            (
+                pd.Timestamp(paid.close_ns, tz="UTC"),
+                paid.symbol,
+                paid.price_ticks * float(rules[paid.symbol].tick),
+                paid.atoms / ATOMS_PER_UNIT,
+                paid.quote_atoms / ATOMS_PER_UNIT,
+            )
+            for paid in self.record["settlements"]
+        ]
+        return pd.DataFrame(rows, columns=["time", "symbol", "price", "quantity", "quote"])
+
+    @property
+    def caption(self) -> str:
+        """One line."""
+        settled = ", ".join(dict.fromkeys(paid.symbol for paid in self.record["settlements"]))
+        mark = f", DELISTED and settled at the last price: {settled}" if settled else ""
+        mark += "".join(f"; MARKED: {each}" for each in self.marks)
+        evidence = "evidence" if self.model == REAL else f"counterfactual ({self.model.assumption})"
+        orders, denied = len(self.record["orders"]["order"]), len(self.record["denials"]["order"])
+        refused = len(self.record["refusals"]["symbol"])
+        return (
+            f"{evidence} of {described(self.agent)} by the engine: {orders:,} orders, {denied:,} denied, "
+            f"{refused:,} signals refused, decisions {self.digest[:12]}{mark}; {self.study.label}; "
+            f"N = {self.trials} trials in the ledger"
+        )
+
+    def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+        """The account, and buy-and-hold beside it."""
+        held = Performance.measure(
+            self._held().to_numpy(dtype=np.float64), self.study.data.interval, traded_quote=0, fees_quote=0, trades=0
+        )
+        settled = self.as_dict()["settled"]
+        mark = f" (settled at the last price: {', '.join(dict.fromkeys(settled))})" if settled else ""
+        return ("account", *HEADER), [
+            (self.agent.name + mark, *self.performance.row()),
+            ("buy and hold, no costs", *held.row()),
+        ]
+
+    @property
+    def figure(self) -> go.Figure:
+        """Equity against buy-and-hold, drawdown below; dotted lines where a fold's test begins."""
+        import pandas as pd
+
+        drawdown = pd.Series(-drawdown_series(self.equity), index=self.study.tested.times)
+        starts = [fold.test_start for fold in self.study.folds]
+        return equity_figure(f"Replay: {self.agent.name}", self.study.label, self._curves(), drawdown, folds=starts)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "method": "replay",
+            "model": str(self.model),
+            "agent": self.agent.name,
+            "digest": self.digest,
+            "orders": len(self.record["orders"]["order"]),
+            "fills": len(self.record["fills"]["order"]),
+            "denials": len(self.record["denials"]["order"]),
+            "denied_for": dict(Counter(self.record["denials"]["code"])),
+            "refusals": len(self.record["refusals"]["symbol"]),
+            "refused_for": dict(Counter(self.record["refusals"]["reason"])),
+            "settled": [paid.symbol for paid in self.record["settlements"]],
+            "trials": self.trials,
+            "marks": list(self.marks),
+            "untraded": self.untraded,
+            "decided_for": self.record["decided_for"],
+            **self.performance.as_dict(),
+        }
+
+    @property
+    def by_fold(self) -> Breakdown:
+        """The same numbers for each test window."""
+        return by_fold(self)
+
+    @property
+    def by_symbol(self) -> Breakdown:
+        """What each symbol earned, over the whole account's equity."""
+        return by_symbol(self)
+
+    @property
+    def by_regime(self) -> Breakdown:
+        """The same numbers by what the market was like at the close before."""
+        return by_regime(self)
+
+    def tear_sheet(self) -> TearSheet:
+        """What people expect to see of a track record, by ffn: for reading, and no evidence.
+
+        Raises
+        ------
+        StudyError : fewer than two days.
+        """
+        return tear_sheet(described(self.agent), self.study.label, self._curves())
+
+    def traded_at_opens(self) -> NDArray[np.float64]:
+        """Signed base quantity by the bar that a fill opened, float64 [T, S]: what vectorbt is given to agree on."""
+        bars = self.study.tested
+        traded = np.zeros((len(bars), len(bars.symbols)))
+        fills = self.record["fills"]
+        for time_ns, symbol, side, lots in zip(
+            fills["time_ns"], fills["symbol"], fills["side"], fills["lots"], strict=True
+        ):
+            row = int(np.searchsorted(bars.open_time_ns, time_ns))
+            column = bars.symbols.index(symbol)
+            lot = float(self.study.data.instruments[symbol].lot)
+            traded[row, column] += lots * lot * (1 if side == "BUY" else -1)
+        return traded
+
+    def _held(self) -> pd.Series[float]:
+        return buy_and_hold(self.study)
+
+    def _curves(self) -> pd.DataFrame:
+        """Growth of one unit, and the benchmark's, at the tested closes."""
+        import pandas as pd
+
+        curves = {self.agent.name: self.equity / self.equity[0], "buy and hold": self._held()}
+        return pd.DataFrame(curves, index=self.study.tested.times)

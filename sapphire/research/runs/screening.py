@@ -1,0 +1,242 @@
+"""Screens and sweeps by vectorbt: a first look at many ideas in a second. They explore and prove nothing.
+
+A screen is long or flat: an equal share of the account in each symbol whose view is above zero, bought and sold at the
+next bar's open with fees and slippage. What changes while a symbol has no bar waits for its next one; what is held of
+a symbol that ends is sold at its last close. It knows nothing of calibration, of the study's sizing or of a book; no
+gate reads its numbers. This module is the only one that imports vectorbt (Apache-2.0 with the Commons Clause).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sapphire.research.ledger import recording
+from sapphire.research.results.performance import Performance
+from sapphire.research.runs.costs import Costs
+from sapphire.research.runs.delisting import ends_of
+from sapphire.research.runs.walking import one_number
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from sapphire.agents import Agent, ViewPanel
+    from sapphire.domain.bars import Bars
+    from sapphire.research.runs.walking import BeliefPanel
+    from sapphire.research.studies import Study
+
+__all__ = ["SCREENS", "ScreenedAccount", "equity_of_fills", "screened", "screened_ladder", "stance"]
+
+STARTING_CASH = 100_000.0
+
+SCREENS = ("the screen", "no assumed slippage", "what the score is worth")
+"""The screen that `study.screen` shows, and what each further one changes: it pays the fee and no assumed slippage; it
+is long where the calibrated forecast is above zero, and no longer where the raw score is."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScreenedAccount:
+    """One account that vectorbt kept.
+
+    Parameters
+    ----------
+    equity : value at each close, quote asset.
+    performance : what it amounts to.
+    """
+
+    equity: pd.Series[float]
+    performance: Performance
+
+
+def screened(
+    study: Study, agents: Sequence[Agent], views: Sequence[ViewPanel], *, method: str
+) -> list[ScreenedAccount]:
+    """One account per agent, long or flat on its own views, each in the ledger before it is run.
+
+    Parameters
+    ----------
+    views : of the study's tested bars, one panel per agent.
+    method : "screen" or "sweep".
+
+    Raises
+    ------
+    HoldoutSealed : the study's bars meet a sealed hold-out.
+    LedgerDamaged : the ledger does not verify, or lines are missing.
+    """
+    sizing = {"screen": "long or flat, equal weights, next open", "costs": study.costs.parameters()}
+    begun = recording.begin(study, [recording.about(study, agent, method, sizing=sizing) for agent in agents])
+    accounts = _accounts(study.tested, [stance(each) for each in views], study.costs, ends=ends_of(study.data.bars))
+    recording.record(
+        study,
+        [
+            recording.evaluation(study, run, account.equity.to_numpy(dtype=np.float64))
+            for run, account in zip(begun, accounts, strict=True)
+        ],
+    )
+    return accounts
+
+
+def screened_ladder(study: Study, agent: Agent, views: ViewPanel, beliefs: BeliefPanel) -> tuple[ScreenedAccount, ...]:
+    """The screen that a reader saw, and what it comes to as its own assumptions go, in the order of `SCREENS`.
+
+    The first is the trial that `screened` writes; the others are recorded as the platform's own.
+
+    Parameters
+    ----------
+    views : of the study's tested bars, uncalibrated.
+    beliefs : of the same bars, calibrated.
+
+    Raises
+    ------
+    HoldoutSealed : the study's bars meet a sealed hold-out.
+    """
+    seen = screened(study, [agent], [views], method="screen")
+    fees_only = replace(study.costs, slippage_bps=0.0)
+    worth = study.tested.frame("close") * 0.0 + beliefs.mean_bps > 0
+    others = _accounts(study.tested, [stance(views), worth], fees_only, ends=ends_of(study.data.bars))
+    recording.record(
+        study,
+        [
+            recording.evaluation(
+                study,
+                recording.about(
+                    study, agent, "counterfactual", sizing={"screen": name, "costs": fees_only.parameters()}
+                ),
+                account.equity.to_numpy(dtype=np.float64),
+                counted=False,
+            )
+            for name, account in zip(SCREENS[1:], others, strict=True)
+        ],
+    )
+    return (*seen, *others)
+
+
+def stance(views: ViewPanel) -> pd.DataFrame:
+    """Where to be long: True where the view's one number is above zero, close time by symbol."""
+    return one_number(views) > 0
+
+
+def _accounts(
+    bars: Bars, stances: Sequence[pd.DataFrame], costs: Costs, *, ends: Mapping[str, int]
+) -> list[ScreenedAccount]:
+    """One account per stance, all in one array.
+
+    Parameters
+    ----------
+    stances : frames close time by symbol, as `stance` gives them.
+    ends : symbol to the first close at which it has ended (`ends_of` the snapshot).
+    """
+    import pandas as pd
+
+    vectorbt = _vectorbt()
+    count = len(stances)
+    prices, closing = _prices(bars, ends or {})
+
+    def side_by_side(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+        return pd.concat(frames, axis=1, keys=range(count), names=["account", "symbol"])
+
+    portfolio = vectorbt.Portfolio.from_orders(
+        side_by_side([_valued(bars)] * count),
+        size=side_by_side(
+            [_changes(frame.astype(float) / len(bars.symbols), bars).mask(closing, 0.0) for frame in stances]
+        ),
+        size_type="targetpercent",
+        price=side_by_side([prices] * count),
+        fees=costs.taker_bps / 10_000,
+        slippage=costs.slippage_bps / 10_000,
+        init_cash=STARTING_CASH,
+        cash_sharing=True,
+        group_by="account",
+        call_seq="auto",
+        freq=bars.interval.timedelta,
+    )
+    values = portfolio.value()
+    frame = values if isinstance(values, pd.DataFrame) else values.to_frame()
+    orders = portfolio.orders.records
+    groups = orders["col"].to_numpy() // len(bars.symbols)
+    traded = np.bincount(groups, weights=(orders["size"] * orders["price"]).to_numpy(), minlength=count)
+    fees = np.bincount(groups, weights=orders["fees"].to_numpy(), minlength=count)
+    counts = np.bincount(groups, minlength=count)
+    return [
+        ScreenedAccount(
+            curve := frame.iloc[:, column],
+            Performance.measure(
+                curve.to_numpy(dtype=np.float64),
+                bars.interval,
+                traded_quote=float(traded[column]),
+                fees_quote=float(fees[column]),
+                trades=int(counts[column]),
+            ),
+        )
+        for column in range(count)
+    ]
+
+
+def equity_of_fills(
+    bars: Bars, quantities: NDArray[np.float64], *, fee_rate: float, starting_cash: float
+) -> NDArray[np.float64]:
+    """Equity at each close [T] that vectorbt comes to for given trades at the opens: one side of the parity check.
+
+    Parameters
+    ----------
+    quantities : [T, S], signed base quantity traded at the open of each bar; 0 for none.
+    fee_rate : fraction of the traded value, taken in the quote asset.
+    """
+    vectorbt = _vectorbt()
+    portfolio = vectorbt.Portfolio.from_orders(
+        _valued(bars),
+        size=np.where(quantities == 0, np.nan, quantities),
+        size_type="amount",
+        price=bars.frame("open").ffill().bfill(),
+        fees=fee_rate,
+        init_cash=starting_cash,
+        cash_sharing=True,
+        group_by=True,
+        call_seq="auto",
+        freq=bars.interval.timedelta,
+    )
+    return np.asarray(portfolio.value().to_numpy(), dtype=np.float64)
+
+
+def _changes(weights: pd.DataFrame, bars: Bars) -> pd.DataFrame:
+    """Targets where they change, one bar later, of each symbol among its own bars.
+
+    What is known at a close is traded at the next open; where there is none, at the first one that there is.
+    """
+    import pandas as pd
+
+    known = weights.shift(1)
+    listed = pd.DataFrame(bars.listed, index=known.index, columns=known.columns)
+    due = known.where(listed)
+    return pd.DataFrame({symbol: due[symbol].dropna().pipe(_where_new) for symbol in due}, index=due.index)
+
+
+def _where_new(due: pd.Series[float]) -> pd.Series[float]:
+    return due.where(due.ne(due.shift(1)))
+
+
+def _prices(bars: Bars, ends: Mapping[str, int]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What is traded at: the opens, and the last close where a symbol has ended; and where that is."""
+    import pandas as pd
+
+    opens = bars.frame("open")
+    closing = pd.DataFrame(False, index=opens.index, columns=opens.columns)
+    for symbol, end_ns in ends.items():
+        closing[symbol] = bars.close_time_ns == end_ns
+    return opens.mask(closing, bars.frame("close").ffill()), closing
+
+
+def _valued(bars: Bars) -> pd.DataFrame:
+    """Closes to value an account at: the last known one; before the first, where nothing is held, the first."""
+    return bars.frame("close").ffill().bfill()
+
+
+def _vectorbt() -> Any:
+    import vectorbt
+
+    vectorbt.settings["engine"] = "auto"
+    return vectorbt
