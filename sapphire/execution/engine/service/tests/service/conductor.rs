@@ -71,6 +71,18 @@ fn envelope(producer: &str, stream: &str, entry: EntryId, schema: &str, time_ns:
 
 /// A signal as the coordinator writes it.
 pub fn signal(release: &str, symbol: &str, target_lots: i64, bar_close_ns: i64, entry: EntryId) -> Vec<u8> {
+    signal_for(BAR_NS, release, symbol, target_lots, bar_close_ns, entry)
+}
+
+/// The same, with a time to live of its own.
+pub fn signal_for(
+    time_to_live_ns: i64,
+    release: &str,
+    symbol: &str,
+    target_lots: i64,
+    bar_close_ns: i64,
+    entry: EntryId,
+) -> Vec<u8> {
     let signal = HftSignal {
         bar_close_ns,
         envelope: envelope("coordinator", "signals", entry, "HFT_SIGNAL@1", bar_close_ns),
@@ -78,7 +90,7 @@ pub fn signal(release: &str, symbol: &str, target_lots: i64, bar_close_ns: i64, 
         release: name(release),
         symbol: name(symbol),
         target_lots,
-        time_to_live_ns: BAR_NS,
+        time_to_live_ns,
     };
     Message::HftSignal(Box::new(signal)).encode().unwrap()
 }
