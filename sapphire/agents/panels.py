@@ -14,6 +14,7 @@ import numpy as np
 
 from sapphire.agents.agent import Agent
 from sapphire.agents.differences import far_apart, numbers_of_panel, numbers_of_views
+from sapphire.agents.remembered import remembered_views
 from sapphire.agents.view_panels import Kind, ViewPanel, kind_of, numbers_of
 from sapphire.domain.clocks import from_ns
 from sapphire.domain.errors import AgentError
@@ -121,8 +122,10 @@ def window_at(agent: Agent, bars: Bars, row: int, *, length: int | None = None) 
 
 
 def views_at(agent: Agent, bars: Bars, row: int) -> list[View]:
-    """The views of `agent` at the close of bar `row`, from a window of its warm-up; none before."""
-    return agent.views(window_at(agent, bars, row)) if row + 1 >= agent.warmup else []
+    """The views of `agent` at the close of bar `row`, from a window of its warm-up or remembered; none before."""
+    if row + 1 < agent.warmup:
+        return []
+    return remembered_views(agent, bars, row, lambda: agent.views(window_at(agent, bars, row)))
 
 
 def kind_stated(agent: Agent, bars: Bars) -> Kind | None:

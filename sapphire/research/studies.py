@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sapphire.agents import Agent, duration_text
+from sapphire.agents import Agent, ViewPanel, duration_text
+from sapphire.agents.remembered import Remembered
 from sapphire.domain.clocks import Clock, WallClock, from_ns, parse_duration, to_ns
 from sapphire.domain.display import stamp
 from sapphire.domain.errors import StudyError, ValueRefused
@@ -44,7 +45,7 @@ from sapphire.research.runs.paths import walk_paths
 from sapphire.research.runs.replaying import replay_beliefs, replay_ladder, replay_paths
 from sapphire.research.runs.splits import Fold, Split, combinatorial_purged
 from sapphire.research.runs.variants import variants
-from sapphire.research.runs.walking import BeliefPanel, walk_beliefs, walk_views
+from sapphire.research.runs.walking import BeliefPanel, Told, walk_beliefs, walk_views
 
 if TYPE_CHECKING:
     from sapphire.data import Snapshot
@@ -250,7 +251,7 @@ class Study(Shown):
         """
         recording.admit(self)
         with progress(f"screen {agent.name}") as told:
-            views = walk_views(agent, self.evaluation, self.folds, seed=self.seed, told=told)
+            views = self._views(agent, told)
         (screened,) = screening.screened(self, [agent], [views], method="screen")
         return Screen(self, agent, screened.equity, screened.performance, self._count)
 
@@ -270,7 +271,7 @@ class Study(Shown):
         with progress(f"sweep {agent.name}") as told:
             for number, (values, variant) in enumerate(agents.items()):
                 told(number, len(agents), f"{agent.name} {dict(zip(names, values, strict=True))}")
-                views.append(walk_views(variant, self.evaluation, self.folds, seed=self.seed, told=lambda *_: None))
+                views.append(self._views(variant, lambda *_: None))
             told(len(agents), len(agents), f"{agent.name}: {len(agents)} combinations")
             screened = screening.screened(self, list(agents.values()), views, method="sweep")
         performances = tuple(each.performance for each in screened)
@@ -308,7 +309,7 @@ class Study(Shown):
         )
         compared = Comparison.of(self, agent, (), runs, theirs)
         with progress(f"screen {agent.name}") as told:
-            views = walk_views(agent, self.evaluation, self.folds, seed=self.seed, told=told)
+            views = self._views(agent, told)
         screens = screening.screened_ladder(self, agent, views, beliefs)
         return dataclasses.replace(compared, screens=screens).counted(self._count)
 
@@ -319,7 +320,7 @@ class Study(Shown):
         """
         recording.admit(self)
         with progress(f"information of {agent.name}") as told:
-            views = walk_views(agent, self.evaluation, self.folds, seed=self.seed, told=told)
+            views = self._views(agent, told)
         return dataclasses.replace(inform(self, agent, views), trials=self._count)
 
     def paths(
@@ -346,7 +347,8 @@ class Study(Shown):
         asked = dataclasses.replace(self, split=split)
         recording.admit(asked)
         with progress(f"paths of {agent.name}") as told:
-            panels = walk_paths(agent, asked.evaluation, asked.folds, seed=asked.seed, told=told)
+            with self._remembered.open():
+                panels = walk_paths(agent, asked.evaluation, asked.folds, seed=asked.seed, told=told)
             runs = replay_paths(asked, agent, panels, told=told)
         return Paths(asked, agent, runs, self._count)
 
@@ -380,8 +382,17 @@ class Study(Shown):
 
     def _beliefs(self, agent: Agent) -> BeliefPanel:
         recording.admit(self)
-        with progress(f"walk {agent.name} forward") as told:
+        with progress(f"walk {agent.name} forward") as told, self._remembered.open():
             return walk_beliefs(agent, self.evaluation, self.folds, seed=self.seed, told=told)
+
+    def _views(self, agent: Agent, told: Told) -> ViewPanel:
+        with self._remembered.open():
+            return walk_views(agent, self.evaluation, self.folds, seed=self.seed, told=told)
+
+    @cached_property
+    def _remembered(self) -> Remembered:
+        """What agents without a twin said of its bars: an idea that is looked at again is not asked again."""
+        return Remembered()
 
 
 def _rounded(length: timedelta) -> str:

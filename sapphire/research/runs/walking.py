@@ -168,7 +168,12 @@ def _forecasts(fitted: Agent, train: Bars, bars: Bars, first: int) -> tuple[NDAr
 
 def _stated(agent: Agent, bars: Bars, first: int) -> ViewPanel:
     """The views at the rows from `first` on; an agent without a twin is not asked about the rows before."""
-    panel = view_panel(agent, bars) if agent.has_twin else window_panel(agent, bars, first=first)
+    if agent.has_twin:
+        panel = view_panel(agent, bars)
+    elif isinstance(agent, Calibrated):
+        panel = agent.forecasts_panel(window_panel(agent.agent, bars, first=first), bars)
+    else:
+        panel = window_panel(agent, bars, first=first)
     return _from_row(panel, first)
 
 
