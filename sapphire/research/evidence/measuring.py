@@ -74,7 +74,7 @@ def walk_forward_evidence(study: Study, walked: Replayed, opened: Study) -> Walk
     ----------
     opened : the study of its hold-out.
     """
-    returns = walked.returns
+    returns = walked.returns.to_numpy()
     now = counted(study.ledger, study.span[0], opened.span[0], length=len(returns))
     moments = return_moments(returns) if np.isfinite(walked.performance.sharpe) else None
     return WalkForwardEvidence(
@@ -107,14 +107,15 @@ def holdout_evidence(opened: Study, held: Replayed, market: Replayed, seen_by: t
     seen_by : studies that looked at these bars before.
     """
     span = opened.span[0]
+    earned, of_market = held.returns.to_numpy(), market.returns.to_numpy()
     return HoldoutEvidence(
         start_ns=span.start_ns,
         end_ns=span.end_ns,
         agent=outcome_of(held),
         baselines={"cash": Outcome(total_return=0.0, sharpe=None), "buy_and_hold": outcome_of(market)},
         over={
-            "cash": _difference(held.returns, np.zeros(len(held.returns))),
-            "buy_and_hold": _difference(_per_deviation(held.returns), _per_deviation(market.returns)),
+            "cash": _difference(earned, np.zeros(len(earned))),
+            "buy_and_hold": _difference(_per_deviation(earned), _per_deviation(of_market)),
         },
         span=span.as_dict(),
         seen_by=seen_by,

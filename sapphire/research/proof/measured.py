@@ -262,7 +262,7 @@ def _lost(asked: Study, beliefs: BeliefPanel, walked: Replayed) -> float:
     """What trading took from the ratio of these very beliefs, luck being the same on both sides."""
     close = asked.tested.close[:, 0]
     held = np.where(beliefs.mean_bps[:-1, 0] > 0.0, np.diff(close) / close[:-1], 0.0)
-    return sharpe_of(held) - sharpe_of(walked.returns)
+    return sharpe_of(held) - sharpe_of(walked.returns.to_numpy())
 
 
 def _quiet(*_: object) -> None:

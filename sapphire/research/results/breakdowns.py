@@ -14,7 +14,7 @@ import numpy as np
 
 from sapphire.domain.clocks import to_ns
 from sapphire.domain.money import ATOMS_PER_UNIT
-from sapphire.research.results.performance import HEADER, Performance
+from sapphire.research.results.performance import HEADER, Performance, simple_returns
 from sapphire.research.results.regimes import market_regimes
 from sapphire.research.results.showing import Shown, described
 
@@ -95,7 +95,7 @@ def by_regime(replayed: Replayed) -> Breakdown:
 def by_symbol(replayed: Replayed) -> Breakdown:
     """One row per symbol: what its trades and its holding earned, over the whole account's equity at each close."""
     earned, traded, fees, trades, held = _per_symbol(replayed)
-    equity = replayed.equity
+    equity = replayed.worth
     performances = []
     for column in range(len(replayed.study.tested.symbols)):
         returns = np.diff(earned[:, column]) / equity[:-1]
@@ -118,8 +118,8 @@ def _of_the_account(
 ) -> Breakdown:
     """Parts of time: `rows` are places among the returns [T - 1]."""
     _, traded, fees, trades, held = _per_symbol(replayed)
-    gross = np.abs(held).sum(axis=1) / replayed.equity
-    returns = replayed.returns
+    gross = np.abs(held).sum(axis=1) / replayed.worth
+    returns = simple_returns(replayed.worth)
     performances = [
         _performance(
             replayed,
@@ -136,7 +136,7 @@ def _of_the_account(
 
 def _performance(replayed: Replayed, returns: Floats, traded: Floats, fees: Floats, trades: int) -> Performance:
     """The numbers of returns [n] that need not lie side by side; the account starts with its starting equity."""
-    growth = replayed.equity[0] * np.cumprod(np.concatenate([[1.0], 1.0 + returns]))
+    growth = replayed.worth[0] * np.cumprod(np.concatenate([[1.0], 1.0 + returns]))
     return Performance.measure(
         growth,
         replayed.study.data.interval,

@@ -71,7 +71,7 @@ class Comparison(Shown):
         StudyError : they differ by more than `TOLERANCE`, and by more than the venue cuts off, somewhere; names the
             first such bar.
         """
-        ours = runs[0].equity
+        ours = runs[0].worth
         gaps = np.abs(same_lots / ours - 1.0)
         beyond = np.flatnonzero(~(gaps <= TOLERANCE + _cut_off(runs[0]) / ours))
         if beyond.size:

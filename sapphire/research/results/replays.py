@@ -10,14 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sapphire.domain.money import ATOMS_PER_UNIT, units_of
 from sapphire.registry.calibrations import CalibrationEvidence
 from sapphire.research.results.breakdowns import Breakdown, by_fold, by_regime, by_symbol
 from sapphire.research.results.calibrations import CalibrationReport, calibration_of
 from sapphire.research.results.performance import HEADER, Performance, simple_returns
 from sapphire.research.results.plots import equity_figure
+from sapphire.research.results.replay_frames import (
+    denials_frame,
+    fills_frame,
+    orders_frame,
+    positions_frame,
+    refusals_frame,
+    settlements_frame,
+)
+from sapphire.research.results.round_trips import round_trips
 from sapphire.research.results.screens import buy_and_hold
 from sapphire.research.results.showing import Shown, described
+from sapphire.research.results.summaries import statistics_of
 from sapphire.research.results.tear_sheet import TearSheet, tear_sheet
 from sapphire.research.runs.decided import why_untraded
 from sapphire.statistics import drawdown_series
@@ -65,8 +74,8 @@ class Replayed(Shown):
     Parameters
     ----------
     record : everything that happened, as the engine wrote it down: fills, orders, denials, refusals, equity.
-    equity : float64 [T], quote, at the closes of the tested bars.
-    beliefs : what was replayed.
+    worth : float64 [T], quote, at the closes of the tested bars.
+    believed : what was replayed.
     trials : N in the ledger once this run is in it.
     """
 
@@ -74,9 +83,9 @@ class Replayed(Shown):
     agent: Agent
     model: Model
     record: dict[str, Any]
-    equity: NDArray[np.float64]
+    worth: NDArray[np.float64]
     performance: Performance
-    beliefs: BeliefPanel
+    believed: BeliefPanel
     trials: int = 0
 
     @property
@@ -85,9 +94,18 @@ class Replayed(Shown):
         return str(self.record["digest"])
 
     @property
-    def returns(self) -> NDArray[np.floating[Any]]:
-        """Return from each tested close to the next, float64 [T - 1]."""
-        return simple_returns(self.equity)
+    def equity(self) -> pd.Series[float]:
+        """What the account was worth at each tested close, quote."""
+        import pandas as pd
+
+        return pd.Series(self.worth, index=self.study.tested.times, name="equity")
+
+    @property
+    def returns(self) -> pd.Series[float]:
+        """Return from each tested close to the next, at the time of the later one."""
+        import pandas as pd
+
+        return pd.Series(simple_returns(self.worth), index=self.study.tested.times[1:], name="return")
 
     @property
     def untraded(self) -> str:
@@ -97,53 +115,64 @@ class Replayed(Shown):
     @property
     def calibration(self) -> CalibrationReport:
         """Fold by fold: what each score was worth in training, and what came of what was believed in the test."""
-        found = calibration_of(self.study, self.beliefs)
+        found = calibration_of(self.study, self.believed)
         return CalibrationReport(self.study, self.agent, found, self.trials)
 
     @property
     def marks(self) -> tuple[str, ...]:
         """What has to be said wherever it is shown: scores that are traded reversed, and why it never traded."""
-        scores = CalibrationEvidence(slopes=self.beliefs.slopes).marks
+        scores = CalibrationEvidence(slopes=self.believed.slopes).marks
         return (*scores, *([f"never traded: {self.untraded}"] if self.untraded else []))
 
     @property
-    def fills(self) -> pd.DataFrame:
-        """Every fill: time, symbol, side, price and quantity, fee and the asset it was taken in."""
-        import pandas as pd
+    def positions(self) -> pd.DataFrame:
+        """Base quantity held at each tested close, close time by symbol."""
+        return positions_frame(self.study, self.record)
 
-        fills = self.record["fills"]
-        rules = {instrument.symbol: instrument for instrument in self.study.data.instruments}
-        ticks = np.array([float(rules[symbol].tick) for symbol in fills["symbol"]])
-        lots = np.array([float(rules[symbol].lot) for symbol in fills["symbol"]])
-        return pd.DataFrame(
-            {
-                "time": pd.to_datetime(fills["time_ns"], utc=True),
-                "symbol": fills["symbol"],
-                "side": fills["side"],
-                "price": fills["price_ticks"] * ticks,
-                "quantity": fills["lots"] * lots,
-                "fee": units_of(fills["fee_atoms"]),
-                "fee_asset": fills["fee_asset"],
-            }
-        )
+    @property
+    def beliefs(self) -> pd.DataFrame:
+        """What was believed at each tested close, by symbol: mean and deviation in basis points; NaN for nothing."""
+        return self.believed.frame()
+
+    @property
+    def fills(self) -> pd.DataFrame:
+        """Every fill: time, order, symbol, side, price and quantity, fee and the asset it was taken in."""
+        return fills_frame(self.study, self.record)
+
+    @property
+    def orders(self) -> pd.DataFrame:
+        """Every order: of which bar, limit, quantity, times, state, what was filled at which mean price."""
+        return orders_frame(self.study, self.record)
+
+    @property
+    def denials(self) -> pd.DataFrame:
+        """Orders that the risk gate refused: when, why, the limit and the value that met it."""
+        return denials_frame(self.record)
+
+    @property
+    def refusals(self) -> pd.DataFrame:
+        """Signals that were not taken, and why."""
+        return refusals_frame(self.record)
 
     @property
     def settlements(self) -> pd.DataFrame:
         """What was held of symbols when they were delisted, paid out at their last price."""
-        import pandas as pd
+        return settlements_frame(self.study, self.record)
 
-        rules = {instrument.symbol: instrument for instrument in self.study.data.instruments}
-        rows = [
-            (
-                pd.Timestamp(paid.close_ns, tz="UTC"),
-                paid.symbol,
-                paid.price_ticks * float(rules[paid.symbol].tick),
-                paid.atoms / ATOMS_PER_UNIT,
-                paid.quote_atoms / ATOMS_PER_UNIT,
-            )
-            for paid in self.record["settlements"]
-        ]
-        return pd.DataFrame(rows, columns=["time", "symbol", "price", "quantity", "quote"])
+    @property
+    def round_trips(self) -> pd.DataFrame:
+        """From flat to flat, symbol by symbol; what is still open counts at the last close."""
+        closes = self.study.tested.frame("close").ffill().iloc[-1]
+        marks = {str(symbol): float(price) for symbol, price in closes.items()}
+        return round_trips(self.fills, self.settlements, self.study.data.instruments, marks)
+
+    @property
+    def statistics(self) -> pd.Series[float]:
+        """Numbers of the account and of its round trips, for reading: no gate asks them.
+
+        Shares and returns are fractions; ratios are per year, on returns from close to close.
+        """
+        return statistics_of(self)
 
     @property
     def caption(self) -> str:
@@ -177,7 +206,7 @@ class Replayed(Shown):
         """Equity against buy-and-hold, drawdown below; dotted lines where a fold's test begins."""
         import pandas as pd
 
-        drawdown = pd.Series(-drawdown_series(self.equity), index=self.study.tested.times)
+        drawdown = pd.Series(-drawdown_series(self.worth), index=self.study.tested.times)
         starts = [fold.test_start for fold in self.study.folds]
         return equity_figure(f"Replay: {self.agent.name}", self.study.label, self._curves(), drawdown, folds=starts)
 
@@ -247,5 +276,5 @@ class Replayed(Shown):
         """Growth of one unit, and the benchmark's, at the tested closes."""
         import pandas as pd
 
-        curves = {self.agent.name: self.equity / self.equity[0], "buy and hold": self._held()}
+        curves = {self.agent.name: self.worth / self.worth[0], "buy and hold": self._held()}
         return pd.DataFrame(curves, index=self.study.tested.times)

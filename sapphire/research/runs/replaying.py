@@ -82,7 +82,7 @@ def replay_beliefs(study: Study, agent: Agent, beliefs: BeliefPanel, model: Mode
     engine = _engine(study, model)
     (begun,) = recording.begin(study, [_about(study, study, agent, "replay", model)])
     run = _replayed(engine, study, agent, beliefs, model, told)
-    recording.record(study, [recording.evaluation(study, begun, run.equity)])
+    recording.record(study, [recording.evaluation(study, begun, run.worth)])
     return run
 
 
@@ -112,8 +112,8 @@ def replay_beside(
     changed = [(each.of(study), each.model) for each in others]
     runs = [_replayed(_engine(of, model), of, agent, beliefs, model, told) for of, model in changed]
     beside = [_about(study, run.study, agent, "counterfactual", run.model, code=code) for run in runs]
-    lines = [recording.evaluation(study, of, run.equity, counted=False) for of, run in zip(beside, runs, strict=True)]
-    recording.record(study, [*lines, recording.evaluation(study, begun, evidence.equity)])
+    lines = [recording.evaluation(study, of, run.worth, counted=False) for of, run in zip(beside, runs, strict=True)]
+    recording.record(study, [*lines, recording.evaluation(study, begun, evidence.worth)])
     return evidence, *runs
 
 
@@ -136,7 +136,7 @@ def replay_paths(study: Study, agent: Agent, paths: Sequence[BeliefPanel], *, to
     engines = [_engine(study, REAL) for _ in paths]
     (begun,) = recording.begin(study, [recording.about(study, agent, "paths", sizing=_sizing(study))])
     runs = tuple(_replayed(engine, study, agent, path, REAL, told) for engine, path in zip(engines, paths, strict=True))
-    worth = np.concatenate([run.equity for run in runs])
+    worth = np.concatenate([run.worth for run in runs])
     recording.record(study, [recording.evaluation(study, begun, worth, has_returns=False)])
     return runs
 

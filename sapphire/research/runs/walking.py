@@ -64,6 +64,14 @@ class BeliefPanel:
     std_bps: NDArray[np.float64]
     slopes: tuple[ScoreSlope, ...] = ()
 
+    def frame(self) -> pd.DataFrame:
+        """Close time by number and symbol: "mean_bps" and "std_bps"."""
+        import pandas as pd
+
+        index = pd.DatetimeIndex(self.close_time_ns.view("datetime64[ns]"), tz="UTC", name="close_time")
+        columns = pd.MultiIndex.from_product([("mean_bps", "std_bps"), self.symbols], names=("number", "symbol"))
+        return pd.DataFrame(np.hstack([self.mean_bps, self.std_bps]), index=index, columns=columns)
+
     def at(self, row: int) -> list[Belief]:
         """The beliefs that stand at the close of test bar `row`."""
         as_of = from_ns(int(self.close_time_ns[row]))

@@ -75,7 +75,7 @@ def in_that_folder(request, monkeypatch, home):
 def test_what_was_traded_is_said_wherever_the_release_appears(submitted):
     study, release = submitted
     replayed = study.replay(TREND)
-    turned = sum(each.traded_bps < 0.0 for each in replayed.beliefs.slopes)
+    turned = sum(each.traded_bps < 0.0 for each in replayed.believed.slopes)
     assert turned >= 2
     mark = f"score is traded reversed in {turned} of 3 folds"
     why = f"never traded: {replayed.untraded}"
@@ -98,7 +98,7 @@ def test_what_was_traded_is_said_wherever_the_release_appears(submitted):
 
 def test_a_score_that_is_taken_as_it_is_has_no_mark(make_study, bars_of):
     replayed = make_study(returning(bars_of)).replay(Reversal())
-    assert all(each.traded_bps > 0.0 for each in replayed.beliefs.slopes)
+    assert all(each.traded_bps > 0.0 for each in replayed.believed.slopes)
     assert replayed.marks == ()
     assert "MARKED" not in replayed.caption
 
@@ -120,7 +120,7 @@ class Reversal(MovingAverageCross):
 
 def test_slopes_are_those_of_the_training_windows_and_traded_as_shrunk(make_study, walked):
     study = make_study(walked(seed=4))
-    found = study.replay(TREND).beliefs.slopes
+    found = study.replay(TREND).believed.slopes
     trains = [training_bars(study.evaluation, fold) for fold in study.folds]
     scores = [view_panel(TREND, train).numbers["score"] for train in trains]
     outcomes = [outcomes_bps(train, TREND.horizon) for train in trains]
@@ -136,7 +136,7 @@ def test_slopes_are_those_of_the_training_windows_and_traded_as_shrunk(make_stud
 def test_workers_and_the_replay_find_the_same(submitted):
     study, release = submitted
     found, replayed = release.bundle.calibration, study.replay(TREND)
-    assert found.slopes == replayed.beliefs.slopes
+    assert found.slopes == replayed.believed.slopes
     (frozen,) = found.frozen
     assert (frozen.agent, frozen.fold) == ("MovingAverageCross", 0)
     assert frozen.pairs > max(each.pairs for each in found.slopes)
@@ -201,7 +201,7 @@ def test_an_agent_that_never_traded_is_told_why(submitted):
 
 def test_a_score_that_is_worth_nothing_is_the_reason_that_nothing_is_traded(make_study, walked):
     replayed = make_study(walked(seed=4), sizing=CAREFUL).replay(Constant())
-    assert {each.slope_bps for each in replayed.beliefs.slopes} == {0.0}
+    assert {each.slope_bps for each in replayed.believed.slopes} == {0.0}
     assert replayed.marks == (f"never traded: {replayed.untraded}",)
     assert "decisions" in replayed.untraded
 

@@ -178,7 +178,7 @@ def test_a_path_is_replayed_by_the_engine_as_beliefs_are(make_study):
         replay_beliefs(study, Anchor(), panel, REAL, told=quiet)
         for panel in walk_paths(Anchor(), study.evaluation, study.folds, seed=1, told=quiet)
     ]
-    assert all(len(run.equity) == len(study.tested) for run in runs)
+    assert all(len(run.worth) == len(study.tested) for run in runs)
     assert len({run.digest for run in runs}) == 3
 
 
@@ -187,7 +187,7 @@ def test_a_study_shows_how_paths_spread_and_counts_them_as_one_trial(make_study)
     study.screen(AGENT)
     found = study.paths(AGENT, groups=4, embargo="1h")
     assert found.study.split == SPLIT
-    assert [len(run.equity) for run in found.runs] == 3 * [len(study.evaluation)]
+    assert [len(run.worth) for run in found.runs] == 3 * [len(study.evaluation)]
     assert len({run.digest for run in found.runs}) == 3
     assert (found.trials, study.trials().count) == (2, 2)
     assert study.paths(AGENT, groups=4, embargo="1h").trials == 2, "the same again"

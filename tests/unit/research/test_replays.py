@@ -124,7 +124,7 @@ def test_the_account_adds_up_to_the_atom(make_study, model):
         for atoms, close in zip(held, study.tested.close[-1], strict=True)
     ]
     assert record["equity"]["equity_quote_atoms"][-1] == cash + sum(marked)
-    assert run.equity[-1] == record["equity"]["equity_quote_atoms"][-1] / 1e8
+    assert run.worth[-1] == record["equity"]["equity_quote_atoms"][-1] / 1e8
     books = Counter({"USDT": 100_000 * 10**8})
     lot_atoms = {"BTC": 1_000, "ETH": 10_000}
     for symbol, side, lots, quote in zip(
@@ -153,7 +153,7 @@ def test_fees_are_the_sum_over_fills(make_study, model):
     assert run.fills["fee"].sum() == pytest.approx(sum(by_asset.values()) / 1e8, rel=1e-12)
     traded = sum(int(atoms) for atoms in fills["quote_atoms"]) / 1e8
     years = 154 / 8_760
-    assert run.performance.turnover == pytest.approx(traded / run.equity.mean() / years, rel=1e-12)
+    assert run.performance.turnover == pytest.approx(traded / run.worth.mean() / years, rel=1e-12)
     assert run.performance.trades == len(fills["order"])
     assert in_quote > 100
 
@@ -161,10 +161,13 @@ def test_fees_are_the_sum_over_fills(make_study, model):
 def test_the_account_is_one_over_all_folds_and_starts_with_its_cash(make_study):
     study = make_study(starting_cash=12_345.67)
     run = study.replay(CHASER)
-    assert run.equity[0] == 12_345.67
-    assert len(run.equity) == len(study.tested) == 155
+    assert run.worth[0] == 12_345.67
+    assert len(run.worth) == len(study.tested) == 155
     assert run.record["equity"]["close_ns"].tolist() == study.tested.close_time_ns.tolist()
-    assert run.returns.tolist() == (run.equity[1:] / run.equity[:-1] - 1).tolist()
+    assert run.returns.tolist() == (run.worth[1:] / run.worth[:-1] - 1).tolist()
+    assert run.equity.tolist() == run.worth.tolist()
+    assert run.equity.index.equals(study.tested.times)
+    assert run.returns.index.equals(study.tested.times[1:])
 
 
 def test_a_sizing_is_asked_at_every_close_but_the_last_with_what_is_known_then(make_study):
@@ -176,7 +179,7 @@ def test_a_sizing_is_asked_at_every_close_but_the_last_with_what_is_known_then(m
         assert state.as_of == study.tested.times[row].to_pydatetime()
         assert {belief.as_of for belief in beliefs} == {state.as_of}
         assert state.prices["ETH/USDT"] == study.tested.close[row, 1]
-        assert state.equity_quote == run.equity[row]
+        assert state.equity_quote == run.worth[row]
         assert state.lots == {"BTC/USDT": 1_000 if row else 0, "ETH/USDT": 0}
     fills = run.fills
     assert fills["time"].tolist() == [study.tested.open_times[1]]
@@ -245,7 +248,7 @@ def test_what_the_gate_denies_and_the_intake_refuses_is_told(make_study, walked)
 
 def test_an_account_that_never_trades_is_flat_and_says_so(make_study):
     run = make_study().replay(Cash(horizon=timedelta(hours=1)))
-    assert set(run.equity.tolist()) == {100_000.0}
+    assert set(run.worth.tolist()) == {100_000.0}
     values = run.as_dict()
     assert (values["total_return"], values["trades"], values["orders"], values["costs"]) == (0.0, 0, 0, 0.0)
     assert values["sharpe_annual"] is values["sharpe_annual_standard_error"] is values["probabilistic_sharpe"] is None

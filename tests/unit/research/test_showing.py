@@ -146,7 +146,7 @@ def test_the_equity_figure_shows_growth_drawdown_and_folds(results):
     replayed = results["replay"]
     figure = replayed.figure
     growth, held, drawdown = figure.data
-    assert growth.y.tolist() == (replayed.equity / replayed.equity[0]).tolist()
+    assert growth.y.tolist() == (replayed.worth / replayed.worth[0]).tolist()
     assert (growth.y[0], held.y[0], drawdown.y[0]) == (1.0, 1.0, 0.0)
     assert min(drawdown.y) == pytest.approx(-100 * replayed.performance.drawdown)
     assert max(drawdown.y) == 0.0

@@ -178,7 +178,7 @@ def test_the_market_of_a_bar_reaches_the_engine_in_that_bar_and_not_before(make_
     row = int(np.searchsorted(walked().close_time_ns, plain.tested.close_time_ns[90]))
     other = make_study(changed(walked(), [row], 1.1)).replay(CHASER)
     plain = plain.replay(CHASER)
-    assert plain.equity[:90].tolist() == other.equity[:90].tolist()
+    assert plain.worth[:90].tolist() == other.worth[:90].tolist()
     assert plain.digest != other.digest
     opened = int(plain.study.tested.open_time_ns[90])
     earlier = [run.fills[run.record["fills"]["time_ns"] < opened] for run in (plain, other)]
@@ -193,7 +193,7 @@ def test_the_hold_out_decides_nothing(make_study, walked, changed, model):
     runs = [replay_beliefs(study, CHASER, beliefs_of(study, CHASER), model, told=quiet) for study in (plain, spoiled)]
     assert runs[0].digest == runs[1].digest
     assert runs[0].performance.trades > 20
-    assert runs[0].equity.tolist() == runs[1].equity.tolist()
+    assert runs[0].worth.tolist() == runs[1].worth.tolist()
     assert runs[0].record["equity"]["close_ns"][-1] == to_ns(plain.holdout_start)
 
 
