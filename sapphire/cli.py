@@ -11,13 +11,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
+from sapphire import __version__
 from sapphire.agents.commands import app as agent
 from sapphire.data.commands import app as data
-from sapphire.domain.errors import SapphireError
+from sapphire.domain.errors import ConfigError, SapphireError
+from sapphire.domain.workspace import find_workspace
 from sapphire.execution.commands import exchange
 from sapphire.lab.commands import demo, new
 from sapphire.monitoring.commands import report, trace
@@ -43,6 +45,22 @@ for _name, _verbs in {"data": data, "agent": agent, "study": study, "journal": j
     app.add_typer(_verbs, name=_name)
 
 
+def _show_version(wanted: bool) -> None:  # noqa: FBT001
+    """Print the version and end, where that is what was asked for."""
+    if wanted:
+        sys.stdout.write(f"sapphire {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _before(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Crypto trading agents from a notebook to production, decided by one engine all the way."""
+
+
 def _ccxt_config(url: str) -> dict[str, Any]:
     """What the data room is handed to reach the embedded exchange."""
     from sapphire.execution.ccxt_settings import ccxt_config
@@ -64,9 +82,26 @@ _HANDED: dict[str, Any] = {"ccxt_config": _ccxt_config, "registry": _registry}
 """What lower rooms are handed from higher ones."""
 
 
+_WHATEVER_IT_SAYS = ("new", "status", "down", "positions", "orders", "fills", "halt", "resume", "journal", "decisions")
+"""Verbs that look at what runs or stop it: settings that cannot be meant are told, and stand in nobody's way."""
+
+
+def _check_settings(words: Sequence[str]) -> None:
+    """Refuse a workspace whose settings cannot be meant, before a verb goes to work in it."""
+    if not words or words[0].startswith("-") or "--help" in words:
+        return
+    try:
+        find_workspace()
+    except ConfigError as error:
+        if words[0] not in _WHATEVER_IT_SAYS:
+            raise
+        sys.stderr.write(f"{error}\n")
+
+
 def main(words: Sequence[str] | None = None) -> None:
     """Run one verb and leave with its exit code."""
     try:
+        _check_settings(sys.argv[1:] if words is None else words)
         app(args=list(words) if words is not None else None, obj=_HANDED)
     except SapphireError as error:
         sys.stderr.write(f"{error}\n")

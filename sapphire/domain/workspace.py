@@ -5,6 +5,9 @@ recordings, ledger, journals) lives in `$SAPPHIRE_HOME`, by default `.sapphire/`
 every call, so that two stacks with different homes run side by side and a test can have its own.
 
 What judges a state folder does not lie in it: keys are in the user's configuration folder, which all homes share.
+
+A `sapphire.toml` is read whole and checked (`workspace_settings`) by whoever works in the workspace or asks for a
+section. `home` does not: what runs can be looked at and stopped whatever the file says meanwhile.
 """
 
 from __future__ import annotations
@@ -15,8 +18,18 @@ from pathlib import Path
 from typing import Any
 
 from sapphire.domain.errors import ConfigError
+from sapphire.domain.workspace_settings import check_settings
 
-__all__ = ["CONFIG_VARIABLE", "HOME_VARIABLE", "MARKER", "config_folder", "home", "settings", "workspace"]
+__all__ = [
+    "CONFIG_VARIABLE",
+    "HOME_VARIABLE",
+    "MARKER",
+    "config_folder",
+    "find_workspace",
+    "home",
+    "settings",
+    "workspace",
+]
 
 HOME_VARIABLE = "SAPPHIRE_HOME"
 """Environment variable that names the state folder."""
@@ -26,23 +39,35 @@ MARKER = "sapphire.toml"
 """The file that makes a folder a workspace."""
 
 
+def find_workspace() -> Path | None:
+    """The nearest folder with a `sapphire.toml`, from the current one upward; None outside of a workspace.
+
+    Raises
+    ------
+    ConfigError : the file is not TOML, or says what nobody reads.
+    """
+    folder = _nearest()
+    if folder is not None:
+        _read(folder)
+    return folder
+
+
 def workspace() -> Path:
     """The nearest folder with a `sapphire.toml`, from the current one upward.
 
     Raises
     ------
-    ConfigError : there is none.
+    ConfigError : there is none, or what it says cannot be meant.
     """
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / MARKER).is_file():
-            return folder
-    raise ConfigError(
-        "not inside a workspace",
-        expected=f"a {MARKER} in this folder or in one above it",
-        got=str(here),
-        next=f"sapphire new FOLDER, or set {HOME_VARIABLE} to the folder that shall hold the state",
-    )
+    folder = find_workspace()
+    if folder is None:
+        raise ConfigError(
+            "not inside a workspace",
+            expected=f"a {MARKER} in this folder or in one above it",
+            got=str(Path.cwd()),
+            next=f"sapphire new FOLDER, or set {HOME_VARIABLE} to the folder that shall hold the state",
+        )
+    return folder
 
 
 def home() -> Path:
@@ -53,7 +78,9 @@ def home() -> Path:
     ConfigError : the variable is not set and there is no workspace.
     """
     named = os.environ.get(HOME_VARIABLE, "")
-    return Path(named).expanduser().absolute() if named else workspace() / ".sapphire"
+    if named:
+        return Path(named).expanduser().absolute()
+    return (_nearest() or workspace()) / ".sapphire"
 
 
 def config_folder() -> Path:
@@ -67,19 +94,26 @@ def settings(section: str) -> tuple[dict[str, Any], Path]:
 
     Raises
     ------
-    ConfigError : the file is not TOML, or the section is none.
+    ConfigError : the file is not TOML, or says what nobody reads, in this section or in another.
     """
-    try:
-        folder = workspace()
-    except ConfigError:
+    folder = _nearest()
+    if folder is None:
         return {}, Path.cwd()
+    found: dict[str, Any] = _read(folder).get(section, {})
+    return found, folder
+
+
+def _nearest() -> Path | None:
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / MARKER).is_file()), None)
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    """All of the file, checked."""
     path = folder / MARKER
     try:
-        found = tomllib.loads(path.read_text("utf-8")).get(section, {})
+        found = tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{MARKER} is not TOML", expected="key = value", got=str(error), next=f"see {path}") from None
-    if not isinstance(found, dict):
-        raise ConfigError(
-            f"{section} in {MARKER}", expected=f"a section [{section}]", got=repr(found), next=f"see {path}"
-        )
-    return found, folder
+    check_settings(found, str(path))
+    return found

@@ -209,14 +209,11 @@ def installed_policies() -> Path:
 
     Raises
     ------
-    ConfigError : neither is there.
+    ConfigError : neither is there, or what the workspace's settings say cannot be meant.
     """
-    from sapphire.domain.workspace import workspace
+    from sapphire.domain.workspace import find_workspace
 
-    try:
-        return policy_folder(workspace())
-    except ConfigError:
-        return policy_folder(None)
+    return policy_folder(find_workspace())
 
 
 def policy_folder(workspace: Path | None) -> Path:

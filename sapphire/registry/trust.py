@@ -40,8 +40,6 @@ AUTHORITY_VARIABLE: Final = "SAPPHIRE_TRUSTED_AUTHORITY"
 POLICIES_VARIABLE: Final = "SAPPHIRE_PINNED_POLICIES"
 """Environment variable: the pinned policies, "paper=DIGEST live=DIGEST"; a target may stand there several times."""
 
-_KEYS = ("authority", "key", "policies")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
@@ -73,9 +71,6 @@ class Deployment:
         """
         told = os.environ if environment is None else environment
         section, folder = settings("trust")
-        unknown = sorted(section.keys() - set(_KEYS))
-        if unknown:
-            raise _wrong("[trust] in sapphire.toml", ", ".join(_KEYS), ", ".join(unknown))
         named = told.get(KEY_VARIABLE) or section.get("key") or config_folder() / PUBLIC_FILE
         key = (folder / str(named)).expanduser()
         authority = _authority(told.get(AUTHORITY_VARIABLE) or section.get("authority") or LAPTOP_KEY, key)
@@ -154,10 +149,8 @@ def _authority(named: object, key: Path) -> Authority:
     raise _wrong("authority of the trusted key", " or ".join(get_args(Authority)), repr(named))
 
 
-def _pinned(variable: str, section: object) -> dict[Target, tuple[str, ...]]:
+def _pinned(variable: str, section: Mapping[str, str | list[str]]) -> dict[Target, tuple[str, ...]]:
     """Pinned policies by target; the variable over the section."""
-    if not isinstance(section, dict):
-        raise _wrong("[trust.policies] in sapphire.toml", "a digest or a list of them per target", repr(section))
     found: dict[str, list[str]] = {}
     for target, pinned in section.items():
         found[target] = [pinned] if isinstance(pinned, str) else pinned
