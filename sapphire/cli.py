@@ -26,7 +26,9 @@ from sapphire.monitoring.commands import report, trace
 from sapphire.registry.commands import gates, promote, releases, revoke, rollback
 from sapphire.research.commands import app as study
 from sapphire.serving.commands import serve
-from sapphire.stack.commands import down, fills, halt, journal, orders, positions, resume, status, up
+from sapphire.stack.commands import down, status, up
+from sapphire.stack.journal_commands import journal
+from sapphire.stack.trading_commands import fills, halt, orders, positions, resume
 
 app = typer.Typer(
     name="sapphire",

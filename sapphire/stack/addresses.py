@@ -38,18 +38,19 @@ class Ports:
 
         Parameters
         ----------
-        wanted : those that are given, by name.
+        wanted : those that are given, by name; 0 asks for a free one, as no word does.
 
         Raises
         ------
         PortInUse : one that is given is taken; names the holder.
         ConfigError : a name that no server has, or no port left.
         """
-        given = dict(wanted or {})
+        told = dict(wanted or {})
+        given = {name: port for name, port in told.items() if port}
         names = [field.name for field in fields(cls)]
-        if unknown := sorted(set(given) - set(names)):
+        if unknown := sorted(set(told) - set(names)):
             raise ConfigError("a port of nobody", expected="one of " + ", ".join(names), got=", ".join(unknown))
-        chosen = {name: free_port(port) for name, port in given.items()}
+        chosen = {name: _free_port(name, port) for name, port in given.items()}
         places = (_end() - _LOWEST) // _STRIDE
         start = zlib.crc32(str(folder).encode()) % places
         candidates = (
@@ -74,6 +75,16 @@ class Ports:
     def bus_url(self) -> str:
         """Address of the bus."""
         return f"{self.url('bus', scheme='valkey')}/0"
+
+
+def _free_port(name: str, port: int) -> int:
+    """A port that was asked for by the name of its server."""
+    try:
+        return free_port(port)
+    except PortInUse as taken:
+        raise PortInUse(
+            taken.what, expected=taken.expected, got=taken.got, next=f"--port {name}=0 takes a free one, and shows it"
+        ) from None
 
 
 def _is_free(port: int) -> bool:

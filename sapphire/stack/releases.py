@@ -18,10 +18,11 @@ from sapphire.stack.plan import ChosenRelease
 
 if TYPE_CHECKING:
     from sapphire.domain.releases import Manifest
+    from sapphire.registry import Registry
     from sapphire.registry.versions import Version
     from sapphire.serving.admission import Admitted
 
-__all__ = ["admit_to", "choose_release", "described", "permit_now", "trained_until_ns"]
+__all__ = ["admit_to", "champion_of", "choose_release", "described", "permit_now", "trained_until_ns"]
 
 _STAGE: Target = "paper"
 
@@ -57,14 +58,23 @@ def choose_release(
                 next=f"sapphire promote {chosen.digest[:12]} --to {_STAGE}",
             )
         return chosen, manifest
-    champions = [
-        version for version in registry.releases() if version.stage == _STAGE and "champion" in version.aliases
-    ]
+    champions = _champions(registry)
     wanted = [version for version in champions if named is None or version.name == named.removeprefix("paper.")]
     if len(wanted) != 1:
         raise _not_one(champions, wanted, named)
     registry.resolve(wanted[0].model)
     return described(home, wanted[0].digest, label=wanted[0].label, run=run)
+
+
+def champion_of(home: Path, name: str) -> Version | None:
+    """The champion on paper of a name, as the registry has it; nothing is verified."""
+    from sapphire.registry import Registry
+
+    return next((version for version in _champions(Registry(home)) if version.name == name), None)
+
+
+def _champions(registry: Registry) -> list[Version]:
+    return [version for version in registry.releases() if version.stage == _STAGE and "champion" in version.aliases]
 
 
 def admit_to(run: RunFolder | None, home: Path, digest: str, stage: Target) -> Admitted:

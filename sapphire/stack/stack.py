@@ -196,6 +196,7 @@ class Stack:
         elif self.folder.facts.exists():
             before = self.folder.read()
             self._more |= {name: before.get(name) for name in _CLOSE_NAMES}
+            self._more["start_ns"] = before["market"].get("start_ns")
         admitted = admit_to(self.folder, plan.home, plan.release.digest, plan.stage)
         execution = {**admitted.manifest.execution, **plan.execution}
         self._assembly = Assembly(

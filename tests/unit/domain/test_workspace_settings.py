@@ -1,4 +1,4 @@
-"""A `sapphire.toml` says what is read, and nothing else: a limit that is misspelt would be a limit that is not there."""
+"""A `sapphire.toml` says what is read and nothing else: a limit that is misspelt is a limit that is not there."""
 
 import os
 import subprocess

@@ -9,6 +9,7 @@ import pytest
 
 from sapphire.domain.errors import ConfigError, PortInUse
 from sapphire.stack.addresses import Ports
+from sapphire.stack.commands import _ports
 
 
 def held(port=0):
@@ -56,3 +57,17 @@ def test_addresses_are_of_this_machine(tmp_path):
     ports = Ports.choose(tmp_path)
     assert ports.url("exchange", scheme="ws") == f"ws://127.0.0.1:{ports.exchange}"
     assert ports.bus_url == f"valkey://127.0.0.1:{ports.bus}/0"
+
+
+def test_zero_takes_a_free_port_and_the_advice_says_so(tmp_path):
+    zero = Ports.choose(tmp_path, {"exchange": 0, "mlflow": 0})
+    assert 0 not in astuple(zero)
+    with held(zero.exchange):
+        again = Ports.choose(tmp_path, {"exchange": 0})
+        assert again.exchange not in (0, zero.exchange)
+        with pytest.raises(PortInUse) as refused:
+            Ports.choose(tmp_path, {"exchange": zero.exchange})
+    advice = refused.value.next
+    assert "--port exchange=0" in advice
+    # What it says works, by the words of the command.
+    assert _ports(["exchange=0"]) == {"exchange": 0}

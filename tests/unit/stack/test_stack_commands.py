@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from sapphire.domain.errors import MissingData, Refused
 from sapphire.execution.processes import MARK_VARIABLE
-from sapphire.stack import commands
+from sapphire.stack import commands, journal_commands, trading_commands
 from sapphire.stack.background import take_down
 
 VERBS = ("up", "status", "down", "positions", "orders", "fills", "halt", "resume")
@@ -22,8 +22,8 @@ VERBS = ("up", "status", "down", "positions", "orders", "fills", "halt", "resume
 def app():
     app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
     for verb in VERBS:
-        app.command(verb)(getattr(commands, verb))
-    app.add_typer(commands.journal, name="journal")
+        app.command(verb)(getattr(commands if hasattr(commands, verb) else trading_commands, verb))
+    app.add_typer(journal_commands.journal, name="journal")
     return app
 
 
@@ -72,7 +72,9 @@ def test_without_a_run_there_is_no_status_and_no_journal(sapphire, empty):
 
 
 @pytest.mark.parametrize(
-    "words", [("--fund", "USDT"), ("--port", "bus=x"), ("--port", "bus=70000")], ids=["fund", "port", "large port"]
+    "words",
+    [("--fund", "USDT"), ("--port", "bus=x"), ("--port", "bus=70000"), ("--port", "bus=-1")],
+    ids=["fund", "port", "large port", "port below zero"],
 )
 def test_words_that_mean_nothing_are_wrong_usage(sapphire, empty, words):
     assert sapphire("up", *words, code=2)

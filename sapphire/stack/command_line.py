@@ -1,0 +1,45 @@
+"""What the verbs of the stack share: their options, and how they speak.
+
+With `--json` one object stands on stdout and nothing else; progress and prose go to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+__all__ = ["AsJson", "Limit", "RunOption", "again", "put", "run_folder", "say"]
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout and nothing else.")]
+RunOption = Annotated[
+    Path | None, typer.Option("--run", help="Run folder; $SAPPHIRE_HOME/stack unless given. The demo's is demo/run.")
+]
+Limit = Annotated[int, typer.Option(min=1, help="The latest so many.")]
+
+
+def run_folder(run: Path | None) -> Path:
+    """The run folder that is meant; absolute."""
+    from sapphire.domain.workspace import home
+
+    return run.expanduser().absolute() if run is not None else home() / "stack"
+
+
+def again(run: Path | None) -> str:
+    """The words that name the same run folder in the next command; empty for the usual one."""
+    return f" --run {run}" if run is not None else ""
+
+
+def put(told: Mapping[str, Any], *, as_json: bool) -> None:
+    """The object on stdout, where it is asked for."""
+    if as_json:
+        sys.stdout.write(json.dumps(told, sort_keys=True) + "\n")
+
+
+def say(text: str) -> None:
+    """A line for people, on stderr."""
+    sys.stderr.write(f"  {text}\n")

@@ -1,0 +1,239 @@
+"""What `up` starts: what it was told, over what the run folder holds already, over what is usual.
+
+A run that began goes on: the same release, market, clock and addresses, unless it is told otherwise. Its market cannot
+be another one, because the account has traded on it: a word that asks for another is refused, not passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sapphire.domain.clocks import from_ns, to_ns
+from sapphire.domain.errors import EvidenceRefused, Refused
+from sapphire.domain.money import to_atoms
+from sapphire.stack.folders import RunFolder
+from sapphire.stack.plan import ChosenRelease, Market, Plan
+
+if TYPE_CHECKING:
+    from sapphire.domain.releases import Manifest
+
+__all__ = ["SEED", "SPEED", "Asked", "kept_plan", "plan_to_start"]
+
+SPEED, SEED = 60.0, 7
+"""Market seconds per second of wall time, and seed of the generated market, when nobody says."""
+
+Say = Callable[[str], None]
+"""Is told what the user should know of the choice."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What `up` was told; None, or nothing, where it was told nothing.
+
+    Parameters
+    ----------
+    release : name, version or digest.
+    speed : market seconds per second of wall time.
+    seed, candles, start : of the market.
+    funds : what the account begins with, by asset; decimal text.
+    ports : by the names of `Ports`.
+    mlflow, spin : as in the plan.
+    """
+
+    release: str | None = None
+    speed: float | None = None
+    seed: int | None = None
+    candles: Path | None = None
+    start: str | None = None
+    funds: Mapping[str, str] = field(default_factory=dict)
+    ports: Mapping[str, int] = field(default_factory=dict)
+    mlflow: bool | None = None
+    spin: bool | None = None
+
+
+def kept_plan(run: RunFolder) -> Plan | None:
+    """The plan of the run whose market lies in a folder; None where none has begun there.
+
+    Raises
+    ------
+    ConfigError : its facts are damaged.
+    """
+    if not (run.facts.exists() and run.exchange.is_dir()):
+        return None
+    facts = run.read()
+    return None if facts["market"].get("start_ns") is None else Plan.from_dict(facts)
+
+
+def plan_to_start(asked: Asked, run: RunFolder, home: Path, *, fresh: bool, now_ns: int, say: Say) -> Plan:
+    """What is started in a run folder.
+
+    Parameters
+    ----------
+    run : where it runs; what it holds goes on unless it is to be forgotten (`fresh`).
+    home : the state folder.
+    now_ns : wall time.
+
+    Raises
+    ------
+    Refused : nothing to trade, or another market than the one that the run has.
+    DataError : the candles are not those of the release's symbols.
+    """
+    from sapphire.stack.account_limits import account_limits
+
+    kept = None if fresh else kept_plan(run)
+    say("looking up the release")
+    chosen, manifest = _release(asked, kept, home, None if fresh else run, say)
+    if kept is None:
+        plan = _anew(asked, run, home, chosen, manifest, now_ns, say)
+    else:
+        plan = _again(asked, run, kept, chosen, manifest)
+        say(f"going on where this run stood: {_what(plan)}")
+    return replace(plan, limits=account_limits(home, chosen.digest, plan.equity_atoms), execution=manifest.execution)
+
+
+def _release(
+    asked: Asked, kept: Plan | None, home: Path, run: RunFolder | None, say: Say
+) -> tuple[ChosenRelease, Manifest]:
+    """The release that is named; else the one that the run traded, else the only champion."""
+    from sapphire.stack.releases import champion_of, choose_release
+
+    if asked.release is not None or kept is None:
+        return choose_release(home, asked.release, run=run)
+    before = kept.release
+    try:
+        chosen, manifest = choose_release(home, before.digest, run=run)
+    except EvidenceRefused:
+        raise
+    except Refused as refusal:
+        raise Refused(
+            f"the release that this run traded, {before.label}, is not one to go on with",
+            expected=refusal.expected,
+            got=refusal.got or refusal.what,
+            next=f"sapphire up {before.name} trades the champion of that name; {refusal.next}",
+        ) from None
+    champion = champion_of(home, chosen.name)
+    if champion is not None and champion.digest != chosen.digest:
+        say(f"{champion.label} is champion now, and this run trades {before.label}: sapphire up {chosen.name} changes")
+    return replace(chosen, label=before.label), manifest
+
+
+def _anew(
+    asked: Asked, run: RunFolder, home: Path, chosen: ChosenRelease, manifest: Manifest, now_ns: int, say: Say
+) -> Plan:
+    candles = _exchange_candles(asked.candles, manifest)
+    start = asked.start or _start(home, chosen.digest, manifest, candles, now_ns, say)
+    more: dict[str, Any] = {"funds": dict(asked.funds)} if asked.funds else {}
+    return Plan(
+        run=run.path,
+        home=home,
+        release=chosen,
+        symbols=manifest.universe,
+        interval=manifest.interval,
+        market=Market(SEED if asked.seed is None else asked.seed, candles, start),
+        speed=SPEED if asked.speed is None else asked.speed,
+        ports=asked.ports,
+        mlflow=asked.mlflow is not False,
+        spin=asked.spin is True,
+        **more,
+    )
+
+
+def _again(asked: Asked, run: RunFolder, kept: Plan, chosen: ChosenRelease, manifest: Manifest) -> Plan:
+    if kept.is_lockstep:
+        raise _other("was driven bar by bar, by sapphire demo or a test", "a market that runs by itself", "lock-step")
+    if manifest.universe != kept.symbols:
+        names = ", ".join(manifest.universe)
+        raise _other(f"trades {', '.join(kept.symbols)}", f"a release on these symbols, {chosen.label} is on {names}")
+    candles = _same_candles(asked, kept, manifest)
+    start_ns = int(run.read()["market"]["start_ns"])
+    if asked.start is not None and to_ns(asked.start) != start_ns:
+        raise _other(f"began at {from_ns(start_ns):%Y-%m-%dT%H:%M:%SZ}", f"--start {asked.start}", option="--start")
+    if asked.seed is not None and asked.seed != kept.market.seed:
+        raise _other(f"has seed {kept.market.seed}", f"--seed {asked.seed}", option="--seed")
+    if asked.funds and _atoms(asked.funds) != _atoms(kept.funds):
+        raise _other(f"began with {_amounts(kept.funds)}", f"--fund {_amounts(asked.funds)}", option="--fund")
+    return replace(
+        kept,
+        run=run.path,
+        release=chosen,
+        interval=manifest.interval,
+        market=replace(kept.market, candles=candles),
+        speed=kept.speed if asked.speed is None else asked.speed,
+        ports={**kept.ports, **asked.ports},
+        mlflow=kept.mlflow if asked.mlflow is None else asked.mlflow,
+        spin=kept.spin if asked.spin is None else asked.spin,
+    )
+
+
+def _same_candles(asked: Asked, kept: Plan, manifest: Manifest) -> Path | None:
+    """The candles of the run; a folder that is named has to hold the same ones."""
+    before = kept.market.candles
+    if asked.candles is None:
+        if before is not None and not before.is_dir():
+            raise Refused(
+                "the candles that drive the market of this run are gone",
+                expected=f"the folder {before}",
+                got="none",
+                next="name the folder that holds the same candles now: sapphire up --candles FOLDER",
+            )
+        return before
+    now = _exchange_candles(asked.candles, manifest)
+    if before is None or now is None:
+        raise _other(f"is generated, of seed {kept.market.seed}", f"--candles {asked.candles}", option="--candles")
+    if before.is_dir() and _digests(before, kept.symbols) != _digests(now, kept.symbols):
+        raise _other(f"is made of the candles in {before}", f"others, in {asked.candles}", option="--candles")
+    return now
+
+
+def _exchange_candles(folder: Path | None, manifest: Manifest) -> Path | None:
+    if folder is None:
+        return None
+    from sapphire.execution.candle_folder import exchange_candles
+
+    return exchange_candles(folder, manifest.universe)
+
+
+def _digests(folder: Path, symbols: tuple[str, ...]) -> list[str]:
+    """What the exchange would read of each symbol."""
+    from sapphire.domain.canonical import sha256_of
+
+    paths = [path for symbol in symbols for path in sorted(folder.glob(f"{symbol.replace('/', '')}-*.csv"))]
+    return [sha256_of(path.read_bytes()) for path in paths]
+
+
+def _start(home: Path, digest: str, manifest: Manifest, candles: Path | None, now_ns: int, say: Say) -> str | None:
+    """Where a generated market begins when nobody says: now, unless the release is too old for that."""
+    from sapphire.stack.releases import trained_until_ns
+
+    ended_ns, expires_ns = trained_until_ns(home, digest, manifest)
+    if candles is not None or now_ns < expires_ns:
+        return None
+    say(f"the release may be used up to {from_ns(expires_ns):%Y-%m-%d}: the market begins where its training ended")
+    return f"{from_ns(ended_ns):%Y-%m-%dT%H:%M:%S}Z"
+
+
+def _other(has: str, got: str, option: str = "") -> Refused:
+    leave = f"leave {option} out to go on; " if option else ""
+    return Refused(
+        f"the market of this run {has}: its account has traded there",
+        expected="the same market, or a run that begins anew",
+        got=got,
+        next=f"{leave}--fresh forgets account and market and begins anew; --run FOLDER begins beside it",
+    )
+
+
+def _atoms(funds: Mapping[str, str]) -> dict[str, int]:
+    return {asset: to_atoms(amount) for asset, amount in funds.items()}
+
+
+def _amounts(funds: Mapping[str, str]) -> str:
+    return ", ".join(f"{asset}={amount}" for asset, amount in funds.items())
+
+
+def _what(plan: Plan) -> str:
+    """A plan in one line."""
+    of = f"generated market, seed {plan.market.seed}" if plan.market.candles is None else f"{plan.market.candles}"
+    return f"{plan.release.label} on {', '.join(plan.symbols)}, {of}, {plan.speed:g} times as fast"
