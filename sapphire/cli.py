@@ -27,6 +27,7 @@ from sapphire.registry.commands import gates, promote, releases, revoke, rollbac
 from sapphire.research.commands import app as study
 from sapphire.serving.commands import serve
 from sapphire.stack.commands import down, status, up
+from sapphire.stack.decision_rows import decisions
 from sapphire.stack.journal_commands import journal
 from sapphire.stack.trading_commands import fills, halt, orders, positions, resume
 
@@ -40,7 +41,7 @@ app = typer.Typer(
 )
 _STACK: tuple[Callable[..., None], ...] = (up, status, down, demo, new, exchange)
 _REGISTRY: tuple[Callable[..., None], ...] = (releases, gates, promote, rollback, revoke, serve)
-_TRADING: tuple[Callable[..., None], ...] = (positions, orders, fills, halt, resume, trace)
+_TRADING: tuple[Callable[..., None], ...] = (positions, orders, fills, decisions, halt, resume, trace)
 for _verb in _STACK + _REGISTRY + _TRADING:
     app.command(_verb.__name__)(_verb)
 for _name, _verbs in {"data": data, "agent": agent, "study": study, "journal": journal, "report": report}.items():

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sapphire.coordination.bento import Bento
     from sapphire.coordination.coordinator import Coordinator, Duty
-    from sapphire.coordination.decision_log import DecisionLog, last_decision, may_hold
+    from sapphire.coordination.decision_log import DecisionLog, last_decision, latest_decisions, may_hold
     from sapphire.coordination.decisions import Decision, Obstacle
     from sapphire.coordination.sizing import Account, Asked, Size, equity_atoms
 
 _HOMES = {
     "bento": ("Bento",),
     "coordinator": ("Coordinator", "Duty"),
-    "decision_log": ("DecisionLog", "last_decision", "may_hold"),
+    "decision_log": ("DecisionLog", "last_decision", "latest_decisions", "may_hold"),
     "decisions": ("Decision", "Obstacle"),
     "sizing": ("Account", "Asked", "Size", "equity_atoms"),
 }
@@ -39,6 +39,7 @@ __all__ = [
     "Size",
     "equity_atoms",
     "last_decision",
+    "latest_decisions",
     "may_hold",
 ]
 

@@ -7,12 +7,13 @@ off at the next start and the bar is decided again.
 from __future__ import annotations
 
 import os
+from collections import deque
 from pathlib import Path
 
 from sapphire.coordination.decisions import Decision
 from sapphire.domain.errors import DataError, ValueRefused
 
-__all__ = ["DecisionLog", "last_decision", "may_hold"]
+__all__ = ["DecisionLog", "last_decision", "latest_decisions", "may_hold"]
 
 _TAIL = 1 << 20
 """More than a line can have: a decision's views and signals fit in messages of 64 KiB."""
@@ -93,6 +94,21 @@ def last_decision(path: Path) -> Decision | None:
         return _last(path, file)[0]
     finally:
         os.close(file)
+
+
+def latest_decisions(path: Path, limit: int) -> list[Decision]:
+    """The newest decisions in a file that another process may be writing, oldest first; none where there is no file.
+
+    Raises
+    ------
+    DataError : one of these lines is no decision.
+    """
+    try:
+        with path.open("rb") as file:
+            lines = deque((line for line in file if line.endswith(b"\n")), maxlen=limit)
+    except FileNotFoundError:
+        return []
+    return [_read(path, line) for line in lines]
 
 
 def may_hold(path: Path, release: str) -> bool:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from sapphire.domain.display import stamp
 from sapphire.domain.evidence import MARKED
 
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
 __all__ = [
     "age",
+    "console_on",
     "print_table",
     "show_fills",
     "show_orders",
@@ -18,6 +24,7 @@ __all__ = [
     "show_permit",
     "show_positions",
     "show_views",
+    "table_of",
 ]
 
 _NS_PER_S = 1_000_000_000
@@ -28,22 +35,45 @@ _ORDER = ("bus", "exchange", "mlflow", "bento", "collector", "coordinator", "ser
 
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, to: IO[str] | None = None) -> None:
-    """A table on stdout unless `to` is given; as wide as it needs to be where nobody's terminal is in the way."""
-    from rich import box
+    """A table on stdout unless `to` is given: as wide as the terminal, or as `COLUMNS` says where there is none.
+
+    A pipe without that variable gets lines as long as they need to be, which are easier to search.
+    """
+    stream = to or sys.stdout
+    console = console_on(stream)
+    console.print(table_of(title, header, rows), soft_wrap=False)
+
+
+def console_on(stream: IO[str]) -> Console:
+    """A console that knows how wide a line may be."""
     from rich.console import Console
+
+    console = Console(file=stream, highlight=False)
+    if console.is_terminal or os.environ.get("COLUMNS", "").isdecimal():
+        return console
+    return Console(file=stream, highlight=False, width=_PIPE_WIDTH)
+
+
+def table_of(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """A table whose cells are shown as they are, and folded where the line is too short."""
+    from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    stream = to or sys.stdout
-    table = Table(title=Text(title), title_justify="left", title_style="", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(
+        title=Text(title) if title else None,
+        title_justify="left",
+        title_style="",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        collapse_padding=True,
+    )
     for name in header:
         table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    console = Console(file=stream)
-    if not console.is_terminal:
-        console = Console(file=stream, width=_PIPE_WIDTH)
-    console.print(table)
+    return table
 
 
 def show_parts(facts: Mapping[str, Any], *, now_ns: int, is_running: bool) -> None:

@@ -1,0 +1,119 @@
+"""`sapphire decisions`: why each target is what it is, from the log that the coordinator writes."""
+
+import json
+import os
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from sapphire.coordination import Decision, Obstacle
+from sapphire.coordination.decisions import belief_facts
+from sapphire.domain.clocks import from_ns
+from sapphire.domain.errors import DataError, Refused
+from sapphire.domain.intervals import Interval
+from sapphire.domain.views import Belief
+from sapphire.portfolio import Target
+from sapphire.portfolio.targets import Reason
+from sapphire.stack.decision_rows import decisions
+from sapphire.stack.folders import RunFolder
+
+HOUR = Interval("1h")
+CLOSE_NS = 1_709_298_000_000_000_000  # 2024-03-01T13:00Z
+PLACES = {"BTC/USDT": 1, "ETH/USDT": 2}
+KEPT = "kept: a change would not earn its cost"
+
+
+def account(close_ns, **lots):
+    positions = [{"symbol": f"{asset}/USDT", "lots": str(held), "atoms": str(held * 1_000)} for asset, held in
+                 lots.items()]  # fmt: skip
+    return {"account": "paper", "cash_quote_atoms": "0", "quote": "USDT", "state": "ACTIVE", "positions": positions,
+            "entry": f"{close_ns // 1_000_000}-1"}  # fmt: skip
+
+
+def decided(bar, targets, **means):
+    close_ns = CLOSE_NS + bar * HOUR.ns
+    beliefs = [Belief(f"{asset}/USDT", from_ns(close_ns), HOUR.timedelta, mean, 40.0) for asset, mean in means.items()]
+    made = Decision.on("f" * 64, close_ns).knowing(
+        account=account(close_ns, BTC=30, ETH=0), beliefs=[belief_facts(each) for each in beliefs]
+    )
+    return made.signalling(targets, dict.fromkeys(PLACES, 100), PLACES, HOUR.ns)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run folder with three bars: one kept, one sized, one that came too late."""
+    folder = RunFolder(tmp_path)
+    folder.write({"symbols": list(PLACES), "release": {"label": "paper.trend@1"}})
+    instruments = [{"symbol": symbol, "tick": "0.01", "lot": "0.001", "min_notional": "5"} for symbol in PLACES]
+    folder.settings("coordinator").write_text(json.dumps({"instruments": instruments}))
+    kept = [Target("BTC/USDT", 30, 0.03, Reason.KEPT_WITHIN_COSTS), Target("ETH/USDT", 0, 0.0, Reason.ZERO_NO_BELIEF)]
+    sized = [Target("BTC/USDT", 50, 0.05, Reason.SIZED), Target("ETH/USDT", 7, 0.01, Reason.SIZED)]
+    late = Decision.on("f" * 64, CLOSE_NS + 2 * HOUR.ns).without_signals(Obstacle.LATE, "the next bar has closed")
+    made = [decided(0, kept, BTC=-0.1512), decided(1, sized, BTC=2.0, ETH=3.0), late]
+    folder.decisions.write_bytes(b"".join(each.line for each in made))
+    return folder
+
+
+@pytest.fixture
+def said(run):
+    app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+    app.command()(decisions)
+
+    def call(*words, columns="100", code=0):
+        environment = os.environ | {"COLUMNS": columns}
+        done = CliRunner().invoke(
+            app, ["--run", str(run.path), *words], env=environment, catch_exceptions=code != "raises"
+        )
+        assert code == "raises" or done.exit_code == code, done.output
+        return done
+
+    return call
+
+
+def test_each_target_says_why_with_what_was_believed(said):
+    rows = json.loads(said("--json").stdout)["decisions"]
+    assert [(row["symbol"], row["target_lots"], row["why"]) for row in rows] == [
+        ("BTC/USDT", "30", f"{KEPT}, mean -0.15 bps"),
+        ("ETH/USDT", "0", "zero: no belief"),
+        ("BTC/USDT", "50", "sized, mean +2.00 bps"),
+        ("ETH/USDT", "7", "sized, mean +3.00 bps"),
+        (None, None, "late: the next bar has closed"),
+    ]
+    assert (rows[2]["held_lots"], rows[2]["held_quantity"], rows[2]["target_quantity"]) == ("30", "0.03", "0.05")
+    assert rows[2]["std_bps"] == 40.0
+
+
+def test_one_symbol_and_the_latest_bars(said):
+    rows = json.loads(said("--symbol", "ETH/USDT", "--limit", "2", "--json").stdout)["decisions"]
+    assert [(row["symbol"], row["reason"]) for row in rows] == [("ETH/USDT", "sized"), (None, None)]
+    assert "this run trades BTC/USDT, ETH/USDT" in said("--symbol", "DOGE/USDT", code=2).output
+
+
+@pytest.mark.parametrize("columns", ["100", "80"])
+def test_the_table_fits_and_sums_up(said, columns):
+    done = said(columns=columns)
+    assert max(map(len, done.stdout.splitlines())) <= int(columns)
+    assert "mean -0.15 bps" in " ".join(done.stdout.split())
+    assert "2 of 5: sized" in done.stderr
+
+
+def test_a_run_that_decided_nothing_says_so(said, run):
+    run.decisions.unlink()
+    assert json.loads(said("--json").stdout) == {"decisions": []}
+    assert "nothing was decided yet" in said().stderr
+
+
+def test_a_torn_last_line_is_left_to_its_writer_and_a_damaged_one_is_named(said, run):
+    whole = run.decisions.read_bytes()
+    run.decisions.write_bytes(whole + b'{"account":')
+    assert len(json.loads(said("--json").stdout)["decisions"]) == 5
+    run.decisions.write_bytes(whole + b'{"account":1}\n')
+    with pytest.raises(DataError, match="is no decision"):
+        said(code="raises")
+
+
+def test_where_no_stack_ran_it_says_so(said, run):
+    run.facts.unlink()
+    with pytest.raises(Refused, match="no stack ran in"):
+        said(code="raises")
