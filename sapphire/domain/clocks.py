@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from operator import index
 from typing import Protocol, SupportsIndex, runtime_checkable
 
@@ -17,8 +17,9 @@ from sapphire.domain.errors import ValueRefused
 
 __all__ = ["Clock", "FixedClock", "Instant", "WallClock", "from_ns", "parse_duration", "to_ns"]
 
-Instant = SupportsIndex | datetime | str
-"""A moment: UTC nanoseconds (any integer), a timezone-aware datetime, or ISO 8601 text (UTC if it names no offset)."""
+Instant = SupportsIndex | date | str
+"""A moment: UTC nanoseconds (any integer), a timezone-aware datetime, a date (its first moment, UTC), or ISO 8601
+text (UTC if it names no offset)."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -88,6 +89,8 @@ def to_ns(when: Instant) -> int:
     1709269200000000000
     >>> to_ns("2024-03-01T05:00Z") == to_ns("2024-03-01T06:00+01:00") == to_ns("2024-03-01 05:00")
     True
+    >>> to_ns(date(2024, 3, 1)) == to_ns("2024-03-01")
+    True
     """
     if isinstance(when, bool):
         raise _not_a_moment(when)
@@ -99,6 +102,8 @@ def to_ns(when: Instant) -> int:
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     elif isinstance(when, datetime):
         moment = when
+    elif isinstance(when, date):  # its first moment
+        moment = datetime(when.year, when.month, when.day, tzinfo=UTC)
     elif isinstance(when, SupportsIndex):  # numpy's integers
         return index(when)
     else:

@@ -16,6 +16,7 @@ from sapphire.portfolio.state import PortfolioState
 from sapphire.portfolio.targets import Reason, Target
 
 _YEAR = timedelta(days=365)
+_HIGHEST = 3.0
 _NOTHING = Wish(0.0, Reason.ZERO_NOT_POSITIVE)
 
 
@@ -44,7 +45,7 @@ class VolatilityTarget:
 
     Parameters
     ----------
-    annual : target volatility of the portfolio per year, 0.20 is 20 %.
+    annual : target volatility of the portfolio per year, 0.20 is 20 %; up to 3, which no spot portfolio reaches.
     full_conviction : annualised Sharpe ratio of a belief from which it gets the whole budget.
     max_weight : largest share of equity in one symbol, up to 1.
     max_gross : largest sum of absolute weights, up to 1. Below 1 so that the fee (10 bps for a taker on Binance spot)
@@ -82,11 +83,13 @@ class VolatilityTarget:
             math.isfinite(value) and value > 0.0
             for value in (self.annual, self.full_conviction, self.max_weight, self.max_gross)
         )
-        within = self.max_weight <= 1.0 and self.max_gross <= 1.0 and 0.0 <= self.rebalance_band < 1.0
+        within = self.annual <= _HIGHEST and self.max_weight <= 1.0 and self.max_gross <= 1.0
+        within = within and 0.0 <= self.rebalance_band < 1.0
         if not (positive and within and 0.0 <= self.cost_bps < math.inf):
             raise ValueRefused(
                 "a volatility target out of range",
-                expected="annual, full_conviction > 0; max_weight, max_gross in (0, 1]; rebalance_band in [0, 1); "
+                expected=f"annual in (0, {_HIGHEST:g}], where 0.20 is 20 % a year; full_conviction > 0; "
+                "max_weight, max_gross in (0, 1]; rebalance_band in [0, 1); "
                 "cost_bps of zero or more",
                 got=", ".join(f"{name}={value}" for name, value in self.parameters.items()),
                 next="start from the defaults: VolatilityTarget(annual=0.20)",

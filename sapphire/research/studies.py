@@ -27,6 +27,7 @@ from sapphire.domain.limits import STANDARD, Execution, Limits
 from sapphire.domain.money import to_atoms
 from sapphire.domain.stopped_views import WhenViewsStop
 from sapphire.portfolio import Sizing
+from sapphire.research.given import require_agent, require_settings
 from sapphire.research.ledger import recording
 from sapphire.research.ledger.book import Ledger
 from sapphire.research.ledger.spans import span_of
@@ -98,7 +99,8 @@ def study(
 
     Raises
     ------
-    StudyError : no room for the hold-out and one fold.
+    StudyError : no room for the hold-out and one fold, a setting of another kind, perpetuals, or a sizing that would go
+        short on spot.
     ValueRefused : a starting cash that is not above zero, or finer than the quote asset allows.
     """
     if to_atoms(str(starting_cash)) <= 0:
@@ -118,6 +120,7 @@ def study(
         opens=(opens,) if isinstance(opens, str) else tuple(opens),
         clock=clock or WallClock(),
     )
+    require_settings(made)
     made.folds  # noqa: B018  (a study without room for a fold is refused here, not at its first question)
     made.protocol  # noqa: B018  (so is one whose settings cannot be written down)
     return made
@@ -249,6 +252,7 @@ class Study(Shown):
 
         It explores and proves nothing, and counts as a trial.
         """
+        require_agent(agent)
         recording.admit(self)
         with progress(f"screen {agent.name}") as told:
             views = self._views(agent, told)
@@ -264,6 +268,7 @@ class Study(Shown):
         ------
         StudyError : no parameters, ones that the agent does not have, or no combination that it accepts.
         """
+        require_agent(agent)
         names = tuple(grid)
         agents, refused = variants(agent, grid)
         recording.admit(self)
@@ -318,6 +323,7 @@ class Study(Shown):
 
         It is of the notebook's live object, explores, and counts as a trial.
         """
+        require_agent(agent)
         recording.admit(self)
         with progress(f"information of {agent.name}") as told:
             views = self._views(agent, told)
@@ -343,6 +349,7 @@ class Study(Shown):
         StudyError : blocks shorter than purge and embargo.
         TooFewReturns : training windows too short to calibrate a score on.
         """
+        require_agent(agent)
         split = combinatorial_purged(groups, tested, purge=agent.horizon, embargo=embargo)
         asked = dataclasses.replace(self, split=split)
         recording.admit(asked)
@@ -374,6 +381,7 @@ class Study(Shown):
         """
         from sapphire.research.evidence.submitting import submit
 
+        require_agent(agent)
         return submit(self, agent)
 
     @property
@@ -381,6 +389,7 @@ class Study(Shown):
         return self.ledger.trials(*self.span).count
 
     def _beliefs(self, agent: Agent) -> BeliefPanel:
+        require_agent(agent)
         recording.admit(self)
         with progress(f"walk {agent.name} forward") as told, self._remembered.open():
             return walk_beliefs(agent, self.evaluation, self.folds, seed=self.seed, told=told)

@@ -8,7 +8,7 @@ import numpy as np
 
 from sapphire.domain.engine import load_engine
 from sapphire.domain.errors import StudyError
-from sapphire.domain.instruments import Instrument, InstrumentKind
+from sapphire.domain.instruments import Instrument
 from sapphire.domain.money import to_atoms
 from sapphire.domain.precision import I64_MAX
 
@@ -24,14 +24,6 @@ __all__ = ["engine_on"]
 
 def engine_on(study: Study, model: Model) -> Any:
     """The engine on the study's market: the generated path itself, or the recorded candles."""
-    for instrument in study.data.instruments:
-        if instrument.kind is not InstrumentKind.SPOT:
-            raise StudyError(
-                f"{instrument.symbol} is not spot",
-                expected="spot instruments: the engine's margin and funding are not built",
-                got=str(instrument.kind),
-                next="import the candles as spot bars (BTCUSDT-5m.csv) to study their path",
-            )
     provenance = study.data.provenance
     generated = provenance.source == "embedded"
     bars = study.tested

@@ -75,7 +75,6 @@ def replay_beliefs(study: Study, agent: Agent, beliefs: BeliefPanel, model: Mode
     ------
     HoldoutSealed : the study's bars meet a sealed hold-out.
     LedgerDamaged : the ledger does not verify, or lines are missing.
-    StudyError : an instrument that the engine does not trade yet.
     EngineError : what else the engine refuses, such as symbols of several quote assets.
     EngineMissing : the engine is not built.
     """

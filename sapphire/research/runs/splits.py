@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import combinations, pairwise
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from sapphire.domain.clocks import parse_duration
 from sapphire.domain.errors import StudyError, ValueRefused
@@ -135,6 +135,7 @@ class Fold:
         return len(self.training) == len(self.testing) == 1 and self.train_end <= self.test_start
 
 
+@runtime_checkable
 class Split(Protocol):
     """How a stretch of time becomes folds. A fold may have several test windows, and time may be tested repeatedly."""
 

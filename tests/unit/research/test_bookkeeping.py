@@ -209,18 +209,14 @@ def test_a_starting_cash_that_is_none_is_refused(make_study, cash):
         make_study(starting_cash=cash)
 
 
-def test_perpetuals_are_not_replayed(make_study, walked, recorded):
+def test_perpetuals_are_not_studied(make_study, walked, recorded):
     bars = walked().symbols_only(["BTC/USDT"])
     symbol, steps = "BTC/USDT:USDT", (Decimal("0.01"), Decimal("0.001"), Decimal("5"))
     rules = Universe([Instrument(symbol, "BTC", "USDT", InstrumentKind.LINEAR_PERPETUAL, *steps)])
     arrays = {name: getattr(bars, name) for name in ("open", "high", "low", "close", "volume", "listed")}
     perpetual = Bars(symbols=(symbol,), interval=bars.interval, open_time_ns=bars.open_time_ns, **arrays)
-    study = make_study(data=recorded(perpetual, rules))
-    for ask in (study.replay, study.compare):
-        with pytest.raises(StudyError, match="is not spot"):
-            ask(AGENT)
-    assert study.ledger.head.lines == 0
-    study.screen(AGENT)  # a screen looks at prices alone
+    with pytest.raises(StudyError, match="a study of perpetuals"):
+        make_study(data=recorded(perpetual, rules))
 
 
 def test_prices_off_the_tick_are_not_replayed(make_study, walked, recorded):
