@@ -75,6 +75,7 @@ def replay_beliefs(study: Study, agent: Agent, beliefs: BeliefPanel, model: Mode
     ------
     HoldoutSealed : the study's bars meet a sealed hold-out.
     LedgerDamaged : the ledger does not verify, or lines are missing.
+    StudyError : recorded prices off the tick grid, volumes that the engine cannot count, a symbol without any bar.
     EngineError : what else the engine refuses, such as symbols of several quote assets.
     EngineMissing : the engine is not built.
     """
