@@ -2,7 +2,8 @@
 
 In:    candles from venues (ccxt), from candle files, and from the generated market (the compiled engine).
 Out:   snapshots: bars that stay what they are, with where they are from and the hash of what they say; features.
-Never: fills a gap, changes a price, mixes real and generated bars, or shows a bar that has not closed.
+Never: fills a gap, changes a price by more than rounding noise, mixes real and generated bars, or shows a bar that has
+       not closed.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sapphire.data.catalog import list_snapshots, load_snapshot, snapshot
     from sapphire.data.collector import Collected, collect
+    from sapphire.data.exporting import export_candles
     from sapphire.data.features import FORMULAS, FeatureSet
-    from sapphire.data.importing import Imports, check_candles, export_candles, import_candles
+    from sapphire.data.import_results import Checked, Imports
+    from sapphire.data.importing import check_candles, import_candles
     from sapphire.data.quality import Finding, QualityReport, check, repair
     from sapphire.data.rows import Measure, Rows
     from sapphire.data.series import Series
@@ -25,7 +28,9 @@ _HOMES = {
     "catalog": ("list_snapshots", "load_snapshot", "snapshot"),
     "collector": ("Collected", "collect"),
     "features": ("FORMULAS", "FeatureSet"),
-    "importing": ("Imports", "check_candles", "export_candles", "import_candles"),
+    "exporting": ("export_candles",),
+    "import_results": ("Checked", "Imports"),
+    "importing": ("check_candles", "import_candles"),
     "quality": ("Finding", "QualityReport", "check", "repair"),
     "rows": ("Measure", "Rows"),
     "series": ("Series",),
@@ -36,6 +41,7 @@ _LAZY = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "FORMULAS",
+    "Checked",
     "Collected",
     "FeatureSet",
     "Finding",

@@ -1,119 +1,102 @@
-"""Candle files: what a file is, by its name, and its rows, by its columns.
+"""Candle files: their rows, whatever form they have, and the one form that the embedded exchange reads.
 
-=====================================  ==========================================================================
-name                                   what it holds
-=====================================  ==========================================================================
-`BTC_USDT_USDT-5m-futures.feather`     bars of the perpetual BTC/USDT:USDT
-`BTC_USDT_USDT-8h-mark.feather`        its mark prices
-`BTC_USDT_USDT-8h-funding_rate.feather`  its funding rates; the rate stands in `open`
-`BTC_USDT-5m.feather`                  bars of the spot pair BTC/USDT
-`BTCUSDT_1h_2023.feather`              the same; what follows the interval is the author's own
-`BTCUSDT-5m.csv`                       the same, with the header open_time_ms,open,high,low,close,volume
-=====================================  ==========================================================================
+`sapphire.data.candle_names` says which names are known, `sapphire.data.candle_columns` which columns.
 
-Each may be Feather (Arrow), Parquet or CSV. The time is a column `date` or `timestamp` (a moment; UTC where it names no
-zone) or `open_time_ms` (whole milliseconds). Nothing is guessed from the values.
+Known limitation: files of Binance Vision's older USD-M futures have neither a header nor another name than those of
+spot; outside of its folder `futures/um` they are read as spot unless the symbol is given (BTC/USDT:USDT).
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sapphire.data.candle_cells import Cells
+from sapphire.data.candle_columns import columns_of, is_vision_futures
+from sapphire.data.candle_names import SUFFIXES, CandleFile, identify, suffix_of
+from sapphire.data.candle_tables import Table, read_arrow, read_table, text_layout
+from sapphire.data.decimals import as_decimals
 from sapphire.data.durable import replace_file
-from sapphire.data.rows import Measure, Rows
+from sapphire.data.quality import Finding, noise
+from sapphire.data.rows import Rows
 from sapphire.data.series import Series
-from sapphire.domain.clocks import to_ns
-from sapphire.domain.errors import BadBars, DataError, ValueRefused
-from sapphire.domain.intervals import INTERVALS
+from sapphire.data.trades import read_trades
+from sapphire.domain.errors import BadBars
+from sapphire.domain.instruments import InstrumentKind
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+__all__ = [
+    "CSV_HEADER",
+    "SUFFIXES",
+    "CandleFile",
+    "Reading",
+    "identify",
+    "read_candles",
+    "read_file",
+    "rewrite_candles",
+    "write_csv",
+]
 
-__all__ = ["CSV_HEADER", "SUFFIXES", "CandleFile", "identify", "read_candles", "rewrite_candles", "write_csv"]
-
-SUFFIXES = (".feather", ".arrow", ".parquet", ".csv")
 CSV_HEADER = ("open_time_ms", "open", "high", "low", "close", "volume")
 """The header of the CSV files that the embedded exchange reads."""
 
-_INTERVAL = "|".join(sorted(INTERVALS, key=len, reverse=True))
-_FUTURES = re.compile(rf"([A-Z0-9]+)_([A-Z0-9]+)_([A-Z0-9]+)-({_INTERVAL})-(futures|mark|funding_rate)", re.ASCII)
-_SPOT = re.compile(rf"([A-Z0-9]+)_([A-Z0-9]+)-({_INTERVAL})", re.ASCII)
-_VENUE_SPOT = re.compile(rf"([A-Z0-9]+?)[_-]({_INTERVAL})(?:[_-].*)?", re.ASCII)
-_QUOTES = ("USDT", "USDC", "FDUSD", "TUSD", "BUSD", "USD", "BTC", "ETH", "BNB", "EUR", "TRY", "BRL", "JPY", "GBP")
-"""Quote assets that a venue's joined name may end in (Binance spot, 2025)."""
-_MEASURES = {"futures": Measure.BARS, "mark": Measure.MARK, "funding_rate": Measure.FUNDING}
-_TIME_COLUMNS = ("date", "timestamp", "open_time_ms")
 _NS_PER_MS = 1_000_000
-_MAX_MS = (2**63 - 1) // _NS_PER_MS
-_MILLISECONDS = "whole milliseconds since the epoch"
 
 
 @dataclass(frozen=True, slots=True)
-class CandleFile:
-    """A candle file and the series that its name says it holds."""
+class Reading:
+    """What a file says.
 
-    path: Path
-    series: Series
-
-
-def identify(path: Path, *, venue: str) -> CandleFile:
-    """Which series a file holds, by its name.
-
-    Raises
-    ------
-    DataError : a name or suffix that is none of the known forms.
+    Parameters
+    ----------
+    file : the file; its series is the perpetual where the header says so.
+    rows : as they stand there, in its order, each number as the decimal that it stands for.
+    notes : what was done on the way.
     """
-    stem, suffix = path.stem, path.suffix
-    if suffix in SUFFIXES:
-        if match := _FUTURES.fullmatch(stem):
-            base, quote, settle, interval, measure = match.groups()
-            if settle == quote:
-                return CandleFile(path, Series(venue, f"{base}/{quote}:{settle}", _MEASURES[measure], interval))
-        elif match := _SPOT.fullmatch(stem):
-            base, quote, interval = match.groups()
-            return CandleFile(path, Series(venue, f"{base}/{quote}", Measure.BARS, interval))
-        elif (match := _VENUE_SPOT.fullmatch(stem)) and (quote := _quote_of(match[1])):
-            symbol = f"{match[1].removesuffix(quote)}/{quote}"
-            return CandleFile(path, Series(venue, symbol, Measure.BARS, match[2]))
-    raise DataError(
-        f"{path.name} does not say what it holds",
-        expected="a name such as BTC_USDT_USDT-5m-futures.feather (perpetual), ...-8h-mark, ...-8h-funding_rate,\n"
-        f"BTC_USDT-5m or BTCUSDT_1h_2023 (spot); one of {', '.join(SUFFIXES)}; an interval of {', '.join(INTERVALS)}",
-        got=path.name,
-        next="rename it",
-    )
+
+    file: CandleFile
+    rows: Rows
+    notes: tuple[Finding, ...]
 
 
 def read_candles(file: CandleFile) -> Rows:
+    """The rows of a file, as they stand there, in its order; see `read_file`."""
+    return read_file(file).rows
+
+
+def read_file(file: CandleFile, *, repair: bool = False) -> Reading:
     """The rows of a file, as they stand there, in its order.
+
+    Parameters
+    ----------
+    repair : of a file of trades, put them in order and drop exact repeats first; bars are made of ordered ones.
 
     Raises
     ------
-    BadBars : unreadable, a column that is missing or of another type, a cell that is no number or moment; names the
-        file, the row (counted from 0, as in a DataFrame) and what was expected.
+    BadBars : unreadable, a column that is missing, doubled or of another type, a cell that is no number or moment;
+        names the file, the row (counted from 0, as in a DataFrame) and what was expected.
     """
-    path = file.path
-    table = _read_csv(path) if path.suffix == ".csv" else _read_arrow(path)
+    table = read_table(file.path)
+    _refuse_several_symbols(file, table)
+    if file.trades:
+        return Reading(file, *read_trades(file, table, repair=repair))
+    if is_vision_futures(table) and not file.said and file.series.kind is InstrumentKind.SPOT:
+        series = file.series
+        perpetual = f"{series.symbol}:{series.symbol.partition('/')[2]}"
+        file = replace(file, series=Series(series.venue, perpetual, series.measure, series.interval))
+    columns = columns_of(file, table)
+    cells = Cells(file, table, columns)
+    times, raw = cells.times(), cells.numbers()
+    notes: list[Finding] = []
+    if columns.by_quote:
+        raw[:, -1] = _base_volume(raw)
+        notes.append(Finding("volume", False, len(raw), 0, "base", "quote volume over the mean price of each bar"))
+    values = as_decimals(raw)
+    notes += noise(raw, values)
     measure = file.series.measure
-    wanted = ("open",) if measure is Measure.FUNDING else Rows.empty(measure).columns
-    time_column = next((name for name in _TIME_COLUMNS if name in table.column_names), None)
-    missing = [name for name in wanted if name not in table.column_names]
-    if time_column is None or missing:
-        raise BadBars(
-            f"{path.name} lacks {', '.join(missing) or 'a column of times'}",
-            expected=f"columns {', '.join(wanted)}, and one of {', '.join(_TIME_COLUMNS)}",
-            got=", ".join(table.column_names) or "no columns",
-            next="get the file again, or rename its columns",
-        )
-    times = _times(path, table, time_column)
-    values = [_numbers(path, table, name) for name in wanted]
-    return Rows(measure, times, np.column_stack(values) if len(times) else Rows.empty(measure).values)
+    return Reading(file, Rows(measure, times, values) if len(times) else Rows.empty(measure), tuple(notes))
 
 
 def write_csv(path: Path, rows: Rows) -> None:
@@ -150,150 +133,44 @@ def plain(value: float) -> str:
 
 
 def rewrite_candles(file: CandleFile, kept: NDArray[np.intp]) -> None:
-    """Write a file anew, in one step, with only the rows that `kept` names, in that order; every column stays."""
+    """Write a file anew, in one step, with only the rows that `kept` names, in that order; every column stays.
+
+    The file is of a form that is `rewritable`.
+    """
     import pyarrow.feather as feather
     import pyarrow.parquet as pq
 
-    if file.path.suffix == ".csv":
-        header, *lines = [line for line in file.path.read_text(encoding="utf-8").splitlines() if line]
-        text = "\n".join([header, *(lines[int(row)] for row in kept)]) + "\n"
-        replace_file(file.path, lambda temporary: _write_text(temporary, text))
+    if suffix_of(file.path) not in (".feather", ".arrow", ".parquet"):
+        data = file.path.read_bytes()
+        begin = text_layout(file.path, data).begin
+        lines = [line for line in data[begin:].splitlines() if line.strip()]
+        body = b"\n".join(lines[int(row)] for row in kept) + b"\n"
+        replace_file(file.path, lambda temporary: _write_bytes(temporary, data[:begin] + body))
         return
-    table = _read_arrow(file.path).take(kept)
+    table = read_arrow(file.path).take(kept)
     write = pq.write_table if file.path.suffix == ".parquet" else feather.write_feather
     replace_file(file.path, lambda temporary: write(table, str(temporary)))
 
 
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8", newline="\n")
+def _write_bytes(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
 
 
-def _quote_of(joined: str) -> str:
-    """The quote asset at the end of a venue's joined name; empty if none is known."""
-    return next((quote for quote in _QUOTES if joined.endswith(quote) and joined != quote), "")
+def _base_volume(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Volumes in base of volumes in quote, at the mean of the bar's four prices."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.round(values[:, -1] / values[:, :4].mean(axis=1), 8), np.float64)
 
 
-def _read_arrow(path: Path) -> pa.Table:
-    import pyarrow as pa
-    import pyarrow.feather as feather
-    import pyarrow.parquet as pq
-
-    try:
-        return pq.ParquetFile(path).read() if path.suffix == ".parquet" else feather.read_table(path, memory_map=False)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        form = "Parquet" if path.suffix == ".parquet" else "Feather (Arrow IPC)"
-        raise _unreadable(path, f"a whole {form} file", error) from error
-
-
-def _read_csv(path: Path) -> pa.Table:
-    """The cells as text: what they mean is decided column by column, so that a bad one can be named."""
-    import pyarrow as pa
-    from pyarrow import csv
-
-    try:
-        with path.open(encoding="utf-8") as lines:
-            header = lines.readline().strip().split(",")
-        convert = csv.ConvertOptions(column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=False)
-        return csv.read_csv(path, convert_options=convert)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise _unreadable(path, f"CSV with the header {','.join(CSV_HEADER)}", error) from error
-
-
-def _unreadable(path: Path, expected: str, error: Exception) -> BadBars:
-    said = (str(error).splitlines() or [type(error).__name__])[0][:200]
-    return BadBars(f"{path.name} cannot be read", expected=expected, got=said, next="get the file again")
-
-
-def _times(path: Path, table: pa.Table, name: str) -> NDArray[np.int64]:
-    import pyarrow as pa
-
-    column = table[name]
-    _no_nulls(path, column, name, "a moment in every row")
-    kind = column.type
-    if pa.types.is_timestamp(kind):
-        try:
-            in_ns = column.cast(pa.timestamp("ns", tz=kind.tz)).cast(pa.int64())
-        except pa.ArrowInvalid as error:
-            raise _out_of_range(path, name, str(error)) from error
-        return np.asarray(in_ns.to_numpy(), np.int64)
-    if name == "open_time_ms" and (pa.types.is_integer(kind) or pa.types.is_string(kind)):
-        whole = column.to_numpy() if pa.types.is_integer(kind) else _parsed(path, column, name, _MILLISECONDS, _whole)
-        times = np.asarray(whole, np.int64)
-        beyond = np.flatnonzero(np.abs(times) > _MAX_MS)
-        if beyond.size:
-            raise _out_of_range(path, name, f"{times[beyond[0]]} at row {int(beyond[0]):,}")
-        return times * _NS_PER_MS
-    if pa.types.is_string(kind):
-        return np.asarray(_parsed(path, column, name, "a moment such as 2024-03-01T05:00Z", _moment), np.int64)
-    raise _wrong_type(path, name, "moments" if name != "open_time_ms" else _MILLISECONDS, kind)
-
-
-def _numbers(path: Path, table: pa.Table, name: str) -> NDArray[np.float64]:
-    import pyarrow as pa
-
-    column = table[name]
-    _no_nulls(path, column, name, "a number in every row")
-    if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
-        return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), np.float64)
-    if pa.types.is_string(column.type) and path.suffix == ".csv":
-        return np.asarray(_parsed(path, column, name, "a number", _number), np.float64)
-    raise _wrong_type(path, name, "numbers", column.type)
-
-
-def _parsed(path: Path, column: pa.ChunkedArray, name: str, expected: str, read: Any) -> list[Any]:
-    """Each cell through `read`; the first that it refuses is named."""
-    read_cells = []
-    for row, cell in enumerate(column.to_pylist()):
-        try:
-            read_cells.append(read(cell))
-        except ValueError:
+def _refuse_several_symbols(file: CandleFile, table: Table) -> None:
+    for place, name in enumerate(table.names):
+        if name.strip().casefold() not in ("symbol", "ticker", "pair", "tic"):
+            continue
+        held = table.cells.column(place).unique().to_pylist()
+        if len(held) > 1:
             raise BadBars(
-                f"{path.name} has a bad {name}",
-                expected=expected,
-                got=f"{cell!r} at row {row:,} (line {row + 2:,})",
-                next="get the file again, or correct the line",
-            ) from None
-    return read_cells
-
-
-def _whole(cell: str) -> int:
-    if not re.fullmatch(r"-?[0-9]{1,16}", cell, re.ASCII):
-        raise ValueError(cell)
-    return int(cell)
-
-
-def _number(cell: str) -> float:
-    if "_" in cell:  # Python would read 1_000
-        raise ValueError(cell)
-    return float(cell)
-
-
-def _moment(cell: str) -> int:
-    try:
-        return to_ns(cell)
-    except ValueRefused as error:
-        raise ValueError(cell) from error
-
-
-def _no_nulls(path: Path, column: pa.ChunkedArray, name: str, expected: str) -> None:
-    if column.null_count:
-        row = column.is_null().to_pylist().index(True)
-        raise BadBars(
-            f"{path.name} has an empty {name}",
-            expected=expected,
-            got=f"nothing at row {row:,} ({column.null_count:,} such rows)",
-            next="get the file again",
-        )
-
-
-def _out_of_range(path: Path, name: str, got: str) -> BadBars:
-    return BadBars(f"{name} of {path.name} is out of range", expected="moments between 1678 and 2262", got=got[:200])
-
-
-def _wrong_type(path: Path, name: str, expected: str, kind: pa.DataType) -> BadBars:
-    return BadBars(
-        f"column {name} of {path.name} is of another type",
-        expected=expected,
-        got=str(kind),
-        next="get the file again, or convert the column",
-    )
+                f"{file.path.name} holds several symbols",
+                expected="one symbol in a file",
+                got=f"column {name}: {', '.join(str(symbol) for symbol in held[:5])}",
+                next="write each symbol into a file of its own",
+            )

@@ -17,10 +17,11 @@ from typing import Any, cast
 
 from sapphire.data.durable import replace_folder
 from sapphire.data.generated import generated_instrument, generated_rows, refuse_other_version
+from sapphire.data.longer_bars import longer_bars, shorter_held
 from sapphire.data.parquet import read_rows, write_rows
 from sapphire.data.rows import Measure, Rows
 from sapphire.data.rules import fits, instrument_of
-from sapphire.data.series import EMBEDDED, Series, pair_of, symbol_to_name
+from sapphire.data.series import DEFAULT_VENUE, EMBEDDED, Series, pair_of, symbol_to_name
 from sapphire.data.snapshots import Snapshot, canonical, content_hash, instruments_of, panel, provenance_of, summary
 from sapphire.data.store import Origin, Store, StoredSeries
 from sapphire.domain.clocks import Clock, Instant, WallClock, to_ns
@@ -34,7 +35,6 @@ __all__ = ["list_snapshots", "load_snapshot", "snapshot", "snapshots_folder"]
 
 _FORMAT = "sapphire-snapshot-1"
 _MANIFEST = "manifest.json"
-DEFAULT_VENUE = "binance"
 DEFAULT_SEED = 7
 
 
@@ -57,7 +57,8 @@ def snapshot(
     interval : length of a bar.
     start, end : bars that open in `[start, end)`.
     source : "recorded", what was collected or imported; "embedded", the generated market, which has a history for any
-        range after a symbol's listing.
+        range after a symbol's listing. Where recorded bars of the interval do not cover the range and shorter ones do,
+        they are made of these, whole ones only, and the label says it.
     venue : whose recordings; binance unless said. The generated market has one venue of its own.
     seed : of the generated market.
     clock : gives the as-of time; the machine's unless given.
@@ -83,7 +84,7 @@ def snapshot(
     if source != "recorded":
         raise ValueRefused("unknown source of data", expected="recorded or embedded", got=repr(source))
     at = venue or DEFAULT_VENUE
-    rows, known = _recorded(wanted, length, start_ns, end_ns, at)
+    rows, known, made = _recorded(wanted, length, start_ns, end_ns, at)
     origin = _one_origin(known)
     if origin.generated:
         refuse_other_version(
@@ -91,7 +92,8 @@ def snapshot(
             what=f"what was collected of {at}",
             next="collect it again into a home of its own, or take the market itself with source='embedded'",
         )
-    return _keep(rows, _told(rows, known, origin, end_ns), length, (start_ns, end_ns), origin, at, clock)
+    told = _told(rows, known, origin, end_ns)
+    return _keep(rows, told, length, (start_ns, end_ns), origin, at, clock, made_from=_made_from(made, len(rows)))
 
 
 def load_snapshot(digest: str) -> Snapshot:
@@ -145,29 +147,36 @@ def _universe(symbols: Sequence[str]) -> tuple[str, ...]:
 
 def _recorded(
     symbols: tuple[str, ...], interval: Interval, start_ns: int, end_ns: int, venue: str
-) -> tuple[dict[str, Rows], dict[str, StoredSeries]]:
-    """Recorded bars of each symbol and what is known of them, if they cover the range."""
+) -> tuple[dict[str, Rows], dict[str, StoredSeries], dict[str, str]]:
+    """Recorded bars of each symbol, what is known of them, and the interval that longer ones were made from.
+
+    Raises
+    ------
+    MissingData : they do not cover the range.
+    """
     store = Store()
     lacking: list[str] = []
     rows: dict[str, Rows] = {}
     known: dict[str, StoredSeries] = {}
+    made: dict[str, str] = {}
     for symbol in symbols:
         series = Series(venue, symbol, Measure.BARS, interval.text)
-        entry = store.find(series)
-        missing = store.missing(series, start_ns, end_ns)
-        if entry is None:
-            others = [held.series for held in store.held() if held.series.symbol == symbol]
-            held = ", ".join(f"{other.interval} {other.measure} on {other.venue}" for other in others)
-            lacking.append(f"nothing of {symbol}" + (f" (recorded: {held})" if held else ""))
-        elif missing:
-            spans = ", ".join(f"{stamp(first)} to {stamp(last)}" for first, last in missing[:3])
-            more = f" and {len(missing) - 3} more stretches" if len(missing) > 3 else ""
-            lacking.append(f"{symbol} without {spans}{more}")
-        else:
+        shorter = shorter_held(store, series)
+        for entry in (store.find(series), *shorter):
+            if entry is None or store.missing(entry.series, start_ns, end_ns):
+                continue
             known[symbol] = entry
-            rows[symbol] = store.read(series, start_ns, end_ns)
+            rows[symbol] = store.read(entry.series, start_ns, end_ns)
             if not len(rows[symbol]):
                 lacking.append(f"{symbol}: {venue} had no bars in this range")
+            elif entry in shorter:
+                made[symbol] = entry.series.interval
+                rows[symbol] = longer_bars(rows[symbol], entry.series.length, interval)
+                if not len(rows[symbol]):
+                    lacking.append(f"{symbol}: no {interval} bar of which every {entry.series.interval} part is there")
+            break
+        else:
+            lacking.append(_lacking(store, series, shorter, start_ns, end_ns))
     if lacking:
         raise MissingData(
             f"recorded {interval} bars of {venue} do not cover the request",
@@ -175,7 +184,34 @@ def _recorded(
             got="\n".join(lacking),
             next=_how_to_get(symbols, interval, start_ns, end_ns, venue),
         )
-    return rows, known
+    return rows, known, made
+
+
+def _lacking(store: Store, series: Series, shorter: Sequence[StoredSeries], start_ns: int, end_ns: int) -> str:
+    """What is missing of a series, and of the longest that it could be made of."""
+
+    def without(held: Series) -> str:
+        missing = store.missing(held, start_ns, end_ns)
+        spans = ", ".join(f"{stamp(first)} to {stamp(last)}" for first, last in missing[:3])
+        return f"without {spans}" + (f" and {len(missing) - 3} more stretches" if len(missing) > 3 else "")
+
+    if store.find(series) is not None:
+        return f"{series.symbol} {without(series)}"
+    others = [held.series for held in store.held() if held.series.symbol == series.symbol]
+    held = ", ".join(f"{other.interval} {other.measure} on {other.venue}" for other in others)
+    parts = (
+        f"; {shorter[0].series.interval} bars, of which they can be made, {without(shorter[0].series)}"
+        if shorter
+        else ""
+    )
+    return f"nothing of {series.symbol}" + (f" (recorded: {held})" if held else "") + parts
+
+
+def _made_from(made: Mapping[str, str], symbols: int) -> str:
+    """Of which shorter bars, in words: one interval where it is the same for all."""
+    if len(made) == symbols and len(set(made.values())) == 1:
+        return next(iter(made.values()))
+    return ", ".join(f"{symbol} {interval}" for symbol, interval in made.items())
 
 
 def _how_to_get(symbols: tuple[str, ...], interval: Interval, start_ns: int, end_ns: int, venue: str) -> str:
@@ -238,6 +274,7 @@ def _keep(
     origin: Origin,
     venue: str,
     clock: Clock | None,
+    made_from: str = "",
 ) -> Snapshot:
     """Put the snapshot of `rows` in place, or find the one that stands."""
     manifest: dict[str, Any] = {
@@ -248,7 +285,7 @@ def _keep(
         "end_ns": str(span[1]),
         "source": "embedded" if origin.generated else "recorded",
         "venue": venue,
-        "detail": dict(origin.detail),
+        "detail": dict(origin.detail) | ({"made_from": made_from} if made_from else {}),
         "instruments": [_rules(instrument, source) for instrument, source in instruments.values()],
         "files": [
             {

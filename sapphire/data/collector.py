@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from sapphire.data.quality import check
 from sapphire.data.rows import Measure, Rows
 from sapphire.data.series import EMBEDDED, Series, pair_of
 from sapphire.data.store import Origin, Span, Store
@@ -186,7 +187,9 @@ def _pages(client: Any, series: Series, left: Sequence[Span], page: int) -> Iter
             # an empty answer says: no candle from `at` on, or none within this page; both are true of the page
             reached = int(rows.open_time_ns.max()) + length.ns if len(rows) else at + page * length.ns
             covered = (at, min(max(reached, at + length.ns), end))
-            yield rows.between(*covered), covered
+            inside = rows.between(*covered)
+            check(inside, length, name=str(series)).refuse()
+            yield inside, covered
             at = covered[1]
 
 
@@ -195,7 +198,7 @@ def _rows_of(answer: Sequence[Sequence[Any]]) -> Rows:
     if not answer:
         return Rows.empty(Measure.BARS)
     times = np.array([int(candle[0]) * _NS_PER_MS for candle in answer], np.int64)
-    return Rows(Measure.BARS, times, np.array([candle[1:6] for candle in answer], np.float64))
+    return Rows(Measure.BARS, times, np.array([candle[1:6] for candle in answer], np.float64)).as_decimals()
 
 
 def _connect(exchange: str, config: Mapping[str, Any] | None, origin: Origin | None) -> Any:

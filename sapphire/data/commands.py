@@ -11,11 +11,14 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sapphire.domain.errors import ConfigError, MissingData
+
+if TYPE_CHECKING:
+    from sapphire.data.import_results import Checked
 
 __all__ = ["app"]
 
@@ -33,6 +36,24 @@ IntervalOption = Annotated[str, typer.Option("--interval", help="Length of a bar
 Start = Annotated[str, typer.Option("--start", help="First open time, included; ISO 8601, UTC.")]
 End = Annotated[str, typer.Option("--end", help="End of open times, not included.")]
 Venue = Annotated[str, typer.Option("--venue", help="Where the bars were recorded, as ccxt names it.")]
+FileVenue = Annotated[
+    str | None,
+    typer.Option("--venue", help="Where they were recorded, as ccxt names it; else the name's, else binance."),
+]
+FileSymbol = Annotated[
+    str | None, typer.Option("--symbol", help="What the file holds, whatever its name is: BTC/USDT, BTC/USDT:USDT.")
+]
+FileInterval = Annotated[
+    str | None,
+    typer.Option(
+        "--interval",
+        help="Length of a bar: decides over the name of a file, and in a folder holds for files without one.",
+    ),
+]
+FileColumns = Annotated[
+    str | None,
+    typer.Option("--columns", help="Which column is what: open_time=ts,open=o,... (1, 2, ... without a header)."),
+]
 
 
 @app.command("collect")
@@ -80,17 +101,33 @@ def collect_command(
 @app.command("import")
 def import_command(
     path: Annotated[Path, typer.Argument(help="A candle file, or a folder of them.")],
-    venue: Venue = "binance",
-    repair: Annotated[bool, typer.Option("--repair", help="Order rows and drop exact repeats first.")] = False,
+    symbol: FileSymbol = None,
+    interval: FileInterval = None,
+    columns: FileColumns = None,
+    venue: FileVenue = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Order rows, drop exact repeats and rows without a price first.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Import recorded candle files. A bad file, or a folder with one, is refused whole.
+    """Import recorded candle files: CSV, zip (Binance Vision), JSON and trades (freqtrade), Feather, Parquet.
 
-    Example: sapphire data import candles/BTC_USDT_USDT-5m-futures.feather --venue binance
+    A file goes in whole or not at all. A folder imports what it can and lists what it left and why; it ends with 1
+    where a file that is known to hold candles was left, and with 0 where only strangers were.
+
+    Fields of --columns: open_time (text, or s, ms, us, ns told by their range; open_time_s, open_time_ms, open_time_us,
+    open_time_ns say it), open, high, low, close, volume, or quote_volume in its place.
+
+    Example: sapphire data import candles/BTCUSDT-1h-2024-01.zip
+
+    Example: sapphire data import btc.csv --symbol BTC/USDT --interval 1h --columns open_time=ts,volume=amount
     """
     from sapphire.data.importing import import_candles
 
-    _show(import_candles(path, venue=venue, repair=repair), "look at it: sapphire data list", as_json=as_json)
+    done = import_candles(path, venue=venue, symbol=symbol, interval=interval, columns=columns, repair=repair)
+    _show(done, "\n".join([*done.steps, "look at it: sapphire data list"]), as_json=as_json)
+    if not done.ok:
+        raise typer.Exit(1)
 
 
 @app.command("snapshot")
@@ -105,6 +142,9 @@ def snapshot_command(
     as_json: Json = False,
 ) -> None:
     """Take a snapshot: bars of a universe under the hash of their content.
+
+    Where recorded bars of the interval do not cover the range and shorter ones do, they are made of these; a bar of
+    which a part is missing is not made.
 
     Example: sapphire data snapshot BTC/USDT --interval 1h --start 2023-01-01 --end 2025-01-01 --source embedded
     """
@@ -161,40 +201,48 @@ def show_command(
     Example: sapphire data show 3fa9c01b
     """
     from sapphire.data.catalog import load_snapshot
+    from sapphire.data.import_results import Checked
 
     if "/" not in name:
         taken = load_snapshot(name)
         _show(taken, f"verified; kept in {taken.folder}", as_json=as_json)
         return
-    reports = [report for _, report in _recorded_reports(name, venue)]
-    _show_reports(reports, as_json=as_json)
+    _show_checked(Checked([report for _, report in _recorded_reports(name, venue)]), as_json=as_json)
 
 
 @app.command("check")
 def check_command(
     target: Annotated[str, typer.Argument(help="A candle file or folder, a snapshot's hash, or a recorded symbol.")],
     repair: Annotated[
-        bool, typer.Option("--repair", help="Write a file anew in order and without exact repeats; nothing is made up.")
+        bool,
+        typer.Option("--repair", help="Write a file anew: in order, no exact repeats or rows without a price."),
     ] = False,
-    venue: Venue = "binance",
+    symbol: FileSymbol = None,
+    interval: FileInterval = None,
+    columns: FileColumns = None,
+    venue: FileVenue = None,
     as_json: Json = False,
 ) -> None:
     """Check for gaps, order, repeats, impossible prices and rows from the future. Ends with 1 if there is a fault.
 
+    Candle files are read as sapphire data import reads them.
+
     Example: sapphire data check BTC_USDT-1h.parquet --repair
     """
+    from sapphire.data.import_results import Checked
     from sapphire.data.importing import check_candles
+    from sapphire.data.series import DEFAULT_VENUE
 
     if Path(target).exists():
-        reports = check_candles(target, venue=venue, repair=repair)
+        checked = check_candles(target, venue=venue, symbol=symbol, interval=interval, columns=columns, repair=repair)
     elif repair:
         raise ConfigError("only files are repaired", expected="a candle file or a folder of them", got=target)
     elif "/" in target:
-        reports = [report for _, report in _recorded_reports(target, venue)]
+        checked = Checked([report for _, report in _recorded_reports(target, venue or DEFAULT_VENUE)])
     else:
-        reports = _snapshot_reports(target)
-    _show_reports(reports, as_json=as_json)
-    if not all(report.ok for report in reports):
+        checked = Checked(_snapshot_reports(target))
+    _show_checked(checked, as_json=as_json)
+    if not checked.ok:
         raise typer.Exit(1)
 
 
@@ -247,12 +295,11 @@ def _ccxt_config(context: typer.Context, url: str) -> Mapping[str, Any]:
     return settings
 
 
-def _show_reports(reports: list[Any], *, as_json: bool) -> None:
+def _show_checked(checked: Checked, *, as_json: bool) -> None:
     if as_json:
-        _print_json({"ok": all(report.ok for report in reports), "reports": [report.as_dict() for report in reports]})
+        _print_json(checked.as_dict())
         return
-    for report in reports:
-        typer.echo(str(report))
+    typer.echo(str(checked))
 
 
 def _show(result: Any, look: str, *, as_json: bool) -> None:

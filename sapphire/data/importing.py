@@ -1,123 +1,67 @@
-"""Importing: recorded candle files into the store, and out of it the CSVs that the embedded exchange reads.
+"""Importing: recorded candle files into the store.
 
-A bad file is refused whole, and a folder with one bad file is refused whole: everything is read and checked before
-anything is written.
+A file is imported whole or not at all: everything is read and checked before anything is written. A folder imports
+what it can and lists what it left and why. What does not say that it holds candles is a stranger; a file that does, and
+could not go in, has a fault.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from sapphire.data import quality
-from sapphire.data.candle_files import SUFFIXES, CandleFile, identify, read_candles, rewrite_candles, write_csv
-from sapphire.data.rows import Measure, Rows
+from sapphire.data.candle_columns import mapping_of
+from sapphire.data.candle_files import SUFFIXES, CandleFile, identify, read_file, rewrite_candles
+from sapphire.data.import_results import SAY_IT, Checked, Imported, Imports, Left, faults_first
+from sapphire.data.rows import Rows
 from sapphire.data.series import EMBEDDED, Series
 from sapphire.data.store import Span, Store
 from sapphire.domain.clocks import Clock, WallClock
-from sapphire.domain.display import bundle, stamp
-from sapphire.domain.errors import BadBars, DataError, MissingData, ValueRefused
-from sapphire.domain.instruments import InstrumentKind
-from sapphire.domain.intervals import INTERVALS
+from sapphire.domain.errors import BadBars, ConfigError, DataError, SapphireError, UnknownFile, ValueRefused
 
-__all__ = ["Imported", "Imports", "check_candles", "export_candles", "import_candles"]
+__all__ = ["check_candles", "import_candles", "recognised", "sound"]
 
-
-@dataclass(frozen=True, slots=True)
-class Imported:
-    """One file that was imported.
-
-    Parameters
-    ----------
-    file : its name.
-    series : what it holds.
-    rows, added : rows in it, and how many of them are new to the store.
-    covered : the stretch it stands for.
-    report : what the checks found.
-    """
-
-    file: str
-    series: Series
-    rows: int
-    added: int
-    covered: Span
-    report: quality.QualityReport
-
-
-@dataclass(frozen=True, slots=True)
-class Imports:
-    """Files that were imported together."""
-
-    files: tuple[Imported, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Stable keys, for `--json`."""
-        return {
-            "files": [
-                {
-                    "file": one.file,
-                    "venue": one.series.venue,
-                    "symbol": one.series.symbol,
-                    "kind": str(one.series.kind),
-                    "measure": str(one.series.measure),
-                    "interval": one.series.interval,
-                    "rows": one.rows,
-                    "added": one.added,
-                    "start": stamp(one.covered[0]),
-                    "end": stamp(one.covered[1]),
-                    "missing_rows": sum(finding.count for finding in one.report.findings),
-                }
-                for one in self.files
-            ]
-        }
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        header = ["series", "kind", "from", "to", "rows", "new", "missing"]
-        lines = [
-            [
-                f"{one.series.symbol} {one.series.measure} {one.series.interval}",
-                str(one.series.kind),
-                stamp(one.covered[0]),
-                stamp(one.covered[1]),
-                f"{one.rows:,}",
-                f"{one.added:,}",
-                f"{sum(finding.count for finding in one.report.findings):,}",
-            ]
-            for one in self.files
-        ]
-        return bundle(f"imported {len(self.files)} files", header, lines)
-
-    def __str__(self) -> str:
-        return self._repr_mimebundle_()["text/plain"]
+_LISTED = 12
+"""Files of a folder that a message names."""
 
 
 def import_candles(
     path: str | Path,
     *,
-    venue: str = "binance",
+    venue: str | None = None,
+    symbol: str | None = None,
+    interval: str | None = None,
+    columns: str | Mapping[str, str] | None = None,
     repair: bool = False,
     store: Store | None = None,
     clock: Clock | None = None,
 ) -> Imports:
-    """Import a candle file, or every candle file of a folder; `sapphire.data.candle_files` says which names are known.
+    """Import a candle file, or what can be imported of a folder.
+
+    Which names are known says `sapphire.data.candle_names`, which columns `sapphire.data.candle_columns`.
 
     Parameters
     ----------
-    path : a file or a folder.
-    venue : where the candles were recorded, ccxt's id.
-    repair : put rows in order and drop exact repeats first; the file itself stays as it is.
+    path : a file or a folder; folders in it are left.
+    venue : where the candles were recorded, ccxt's id; what the name says, else binance.
+    symbol : what the file holds, whatever its name is; of one file.
+    interval : length of its bars, or of the bars that are made of trades; in a folder, for files that do not say it.
+    columns : which column is what, {"open_time": "ts", "close": "c"} or "open_time=ts,close=c"; of one file.
+    repair : put rows in order, drop exact repeats and rows without a price first; the file itself stays as it is.
     store : where to; the home's own unless given.
     clock : what "the future" is measured by; the machine's unless given.
 
     Raises
     ------
-    BadBars : an unreadable file, or a fault in it; file, row and what was expected are named. Nothing is imported then.
-    DataError : a name that says nothing, a folder without candle files.
-    ValueRefused : the embedded exchange as venue; its bars are collected, not imported.
+    BadBars : an unreadable file, or a fault in it; file, row and what was expected are named. Of a folder, only where
+        nothing could be imported; else `left` says it.
+    DataError : a name that says nothing or may be read in two ways, a folder without candle files.
+    ValueRefused : the embedded exchange as venue; its bars are collected, not imported. A symbol or columns for
+        a folder.
     """
     store = store or Store()
     now_ns = (clock or WallClock()).now_ns()
@@ -128,33 +72,33 @@ def import_candles(
             got=venue,
             next="sapphire data collect --exchange embedded asks the exchange itself",
         )
-    files = [identify(file, venue=venue) for file in _candle_paths(Path(path))]
-    read = [(file, *_sound(file, repair=repair, now_ns=now_ns)) for file in files]
-    for series in dict.fromkeys(file.series for file in files):
-        group = [(file, rows) for file, rows, _ in read if file.series == series]
-        together = quality.repair(Rows.joined(series.measure, [rows for _, rows in group]))
-        names = " and ".join(file.path.name for file, _ in group)
-        quality.check(together, series.length, name=names).refuse()
-        store.prove(series, together, covered=_covered(series, together))
-    return Imports(
-        tuple(
-            Imported(
-                file.path.name,
-                file.series,
-                len(rows),
-                store.append(file.series, rows, covered=_covered(file.series, rows)),
-                _covered(file.series, rows),
-                report,
-            )
-            for file, rows, report in read
-        )
-    )
+    given = _Given(venue, symbol, interval, mapping_of(columns) if columns else None)
+    if Path(path).is_file():
+        read = [sound(given.file(Path(path)), repair=repair, now_ns=now_ns)]
+        left: list[Left] = []
+    else:
+        read, left = _folder(Path(path), given, repair=repair, now_ns=now_ns)
+    kept = _proved(store, read, left if Path(path).is_dir() else None)
+    if not kept:
+        _nothing(Path(path), left)
+    return Imports(tuple(_stored(store, one) for one in kept), faults_first(left))
 
 
 def check_candles(
-    path: str | Path, *, venue: str = "binance", repair: bool = False, clock: Clock | None = None
-) -> list[quality.QualityReport]:
-    """Check candle files, and with `repair` write those anew whose only faults are order and exact repeats.
+    path: str | Path,
+    *,
+    venue: str | None = None,
+    symbol: str | None = None,
+    interval: str | None = None,
+    columns: str | Mapping[str, str] | None = None,
+    repair: bool = False,
+    clock: Clock | None = None,
+) -> Checked:
+    """Check candle files, and with `repair` write anew those that only lack order or have rows to drop.
+
+    Parameters
+    ----------
+    path, venue, symbol, interval, columns, clock : as in `import_candles`.
 
     Returns
     -------
@@ -163,127 +107,197 @@ def check_candles(
     Raises
     ------
     BadBars : a file that cannot be read.
+    DataError : as in `import_candles`.
+    ConfigError : a form that is not written anew: a zip, gzip, JSON, trades.
     """
     now_ns = (clock or WallClock()).now_ns()
-    reports = []
-    for candle_path in _candle_paths(Path(path)):
-        file = identify(candle_path, venue=venue)
-        rows = read_candles(file)
-        report = quality.check(rows, file.series.length, name=candle_path.name, as_of_ns=now_ns)
-        if repair and report.faults and report.repairable:
-            order = rows.order()
-            rewrite_candles(file, order[~rows.take(order).exact_repeats()])
-            report = quality.check(read_candles(file), file.series.length, name=candle_path.name, as_of_ns=now_ns)
-        reports.append(report)
-    return reports
+    given = _Given(venue, symbol, interval, mapping_of(columns) if columns else None)
+    if Path(path).is_file():
+        return Checked([_checked(given.file(Path(path)), repair=repair, now_ns=now_ns)])
+    reports, left = [], []
+    for one in _candle_paths(Path(path), given):
+        try:
+            reports.append(_checked(given.file(one), repair=repair, now_ns=now_ns))
+        except SapphireError as error:
+            left.append(Left.of(one, error))
+    if not reports:
+        _nothing(Path(path), left)
+    return Checked(reports, faults_first(left))
 
 
-def export_candles(
-    source: str | Path,
-    target: str | Path,
-    symbols: Sequence[str],
-    *,
-    interval: str | None = None,
-    kind: InstrumentKind | None = None,
-) -> list[Path]:
-    """Write the bars of a folder's candle files as the CSVs that `exchange --candles` reads, one per pair.
-
-    Parameters
-    ----------
-    source : a folder of candle files.
-    target : the folder to write to. Files of the same pairs are replaced, those of other intervals too, because the
-        exchange reads one per pair.
-    symbols : "BTC/USDT" or "BTCUSDT".
-    interval : which bars; the shortest that every pair has, unless said.
-    kind : spot or perpetual bars; may be left out where a pair has one of them in that interval.
-
-    Returns
-    -------
-    The files written, in the order of `symbols`.
+def recognised(path: Path) -> Iterator[CandleFile]:
+    """The candle files of a folder, or the one file; what is none is passed over.
 
     Raises
     ------
-    MissingData : a pair without such bars, or no interval that all have.
-    ValueRefused : more than one file to choose from.
-    BadBars : a file with a fault. Nothing is written then.
+    DataError : no file or folder, a folder without candle files, a file that is none.
     """
-    files = [identify(path, venue="binance") for path in _candle_paths(Path(source))]
-    bars = [file for file in files if file.series.measure is Measure.BARS and kind in (None, file.series.kind)]
-    wanted = [_joined(symbol) for symbol in symbols]
-    common = [interval] if interval else _common_intervals(wanted, bars)
-    chosen = [_choose(pair, bars, common[0]) for pair in wanted]
-    rows = [_sound(file, repair=False, now_ns=None)[0] for file in chosen]
-    written = []
-    for pair, part in zip(wanted, rows, strict=True):
-        path = Path(target) / f"{pair}-{common[0]}.csv"
-        write_csv(path, part)
-        for other in Path(target).glob(f"{pair}-*.csv"):
-            if other != path:
-                other.unlink()
-        written.append(path)
-    return written
-
-
-def _common_intervals(pairs: Sequence[str], bars: Sequence[CandleFile]) -> list[str]:
-    """Intervals in which every pair has bars, shortest first."""
-    held = [{file.series.interval for file in bars if _joined(file.series.symbol) == pair} for pair in pairs]
-    common = sorted(set.intersection(*held) if held else set(), key=INTERVALS.index)
-    if not common:
-        said = "; ".join(f"{pair}: {', '.join(sorted(each)) or 'none'}" for pair, each in zip(pairs, held, strict=True))
-        raise MissingData(
-            "the candle files have no bars that all pairs share",
-            expected="one interval for all",
-            got=said or "no pairs",
-        )
-    return common
-
-
-def _choose(pair: str, bars: Sequence[CandleFile], interval: str) -> CandleFile:
-    """The one file with bars of `pair`."""
-    fits = [file for file in bars if _joined(file.series.symbol) == pair and file.series.interval == interval]
-    if not fits:
-        held = sorted({f"{_joined(file.series.symbol)} {file.series.interval}" for file in bars})
-        raise MissingData(
-            f"no candle file with {interval} bars of {pair}",
-            expected="one of " + (", ".join(held) or "none: the folder holds no such bars"),
-            got=pair,
-        )
-    if len(fits) > 1:
-        raise ValueRefused(
-            f"{pair} has more than one file of {interval} bars",
-            expected="one",
-            got=", ".join(file.path.name for file in fits),
-            next="name the kind (spot or perpetual), or put one of them elsewhere",
-        )
-    return fits[0]
-
-
-def _joined(symbol: str) -> str:
-    """The venue's joined name of a pair, BTCUSDT."""
-    return symbol.split(":", 1)[0].replace("/", "").upper()
-
-
-def _candle_paths(path: Path) -> list[Path]:
     if path.is_file():
-        return [path]
+        yield identify(path)
+        return
+    found = False
+    for one in _candle_paths(path, _Given()):
+        try:
+            file = identify(one)
+        except DataError:
+            continue
+        found = True
+        yield file
+    if not found:
+        _nothing(path, [])
+
+
+def sound(file: CandleFile, *, repair: bool, now_ns: int | None) -> tuple[CandleFile, Rows, quality.QualityReport]:
+    """A file's rows if they have no fault, with the report about them.
+
+    Parameters
+    ----------
+    repair : put rows in order, drop exact repeats and rows without a price first.
+    now_ns : no bar may close after it; None asks nothing of the future.
+
+    Raises
+    ------
+    BadBars : it cannot be read, is empty, or has a fault.
+    """
+    reading = read_file(file, repair=repair)
+    file, rows, notes = reading.file, reading.rows, list(reading.notes)
+    if not len(rows):
+        raise BadBars(
+            f"{file.path.name} is empty",
+            expected="at least one whole bar" if file.trades else "at least one row",
+            got="none",
+            next="get the file again",
+        )
+    if repair:
+        before = quality.check(rows, file.series.length, name=file.path.name)
+        notes += [
+            replace(finding, fault=False, got=f"repaired, {finding.count:,} rows: {finding.got}")
+            for finding in before.faults
+            if finding.check in quality.REPAIRED
+        ]
+        rows = quality.repair(rows)
+    mend = "" if file.rewritable else f"{file.command()} --repair"
+    look = file.command(verb="check")
+    report = quality.check(rows, file.series.length, name=file.path.name, as_of_ns=now_ns)
+    report.refuse(look=look, mend=mend)
+    return file, rows, replace(report, findings=(*report.findings, *notes))
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What the user said about the files."""
+
+    venue: str | None = None
+    symbol: str | None = None
+    interval: str | None = None
+    columns: dict[str, str] | None = None
+
+    def file(self, path: Path) -> CandleFile:
+        return identify(path, venue=self.venue, symbol=self.symbol, interval=self.interval, columns=self.columns)
+
+    def one_of_folder(self, path: Path) -> CandleFile:
+        """A file of a folder: an interval holds for those that do not say theirs."""
+        try:
+            return identify(path, venue=self.venue)
+        except UnknownFile:
+            if self.interval is None:
+                raise
+            return identify(path, venue=self.venue, interval=self.interval)
+
+
+_Sound = tuple[CandleFile, Rows, quality.QualityReport]
+
+
+def _folder(path: Path, given: _Given, *, repair: bool, now_ns: int) -> tuple[list[_Sound], list[Left]]:
+    """The sound files of a folder, and those that are left."""
+    read, left = [], []
+    for one in _candle_paths(path, given):
+        try:
+            read.append(sound(given.one_of_folder(one), repair=repair, now_ns=now_ns))
+        except SapphireError as error:
+            left.append(Left.of(one, error))
+    left += [
+        Left.of(one, UnknownFile(f"{one.name} is a folder", next=f"sapphire data import {one}"))
+        for one in sorted(path.iterdir())
+        if one.is_dir() and not one.name.startswith(".")
+    ]
+    return read, left
+
+
+def _proved(store: Store, read: Sequence[_Sound], left: list[Left] | None) -> list[_Sound]:
+    """The files that agree with each other and with the store; those of a series that do not go to `left`, or raise."""
+    kept = []
+    for series in dict.fromkeys(file.series for file, _, _ in read):
+        group = [one for one in read if one[0].series == series]
+        try:
+            together = quality.repair(Rows.joined(series.measure, [rows for _, rows, _ in group]))
+            names = " and ".join(file.path.name for file, _, _ in group)
+            quality.check(together, series.length, name=names).refuse()
+            store.prove(series, together, covered=_covered(series, together))
+        except SapphireError as error:
+            if left is None:
+                raise
+            left += [Left.of(file.path, error) for file, _, _ in group]
+        else:
+            kept += group
+    return kept
+
+
+def _stored(store: Store, one: _Sound) -> Imported:
+    """A file that was proved, put into the store."""
+    file, rows, report = one
+    covered = _covered(file.series, rows)
+    added = store.append(file.series, rows, covered=covered)
+    return Imported(file.path.name, file.series, len(rows), added, covered, report)
+
+
+def _checked(file: CandleFile, *, repair: bool, now_ns: int) -> quality.QualityReport:
+    """The report of a file, written anew where that mends it."""
+
+    def look() -> tuple[Rows, quality.QualityReport]:
+        reading = read_file(file)
+        report = quality.check(reading.rows, reading.file.series.length, name=file.path.name, as_of_ns=now_ns)
+        return reading.rows, replace(report, findings=(*report.findings, *reading.notes))
+
+    rows, report = look()
+    if not repair or not report.faults or not report.repairable:
+        return report
+    if not file.rewritable:
+        raise ConfigError(
+            f"{file.path.name} is not written anew",
+            expected="a plain CSV, Feather or Parquet file",
+            got="a form that is kept as it was got",
+            next=f"{file.command()} --repair",
+        )
+    rewrite_candles(file, quality.repaired_order(rows))
+    return look()[1]
+
+
+def _nothing(path: Path, left: Sequence[Left]) -> None:
+    """Raise that nothing of a folder could be used: the fault of a file that is known, else that there is none."""
+    faults = [one for one in left if one.fault]
+    if faults:
+        raise faults[0].error
+    names = ", ".join(one.file for one in left[:_LISTED]) + (" and more" if len(left) > _LISTED else "")
+    raise DataError(
+        f"no candle files in {path}",
+        expected=f"files that say what they hold, such as BTC_USDT-1h.feather; one of {', '.join(SUFFIXES)}",
+        got=names or "none",
+        next=SAY_IT if left else "",
+    )
+
+
+def _candle_paths(path: Path, given: _Given) -> list[Path]:
     if not path.is_dir():
         raise DataError(f"no file or folder {path}", expected="a candle file, or a folder of them", got="nothing there")
-    found = sorted(file for file in path.iterdir() if file.is_file() and file.suffix in SUFFIXES)
-    if not found:
-        raise DataError(f"no candle files in {path}", expected=f"files ending in {', '.join(SUFFIXES)}", got="none")
-    return found
-
-
-def _sound(file: CandleFile, *, repair: bool, now_ns: int | None) -> tuple[Rows, quality.QualityReport]:
-    """A file's rows if they have no fault."""
-    rows = read_candles(file)
-    if not len(rows):
-        raise BadBars(f"{file.path.name} is empty", expected="at least one row", got="none", next="get the file again")
-    if repair:
-        rows = quality.repair(rows)
-    return rows, quality.check(rows, file.series.length, name=file.path.name, as_of_ns=now_ns).refuse(
-        file=str(file.path)
-    )
+    if given.symbol is not None or given.columns is not None:
+        raise ValueRefused(
+            "a symbol or columns for a folder",
+            expected="one file, of which they hold",
+            got=str(path),
+            next="import the files that need it one by one, and the folder after them",
+        )
+    return sorted(one for one in path.iterdir() if one.is_file() and not one.name.startswith("."))
 
 
 def _covered(series: Series, rows: Rows) -> Span:

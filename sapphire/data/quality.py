@@ -1,8 +1,9 @@
 """Quality: what is wrong with rows, and the one repair that invents nothing.
 
-A fault makes rows unfit for the store: out of order, repeated, two rows for one time, off the interval's grid, in the
-future, not a number, a price of zero or less, a high or low that does not enclose the other prices, a negative volume.
-A gap is no fault: venues have outages, and a bar that nobody traded is never made up. Rows are counted from 0.
+A fault makes rows unfit for the store: out of order, repeated, without a price, two rows for one time, off the
+interval's grid, in the future, not a number, a price of zero or less or finer than 1e-8, a high or low that does not
+enclose the other prices, a negative volume. A gap is no fault: venues have outages, and a bar that nobody traded is
+never made up. A volume is data: no step is asked of it. Rows are counted from 0.
 """
 
 from __future__ import annotations
@@ -14,15 +15,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sapphire.data.decimals import FINEST_DECIMALS, decimals_of
 from sapphire.data.rows import Measure, Rows
 from sapphire.domain.display import bundle, stamp
 from sapphire.domain.errors import BadBars
-from sapphire.domain.intervals import Interval
+from sapphire.domain.intervals import INTERVALS, Interval
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Finding", "QualityReport", "check", "repair"]
+__all__ = ["REPAIRED", "Finding", "QualityReport", "check", "noise", "repair", "repaired_order"]
+
+REPAIRED = frozenset({"order", "repeats", "empty"})
+"""Checks whose faults `repair` mends."""
 
 _SETTLEMENT_JITTER_NS = 60_000_000_000
 """Venues stamp a funding settlement some milliseconds late; a minute is no longer that settlement."""
@@ -83,8 +88,13 @@ class QualityReport:
 
     @property
     def repairable(self) -> bool:
-        """Whether order and exact repeats are all that is wrong."""
-        return {finding.check for finding in self.faults} <= {"order", "repeats"}
+        """Whether order, exact repeats and rows without a price are all that is wrong."""
+        return {finding.check for finding in self.faults} <= REPAIRED
+
+    @property
+    def missing(self) -> int:
+        """Bars that are missing between the first and the last."""
+        return sum(finding.count for finding in self.findings if finding.check == "gaps")
 
     def table(self) -> pd.DataFrame:
         """One line per finding."""
@@ -112,12 +122,13 @@ class QualityReport:
             "gaps": [{"from": stamp(start), "to": stamp(end)} for start, end in self.gaps],
         }
 
-    def refuse(self, *, file: str = "") -> QualityReport:
+    def refuse(self, *, look: str = "", mend: str = "") -> QualityReport:
         """Hand the report back if there is no fault.
 
         Parameters
         ----------
-        file : path of the file that the rows are from; the error then says which command helps.
+        look : the command that lists what is wrong, where the rows are from a file; the error then says it.
+        mend : the command that mends what can be; `look` with --repair, which writes the file anew, unless said.
 
         Raises
         ------
@@ -126,12 +137,15 @@ class QualityReport:
         if self.ok:
             return self
         first = self.faults[0]
-        if not file:
+        if first.check == "finer":
+            step = _TOO_FINE
+        elif not look:
             step = ""
         elif self.repairable:
-            step = f"sapphire data check {file} --repair"
+            step = mend or f"{look} --repair"
         else:
-            step = f"get the file again; sapphire data check {file} lists all of its {len(self.faults)} kinds of faults"
+            kinds = "faults" if len(self.faults) == 1 else f"{len(self.faults)} kinds of faults"
+            step = f"get the file again; {look} lists its {kinds}"
         raise BadBars(
             f"{_HEADLINES[first.check]} in {self.name}",
             expected=first.expected,
@@ -154,14 +168,20 @@ class QualityReport:
         return self._repr_mimebundle_()["text/plain"]
 
 
+_TOO_FINE = (
+    "an account counts in 1e-8: take the coin against one that is worth less (SHIB/USDT, not SHIB/BTC), or the\n"
+    "venue's pair of a thousand of it; where the prices were computed, get the venue's own"
+)
 _HEADLINES = {
     "order": "bars out of order",
     "repeats": "rows repeat",
     "conflicts": "two rows for one time",
     "grid": "rows off the grid",
     "future": "rows from the future",
+    "empty": "rows without a price",
     "numbers": "values that are not numbers",
     "prices": "prices that are not above zero",
+    "finer": "prices finer than 1e-8",
     "high": "a high below another price",
     "low": "a low above another price",
     "volume": "a negative volume",
@@ -169,7 +189,9 @@ _HEADLINES = {
 }
 
 
-def check(rows: Rows, interval: Interval, *, name: str, as_of_ns: int | None = None) -> QualityReport:
+def check(
+    rows: Rows, interval: Interval, *, name: str, as_of_ns: int | None = None, tradable: bool = True
+) -> QualityReport:
     """Look at every row.
 
     Parameters
@@ -178,8 +200,9 @@ def check(rows: Rows, interval: Interval, *, name: str, as_of_ns: int | None = N
     interval : length of a bar, or the time between two settlements.
     name : how the report calls the rows.
     as_of_ns : no bar may close after it; without it the future is not checked.
+    tradable : prices finer than 1e-8 are a fault.
     """
-    findings = [*_time_faults(rows, interval, as_of_ns), *_value_faults(rows)]
+    findings = [*_time_faults(rows, interval, as_of_ns), *_value_faults(rows, tradable=tradable)]
     gaps = _gaps(rows, interval)
     if gaps:
         start, end = gaps[0]
@@ -199,9 +222,37 @@ def check(rows: Rows, interval: Interval, *, name: str, as_of_ns: int | None = N
 
 
 def repair(rows: Rows) -> Rows:
-    """The rows in order, without exact repeats. Nothing else is changed, and nothing is made up."""
-    ordered = rows.in_order()
-    return ordered.take(~ordered.exact_repeats())
+    """The rows in order, without exact repeats and rows without a price. Nothing is changed, and nothing is made up."""
+    return rows.take(repaired_order(rows))
+
+
+def repaired_order(rows: Rows) -> NDArray[np.intp]:
+    """Places of the rows that `repair` keeps, in its order, int [K]."""
+    order = rows.order()
+    order = order[~_without_price(rows)[order]]
+    return order[~rows.take(order).exact_repeats()]
+
+
+def noise(raw: NDArray[np.float64], values: NDArray[np.float64]) -> list[Finding]:
+    """The note that numbers of a file were read as the decimals that they stand for; nothing where none was.
+
+    Parameters
+    ----------
+    raw, values : float64 [T, C], as they stand there and as they were read.
+    """
+    changed = (raw != values) & ~np.isnan(raw)
+    if not changed.any():
+        return []
+    row, column = (int(place) for place in np.argwhere(changed)[0])
+    got = f"{float(raw[row, column])!r} read as {float(values[row, column])!r} at row {row:,}"
+    return [Finding("noise", False, int(changed.any(axis=1).sum()), row, "decimals as a venue tells them", got)]
+
+
+def _without_price(rows: Rows) -> NDArray[np.bool_]:
+    """Marks rows of which every price is NaN, bool [T]."""
+    if rows.measure is Measure.FUNDING:
+        return np.zeros(len(rows), np.bool_)
+    return np.asarray(np.isnan(rows.values[:, :4]).all(axis=1), np.bool_)
 
 
 def _time_faults(rows: Rows, interval: Interval, as_of_ns: int | None) -> list[Finding]:
@@ -214,15 +265,16 @@ def _time_faults(rows: Rows, interval: Interval, as_of_ns: int | None) -> list[F
         "order",
         back,
         "each open time after the one before",
-        lambda row: f"{stamp(times[row])} after {stamp(times[row - 1])}",
+        lambda row: f"{stamp(times[row])} after {stamp(times[row - 1])}{', the newest first,' * bool(back[1:].all())}",
     )
     if not bool((np.diff(times) > 0).all()):
         _repeat_faults(found, rows)
     late = times % interval.ns
     off = late > (_SETTLEMENT_JITTER_NS if rows.measure is Measure.FUNDING else 0)
-    _note(
-        found, "grid", off, f"open times that are multiples of {interval} from the epoch", lambda row: stamp(times[row])
-    )
+    apart = _usual_distance(times)
+    wrong = f", the rows being {apart} apart," if apart and apart != interval.text else ""
+    multiples = f"open times that are multiples of {interval} from the epoch"
+    _note(found, "grid", off, multiples, lambda row: stamp(times[row]) + wrong)
     if as_of_ns is not None:
         closes = times + (0 if rows.measure is Measure.FUNDING else interval.ns)
         _note(
@@ -233,6 +285,13 @@ def _time_faults(rows: Rows, interval: Interval, as_of_ns: int | None) -> list[F
             lambda row: f"one that opens {stamp(times[row])}",
         )
     return found
+
+
+def _usual_distance(times: NDArray[np.int64]) -> str:
+    """The interval that most rows are apart; empty where that is none."""
+    steps, counts = np.unique(np.abs(np.diff(times)), return_counts=True)
+    usual = int(steps[counts.argmax()]) if steps.size else 0
+    return next((text for text in INTERVALS if Interval(text).ns == usual), "")
 
 
 def _repeat_faults(found: list[Finding], rows: Rows) -> None:
@@ -251,14 +310,16 @@ def _repeat_faults(found: list[Finding], rows: Rows) -> None:
         _note(found, name, mask, expected, lambda row: f"another row that opens {stamp(rows.open_time_ns[row])}")
 
 
-def _value_faults(rows: Rows) -> list[Finding]:
+def _value_faults(rows: Rows, *, tradable: bool) -> list[Finding]:
     found: list[Finding] = []
 
     def cell(row: int) -> str:
         return ", ".join(f"{name} {value:.12g}" for name, value in zip(rows.columns, rows.values[row], strict=True))
 
+    empty = _without_price(rows)
+    _note(found, "empty", empty, "prices in every row", lambda row: f"none, for {stamp(rows.open_time_ns[row])}")
     finite = np.asarray(np.isfinite(rows.values).all(axis=1), np.bool_)
-    _note(found, "numbers", ~finite, "finite numbers", cell)
+    _note(found, "numbers", ~finite & ~empty, "finite numbers", cell)
     if rows.measure is Measure.FUNDING:
         return found
     prices = rows.values[:, :4]
@@ -267,6 +328,9 @@ def _value_faults(rows: Rows) -> list[Finding]:
         _note(found, "high", finite & (rows.column("high") < prices.max(axis=1)), "a high that no price is above", cell)
         _note(found, "low", finite & (rows.column("low") > prices.min(axis=1)), "a low that no price is below", cell)
         if rows.measure is Measure.BARS:
+            if tradable:
+                finer = finite & (decimals_of(prices) > FINEST_DECIMALS).any(axis=1)
+                _note(found, "finer", finer, "prices that are multiples of 1e-8", cell)
             _note(found, "volume", finite & (rows.column("volume") < 0), "a volume of zero or more", cell)
     return found
 

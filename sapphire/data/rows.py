@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sapphire.data.decimals import as_decimals
 from sapphire.domain.errors import ValueRefused
 
 if TYPE_CHECKING:
@@ -127,6 +128,10 @@ class Rows:
             equal = (before == here) | (np.isnan(before) & np.isnan(here))
             repeats[1:] = (np.diff(self.open_time_ns) == 0) & equal.all(axis=1)
         return repeats
+
+    def as_decimals(self) -> Rows:
+        """The same rows, each number with rounding noise as the decimal that it stands for."""
+        return Rows(self.measure, self.open_time_ns, as_decimals(self.values))
 
     def content_sha256(self) -> str:
         """SHA-256 of what the rows say: measure, row count, then each column's little-endian values.

@@ -15,8 +15,19 @@ from sapphire.domain.errors import ValueRefused
 from sapphire.domain.instruments import InstrumentKind
 from sapphire.domain.intervals import Interval
 
-__all__ = ["EMBEDDED", "Series", "kind_of", "market_label", "name_to_symbol", "pair_of", "symbol_to_name"]
+__all__ = [
+    "DEFAULT_VENUE",
+    "EMBEDDED",
+    "Series",
+    "kind_of",
+    "market_label",
+    "name_to_symbol",
+    "pair_of",
+    "symbol_to_name",
+]
 
+DEFAULT_VENUE = "binance"
+"""Whose recordings are meant where nobody says."""
 EMBEDDED = "embedded"
 """The venue whose market is made here: the embedded exchange."""
 

@@ -186,7 +186,8 @@ class Store:
 
         Parameters
         ----------
-        rows : in order, without faults, inside `covered`; may be empty where the venue had nothing.
+        rows : in order, without faults, inside `covered`; may be empty where the venue had nothing. Numbers with
+            rounding noise are kept as the decimals that they stand for.
         covered : the stretch that these rows are all of.
         origin : whose market it is; a real one unless said.
         rules : trading rules as the venue told them.
@@ -200,7 +201,7 @@ class Store:
         BadBars : a fault in `rows`, a row outside `covered`, or a row that contradicts a stored one.
         DataError : the stored series is from another market, or a file of it is damaged.
         """
-        origin = origin or Origin()
+        origin, rows = origin or Origin(), rows.as_decimals()
         folder = self.folder(series)
         with locked(folder / ".lock"):
             for torn in folder.glob(".writing-*"):  # a writer that was killed; the lock is ours now
@@ -217,11 +218,11 @@ class Store:
 
     def prove(self, series: Series, rows: Rows, *, covered: Span, origin: Origin | None = None) -> None:
         """Raise what `append` would raise, and write nothing."""
-        self._prove(series, rows, covered, origin or Origin())
+        self._prove(series, rows.as_decimals(), covered, origin or Origin())
 
     def _prove(self, series: Series, rows: Rows, covered: Span, origin: Origin) -> tuple[StoredSeries, dict[str, Rows]]:
         """What is known of the series, and each month that `rows` touch as it would be with them."""
-        check(rows, series.length, name=str(series)).refuse()
+        check(rows, series.length, name=str(series), tradable=False).refuse()
         if len(rows.between(*covered)) != len(rows):
             raise BadBars(
                 f"rows of {series} outside the stretch they were asked for",
@@ -243,7 +244,7 @@ class Store:
         path = self.folder(series) / f"{month}.parquet"
         if not path.is_file():
             return part
-        stored = read_rows(path, next=self._start_again(series))
+        stored = read_rows(path, next=self._start_again(series)).as_decimals()
         whole = repair(Rows.joined(series.measure, [stored, part]))
         twice = np.flatnonzero(np.diff(whole.open_time_ns) == 0)
         if twice.size:
@@ -267,7 +268,7 @@ class Store:
                 got=f"{len(rows):,} rows of {rows.measure}",
                 next=self._start_again(series),
             )
-        return rows
+        return rows.as_decimals()
 
     def _start_again(self, series: Series) -> str:
         return f"delete {self.folder(series)} and collect or import it again"

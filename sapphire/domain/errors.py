@@ -9,6 +9,7 @@
     │   └── UnknownInterval     a bar length that venues do not have
     ├── DataError               market data
     │   ├── MissingData         asked for and not there
+    │   ├── UnknownFile         a file that does not say what it holds
     │   └── BadBars             there, and wrong
     ├── AgentError              an agent broke its promise
     │   ├── LeakFound           it saw what was not yet knowable
@@ -65,6 +66,7 @@ __all__ = [
     "StudyError",
     "TooFewReturns",
     "TwinDiffers",
+    "UnknownFile",
     "UnknownInstrument",
     "UnknownInterval",
     "UnknownSchema",
@@ -129,6 +131,10 @@ class DataError(SapphireError):
 
 class MissingData(DataError):
     """Data that were asked for and are not there."""
+
+
+class UnknownFile(DataError):
+    """A file that does not say what it holds."""
 
 
 class BadBars(DataError):

@@ -24,7 +24,8 @@ class Provenance:
     source : "embedded" for the generated market, "recorded" for what was collected or imported.
     venue : the venue and its market, "binance usdm"; for the generated market, the exchange that shows it.
     detail : what else identifies the data. The generated market names the version of its "generator" (1 where it does
-        not: nobody wrote it then) and its "seed", and may name its "calibration".
+        not: nobody wrote it then) and its "seed", and may name its "calibration". Bars that were made of shorter ones
+        name these in "made_from".
     snapshot_hash : content hash of the snapshot.
     as_of : when the data were taken; later corrections are not in them.
 
@@ -59,9 +60,10 @@ class Provenance:
     @property
     def label(self) -> str:
         """One line that says what the data are."""
+        made = f", made from {self.detail['made_from']}" if "made_from" in self.detail else ""
         if self.source == "embedded":
-            return generated_label(self.detail)
-        return f"recorded candles ({self.venue})"
+            return generated_label(self.detail) + made
+        return f"recorded candles ({self.venue}{made})"
 
 
 def generated_label(detail: Mapping[str, str]) -> str:

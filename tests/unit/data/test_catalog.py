@@ -325,6 +325,43 @@ def test_a_manifest_is_canonical_json(record):
     assert json.loads(text)["as_of_ns"] == str(AT.at_ns)
 
 
+def test_noise_that_an_older_store_kept_is_no_reason_to_refuse(record, walk, monkeypatch):
+    rows = walk(240)
+    noisy = Rows(Measure.BARS, rows.open_time_ns, np.nextafter(rows.values, np.inf))
+    with monkeypatch.context() as older:
+        older.setattr(Rows, "as_decimals", lambda self: self)
+        record(rows=noisy)
+    taken = snapshot(["BTC/USDT"], **FEBRUARY)
+    assert [taken.manifest["instruments"][0][name] for name in ("tick", "lot")] == ["0.1", "0.001"]
+    np.testing.assert_array_equal(taken.bars.close[:, 0], rows.column("close")[48:144])
+    assert (
+        Store().append(Series("binance", "BTC/USDT", Measure.BARS, "1h"), rows, covered=(0, to_ns("2025-01-01"))) == 0
+    )
+
+
+def test_volume_needs_no_step(record, walk):
+    rows = walk(240)
+    values = rows.values.copy()
+    values[:, 4] /= 3
+    record(rows=Rows(Measure.BARS, rows.open_time_ns, values))
+    whole = np.column_stack([values[:, :4], np.round(values[:, 4])])
+    record("ETH/USDT", Rows(Measure.BARS, rows.open_time_ns, whole))
+    cheap = np.column_stack([np.full((240, 4), 1e-5), rows.values[:, 4] * 1e10 + 1 / 3])
+    record("PEPE/USDT", Rows(Measure.BARS, rows.open_time_ns, cheap))
+    record("SOL/USDT", Rows(Measure.BARS, rows.open_time_ns, values), rules={"tick": "0.1", "lot": "0.01"})
+    record("ADA/USDT", rows=rows, rules={"tick": "0.0000000001", "lot": "0.0000000001"})
+    taken = snapshot(["BTC/USDT", "ETH/USDT", "PEPE/USDT", "SOL/USDT", "ADA/USDT"], **FEBRUARY)
+    said = {entry["symbol"]: (entry["tick"], entry["lot"], entry["rules"]) for entry in taken.manifest["instruments"]}
+    assert said == {
+        "BTC/USDT": ("0.1", "0.00000001", "read off the candles, lot assumed"),
+        "ETH/USDT": ("0.1", "0.00000001", "read off the candles, lot assumed"),  # whole coins of 42,000 USDT are no lot
+        "PEPE/USDT": ("0.00001", "0.0001", "read off the candles, lot assumed"),
+        "SOL/USDT": ("0.1", "0.01", "venue"),
+        "ADA/USDT": ("0.1", "0.001", "read off the candles"),
+    }
+    np.testing.assert_allclose(taken.bars.volume[:, 0], values[48:144, 4], rtol=1e-15)
+
+
 def test_a_price_finer_than_any_venue_s_is_refused(record, walk):
     rows = walk(240)
     values = rows.values.copy()

@@ -38,13 +38,45 @@ def test_import_says_what_went_in(imported):
                 "kind": "spot",
                 "measure": "bars",
                 "missing_rows": 0,
+                "notes": [],
                 "rows": 48,
                 "start": "2024-01-30T00:00Z",
                 "symbol": "BTC/USDT",
                 "venue": "binance",
             }
-        ]
+        ],
+        "left": [],
+        "ok": True,
     }
+
+
+def test_import_of_a_folder_ends_with_one_where_candles_were_left(home, recording, walk, tmp_path):
+    recording(walk(48), "BTCUSDT_1h_test.feather")
+    (tmp_path / "candles" / "notes.txt").write_text("mine")
+    done = said("import", str(tmp_path / "candles"))
+    assert [one["file"] for one in done["left"]] == ["notes.txt"]
+    recording(walk(48), "DOTUSD-1h.feather")
+    left = RUN.invoke(app, ["import", str(tmp_path / "candles"), "--json"])
+    assert left.exit_code == 1
+    assert [(one["file"], one["fault"]) for one in json.loads(left.stdout)["left"]] == [
+        ("DOTUSD-1h.feather", True),
+        ("notes.txt", False),
+    ]
+    shown = RUN.invoke(app, ["import", str(tmp_path / "candles")])
+    assert shown.exit_code == 1
+    assert "--symbol DO/TUSD or --symbol DOT/USD" in shown.stderr
+    checked = RUN.invoke(app, ["check", str(tmp_path / "candles"), "--json"])
+    assert checked.exit_code == 1
+    assert json.loads(checked.stdout)["left"][0]["file"] == "DOTUSD-1h.feather"
+
+
+def test_any_csv_goes_in_by_a_mapping(home, tmp_path):
+    path = tmp_path / "mine.txt"
+    path.write_text("ts;o;h;l;c;amount\n1706572800;1;2;1;2;5\n1706576400;2;2;1;1;4\n")
+    words = ["--symbol", "BTC/USDT", "--interval", "1h", "--columns", "open_time=ts,volume=amount"]
+    assert said("check", str(path), *words)["ok"] is True
+    done = said("import", str(path), *words)
+    assert [(one["symbol"], one["rows"]) for one in done["files"]] == [("BTC/USDT", 2)]
 
 
 def test_snapshot_list_show_and_check_agree(imported):

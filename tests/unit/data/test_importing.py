@@ -1,4 +1,4 @@
-"""Candle files go in whole or not at all."""
+"""Candle files go in whole or not at all, and a folder as far as it can."""
 
 import numpy as np
 import pyarrow.feather as feather
@@ -38,16 +38,64 @@ def test_the_same_file_twice_adds_nothing(home, recording, walk):
     assert [one.added for one in import_candles(path).files] == [0]
 
 
-def test_one_bad_file_keeps_the_whole_folder_out(home, recording, walk, tmp_path):
+def test_a_folder_imports_what_it_can_and_lists_what_it_left(home, recording, walk, tmp_path):
+    folder = tmp_path / "candles"
     recording(walk(30))
     recording(walk(30).take(np.r_[0:10, 11, 10, 12:30]), "ETH_USDT_USDT-1h-futures.feather")
-    with pytest.raises(BadBars) as refused:
+    recording(walk(30), "BNBUSD-1h.feather")
+    recording(walk(30), "whatever.feather")
+    (folder / "README.md").write_text("notes")
+    (folder / ".hidden.csv").write_text("")
+    (folder / "deeper").mkdir()
+    done = import_candles(folder)
+    assert [entry.series for entry in Store().held()] == [PERPETUAL]
+    assert [(one.file, one.fault) for one in done.left] == [
+        ("BNBUSD-1h.feather", True),
+        ("ETH_USDT_USDT-1h-futures.feather", True),
+        ("README.md", False),
+        ("deeper", False),
+        ("whatever.feather", False),
+    ]
+    assert "BN/BUSD or BNB/USD" in done.left[0].why
+    assert "row 11" in done.left[1].why
+    assert done.left[1].next == f"sapphire data check {folder}/ETH_USDT_USDT-1h-futures.feather --repair"
+    assert done.ok is False
+    assert "left 5 files" in str(done)
+    assert "left 5 files" in done._repr_mimebundle_()["text/html"]
+
+
+def test_strangers_alone_are_no_fault(home, recording, walk, tmp_path):
+    recording(walk(30))
+    (tmp_path / "candles" / "pairs.json").write_text('["BTC/USDT"]')
+    done = import_candles(tmp_path / "candles")
+    assert (done.ok, [one.fault for one in done.left]) == (True, [False])
+
+
+def test_a_folder_of_which_nothing_goes_in_says_why(home, recording, walk, tmp_path):
+    path = recording(walk(30).take(np.arange(30)[::-1]))
+    with pytest.raises(BadBars, match=f"bars out of order in {NAME}") as refused:
         import_candles(tmp_path / "candles")
-    assert "ETH_USDT_USDT-1h-futures.feather" in refused.value.what
-    assert "row 11" in refused.value.got
-    assert refused.value.next == f"sapphire data check {tmp_path}/candles/ETH_USDT_USDT-1h-futures.feather --repair"
-    assert Store().held() == []
+    assert "the newest first" in refused.value.got
+    path.rename(path.with_name("whatever.feather"))
+    with pytest.raises(DataError, match="no candle files") as refused:
+        import_candles(tmp_path / "candles")
+    assert refused.value.got == "whatever.feather"
+    assert not home.exists()
+
+
+def test_one_file_is_refused_whole(home, recording, walk):
+    path = recording(walk(30).take(np.r_[0:10, 11, 10, 12:30]))
+    with pytest.raises(BadBars, match=NAME) as refused:
+        import_candles(path)
+    assert refused.value.next == f"sapphire data check {path} --repair"
     assert not list(home.rglob("*.parquet"))
+
+
+def test_what_is_said_of_one_file_is_not_said_of_a_folder(home, recording, walk, tmp_path):
+    recording(walk(30))
+    for said in ({"symbol": "BTC/USDT"}, {"columns": "open=o"}):
+        with pytest.raises(ValueRefused, match="for a folder"):
+            import_candles(tmp_path / "candles", **said)
 
 
 def test_two_files_that_contradict_each_other_both_stay_out(home, recording, walk, tmp_path):
@@ -58,13 +106,15 @@ def test_two_files_that_contradict_each_other_both_stay_out(home, recording, wal
     assert Store().held() == []
 
 
-def test_a_file_that_contradicts_the_store_keeps_its_folder_out(home, recording, walk, tmp_path):
+def test_a_file_that_contradicts_the_store_is_left(home, recording, walk, tmp_path):
     import_candles(recording(walk(30)))
     recording(walk(30, seed=2))
     recording(walk(30), "ADA_USDT_USDT-1h-futures.feather")
-    with pytest.raises(BadBars, match="contradicts what is stored"):
-        import_candles(tmp_path / "candles")
-    assert [entry.series for entry in Store().held()] == [PERPETUAL]
+    done = import_candles(tmp_path / "candles")
+    assert [one.file for one in done.files] == ["ADA_USDT_USDT-1h-futures.feather"]
+    assert [(one.file, one.fault) for one in done.left] == [(NAME, True)]
+    assert "contradicts what is stored" in done.left[0].why
+    assert Store().read(PERPETUAL).content_sha256() == walk(30).content_sha256()
 
 
 def test_files_that_follow_each_other_join(home, recording, walk, tmp_path):
@@ -185,3 +235,33 @@ def test_export_does_not_choose_for_anybody(recording, walk, tmp_path):
         export_candles(tmp_path / "candles", tmp_path / "csv", ["BTC/USDT"], interval="5m")
     with pytest.raises(MissingData, match="no bars that all pairs share"):
         export_candles(tmp_path / "candles", tmp_path / "csv", ["BTC/USDT", "DOGE/USDT"])
+
+
+def test_a_check_of_a_folder_lists_what_it_could_not_read(home, recording, walk, tmp_path):
+    recording(walk(30))
+    recording(walk(30), "ETH_USDT-1h.feather").write_bytes(b"cut")
+    recording(walk(30), "whatever.feather")
+    checked = check_candles(tmp_path / "candles")
+    assert [report.ok for report in checked] == [True]
+    assert [(one.file, one.fault) for one in checked.left] == [
+        ("ETH_USDT-1h.feather", True),
+        ("whatever.feather", False),
+    ]
+    assert checked.ok is False
+    assert "left 2 files" in str(checked)
+
+
+def test_rows_without_a_price_are_dropped_when_told_and_said(home, recording, walk):
+    rows = walk(30)
+    values = rows.values.copy()
+    values[[0, 7]] = np.nan
+    path = recording(Rows(Measure.BARS, rows.open_time_ns, values))
+    with pytest.raises(BadBars, match="rows without a price") as refused:
+        import_candles(path)
+    assert refused.value.next == f"sapphire data check {path} --repair"
+    done = import_candles(path, repair=True)
+    assert [(one.rows, one.report.missing) for one in done.files] == [(28, 1)]
+    assert done.files[0].notes[0].got.startswith("repaired, 2 rows")
+    assert "repaired, 2 rows" in str(done)
+    assert check_candles(path, repair=True)[0].ok
+    assert len(read_candles(identify(path, venue="binance"))) == 28

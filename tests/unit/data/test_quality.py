@@ -60,7 +60,7 @@ def test_a_row_off_the_grid_is_a_fault(walk):
 def test_order_names_both_times_and_the_row(walk):
     rows = walk(2_000, start="2024-01-11T06:00Z").take(np.r_[0:1203, 1204, 1203, 1205:2000])
     with pytest.raises(BadBars) as refused:
-        check(rows, HOUR, name="btc_1h.parquet").refuse(file="btc_1h.parquet")
+        check(rows, HOUR, name="btc_1h.parquet").refuse(look="sapphire data check btc_1h.parquet")
     assert str(refused.value) == (
         "BadBars: bars out of order in btc_1h.parquet\n"
         "  expected: each open time after the one before\n"

@@ -1,0 +1,213 @@
+"""Import results: what went into the store, what the checks found, and what of a folder was left and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import wrap
+from typing import Any
+
+from sapphire.data import quality
+from sapphire.data.candle_names import suffix_of
+from sapphire.data.series import Series
+from sapphire.data.store import Span
+from sapphire.domain.display import bundle, stamp
+from sapphire.domain.errors import SapphireError, UnknownFile
+
+__all__ = ["SAY_IT", "Checked", "Imported", "Imports", "Left", "faults_first"]
+
+SAY_IT = "say what a file holds: sapphire data import FILE --symbol BTC/USDT --interval 1h"
+"""What to do about a file that does not say it."""
+_WHY_WIDTH = 58
+"""Columns that the reason has in a table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A file of a folder that was left out.
+
+    Parameters
+    ----------
+    file : its name.
+    why : the error in one line.
+    fault : it is known to hold candles, and something is wrong with it; a stranger has none.
+    next : what to do about it; empty where there is nothing.
+    error : what was raised.
+    """
+
+    file: str
+    why: str
+    fault: bool
+    next: str
+    error: SapphireError
+
+    @classmethod
+    def of(cls, path: Path, error: SapphireError) -> Left:
+        """The file that an error is about."""
+        got = f": {error.got}" if error.got and error.got != path.name else ""
+        what = error.what.removeprefix(path.name).removesuffix(f" in {path.name}")
+        why = f"{what}{got}".strip().replace("\n", "; ")
+        stranger = isinstance(error, UnknownFile)
+        step = "" if stranger and path.is_file() and not suffix_of(path) else error.next
+        return cls(path.name, why, not stranger, step, error)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Stable keys, for `--json`."""
+        return {"file": self.file, "why": self.why, "fault": self.fault, "next": self.next}
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """One file that was imported.
+
+    Parameters
+    ----------
+    file : its name.
+    series : what it holds.
+    rows, added : rows in it, and how many of them are new to the store.
+    covered : the stretch it stands for.
+    report : what the checks found, and what was done on the way.
+    """
+
+    file: str
+    series: Series
+    rows: int
+    added: int
+    covered: Span
+    report: quality.QualityReport
+
+    @property
+    def notes(self) -> tuple[quality.Finding, ...]:
+        """What was done on the way: noise that was read as decimals, rows that were put in order."""
+        return tuple(finding for finding in self.report.findings if finding.check != "gaps")
+
+
+@dataclass(frozen=True, slots=True)
+class Imports:
+    """Files that were imported together, and those that were left.
+
+    Parameters
+    ----------
+    files : what went in.
+    left : what did not, of a folder.
+    """
+
+    files: tuple[Imported, ...]
+    left: tuple[Left, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether no file that is known to hold candles was left out."""
+        return not any(one.fault for one in self.left)
+
+    @property
+    def steps(self) -> list[str]:
+        """What to do about the files that were left, a line each; one for all strangers."""
+        said = [(f"{one.file}: {' '.join(one.next.split())}", one) for one in self.left if one.next]
+        known = [line for line, one in said if one.fault or "--symbol" not in line]
+        return known + ([SAY_IT] if len(known) < len(said) else [])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Stable keys, for `--json`."""
+        return {
+            "ok": self.ok,
+            "files": [
+                {
+                    "file": one.file,
+                    "venue": one.series.venue,
+                    "symbol": one.series.symbol,
+                    "kind": str(one.series.kind),
+                    "measure": str(one.series.measure),
+                    "interval": one.series.interval,
+                    "rows": one.rows,
+                    "added": one.added,
+                    "start": stamp(one.covered[0]),
+                    "end": stamp(one.covered[1]),
+                    "missing_rows": one.report.missing,
+                    "notes": [f"{finding.check}: {finding.got}" for finding in one.notes],
+                }
+                for one in self.files
+            ],
+            "left": [one.as_dict() for one in self.left],
+        }
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        venues = list(dict.fromkeys(one.series.venue for one in self.files))
+        header = ["series", "kind", "from", "to", "rows", "new", "missing"]
+        lines = [
+            [
+                str(one.series) if len(venues) > 1 else str(one.series).removeprefix(f"{one.series.venue} "),
+                str(one.series.kind),
+                stamp(one.covered[0]),
+                stamp(one.covered[1]),
+                f"{one.rows:,}",
+                f"{one.added:,}",
+                f"{one.report.missing:,}",
+            ]
+            for one in self.files
+        ]
+        notes = [f"{one.file}: {finding.check}: {finding.got}" for one in self.files for finding in one.notes]
+        caption = f"imported {len(self.files)} files of {', '.join(venues)}" + "".join(f"\n  {note}" for note in notes)
+        shown = bundle(caption, header, lines)
+        return _beside(shown, self.left)
+
+    def __str__(self) -> str:
+        return self._repr_mimebundle_()["text/plain"]
+
+
+class Checked(tuple[quality.QualityReport, ...]):
+    """Reports of candle files, one for each, and the files that could not be read.
+
+    Parameters
+    ----------
+    reports : of the files that were read.
+    left : those that were not, of a folder.
+    """
+
+    left: tuple[Left, ...]
+
+    def __new__(cls, reports: Sequence[quality.QualityReport], left: Sequence[Left] = ()) -> Checked:
+        """The reports with what was left beside them."""
+        made = super().__new__(cls, reports)
+        made.left = tuple(left)
+        return made
+
+    @property
+    def ok(self) -> bool:
+        """Whether no file has a fault; strangers have none."""
+        return all(report.ok for report in self) and not any(one.fault for one in self.left)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Stable keys, for `--json`."""
+        return {
+            "ok": self.ok,
+            "reports": [report.as_dict() for report in self],
+            "left": [one.as_dict() for one in self.left],
+        }
+
+    def __str__(self) -> str:
+        return "\n".join([*map(str, self), *([_left_bundle(self.left)["text/plain"]] if self.left else [])])
+
+
+def faults_first(left: Sequence[Left]) -> tuple[Left, ...]:
+    """The files that were left, those with a fault before strangers, by name."""
+    return tuple(sorted(left, key=lambda one: (not one.fault, one.file)))
+
+
+def _beside(shown: dict[str, str], left: Sequence[Left]) -> dict[str, str]:
+    if not left:
+        return shown
+    rest = _left_bundle(left)
+    return {
+        "text/plain": f"{shown['text/plain']}\n{rest['text/plain']}",
+        "text/html": shown["text/html"] + rest["text/html"],
+    }
+
+
+def _left_bundle(left: Sequence[Left]) -> dict[str, str]:
+    lines = []
+    for one in left:
+        first, *more = wrap(one.why, _WHY_WIDTH) or [""]
+        lines += [[one.file, "fault" if one.fault else "stranger", first], *(["", "", line] for line in more)]
+    return bundle(f"left {len(left)} files", ["file", "", "why"], lines)
