@@ -26,10 +26,11 @@ from sapphire.monitoring.commands import report, trace
 from sapphire.registry.commands import gates, promote, releases, revoke, rollback
 from sapphire.research.commands import app as study
 from sapphire.serving.commands import serve
-from sapphire.stack.commands import down, status, up
+from sapphire.stack.commands import down, up
 from sapphire.stack.decision_rows import decisions
 from sapphire.stack.journal_commands import journal
-from sapphire.stack.trading_commands import fills, halt, orders, positions, resume
+from sapphire.stack.status_command import status
+from sapphire.stack.trading_commands import close, fills, flatten, halt, orders, positions, resume
 
 app = typer.Typer(
     name="sapphire",
@@ -41,7 +42,7 @@ app = typer.Typer(
 )
 _STACK: tuple[Callable[..., None], ...] = (up, status, down, demo, new, exchange)
 _REGISTRY: tuple[Callable[..., None], ...] = (releases, gates, promote, rollback, revoke, serve)
-_TRADING: tuple[Callable[..., None], ...] = (positions, orders, fills, decisions, halt, resume, trace)
+_TRADING: tuple[Callable[..., None], ...] = (positions, orders, fills, decisions, halt, flatten, close, resume, trace)
 for _verb in _STACK + _REGISTRY + _TRADING:
     app.command(_verb.__name__)(_verb)
 for _name, _verbs in {"data": data, "agent": agent, "study": study, "journal": journal, "report": report}.items():
@@ -85,7 +86,20 @@ _HANDED: dict[str, Any] = {"ccxt_config": _ccxt_config, "registry": _registry}
 """What lower rooms are handed from higher ones."""
 
 
-_WHATEVER_IT_SAYS = ("new", "status", "down", "positions", "orders", "fills", "halt", "resume", "journal", "decisions")
+_WHATEVER_IT_SAYS = (
+    "new",
+    "status",
+    "down",
+    "positions",
+    "orders",
+    "fills",
+    "halt",
+    "flatten",
+    "close",
+    "resume",
+    "journal",
+    "decisions",
+)
 """Verbs that look at what runs or stop it: settings that cannot be meant are told, and stand in nobody's way."""
 
 

@@ -223,17 +223,25 @@ class Service:
         """Its latest fills, oldest first; a thousand unless `limit` is given."""
         return self._rows("fills", limit)
 
-    def halt(self, reason: str) -> dict[str, Any]:
-        """Stop trading until `resume`; what is open is cancelled."""
-        return self._post("halt", reason)
+    def halt(self, reason: str, *, by: str | None = None) -> dict[str, Any]:
+        """Stop trading until `resume`; what is open is cancelled. `by` is kept with the reason, here and below."""
+        return self._post("halt", reason, by)
 
-    def reduce(self, reason: str) -> dict[str, Any]:
+    def reduce(self, reason: str, *, by: str | None = None) -> dict[str, Any]:
         """Let positions only get smaller."""
-        return self._post("reduce", reason)
+        return self._post("reduce", reason, by)
 
-    def resume(self, reason: str) -> dict[str, Any]:
+    def resume(self, reason: str, *, by: str | None = None) -> dict[str, Any]:
         """Trade again: a deliberate act, whose reason is kept in the journal."""
-        return self._post("resume", reason)
+        return self._post("resume", reason, by)
+
+    def flatten(self, reason: str, *, by: str | None = None) -> dict[str, Any]:
+        """Sell everything and take no signal until `resume`; from a halt too. It goes on over restarts."""
+        return self._post("flatten", reason, by)
+
+    def close(self, symbol: str, reason: str, *, by: str | None = None) -> dict[str, Any]:
+        """Sell all of a symbol and take no signal of it until `resume`; the others go on."""
+        return self._post("close", reason, by, symbol=symbol)
 
     def metrics(self) -> str:
         """Metrics in Prometheus's text form."""
@@ -243,8 +251,9 @@ class Service:
         rows: list[dict[str, Any]] = self._call("GET", what if limit is None else f"{what}?limit={limit}")
         return rows
 
-    def _post(self, command: str, reason: str) -> dict[str, Any]:
-        told: dict[str, Any] = self._call("POST", command, json.dumps({"reason": reason}).encode())
+    def _post(self, command: str, reason: str, by: str | None, **more: str) -> dict[str, Any]:
+        body = {"reason": reason, **more} if by is None else {"reason": reason, "by": by, **more}
+        told: dict[str, Any] = self._call("POST", command, json.dumps(body).encode())
         return told
 
     def _call(self, verb: str, path: str, body: bytes | None = None) -> Any:

@@ -248,7 +248,7 @@ def _order(at: tuple[int, int], row: JournalRow) -> SentOrder:
     return SentOrder(
         *at,
         order=str(row["order"]),
-        release=str(row["release"]),
+        release=str(row["release"] or ""),
         symbol=str(row["symbol"]),
         side=str(row["side"]),
         ticks=int(row["ticks"]),

@@ -107,12 +107,18 @@ class Assembly:
             "mlflow_url": self.mlflow_url,
         }
 
-    def parts(self, *, before_exchange_ends: Callable[[], None] | None = None) -> list[Part]:
+    def parts(
+        self,
+        *,
+        before_exchange_ends: Callable[[], None] | None = None,
+        before_service_ends: Callable[[], None] | None = None,
+    ) -> list[Part]:
         """Every part, in the order in which they are shown; settings files are written.
 
         Parameters
         ----------
         before_exchange_ends : called when nobody trades any more and the exchange is about to be ended.
+        before_service_ends : called when the service is about to be ended.
 
         Raises
         ------
@@ -121,7 +127,8 @@ class Assembly:
         made = [self._bus(), replace(self._exchange(), before_end=before_exchange_ends)]
         made += [self._mlflow()] if self.plan.mlflow and not self.tracking.uri.startswith("http") else []
         made += [self._bento()] if self.plan.bento_url is None else []
-        return [*made, self._collector(), self._coordinator(), self._service()]
+        service = replace(self._service(), before_end=before_service_ends)
+        return [*made, self._collector(), self._coordinator(), service]
 
     def _bus(self) -> Part:
         port = self.ports.bus

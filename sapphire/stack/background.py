@@ -23,7 +23,7 @@ from sapphire.stack.keeper import PLAN
 from sapphire.stack.plan import Plan
 from sapphire.stack.stack import FAILED, READY
 
-__all__ = ["bring_up", "require_running", "service_of", "take_down"]
+__all__ = ["bring_up", "require_running", "service_at", "service_of", "take_down"]
 
 _LOOK_EVERY_S = 0.1
 _END_WITHIN_S = 90.0
@@ -127,11 +127,18 @@ def service_of(run: Path) -> Service:
     ------
     Refused : none runs there, or its credentials cannot be read.
     """
-    facts = require_running(run)
-    url = facts["addresses"].get("service_url")
-    if url is None:
+    service = service_at(RunFolder(run), require_running(run))
+    if service is None:
         raise Refused("the stack is still starting", expected="a service", got="none yet", next="sapphire status")
-    return Service(url, read_credentials(RunFolder(run).credentials)["service_token"])
+    return service
+
+
+def service_at(run: RunFolder, facts: Mapping[str, Any]) -> Service | None:
+    """A client of the service that these facts name; None before there is one."""
+    url = facts["addresses"].get("service_url")
+    if url is None or not run.credentials.exists():
+        return None
+    return Service(url, read_credentials(run.credentials)["service_token"])
 
 
 def _send(process: int, number: signal.Signals) -> None:

@@ -1,4 +1,4 @@
-"""The verbs `sapphire up|status|down`."""
+"""The verbs `sapphire up|down`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sapphire.stack.background import Seen
     from sapphire.stack.folders import RunFolder
 
-__all__ = ["down", "status", "up"]
+__all__ = ["down", "up"]
 
 _LAST_PORT = 65_535
 
@@ -68,8 +68,8 @@ def up(
     from sapphire.stack.background import bring_up
     from sapphire.stack.folders import RunFolder
     from sapphire.stack.going_on import Asked, plan_to_start
-    from sapphire.stack.releases import permit_now
-    from sapphire.stack.showing import show_parts, show_permit
+    from sapphire.stack.showing import show
+    from sapphire.stack.status_command import Look
 
     began, clock = time.monotonic(), WallClock()
     asked = Asked(
@@ -88,44 +88,16 @@ def up(
         pass
     plan = plan_to_start(asked, folder, home(), fresh=fresh, now_ns=clock.now_ns(), say=say)
     with _progress(began) as seen:
-        facts = bring_up(plan, fresh=fresh, seen=seen)
-    permit = permit_now(plan.home, plan.release.digest, plan.stage)
-    put(facts | {"permit": permit}, as_json=as_json)
-    if not as_json:
-        show_parts(facts, now_ns=clock.now_ns(), is_running=True)
-        show_permit(permit)
+        bring_up(plan, fresh=fresh, seen=seen)
+    look = Look.at(folder)
+    put(look.as_dict, as_json=as_json)
+    if as_json:
+        _warn(look.account)
+    else:
+        show(look.parts())
     more = again(run)
     say(f"up after {time.monotonic() - began:.0f} s; run folder {folder.path}")
     say(f"next: sapphire status{more}; sapphire positions{more}; sapphire down{more} ends it")
-
-
-def status(run: RunOption = None, as_json: AsJson = False) -> None:
-    """Say per part: state, since when, address, release; whether the permit holds; what positions do without views.
-
-    Example: sapphire status --json
-    """
-    from sapphire.coordination.decision_log import last_decision
-    from sapphire.domain.clocks import WallClock
-    from sapphire.execution.run_lock import RunLock
-    from sapphire.stack.folders import RunFolder
-    from sapphire.stack.releases import permit_now
-    from sapphire.stack.showing import show_parts, show_permit, show_views
-
-    folder = RunFolder(run_folder(run))
-    facts = folder.read()
-    is_running = RunLock(folder.path).holder() is not None
-    decided = last_decision(folder.decisions)
-    views = None if decided is None else decided.standing
-    release = facts["release"]
-    permit = permit_now(Path(facts["home"]), release["digest"], release["stage"])
-    put(facts | {"running": is_running, "permit": permit, "views": views}, as_json=as_json)
-    if not as_json:
-        show_parts(facts, now_ns=WallClock().now_ns(), is_running=is_running)
-        show_permit(permit)
-        show_views(views)
-    if facts["error"]:
-        say(facts["error"])
-    say(f"logs in {folder.log('bus').parent}" if is_running else "next: sapphire up starts it")
 
 
 def down(run: RunOption = None, as_json: AsJson = False) -> None:
@@ -141,6 +113,16 @@ def down(run: RunOption = None, as_json: AsJson = False) -> None:
     put({"run": str(folder.path), "was_running": was_running}, as_json=as_json)
     say(f"the stack in {folder.path} has ended" if was_running else f"no stack runs in {folder.path}")
     say(f"next: {_what_next(folder, again(run))}")
+
+
+def _warn(account: Mapping[str, Any] | None) -> None:
+    """Say on stderr what trading may not do, where nothing but an object stands on stdout."""
+    from sapphire.stack.showing_account import trading_lines
+
+    trading = None if account is None else account["trading"]
+    if trading is not None and (trading["state"] != "ACTIVE" or trading["closed"]):
+        for name, text in trading_lines(trading):
+            say(f"{name} {text}".strip())
 
 
 def _what_next(folder: RunFolder, more: str) -> str:

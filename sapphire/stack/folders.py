@@ -64,6 +64,11 @@ class RunFolder:
         """The exchange's full state when the run ended."""
         return self.path / "exchange_state.json"
 
+    @property
+    def account_state(self) -> Path:
+        """The account as the service told it before it was ended last."""
+        return self.path / "account_state.json"
+
     def settings(self, part: str) -> Path:
         """A part's settings file."""
         return self.path / f"{part}.json"

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sapphire.domain.clocks import from_ns
 from sapphire.stack.command_line import AsJson, Limit, RunOption, put, run_folder, say
 
 __all__ = ["journal"]
@@ -41,22 +42,25 @@ def journal_show(
     entries = deque(found, maxlen=limit)
     put({"entries": [asdict(entry) for entry in entries]}, as_json=as_json)
     if not as_json:
-        from sapphire.domain.display import stamp
         from sapphire.stack.showing import print_table
 
         rows = [
-            (
-                f"{entry.epoch}/{entry.segment}",
-                f"{entry.step:,}" if entry.step is not None else "",
-                stamp(entry.market_ns),
-                entry.source,
-                entry.kind,
-                entry.detail,
-            )
+            (f"{entry.step:,}" if entry.step is not None else "", _moment(entry.market_ns), _from(entry.source),
+             entry.kind, entry.detail)
             for entry in entries
-        ]
-        header = ("epoch/file", "step", "market time", "source", "kind", "detail")
-        print_table(f"the latest {len(rows):,} records", header, rows)
+        ]  # fmt: skip
+        title = f"the latest {len(rows):,} records, market time in UTC"
+        print_table(title, ("step", "at", "from", "kind", "what it says"), rows)
+
+
+def _moment(market_ns: int) -> str:
+    """To the millisecond; nothing where a run has no market time yet."""
+    return f"{from_ns(market_ns):%m-%d %H:%M:%S}.{market_ns // 1_000_000 % 1_000:03d}" if market_ns else ""
+
+
+def _from(source: str) -> str:
+    """Who said it; which entry of the bus it was stands in `--json`."""
+    return "bus" if source.startswith("bus ") else source
 
 
 @journal.command("verify")

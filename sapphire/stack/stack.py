@@ -203,7 +203,9 @@ class Stack:
             replace(plan, execution=execution), Ports.choose(plan.run, plan.ports), admitted.manifest
         )
         self._supervisor = Supervisor(
-            self._assembly.parts(before_exchange_ends=self._keep_exchange_state),
+            self._assembly.parts(
+                before_exchange_ends=self._keep_exchange_state, before_service_ends=self._keep_account
+            ),
             lock=self._lock,
             clock=self._clock,
             told=self._told,
@@ -253,6 +255,19 @@ class Stack:
             return
         write_text(self.folder.exchange_state, json.dumps(state, sort_keys=True) + "\n")
 
+    def _keep_account(self) -> None:
+        """The account as it is when the run ends: what it holds, and what stopped its trading."""
+        from sapphire.data.durable import write_text
+        from sapphire.stack.account import account_now
+
+        if self._keeper.parts["service"].standing is not Standing.READY:
+            return
+        try:
+            told = account_now(self.service, self.folder)
+        except (NotReady, Refused):  # it dies at this moment; what it knows is in its journal
+            return
+        write_text(self.folder.account_state, json.dumps(told, sort_keys=True) + "\n")
+
 
 def run_bars(
     stack: Stack,
@@ -290,7 +305,7 @@ def run_bars(
 def _forget(run: Path) -> None:
     """Remove what stacks write into a run folder, and nothing else."""
     folder = RunFolder(run)
-    files = [folder.facts, folder.credentials, folder.decisions, folder.exchange_state]
+    files = [folder.facts, folder.credentials, folder.decisions, folder.exchange_state, folder.account_state]
     files += [folder.settings(part) for part in ("service", "collector", "coordinator")]
     for path in files:
         path.unlink(missing_ok=True)

@@ -1,25 +1,30 @@
-"""The verbs `sapphire positions|orders|fills|halt|resume`."""
+"""The verbs `sapphire positions|orders|fills|halt|resume|flatten|close`."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import getpass
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from sapphire.stack.command_line import AsJson, Limit, RunOption, put, run_folder, say
+from sapphire.stack.command_line import AsJson, Limit, RunOption, again, put, run_folder, say
 
-__all__ = ["fills", "halt", "orders", "positions", "resume"]
+__all__ = ["close", "fills", "flatten", "halt", "orders", "positions", "resume"]
 
 
 def positions(run: RunOption = None, as_json: AsJson = False) -> None:
-    """Show cash, equity and what the account holds, as the engine has it.
+    """Show what trading may do, cash, equity and what the account holds, as the engine has it.
 
     Example: sapphire positions --json
     """
+    from sapphire.stack.account import positions_now
     from sapphire.stack.background import service_of
-    from sapphire.stack.showing import show_positions
+    from sapphire.stack.showing_account import show_positions
 
-    told = service_of(run_folder(run)).positions()
+    folder, rules = _folder(run)
+    told = positions_now(service_of(folder), rules)
     put(told, as_json=as_json)
     if not as_json:
         show_positions(told)
@@ -31,13 +36,14 @@ def orders(limit: Limit = 50, run: RunOption = None, as_json: AsJson = False) ->
     Example: sapphire orders --limit 20
     """
     from sapphire.stack.background import service_of
-    from sapphire.stack.showing import show_orders
+    from sapphire.stack.showing_account import show_orders
 
-    rows = service_of(run_folder(run)).orders(limit=limit)
+    folder, rules = _folder(run)
+    rows = [rules.named(row) for row in service_of(folder).orders(limit=limit)]
     put({"orders": rows}, as_json=as_json)
     if not as_json:
         show_orders(rows)
-        say("next: sapphire trace ORDER tells one order's life")
+        say(f"next: sapphire trace ORDER{again(run)} tells one order's life")
 
 
 def fills(limit: Limit = 50, run: RunOption = None, as_json: AsJson = False) -> None:
@@ -46,9 +52,10 @@ def fills(limit: Limit = 50, run: RunOption = None, as_json: AsJson = False) -> 
     Example: sapphire fills --limit 20
     """
     from sapphire.stack.background import service_of
-    from sapphire.stack.showing import show_fills
+    from sapphire.stack.showing_account import show_fills
 
-    rows = service_of(run_folder(run)).fills(limit=limit)
+    folder, rules = _folder(run)
+    rows = [rules.named(row) for row in service_of(folder).fills(limit=limit)]
     put({"fills": rows}, as_json=as_json)
     if not as_json:
         show_fills(rows)
@@ -65,10 +72,11 @@ def halt(
     """
     from sapphire.stack.background import service_of
 
-    told = service_of(run_folder(run)).halt(reason)
+    told = service_of(run_folder(run)).halt(reason, by=_who())
     put(told, as_json=as_json)
     say(f"trading is {told['state']}")
-    say("next: sapphire orders shows what is open; sapphire resume REASON trades again")
+    more = again(run)
+    say(f"next: sapphire status{more}; sapphire flatten REASON{more} sells; sapphire resume REASON{more} trades again")
 
 
 def resume(
@@ -76,12 +84,75 @@ def resume(
     run: RunOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Trade again after a halt: a deliberate act, so it wants a reason.
+    """Trade again after a halt, a flatten or a close: a deliberate act, so it wants a reason.
 
     Example: sapphire resume "the feed is back"
     """
     from sapphire.stack.background import service_of
 
-    told = service_of(run_folder(run)).resume(reason)
+    told = service_of(run_folder(run)).resume(reason, by=_who())
+    put(told, as_json=as_json)
+    say(f"trading is {told['state']}: the next bar's signals set the positions")
+
+
+def flatten(
+    reason: Annotated[str, typer.Argument(help="Why; it is kept in the journal.")],
+    run: RunOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Sell everything and buy nothing back: trading is REDUCING, and no signal is taken, until `sapphire resume`.
+
+    What is being bought is called back first. It leads out of a halt too, goes on over restarts, and tries again what
+    is refused; a halt ends it.
+
+    Example: sapphire flatten "leaving the market"
+    """
+    from sapphire.stack.background import service_of
+
+    folder, rules = _folder(run)
+    told = service_of(folder).flatten(reason, by=_who())
+    _tell({**told, "closed": [rules.named(row) for row in told["closed"]]}, run, as_json=as_json)
+
+
+def close(
+    symbol: Annotated[str, typer.Argument(help="Such as BTC/USDT.")],
+    reason: Annotated[str, typer.Argument(help="Why; it is kept in the journal.")],
+    run: RunOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Sell all of one symbol and take no signal of it until `sapphire resume`; the other symbols go on trading.
+
+    Example: sapphire close BTC/USDT "delisting"
+    """
+    from sapphire.stack.background import service_of
+
+    folder, rules = _folder(run)
+    told = service_of(folder).close(symbol, reason, by=_who())
+    _tell({**told, "closed": [rules.named(row) for row in told["closed"]]}, run, as_json=as_json)
+
+
+def _tell(told: Mapping[str, Any], run: Path | None, *, as_json: bool) -> None:
+    """What is closed now, and how to see it through."""
     put(told, as_json=as_json)
     say(f"trading is {told['state']}")
+    for row in told["closed"]:
+        say(f"{row['symbol']}: {row['standing']}, {row['quantity'] or row['lots']} left; no signal of it is taken")
+    more = again(run)
+    say(f"next: sapphire status{more} says how far it is; sapphire resume REASON{more} trades again")
+
+
+def _folder(run: Path | None) -> tuple[Path, Any]:
+    """The run folder, and the rules of its symbols."""
+    from sapphire.stack.folders import RunFolder
+    from sapphire.stack.rules import Rules
+
+    folder = run_folder(run)
+    return folder, Rules.of(RunFolder(folder))
+
+
+def _who() -> str:
+    """Who is at the keyboard, as the system names them."""
+    try:
+        return getpass.getuser().replace(":", " ")[:60] or "operator"
+    except (OSError, KeyError):  # a user without a name
+        return "operator"

@@ -8,10 +8,16 @@ import typer
 from typer.testing import CliRunner
 
 from sapphire.domain.errors import Refused
-from sapphire.stack import commands
+from sapphire.stack import commands, status_command, trading_commands
 from sapphire.stack.background import take_down
 from sapphire.stack.folders import RunFolder
 from sapphire.stack.going_on import kept_plan
+
+
+def run_of(champion):
+    """A run folder of its own: the home is shared with other files."""
+    return champion[0] / "going-on"
+
 
 WORDS = ["--speed", "240", "--seed", "11", "--start", "2025-03-07", "--fund", "USDT=50000", "--no-mlflow"]
 OTHERS = {
@@ -25,8 +31,8 @@ OTHERS = {
 def sapphire(champion):
     """Runs a verb in the home of a champion; what it wrote."""
     app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
-    for verb in ("up", "status", "down"):
-        app.command(verb)(getattr(commands, verb))
+    for verb in (commands.up, commands.down, status_command.status, trading_commands.halt):
+        app.command(verb.__name__)(verb)
     before = os.environ.get("SAPPHIRE_HOME")
     os.environ["SAPPHIRE_HOME"] = str(champion[0])
 
@@ -34,16 +40,18 @@ def sapphire(champion):
         return CliRunner().invoke(app, list(words), catch_exceptions=False)
 
     yield run
-    take_down(champion[0] / "stack")
+    take_down(run_of(champion))
     os.environ.pop("SAPPHIRE_HOME") if before is None else os.environ.update(SAPPHIRE_HOME=before)
 
 
 @pytest.fixture(scope="module")
 def ended(sapphire, champion):
     """The facts of a run that was started with words of its own and ended, and what `down` said then."""
-    done = sapphire("up", champion[1], *WORDS, "--port", "exchange=0", "--json")
+    run = ("--run", str(run_of(champion)))
+    done = sapphire("up", champion[1], *WORDS, *run, "--port", "exchange=0", "--json")
     assert done.exit_code == 0, done.output
-    said = sapphire("down")
+    assert sapphire("halt", "over night", *run).exit_code == 0
+    said = sapphire("down", *run)
     assert said.exit_code == 0
     return json.loads(done.stdout), said.stderr
 
@@ -54,28 +62,42 @@ def test_down_where_nothing_ran_does_not_speak_of_going_on(sapphire, tmp_path):
     assert f"sapphire up --run {tmp_path} starts one" in said
 
 
-def test_another_market_is_refused_and_nothing_is_changed(sapphire, ended):
-    folder = RunFolder(sapphire_home() / "stack")
+def test_another_market_is_refused_and_nothing_is_changed(sapphire, ended, champion):
+    folder = RunFolder(run_of(champion))
     before = folder.facts.read_bytes(), folder.settings("plan").read_bytes()
     for option, (value, has) in OTHERS.items():
         with pytest.raises(Refused, match=has) as refused:
-            sapphire("up", option, value)
+            sapphire("up", "--run", str(folder.path), option, value)
         assert f"leave {option} out to go on" in refused.value.next
         assert "--fresh" in refused.value.next
     assert (folder.facts.read_bytes(), folder.settings("plan").read_bytes()) == before
 
 
-def test_a_word_that_says_the_same_is_no_other_market(ended):
-    plan = kept_plan(RunFolder(sapphire_home() / "stack"))
+def test_what_was_told_is_kept(ended, champion):
+    plan = kept_plan(RunFolder(run_of(champion)))
     assert (plan.market.seed, plan.speed, plan.funds) == (11, 240.0, {"USDT": "50000"})
 
 
-def test_what_down_says_is_done_and_goes_on(sapphire, ended):
+def test_a_stack_that_ended_still_says_what_its_account_was(sapphire, ended, champion):
+    done = sapphire("status", "--run", str(run_of(champion)), "--json")
+    told = json.loads(done.stdout)
+    assert not told["running"]
+    assert told["account"]["trading"]["set"]["why"] == "over night"
+    assert int(told["account"]["positions"]["equity_quote_atoms"]) == 50_000 * 10**8
+    text = sapphire("status", "--run", str(run_of(champion))).stdout
+    assert "the account as it was when the stack ended:" in text
+    assert "HALTED, halt since 2025-03-07T" in text
+    # Nothing runs, so that there is nothing to watch: it looks once and ends.
+    assert sapphire("status", "--run", str(run_of(champion)), "--watch").exit_code == 0
+
+
+def test_what_down_says_is_done_and_goes_on(sapphire, ended, champion):
     began, said = ended
     line = next(line for line in said.splitlines() if "goes on where it stood" in line)
     words = line.split("next: sapphire ")[1].split(" goes on")[0].split()
-    assert words == ["up"]
-    done = sapphire(*words, "--json")
+    assert words == ["up", "--run", str(run_of(champion))]
+    # A word that says the same asks for no other market.
+    done = sapphire(*words, "--seed", "11", "--json")
     assert done.exit_code == 0, done.output
     facts = json.loads(done.stdout)
     for key in ("release", "symbols", "clock", "funds", "mlflow", "spin"):
@@ -83,10 +105,8 @@ def test_what_down_says_is_done_and_goes_on(sapphire, ended):
     assert facts["market"] == began["market"]
     assert facts["addresses"]["exchange_url"].startswith("http://127.0.0.1:2")
     assert "going on where this run stood" in done.stderr
-    assert "goes on where it stood" in sapphire("down").stderr
-
-
-def sapphire_home():
-    from sapphire.domain.workspace import home
-
-    return home()
+    # What stopped trading before still does, and the exit of `up` says so.
+    assert facts["account"]["trading"]["state"] == "HALTED"
+    assert "trading HALTED, halt since 2025-03-07T" in done.stderr
+    assert ": over night" in done.stderr
+    assert "goes on where it stood" in sapphire("down", *words[1:]).stderr

@@ -1,9 +1,14 @@
 """The verbs: an example in each help, errors that help, and one running stack that they all look at."""
 
+import getpass
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
+from decimal import Decimal
+from pathlib import Path
 
 import psutil
 import pytest
@@ -11,18 +16,28 @@ import typer
 from typer.testing import CliRunner
 
 from sapphire.domain.errors import MissingData, Refused
+from sapphire.execution.journal import journal_rows
 from sapphire.execution.processes import MARK_VARIABLE
-from sapphire.stack import commands, journal_commands, trading_commands
+from sapphire.stack import commands, decision_rows, journal_commands, status_command, trading_commands
 from sapphire.stack.background import take_down
 
-VERBS = ("up", "status", "down", "positions", "orders", "fills", "halt", "resume")
+VERBS = {
+    "up": commands.up,
+    "down": commands.down,
+    "status": status_command.status,
+    "decisions": decision_rows.decisions,
+    **{
+        name: getattr(trading_commands, name)
+        for name in ("positions", "orders", "fills", "halt", "resume", "flatten", "close")
+    },
+}
 
 
 @pytest.fixture(scope="module")
 def app():
     app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
-    for verb in VERBS:
-        app.command(verb)(getattr(commands if hasattr(commands, verb) else trading_commands, verb))
+    for name, verb in VERBS.items():
+        app.command(name)(verb)
     app.add_typer(journal_commands.journal, name="journal")
     return app
 
@@ -55,7 +70,13 @@ def empty(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("words", [("positions",), ("orders",), ("fills",), ("halt",), ("resume", "why")])
+WITHOUT_A_STACK = [
+    *(("positions",), ("orders",), ("fills",), ("halt",)),
+    *(("resume", "why"), ("flatten", "why"), ("close", "BTC/USDT", "why")),
+]
+
+
+@pytest.mark.parametrize("words", WITHOUT_A_STACK, ids=" ".join)
 def test_without_a_stack_they_say_how_to_start_one(sapphire, empty, words):
     with pytest.raises(Refused, match="no stack runs in") as refused:
         sapphire(*words, code="raises")
@@ -125,15 +146,81 @@ def test_the_same_folder_twice_is_refused_by_name(sapphire, running, champion):
         sapphire("up", champion[1], code="raises")
 
 
+def until(seen, within_s=60):
+    """Ask until the answer is one."""
+    deadline = time.monotonic() + within_s
+    while not (found := seen()) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert found
+    return found
+
+
 def test_the_account_is_shown_as_the_engine_has_it(sapphire, running):
     told = json.loads(sapphire("positions", "--json").stdout)
     assert (told["account"], told["quote"]) == ("paper", "USDT")
     assert [row["symbol"] for row in told["positions"]] == ["BTC/USDT", "ETH/USDT"]
     assert int(told["positions"][0]["atoms"]) > 0
+    first = told["positions"][0]
+    # The steps of the engine's own run, from its journal.
+    config = next(row for row in journal_rows(Path(running["run"]) / "account") if row["kind"] == "run")["config"]
+    steps = {
+        each["symbol"]: (Decimal(each["tick_atoms"]) / 10**8, Decimal(each["lot_atoms"]) / 10**8)
+        for each in config["instruments"]
+    }
+    assert Decimal(first["quantity"]) == int(first["lots"]) * steps["BTC/USDT"][1]
+    assert int(told["equity_quote_atoms"]) == int(told["cash_quote_atoms"]) + sum(
+        int(row["value_atoms"]) for row in told["positions"]
+    )
+    assert told["trading"]["state"] == "ACTIVE"
     assert "BTC/USDT" in sapphire("positions").stdout
     for what in ("orders", "fills"):
-        assert isinstance(json.loads(sapphire(what, "--json").stdout)[what], list)
+        rows = json.loads(sapphire(what, "--json").stdout)[what]
+        for row in rows:
+            tick, lot = steps[row["symbol"]]
+            assert Decimal(row["price"]) == int(row["ticks"]) * tick
+            assert Decimal(row["quantity"]) == int(row["lots"]) * lot
         assert what[:-1] in sapphire(what).stdout
+
+
+def test_status_says_what_is_traded_and_how(sapphire, running):
+    told = until(
+        lambda: (lambda known: known if known and known["last_bar_close_ns"] else None)(
+            json.loads(sapphire("status", "--json").stdout)["account"]
+        )
+    )
+    assert told["trading"] == {"state": "ACTIVE", "set": None, "closed": []}
+    assert int(told["market_ns"]) >= int(told["last_bar_close_ns"]) > 0
+    assert {row["symbol"] for row in told["last_decision"]} <= {"BTC/USDT", "ETH/USDT", None}
+    assert told["last_decision"][0]["why"]
+    assert told["fills_today"]["fills"] == len(json.loads(sapphire("fills", "--json").stdout)["fills"])
+    assert set(told["latency"]) == {"hop", "orders", "median_ns", "p99_ns"}
+    text = sapphire("status").stdout
+    for words in ("trading  ACTIVE", "last bar 2025-03-07T", "last decision 2025-03-07T", "unrealised", "fees "):
+        assert words in text
+    assert json.loads(sapphire("decisions", "--limit", "2", "--json").stdout)["decisions"]
+
+
+@pytest.mark.parametrize("columns", ["100", "80"])
+def test_every_table_fits(sapphire, running, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    for words in (("status",), ("positions",), ("orders",), ("fills",), ("decisions",), ("journal", "show")):
+        text = sapphire(*words).stdout
+        assert text
+        assert max(map(len, text.splitlines())) <= int(columns), text
+
+
+def test_watch_shows_a_frame_a_second_and_leaves_the_stack_alone(running, champion):
+    words = [sys.executable, "-m", "sapphire.cli", "status", "--watch"]
+    began = time.monotonic()
+    watching = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(6)
+    watching.send_signal(signal.SIGINT)
+    out, said = watching.communicate(timeout=20)
+    assert watching.returncode == 0, said
+    frames = out.count("stack ready: ")
+    assert 2 <= frames <= time.monotonic() - began + 1
+    assert "Traceback" not in said
+    assert of_stack(running["run"])
 
 
 def test_a_halt_holds_over_a_kill_until_somebody_resumes(sapphire, running):
@@ -148,7 +235,46 @@ def test_a_halt_holds_over_a_kill_until_somebody_resumes(sapphire, running):
         time.sleep(0.1)
     assert part["why"] == "was killed by signal 9"
     assert part["address"] == running["parts"]["service"]["address"]
+    account = until(lambda: json.loads(sapphire("status", "--json").stdout)["account"])
+    said = account["trading"]["set"]
+    assert (said["word"], said["by"], said["why"]) == ("halt", getpass.getuser(), "a test")
+    for verb in ("status", "positions"):
+        assert "HALTED, halt since 2025-03-07T" in sapphire(verb).stdout
+        assert f"by {getpass.getuser()}: a test" in sapphire(verb).stdout
     assert json.loads(sapphire("resume", "the test is over", "--json").stdout)["state"] == "ACTIVE"
+
+
+def test_a_close_and_a_flatten_end_flat_and_the_next_bars_buy_nothing(sapphire, running):
+    told = json.loads(sapphire("close", "BTC/USDT", "one of two", "--json").stdout)
+    assert (told["state"], [row["symbol"] for row in told["closed"]]) == ("ACTIVE", ["BTC/USDT"])
+    told = json.loads(sapphire("flatten", "all of it", "--json").stdout)
+    assert told["state"] == "REDUCING"
+
+    def flat():
+        trading = json.loads(sapphire("status", "--json").stdout)["account"]["trading"]
+        return trading if [row["standing"] for row in trading["closed"]] == ["flat", "flat"] else None
+
+    trading = until(flat)
+    assert trading["set"]["why"] == "all of it"
+    assert trading["closed"][0]["set"]["why"] == "one of two"
+    bar = json.loads(sapphire("status", "--json").stdout)["account"]["last_bar_close_ns"]
+    until(lambda: int(json.loads(sapphire("status", "--json").stdout)["account"]["last_bar_close_ns"]) > int(bar))
+    held = json.loads(sapphire("positions", "--json").stdout)["positions"]
+    assert all(int(row["atoms"]) < 10**5 for row in held), held
+    assert all(row["in_flight_lots"] == "0" for row in held)
+    text = sapphire("status").stdout
+    assert "REDUCING, flatten since 2025-03-07T" in text
+    assert "BTC/USDT closed" in text
+    assert "sapphire resume REASON trades again" in text
+    words = sapphire("journal", "show", "--kind", "command", "--limit", "2").stdout
+    assert "close BTC/USDT: sell all of it" in words
+    assert "flatten: sell everything" in words
+    replayed = json.loads(sapphire("journal", "replay", "--json").stdout)
+    assert replayed["identical"], replayed
+    with pytest.raises(Refused, match="the service refused 'close'") as refused:
+        sapphire("close", "DOGE/USDT", "a typo", code="raises")
+    assert "BTC/USDT, ETH/USDT" in refused.value.got
+    assert json.loads(sapphire("resume", "again", "--json").stdout)["closed"] == []
 
 
 def test_the_journal_can_be_read_while_it_is_written(sapphire, running):

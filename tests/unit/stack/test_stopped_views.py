@@ -14,9 +14,9 @@ from sapphire.domain.clocks import from_ns
 from sapphire.domain.intervals import Interval
 from sapphire.domain.stopped_views import LastBelief, WhenViewsStop, stopped_views
 from sapphire.domain.views import Belief
-from sapphire.stack import commands
+from sapphire.stack import status_command
 from sapphire.stack.folders import RunFolder
-from sapphire.stack.showing import show_permit, show_views
+from sapphire.stack.showing import permit_lines, show, views_parts
 
 CLOSE_NS = 1_709_298_000_000_000_000  # 2024-03-01T13:00Z
 HOUR = Interval("1h")
@@ -35,7 +35,7 @@ def decided(*, ago, code=None):
 
 def shown(decision):
     out = StringIO()
-    show_views(decision.standing, to=out)
+    show(views_parts(decision.standing), to=out)
     return out.getvalue()
 
 
@@ -57,17 +57,14 @@ def test_a_stop_is_said_with_its_stage_and_since_when():
 
 def test_a_closed_permit_is_said_with_the_rule_and_one_that_does_not_verify_without():
     def said(permit):
-        out = StringIO()
-        show_permit(permit, to=out)
-        return out.getvalue()
+        return list(permit_lines(permit))
 
-    assert said({"holds": True, "why": None, "rule": None}) == ""
-    told = said({"holds": False, "why": "trend was revoked", "rule": WhenViewsStop().text})
-    assert told.splitlines() == [
+    assert said({"holds": True, "why": None, "rule": None}) == []
+    assert said({"holds": False, "why": "trend was revoked", "rule": WhenViewsStop().text}) == [
         "permit closed: trend was revoked",
         "no new exposure; positions follow the release's rule: hold for 3 bars, reduce over 3 bars, then flat",
     ]
-    assert said({"holds": False, "why": "cut back", "rule": None}) == "permit closed: cut back\n"
+    assert said({"holds": False, "why": "cut back", "rule": None}) == ["permit closed: cut back"]
 
 
 def test_status_reads_it_from_the_run(tmp_path, frozen, sign_permit):
@@ -85,7 +82,7 @@ def test_status_reads_it_from_the_run(tmp_path, frozen, sign_permit):
     folder.write(facts)
     folder.decisions.write_bytes(decided(ago=5).line)
     app = typer.Typer()
-    app.command()(commands.status)
+    app.command()(status_command.status)
     told = CliRunner().invoke(app, ["--run", str(tmp_path), "--json"])
     assert told.exit_code == 0, told.output
     views = json.loads(told.stdout)["views"]

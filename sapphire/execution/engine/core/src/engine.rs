@@ -9,10 +9,14 @@
 //! until less than the venue's smallest order is left or the target's time to live is over. A reference never sends an
 //! order by itself: it is noted, and the next end of bar, report or timer acts on it.
 //!
+//! A command can set a target too: nothing, of one instrument or of all. It has no time to live, no signal replaces it,
+//! and it holds until a command resumes.
+//!
 //! Known limitation: spot, one quote asset, one style (taking), one target for an instrument whoever sets it.
 
 use serde::{Deserialize, Serialize};
 
+use crate::amounts::Atoms;
 use crate::instrument::{Asset, Instrument, InstrumentId, RATE_ONE};
 use crate::orders::{Arrow, ClientOrderId, OrderTable, ReleaseId, Tracked};
 use crate::positions::Ledger;
@@ -146,7 +150,7 @@ impl Config {
     }
 }
 
-/// A target and how far it has come.
+/// A target and how far it has come. One that a command has set is of [`ReleaseId::OPERATOR`] and has no end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Target {
     release: ReleaseId,
@@ -224,6 +228,10 @@ pub struct Engine {
     /// What the last [`Output::WakeAt`] asked for.
     asked_wake_ns: Option<i64>,
 }
+
+/// What a command closes is not given up when an order is refused, by the gate or by the venue: it is tried again after
+/// this much market time. A release's target waits for something to change instead.
+const REFUSED_NS: i64 = 60_000_000_000;
 
 /// Orders and tombstones before the table grows.
 const ORDERS: usize = 1_024;
@@ -338,6 +346,34 @@ impl Engine {
     /// Nothing that may still change a position is on the way.
     pub fn is_quiet(&self) -> bool {
         self.desks.iter().all(|desk| desk.live.is_empty())
+    }
+
+    /// A command has closed an instrument, and none has resumed since.
+    pub fn is_closed(&self, instrument: InstrumentId) -> bool {
+        self.gate.is_closed(instrument)
+    }
+
+    /// What a command has closed is sold, but for less than the venue's smallest order.
+    pub fn is_flat(&self, instrument: InstrumentId) -> bool {
+        let desk = self.desks.get(instrument.0 as usize);
+        desk.is_some_and(|desk| desk.live.is_empty() && desk.target.is_none_or(|target| target.reached))
+    }
+
+    /// Why the last order of an instrument was refused, where it still waits because of that.
+    pub fn refused(&self, instrument: InstrumentId) -> Option<DenialCode> {
+        Some(self.desks.get(instrument.0 as usize)?.refused?.0)
+    }
+
+    /// Close of the last bar whose end marker has come.
+    pub fn ended_bar_ns(&self) -> Option<i64> {
+        (self.ended_bar_ns != i64::MIN).then_some(self.ended_bar_ns)
+    }
+
+    /// Latest middle price of an instrument, quote atoms per base unit, and market time since when it stands.
+    pub fn price(&self, instrument: InstrumentId) -> Option<(Atoms, i64)> {
+        let index = instrument.0 as usize;
+        let reference = (*self.references.get(index)?)?;
+        Some((reference.middle_atoms(&self.instruments[index]), reference.market_ns))
     }
 
     /// Lots on the way, bought less sold, by instrument.

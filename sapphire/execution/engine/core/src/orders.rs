@@ -25,6 +25,11 @@ pub use table::{Applied, OrderTable, Tracked};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ReleaseId(pub u16);
 
+impl ReleaseId {
+    /// Nobody's: an operator's own orders serve no release. It has no place in the limits, and no signal can carry it.
+    pub const OPERATOR: Self = Self(u16::MAX - 1);
+}
+
 /// Our name of an order at the venue: never used twice, because an epoch is never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientOrderId {

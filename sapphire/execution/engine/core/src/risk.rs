@@ -145,6 +145,8 @@ pub struct Gate {
     guards_loss: bool,
     last_id: Option<ClientOrderId>,
     passed: Vec<Option<Passed>>,
+    /// By instrument: a command has closed it, and nothing of it is bought before one resumes.
+    closed: Vec<bool>,
 }
 
 impl Gate {
@@ -153,6 +155,7 @@ impl Gate {
     pub fn new(instruments: Vec<Instrument>, quote_fee_rate: i64, limits: &Limits) -> Self {
         Self {
             passed: vec![None; instruments.len()],
+            closed: vec![false; instruments.len()],
             instruments,
             quote_fee_rate,
             collar_bps: limits.collar_bps,
@@ -180,6 +183,26 @@ impl Gate {
     /// Obeys an operator.
     pub fn command(&mut self, command: Command) {
         self.latch.command(command);
+        match command {
+            Command::Flatten => self.closed.fill(true),
+            Command::Resume => self.closed.fill(false),
+            Command::Close(InstrumentId(index)) => {
+                if let Some(closed) = self.closed.get_mut(index as usize) {
+                    *closed = true;
+                }
+            }
+            Command::Halt | Command::Reduce => {}
+        }
+    }
+
+    /// A command has closed an instrument: what is held of it is sold, and nothing bought, until one resumes.
+    pub fn is_closed(&self, instrument: InstrumentId) -> bool {
+        self.closed.get(instrument.0 as usize).copied().unwrap_or(false)
+    }
+
+    /// What one order, and all orders on the way, may be worth by the limits of an instrument and of the account.
+    pub fn value_limits(&self, instrument: InstrumentId) -> [Option<Branch>; 2] {
+        [self.symbols.get(instrument.0 as usize).map(|watched| watched.branch), Some(self.account.branch)]
     }
 
     /// Takes note of the equity; whether the loss latch falls by it.
@@ -244,6 +267,9 @@ impl Gate {
                 Some(fallen) => refuse(DenialCode::LossLatch, fallen),
                 None => refuse(DenialCode::Reducing, (0, 0)),
             },
+            (TradingState::Active, Side::Buy) if self.is_closed(order.instrument) => {
+                Err(Denial { code: DenialCode::Reducing, level: Level::Symbol, value: 0, limit: 0 })
+            }
             _ => Ok(()),
         }
     }
@@ -251,7 +277,10 @@ impl Gate {
     fn known(&self, order: &Order) -> Result<Instrument, Denial> {
         let instrument = self.instruments.get(order.instrument.0 as usize).copied();
         let has_limits = self.symbols.len() > order.instrument.0 as usize;
-        instrument.filter(|_| has_limits && self.strategies.len() > order.release.0 as usize).ok_or_else(|| {
+        // An operator may reduce in nobody's name, and no more than that.
+        let has_place = self.strategies.len() > order.release.0 as usize
+            || (order.release == ReleaseId::OPERATOR && order.side == Side::Sell);
+        instrument.filter(|_| has_limits && has_place).ok_or_else(|| {
             Denial::order(DenialCode::Unknown, i64::from(order.instrument.0), i64::from(order.release.0))
         })
     }
@@ -304,17 +333,20 @@ impl Gate {
         Ok(())
     }
 
-    fn branches(&self, order: &Order) -> [(Level, &Watched); 3] {
-        [
-            (Level::Symbol, &self.symbols[order.instrument.0 as usize]),
-            (Level::Strategy, &self.strategies[order.release.0 as usize]),
-            (Level::Account, &self.account),
-        ]
+    /// The branches that an order hangs on; an operator's on no strategy's.
+    fn branches(&self, order: &Order) -> impl Iterator<Item = (Level, &Watched)> {
+        let strategy = self.strategies.get(order.release.0 as usize).map(|watched| (Level::Strategy, watched));
+        let symbol = (Level::Symbol, &self.symbols[order.instrument.0 as usize]);
+        [Some(symbol), strategy, Some((Level::Account, &self.account))].into_iter().flatten()
     }
 
     fn tree(&self, order: &Order, value: Atoms, account: &AccountView) -> Result<(), Denial> {
-        let loads = [account.symbol, account.strategy, account.account];
-        for ((level, watched), load) in self.branches(order).into_iter().zip(loads) {
+        for (level, watched) in self.branches(order) {
+            let load = match level {
+                Level::Symbol => account.symbol,
+                Level::Strategy => account.strategy,
+                Level::Order | Level::Account => account.account,
+            };
             size(&watched.branch, level, value, order.side, &load)?;
         }
         if order.side == Side::Buy
@@ -335,7 +367,9 @@ impl Gate {
         let InstrumentId(instrument) = order.instrument;
         let ReleaseId(release) = order.release;
         self.symbols[instrument as usize].pace.record(now_ns);
-        self.strategies[release as usize].pace.record(now_ns);
+        if let Some(strategy) = self.strategies.get_mut(release as usize) {
+            strategy.pace.record(now_ns);
+        }
         self.account.pace.record(now_ns);
         self.last_id = Some(order.id);
         self.passed[instrument as usize] = Some(Passed { now_ns, order: *order });

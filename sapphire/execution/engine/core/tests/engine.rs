@@ -440,6 +440,163 @@ fn a_halted_engine_cancels_and_sends_nothing() {
     assert_eq!(bench.say(Body::Command(Command::Resume)), resumed);
 }
 
+/// Holds 0.1 BTC and 0.4 ETH, both of the release.
+fn invested(config: Config) -> Bench {
+    let mut bench = Bench::new(config);
+    for order in orders(&bench.bar(&[(BTC, 10_000), (ETH, 40_000)])) {
+        bench.fill_whole(&order);
+    }
+    bench.now_ns += HOUR_NS / 2;
+    bench.quote(BTC, 5_000_000, 5_000_100);
+    bench.quote(ETH, 250_000, 250_010);
+    bench
+}
+
+fn by_operator(instrument: InstrumentId) -> SignalId {
+    SignalId { release: ReleaseId::OPERATOR, instrument, bar_close_ns: T }
+}
+
+#[test]
+fn a_flatten_sells_everything_and_takes_nothing_until_it_is_resumed() {
+    let mut bench = invested(config());
+    let outputs = bench.say(Body::Command(Command::Flatten));
+    assert_eq!(outputs[0], Output::Trading { state: TradingState::Reducing, cause: Cause::Command });
+    let sells = orders(&outputs);
+    assert_eq!(
+        sells.iter().map(|sell| (sell.instrument, sell.side)).collect::<Vec<_>>(),
+        [(BTC, Side::Sell), (ETH, Side::Sell)]
+    );
+    assert!(sells.iter().all(|sell| sell.release == ReleaseId::OPERATOR && sell.bar_close_ns == T));
+    // The next bar wants more of one, and less of the other: neither is taken.
+    bench.now_ns += HOUR_NS / 2;
+    for (instrument, lots) in [(BTC, 20_000), (ETH, 10_000)] {
+        let signal = signal_id(instrument, T + HOUR_NS);
+        let refused = Output::SignalRefused { signal, reason: Refusal::Closed };
+        assert_eq!(bench.signal(instrument, lots, T + HOUR_NS), [refused]);
+    }
+    assert_eq!(bench.say(Body::EndOfBar { bar_close_ns: T + HOUR_NS }), []);
+    // A part is filled: the rest is tried again after the pause, whole.
+    bench.fill(&sells[0], 4_000, 4_000);
+    bench.report(&sells[0], ReportKind::Expired { executed_lots: 4_000 });
+    let reached = Output::TargetReached { signal: by_operator(ETH), held_lots: 0 };
+    assert_eq!(bench.fill_whole(&sells[1]), [reached]);
+    bench.now_ns += 5 * SECOND_NS;
+    bench.quote(BTC, 5_000_000, 5_000_100);
+    let rest = the_order(&bench.say(Body::Timer));
+    assert_eq!((rest.side, rest.lots), (Side::Sell, sells[0].lots - 4_000));
+    bench.fill_whole(&rest);
+    assert!(bench.engine.is_flat(BTC) && bench.engine.is_flat(ETH) && bench.engine.is_quiet());
+    assert_eq!(bench.engine.trading_state(), TradingState::Reducing);
+    // Resumed, the next bar's signals set the targets again.
+    bench.now_ns += HOUR_NS;
+    bench.quote(BTC, 5_000_000, 5_000_100);
+    let resumed = [Output::Trading { state: TradingState::Active, cause: Cause::Command }];
+    assert_eq!(bench.say(Body::Command(Command::Resume)), resumed);
+    assert!(!bench.engine.is_closed(BTC));
+    assert_eq!(the_order(&bench.bar(&[(BTC, 5_000)])).side, Side::Buy);
+}
+
+#[test]
+fn a_flatten_calls_a_buy_back_and_sells_what_it_brought() {
+    let mut bench = Bench::new(config());
+    let buy = the_order(&bench.bar(&[(BTC, 10_000)]));
+    let expected = [
+        Output::Trading { state: TradingState::Reducing, cause: Cause::Command },
+        Output::Cancel { order: buy.id, instrument: BTC },
+        Output::TargetExpired { signal: signal_id(BTC, T), remaining_lots: 10_000, cause: EndCause::Closed },
+        Output::TargetReached { signal: by_operator(ETH), held_lots: 0 },
+    ];
+    assert_eq!(bench.say(Body::Command(Command::Flatten)), expected);
+    assert!(!bench.engine.is_flat(BTC), "the buy may still trade");
+    bench.fill(&buy, 4_000, 4_000);
+    bench.report(&buy, ReportKind::Canceled { executed_lots: 4_000 });
+    bench.now_ns += 5 * SECOND_NS;
+    bench.quote(BTC, 5_000_000, 5_000_100);
+    let sell = the_order(&bench.say(Body::Timer));
+    assert_eq!((sell.side, sell.lots), (Side::Sell, 3_996));
+    // Twice is once.
+    assert_eq!(orders(&bench.say(Body::Command(Command::Flatten))), []);
+    bench.fill_whole(&sell);
+    assert!(bench.engine.is_flat(BTC));
+}
+
+#[test]
+fn a_close_touches_its_own_symbol_alone() {
+    let mut bench = invested(config());
+    let outputs = bench.say(Body::Command(Command::Close(BTC)));
+    assert_eq!(outputs[0], Output::Trading { state: TradingState::Active, cause: Cause::Command });
+    let sell = the_order(&outputs[1..]);
+    assert_eq!((sell.instrument, sell.lots), (BTC, 10_000));
+    bench.fill_whole(&sell);
+    bench.now_ns += HOUR_NS / 2;
+    bench.quote(BTC, 5_000_000, 5_000_100);
+    bench.quote(ETH, 250_000, 250_010);
+    let refused = Output::SignalRefused { signal: signal_id(BTC, T + HOUR_NS), reason: Refusal::Closed };
+    assert_eq!(bench.signal(BTC, 20_000, T + HOUR_NS), [refused]);
+    assert_eq!(the_order(&bench.bar(&[(ETH, 60_000)])).instrument, ETH);
+    assert!(bench.engine.is_closed(BTC) && !bench.engine.is_closed(ETH));
+    assert_eq!(bench.say(Body::Command(Command::Close(InstrumentId(9)))).len(), 1, "of nothing, nothing");
+}
+
+#[test]
+fn a_flatten_outlives_its_release_and_a_restart_and_leads_out_of_a_halt() {
+    let mut bench = invested(config());
+    bench.say(Body::Command(Command::Halt));
+    let sells = orders(&bench.say(Body::Command(Command::Flatten)));
+    assert_eq!(sells.len(), 2);
+    assert_eq!(bench.say(Body::Verdict { release: RELEASE, ok: false }), []);
+    // Killed before anything was heard of the orders: both are asked for, and sent again where they never arrived.
+    let asked = bench.say(Body::Epoch { epoch: 4 });
+    assert!(asked.iter().all(|output| matches!(output, Output::Query { .. })) && asked.len() == 2, "{asked:?}");
+    for (sell, is_last) in sells.iter().zip([false, true]) {
+        let outputs = bench.report(sell, ReportKind::NotFound { conclusive: true });
+        let again = the_order(&outputs);
+        assert_eq!((again.instrument, again.lots, again.id.epoch), (sell.instrument, sell.lots, 4));
+        assert_eq!(bench.fill_whole(&again).len(), 1, "{is_last}");
+    }
+    assert!(bench.engine.is_flat(BTC) && bench.engine.is_flat(ETH));
+}
+
+#[test]
+fn a_close_that_the_venue_refuses_is_tried_again() {
+    let mut bench = invested(config());
+    let sell = the_order(&bench.say(Body::Command(Command::Close(BTC)))[1..]);
+    bench.report(&sell, ReportKind::Rejected { venue_code: -1013 });
+    bench.now_ns += 59 * SECOND_NS;
+    bench.quote(BTC, 5_000_000, 5_000_100);
+    assert_eq!(bench.say(Body::Timer), []);
+    bench.now_ns += SECOND_NS;
+    let again = the_order(&bench.say(Body::Timer));
+    assert_eq!((again.instrument, again.lots), (BTC, sell.lots));
+    // One that cannot be said to the venue at all waits for another word.
+    bench.report(&again, ReportKind::Rejected { venue_code: 0 });
+    bench.now_ns += 600 * SECOND_NS;
+    bench.quote(BTC, 5_000_000, 5_000_100);
+    assert_eq!(bench.say(Body::Timer), []);
+    assert!(!bench.engine.is_flat(BTC));
+    assert_eq!(orders(&bench.say(Body::Command(Command::Close(BTC)))).len(), 1);
+}
+
+#[test]
+fn what_one_order_may_be_worth_is_sold_in_pieces() {
+    let account = Branch { max_order_atoms: Some(2_000 * UNIT), ..Branch::default() };
+    let limits = Limits { account, ..Limits::open(2, 2) };
+    let mut bench = Bench::new(Config { limits, ..config() });
+    bench.hold(&[(USDT, 10_000 * UNIT), (Asset(1), 10_000_000)]);
+    let mut outputs = bench.say(Body::Command(Command::Flatten));
+    let mut sold = Vec::new();
+    while let [sell] = orders(&outputs)[..] {
+        sold.push(sell.lots);
+        assert!(instrument(1).notional(sell.ticks, sell.lots) <= 2_000 * UNIT);
+        bench.fill_whole(&sell);
+        bench.now_ns += 5 * SECOND_NS;
+        bench.quote(BTC, 5_000_000, 5_000_100);
+        outputs = bench.say(Body::Timer);
+    }
+    assert_eq!((sold.len(), sold.iter().sum::<i64>()), (3, 10_000));
+    assert!(bench.engine.is_flat(BTC));
+}
+
 #[test]
 fn the_loss_latch_lets_only_reductions_pass() {
     let limits = Limits { max_daily_loss_bps: Some(100), ..Limits::open(2, 2) };

@@ -47,7 +47,13 @@ enum Act {
 
 fn acts() -> impl Strategy<Value = Vec<Act>> {
     let target = || prop_oneof![2 => (0_i64..40_000).prop_map(Some), 1 => Just(Some(0)), 1 => Just(None)];
-    let command = prop_oneof![Just(Command::Halt), Just(Command::Reduce), Just(Command::Resume)];
+    let command = prop_oneof![
+        Just(Command::Halt),
+        Just(Command::Reduce),
+        Just(Command::Resume),
+        Just(Command::Flatten),
+        (0..SYMBOLS).prop_map(|index| Command::Close(InstrumentId(index))),
+    ];
     let act = prop_oneof![
         3 => (target(), target()).prop_map(|(btc, eth)| Act::Bar([btc, eth])),
         12 => (any::<usize>(), prop::bool::weighted(0.2)).prop_map(|(place, again)| Act::Read(place, again)),
@@ -77,6 +83,8 @@ struct Run {
     now_ns: i64,
     epoch: u32,
     halted: bool,
+    /// By a command, until one resumes: nothing of it is bought, whatever the signals say.
+    closed: [bool; SYMBOLS as usize],
     targets: [Option<i64>; SYMBOLS as usize],
     sent: Vec<Order>,
     fates: Vec<(Fate, bool)>,
@@ -92,6 +100,7 @@ impl Run {
             now_ns: T,
             epoch: 1,
             halted: false,
+            closed: [false; SYMBOLS as usize],
             targets: [None; SYMBOLS as usize],
             sent: Vec::new(),
             fates,
@@ -134,6 +143,7 @@ impl Run {
                 assert!(moved <= held, "sells more than is held");
             }
             Side::Buy => {
+                assert!(!self.closed[order.instrument.0 as usize], "closed, and buys: {order:?}");
                 let arrives = moved - fee(moved, FEE_RATE);
                 assert!(
                     held + arrives < target + i128::from(rules.lot_atoms),
@@ -173,7 +183,7 @@ impl Run {
             let instrument = InstrumentId(index as u16);
             let time_to_live_ns = 10 * MINUTE_NS;
             self.say(Body::Signal(Signal { release, instrument, target_lots, bar_close_ns, time_to_live_ns }));
-            if !self.halted {
+            if !self.halted && !self.closed[index] {
                 self.targets[index] = Some(target_lots);
             }
         }
@@ -200,14 +210,25 @@ impl Run {
             Act::Silence(_) => {}
             Act::Wait(span_ns) => self.wait(*span_ns),
             Act::Say(command) => {
-                self.halted = *command == Command::Halt;
-                self.say(Body::Command(*command));
+                self.command(*command);
             }
             Act::Restart => {
                 self.epoch += 1;
                 self.say(Body::Epoch { epoch: self.epoch });
             }
         }
+    }
+
+    fn command(&mut self, command: Command) {
+        self.halted = if let Command::Close(_) = command { self.halted } else { command == Command::Halt };
+        for index in 0..SYMBOLS {
+            let is_closed = command == Command::Flatten || command == Command::Close(InstrumentId(index));
+            self.closed[index as usize] = (self.closed[index as usize] || is_closed) && command != Command::Resume;
+            if is_closed {
+                self.targets[index as usize] = Some(0);
+            }
+        }
+        self.say(Body::Command(command));
     }
 
     /// The line is repaired: every order is asked for, and everything is read.
@@ -276,6 +297,40 @@ proptest! {
             let mut out = Outputs::default();
             engine.step(event, &mut out);
             prop_assert_eq!(&out.digest(), digest, "{:?}", event);
+        }
+    }
+
+    /// Whatever happened before, a flatten leaves nothing that the venue would still take, with signals that want more
+    /// and a restart on the way; and nothing is on the way in the end.
+    #[test]
+    fn a_flatten_ends_flat(acts in acts(), fates in fates(), fill in 30_u8..=100) {
+        let mut run = Run::new(fates);
+        for act in &acts {
+            run.act(act);
+        }
+        run.command(Command::Flatten);
+        run.fates = vec![(Fate::Traded(fill, 2), true)];
+        for round in 0..80 {
+            if round == 3 {
+                run.act(&Act::Restart);
+            }
+            let ids: Vec<ClientOrderId> = run.sent.iter().map(|order| order.id).collect();
+            for id in ids {
+                run.venue.query(id, true);
+            }
+            while !run.venue.unread.is_empty() {
+                run.read(0, false);
+            }
+            run.bar([Some(20_000), Some(20_000)]);
+            run.wait(5 * SECOND_NS);
+        }
+        prop_assert!(run.engine.is_quiet());
+        for index in 0..SYMBOLS {
+            let rules = instrument(index);
+            let smallest = (rules.min_notional_atoms / rules.notional(MID_TICKS - 20_000, 1) + 1) as i64;
+            let held = run.venue.held_atoms(InstrumentId(index));
+            prop_assert!(held < rules.base_atoms(smallest + 1), "{held} of {index} is left");
+            prop_assert!(run.engine.is_closed(InstrumentId(index)) && run.engine.is_flat(InstrumentId(index)));
         }
     }
 

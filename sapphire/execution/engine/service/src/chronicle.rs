@@ -16,6 +16,7 @@ mod telling;
 mod walk;
 
 use rows::Rows;
+use telling::Names;
 use walk::{Walked, walk};
 
 use crate::entry::Entry;
@@ -52,21 +53,32 @@ pub enum ChronicleFailure {
     Output(#[from] io::Error),
 }
 
-/// Writes one line for each entry.
+/// Writes one line for each entry. Runs of this engine are folded on the way, because an order is named by the step that
+/// made it; an entry that does not fold is shown all the same.
 ///
 /// # Errors
 /// [`ChronicleFailure`]; the lines before it are written.
 pub fn show(account: &Path, form: Form, out: &mut dyn Write) -> Result<Outcome, ChronicleFailure> {
-    let mut step = 0_u64;
+    let (mut step, mut names, mut fold) = (0_u64, Names::default(), None);
     read(account, &mut |read| {
         step = match &read.entry {
             Entry::Begin(_) => 0,
             Entry::Event { .. } => step + 1,
             _ => step,
         };
+        names.learn(&read.entry);
+        if let Entry::Begin(begin) = &read.entry {
+            fold = Fold::begin(&begin.run, read.file.epoch).ok();
+        }
         match form {
-            Form::Text => writeln!(out, "{}", telling::line(&read, step))?,
-            Form::Json => writeln!(out, "{}", telling::row(&read, step))?,
+            Form::Text => writeln!(out, "{}", telling::line(&read, step, &names))?,
+            Form::Json => writeln!(out, "{}", telling::row(&read, step, &names))?,
+        }
+        let folded = fold
+            .as_mut()
+            .is_some_and(|fold: &mut Fold| fold.take(read.file.epoch, &read.entry, read.outputs, &mut names).is_ok());
+        if !folded {
+            fold = None;
         }
         Ok::<(), ChronicleFailure>(())
     })?;

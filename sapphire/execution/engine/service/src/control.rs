@@ -12,7 +12,11 @@
 //! | `GET /metrics` | | Prometheus text, no token needed |
 //! | `GET /state`, `/positions` | | the account as the engine has it |
 //! | `GET /orders`, `/fills` | `?limit=N` | the latest, oldest first |
-//! | `POST /halt`, `/reduce`, `/resume` | `{"reason": "…"}` | the trading state then |
+//! | `POST /halt`, `/reduce`, `/resume`, `/flatten` | `{"reason": "…", "by": "…"}` | the trading state then |
+//! | `POST /close` | `{"symbol": "…", "reason": "…", "by": "…"}` | the same |
+//!
+//! `by` may be left out. A flatten sells all that is held, a close all of one symbol; no signal is taken for what is
+//! closed before a resume.
 //!
 //! Money and 64-bit numbers are text. In `/state` a release stands `open`, `reduces only` (its permit is no more, or it
 //! may hold nothing) or `refused`.
@@ -39,6 +43,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::desk::blotter::Blotter;
 use crate::inbox::Lane;
+use crate::latched::who;
 use crate::metrics::{Figure, Metrics};
 use crate::words::Word;
 
@@ -47,6 +52,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Longest reason that is kept, bytes.
 const MAX_REASON: usize = 200;
+
+/// Longest name of who says something, bytes.
+const MAX_BY: usize = 60;
+
+/// Who says something when nobody says who.
+const BY: &str = "operator";
 
 /// Rows that are told when nobody says how many.
 const ROWS: usize = 1_000;
@@ -61,10 +72,17 @@ pub enum Question {
     Command {
         /// To what.
         command: Command,
-        /// Why.
-        reason: String,
+        /// By whom and why.
+        who: String,
         /// For a halt: its number at the [`KillSwitch`].
         halt: u64,
+    },
+    /// Sells all of a symbol.
+    Close {
+        /// Of which.
+        symbol: String,
+        /// By whom and why.
+        who: String,
     },
     /// How it stands.
     State,
@@ -225,6 +243,8 @@ pub fn router(plane: Plane) -> Router {
         .route("/halt", post(halt))
         .route("/reduce", post(|plane, body| command(plane, body, Command::Reduce)))
         .route("/resume", post(|plane, body| command(plane, body, Command::Resume)))
+        .route("/flatten", post(|plane, body| command(plane, body, Command::Flatten)))
+        .route("/close", post(close))
         .route_layer(from_fn_with_state(plane.clone(), authorised))
         .route("/livez", get(|| async { Json(json!({"live": true})) }))
         .route("/readyz", get(ready))
@@ -278,30 +298,49 @@ async fn ask(plane: &Plane, question: Question) -> Result<Value, Refused> {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Reason {
+struct Words {
     reason: String,
+    by: Option<String>,
+    symbol: Option<String>,
 }
 
-fn reason(body: &Bytes) -> Result<String, Refused> {
-    let expected = "expected: {\"reason\": \"why, 1 to 200 characters\"}";
+/// By whom and why, and of which symbol where that is asked for.
+fn reason(body: &Bytes, wants_symbol: bool) -> Result<(String, Option<String>), Refused> {
+    let symbol = if wants_symbol { "\"symbol\": \"BTC/USDT\", " } else { "" };
+    let expected = format!(
+        "expected: {{{symbol}\"reason\": \"why, 1 to 200 characters\"}}, and by whom where that is to be kept: \"by\", 1 \
+         to 60 characters without a colon"
+    );
     let refused = |got: String| Refused(StatusCode::BAD_REQUEST, format!("{expected}; got: {got}; next: say why"));
-    let Reason { reason } = serde_json::from_slice(body).map_err(|error| refused(error.to_string()))?;
+    let Words { reason, by, symbol } = serde_json::from_slice(body).map_err(|error| refused(error.to_string()))?;
     if reason.is_empty() || reason.len() > MAX_REASON {
         return Err(refused(format!("{} bytes", reason.len())));
     }
-    Ok(reason)
+    let by = by.unwrap_or_else(|| BY.to_owned());
+    if by.is_empty() || by.len() > MAX_BY || by.contains(':') {
+        return Err(refused(format!("by {by:?}")));
+    }
+    if symbol.is_some() != wants_symbol {
+        return Err(refused(if wants_symbol { "no symbol".to_owned() } else { "a symbol".to_owned() }));
+    }
+    Ok((who(&by, &reason), symbol))
 }
 
 async fn command(State(plane): State<Plane>, body: Bytes, command: Command) -> Told {
-    let reason = reason(&body)?;
-    ask(&plane, Question::Command { command, reason, halt: 0 }).await.map(Json)
+    let (who, _) = reason(&body, false)?;
+    ask(&plane, Question::Command { command, who, halt: 0 }).await.map(Json)
+}
+
+async fn close(State(plane): State<Plane>, body: Bytes) -> Told {
+    let (who, symbol) = reason(&body, true)?;
+    ask(&plane, Question::Close { symbol: symbol.unwrap_or_default(), who }).await.map(Json)
 }
 
 /// A halt is obeyed whatever else is wrong with the request: the reason may be missing.
 async fn halt(State(plane): State<Plane>, body: Bytes) -> Told {
     let halt = plane.switch.halt();
-    let reason = reason(&body).unwrap_or_else(|_| "no reason given".to_owned());
-    ask(&plane, Question::Command { command: Command::Halt, reason, halt }).await.map(Json)
+    let who = reason(&body, false).map_or_else(|_| who(BY, "no reason given"), |(who, _)| who);
+    ask(&plane, Question::Command { command: Command::Halt, who, halt }).await.map(Json)
 }
 
 #[derive(Deserialize)]

@@ -14,14 +14,16 @@ use std::time::Duration;
 use sapphire_core::engine::{Balances, Engine, Outputs};
 use sapphire_core::instrument::Instrument;
 use sapphire_core::orders::{ClientOrderId, Report};
+use sapphire_core::risk::Command;
 
 use crate::clock::{MarketTime, Monotonic, Pace};
 use crate::control::KillSwitch;
-use crate::entry::RunConfig;
+use crate::entry::{RunConfig, Source};
 use crate::gateway::Gateway;
 use crate::hops::HopRecord;
 use crate::inbox::{Inbox, Lane, Patience};
 use crate::journal::{Journal, JournalFailure};
+use crate::latched::Latched;
 use crate::lockstep::Lockstep;
 use crate::metrics::{Figure, Metrics};
 use crate::words::{EntryId, Intake, ReleaseDigest, Word};
@@ -107,6 +109,10 @@ pub struct Parts {
     pub passed: EntryId,
     /// Releases by slot.
     pub releases: Vec<crate::fold::KnownRelease>,
+    /// Who set what passes.
+    pub latched: Latched,
+    /// What the run before had closed; said before anything else of this one.
+    pub carried: Vec<(Command, Source)>,
     /// The door's verdicts on them now: what the journal says of them may be closed since.
     pub verdicts: Vec<Intake>,
     /// The last step of the lock-step that there is, and the last that was settled.
@@ -188,6 +194,9 @@ pub struct Desk {
     slots: Slots,
     /// Releases that were refused, and why.
     unadmitted: Vec<(ReleaseDigest, String)>,
+    latched: Latched,
+    /// To be said before anything is done.
+    carried: Vec<(Command, Source)>,
     /// To be taken before anything is done.
     verdicts: Vec<Intake>,
     quotes: Quotes,
@@ -244,6 +253,8 @@ impl Desk {
             flagged_since_ns: None,
             slots: Slots::new(parts.releases),
             unadmitted: Vec::new(),
+            latched: parts.latched,
+            carried: parts.carried,
             verdicts: parts.verdicts,
             quotes: Quotes::new(count),
             teller: Teller::new(),
@@ -279,6 +290,10 @@ impl Desk {
     fn work(&mut self) -> Result<(), DeskFailure> {
         self.metrics.set(Figure::Epoch, i64::from(self.journal.epoch()));
         self.pass(self.passed)?;
+        for (command, source) in std::mem::take(&mut self.carried) {
+            tracing::warn!(?command, ?source, "carried over from the run before");
+            self.command(command, source)?;
+        }
         for verdict in std::mem::take(&mut self.verdicts) {
             self.take_intake(verdict, self.clock.now_ns())?;
         }

@@ -5,7 +5,6 @@
 //! (none when it is not known), then the entry: events in the byte form of `core`, everything else as JSON.
 
 use sapphire_core::engine::{Body, Event};
-use sapphire_core::risk::Command;
 use serde::{Deserialize, Serialize};
 
 use crate::words::{EntryId, ReleaseDigest};
@@ -140,7 +139,7 @@ impl Entry {
             Self::Event { event, .. } => match &event.body {
                 Body::Epoch { .. } | Body::Report(_) | Body::Balances(_) | Body::Timer => true,
                 Body::Verdict { ok, .. } => !ok,
-                Body::Command(command) => *command != Command::Resume,
+                Body::Command(command) => !command.leads_to_orders(),
                 Body::Signal(_) | Body::EndOfBar { .. } | Body::Reference { .. } | Body::Limits { .. } => false,
             },
         }

@@ -6,6 +6,7 @@
 use sapphire_core::engine::{BadConfig, Body, Engine, Event, Outputs};
 
 use crate::entry::{Entry, RunConfig, SlotTaken, Source};
+use crate::latched::Latched;
 use crate::words::{EntryId, ReleaseDigest};
 
 /// Why entries cannot be folded.
@@ -124,6 +125,7 @@ pub struct Fold {
     lockstep: u64,
     published_from: u64,
     releases: Vec<KnownRelease>,
+    latched: Latched,
     outputs: Outputs,
     /// The last event, to say what differs.
     last: Option<Event>,
@@ -146,6 +148,7 @@ impl Fold {
             lockstep: 0,
             published_from: 0,
             releases: Vec::new(),
+            latched: Latched::default(),
             outputs: Outputs::with_capacity(16),
             last: None,
             digest: blake3::Hasher::new(),
@@ -192,6 +195,11 @@ impl Fold {
     /// Releases by slot.
     pub fn releases(&self) -> &[KnownRelease] {
         &self.releases
+    }
+
+    /// Who set what passes.
+    pub fn latched(&self) -> &Latched {
+        &self.latched
     }
 
     /// The engine as it stands.
@@ -262,6 +270,7 @@ impl Fold {
         self.outputs.clear();
         self.engine.step(event, &mut self.outputs);
         self.steps += 1;
+        self.latched.follow(event, source, &self.outputs);
         self.last = Some(event.clone());
         self.cursor = source.cursor().map_or(self.cursor, |entry| self.cursor.max(entry));
         if let Source::Step(number) = source {

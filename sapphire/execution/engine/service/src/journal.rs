@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sapphire_core::engine::Engine;
+use sapphire_core::risk::Command;
 
 mod failure;
 mod folder;
@@ -31,8 +32,9 @@ use reading::Found;
 use segment::{Name, Segment, Stamped};
 use sync::{Shared, Stock, Syncer};
 
-use crate::entry::{Begin, Entry, Resume, RunConfig};
-use crate::fold::{Audience, Fold, KnownRelease};
+use crate::entry::{Begin, Entry, Resume, RunConfig, Source};
+use crate::fold::{Audience, Fold, KnownRelease, Nobody};
+use crate::latched::Latched;
 use crate::words::EntryId;
 
 /// How far the journal is written and synced: entries since the start of the process, the first one being its own.
@@ -72,6 +74,10 @@ pub struct Recovered {
     pub published_from: u64,
     /// Releases by slot.
     pub releases: Vec<KnownRelease>,
+    /// Who set what passes.
+    pub latched: Latched,
+    /// What the run before had closed, to be said to this one first: a new run opens nothing by itself.
+    pub carried: Vec<(Command, Source)>,
     /// This start's epoch. The engine has not been told: the first event is to be its `Body::Epoch`.
     pub epoch: u32,
     /// The run begins with this start.
@@ -117,7 +123,7 @@ impl Journal {
         options.check()?;
         let fresh = Fold::begin(run, 0).map_err(|fault| JournalFailure::Settings(fault.to_string()))?;
         let folder = Folder::hold(account)?;
-        let (found, recovered) = recover(account, run, audience)?;
+        let (found, recovered, carried) = recover(account, run, audience)?;
         let epoch = next_epoch(found.last_epoch, wall_ns)?;
         let is_new_run = recovered.is_none();
         let fold = recovered.unwrap_or(fresh);
@@ -156,12 +162,22 @@ impl Journal {
         };
         journal.note_written();
         journal.syncer.nudge();
-        let was_torn = found.is_torn;
+        let (was_torn, latched) = (found.is_torn, fold.latched().clone());
         let (engine, releases) = fold.into_engine();
-        Ok((
-            journal,
-            Recovered { engine, steps, cursor, lockstep, published_from, releases, epoch, is_new_run, was_torn },
-        ))
+        let recovered = Recovered {
+            engine,
+            steps,
+            cursor,
+            lockstep,
+            published_from,
+            releases,
+            latched,
+            carried,
+            epoch,
+            is_new_run,
+            was_torn,
+        };
+        Ok((journal, recovered))
     }
 
     /// Writes one entry, before it is applied; how many events the run has with it: the number of this step when the entry
@@ -300,28 +316,44 @@ impl Drop for Journal {
     }
 }
 
-/// Reads the journal, folds its last run when it is under `run`, and cuts off what is torn.
+/// What a run that ended under another configuration had closed.
+type Carried = Vec<(Command, Source)>;
+
+/// Reads the journal, folds its last run, and cuts off what is torn. A run under another configuration than `run` is
+/// not gone on with, and nobody hears of it: only what it had closed is carried over.
+///
+/// Known limitation: a run that another engine decided is not folded, and what it had closed is not known.
 fn recover(
     account: &Path,
     run: &RunConfig,
     audience: &mut dyn Audience,
-) -> Result<(Found, Option<Fold>), JournalFailure> {
+) -> Result<(Found, Option<Fold>, Carried), JournalFailure> {
     let mut fold: Option<Fold> = None;
+    let (mut other, mut is_whole): (Option<Fold>, bool) = (None, true);
     let found = reading::read(account, &mut |read| {
         if !read.is_of_last_run {
             return Ok(());
         }
         let failure = |source| JournalFailure::Fold { path: read.file.path.clone(), source };
-        if let Entry::Begin(begin) = &read.entry
-            && begin.run == *run
+        if let Entry::Begin(begin) = &read.entry {
+            if begin.run == *run {
+                fold = Some(Fold::begin(run, read.file.epoch).map_err(failure)?);
+            } else {
+                other = Fold::begin(&begin.run, read.file.epoch).ok();
+            }
+        }
+        if let Some(fold) = &mut fold {
+            return fold.take(read.file.epoch, &read.entry, read.outputs, audience).map_err(failure);
+        }
+        if let Some(before) = other.as_mut().filter(|_| is_whole)
+            && let Err(fault) = before.take(read.file.epoch, &read.entry, read.outputs, &mut Nobody)
         {
-            fold = Some(Fold::begin(run, read.file.epoch).map_err(failure)?);
+            tracing::warn!(%fault, "the run before does not fold further: what it had closed by here is carried over");
+            is_whole = false;
         }
-        match &mut fold {
-            Some(fold) => fold.take(read.file.epoch, &read.entry, read.outputs, audience).map_err(failure),
-            None => Ok(()),
-        }
+        Ok(())
     })?;
+    let carried = other.map(|before| before.latched().carried(before.run(), run)).unwrap_or_default();
     for path in &found.empty {
         fs::remove_file(path).map_err(file_failure(path))?;
     }
@@ -332,7 +364,7 @@ fn recover(
         });
         cut.map_err(file_failure(path))?;
     }
-    Ok((found, fold))
+    Ok((found, fold, carried))
 }
 
 fn next_epoch(last: Option<u32>, wall_ns: i64) -> Result<u32, JournalFailure> {

@@ -32,6 +32,8 @@ pub mod inbox;
 pub mod intake;
 /// The journal of an account.
 pub mod journal;
+/// Who set what passes, when and why.
+pub mod latched;
 /// The order of a step.
 pub mod lockstep;
 /// Counts and measures.
@@ -42,5 +44,7 @@ pub mod publisher;
 pub mod settings;
 /// How a service begins and ends.
 pub mod start;
+/// Numbers as people read them.
+pub mod units;
 /// What threads tell the desk.
 pub mod words;

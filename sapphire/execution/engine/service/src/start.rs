@@ -190,6 +190,8 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
         cursor: recovered.cursor,
         passed,
         releases: recovered.releases,
+        latched: recovered.latched,
+        carried: recovered.carried,
         verdicts,
         steps: heard.steps,
         published_close_ns: heard.account.ms.cast_signed().saturating_mul(1_000_000),

@@ -203,10 +203,20 @@ fn every_entry_is_shown_in_one_line() {
     show(&folder.0, Form::Text, &mut out).unwrap();
     let text = String::from_utf8(out).unwrap();
     assert_eq!(text.lines().count(), rows.len());
-    assert!(
-        text.contains("bus 1704070800000-65535 end_of_bar   EndOfBar { bar_close_ns: 1704070800000000000 }"),
-        "{text}"
-    );
+    let expected = [
+        "end_of_bar   all signals of the bar that closed at 2024-01-01T01:00:00Z",
+        "signal       BTC/USDT: hold 0.01 BTC by paper.trend@1 abababababab until 2024-01-01T02:00:00Z",
+        "verdict      the evidence of paper.trend@1 abababababab verifies",
+        "report       order sap-0007-65920080-1: accepted as the venue's 1",
+        "order sap-0007-65920080-1: traded 0.00501 BTC at 50100.1 USDT, fee 0.00000501 BTC, trade 1704067200001, 0.00501 BTC so far",
+        "command      halt: cancel what is on the way, send nothing",
+        "reference    BTC/USDT: 50000 USDT bid, 50000.1 USDT asked, as of 2024-01-01T01:00:00Z",
+        "epoch        the process starts anew, epoch 1704067200",
+    ];
+    for words in expected {
+        assert!(text.contains(words), "{words}\n{text}");
+    }
+    assert!(!text.contains('{'), "{text}");
 }
 
 #[test]

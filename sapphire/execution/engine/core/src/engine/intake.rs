@@ -49,6 +49,7 @@ impl Engine {
             (signal.target_lots < 0, Refusal::BelowZero),
             (!is_holdable(self.instruments[index].base_atoms(signal.target_lots)), Refusal::TooLarge),
             (self.gate.state() == TradingState::Halted, Refusal::Halted),
+            (self.gate.is_closed(signal.instrument), Refusal::Closed),
         ];
         reasons.into_iter().find_map(|(met, reason)| met.then_some(reason))
     }

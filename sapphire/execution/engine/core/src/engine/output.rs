@@ -28,11 +28,13 @@ pub enum Refusal {
     BelowZero,
     /// It is more than an account can hold.
     TooLarge,
+    /// A command has closed the instrument.
+    Closed,
 }
 
 impl Refusal {
     /// All reasons.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::UnknownInstrument,
         Self::NoEvidence,
         Self::Repeated,
@@ -42,6 +44,7 @@ impl Refusal {
         Self::BelowZero,
         Self::TooLarge,
         Self::Halted,
+        Self::Closed,
     ];
 
     /// The reason as messages carry it.
@@ -56,6 +59,7 @@ impl Refusal {
             Self::Expired => "EXPIRED",
             Self::BelowZero => "BELOW_ZERO",
             Self::TooLarge => "TOO_LARGE",
+            Self::Closed => "CLOSED",
         }
     }
 
@@ -71,6 +75,7 @@ impl Refusal {
             Self::Expired => "its time to live was over when it came",
             Self::TooLarge => "the target is more than an account can hold: 10^20 units of an asset",
             Self::BelowZero => "the target is below zero, and spot cannot be held below zero",
+            Self::Closed => "a command has closed the position; no signal of the symbol is taken until one resumes",
         }
     }
 }
@@ -86,6 +91,10 @@ pub enum EndCause {
     Withdrawn,
     /// Trading was halted.
     Halted,
+    /// A command closes the position.
+    Closed,
+    /// A command lets signals set the targets again.
+    Resumed,
 }
 
 impl EndCause {
@@ -96,6 +105,8 @@ impl EndCause {
             Self::Superseded => "SUPERSEDED",
             Self::Withdrawn => "WITHDRAWN",
             Self::Halted => "HALTED",
+            Self::Closed => "CLOSED",
+            Self::Resumed => "RESUMED",
         }
     }
 }

@@ -1,9 +1,12 @@
 //! What the venue says about orders, and what is asked of it: cancels and questions.
 
-use super::{Engine, Output, Outputs};
+use super::{Engine, Output, Outputs, REFUSED_NS};
 use crate::amounts::is_holdable;
 use crate::instrument::{InstrumentId, Side};
-use crate::orders::{Applied, Arrow, ClientOrderId, Fill, OrderState, Report, ReportKind};
+use crate::orders::{Applied, Arrow, ClientOrderId, Fill, OrderState, ReleaseId, Report, ReportKind};
+
+/// The code of a refusal that is not the venue's: the order cannot be said to it at all, now or later.
+const NEVER_SENT: i32 = 0;
 
 impl Engine {
     pub(super) fn take_report(&mut self, report: &Report, out: &mut Outputs) {
@@ -62,7 +65,14 @@ impl Engine {
                     desk.retry_ns = self.now_ns.saturating_add(self.execution.retry_ns);
                 }
                 // The venue's refusal would be the same next time: wait for something to change.
-                desk.parked |= matches!(report.kind, ReportKind::Rejected { .. });
+                if let ReportKind::Rejected { venue_code } = report.kind {
+                    let by_command = desk.target.is_some_and(|target| target.release == ReleaseId::OPERATOR);
+                    if by_command && venue_code != NEVER_SENT {
+                        desk.retry_ns = self.now_ns.saturating_add(REFUSED_NS);
+                    } else {
+                        desk.parked = true;
+                    }
+                }
             }
             // An order that had been given up lives.
             (None, false) => desk.live.push(order.id),

@@ -1,9 +1,10 @@
 //! What changes the account or the trading state without an order: references, snapshots, commands, losses.
 
-use super::{Balances, EndCause, Engine, Output, Outputs};
+use super::{Balances, EndCause, Engine, Output, Outputs, Target};
 use crate::instrument::{InstrumentId, Side};
+use crate::orders::ReleaseId;
 use crate::positions::NotHoldable;
-use crate::risk::{Cause, Command, Reference, TradingState};
+use crate::risk::{Cause, Command, Reference};
 
 impl Engine {
     /// A reference is noted and nothing else. A crossed or empty book is no reference.
@@ -49,15 +50,46 @@ impl Engine {
         self.gate.command(command);
         out.push(Output::Trading { state: self.gate.state(), cause: Cause::Command });
         for index in 0..self.desks.len() {
-            match self.gate.state() {
-                TradingState::Halted => {
+            match command {
+                Command::Halt => {
                     self.cancel_live(index, None, out);
                     self.drop_target(index, EndCause::Halted, out);
                 }
-                TradingState::Reducing => self.cancel_live(index, Some(Side::Buy), out),
-                TradingState::Active => self.desks[index].unpark(),
+                Command::Reduce => self.cancel_live(index, Some(Side::Buy), out),
+                Command::Resume => self.reopen(index, out),
+                Command::Flatten => self.close(index, out),
+                Command::Close(InstrumentId(closed)) if closed as usize == index => self.close(index, out),
+                Command::Close(_) => {}
             }
         }
+    }
+
+    /// Nothing is the target of an instrument now, and no signal's business. It has no end: what cannot be sold at this
+    /// moment is sold later. Commanded again, it is tried again.
+    fn close(&mut self, index: usize, out: &mut Outputs) {
+        self.cancel_live(index, Some(Side::Buy), out);
+        self.drop_target(index, EndCause::Closed, out);
+        let bar_close_ns = if self.ended_bar_ns == i64::MIN { self.now_ns } else { self.ended_bar_ns };
+        let desk = &mut self.desks[index];
+        desk.retry_ns = i64::MIN;
+        desk.unpark();
+        desk.target = Some(Target {
+            release: ReleaseId::OPERATOR,
+            lots: 0,
+            bar_close_ns,
+            deadline_ns: i64::MAX,
+            released: true,
+            reached: false,
+            told: false,
+        });
+    }
+
+    /// Signals set the target of an instrument again.
+    fn reopen(&mut self, index: usize, out: &mut Outputs) {
+        if self.desks[index].target.is_some_and(|target| target.release == ReleaseId::OPERATOR) {
+            self.drop_target(index, EndCause::Resumed, out);
+        }
+        self.desks[index].unpark();
     }
 
     /// Lets the loss latch see the equity; when it falls, buys on the way are called back.

@@ -97,7 +97,7 @@ impl Engine {
         }
     }
 
-    fn load(&self, index: usize) -> Load {
+    pub(super) fn load(&self, index: usize) -> Load {
         let instrument = &self.instruments[index];
         let position = self.ledger.position(InstrumentId(index as u16));
         let price = self.references[index].filter(|reference| self.gate.is_fresh(reference, self.now_ns));

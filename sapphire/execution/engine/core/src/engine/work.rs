@@ -2,11 +2,11 @@
 
 use super::intake::signal_id;
 use super::sizing::{limit_ticks, lots_payable, lots_to_receive};
-use super::{EndCause, Engine, FeeSide, Output, Outputs, Style, Target};
+use super::{EndCause, Engine, FeeSide, Output, Outputs, REFUSED_NS, Style, Target};
 use crate::amounts::Atoms;
 use crate::instrument::{InstrumentId, Side};
-use crate::orders::{Arrow, ClientOrderId, Order};
-use crate::risk::TradingState;
+use crate::orders::{Arrow, ClientOrderId, Order, ReleaseId};
+use crate::risk::{Branch, Load, TradingState};
 use crate::venue::TimeInForce;
 
 /// What a target asks for at this moment.
@@ -84,6 +84,10 @@ impl Engine {
         let Style::Taker = self.execution.style;
         let ticks = limit_ticks(instrument, side, best_ticks, self.execution.max_slippage_bps);
         let too_small = |lots| lots < instrument.min_lots || !instrument.is_worth_an_order(ticks, lots);
+        let lots = match self.most_lots(index, target, ticks) {
+            Some(most) if most < lots && !too_small(most) => most,
+            _ => lots,
+        };
         if too_small(lots) {
             return Next::Reached;
         }
@@ -93,6 +97,23 @@ impl Engine {
         let payable = lots_payable(instrument, ticks, self.free_cash_atoms(), self.fee_rate, self.fee_side);
         let lots = lots.min(payable);
         if too_small(lots) { Next::OutOfCash } else { Next::Send { side, ticks, lots } }
+    }
+
+    /// The most lots that the limits on the value of orders let pass at a price. What a command closes is sold in pieces
+    /// of that size, where a release's order would be refused.
+    fn most_lots(&self, index: usize, target: &Target, ticks: i64) -> Option<i64> {
+        if target.release != ReleaseId::OPERATOR {
+            return None;
+        }
+        let open = |load: Load| load.buying_atoms + load.selling_atoms;
+        let all = (0..self.desks.len()).map(|other| open(self.load(other))).sum();
+        let limits = self.gate.value_limits(InstrumentId(index as u16)).into_iter().zip([open(self.load(index)), all]);
+        let most = limits.filter_map(|(branch, open)| {
+            let Branch { max_order_atoms, max_open_atoms, .. } = branch?;
+            let left = max_open_atoms.map(|limit| limit - open);
+            max_order_atoms.into_iter().chain(left).min()
+        });
+        most.min().map(|atoms| lots_payable(&self.instruments[index], ticks, atoms, 0, FeeSide::Other))
     }
 
     fn reach(&mut self, index: usize, out: &mut Outputs) {
@@ -133,6 +154,8 @@ impl Engine {
             Err(denial) => {
                 if denial.code.passes_with_time() {
                     desk.retry_ns = self.now_ns.saturating_add(self.execution.retry_ns);
+                } else if target.release == ReleaseId::OPERATOR {
+                    desk.retry_ns = self.now_ns.saturating_add(REFUSED_NS);
                 } else {
                     desk.parked = true;
                 }
@@ -160,7 +183,7 @@ impl Engine {
     fn wake_ns(&self, index: usize) -> Option<i64> {
         let desk = &self.desks[index];
         let target = desk.target.filter(|target| !target.reached);
-        let deadline_ns = target.map(|target| target.deadline_ns);
+        let deadline_ns = target.map(|target| target.deadline_ns).filter(|deadline_ns| *deadline_ns != i64::MAX);
         let may_retry = target.is_some_and(|target| target.released) && desk.live.is_empty() && !desk.parked;
         let retry_ns = (may_retry && desk.retry_ns > self.now_ns).then_some(desk.retry_ns);
         let ask_ns = self.owes_answer(index).then_some(desk.ask_ns);

@@ -4,6 +4,7 @@
 //! a new day does not.
 
 use crate::amounts::Atoms;
+use crate::instrument::InstrumentId;
 
 /// What the gate lets pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,6 +37,18 @@ pub enum Command {
     Reduce,
     /// Trade again; the only way to re-arm.
     Resume,
+    /// Sell everything that is held; only reductions from here on, and no signal is taken. From a halt as well: the way
+    /// out needs orders.
+    Flatten,
+    /// Sell all that is held of an instrument, and take nothing of it on again. The others go on.
+    Close(InstrumentId),
+}
+
+impl Command {
+    /// It leads to orders by itself, so that it needs a journal with room.
+    pub fn leads_to_orders(self) -> bool {
+        matches!(self, Self::Resume | Self::Flatten | Self::Close(_))
+    }
 }
 
 /// Why the trading state is what it is.
@@ -87,7 +100,9 @@ impl Latch {
     pub(super) fn command(&mut self, command: Command) {
         self.commanded = match command {
             Command::Halt => TradingState::Halted,
-            Command::Reduce => TradingState::Reducing,
+            Command::Reduce | Command::Flatten => TradingState::Reducing,
+            // The account's state is that of all its instruments; the gate knows which of them are closed.
+            Command::Close(_) => return,
             Command::Resume => {
                 // The loss that was accepted is not counted again.
                 if self.fallen.take().is_some() {
@@ -145,6 +160,19 @@ mod tests {
         latch.command(Command::Resume);
         assert_eq!(latch.state(), TradingState::Active);
         assert!(!latch.observe(2, 9_000) && latch.observe(3, 8_909));
+    }
+
+    #[test]
+    fn a_flatten_reduces_from_every_state_and_a_close_changes_none() {
+        let mut latch = Latch::new(None);
+        for before in [Command::Resume, Command::Reduce, Command::Halt] {
+            latch.command(before);
+            let state = latch.state();
+            latch.command(Command::Close(InstrumentId(0)));
+            assert_eq!(latch.state(), state);
+            latch.command(Command::Flatten);
+            assert_eq!(latch.state(), TradingState::Reducing);
+        }
     }
 
     #[test]

@@ -200,6 +200,22 @@ fn states_are_checked_first_and_loss_needs_a_known_equity() {
     assert_eq!((denial.code, denial.level), (DenialCode::NoReference, Level::Account));
 }
 
+#[test]
+fn what_is_closed_is_sold_in_nobodys_name_and_not_bought() {
+    let mut gate = gate(&open());
+    let operators = |side| Order { release: ReleaseId::OPERATOR, ..order(1, side) };
+    assert!(gate.clone().check(operators(Side::Sell), &view(), REFERENCE).is_ok());
+    let denial = gate.clone().check(operators(Side::Buy), &view(), REFERENCE).unwrap_err();
+    assert_eq!(denial.code, DenialCode::Unknown);
+    gate.command(Command::Close(order(1, Side::Buy).instrument));
+    assert_eq!(gate.state(), TradingState::Active);
+    let denial = gate.clone().check(order(1, Side::Buy), &view(), REFERENCE).unwrap_err();
+    assert_eq!((denial.code, denial.level), (DenialCode::Reducing, Level::Symbol));
+    assert!(gate.clone().check(order(1, Side::Sell), &view(), REFERENCE).is_ok());
+    gate.command(Command::Resume);
+    assert!(gate.check(order(1, Side::Buy), &view(), REFERENCE).is_ok());
+}
+
 proptest! {
     /// What passes is within every limit, whatever the order and the account.
     #[test]

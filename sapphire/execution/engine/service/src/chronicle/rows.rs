@@ -9,13 +9,15 @@ use sapphire_core::amounts::Atoms;
 use sapphire_core::engine::{Body, Engine, Event, Output, Signal, SignalId};
 use sapphire_core::instrument::Side;
 use sapphire_core::orders::{Order, OrderState, ReleaseId, Report, ReportKind};
-use sapphire_core::risk::Denial;
+use sapphire_core::risk::{Cause, Command, Denial};
 use sapphire_core::venue::TimeInForce;
 use serde_json::{Map, Value, json};
 
 use super::walk::Listener;
 use crate::entry::{Begin, SlotTaken, Source};
 use crate::fold::{Audience, Fold, Step};
+use crate::latched::word;
+use crate::units::Units;
 
 /// Writes rows.
 pub(super) struct Rows<'a> {
@@ -135,7 +137,18 @@ impl<'a> Rows<'a> {
                         Source::Operator { who: by } | Source::Guard { why: by } => Some(by),
                         _ => None,
                     };
-                    let row = json!({ "state": state.text(), "cause": cause.text(), "by": by });
+                    let command = match &step.event.body {
+                        Body::Command(command) if *cause == Cause::Command => Some(*command),
+                        _ => None,
+                    };
+                    let symbol = match command {
+                        Some(Command::Close(instrument)) => step.run.symbol(instrument),
+                        _ => None,
+                    };
+                    let row = json!({
+                        "state": state.text(), "cause": cause.text(), "by": by, "command": command.map(word),
+                        "symbol": symbol,
+                    });
                     self.write("trading", stamped(step, row));
                 }
                 Output::Adjusted { asset, atoms } => {
@@ -252,6 +265,7 @@ fn denied_row(step: &Step<'_>, order: &Order, denial: &Denial) -> Value {
         ("level", denial.level.text().into()),
         ("value", denial.value.to_string().into()),
         ("limit", denial.limit.to_string().into()),
+        ("text", Units(step.run).denial(order, denial).into()),
     ];
     if let Some(fields) = row.as_object_mut() {
         fields.extend(reason.map(|(key, value): (&str, Value)| (key.to_owned(), value)));

@@ -54,6 +54,7 @@ impl Desk {
         let mut outputs = std::mem::take(&mut self.outputs);
         self.teller.before(&self.engine, event);
         self.engine.step(event, &mut outputs);
+        self.latched.follow(event, source, &outputs);
         let times = Times { market_ns, journalled_ns, decided_ns: self.clock.now_ns() };
         for output in &outputs {
             if let Output::Place(approved) = output {

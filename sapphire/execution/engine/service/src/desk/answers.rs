@@ -2,20 +2,30 @@
 
 use sapphire_core::amounts::Atoms;
 use sapphire_core::instrument::{Asset, InstrumentId};
-use sapphire_core::risk::Command;
+use sapphire_core::risk::{Command, DenialCode, TradingState};
 use serde_json::{Value, json};
 
 use super::{Desk, DeskFailure, Stage};
 use crate::control::{Answer, Question};
 use crate::entry::Source;
 use crate::fold::KnownRelease;
+use crate::hops::HOPS;
 use crate::journal::Standing;
+use crate::latched::{Note, word};
 
 impl Desk {
     /// Answers a question of the control API.
     pub(super) fn answer(&mut self, question: &Question) -> Result<Answer, DeskFailure> {
         match question {
-            Question::Command { command, reason, halt } => self.obey(*command, reason, *halt),
+            Question::Command { command, who, halt } => self.obey(*command, who, *halt),
+            Question::Close { symbol, who } => {
+                if let Some(instrument) = self.run.instrument(symbol) {
+                    return self.obey(Command::Close(instrument), who, 0);
+                }
+                let known: Vec<&str> = self.run.instruments.iter().map(|each| each.symbol.as_str()).collect();
+                let text = format!("expected: one of {}; got: {symbol:?}; next: name one", known.join(", "));
+                Ok(Err(text))
+            }
             Question::State => Ok(Ok(self.state())),
             Question::Positions => Ok(Ok(self.positions())),
             Question::Stop => {
@@ -25,18 +35,50 @@ impl Desk {
         }
     }
 
-    fn obey(&mut self, command: Command, reason: &str, halt: u64) -> Result<Answer, DeskFailure> {
-        if command == Command::Resume && self.journal.standing() != Standing::Flowing {
-            let text = "expected: a journal with room on a disk that keeps up; got: one that has not; next: free disk \
-                        space, see /state, then resume";
-            return Ok(Err(text.to_owned()));
+    fn obey(&mut self, command: Command, who: &str, halt: u64) -> Result<Answer, DeskFailure> {
+        if command.leads_to_orders() && self.journal.standing() != Standing::Flowing {
+            let word = word(command);
+            let text = format!(
+                "expected: a journal with room on a disk that keeps up; got: one that has not; next: free disk space, \
+                 see /state, then {word}"
+            );
+            return Ok(Err(text));
         }
         self.show_quotes()?;
-        self.command(command, Source::Operator { who: format!("control: {reason}") })?;
+        self.command(command, Source::Operator { who: who.to_owned() })?;
         if command == Command::Halt {
             self.obeyed = self.obeyed.max(halt);
         }
-        Ok(Ok(json!({"state": self.engine.trading_state().text(), "step": self.step.to_string()})))
+        Ok(Ok(json!({
+            "state": self.engine.trading_state().text(),
+            "step": self.step.to_string(),
+            "closed": self.closed(),
+        })))
+    }
+
+    /// What commands have closed: since when, by whom and why, and how far it is sold.
+    fn closed(&self) -> Vec<Value> {
+        let listed = (0..).map(InstrumentId).zip(&self.run.instruments).zip(&self.instruments);
+        let closed = listed.filter(|((instrument, _), _)| self.engine.is_closed(*instrument));
+        let rows = closed.map(|((instrument, listing), rules)| {
+            let position = self.engine.ledger().positions().get(usize::from(instrument.0));
+            let standing = match (self.engine.trading_state(), self.engine.refused(instrument)) {
+                _ if self.engine.is_flat(instrument) => "flat",
+                (TradingState::Halted, _) => "halted",
+                (_, Some(_)) => "refused",
+                _ => "selling",
+            };
+            let refused = self.engine.refused(instrument).filter(|_| standing == "refused");
+            json!({
+                "symbol": listing.symbol,
+                "set": self.latched.closed(instrument).map(note),
+                "lots": position.map_or(0, |position| position.sellable_lots(rules)).to_string(),
+                "in_flight_lots": self.engine.in_flight_lots(instrument).to_string(),
+                "standing": standing,
+                "refused": refused.map(DenialCode::text),
+            })
+        });
+        rows.collect()
     }
 
     fn state(&mut self) -> Value {
@@ -58,6 +100,10 @@ impl Desk {
             "account": self.run.account,
             "stage": self.run.stage,
             "trading": self.engine.trading_state().text(),
+            "trading_set": self.latched.state().map(note),
+            "closed": self.closed(),
+            "latency": self.latency(),
+            "last_bar_close_ns": self.engine.ended_bar_ns().map(|close_ns| close_ns.to_string()),
             "ready": matches!(self.stage, Stage::Open),
             "epoch": self.journal.epoch(),
             "step": self.step.to_string(),
@@ -80,6 +126,15 @@ impl Desk {
         })
     }
 
+    /// From the first byte of a signal to the last of the order on the socket, since the process started. The 99th
+    /// percentile where there are enough orders for one.
+    fn latency(&self) -> Value {
+        let hop = HOPS.len() - 1;
+        let (count, at) = self.metrics.quantiles(hop, &[0.5, 0.99]);
+        let told = |place: usize, least: u64| at.get(place).filter(|_| count >= least).map(ToString::to_string);
+        json!({ "hop": HOPS[hop], "orders": count, "median_ns": told(0, 1), "p99_ns": told(1, 100) })
+    }
+
     /// What a release may do at present.
     fn release_standing(&self, release: &KnownRelease) -> &'static str {
         let limits = self.engine.strategy_limits(self.slots.of(&release.digest));
@@ -92,13 +147,23 @@ impl Desk {
 
     fn positions(&self) -> Value {
         let ledger = self.engine.ledger();
+        let mut unrealised = Some(0);
         let rows = ledger.positions().iter().zip(&self.instruments).zip(&self.run.instruments).enumerate();
         let rows = rows.map(|(index, ((position, rules), listing))| {
+            let instrument = InstrumentId(index as u16);
+            let price = self.engine.price(instrument);
+            let value = price.and_then(|(price_atoms, _)| position.value_atoms(price_atoms));
+            let gain = if position.atoms == 0 { Some(0) } else { value.map(|value| value - position.cost_atoms) };
+            unrealised = unrealised.zip(gain).map(|(sum, gain)| sum + gain);
             json!({
                 "symbol": listing.symbol,
+                "price_atoms": price.map(|(atoms, _)| atoms.to_string()),
+                "price_ns": price.map(|(_, since_ns)| since_ns.to_string()),
+                "value_atoms": value.map(|atoms| atoms.to_string()),
+                "unrealised_atoms": gain.map(|atoms| atoms.to_string()),
                 "atoms": position.atoms.to_string(),
                 "lots": position.sellable_lots(rules).to_string(),
-                "in_flight_lots": self.engine.in_flight_lots(InstrumentId(index as u16)).to_string(),
+                "in_flight_lots": self.engine.in_flight_lots(instrument).to_string(),
                 "cost_atoms": position.cost_atoms.to_string(),
                 "average_price_atoms": position.average_price_atoms().map(|price| price.to_string()),
                 "realised_atoms": position.realised_atoms.to_string(),
@@ -116,14 +181,26 @@ impl Desk {
             let atoms = amount(ledger.others().get(usize::from(asset.0)).copied())?;
             Some(json!({ "asset": name, "atoms": atoms }))
         });
+        let rows: Vec<Value> = rows.collect();
+        let realised: Atoms = ledger.positions().iter().map(|position| position.realised_atoms).sum();
         json!({
             "account": self.run.account,
             "quote": self.run.quote,
+            "trading": self.engine.trading_state().text(),
+            "trading_set": self.latched.state().map(note),
+            "closed": self.closed(),
+            "realised_quote_atoms": realised.to_string(),
+            "unrealised_quote_atoms": unrealised.map(|atoms: Atoms| atoms.to_string()),
             "cash_quote_atoms": ledger.cash_atoms().to_string(),
             "equity_quote_atoms": self.engine.equity_atoms().map(|atoms| atoms.to_string()),
-            "positions": rows.collect::<Vec<_>>(),
+            "positions": rows,
             "fees": fees.collect::<Vec<_>>(),
             "others": others.collect::<Vec<_>>(),
         })
     }
+}
+
+/// A word that was obeyed, as it is told.
+fn note(note: &Note) -> Value {
+    json!({ "word": note.word, "market_ns": note.market_ns.to_string(), "by": note.by, "why": note.why })
 }

@@ -89,6 +89,7 @@ fn order_row(told: &Told, fact: &OrderFact, wording: &Wording) -> Value {
         "changed_ns": told.market_ns.to_string(),
         "step": told.step.to_string(),
         "denied": fact.denial.map(|denial| denial.code.text()),
+        "denial": fact.denial.map(|denial| wording.units().denial(order, &denial)),
         "venue_code": fact.venue_code,
         "venue_order": fact.venue_order.map(|number| number.to_string()),
     })

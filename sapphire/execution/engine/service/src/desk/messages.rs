@@ -15,6 +15,7 @@ use sapphire_core::{engine, instrument, risk};
 use super::telling::{Fact, OrderFact, Told};
 use crate::entry::RunConfig;
 use crate::fold::KnownRelease;
+use crate::units::Units;
 use crate::words::{EntryId, ReleaseDigest};
 
 mod kinds;
@@ -123,6 +124,11 @@ impl Wording {
         self.run.symbol(instrument).unwrap_or("unknown")
     }
 
+    /// Amounts in their units.
+    pub fn units(&self) -> Units<'_> {
+        Units(&self.run)
+    }
+
     /// Digest of a release, where it has one.
     pub fn release(&self, release: ReleaseId) -> Option<String> {
         self.releases.get(usize::from(release.0)).map(ToString::to_string)
@@ -146,23 +152,26 @@ impl Wording {
                 self.risk(told, signal.bar_close_ns, (reason.text(), text), symbol, None, *state, wall_ns)
             }
             Fact::Denied { order, denial, state } => {
-                let text = format!(
-                    "order {} was refused at the level of the {}: {}",
-                    order.id,
-                    denial.level.text(),
-                    denial.code.meaning()
-                );
+                let numbers = Units(&self.run).denial(order, denial);
+                let text = format!("order {} was refused: {}; {numbers}", order.id, denial.code.meaning());
                 let numbers = Some((denial.value, denial.limit));
                 let symbol = self.run.symbol(order.instrument);
                 self.risk(told, order.bar_close_ns, (denial.code.text(), text), symbol, numbers, *state, wall_ns)
             }
-            Fact::Trading { state, cause, why } => {
-                let text = match (why, cause) {
+            Fact::Trading { state, cause, why, command } => {
+                let why = match (why, cause) {
                     (Some(why), _) => why.to_string(),
                     (None, risk::Cause::Command) => "by command".to_owned(),
                     (None, risk::Cause::Loss) => "the loss latch fell".to_owned(),
                 };
-                self.risk(told, 0, (cause.text(), text), None, None, *state, wall_ns)
+                let (symbol, text) = match command {
+                    Some(risk::Command::Close(instrument)) => {
+                        (self.run.symbol(*instrument), format!("the position is closed: {why}"))
+                    }
+                    Some(risk::Command::Flatten) => (None, format!("every position is closed: {why}")),
+                    _ => (None, why),
+                };
+                self.risk(told, 0, (cause.text(), text), symbol, None, *state, wall_ns)
             }
         }
     }

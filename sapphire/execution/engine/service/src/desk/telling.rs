@@ -9,7 +9,7 @@
 use sapphire_core::amounts::Atoms;
 use sapphire_core::engine::{Body, Engine, Event, Output, Outputs, Refusal, SignalId};
 use sapphire_core::orders::{ClientOrderId, Fill, Order, OrderState, ReportKind, Tracked};
-use sapphire_core::risk::{Cause, Denial, TradingState};
+use sapphire_core::risk::{Cause, Command, Denial, TradingState};
 
 use crate::entry::Source;
 
@@ -69,6 +69,8 @@ pub enum Fact {
         cause: Cause,
         /// In whose words.
         why: Option<Box<str>>,
+        /// The command that set it.
+        command: Option<Command>,
     },
 }
 
@@ -141,12 +143,18 @@ impl Teller {
             _ => None,
         };
         for output in outputs {
-            self.follow(output, source, engine, reported);
+            self.follow(output, (event, source), engine, reported);
         }
         self.facts.drain(..)
     }
 
-    fn follow(&mut self, output: &Output, source: &Source, engine: &Engine, reported: Option<ClientOrderId>) {
+    fn follow(
+        &mut self,
+        output: &Output,
+        (event, source): (&Event, &Source),
+        engine: &Engine,
+        reported: Option<ClientOrderId>,
+    ) {
         let state = engine.trading_state();
         let order = |id: &ClientOrderId| engine.orders().get(*id).map(|tracked| Fact::Order(fact_of(tracked)));
         match output {
@@ -185,7 +193,11 @@ impl Teller {
                     Source::Guard { why } => Some(why.as_str().into()),
                     _ => None,
                 };
-                self.facts.push(Fact::Trading { state: *state, cause: *cause, why });
+                let command = match &event.body {
+                    Body::Command(command) if *cause == Cause::Command => Some(*command),
+                    _ => None,
+                };
+                self.facts.push(Fact::Trading { state: *state, cause: *cause, why, command });
             }
             Output::Query { .. }
             | Output::TargetReached { .. }

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::conductor::{Conductor, Moment};
+use crate::parity::balances_equal_the_exchanges;
 use crate::rig::{Rig, TOKEN};
 
 #[test]
@@ -65,6 +66,163 @@ fn reducing_sells_and_buys_nothing() {
     let (_, held) = rig.get("/positions");
     assert_eq!((&held["positions"][0]["lots"], &held["positions"][1]["lots"]), (&json!("5000"), &json!("0")));
     assert!(rig.risk_updates().contains(&("REDUCING".to_owned(), Some("ETH/USDT".to_owned()))));
+}
+
+/// What is held of each symbol.
+fn lots(rig: &Rig) -> [String; 2] {
+    let (_, held) = rig.get("/positions");
+    [0, 1].map(|place| held["positions"][place]["lots"].as_str().unwrap().to_owned())
+}
+
+/// No order is open at the exchange.
+fn nothing_rests(rig: &Rig) {
+    let account = &rig.exchange.state()["accounts"][0];
+    assert_eq!(account["open_orders"].as_array().map_or(0, Vec::len), 0, "{account}");
+}
+
+#[test]
+fn a_flatten_while_buys_travel_survives_kills_and_ends_flat() {
+    let mut rig = Rig::new();
+    rig.start();
+    let mut conductor = Conductor::new();
+    conductor.bar(&mut rig, [20_000, 20_000]);
+    conductor.bar(&mut rig, [20_000, 20_000]);
+    assert_eq!(lots(&rig), ["20000", "20000"]);
+    // Its buys travel when it is said, and the process is killed at once.
+    conductor.bar(&mut rig, [40_000, 40_000]);
+    let words = json!({"reason": "get out", "by": "ada"});
+    let (status, answer) = rig.post("/flatten", &words);
+    assert_eq!((status, &answer["state"]), (200, &json!("REDUCING")), "{answer}");
+    assert_eq!(answer["closed"][0]["standing"], "selling");
+    rig.kill_and_start();
+    conductor.bar_with(&mut rig, [40_000, 40_000], &mut |rig, _, moment| {
+        if moment == Moment::Moved {
+            rig.kill_and_start();
+        }
+    });
+    conductor.bar(&mut rig, [40_000, 40_000]);
+    conductor.bar(&mut rig, [40_000, 40_000]);
+    assert_eq!(lots(&rig), ["0", "0"]);
+    nothing_rests(&rig);
+    let (_, state) = rig.get("/state");
+    assert_eq!(state["trading"], "REDUCING");
+    let set = &state["trading_set"];
+    assert_eq!((&set["word"], &set["by"], &set["why"]), (&json!("flatten"), &json!("ada"), &json!("get out")));
+    for closed in state["closed"].as_array().unwrap() {
+        assert_eq!((&closed["standing"], &closed["lots"]), (&json!("flat"), &json!("0")), "{closed}");
+    }
+    let refused = ("CLOSED".to_owned(), Some("BTC/USDT".to_owned()));
+    assert_eq!(rig.risk_updates().iter().filter(|update| **update == refused).count(), 3);
+
+    assert_eq!(rig.post("/resume", &json!({"reason": "calm again"})).1["state"], "ACTIVE");
+    conductor.bar(&mut rig, [10_000, 10_000]);
+    conductor.bar(&mut rig, [10_000, 10_000]);
+    assert_eq!(lots(&rig), ["10000", "10000"]);
+    balances_equal_the_exchanges(&rig);
+    assert_eq!(rig.stop(), Some(0));
+    let trading = rig.exported("trading");
+    let words: Vec<&str> = trading.iter().map(|row| row["command"].as_str().unwrap()).collect();
+    assert_eq!(words, ["flatten", "resume"]);
+    let by_operator = |row: &&serde_json::Value| row["release"].is_null();
+    let sold: Vec<_> = rig.exported("order");
+    assert!(
+        sold.iter().filter(by_operator).all(|row| row["side"] == "SELL") && sold.iter().any(|row| by_operator(&row))
+    );
+    rig.assert_replays();
+}
+
+#[test]
+fn a_close_ends_one_position_and_the_other_goes_on() {
+    let mut rig = Rig::new();
+    rig.start();
+    let mut conductor = Conductor::new();
+    conductor.bar(&mut rig, [20_000, 20_000]);
+    conductor.bar(&mut rig, [20_000, 20_000]);
+    let (status, answer) = rig.post("/close", &json!({"symbol": "DOGE/USDT", "reason": "a typo"}));
+    assert_eq!(status, 409);
+    assert!(answer.to_string().contains("BTC/USDT, ETH/USDT"), "{answer}");
+    for body in
+        [json!({"reason": "no symbol"}), json!({"symbol": "BTC/USDT"}), json!({"symbol": "BTC/USDT", "reason": ""})]
+    {
+        assert_eq!(rig.post("/close", &body).0, 400, "{body}");
+    }
+    assert_eq!(rig.post("/flatten", &json!({})).0, 400, "a flatten needs a reason");
+    assert_eq!(rig.post("/flatten", &json!({"reason": "x", "by": "a: b"})).0, 400);
+
+    let (status, answer) = rig.post("/close", &json!({"symbol": "BTC/USDT", "reason": "delisting"}));
+    assert_eq!((status, &answer["state"]), (200, &json!("ACTIVE")), "{answer}");
+    conductor.bar(&mut rig, [20_000, 30_000]);
+    rig.kill_and_start();
+    conductor.bar(&mut rig, [20_000, 30_000]);
+    conductor.bar(&mut rig, [20_000, 30_000]);
+    assert_eq!(lots(&rig), ["0", "30000"]);
+    nothing_rests(&rig);
+    let (_, state) = rig.get("/state");
+    assert_eq!((&state["trading"], state["closed"].as_array().unwrap().len()), (&json!("ACTIVE"), 1));
+    let closed = &state["closed"][0];
+    assert_eq!((&closed["symbol"], &closed["standing"]), (&json!("BTC/USDT"), &json!("flat")));
+    assert_eq!((&closed["set"]["by"], &closed["set"]["why"]), (&json!("operator"), &json!("delisting")));
+    assert!(rig.risk_updates().contains(&("COMMAND".to_owned(), Some("BTC/USDT".to_owned()))));
+    assert_eq!(rig.stop(), Some(0));
+    rig.assert_replays();
+}
+
+#[test]
+fn what_was_closed_stays_closed_in_a_run_under_another_configuration() {
+    let mut rig = Rig::new();
+    rig.start();
+    let mut conductor = Conductor::new();
+    conductor.bar(&mut rig, [20_000, 20_000]);
+    conductor.bar(&mut rig, [20_000, 20_000]);
+    rig.post("/close", &json!({"symbol": "BTC/USDT", "reason": "delisting", "by": "ada"}));
+    conductor.bar(&mut rig, [20_000, 20_000]);
+    rig.post("/halt", &json!({"reason": "look first", "by": "bob"}));
+    conductor.bar(&mut rig, [20_000, 40_000]);
+    assert_eq!(rig.stop(), Some(0));
+
+    let limits = json!({"limits": {"account": {"max_order_atoms": 50_000_000_000_i64}}});
+    rig.write_settings(&json!({"lockstep": true}), &limits);
+    rig.start();
+    conductor.bar(&mut rig, [20_000, 40_000]);
+    conductor.bar(&mut rig, [20_000, 40_000]);
+    let (_, state) = rig.get("/state");
+    assert_eq!(state["trading"], "HALTED");
+    let set = &state["trading_set"];
+    assert_eq!((&set["word"], &set["by"], &set["why"]), (&json!("halt"), &json!("bob"), &json!("look first")));
+    assert_eq!(state["closed"][0]["set"]["why"], "delisting");
+    assert_eq!(lots(&rig), ["0", "20000"]);
+    // A third run, with nothing said in the second.
+    assert_eq!(rig.stop(), Some(0));
+    rig.write_settings(&json!({"lockstep": true}), &json!({}));
+    rig.start();
+    conductor.bar(&mut rig, [20_000, 40_000]);
+    assert_eq!(rig.get("/state").1["trading_set"]["by"], "bob");
+    assert_eq!(rig.post("/resume", &json!({"reason": "seen"})).1["closed"], json!([]));
+    conductor.bar(&mut rig, [20_000, 20_000]);
+    conductor.bar(&mut rig, [20_000, 20_000]);
+    assert_eq!(lots(&rig), ["20000", "20000"]);
+    assert_eq!(rig.stop(), Some(0));
+    assert_eq!(rig.assert_replays()["runs"], 3);
+}
+
+#[test]
+fn the_account_is_told_with_its_prices_and_gains_and_its_last_bar() {
+    let mut rig = Rig::new();
+    rig.start();
+    let mut conductor = Conductor::new();
+    conductor.bar(&mut rig, [20_000, 0]);
+    conductor.bar(&mut rig, [20_000, 0]);
+    let (_, told) = rig.get("/positions");
+    let number = |value: &serde_json::Value| value.as_str().unwrap().parse::<i128>().unwrap();
+    let row = &told["positions"][0];
+    let value = number(&row["atoms"]) * number(&row["price_atoms"]) / 100_000_000;
+    assert_eq!(number(&row["value_atoms"]), value);
+    assert_eq!(number(&row["unrealised_atoms"]), value - number(&row["cost_atoms"]));
+    assert_eq!(told["unrealised_quote_atoms"], row["unrealised_atoms"]);
+    assert_eq!(number(&told["equity_quote_atoms"]), number(&told["cash_quote_atoms"]) + value);
+    assert_eq!(told["trading_set"], serde_json::Value::Null);
+    let (_, state) = rig.get("/state");
+    assert_eq!(number(&state["last_bar_close_ns"]), i128::from(crate::conductor::close_ns(2)));
 }
 
 #[test]

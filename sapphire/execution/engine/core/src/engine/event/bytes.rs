@@ -52,11 +52,7 @@ impl Event {
             Body::Report(report) => writer.u8(6).report(report),
             Body::Balances(balances) => writer.u8(7).balances(balances),
             Body::Timer => writer.u8(8),
-            Body::Command(command) => writer.u8(9).u8(match command {
-                Command::Halt => 0,
-                Command::Reduce => 1,
-                Command::Resume => 2,
-            }),
+            Body::Command(command) => writer.u8(9).command(*command),
             Body::Limits { release, limits } => writer.u8(10).u16(release.0).branch(limits),
         };
     }
@@ -140,6 +136,16 @@ impl Writer<'_> {
             self.u16(asset.0).atoms(*atoms);
         }
         self
+    }
+
+    fn command(&mut self, command: Command) -> &mut Self {
+        match command {
+            Command::Halt => self.u8(0),
+            Command::Reduce => self.u8(1),
+            Command::Resume => self.u8(2),
+            Command::Flatten => self.u8(3),
+            Command::Close(instrument) => self.u8(4).u16(instrument.0),
+        }
     }
 
     fn branch(&mut self, branch: &Branch) -> &mut Self {
@@ -230,6 +236,8 @@ impl Reader<'_> {
                 0 => Command::Halt,
                 1 => Command::Reduce,
                 2 => Command::Resume,
+                3 => Command::Flatten,
+                4 => Command::Close(InstrumentId(self.u16()?)),
                 got => return Err(BadEvent::Unknown { what: "command", got }),
             }),
             10 => Body::Limits { release: ReleaseId(self.u16()?), limits: self.branch()? },
@@ -345,7 +353,13 @@ mod tests {
             as_of_ns: numbers[2],
         });
         let holdings = prop::collection::vec((any::<u16>().prop_map(Asset), any::<i128>()), 0..6);
-        let command = prop_oneof![Just(Command::Halt), Just(Command::Reduce), Just(Command::Resume)];
+        let command = prop_oneof![
+            Just(Command::Halt),
+            Just(Command::Reduce),
+            Just(Command::Resume),
+            Just(Command::Flatten),
+            any::<u16>().prop_map(|index| Command::Close(InstrumentId(index))),
+        ];
         prop_oneof![
             any::<u32>().prop_map(|epoch| Body::Epoch { epoch }),
             (release.clone(), any::<bool>()).prop_map(|(release, ok)| Body::Verdict { release, ok }),
@@ -389,6 +403,27 @@ mod tests {
                 prop_assert_eq!(again, bytes);
             }
         }
+    }
+
+    /// What journals hold already has to read as it did: kinds are added, never numbered anew.
+    #[test]
+    fn commands_have_the_bytes_that_journals_hold() {
+        let expected: [(Command, &[u8]); 5] = [
+            (Command::Halt, &[9, 0]),
+            (Command::Reduce, &[9, 1]),
+            (Command::Resume, &[9, 2]),
+            (Command::Flatten, &[9, 3]),
+            (Command::Close(InstrumentId(258)), &[9, 4, 2, 1]),
+        ];
+        for (command, body) in expected {
+            let event = Event { market_ns: 7, body: Body::Command(command) };
+            let bytes = [&7_i64.to_le_bytes(), body].concat();
+            assert_eq!(Event::decode(&bytes), Ok(event.clone()));
+            let mut written = Vec::new();
+            event.encode(&mut written);
+            assert_eq!(written, bytes);
+        }
+        assert_eq!(Event::decode(&[0, 0, 0, 0, 0, 0, 0, 0, 9, 5]), Err(BadEvent::Unknown { what: "command", got: 5 }));
     }
 
     #[test]

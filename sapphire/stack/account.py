@@ -1,0 +1,117 @@
+"""The account of a run as its service tells it: what passes and why, what is held and worth, what was done today."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sapphire.domain.errors import NotReady, Refused, SapphireError
+from sapphire.stack.decision_rows import decision_rows
+from sapphire.stack.folders import RunFolder
+from sapphire.stack.rules import Rules
+
+if TYPE_CHECKING:
+    from sapphire.execution.service import Service
+
+__all__ = ["account_now", "last_account", "positions_now", "trading_of"]
+
+_DAY_NS = 86_400_000_000_000
+_FILLS = 10_000
+"""As many as the service keeps."""
+
+
+def account_now(service: Service, run: RunFolder) -> dict[str, Any]:
+    """The account at this moment.
+
+    Returns
+    -------
+    Stable keys: `trading` as `trading_of` says; `market_ns`; `last_bar_close_ns`; `last_decision`, rows as `sapphire
+    decisions` shows them; `positions` as `positions_now`; `fills_today`, of the UTC day of market time; `latency` of
+    orders since the service started. 64-bit numbers are text, what is not known is None.
+
+    Raises
+    ------
+    NotReady, Refused : the service does not answer.
+    """
+    from sapphire.coordination.decision_log import last_decision
+
+    rules, state = Rules.of(run), service.state()
+    decided = last_decision(run.decisions)
+    return {
+        "trading": trading_of(state, rules),
+        "market_ns": state["market_ns"],
+        "last_bar_close_ns": state["last_bar_close_ns"],
+        "last_decision": [] if decided is None else list(decision_rows([decided], rules)),
+        "positions": positions_now(service, rules),
+        "fills_today": _today(service.fills(limit=_FILLS), int(state["market_ns"])),
+        "latency": state["latency"],
+    }
+
+
+def last_account(run: RunFolder, *, is_running: bool, service: Service | None) -> dict[str, Any]:
+    """The account now; where nothing runs, as it was when it was ended.
+
+    Returns
+    -------
+    `account` as `account_now`, or None with `why` it is not known.
+    """
+    if is_running and service is not None:
+        try:
+            return {"account": account_now(service, run), "why": None}
+        except (NotReady, Refused) as error:
+            return {"account": None, "why": _line(error)}
+    if is_running:
+        return {"account": None, "why": "the stack is still starting"}
+    try:
+        return {"account": json.loads(run.account_state.read_bytes()), "why": None}
+    except FileNotFoundError:
+        return {"account": None, "why": "the service was not ended in order; its journal knows: sapphire journal show"}
+
+
+def trading_of(told: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
+    """What passes, and what commands have closed.
+
+    Parameters
+    ----------
+    told : the service's state, or its positions.
+
+    Returns
+    -------
+    `state`, "ACTIVE", "REDUCING" or "HALTED"; `set`, the word that set it, with `word`, `market_ns`, `by` and `why`, or
+    None; `closed`, for each symbol that is closed its `set`, `lots` and `quantity` left, and `standing`: "selling",
+    "refused", "halted" or "flat".
+    """
+    return {
+        "state": told["trading"],
+        "set": told["trading_set"],
+        "closed": [rules.named(row) for row in told["closed"]],
+    }
+
+
+def positions_now(service: Service, rules: Rules) -> dict[str, Any]:
+    """Cash, equity, gains and what is held, with prices and coins beside atoms and lots."""
+    told = service.positions()
+    return {**told, "trading": trading_of(told, rules), "positions": [rules.named(row) for row in told["positions"]]}
+
+
+def _today(fills: Sequence[Mapping[str, Any]], market_ns: int) -> dict[str, Any]:
+    """What was traded in the UTC day of a moment; the last fills that the service keeps are enough for any day here."""
+    begin_ns = market_ns - market_ns % _DAY_NS
+    today = [fill for fill in fills if int(fill["market_ns"]) >= begin_ns]
+    fees: dict[str, int] = {}
+    for fill in today:
+        fees[fill["fee_asset"]] = fees.get(fill["fee_asset"], 0) + int(fill["fee_atoms"])
+    return {
+        "day_ns": str(begin_ns),
+        "fills": len(today),
+        **{
+            f"{side.lower()}_quote_atoms": str(sum(int(fill["quote_atoms"]) for fill in today if fill["side"] == side))
+            for side in ("BUY", "SELL")
+        },
+        "fees": {asset: str(atoms) for asset, atoms in sorted(fees.items())},
+    }
+
+
+def _line(error: SapphireError) -> str:
+    return "; ".join(text for text in (error.what, error.got) if text)
