@@ -69,7 +69,7 @@ class TakenSignal:
 
 @dataclass(frozen=True, slots=True)
 class SentOrder:
-    """An order that passed the gate and was sent."""
+    """An order that passed the gate and was sent; one that a command led to serves no release."""
 
     step: int
     market_ns: int

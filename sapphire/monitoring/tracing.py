@@ -130,11 +130,11 @@ def trace_order(run: TradedRun, wanted: str) -> Trace:
     assert subject is not None  # find_order has found it in one of the two
     decided = run.decisions.get(subject.bar_close_ns)
     events = [_release(run)]
-    if subject.release:
+    if sent is not None and not sent.release:
+        events.append(Event("command", "an operator closes the position (sapphire journal show --kind command)"))
+    else:
         events += _decision(decided, subject.symbol)
         events += _signal(run.day.signals, subject)
-    else:
-        events.append(Event("command", "an operator closes the position: sapphire journal show --kind command says who"))
     events += [_gate(sent, denied, run)]
     if sent is not None:
         events += [_order(sent, run)]

@@ -1,7 +1,11 @@
 """What `down` says about going on is true: `up` goes on as it was, and another market is refused, not ignored."""
 
+import contextlib
 import json
 import os
+import pty
+import subprocess
+import sys
 
 import pytest
 import typer
@@ -12,6 +16,9 @@ from sapphire.stack import commands, status_command, trading_commands
 from sapphire.stack.background import take_down
 from sapphire.stack.folders import RunFolder
 from sapphire.stack.going_on import kept_plan
+
+ENTERS_SCREEN, LEAVES_SCREEN = b"\x1b[?1049h", b"\x1b[?1049l"
+"""What a terminal is told when a program takes the whole screen, and gives it back."""
 
 
 def run_of(champion):
@@ -109,4 +116,22 @@ def test_what_down_says_is_done_and_goes_on(sapphire, ended, champion):
     assert facts["account"]["trading"]["state"] == "HALTED"
     assert "trading HALTED, halt since 2025-03-07T" in done.stderr
     assert ": over night" in done.stderr
+    # Who watches in a terminal is told the end, and has the screen back.
+    screen, terminal = pty.openpty()
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "sapphire.cli", "status", "--watch", *words[1:]],
+        stdin=terminal, stdout=terminal, stderr=terminal, env=os.environ | {"TERM": "xterm", "COLUMNS": "100"},
+    )  # fmt: skip
+    os.close(terminal)
+    seen = b""
+    while b"Ctrl-C leaves" not in seen:
+        seen += os.read(screen, 65_536)
     assert "goes on where it stood" in sapphire("down", *words[1:]).stderr
+    with contextlib.suppress(OSError):  # how a terminal says that nobody writes any more
+        while more := os.read(screen, 65_536):
+            seen += more
+    assert watching.wait(timeout=30) == 0
+    frames, _, after = seen.partition(LEAVES_SCREEN)
+    assert frames.startswith(ENTERS_SCREEN)
+    assert b"stack stopped" in after
+    assert b"Traceback" not in seen

@@ -43,8 +43,9 @@ def app():
 
 
 @pytest.fixture
-def sapphire(app):
-    """Runs a verb; what it wrote and how it ended."""
+def sapphire(app, monkeypatch):
+    """Runs a verb, on lines that fold nothing; what it wrote and how it ended."""
+    monkeypatch.setenv("COLUMNS", "250")
 
     def run(*words, code=0):
         done = CliRunner().invoke(app, list(words), catch_exceptions=code != "raises")
