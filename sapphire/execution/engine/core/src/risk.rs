@@ -6,7 +6,7 @@
 //!
 //! Known limitation: spot. An order reduces when it sells, because nothing can be held below zero.
 
-use crate::amounts::{Atoms, MAX_ATOMS, is_holdable};
+use crate::amounts::Atoms;
 use crate::instrument::{Instrument, InstrumentId, Side, fee};
 use crate::orders::{ClientOrderId, Order, ReleaseId};
 
@@ -19,6 +19,7 @@ pub mod limits;
 mod pace;
 #[cfg(test)]
 mod tests;
+mod value;
 
 pub use denial::{Denial, DenialCode, Level};
 pub use latch::{Cause, Command, TradingState};
@@ -26,6 +27,7 @@ pub use limits::{Branch, Limits};
 
 use latch::Latch;
 use pace::Pace;
+use value::{bounds, size, unvalued};
 
 /// An order that passed the gate. Only [`Gate::check`] makes one and only one can be sent, so an unchecked order does
 /// not compile.
@@ -374,48 +376,4 @@ impl Gate {
         self.last_id = Some(order.id);
         self.passed[instrument as usize] = Some(Passed { now_ns, order: *order });
     }
-}
-
-/// The value of an order that is within the instrument's bounds and leaves what an account can hold.
-fn bounds(order: &Order, instrument: &Instrument, account: &AccountView) -> Result<Atoms, Denial> {
-    let within = |code, value: Atoms, least: Atoms, most: Atoms| match value {
-        value if value < least => Err(Denial::order(code, value, least)),
-        value if value > most => Err(Denial::order(code, value, most)),
-        _ => Ok(()),
-    };
-    let (ticks, lots, base) = (order.ticks.into(), order.lots.into(), instrument.base_atoms(order.lots));
-    within(DenialCode::Price, ticks, instrument.min_ticks.into(), instrument.max_ticks.into())?;
-    within(DenialCode::Quantity, lots, instrument.min_lots.into(), instrument.max_lots.into())?;
-    let value = instrument.checked_notional(order.ticks, order.lots);
-    let value = value.ok_or_else(|| Denial::order(DenialCode::Amount, base, MAX_ATOMS))?;
-    let after = match order.side {
-        Side::Buy => account.held_atoms + base,
-        Side::Sell => account.cash_atoms + value,
-    };
-    if !is_holdable(after) {
-        return Err(Denial::order(DenialCode::Amount, after, MAX_ATOMS));
-    }
-    within(DenialCode::MinNotional, value, instrument.min_notional_atoms, MAX_ATOMS)?;
-    Ok(value)
-}
-
-/// What is held cannot be valued, for this reason.
-fn unvalued(code: DenialCode, level: Level, max_reference_age_ns: i64) -> Denial {
-    let limit = if code == DenialCode::Amount { MAX_ATOMS } else { max_reference_age_ns.into() };
-    Denial { code, level, value: 0, limit }
-}
-
-fn size(branch: &Branch, level: Level, value: Atoms, side: Side, load: &Load) -> Result<(), Denial> {
-    let check = |code, value: Atoms, limit: Option<Atoms>| match limit {
-        Some(limit) if value > limit => Err(Denial { code, level, value, limit }),
-        _ => Ok(()),
-    };
-    check(DenialCode::OrderNotional, value, branch.max_order_atoms)?;
-    if side == Side::Buy
-        && let Some(limit) = branch.max_exposure_atoms
-    {
-        let held = load.held_atoms.map_err(|code| Denial { code, level, value: 0, limit })?;
-        check(DenialCode::Exposure, held + load.buying_atoms + value, Some(limit))?;
-    }
-    check(DenialCode::OpenOrders, load.buying_atoms + load.selling_atoms + value, branch.max_open_atoms)
 }

@@ -9,7 +9,6 @@
 //! Known limitations: a start reads the whole journal. A file system that copies on write (btrfs, ZFS) may run out of
 //! room inside a file that was made in full; then the write fails, and is erased or the journal closes.
 
-use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
@@ -22,18 +21,19 @@ mod failure;
 mod folder;
 mod options;
 pub(crate) mod reading;
+mod recovery;
 mod segment;
 mod sync;
 
 pub use failure::JournalFailure;
 use folder::{Folder, allocate, file_failure};
 pub use options::JournalOptions;
-use reading::Found;
+use recovery::{first_entry, next_epoch, recover};
 use segment::{Name, Segment, Stamped};
 use sync::{Shared, Stock, Syncer};
 
-use crate::entry::{Begin, Entry, Resume, RunConfig, Source};
-use crate::fold::{Audience, Fold, KnownRelease, Nobody};
+use crate::entry::{Entry, RunConfig, Source};
+use crate::fold::{Audience, Fold, KnownRelease};
 use crate::latched::Latched;
 use crate::words::EntryId;
 
@@ -313,70 +313,6 @@ impl Drop for Journal {
     /// Everything written is synced, and the last file cut to its records, before the folder is let go.
     fn drop(&mut self) {
         self.syncer.end((Arc::clone(self.segment.file()), self.segment.length()));
-    }
-}
-
-/// What a run that ended under another configuration had closed.
-type Carried = Vec<(Command, Source)>;
-
-/// Reads the journal, folds its last run, and cuts off what is torn. A run under another configuration than `run` is
-/// not gone on with, and nobody hears of it: only what it had closed is carried over.
-///
-/// Known limitation: a run that another engine decided is not folded, and what it had closed is not known.
-fn recover(
-    account: &Path,
-    run: &RunConfig,
-    audience: &mut dyn Audience,
-) -> Result<(Found, Option<Fold>, Carried), JournalFailure> {
-    let mut fold: Option<Fold> = None;
-    let (mut other, mut is_whole): (Option<Fold>, bool) = (None, true);
-    let found = reading::read(account, &mut |read| {
-        if !read.is_of_last_run {
-            return Ok(());
-        }
-        let failure = |source| JournalFailure::Fold { path: read.file.path.clone(), source };
-        if let Entry::Begin(begin) = &read.entry {
-            if begin.run == *run {
-                fold = Some(Fold::begin(run, read.file.epoch).map_err(failure)?);
-            } else {
-                other = Fold::begin(&begin.run, read.file.epoch).ok();
-            }
-        }
-        if let Some(fold) = &mut fold {
-            return fold.take(read.file.epoch, &read.entry, read.outputs, audience).map_err(failure);
-        }
-        if let Some(before) = other.as_mut().filter(|_| is_whole)
-            && let Err(fault) = before.take(read.file.epoch, &read.entry, read.outputs, &mut Nobody)
-        {
-            tracing::warn!(%fault, "the run before does not fold further: what it had closed by here is carried over");
-            is_whole = false;
-        }
-        Ok(())
-    })?;
-    let carried = other.map(|before| before.latched().carried(before.run(), run)).unwrap_or_default();
-    for path in &found.empty {
-        fs::remove_file(path).map_err(file_failure(path))?;
-    }
-    if let Some((path, end)) = &found.end {
-        let cut = fs::OpenOptions::new().write(true).open(path).and_then(|file| {
-            file.set_len(*end)?;
-            file.sync_all()
-        });
-        cut.map_err(file_failure(path))?;
-    }
-    Ok((found, fold, carried))
-}
-
-fn next_epoch(last: Option<u32>, wall_ns: i64) -> Result<u32, JournalFailure> {
-    let seconds = (wall_ns / 1_000_000_000).max(1).cast_unsigned();
-    let epoch = last.map_or(seconds, |last| seconds.max(u64::from(last) + 1));
-    u32::try_from(epoch).map_err(|_| JournalFailure::Epoch(epoch))
-}
-
-fn first_entry(run: &RunConfig, found: &Found, steps: u64, is_new_run: bool, wall_ns: i64) -> Entry {
-    match found.last.clone() {
-        Some(follows) if !is_new_run => Entry::Resume(Resume { follows, steps, wall_ns }),
-        follows => Entry::Begin(Box::new(Begin { run: run.clone(), follows, wall_ns })),
     }
 }
 
