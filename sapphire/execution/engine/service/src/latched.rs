@@ -1,7 +1,7 @@
 //! Who set what passes, when and why: what a person asks first about an account that does not trade.
 //!
 //! Invariant: a pure function of the events, so that a start knows what the process before it knew. What a command or a
-//! loss has closed stays closed in the next run too, because [`Latched::carried`] is said again at its beginning.
+//! loss has closed stays closed in the next run too, because it is said again at its beginning.
 
 use std::collections::BTreeMap;
 
