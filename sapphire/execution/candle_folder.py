@@ -30,16 +30,27 @@ def exchange_candles(folder: Path, symbols: Sequence[str]) -> Path:
     from sapphire.domain.workspace import home
 
     kept = home() / "exchange" / "candles"
-    kept.mkdir(parents=True, exist_ok=True)
-    making = Path(tempfile.mkdtemp(dir=kept, prefix="."))
-    try:
+    with tempfile.TemporaryDirectory(prefix="candles-") as made:  # nothing is left at home of candles that are refused
         digest = hashlib.sha256()
-        for path in sorted(export_candles(folder, making, symbols=list(symbols))):
+        for path in sorted(export_candles(folder, made, symbols=list(symbols))):
             digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
         target = kept / digest.hexdigest()[:_NAME]
         if not target.exists():
-            making.chmod(0o755)
-            making.rename(target)
-        return target
+            _put_in_place(Path(made), target)
+    return target
+
+
+def _put_in_place(made: Path, target: Path) -> None:
+    """Copy a folder, so that it is there whole or not at all; another process may do the same at this moment."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staged = Path(tempfile.mkdtemp(dir=target.parent, prefix="."))
+    try:
+        shutil.copytree(made, staged / target.name)
+        (staged / target.name).chmod(0o755)
+        try:
+            (staged / target.name).rename(target)
+        except OSError:
+            if not target.exists():  # else somebody else was first, with the same bytes
+                raise
     finally:
-        shutil.rmtree(making, ignore_errors=True)
+        shutil.rmtree(staged, ignore_errors=True)

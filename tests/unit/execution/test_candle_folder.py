@@ -53,3 +53,9 @@ def test_the_same_candles_are_found_again_and_nothing_else_is_left(recording):
     with pytest.raises(DataError):
         exchange_candles(folder, ["DOGE/USDT"])
     assert [path.name for path in kept.parent.iterdir() if path.name.startswith(".")] == []
+
+
+def test_candles_that_are_refused_leave_nothing_at_home(recording, tmp_path):
+    with pytest.raises(DataError):
+        exchange_candles(recording("one", 100), ["DOGE/USDT"])
+    assert not (tmp_path / "home").exists()
