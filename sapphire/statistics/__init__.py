@@ -33,6 +33,7 @@ from sapphire.statistics.discovery import (
     sharpe_ratio_for_rate,
     sharpe_ratio_power,
 )
+from sapphire.statistics.downside import sortino_ratio
 from sapphire.statistics.drawdown import Drawdown, drawdown_series, maximum_drawdown
 from sapphire.statistics.information import (
     Information,
@@ -163,6 +164,7 @@ __all__ = [
     "sharpe_standard_error",
     "shrinkage",
     "slope_report",
+    "sortino_ratio",
     "step_m",
     "superior_predictive_ability",
     "variance_of_trials",

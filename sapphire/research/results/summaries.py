@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sapphire.domain.errors import StatisticsError
 from sapphire.research.results.round_trips import profit_factor, win_rate
-from sapphire.statistics import annualise
+from sapphire.statistics import annualise, sortino_ratio
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,8 +22,8 @@ __all__ = ["statistics_of"]
 def statistics_of(replayed: Replayed) -> pd.Series[float]:
     r"""The account's numbers and those of its round trips.
 
-    The Sortino ratio is by ffn: mean excess return over the root of the mean squared return below zero. Exposure is the
-    value held over equity, time in market the share of closes at which anything was held.
+    Exposure is the value held over equity, time in market the share of closes at which anything was held. A ratio that
+    cannot be had is NaN.
     """
     import pandas as pd
 
@@ -34,7 +35,7 @@ def statistics_of(replayed: Replayed) -> pd.Series[float]:
     numbers = {
         "total_return": performance.total_return,
         "sharpe_per_year": annualise(performance.sharpe, performance.per_year),
-        "sortino_per_year": _sortino(replayed),
+        "sortino_per_year": annualise(_sortino(replayed), performance.per_year),
         "max_drawdown": performance.drawdown,
         "turnover_per_year": performance.turnover,
         "fees_over_starting_equity": performance.costs,
@@ -48,10 +49,8 @@ def statistics_of(replayed: Replayed) -> pd.Series[float]:
 
 
 def _sortino(replayed: Replayed) -> float:
-    """NaN where no return is below zero."""
-    import ffn
-
-    returns = replayed.returns
-    if not (returns < 0.0).any():
+    """Per bar; NaN where no return is below zero."""
+    try:
+        return sortino_ratio(replayed.returns.to_numpy())
+    except StatisticsError:
         return math.nan
-    return float(ffn.calc_sortino_ratio(returns, nperiods=replayed.performance.per_year, annualize=True))
