@@ -17,7 +17,7 @@ from sapphire.serving.ports import LOCAL, free_port
 __all__ = ["Ports"]
 
 _RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
-_LOWEST, _USUAL_END = 20_000, 32_768
+LOWEST, _USUAL_END = 20_000, 32_768
 _STRIDE = 8
 
 
@@ -51,17 +51,17 @@ class Ports:
         if unknown := sorted(set(told) - set(names)):
             raise ConfigError("a port of nobody", expected="one of " + ", ".join(names), got=", ".join(unknown))
         chosen = {name: _free_port(name, port) for name, port in given.items()}
-        places = (_end() - _LOWEST) // _STRIDE
+        places = (end() - LOWEST) // _STRIDE
         start = zlib.crc32(str(folder).encode()) % places
         candidates = (
-            _LOWEST + (start + step) % places * _STRIDE + offset for step in range(places) for offset in range(_STRIDE)
+            LOWEST + (start + step) % places * _STRIDE + offset for step in range(places) for offset in range(_STRIDE)
         )
         for name in names:
             while name not in chosen:
                 port = next(candidates, None)
                 if port is None:
                     raise ConfigError(
-                        "no port left for the stack", expected=f"a free one from {_LOWEST} to {_end()}", got="none"
+                        "no port left for the stack", expected=f"a free one from {LOWEST} to {end()}", got="none"
                     )
                 if port not in chosen.values() and _is_free(port):
                     chosen[name] = port
@@ -94,10 +94,10 @@ def _is_free(port: int) -> bool:
         return False
 
 
-def _end() -> int:
+def end() -> int:
     """Where the ports of outgoing connections begin."""
     try:
         begin = int(_RANGE.read_text().split()[0])
     except (OSError, ValueError, IndexError):
         begin = _USUAL_END
-    return begin if begin - _LOWEST >= 1_000 else _USUAL_END
+    return begin if begin - LOWEST >= 1_000 else _USUAL_END
