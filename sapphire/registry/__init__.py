@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sapphire.registry.calibrations import BeliefCheck, CalibrationEvidence, ScoreSlope
     from sapphire.registry.doors import Door, Permit
     from sapphire.registry.environment import GitState, LockState, git_state, lock_state
-    from sapphire.registry.evidence_store import EvidenceStore, Record
+    from sapphire.registry.evidence_store import EvidenceStore
     from sapphire.registry.gates import Issue, evaluate_gates
     from sapphire.registry.integrity import AskedEvidence, CheckEvidence, IntegrityEvidence
     from sapphire.registry.listing import RegisteredRelease, ReleaseTable
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from sapphire.registry.paper_days import ParityDay
     from sapphire.registry.policies import Policy, load_policy, policy_folder
     from sapphire.registry.promotion import Promotion
+    from sapphire.registry.record_lines import Record
     from sapphire.registry.registry import Registry
     from sapphire.registry.signing import SigningKey, sign, signing_key
     from sapphire.registry.trust import Deployment
@@ -78,7 +79,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    **dict.fromkeys(("EvidenceStore", "Record"), "evidence_store"),
+    "EvidenceStore": "evidence_store",
+    "Record": "record_lines",
     **dict.fromkeys(("BeliefCheck", "CalibrationEvidence", "ScoreSlope"), "calibrations"),
     **dict.fromkeys(("Issue", "evaluate_gates"), "gates"),
     **dict.fromkeys(("Door", "Permit"), "doors"),

@@ -15,57 +15,24 @@ written when its writer died: nothing that it says was done, it is not read, and
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sapphire.data.durable import locked, replace_file
-from sapphire.domain.canonical import canonical_json, is_sha256, plain, read_canonical, sha256_of
-from sapphire.domain.errors import EvidenceRefused, ValueRefused
+from sapphire.domain.canonical import canonical_json, is_sha256, plain, sha256_of
+from sapphire.domain.errors import EvidenceRefused
 from sapphire.domain.evidence import GateReport, Target
 from sapphire.domain.permits import RecordedReport
 from sapphire.registry.measurements import EvidenceBundle
 from sapphire.registry.paper_days import ParityDay
+from sapphire.registry.record_lines import FIRST, SHORT, Record, append_line, read_chain
 
-__all__ = ["EvidenceStore", "Record"]
+__all__ = ["EvidenceStore"]
 
-ACTS = ("registered", "report", "promoted", "rolled_back", "revoked")
-"""Records of what was done about a release; every other kind is evidence, and makes a gate report old."""
-
-FIRST = "0" * 64
-"""What stands before the first line of a record."""
 _RECORDS = "records.jsonl"
-_KEYS = ("at_ns", "before", "facts", "files", "kind")
 _CALLS = ".jsonl"
-_SHORT = 12
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One line of the record.
-
-    Parameters
-    ----------
-    kind : "bundle", "parity", and what was done about them; see `ACTS`.
-    at_ns : when it was written, UTC nanoseconds.
-    facts : plain values.
-    files : name of a file beside the record to its sha256.
-    before, head : sha256 of the line before, and of its own.
-    """
-
-    kind: str
-    at_ns: int
-    facts: Mapping[str, Any] = field(hash=False)
-    files: Mapping[str, str] = field(hash=False)
-    before: str = field(repr=False)
-    head: str = field(repr=False)
-
-    @property
-    def is_evidence(self) -> bool:
-        """Whether it says something of the release; otherwise it says what was done about it."""
-        return self.kind not in ACTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +67,12 @@ class EvidenceStore:
         path = folder / _RECORDS
         if not path.is_file():
             raise EvidenceRefused(
-                f"no evidence of release {digest[:_SHORT]}",
+                f"no evidence of release {digest[:SHORT]}",
                 expected=f"a record in {path}",
                 got="none",
                 next="study.submit(agent) measures a release and registers it",
             )
-        records = tuple(_chain(path))
+        records = tuple(read_chain(path))
         for record in records:
             for name, sha256 in record.files.items():
                 _check_file(folder / name, sha256)
@@ -138,13 +105,13 @@ class EvidenceStore:
         folder = self.folder(digest)
         path = folder / _RECORDS
         with locked(folder / ".lock"):
-            heads = [record.head for record in _chain(path)] if path.exists() else []
+            heads = [record.head for record in read_chain(path)] if path.exists() else []
             before = heads[-1] if heads else FIRST
             if after is not None and after != before:
                 raise EvidenceRefused(
-                    f"the evidence of release {digest[:_SHORT]} has gone on",
-                    expected=f"a last line with digest {after[:_SHORT]}",
-                    got=before[:_SHORT],
+                    f"the evidence of release {digest[:SHORT]} has gone on",
+                    expected=f"a last line with digest {after[:SHORT]}",
+                    got=before[:SHORT],
                     next="measure again what is there now",
                 )
             for name, data in files.items():
@@ -152,7 +119,7 @@ class EvidenceStore:
             named = {name: sha256_of(data) for name, data in files.items()}
             told = plain(facts or {})
             line = canonical_json({"at_ns": at_ns, "before": before, "facts": told, "files": named, "kind": kind})
-            _append_line(path, line)
+            append_line(path, line)
         return Record(kind, at_ns, told, named, before, sha256_of(line))
 
     def bundle(self, digest: str) -> EvidenceBundle:
@@ -165,7 +132,7 @@ class EvidenceStore:
         found = self.last(digest, "bundle")
         if found is None:
             raise EvidenceRefused(
-                f"no measurements of release {digest[:_SHORT]}",
+                f"no measurements of release {digest[:SHORT]}",
                 expected=f"a bundle in {self.folder(digest)}",
                 got="none",
                 next="study.submit(agent)",
@@ -207,7 +174,7 @@ class EvidenceStore:
             last = self.last(digest, "bundle")
             if last is not None and bundle.digest in last.files.values():
                 return False
-        name = f"bundle-{bundle.digest[:_SHORT]}.json"
+        name = f"bundle-{bundle.digest[:SHORT]}.json"
         walk = bundle.walk_forward
         facts = {
             "protocol": bundle.protocol_digest,
@@ -217,7 +184,7 @@ class EvidenceStore:
         }
         files = {name: bundle.canonical}
         if model_calls:
-            files[f"model-calls-{sha256_of(model_calls)[:_SHORT]}{_CALLS}"] = model_calls
+            files[f"model-calls-{sha256_of(model_calls)[:SHORT]}{_CALLS}"] = model_calls
         self.append(digest, "bundle", at_ns=at_ns, facts=facts, files=files)
         return True
 
@@ -242,7 +209,7 @@ class EvidenceStore:
         """
         if day in self.parity(digest):
             return False
-        name = f"parity-{day.day}-{sha256_of(day.canonical)[:_SHORT]}.json"
+        name = f"parity-{day.day}-{sha256_of(day.canonical)[:SHORT]}.json"
         self.append(digest, "parity", at_ns=at_ns, facts={"day": day.day}, files={name: day.canonical})
         return True
 
@@ -274,7 +241,7 @@ class EvidenceStore:
         EvidenceRefused : there is no evidence of the release, it does not verify, or it has gone on since.
         """
         self.records(report.manifest_digest)
-        name = f"report-{report.target}-{report.digest[:_SHORT]}"
+        name = f"report-{report.target}-{report.digest[:SHORT]}"
         made = self.append(
             report.manifest_digest,
             "report",
@@ -307,50 +274,13 @@ class EvidenceStore:
         named = [(name, sha256) for name, sha256 in record.files.items() if name.endswith(ending)]
         if len(named) != 1:
             raise EvidenceRefused(
-                f"a record of release {digest[:_SHORT]} names other files",
+                f"a record of release {digest[:SHORT]} names other files",
                 expected=f"one file that ends with {ending}",
                 got=", ".join(record.files),
                 next="restore the evidence from a backup",
             )
         ((name, sha256),) = named
         return _check_file(self.folder(digest) / name, sha256)
-
-
-def _chain(path: Path) -> Iterator[Record]:
-    """Each record, verified against the one before; a last line without an end was not written yet."""
-    data = path.read_bytes()
-    head = FIRST
-    for number, line in enumerate(data[: data.rfind(b"\n") + 1].splitlines(), start=1):
-        entry = _parse(path, number, line)
-        before, head = head, sha256_of(line)
-        if entry["before"] != before:
-            raise _damaged(path, number, f"the digest of the line before, {before[:_SHORT]}", entry["before"][:_SHORT])
-        yield Record(entry["kind"], entry["at_ns"], entry["facts"], entry["files"], before, head)
-
-
-def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:
-    try:
-        entry = read_canonical(line, what=f"line {number} of {path.name}")
-    except ValueRefused as error:
-        raise _damaged(path, number, error.expected, error.got) from None
-    kinds = {"at_ns": int, "before": str, "facts": dict, "files": dict, "kind": str}
-    if not isinstance(entry, dict) or sorted(entry) != list(_KEYS):
-        raise _damaged(path, number, f"the keys {', '.join(_KEYS)}", f"{entry!s:.60}")
-    if not all(isinstance(entry[key], kind) for key, kind in kinds.items()):
-        raise _damaged(path, number, "values of a record", f"{entry!s:.60}")
-    for name, sha256 in entry["files"].items():
-        if not is_sha256(sha256) or Path(name).name != name:
-            raise _damaged(path, number, "names of files beside it and their sha256", f"{name}: {sha256!s:.70}")
-    return entry
-
-
-def _damaged(path: Path, number: int, expected: str, got: str) -> EvidenceRefused:
-    return EvidenceRefused(
-        f"the evidence of release {path.parent.name[:_SHORT]} does not verify at line {number} of {path.name}",
-        expected=expected,
-        got=got,
-        next=f"restore {path.parent} from a backup, or submit the study again into an empty folder",
-    )
 
 
 def _check_file(path: Path, sha256: str) -> bytes:
@@ -361,10 +291,10 @@ def _check_file(path: Path, sha256: str) -> bytes:
     else:
         if sha256_of(data) == sha256:
             return data
-        got = f"sha256 {sha256_of(data)[:_SHORT]}"
+        got = f"sha256 {sha256_of(data)[:SHORT]}"
     raise EvidenceRefused(
-        f"{path.name} of the evidence of release {path.parent.name[:_SHORT]} is not what was recorded",
-        expected=f"sha256 {sha256[:_SHORT]}",
+        f"{path.name} of the evidence of release {path.parent.name[:SHORT]} is not what was recorded",
+        expected=f"sha256 {sha256[:SHORT]}",
         got=got,
         next=f"restore {path.parent} from a backup",
     )
@@ -378,24 +308,3 @@ def _put(path: Path, data: bytes) -> None:
 
 def _write(path: Path, data: bytes) -> None:
     path.write_bytes(data)
-
-
-def _append_line(path: Path, line: bytes) -> None:
-    new = not path.exists()
-    with path.open("a+b") as file:
-        file.seek(0)
-        end = file.read().rfind(b"\n") + 1
-        file.truncate(end)
-        try:
-            file.write(line + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        except OSError:
-            file.truncate(end)
-            raise
-    if new:
-        descriptor = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

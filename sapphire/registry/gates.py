@@ -14,11 +14,11 @@ from sapphire.domain.errors import EvidenceRefused, StatisticsError
 from sapphire.domain.evidence import MARKED, Authority, GateReport, GateRow
 from sapphire.domain.needs import Need, Value
 from sapphire.domain.releases import Manifest
-from sapphire.registry.evidence_store import FIRST
 from sapphire.registry.integrity import CHECKS
 from sapphire.registry.measurements import Difference, EvidenceBundle, WalkForwardEvidence
 from sapphire.registry.paper_days import PaperDays
 from sapphire.registry.policies import Policy
+from sapphire.registry.record_lines import FIRST
 from sapphire.registry.track_records import minimum_track_record_text
 
 __all__ = ["Issue", "evaluate_gates"]

@@ -19,7 +19,7 @@ from sapphire.domain.revocations import Revocation
 from sapphire.registry._workings import Workings
 from sapphire.registry.anchors import check_tags
 from sapphire.registry.doors import Door
-from sapphire.registry.evidence_store import FIRST, EvidenceStore
+from sapphire.registry.evidence_store import EvidenceStore
 from sapphire.registry.finding import find_release, label_of
 from sapphire.registry.gates import Issue
 from sapphire.registry.ledger_anchors import LedgerAnchor, anchors_in, anchors_of
@@ -36,6 +36,7 @@ from sapphire.registry.promotion import (
     promoted_on,
     same_as_measured,
 )
+from sapphire.registry.record_lines import FIRST
 from sapphire.registry.release_files import keep_release, read_manifest
 from sapphire.registry.revoking import add_revocation, check_signer
 from sapphire.registry.signing import sign
