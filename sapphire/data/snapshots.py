@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -81,6 +81,15 @@ class Snapshot:
     def __len__(self) -> int:
         return len(self.bars)
 
+    def __eq__(self, other: object) -> bool:
+        """The same request for the same bars, whenever and wherever they were taken."""
+        if not isinstance(other, Snapshot):
+            return NotImplemented
+        return self.hash == other.hash and self.bars == other.bars
+
+    def __hash__(self) -> int:
+        return hash(self.hash)
+
     def __repr__(self) -> str:
         return f"Snapshot({self.hash[:_SHORT_HASH]}; {self.provenance.label}; {self.bars!r})"
 
@@ -117,11 +126,22 @@ class Snapshot:
             )
         return bundle(caption, header, lines)
 
-    def plot(self) -> go.Figure:
-        """Closes on a log axis and traded value below; the title says where the bars are from."""
-        from sapphire.data.plots import closes_and_volume
+    def plot(self, symbols: Sequence[str] | None = None) -> go.Figure:
+        """Candles, one panel per symbol, and the value that was traded below; the title says where the bars are from.
 
-        return closes_and_volume(self)
+        Many bars are put together to longer candles.
+
+        Parameters
+        ----------
+        symbols : which; all of them unless given, and of many the first six.
+
+        Raises
+        ------
+        UnknownInstrument : a symbol that the snapshot does not have.
+        """
+        from sapphire.domain.candles import candle_figure
+
+        return candle_figure(self.bars, self.provenance.label, symbols)
 
 
 def canonical(manifest: Mapping[str, Any]) -> str:

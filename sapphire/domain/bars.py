@@ -7,7 +7,7 @@ read-only. Frames are indexed by the time a bar CLOSES, because that is when it 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -16,9 +16,13 @@ from numpy.typing import NDArray
 from sapphire.domain.clocks import Instant, from_ns, to_ns
 from sapphire.domain.errors import BadBars, UnknownInstrument, ValueRefused
 from sapphire.domain.intervals import Interval
+from sapphire.domain.sameness import same_fields
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
+    import plotly.graph_objects as go
 
 __all__ = ["FIELDS", "Bars", "Field"]
 
@@ -81,8 +85,20 @@ class Bars:
         view.setflags(write=False)
         object.__setattr__(self, name, view)
 
+    def __setstate__(self, state: Sequence[Any]) -> None:
+        """Read-only again: pickling does not keep that."""
+        for each, value in zip(fields(self), state, strict=True):
+            object.__setattr__(self, each.name, value)
+        self.__post_init__()
+
     def __len__(self) -> int:
         return int(self.open_time_ns.size)
+
+    def __eq__(self, other: object) -> bool:
+        return same_fields(self, other) if isinstance(other, Bars) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((self.symbols, self.interval, len(self)))
 
     def __repr__(self) -> str:
         if not len(self):
@@ -156,6 +172,22 @@ class Bars:
         columns = [self.symbols.index(symbol) for symbol in wanted]
         arrays = {name: getattr(self, name)[:, columns] for name in (*FIELDS, "listed")}
         return Bars(symbols=wanted, interval=self.interval, open_time_ns=self.open_time_ns, **arrays)
+
+    def plot(self, symbols: Sequence[str] | None = None) -> go.Figure:
+        """Candles, one panel per symbol, and the value that was traded below.
+
+        Parameters
+        ----------
+        symbols : which; all of them unless given, and of many the first six.
+
+        Raises
+        ------
+        UnknownInstrument : a symbol that the panel does not have.
+        MissingData : no bars.
+        """
+        from sapphire.domain.candles import candle_figure
+
+        return candle_figure(self, "these bars do not know where they are from", symbols)
 
     def validate(self) -> Bars:
         """Check every value, and hand the bars back.

@@ -8,14 +8,17 @@ What a door asks of it beyond that is in `sapphire.domain.permits`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from sapphire.domain.canonical import canonical_json, is_sha256, plain, read_canonical, sha256_of
 from sapphire.domain.display import bundle, stamp
 from sapphire.domain.errors import EvidenceRefused, ValueRefused
 from sapphire.domain.needs import Need, Value, is_need, is_value, meets, need_text, value_text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "EDGE_GATES",
@@ -123,6 +126,8 @@ class GateRow:
 class GateReport:
     """What a release was asked to show for a target, and what it showed.
 
+    `len` counts its rows, and a loop goes through them.
+
     Parameters
     ----------
     name : the release's name.
@@ -187,6 +192,19 @@ class GateReport:
         _check_distinct(self.rows)
         if not any(row.refuses for row in self.rows):
             raise ValueRefused("a gate report that could refuse nothing", expected="at least one gate", got="none")
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[GateRow]:
+        return iter(self.rows)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row per measure: what it needs and has, and whether it passed."""
+        import pandas as pd
+
+        return pd.DataFrame([row.as_dict() for row in self.rows])
 
     @property
     def permits(self) -> Target | None:

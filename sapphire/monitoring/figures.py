@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sapphire.research.results.plots import BLUE, GREEN, GREY, ORANGE
+from sapphire.domain.theme import BLUE, GREEN, INK, NUMBERS, ORANGE, colours, dress, span, wrapped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from sapphire.monitoring.hops import HopSummary
 
 __all__ = ["equity_figure", "latency_figure", "positions_figure", "steps_figure"]
-
-_LINE = "rgba(128,128,128,0.18)"
 
 
 def equity_figure(
@@ -31,7 +29,7 @@ def equity_figure(
 
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.74, 0.26], vertical_spacing=0.05)
     curves: Sequence[tuple[str, pd.Series[float], dict[str, Any]]] = (
-        ("buy and hold, no costs", held, {"color": GREY, "width": 1.2}),
+        ("buy and hold, no costs", held, {"color": INK, "width": 1.2}),
         ("traded", traded, {"color": BLUE, "width": 2.4}),
         ("evidence of the same bars", evidence, {"color": ORANGE, "width": 1.4, "dash": "dot"}),
     )
@@ -46,7 +44,7 @@ def equity_figure(
     figure.update_yaxes(title_text="growth of 1", row=1, col=1)
     figure.update_yaxes(title_text="difference, bps", row=2, col=1)
     figure.update_xaxes(title_text="close, UTC", row=2, col=1)
-    return _dressed(figure, "Equity, traded and by the evidence", label, height=540)
+    return dress(figure, "Equity, traded and by the evidence", label, height=540)
 
 
 def positions_figure(
@@ -66,8 +64,8 @@ def positions_figure(
     heights = [*([0.72 / len(symbols)] * len(symbols)), 0.28]
     figure = make_subplots(rows=rows, cols=1, shared_xaxes=True, row_heights=heights, vertical_spacing=0.04)
     sides = {"BUY": ("bought", "triangle-up", GREEN), "SELL": ("sold", "triangle-down", ORANGE)}
-    for row, (symbol, colour) in enumerate(zip(symbols, _colours(len(symbols)), strict=True), start=1):
-        line = {"color": GREY, "width": 1}
+    for row, (symbol, colour) in enumerate(zip(symbols, colours(len(symbols)), strict=True), start=1):
+        line = {"color": INK, "width": 1}
         figure.add_scatter(x=closes.index, y=closes[symbol], line=line, showlegend=False, name=symbol, row=row, col=1)
         for side, (name, mark, tint) in sides.items():
             points = [(at, price) for at, price, of in fills.get(symbol, ()) if of == side]
@@ -90,10 +88,10 @@ def positions_figure(
             row=rows,
             col=1,
         )
-        figure.update_yaxes(title_text=symbol, row=row, col=1)
+        figure.update_yaxes(title_text=symbol, tickformat=NUMBERS, row=row, col=1)
     figure.update_yaxes(title_text="held, % of equity", row=rows, col=1)
     figure.update_xaxes(title_text="close, UTC", row=rows, col=1)
-    return _dressed(figure, "Fills and positions", label, height=240 * len(symbols) + 220)
+    return dress(figure, "Fills and positions", label, height=240 * len(symbols) + 220)
 
 
 def steps_figure(label: str, steps_bps: Mapping[str, float]) -> go.Figure:
@@ -107,13 +105,15 @@ def steps_figure(label: str, steps_bps: Mapping[str, float]) -> go.Figure:
         text=[f"{value:+.2f}" for value in values],
         textposition="outside",
         cliponaxis=False,
-        marker={"color": [GREEN if value > 0 else ORANGE for value in values]},
+        marker={"color": [GREEN if value > 0 else ORANGE for value in values], "line": {"width": 0}},
         width=0.5,
     )
     figure = go.Figure(bars)
-    figure.update_xaxes(title_text="assumption made real", type="category")
-    figure.update_yaxes(title_text="change, bps of starting equity")
-    return _dressed(figure, "From the screen to what was traded", label, height=380)
+    names = {"tickvals": list(steps_bps), "ticktext": [wrapped(name) for name in steps_bps]}
+    figure.update_xaxes(title_text="assumption made real", type="category", **names)
+    room = span([1.12 * value for value in values], holds=[0.0])
+    figure.update_yaxes(title_text="change, bps of starting equity", range=room)
+    return dress(figure, "From the screen to what was traded", label, height=380)
 
 
 def latency_figure(label: str, spans_us: Mapping[str, Sequence[float]], summaries: Sequence[HopSummary]) -> go.Figure:
@@ -134,33 +134,10 @@ def latency_figure(label: str, spans_us: Mapping[str, Sequence[float]], summarie
             jitter=0.5,
             pointpos=0,
             marker={"color": BLUE, "size": 3, "opacity": 0.55},
-            line={"color": GREY, "width": 1},
+            line={"color": INK, "width": 1},
             fillcolor="rgba(0,0,0,0)",
             showlegend=False,
         )
     figure.update_xaxes(title_text="microseconds, log scale", type="log", dtick="D2")
     figure.update_yaxes(autorange="reversed")
-    return _dressed(figure, "Latency by hop", label, height=60 * max(1, len(summaries)) + 150, left=190)
-
-
-def _colours(count: int) -> list[str]:
-    """Okabe and Ito's colours, again from the first when they run out."""
-    palette = (BLUE, "#E69F00", "#CC79A7", "#56B4E9", GREEN, ORANGE)
-    return [palette[number % len(palette)] for number in range(count)]
-
-
-def _dressed(figure: go.Figure, title: str, label: str, *, height: int, left: int = 80) -> go.Figure:
-    figure.update_layout(
-        title={"text": f"{title}<br><sup>{label}</sup>", "x": 0.02, "xanchor": "left"},
-        height=height,
-        margin={"l": left, "r": 30, "t": 80, "b": 50},
-        font={"family": "system-ui, sans-serif", "size": 13, "color": GREY},
-        title_font={"size": 16},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        modebar={"bgcolor": "rgba(0,0,0,0)", "color": GREY},
-        legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.01, "yanchor": "bottom"},
-    )
-    figure.update_xaxes(gridcolor=_LINE, zeroline=False)
-    figure.update_yaxes(gridcolor=_LINE, zerolinecolor="rgba(128,128,128,0.4)")
-    return figure
+    return dress(figure, "Latency by hop", label, height=60 * max(1, len(summaries)) + 150, left=190)

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sapphire.domain.display import bundle
-from sapphire.research.results.showing import RESULT_MIME, Shown
+from sapphire.research.results.showing import Shown
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -54,12 +53,9 @@ class Section(Shown):
         """Plain values."""
         return dict(self.facts)
 
-    def _ipython_display_(self) -> None:
-        from IPython.display import display
-
-        shown: dict[str, Any] = {**bundle(self.said, self.header, self.lines), RESULT_MIME: self.as_dict()}
-        if len(self.lines) > _LONG:
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        """As any result's; a long table scrolls."""
+        shown = super(Section, self)._repr_mimebundle_(include, exclude)
+        if len(self.lines) > _LONG and "text/html" in shown:
             shown["text/html"] = f'<div style="max-height:30em;overflow:auto">{shown["text/html"]}</div>'
-        display(shown, raw=True)  # type: ignore[no-untyped-call]
-        if self.plot is not None:
-            display(self.plot)  # type: ignore[no-untyped-call]
+        return shown

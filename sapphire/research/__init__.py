@@ -8,17 +8,36 @@ Never: shows an agent a bar of its future or of the sealed hold-out, trusts a sc
 from __future__ import annotations
 
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sapphire.research.ledger.book import Evaluation, Ledger, Trials
+    from sapphire.research.results.paired import Paired, compare
+    from sapphire.research.runs import costs
+    from sapphire.research.runs.costs import Costs
+    from sapphire.research.runs.paths import walk_paths
+    from sapphire.research.runs.splits import (
+        CombinatorialPurged,
+        PurgedKFold,
+        WalkForward,
+        combinatorial_purged,
+        purged_k_fold,
+        walk_forward,
+    )
+    from sapphire.research.studies import Study, study
 
 __all__ = [
     "CombinatorialPurged",
     "Costs",
     "Evaluation",
     "Ledger",
+    "Paired",
     "PurgedKFold",
     "Study",
     "Trials",
     "WalkForward",
     "combinatorial_purged",
+    "compare",
     "costs",
     "purged_k_fold",
     "study",
@@ -31,11 +50,13 @@ _HOMES = {
     "Costs": "runs.costs",
     "Evaluation": "ledger.book",
     "Ledger": "ledger.book",
+    "Paired": "results.paired",
     "PurgedKFold": "runs.splits",
     "Study": "studies",
     "Trials": "ledger.book",
     "WalkForward": "runs.splits",
     "combinatorial_purged": "runs.splits",
+    "compare": "results.paired",
     "purged_k_fold": "runs.splits",
     "study": "studies",
     "walk_forward": "runs.splits",

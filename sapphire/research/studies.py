@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -128,7 +128,9 @@ def study(
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Study(Shown):
-    """See `study`."""
+    """See `study`. `len` counts its folds, and a loop goes through them."""
+
+    _not_compared: ClassVar[frozenset[str]] = frozenset({"clock"})
 
     name: str
     data: Snapshot
@@ -235,6 +237,9 @@ class Study(Shown):
             ("protocol", self.protocol.digest[:12]),
         ]
         return ("what", "value"), lines
+
+    def _parts(self) -> Sequence[Fold]:
+        return self.folds
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""

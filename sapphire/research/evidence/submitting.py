@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -64,7 +64,9 @@ _STEPS = 6
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Release(Shown):
-    """A submitted release: what it measured, and the way to its gates."""
+    """A submitted release: what it measured, and the way to its gates. Two with one digest and evidence are equal."""
+
+    _not_compared: ClassVar[frozenset[str]] = frozenset({"registry"})
 
     registered: RegisteredRelease
     bundle: EvidenceBundle
@@ -129,6 +131,10 @@ class Release(Shown):
         """Plain values."""
         return {"method": "submit", **self.registered.as_dict(), "evidence": self.bundle.as_dict()}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """With the registry of the same state folder, wherever it is read again."""
+        return _again, (self.registered, self.bundle, self.registry.home)
+
     def gates(self, *, to: Target) -> GateReport:
         """Measure the release against the policy for `to`; the signed report is kept and shows itself as a table."""
         return self.registry.gates(self.digest, to=to)
@@ -180,6 +186,10 @@ def submit(study: Study, agent: Agent) -> Release:
         registered = kept.register(folder, bundle, params=params, model_calls=calls.canonical)
         told(_STEPS, _STEPS, f"release {registered.label}")
     return Release(registered, bundle, kept)
+
+
+def _again(registered: RegisteredRelease, bundle: EvidenceBundle, home: Path) -> Release:
+    return Release(registered, bundle, registry_of(home))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -55,6 +55,8 @@ _SHOWN = 4
 class Selection(Shown):
     """The trials of one kind over one window, and what choosing among them is worth.
 
+    `len` counts the trials that are compared, and a loop goes through them.
+
     Parameters
     ----------
     kind : "replays" or "screens".
@@ -145,6 +147,9 @@ class Selection(Shown):
             ("MinTRL of the best at 95 %", self._said(self._length_text)),
         ]
         return ("what the trials say together", "value"), lines
+
+    def _parts(self) -> Sequence[Evaluation]:
+        return self.rows
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values; null for a measure that cannot be had."""

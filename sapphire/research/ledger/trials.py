@@ -6,26 +6,35 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sapphire.research.ledger.book import Trials
 from sapphire.research.ledger.counting import effective_of
 from sapphire.research.ledger.selection import Selection, selection_of
 from sapphire.research.results.showing import Shown
+from sapphire.statistics import annualise
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from sapphire.research.ledger.book import Evaluation
     from sapphire.research.ledger.trial_returns import ReturnSeries
     from sapphire.research.studies import Study
 
 __all__ = ["TrialsTable"]
+
+_YEAR_NS = 365 * 86_400 * 1_000_000_000
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TrialsTable(Shown):
     """Every trial whose data overlap the study's tested window, counted by the platform.
 
-    What takes time is worked out when it is asked for or shown.
+    What takes time is worked out when it is asked for or shown. `len` counts the distinct trials, each once, and a loop
+    goes through the last evaluation of each; `count` is N, which counts some more often (`Trials.looks`).
     """
+
+    _not_compared: ClassVar[frozenset[str]] = frozenset()
 
     study: Study
     trials: Trials
@@ -69,6 +78,45 @@ class TrialsTable(Shown):
     def below(self) -> tuple[Shown, ...]:
         """What the trials say together."""
         return (self.selection,) if self.count else ()
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row per trial, oldest first: of what, by what, on what, and the Sharpe ratio that it had.
+
+        Columns: agent, parameters, method, study, symbols, first_close, last_close, bar, sharpe_per_year,
+        active_per_year (beside the market), as_trials (what it counts for in N), code, trial. A ratio that a trial does
+        not have is NaN.
+        """
+        import pandas as pd
+
+        names = ("agent", "parameters", "method", "study", "symbols", "first_close", "last_close", "bar")
+        ratios = ("sharpe_per_year", "active_per_year", "as_trials", "code", "trial")
+        rows = [
+            (
+                row.agent,
+                row.parameters,
+                row.method,
+                row.study,
+                ", ".join(row.span.assets),
+                pd.Timestamp(row.span.start_ns, tz="UTC"),
+                pd.Timestamp(row.span.end_ns - 1, tz="UTC"),
+                pd.Timedelta(row.span.bar_ns, "ns"),
+                annualise(row.sharpe, _YEAR_NS / row.span.bar_ns),
+                annualise(row.active, _YEAR_NS / row.span.bar_ns),
+                self.trials.looks(row),
+                row.code,
+                row.trial,
+            )
+            for row in self.trials.rows
+        ]
+        return pd.DataFrame(rows, columns=[*names, *ratios])
+
+    def _parts(self) -> Sequence[Evaluation]:
+        return self.trials.rows
+
+    def __getstate__(self) -> object:
+        """With the returns of its trials, which another process would look for in a ledger of its own."""
+        return {"study": self.study, "trials": self.trials, "_kept": self._kept}
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""

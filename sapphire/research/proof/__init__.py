@@ -8,6 +8,12 @@ Never: touches the ledger of the state folder, changes a gate, or widens an inte
 from __future__ import annotations
 
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sapphire.research.proof.running import prove
+    from sapphire.research.proof.settings import Settings
+    from sapphire.research.proof.verdicts import Proof
 
 __all__ = ["Proof", "Settings", "prove"]
 

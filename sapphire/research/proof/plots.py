@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sapphire.domain.theme import INK, PALETTE, dress, span
 from sapphire.research.proof.expected import TOGETHER
 from sapphire.research.proof.measured import MEASURES
 from sapphire.research.proof.settings import Group
-from sapphire.research.results.plots import BLUE, GREEN, GREY, ORANGE
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["proof_figure"]
 
-_COLOURS = dict(zip((*MEASURES, TOGETHER), (BLUE, GREEN, ORANGE, "#CC79A7", "#000000"), strict=True))
+_COLOURS = dict(zip((*MEASURES, TOGETHER), PALETTE, strict=False))
 
 
 def proof_figure(proof: Proof) -> go.Figure:
@@ -35,7 +35,7 @@ def proof_figure(proof: Proof) -> go.Figure:
         style = {"color": _COLOURS[name], "width": 2}
         figure.add_scatter(x=values, y=share, name=name, line=style, legendgroup=name, row=1, col=column)
     for column in (1, 2):
-        dotted = {"color": GREY, "dash": "dot"}
+        dotted = {"color": INK, "dash": "dot"}
         first = column == 1
         figure.add_scatter(x=[0, 1], y=[0, 1], name="uniform", line=dotted, showlegend=first, row=1, col=column)
     _add_power(figure, proof)
@@ -43,14 +43,9 @@ def proof_figure(proof: Proof) -> go.Figure:
     figure.update_xaxes(title="deflated Sharpe ratio", row=1, col=2)
     figure.update_xaxes(title="true Sharpe ratio per year", row=1, col=3)
     figure.update_yaxes(title="share of strategies below", row=1, col=1)
-    figure.update_yaxes(title="share that passes", range=[0, 1.02], row=1, col=3)
-    figure.update_layout(
-        title={"text": "What the gates let through", "subtitle": {"text": proof.caption}},
-        height=460,
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        legend={"orientation": "h", "y": -0.2},
-    )
+    figure.update_yaxes(title="share that passes", range=_whiskers(figure), row=1, col=3)
+    dress(figure, "What the gates let through", proof.caption, height=500)
+    figure.update_layout(legend={"x": 0, "xanchor": "left", "y": -0.2, "yanchor": "top"}, margin={"t": 110, "b": 130})
     return figure
 
 
@@ -88,3 +83,10 @@ def _add_power(figure: go.Figure, proof: Proof) -> None:
             row=1,
             col=3,
         )
+
+
+def _whiskers(figure: go.Figure) -> list[float] | None:
+    """A range that holds shares from 0 to 1 and the error bars of those observed."""
+    points = [trace for trace in figure.data if trace.error_y.array is not None]
+    ends = [np.asarray(each.y) + sign * np.asarray(each.error_y.array) for each in points for sign in (-1.0, 1.0)]
+    return span(*ends, holds=(0.0, 1.0))

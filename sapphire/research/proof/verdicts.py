@@ -55,7 +55,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Proof(Shown):
-    """What was measured, and whether it is what was computed.
+    """What was measured, and whether it is what was computed. A loop goes through its lines.
 
     Parameters
     ----------
@@ -98,6 +98,9 @@ class Proof(Shown):
         from sapphire.research.proof.plots import proof_figure
 
         return proof_figure(self)
+
+    def _parts(self) -> Sequence[Line]:
+        return self.lines
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""

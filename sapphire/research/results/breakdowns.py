@@ -14,11 +14,12 @@ import numpy as np
 
 from sapphire.domain.clocks import to_ns
 from sapphire.domain.money import ATOMS_PER_UNIT
-from sapphire.research.results.performance import HEADER, Performance, simple_returns
+from sapphire.research.results.performance import HEADER, Performance, performances_frame, simple_returns
 from sapphire.research.results.regimes import market_regimes
 from sapphire.research.results.showing import Shown, described
 
 if TYPE_CHECKING:
+    import pandas as pd
     from numpy.typing import NDArray
 
     from sapphire.research.results.replays import Replayed
@@ -30,7 +31,7 @@ __all__ = ["Breakdown", "by_fold", "by_regime", "by_symbol"]
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Breakdown(Shown):
-    """One row of numbers for each part of a replay.
+    """One row of numbers for each part of a replay. A loop goes through `(part, performance)`.
 
     Parameters
     ----------
@@ -61,6 +62,14 @@ class Breakdown(Shown):
             (part, f"{row.bars:,}", *row.row(), f"{100 * exposure:.1f} %")
             for part, row, exposure in zip(self.parts, self.performances, self.exposures, strict=True)
         ]
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row per part: the numbers of `Performance.as_dict`, and the mean gross exposure as a fraction."""
+        return performances_frame(self._parts(), self.kind).assign(exposure=self.exposures)
+
+    def _parts(self) -> Sequence[tuple[str, Performance]]:
+        return list(zip(self.parts, self.performances, strict=True))
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""

@@ -24,6 +24,7 @@ from sapphire.research.results.showing import Shown, described
 from sapphire.statistics import ScoreCalibration, interval_coverage, mean_calibration, normal_interval
 
 if TYPE_CHECKING:
+    import pandas as pd
     import plotly.graph_objects as go
     from numpy.typing import NDArray
 
@@ -39,6 +40,8 @@ _NO_SCORE = ("no score stated", "", "", "", "")
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class CalibrationReport(Shown):
     """Fold by fold: the slope of each score in training, and what came of what was believed in the test.
+
+    `len` counts the folds, and a loop goes through what came in each (`BeliefCheck`).
 
     Parameters
     ----------
@@ -71,6 +74,23 @@ class CalibrationReport(Shown):
     def figure(self) -> go.Figure:
         """Slopes by fold with two standard errors: of the scores, or of outcomes on forecasts where none is stated."""
         return slopes_figure(*self._drawn())
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row per fold and score: its slope in training, basis points per standard deviation, and what is traded.
+
+        Beside it what came in the fold's test: outcome per believed basis point, and the share of outcomes within the
+        stated interval. NaN where a number could not be had.
+        """
+        import pandas as pd
+
+        checks = pd.DataFrame([asdict(each) for each in self.found.checks]).set_index("fold")
+        slopes = pd.DataFrame([asdict(each) | {"t_value": each.t_value} for each in self.found.slopes])
+        tested = checks.add_prefix("outcome_")
+        return tested.reset_index() if slopes.empty else slopes.join(tested, on="fold")
+
+    def _parts(self) -> Sequence[BeliefCheck]:
+        return self.found.checks
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""

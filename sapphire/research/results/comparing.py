@@ -8,6 +8,7 @@ fees in the asset the venue takes them in, the book with its spread, the time th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -17,13 +18,14 @@ import numpy as np
 from sapphire.domain.clocks import from_ns
 from sapphire.domain.errors import StudyError
 from sapphire.domain.money import ATOMS_PER_UNIT
-from sapphire.research.results.performance import HEADER, Performance
+from sapphire.research.results.performance import HEADER, Performance, performances_frame
 from sapphire.research.results.plots import waterfall_figure
 from sapphire.research.results.replays import Replayed
 from sapphire.research.results.showing import Shown, described
 from sapphire.research.runs.screening import SCREENS, ScreenedAccount
 
 if TYPE_CHECKING:
+    import pandas as pd
     import plotly.graph_objects as go
     from numpy.typing import NDArray
 
@@ -41,6 +43,8 @@ TOLERANCE = 1e-8
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Comparison(Shown):
     """The screen, four engine runs, and how far vectorbt is from the first of these for the same lots.
+
+    `len` counts its rungs, and a loop goes through `(what changed, performance)`.
 
     Parameters
     ----------
@@ -129,6 +133,16 @@ class Comparison(Shown):
         title = f"From the screen to the evidence: {self.agent.name}"
         start = (name, 1e4 * first.total_return)
         return waterfall_figure(title, self.study.label, start, self.steps, "the evidence")
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row per rung: what its change made in basis points, and the numbers of `Performance.as_dict`."""
+        made = performances_frame(self.rungs, "rung")
+        made.insert(0, "change_bps", [math.nan, *self.steps.values()])
+        return made
+
+    def _parts(self) -> Sequence[tuple[str, Performance]]:
+        return self.rungs
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sapphire.research.results.performance import HEADER
+from sapphire.research.results.performance import HEADER, performances_frame
 from sapphire.research.results.plots import line_up_figure
 from sapphire.research.results.showing import Shown, described
 from sapphire.statistics import annualise
 
 if TYPE_CHECKING:
+    import pandas as pd
     import plotly.graph_objects as go
     from numpy.typing import NDArray
 
@@ -27,6 +28,8 @@ __all__ = ["Paths"]
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Paths(Shown):
     """One replay per path of a combinatorial purged split. Part of each training lies behind its tests: no evidence.
+
+    `len` counts the paths, and a loop goes through their replays.
 
     Parameters
     ----------
@@ -73,6 +76,14 @@ class Paths(Shown):
             across="path, lowest first",
             value="Sharpe ratio per year",
         )
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row per path, the numbers of `Performance.as_dict`."""
+        return performances_frame(((str(number), run.performance) for number, run in enumerate(self.runs, 1)), "path")
+
+    def _parts(self) -> Sequence[Replayed]:
+        return self.runs
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""

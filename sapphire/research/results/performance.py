@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,6 +23,7 @@ from sapphire.statistics import (
 )
 
 if TYPE_CHECKING:
+    import pandas as pd
     from numpy.typing import NDArray
 
     FloatArray = NDArray[np.floating[Any]]
@@ -30,8 +32,11 @@ __all__ = [
     "Performance",
     "active_returns",
     "digest_of_returns",
+    "performances_frame",
     "periods_per_year",
+    "sharpe_and_error",
     "sharpe_of",
+    "sharpe_text",
     "simple_returns",
 ]
 
@@ -99,7 +104,7 @@ class Performance:
         """The numbers as a table shows them, in the order of `HEADER`."""
         return (
             f"{100 * self.total_return:+.2f} %",
-            self._sharpe_text(),
+            sharpe_text(self.sharpe, self.sharpe_error, self.per_year),
             _number(self.probability, ".3f"),
             f"{100 * self.drawdown:.2f} %",
             f"{self.turnover:.1f} x",
@@ -122,14 +127,23 @@ class Performance:
         }
         return {name: None if math.isnan(value) else value for name, value in values.items()}
 
-    def _sharpe_text(self) -> str:
-        if math.isnan(self.sharpe):
-            return "-"
-        yearly, error = annualise(self.sharpe, self.per_year), annualise(self.sharpe_error, self.per_year)
-        return f"{yearly:.2f} ± {_number(error, '.2f')}"
-
 
 HEADER = ("return", "Sharpe, year ± SE", "P(SR > 0)", "drawdown", "turnover, year", "fees", "trades")
+
+
+def performances_frame(named: Iterable[tuple[str, Performance]], name: str) -> pd.DataFrame:
+    """One row of numbers per performance, under the keys of `Performance.as_dict`; NaN for what could not be had.
+
+    Parameters
+    ----------
+    named : what each is of, in order.
+    name : what the index is called.
+    """
+    import pandas as pd
+
+    rows = list(named)
+    index = pd.Index([of for of, _ in rows], name=name)
+    return pd.DataFrame([performance.as_dict() for _, performance in rows], index=index).astype("float64")
 
 
 def simple_returns(equity: FloatArray) -> FloatArray:
@@ -149,7 +163,19 @@ def active_returns(returns: FloatArray, market: FloatArray) -> FloatArray:
 
 def sharpe_of(returns: FloatArray) -> float:
     """Sharpe ratio per bar of returns [T]; NaN where they do not vary or are too few."""
-    return _sharpe_of(returns)[0]
+    return sharpe_and_error(returns)[0]
+
+
+def sharpe_and_error(returns: FloatArray) -> tuple[float, float]:
+    """Sharpe ratio per bar of returns [T] and its standard error; NaN for what these returns do not allow."""
+    return _sharpe_of(returns)[:2]
+
+
+def sharpe_text(sharpe: float, error: float, per_year: float) -> str:
+    """A ratio and its error per bar as a table shows them, per year; a dash for what is not known."""
+    if math.isnan(sharpe):
+        return "-"
+    return f"{annualise(sharpe, per_year):.2f} ± {_number(annualise(error, per_year), '.2f')}"
 
 
 def periods_per_year(interval: Interval) -> float:

@@ -1,31 +1,33 @@
-"""The house's figures. Every one carries the provenance of its data in its subtitle, and units on its axes.
-
-Colours are Okabe and Ito's (2008), which stay apart for colour-blind readers; backgrounds are transparent, so a figure
-stands on a light page and on a dark one.
-"""
+"""The figures of results. Every one carries the provenance of its data in its subtitle, and units on its axes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from sapphire.domain.theme import BLUE, GREEN, INK, ORANGE, dress, span, translucent, wrapped
+
 if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
+    from numpy.typing import ArrayLike
 
 __all__ = [
     "decay_figure",
     "equity_figure",
     "heatmap_figure",
     "line_up_figure",
+    "paired_figure",
     "quantile_figure",
     "slopes_figure",
     "waterfall_figure",
 ]
 
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#888888"
-_HEIGHT = 420
 _MARKERS = ("circle", "square", "diamond", "triangle-up", "x")
+_CELLS = 150
+"""A heatmap of more has no room for numbers in its cells."""
 _ASIDE = 0.15
 """How far apart the points of two names stand, in folds."""
 _POINTS = 1_500
@@ -51,7 +53,7 @@ def equity_figure(
     equity = equity.iloc[::-stride].iloc[::-1]
     drawdown = drawdown.rolling(stride, min_periods=1).min().reindex(equity.index)
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.72, 0.28], vertical_spacing=0.05)
-    for (name, values), colour in zip(equity.items(), (BLUE, GREY, ORANGE, GREEN), strict=False):
+    for (name, values), colour in zip(equity.items(), (BLUE, INK, ORANGE, GREEN), strict=False):
         width = 2 if colour == BLUE else 1.3
         figure.add_scatter(
             x=equity.index, y=values, name=str(name), line={"color": colour, "width": width}, row=1, col=1
@@ -66,16 +68,62 @@ def equity_figure(
         row=2,
         col=1,
     )
-    faint = {"color": GREY, "width": 0.5, "dash": "dot"}
+    faint = {"color": INK, "width": 0.5, "dash": "dot"}
     figure.update_layout(
         shapes=[
             {"type": "line", "x0": fold, "x1": fold, "y0": 0, "y1": 1, "yref": "paper", "line": faint} for fold in folds
         ]
     )
     figure.update_yaxes(title_text="growth of 1", type="log", row=1, col=1)
-    figure.update_yaxes(title_text="drawdown, %", row=2, col=1)
+    figure.update_yaxes(title_text="drawdown, %", range=span(100 * drawdown, holds=[-0.1, 0.0]), row=2, col=1)
     figure.update_xaxes(title_text="close, UTC", row=2, col=1)
-    return _dress(figure, title, label, height=520)
+    return dress(figure, title, label, height=520)
+
+
+def paired_figure(
+    title: str, label: str, growth: pd.DataFrame, difference: pd.Series[float], error: float
+) -> go.Figure:
+    """Two accounts and what is drawn beside them; below, the difference of their returns, added up.
+
+    The band is what two standard errors make of no difference at all: a sum of t of T differences has the error
+    `error * sqrt(t T)`, so that it is as wide at the end as that of the mean.
+
+    Parameters
+    ----------
+    growth : close time by name, each divided by its first value; the first two are compared.
+    difference : return of the first less that of the second, from the second close on.
+    error : standard error of the mean difference.
+    """
+    from plotly.subplots import make_subplots
+
+    added = 100.0 * difference.cumsum()
+    count = np.arange(1, len(added) + 1)
+    width = 200.0 * error * np.sqrt(count * len(added))
+    stride = max(1, -(-len(growth) // _POINTS))
+    growth, width, added = growth.iloc[::-stride].iloc[::-1], width[::-stride][::-1], added.iloc[::-stride].iloc[::-1]
+    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.6, 0.4], vertical_spacing=0.06)
+    for (name, values), colour in zip(growth.items(), (BLUE, ORANGE, INK, GREEN), strict=False):
+        line = {"color": colour, "width": 1.2 if colour == INK else 1.8}
+        figure.add_scatter(x=growth.index, y=values, name=str(name), line=line, row=1, col=1)
+    edge: dict[str, Any] = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
+    figure.add_scatter(x=added.index, y=-width, name="band", **edge, row=2, col=1)
+    band = {"fill": "tonexty", "fillcolor": translucent(INK, 0.2)}
+    named = {"name": "± 2 standard errors of no difference", "showlegend": True}
+    figure.add_scatter(x=added.index, y=width, **(edge | band | named), row=2, col=1)
+    figure.add_scatter(
+        x=added.index,
+        y=added,
+        name="first less second",
+        line={"color": BLUE, "width": 1.5},
+        showlegend=False,
+        row=2,
+        col=1,
+    )
+    figure.update_yaxes(title_text="growth of 1", type="log", row=1, col=1)
+    inside = span(added.to_numpy(), -width, width)
+    figure.update_yaxes(title_text="difference, added up, %", range=inside, row=2, col=1)
+    figure.update_xaxes(title_text="close, UTC", row=2, col=1)
+    return dress(figure, title, label, height=560)
 
 
 def heatmap_figure(title: str, label: str, grid: pd.DataFrame, value: str) -> go.Figure:
@@ -88,13 +136,16 @@ def heatmap_figure(title: str, label: str, grid: pd.DataFrame, value: str) -> go
         y=[str(row) for row in grid.index],
         colorscale="RdBu",
         zmid=0.0,
-        colorbar={"title": value},
+        colorbar={"title": value, "outlinewidth": 0},
+        texttemplate="%{z:.2f}" if grid.size <= _CELLS else None,
+        xgap=1,
+        ygap=1,
         hovertemplate=f"{grid.columns.name} %{{x}}<br>{grid.index.name} %{{y}}<br>{value} %{{z:.2f}}<extra></extra>",
     )
     figure = go.Figure(heat)
     figure.update_xaxes(title_text=str(grid.columns.name), type="category")
     figure.update_yaxes(title_text=str(grid.index.name), type="category")
-    return _dress(figure, title, label)
+    return dress(figure, title, label)
 
 
 def waterfall_figure(
@@ -114,16 +165,17 @@ def waterfall_figure(
             measure=["absolute", *("relative" for _ in steps), "total"],
             text=[f"{value:+.1f}" for value in shown],
             textposition="outside",
-            decreasing={"marker": {"color": ORANGE}},
-            increasing={"marker": {"color": GREEN}},
-            totals={"marker": {"color": BLUE}},
-            connector={"line": {"color": GREY, "width": 0.5}},
+            decreasing={"marker": {"color": ORANGE, "line": {"width": 0}}},
+            increasing={"marker": {"color": GREEN, "line": {"width": 0}}},
+            totals={"marker": {"color": BLUE, "line": {"width": 0}}},
+            connector={"line": {"color": INK, "width": 0.5}},
             cliponaxis=False,
         )
     )
-    figure.update_xaxes(title_text="assumption made real")
-    figure.update_yaxes(title_text="return, bps of starting equity")
-    return _dress(figure, title, label)
+    reached = np.cumsum(values[:-1])
+    figure.update_xaxes(title_text="assumption made real", tickvals=names, ticktext=[wrapped(name) for name in names])
+    figure.update_yaxes(title_text="return, bps of starting equity", range=_with_text(reached))
+    return dress(figure, title, label)
 
 
 def decay_figure(
@@ -156,13 +208,14 @@ def line_up_figure(
     bars = go.Bar(
         x=list(names),
         y=list(values),
-        error_y={"type": "data", "array": [2 * error for error in errors], "color": GREY},
-        marker={"color": BLUE},
+        error_y={"type": "data", "array": [2 * error for error in errors], "color": INK},
+        marker={"color": BLUE, "line": {"width": 0}},
+        width=0.6,
     )
     figure = go.Figure(bars)
     figure.update_xaxes(title_text=across, type="category")
-    figure.update_yaxes(title_text=f"{value}, ± 2 standard errors")
-    return _dress(figure, title, label)
+    figure.update_yaxes(title_text=f"{value}, ± 2 standard errors", range=_whiskers(values, errors, 0.0))
+    return dress(figure, title, label)
 
 
 def slopes_figure(
@@ -187,7 +240,7 @@ def slopes_figure(
         figure.add_scatter(
             x=[fold + aside for fold, _, _ in points],
             y=[slope for _, slope, _ in points],
-            error_y={"type": "data", "array": [2 * error for *_, error in points], "color": GREY, "thickness": 1.2},
+            error_y={"type": "data", "array": [2 * error for *_, error in points], "color": INK, "thickness": 1.2},
             mode="markers",
             name=name,
             showlegend=len(slopes) > 1,
@@ -197,23 +250,22 @@ def slopes_figure(
                 "color": [BLUE if slope >= 0.0 else ORANGE for _, slope, _ in points],
             },
         )
-    figure.add_hline(y=against, line={"color": GREY, "width": 1, "dash": "dash"})
+    figure.add_hline(y=against, line={"color": INK, "width": 1, "dash": "dash"})
     figure.update_xaxes(title_text="fold (orange: negative slope)", dtick=1)
-    figure.update_yaxes(title_text=f"{value}, ± 2 SE")
-    return _dress(figure, title, label)
+    every = [point for points in slopes.values() for point in points]
+    inside = _whiskers([slope for _, slope, _ in every], [error for *_, error in every], against)
+    figure.update_yaxes(title_text=f"{value}, ± 2 SE", range=inside)
+    return dress(figure, title, label)
 
 
-def _dress(figure: go.Figure, title: str, label: str, *, height: int = _HEIGHT) -> go.Figure:
-    figure.update_layout(
-        title={"text": f"{title}<br><sup>{label}</sup>", "x": 0.02, "xanchor": "left"},
-        height=height,
-        margin={"l": 70, "r": 30, "t": 70, "b": 50},
-        font={"family": "system-ui, sans-serif", "size": 13, "color": GREY},
-        title_font={"size": 16},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"},
-    )
-    figure.update_xaxes(gridcolor="rgba(128,128,128,0.18)", zeroline=False)
-    figure.update_yaxes(gridcolor="rgba(128,128,128,0.18)", zerolinecolor="rgba(128,128,128,0.4)")
-    return figure
+def _whiskers(values: Sequence[float], errors: Sequence[float], against: float) -> list[float] | None:
+    """A range that holds two standard errors on either side of each value; one without an error counts alone."""
+    middle, reach = np.asarray(values, dtype=np.float64), 2.0 * np.nan_to_num(np.asarray(errors, dtype=np.float64))
+    return span(middle - reach, middle + reach, holds=[against])
+
+
+def _with_text(ends: ArrayLike) -> list[float] | None:
+    """A range for bars from zero that have their number above or below their end."""
+    found = span(ends, holds=[0.0])
+    room = 0.0 if found is None else 0.06 * (found[1] - found[0])
+    return None if found is None else [found[0] - room, found[1] + room]

@@ -24,10 +24,11 @@ from sapphire.research.results.replay_frames import (
     settlements_frame,
 )
 from sapphire.research.results.round_trips import round_trips
-from sapphire.research.results.screens import buy_and_hold
+from sapphire.research.results.screens import account_frame, buy_and_hold
 from sapphire.research.results.showing import Shown, described
 from sapphire.research.results.summaries import statistics_of
 from sapphire.research.results.tear_sheet import TearSheet, tear_sheet
+from sapphire.research.results.trades import trades_figure
 from sapphire.research.runs.decided import why_untraded
 from sapphire.statistics import drawdown_series
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sapphire.agents import Agent
+    from sapphire.domain.clocks import Instant
     from sapphire.research.runs.walking import BeliefPanel
     from sapphire.research.studies import Study
 
@@ -69,7 +71,7 @@ REAL = LADDER[-1]
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Replayed(Shown):
-    """One run of the engine.
+    """One run of the engine. `len` counts its tested closes, and a loop goes through `(time, equity)`.
 
     Parameters
     ----------
@@ -209,6 +211,29 @@ class Replayed(Shown):
         drawdown = pd.Series(-drawdown_series(self.worth), index=self.study.tested.times)
         starts = [fold.test_start for fold in self.study.folds]
         return equity_figure(f"Replay: {self.agent.name}", self.study.label, self._curves(), drawdown, folds=starts)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """Equity and drawdown (a fraction, at or below zero) at each tested close."""
+        return account_frame(self.equity)
+
+    def plot(self, symbol: str | None = None, *, start: Instant | None = None, end: Instant | None = None) -> go.Figure:
+        """The market as candles with what was bought and sold, what was believed, and what was held.
+
+        Parameters
+        ----------
+        symbol : one of the study's; its first unless given.
+        start, end : bars that open in `[start, end)`; all tested ones unless given. A shorter time has finer candles.
+
+        Raises
+        ------
+        UnknownInstrument : a symbol that the study does not have.
+        MissingData : no tested bar in that time.
+        """
+        return trades_figure(self, symbol or self.study.tested.symbols[0], start, end)
+
+    def _parts(self) -> Sequence[tuple[Any, ...]]:
+        return list(self.equity.items())
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""

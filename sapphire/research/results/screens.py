@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,14 @@ if TYPE_CHECKING:
     from sapphire.agents import Agent
     from sapphire.research.studies import Study
 
-__all__ = ["Screen", "Sweep", "buy_and_hold"]
+__all__ = ["Screen", "Sweep", "account_frame", "buy_and_hold"]
+
+
+def account_frame(equity: pd.Series[float]) -> pd.DataFrame:
+    """Equity and drawdown (a fraction, at or below zero) of an account, by close time."""
+    import pandas as pd
+
+    return pd.DataFrame({"equity": equity, "drawdown": 0.0 - drawdown_series(equity)}, index=equity.index)
 
 
 def buy_and_hold(study: Study) -> pd.Series[float]:
@@ -36,7 +43,10 @@ def buy_and_hold(study: Study) -> pd.Series[float]:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Screen(Shown):
-    """A first look. Its numbers are vectorbt's; no gate reads them."""
+    """A first look. Its numbers are vectorbt's; no gate reads them.
+
+    `len` counts its closes, and a loop goes through `(time, equity)`.
+    """
 
     study: Study
     agent: Agent
@@ -66,6 +76,14 @@ class Screen(Shown):
         drawdown = pd.Series(-drawdown_series(self.equity), index=self.equity.index)
         return equity_figure(f"Screen: {self.agent.name} (not evidence)", self.study.label, curves, drawdown)
 
+    @property
+    def frame(self) -> pd.DataFrame:
+        """Equity and drawdown (a fraction, at or below zero) at each close."""
+        return account_frame(self.equity)
+
+    def _parts(self) -> Sequence[tuple[Any, ...]]:
+        return list(self.equity.items())
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
         return {"method": "screen", "agent": self.agent.name, "trials": self.trials, **self.performance.as_dict()}
@@ -73,7 +91,10 @@ class Screen(Shown):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Sweep(Shown):
-    """Screens over a grid of parameters, each one counted."""
+    """Screens over a grid of parameters, each one counted.
+
+    `len` counts its combinations, and a loop goes through `(parameters, performance)`.
+    """
 
     study: Study
     agent: Agent
@@ -113,12 +134,23 @@ class Sweep(Shown):
         label = f"{self.study.label}; the best over {', '.join(further)}" if further else self.study.label
         return heatmap_figure(title, label, self._grid(first, second, sharpes), "Sharpe, year")
 
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row per combination: its parameters, and the numbers of `Performance.as_dict`."""
+        import pandas as pd
+
+        rows = [self._named(values) | performance.as_dict() for values, performance in self._rows()]
+        return pd.DataFrame(rows)
+
+    def _parts(self) -> Sequence[tuple[dict[str, Any], Performance]]:
+        return [(dict(zip(self.names, values, strict=True)), performance) for values, performance in self._rows()]
+
+    def _rows(self) -> Iterator[tuple[tuple[Any, ...], Performance]]:
+        return zip(self.values, self.performances, strict=True)
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values; parameters that JSON has no word for are told as text."""
-        rows = [
-            {"parameters": self._named(values), **performance.as_dict()}
-            for values, performance in zip(self.values, self.performances, strict=True)
-        ]
+        rows = [{"parameters": self._named(values), **performance.as_dict()} for values, performance in self._rows()]
         return {
             "method": "sweep",
             "agent": self.agent.name,

@@ -1,15 +1,22 @@
-"""How results show themselves: the table first, then the figures; in a terminal the table alone."""
+"""How results show themselves: the table first, then the figures; in a terminal the table alone.
+
+A result is a value. Two are equal that say the same of the same: what stands in the ledger around them is left out. It
+can be pickled, counted (`len`) and gone through; of what, each says.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sapphire.agents import plain_parameters
 from sapphire.domain.display import bundle
+from sapphire.domain.sameness import same_fields
 
 if TYPE_CHECKING:
+    import pandas as pd
     import plotly.graph_objects as go
 
     from sapphire.agents import Agent
@@ -39,9 +46,15 @@ def described(agent: Agent) -> str:
 
 
 class Shown(ABC):
-    """A result with a caption, a table, and perhaps a figure."""
+    """A result with a caption, a table, and perhaps a figure; its subclasses are dataclasses.
+
+    `len` counts the lines of its table and a loop goes through them, unless the result says what else it is made of.
+    """
 
     __slots__ = ()
+
+    _not_compared: ClassVar[frozenset[str]] = frozenset({"trials"})
+    """Fields that make no difference between two results: N of the ledger rises with whatever is asked later."""
 
     @property
     @abstractmethod
@@ -72,8 +85,66 @@ class Shown(ABC):
     def as_dict(self) -> dict[str, Any]:
         """Plain values with stable keys, for `--json`."""
 
+    @property
+    def frame(self) -> pd.DataFrame:
+        """Its table as a DataFrame."""
+        import pandas as pd
+
+        header, lines = self.table()
+        return pd.DataFrame([list(line) for line in lines], columns=list(header))
+
+    def _parts(self) -> Sequence[Any]:
+        """What `len` counts and a loop goes through."""
+        return self.table()[1]
+
+    def __len__(self) -> int:
+        return len(self._parts())
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._parts())
+
+    def __bool__(self) -> bool:
+        """Yes: a result is one, whatever it is made of."""
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return same_fields(self, other, but=self._not_compared)
+
+    def __hash__(self) -> int:
+        told = [getattr(self, each.name) for each in fields(self) if each.name not in self._not_compared]  # type: ignore[arg-type]
+        return hash((type(self), *(each for each in told if isinstance(each, str | int))))
+
+    def __getstate__(self) -> object:
+        """Its fields: what was worked out of them is worked out again."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}  # type: ignore[arg-type]
+
     def __repr__(self) -> str:
         return self._tables()["text/plain"]
+
+    def __rich__(self) -> object:
+        """For `rich.print`: the caption, and a table that fits the terminal."""
+        from rich.console import Group
+        from rich.table import Table
+        from rich.text import Text
+
+        shown: list[object] = []
+        for each in (self, *self.below):
+            header, lines = each.table()
+            table = Table(box=None, pad_edge=False)
+            for name in header:
+                table.add_column(Text(name))
+            for line in lines:
+                table.add_row(*map(Text, line))
+            shown += [Text(each.caption), *([table] if lines else [])]
+        return Group(*shown)  # type: ignore[arg-type]
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        """Its tables as text and as HTML, and its plain values."""
+        shown: dict[str, Any] = {**self._tables(), RESULT_MIME: self.as_dict()}
+        wanted = shown.keys() if include is None else shown.keys() & set(include)
+        return {kind: shown[kind] for kind in shown if kind in wanted and kind not in set(exclude or ())}
 
     def _tables(self) -> dict[str, str]:
         """Its own table and those below it, as one."""
@@ -85,8 +156,7 @@ class Shown(ABC):
         from IPython.display import display
         from IPython.terminal.interactiveshell import TerminalInteractiveShell
 
-        shown: dict[str, Any] = {**self._tables(), RESULT_MIME: self.as_dict()}
-        display(shown, raw=True)  # type: ignore[no-untyped-call]
+        display(self._repr_mimebundle_(), raw=True)  # type: ignore[no-untyped-call]
         if isinstance(get_ipython(), TerminalInteractiveShell):  # there plotly would open a browser and wait for it
             return
         for figure in self.figures:

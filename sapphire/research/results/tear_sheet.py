@@ -47,6 +47,8 @@ _ROWS = {
 class TearSheet(Shown):
     """Statistics of an account beside its benchmark, its months and its worst drawdowns.
 
+    `len` counts the statistics, and a loop goes through `(statistic, account to value)`.
+
     Parameters
     ----------
     title : of what.
@@ -84,6 +86,16 @@ class TearSheet(Shown):
     def figure(self) -> go.Figure:
         """Returns of the account by month, in percent."""
         return heatmap_figure(f"Months: {self.title} (not evidence)", self.label, 100 * self.months, "return, %")
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """Statistic by account, in the order of the table."""
+        return self.statistics.loc[list(_ROWS)].rename(index={name: title for name, (title, _) in _ROWS.items()})
+
+    def _parts(self) -> Sequence[tuple[str, dict[str, float]]]:
+        return [
+            (str(name), {str(of): float(value) for of, value in row.items()}) for name, row in self.frame.iterrows()
+        ]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""

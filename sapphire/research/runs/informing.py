@@ -16,6 +16,7 @@ from sapphire.research.runs.walking import one_number
 from sapphire.statistics import forward_returns, information_decay, returns_by_quantile
 
 if TYPE_CHECKING:
+    import pandas as pd
     import plotly.graph_objects as go
     from numpy.typing import NDArray
 
@@ -31,7 +32,10 @@ _HORIZON_SHARES = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class InformationReport(Shown):
-    """Rank information coefficients by horizon, and forward returns by quantile of the view."""
+    """Rank information coefficients by horizon, and forward returns by quantile of the view.
+
+    `len` counts the horizons, and a loop goes through them (`Information`).
+    """
 
     study: Study
     agent: Agent
@@ -90,6 +94,18 @@ class InformationReport(Shown):
     def figures(self) -> tuple[go.Figure, ...]:
         """Decay and quantiles."""
         return self.figure, self.quantile_figure
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row per horizon, in bars: rank IC, its standard error, t and the number of closes."""
+        import pandas as pd
+
+        rows = [(row.mean, row.standard_error, row.t_statistic, row.times) for row in self.decay]
+        horizons = pd.Index([row.horizon_bars for row in self.decay], name="horizon_bars")
+        return pd.DataFrame(rows, index=horizons, columns=["rank_ic", "standard_error", "t", "closes"])
+
+    def _parts(self) -> Sequence[Information]:
+        return self.decay
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values; an empty quantile has null for its mean."""
