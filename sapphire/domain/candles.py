@@ -14,7 +14,7 @@ import numpy as np
 
 from sapphire.domain.errors import MissingData
 from sapphire.domain.intervals import INTERVALS, Interval
-from sapphire.domain.theme import GREEN, INK, NUMBERS, ORANGE, colours, dress, translucent
+from sapphire.domain.theme import GREEN, INK, NUMBERS, ORANGE, colours, dress
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -130,7 +130,7 @@ def candle_figure(bars: Bars, label: str, symbols: Sequence[str] | None = None) 
             x=candles.times,
             y=candles.frames["traded"][symbol] / factor,
             name=symbol,
-            marker={"color": translucent(colour, 0.75), "line": {"width": 0}},
+            marker={"color": colour, "opacity": 0.75, "line": {"width": 0}},
             showlegend=rows > 2,
             hovertemplate=f"%{{y:{NUMBERS}}}",
             row=rows,

@@ -44,7 +44,10 @@ NUMBERS = ",.6~r"
 
 _CLEAR = "rgba(0,0,0,0)"
 _LETTER_PX = 7.5
+_TOP = 84
 _TITLE = 96
+_LEGEND = 84
+"""Letters of a legend that has room beside the title's last line; a longer one stands below the figure."""
 _MARGIN = 0.06
 
 
@@ -111,22 +114,15 @@ def dress(figure: go.Figure, title: str, label: str, *, height: int = HEIGHT, le
             "font": {"size": 16},
         },
         height=height,
-        margin={"l": left, "r": 24, "t": 84, "b": 52},
+        margin={"l": left, "r": 24, "t": _TOP, "b": 52},
         font={"family": "system-ui, sans-serif", "size": 13, "color": INK},
         paper_bgcolor=_CLEAR,
         plot_bgcolor=_CLEAR,
         modebar={"bgcolor": _CLEAR, "color": INK, "activecolor": BLUE},
-        legend={
-            "bgcolor": _CLEAR,
-            "traceorder": "normal",
-            "orientation": "h",
-            "x": 1,
-            "xanchor": "right",
-            "y": 1.01,
-            "yanchor": "bottom",
-        },
+        legend={"bgcolor": _CLEAR, "traceorder": "normal", "orientation": "h"},
         hoverlabel={"bgcolor": "#2b2b2b", "bordercolor": INK, "font": {"color": "#f2f2f2", "size": 12}},
     )
+    _place_legend(figure, height)
     figure.update_annotations(font={"color": INK})
     ruled: dict[str, Any] = {"gridcolor": FAINT, "linecolor": FAINT}
     ruled |= {"exponentformat": "none", "separatethousands": True}
@@ -137,7 +133,20 @@ def dress(figure: go.Figure, title: str, label: str, *, height: int = HEIGHT, le
             axis.update(tickformat=NUMBERS, minor={"showgrid": False})
     for axis in figure.select_yaxes():
         low, high = axis.domain or (0.0, 1.0)
-        letters = max(8, int((high - low) * (height - 136) / _LETTER_PX))
+        letters = max(8, int((high - low) * (height - _TOP - figure.layout.margin.b) / _LETTER_PX))
         if axis.title.text:
             axis.title.update(text=wrapped(axis.title.text, letters), standoff=6)
     return figure
+
+
+def _place_legend(figure: go.Figure, height: int) -> None:
+    """Above the figure at the right where it is short, else below it."""
+    named = [trace.name or "" for trace in figure.data if trace.showlegend is not False]
+    letters = sum(len(name) + 8 for name in named)
+    if letters <= _LEGEND:
+        figure.update_layout(legend={"x": 1, "xanchor": "right", "y": 1.01, "yanchor": "bottom"})
+        return
+    rows = -(-letters // _LEGEND)
+    below = 52 + 22 * rows
+    top = -60.0 / (height - _TOP - below)
+    figure.update_layout(legend={"x": 0, "xanchor": "left", "y": top, "yanchor": "top"}, margin={"b": below})

@@ -13,7 +13,11 @@ from PIL import Image
 from still import picture
 from store_start_here import MOST_BYTES, NOTEBOOK, output_bytes, stilled
 
+from sapphire.domain.bars import Bars
+from sapphire.domain.candles import candle_figure
 from sapphire.domain.errors import StudyError
+from sapphire.domain.intervals import Interval
+from sapphire.domain.theme import INK
 from sapphire.research.results.plots import (
     equity_figure,
     heatmap_figure,
@@ -46,8 +50,26 @@ def figures():
         "heatmap": heatmap_figure("Sweep", "generated", grid, "Sharpe"),
         "waterfall": waterfall_figure("Compare", "generated", ("screen", -12.0), {"fees": -3.0, "spread": 40.0}, "end"),
         "slopes": slopes_figure("Slopes", "generated", {"a": [(1, -2.0, 1.0), (2, 3.0, 1.0)]}, "slope", 0.0),
+        "candles": candle_figure(bars(), "generated"),
         "bars": line_up_figure("Decay", "generated", *errors, across="horizon", value="rank IC"),
     }
+
+
+def bars():
+    """A random walk of hourly bars."""
+    closes = 100.0 * np.exp(np.cumsum(np.random.default_rng(2).normal(0.0, 0.01, (90, 1)), axis=0))
+    opens = np.vstack([closes[:1], closes[:-1]])
+    return Bars(
+        symbols=("BTC/USDT",),
+        interval=Interval("1h"),
+        open_time_ns=np.arange(90) * Interval("1h").ns,
+        open=opens,
+        high=np.maximum(opens, closes),
+        low=np.minimum(opens, closes),
+        close=closes,
+        volume=np.ones((90, 1)),
+        listed=np.ones((90, 1), np.bool_),
+    )
 
 
 def ran(figure):
@@ -107,9 +129,8 @@ def test_a_figure_is_a_picture_of_its_own_data(name):
     assert len(set(drawn.convert("L").tobytes())) > 5, "something is drawn"
     trace = figure.data[0]
     changed = go.Figure(figure)
-    changed.data[0].update(
-        {"z": [[3.0, 1.0], [-2.0, 0.1]]} if trace.type == "heatmap" else {"y": [2.0 * value for value in y_of(name)]}
-    )
+    others = {"heatmap": {"z": [[3.0, 1.0], [-2.0, 0.1]]}, "candlestick": {"close": np.full(90, 100.0)}}
+    changed.data[0].update(others.get(trace.type) or {"y": [2.0 * value for value in y_of(name)]})
     assert picture(changed) != picture(figure)
 
 
@@ -118,11 +139,23 @@ def y_of(name):
 
 
 def test_a_heatmap_keeps_both_ends_of_its_scale():
-    drawn = Image.open(io.BytesIO(picture(plotly.io.from_json(figures()["heatmap"].to_json())))).convert("RGB")
+    drawn = Image.open(io.BytesIO(picture(plotly.io.from_json(figures()["heatmap"].to_json()))))
+    drawn = drawn.convert("RGBA").convert("RGB")
     colours = np.array(drawn.getcolors(100_000), dtype=object)[:, 1]
     assert any(blue > red + 60 for red, _, blue in colours)
     assert any(red > blue + 60 for red, _, blue in colours)
-    assert any(max(each) < 60 for each in colours), "words are black"
+
+
+@pytest.mark.parametrize("name", figures())
+def test_a_picture_is_read_on_a_light_page_and_on_a_dark_one(name):
+    """The page shows through, and nothing that is drawn is as light as one of them or as dark as the other."""
+    drawn = np.asarray(Image.open(io.BytesIO(picture(figures()[name]))).convert("RGBA"))
+    seen = drawn[drawn[..., 3] > 200][:, :3].astype(int)
+    assert (drawn[..., 3] == 0).mean() > 0.2
+    ink = np.array([int(INK[place : place + 2], 16) for place in (1, 3, 5)])
+    assert (np.abs(seen - ink).max(axis=1) < 12).sum() > 200, "words and lines are in the theme's ink"
+    dark = seen[seen.max(axis=1) < 60]
+    assert len(dark) < 0.002 * seen.shape[0]
 
 
 def test_a_kind_that_is_not_drawn_is_refused():

@@ -1,10 +1,14 @@
 """The house stands as it says: light to enter, and nothing in it shadows a library."""
 
+import ast
 import subprocess
 import sysconfig
 from pathlib import Path
 
+import jedi
 import pytest
+
+import sapphire
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {"pandas", "torch", "vectorbt", "plotly", "duckdb", "polars", "ccxt", "mlflow", "bentoml", "scipy", "IPython"}
@@ -76,3 +80,47 @@ def test_no_tracked_file_names_this_machine():
         and (str(ROOT) in (text := (ROOT / name).read_text("utf-8", "ignore")) or f"{home}/" in text)
     ]
     assert not found
+
+
+def lazy_rooms():
+    """Packages whose names are loaded when they are asked for."""
+    inits = (ROOT / "sapphire").rglob("__init__.py")
+    return [path for path in inits if "def __getattr__(" in path.read_text("utf-8")]
+
+
+@pytest.mark.parametrize("init", lazy_rooms(), ids=lambda path: path.parent.name)
+def test_what_is_loaded_later_is_known_to_editors_and_type_checkers(init):
+    """Each name of `__all__`, which has to be written out, is bound where no code has to run."""
+    tree = ast.parse(init.read_text("utf-8"))
+    guarded = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    bound = {
+        alias.asname or alias.name
+        for block in (tree, *guarded)
+        for node in block.body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    bound |= {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    bound |= {ast.unparse(target) for node in tree.body if isinstance(node, ast.Assign) for target in node.targets}
+    (exported,) = [node.value for node in tree.body if isinstance(node, ast.Assign) and "__all__" in ast.unparse(node)]
+    names = ast.literal_eval(exported)
+    assert names
+    assert [name for name in names if name not in bound] == []
+
+
+def test_an_editor_completes_the_notebook_s_words():
+    """By jedi, which JupyterLab and most editors ask: where each name is from, without running anything."""
+    project = jedi.Project(ROOT)
+    completed = {each.name for each in jedi.Script("import sapphire as sp\nsp.", project=project).complete(2, 3)}
+    assert set(sapphire.__all__) <= completed
+    places = {
+        "study": "sapphire.research.studies.study",
+        "compare": "sapphire.research.results.paired.compare",
+        "walk_forward": "sapphire.research.runs.splits.walk_forward",
+        "costs": "sapphire.research.runs.costs",
+        "Agent": "sapphire.agents.agent.Agent",
+        "data": "sapphire.data",
+    }
+    for name, place in places.items():
+        (found,) = jedi.Script(f"import sapphire as sp\nsp.{name}", project=project).infer(2, 4)
+        assert found.full_name == place

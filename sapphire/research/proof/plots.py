@@ -33,11 +33,13 @@ def proof_figure(proof: Proof) -> go.Figure:
         share = (np.arange(len(values)) + 0.5) / max(len(values), 1)
         column = 1 if "p_value" in name else 2
         style = {"color": _COLOURS[name], "width": 2}
-        figure.add_scatter(x=values, y=share, name=name, line=style, legendgroup=name, row=1, col=column)
+        figure.add_scatter(x=values, y=share, name=name, mode="lines", line=style, legendgroup=name, row=1, col=column)
     for column in (1, 2):
         dotted = {"color": INK, "dash": "dot"}
         first = column == 1
-        figure.add_scatter(x=[0, 1], y=[0, 1], name="uniform", line=dotted, showlegend=first, row=1, col=column)
+        figure.add_scatter(
+            x=[0, 1], y=[0, 1], name="uniform", mode="lines", line=dotted, showlegend=first, row=1, col=column
+        )
     _add_power(figure, proof)
     figure.update_xaxes(title="p-value", row=1, col=1)
     figure.update_xaxes(title="deflated Sharpe ratio", row=1, col=2)
@@ -45,7 +47,7 @@ def proof_figure(proof: Proof) -> go.Figure:
     figure.update_yaxes(title="share of strategies below", row=1, col=1)
     figure.update_yaxes(title="share that passes", range=_whiskers(figure), row=1, col=3)
     dress(figure, "What the gates let through", proof.caption, height=500)
-    figure.update_layout(legend={"x": 0, "xanchor": "left", "y": -0.2, "yanchor": "top"}, margin={"t": 110, "b": 130})
+    figure.update_layout(margin={"t": 112})
     return figure
 
 

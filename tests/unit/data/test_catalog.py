@@ -289,19 +289,23 @@ def test_the_plot_says_where_the_bars_are_from(record):
     record("ETH/USDT", seed=2)
     figure = snapshot(["BTC/USDT", "ETH/USDT"], **FEBRUARY).plot()
     assert "recorded candles (binance spot)" in figure.layout.title.text
-    assert [trace.name for trace in figure.data] == ["BTC/USDT", "BTC/USDT", "ETH/USDT", "ETH/USDT"]
+    assert [(trace.type, trace.name) for trace in figure.data] == [
+        (kind, symbol) for symbol in ("BTC/USDT", "ETH/USDT") for kind in ("candlestick", "bar")
+    ]
     assert all(len(trace.x) == 96 for trace in figure.data)
-    assert figure.layout.yaxis.type == "log"
+    assert (figure.layout.yaxis.title.text, figure.layout.yaxis2.title.text) == ("BTC in USDT", "ETH in USDT")
 
 
-def test_a_long_plot_is_thinned_and_keeps_what_was_traded(record):
+def test_a_long_plot_has_longer_candles_and_keeps_what_was_traded(record):
     rows = record(count=9_000)
     taken = snapshot(["BTC/USDT"], interval="1h", start="2024-01-30", end=int(rows.open_time_ns[-1]) + HOUR.ns)
-    closes, traded = taken.plot().data
-    assert len(closes.x) == 3_000
-    assert closes.y[-1] == taken.bars.close[-1, 0]
-    assert sum(traded.y) == pytest.approx((taken.bars.close * taken.bars.volume).sum())
-    assert "one close in 3" in taken.plot().layout.title.text
+    candles, traded = taken.plot().data
+    assert len(candles.x) <= 360
+    assert (candles.open[0], candles.close[-1]) == (taken.bars.open[0, 0], taken.bars.close[-1, 0])
+    assert (max(candles.high), min(candles.low)) == (taken.bars.high.max(), taken.bars.low.min())
+    assert taken.plot().layout.yaxis2.title.text.replace("<br>", " ") == "traded, million USDT"
+    assert 1e6 * sum(traded.y) == pytest.approx((taken.bars.close * taken.bars.volume).sum())
+    assert "2d candles of 1h bars" in taken.plot().layout.title.text
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20, deadline=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import pickle
 from typing import Any
 
 import pytest
@@ -47,6 +48,16 @@ def test_a_signed_report_verifies(report: GateReport) -> None:
     made = verify(data, signature, manifest_digest=report.manifest_digest)
     assert made.canonical == data
     assert made.permits == "paper"
+
+
+def test_a_report_is_a_value_made_of_its_rows(report: GateReport) -> None:
+    assert len(report) == len(report.rows)
+    assert list(report) == list(report.rows)
+    assert pickle.loads(pickle.dumps(report)) == report
+    frame = report.frame
+    assert frame["measure"].tolist() == [row.measure for row in report.rows]
+    assert frame["passed"].tolist() == [row.passed for row in report.rows]
+    assert {"text/plain", "text/html"} == set(report._repr_mimebundle_())
 
 
 @pytest.mark.parametrize("path", ["rows.2.value", "rows.2.needs.min", "permits", "skill_failed", "ledger_head", "data"])

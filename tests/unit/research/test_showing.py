@@ -1,20 +1,30 @@
-"""How results show themselves: in a notebook, in a terminal, as figures and as plain values."""
+"""How results show themselves: in a notebook, in a terminal, as figures and as data; and that they are values."""
 
+import io
 import json
+import operator
+import pickle
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from html.parser import HTMLParser
 
+import numpy as np
+import pandas as pd
 import plotly.io
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.terminal.interactiveshell import TerminalInteractiveShell
 from IPython.utils.capture import capture_output
+from joblib.externals.loky import get_reusable_executor
+from rich.console import Console
 from traitlets.config import Config
 
 from sapphire.agents import Cash, MovingAverageCross
 from sapphire.domain.errors import StatisticsError
-from sapphire.research.results.showing import RESULT_MIME
+from sapphire.registry import BeliefCheck
+from sapphire.research.results.showing import RESULT_MIME, Shown
+from sapphire.research.results.tear_sheet import TearSheet
 
 AGENT = MovingAverageCross(fast=3, slow=12, horizon=timedelta(hours=2))
 QUESTIONS = {
@@ -58,6 +68,20 @@ def results(studies_in, tmp_path_factory):
         patched.setenv("SAPPHIRE_HOME", str(tmp_path_factory.mktemp("results")))
         study = studies_in()()
         return {name: ask(study) for name, ask in QUESTIONS.items()}
+
+
+@pytest.fixture(scope="module")
+def values(results):
+    """Those, and what is made of them."""
+    replayed = results["replay"]
+    return results | {
+        "by fold": replayed.by_fold,
+        "by symbol": replayed.by_symbol,
+        "by regime": replayed.by_regime,
+        "calibration": replayed.calibration,
+        "tear sheet": replayed.tear_sheet(),
+        "selection": results["trials"].selection,
+    }
 
 
 @pytest.fixture
@@ -179,7 +203,7 @@ def test_one_parameter_is_bars_with_their_errors(make_study):
     bars = swept.figure.data[0]
     assert bars.x == ("2", "3", "4")
     assert bars.error_y.array == pytest.approx([2 * row.sharpe_error * 8_760**0.5 for row in swept.performances])
-    assert swept.figure.layout.yaxis.title.text == "Sharpe ratio per year, ± 2 standard errors"
+    assert swept.figure.layout.yaxis.title.text.replace("<br>", " ") == "Sharpe ratio per year, ± 2 standard errors"
 
 
 def test_the_waterfall_ends_at_the_evidence(results):
@@ -198,3 +222,152 @@ def test_decay_and_quantiles_carry_two_standard_errors(results):
     assert quantiles.data[0].x == ("Q1", "Q2", "Q3", "Q4", "Q5")
     assert quantiles.data[0].y == pytest.approx([1e4 * row.mean for row in report.quantiles])
     assert sum(row["outcomes"] for row in report.as_dict()["quantiles"]) == 2 * (155 - 2)
+
+
+def test_what_is_asked_again_is_equal_and_what_is_not_the_same_is_not(studies_in, values):
+    make = studies_in()
+    study = make()
+    assert study == values["study"]
+    assert study is not values["study"]
+    again = study.replay(AGENT)
+    assert again == values["replay"]
+    assert replace(again, trials=99) == again, "what is asked meanwhile changes no result"
+    assert study.screen(AGENT) == values["screen"]
+    assert study.paths(AGENT, groups=4) == values["paths"]
+    assert hash(again) == hash(values["replay"])
+    other = study.replay(AGENT.replace(fast=4))
+    assert other != values["replay"]
+    assert make(seed=8) != study
+    assert make(seed=8).screen(AGENT) != values["screen"], "of another study"
+    assert values["replay"] != values["screen"]
+    assert values["replay"] != "replay"
+    assert len({id(each) for each in {again, values["replay"], other}}) == 2
+
+
+def test_every_result_is_what_it_was_after_pickling(values):
+    for name, result in values.items():
+        read = pickle.loads(pickle.dumps(result))
+        assert read == result, name
+        assert read.caption == result.caption, name
+        assert list(read.table()[1]) == list(result.table()[1]), name
+        assert read.as_dict() == result.as_dict(), name
+    bars = pickle.loads(pickle.dumps(values["study"])).data.bars
+    assert not bars.close.flags.writeable, "bars stay what they are"
+
+
+def test_results_go_to_other_processes_and_come_back(values):
+    replayed, trials = values["replay"], values["trials"]
+    elsewhere = get_reusable_executor(max_workers=1)  # what joblib.Parallel works with
+    frames = elsewhere.map(operator.attrgetter("frame"), (replayed, trials))
+    for frame, result in zip(frames, (replayed, trials), strict=True):
+        pd.testing.assert_frame_equal(frame, result.frame)
+    assert elsewhere.submit(operator.attrgetter("study", "calibration"), replayed).result() == (
+        replayed.study,
+        replayed.calibration,
+    )
+
+
+def test_trials_take_their_returns_with_them(values, tmp_path, monkeypatch):
+    packed = pickle.dumps(values["trials"])
+    monkeypatch.setenv("SAPPHIRE_HOME", str(tmp_path / "another"))
+    assert pickle.loads(packed).as_dict() == values["trials"].as_dict()
+
+
+def test_len_counts_what_a_loop_goes_through(values):
+    lengths = {name: len(result) for name, result in values.items()}
+    assert all(lengths[name] == len(list(result)) for name, result in values.items())
+    tested = len(values["study"].tested)
+    assert lengths == {
+        "study": 3,
+        "screen": tested,
+        "sweep": 5,
+        "replay": tested,
+        "by fold": 3,
+        "by symbol": 2,
+        "by regime": len(values["by regime"].parts),
+        "calibration": 3,
+        "tear sheet": 15,
+        "compare": 7,
+        "information": 4,
+        "paths": 3,
+        "trials": values["trials"].count,
+        "selection": len(values["selection"].rows),
+    }
+    assert all(values.values())
+
+
+def test_a_loop_goes_through_what_the_result_is_made_of(values):
+    assert list(values["study"]) == list(values["study"].folds)
+    assert dict(values["replay"]) == values["replay"].equity.to_dict()
+    assert list(values["paths"]) == list(values["paths"].runs)
+    parameters, performance = next(iter(values["sweep"]))
+    assert parameters == {"fast": 2, "slow": 12}
+    assert performance == values["sweep"].performances[0]
+    assert [name for name, _ in values["compare"]] == [name for name, _ in values["compare"].rungs]
+    assert all(isinstance(each, BeliefCheck) for each in values["calibration"])
+    assert {row.agent for row in values["trials"]} == {AGENT.name}
+
+
+def test_every_result_is_a_frame_with_numbers(values):
+    for name, result in values.items():
+        assert isinstance(result.frame, pd.DataFrame), name
+        if not isinstance(result, TearSheet) and name not in ("study", "selection", "calibration"):
+            assert len(result.frame) == len(result), name
+    assert values["replay"].frame["equity"].tolist() == values["replay"].worth.tolist()
+    assert values["replay"].frame["drawdown"].min() == -values["replay"].performance.drawdown
+    swept = values["sweep"].frame
+    assert list(swept.columns[:3]) == ["fast", "slow", "total_return"]
+    assert swept["total_return"].tolist() == [each.total_return for each in values["sweep"].performances]
+    assert values["compare"].frame["change_bps"].iloc[1:].tolist() == list(values["compare"].steps.values())
+    assert values["information"].frame["rank_ic"].tolist() == list(values["information"].mean_ic)
+    assert values["by symbol"].frame.index.tolist() == ["BTC/USDT", "ETH/USDT"]
+    assert values["calibration"].frame["slope_bps"].notna().all()
+
+
+def test_trials_are_a_table_for_pandas_and_for_a_terminal(values):
+    trials = values["trials"]
+    frame = trials.frame
+    assert frame["as_trials"].sum() == trials.count
+    assert set(frame["method"]) == {"replay", "screen", "sweep", "information", "paths"}
+    replayed = frame[frame["method"] == "replay"].iloc[0]
+    performance = values["replay"].performance
+    assert replayed["sharpe_per_year"] == pytest.approx(performance.sharpe * performance.per_year**0.5, nan_ok=True)
+    assert replayed["last_close"].floor("s") == values["study"].tested.times[-1]
+    assert replayed["parameters"]["fast"] == 3
+    console = Console(file=io.StringIO(), width=90)
+    console.print(trials)
+    shown = console.file.getvalue()
+    assert max(map(len, shown.splitlines())) <= 90
+    for word in ("agent", "last evaluated by", AGENT.name, "PBO by CSCV"):
+        assert word in shown
+
+
+def test_a_result_has_its_tables_for_whoever_asks(values):
+    for result in values.values():
+        everything = result._repr_mimebundle_()
+        assert set(everything) == {"text/plain", "text/html", RESULT_MIME}
+        assert everything["text/plain"] == repr(result)
+        assert set(result._repr_mimebundle_(include=["text/html"])) == {"text/html"}
+        assert set(result._repr_mimebundle_(exclude=[RESULT_MIME])) == {"text/plain", "text/html"}
+
+
+def test_every_kind_of_result_was_asked(values):
+    """So that a new one is not forgotten here; the others are asked where they are made."""
+    elsewhere = {"Paired", "Proof", "Release", "Section"}
+    kinds = {kind.__name__ for kind in Shown.__subclasses__() if kind.__module__.startswith("sapphire.")}
+    assert kinds - elsewhere == {type(result).__name__ for result in values.values()}
+    assert all(np.isfinite(hash(result)) for result in values.values())
+
+
+def test_error_bars_end_inside_the_axes(values):
+    bars = 0
+    for name in ("information", "paths", "calibration"):
+        for figure in values[name].figures:
+            low, high = figure.layout.yaxis.range
+            for trace in figure.data:
+                middle = np.asarray(trace.y, dtype=float)
+                reach = np.nan_to_num(np.asarray(trace.error_y.array, dtype=float))
+                assert low < np.nanmin(middle - reach)
+                assert np.nanmax(middle + reach) < high
+                bars += 1
+    assert bars >= 4

@@ -1,5 +1,6 @@
 """What a submit measures: under one protocol, beside cash and the market, on a ledger that is counted again."""
 
+import pickle
 from dataclasses import replace
 from datetime import timedelta
 
@@ -56,6 +57,16 @@ def test_the_release_carries_limits_and_execution_and_the_evidence_its_protocol(
     assert '"retry_ns":1000000000' in manifest
     assert release.bundle.protocol == study.protocol
     assert release.bundle.protocol.limits["daily_loss_bps"] == 900
+
+
+def test_a_release_is_a_value_and_finds_its_registry_again(submitted):
+    release = submitted[1]
+    read = pickle.loads(pickle.dumps(release))
+    assert read == release
+    assert hash(read) == hash(release)
+    assert read.registry.home == release.registry.home
+    assert read.gates(to="paper").rows == release.gates(to="paper").rows
+    assert len(read) == len(release.table()[1])
 
 
 def test_the_evidence_runs_under_its_limits(make_study, bars_of):
