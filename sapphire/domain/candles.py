@@ -14,7 +14,7 @@ import numpy as np
 
 from sapphire.domain.errors import MissingData
 from sapphire.domain.intervals import INTERVALS, Interval
-from sapphire.domain.theme import GREEN, INK, NUMBERS, ORANGE, colours, dress
+from sapphire.domain.theme import GREEN, INK, NUMBERS, ORANGE, colours, dress, log_axis
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +28,7 @@ __all__ = ["MOST_CANDLES", "Candles", "add_candles", "candle_figure", "candles_o
 MOST_CANDLES = 360
 """More of them are hairs that nobody tells apart."""
 _MOST_PANELS = 6
-_LOG_FROM = 3.0
+_LOG_FROM = 10.0
 """How far prices have to have moved, as highest over lowest, for a log axis to be the one that is read."""
 _DAY_NS = 86_400_000_000_000
 _DAYS = (2, 3, 7, 14, 28, 91, 182, 364)
@@ -164,9 +164,8 @@ def price_axis(symbol: str, low: pd.Series[float], high: pd.Series[float]) -> di
     is_log = spread >= _LOG_FROM
     return {
         "title_text": f"{symbol.partition('/')[0]} in {_quote(symbol)}" + (", log" if is_log else ""),
-        "type": "log" if is_log else "linear",
+        **(log_axis(low, high) if is_log else {"type": "linear", "nticks": 8}),
         "tickformat": NUMBERS,
-        "nticks": 8,
         "hoverformat": NUMBERS,
         "tickfont": {"color": INK},
     }

@@ -29,6 +29,7 @@ __all__ = [
     "PALETTE",
     "colours",
     "dress",
+    "log_axis",
     "span",
     "translucent",
     "wrapped",
@@ -49,6 +50,8 @@ _TITLE = 96
 _LEGEND = 84
 """Letters of a legend that has room beside the title's last line; a longer one stands below the figure."""
 _MARGIN = 0.06
+_FEW_DIGITS, _DECADES = 4.0, 300.0
+"""Highest over lowest of a log axis from which its ticks are 1, 2 and 5, and from which they are powers of ten."""
 
 
 def colours(count: int) -> list[str]:
@@ -95,6 +98,22 @@ def span(*ends: ArrayLike, holds: Iterable[float] = ()) -> list[float] | None:
     return [round(low - room, 12), round(high + room, 12)]
 
 
+def log_axis(*values: ArrayLike) -> dict[str, Any]:
+    """Settings of a log axis that shows these values: as many ticks as there is room for, on numbers that people say.
+
+    Plotly would write one at every digit, and the upper ones over each other.
+
+    >>> log_axis([0.9, 1.4]), log_axis([20.0, 900.0]), log_axis([1.0, 5_000.0])
+    ({'type': 'log'}, {'type': 'log', 'dtick': 'D2'}, {'type': 'log', 'dtick': 1})
+    """
+    every = np.concatenate([np.asarray(each, dtype=np.float64).ravel() for each in values])
+    every = every[np.isfinite(every) & (every > 0.0)]
+    ratio = float(every.max() / every.min()) if every.size else 1.0
+    if ratio < _FEW_DIGITS:
+        return {"type": "log"}
+    return {"type": "log", "dtick": "D2" if ratio < _DECADES else 1}
+
+
 def dress(figure: go.Figure, title: str, label: str, *, height: int = HEIGHT, left: int = LEFT) -> go.Figure:
     """Give a figure its title, the label of its data below it, and the look; hands the figure back.
 
@@ -126,7 +145,7 @@ def dress(figure: go.Figure, title: str, label: str, *, height: int = HEIGHT, le
     figure.update_annotations(font={"color": INK})
     ruled: dict[str, Any] = {"gridcolor": FAINT, "linecolor": FAINT}
     ruled |= {"exponentformat": "none", "separatethousands": True}
-    figure.update_xaxes(zeroline=False, automargin=True, **ruled)
+    figure.update_xaxes(zeroline=False, automargin=True, spikecolor=INK, spikethickness=1, spikedash="dot", **ruled)
     figure.update_yaxes(zerolinecolor="rgba(128,128,128,0.5)", automargin=True, **ruled)
     for axis in (*figure.select_xaxes(), *figure.select_yaxes()):
         if axis.type == "log":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sapphire.domain.theme import BLUE, GREEN, INK, ORANGE, dress, span, translucent, wrapped
+from sapphire.domain.theme import BLUE, GREEN, INK, ORANGE, dress, log_axis, span, translucent, wrapped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,7 +74,7 @@ def equity_figure(
             {"type": "line", "x0": fold, "x1": fold, "y0": 0, "y1": 1, "yref": "paper", "line": faint} for fold in folds
         ]
     )
-    figure.update_yaxes(title_text="growth of 1", type="log", row=1, col=1)
+    figure.update_yaxes(title_text="growth of 1", **log_axis(equity), row=1, col=1)
     figure.update_yaxes(title_text="drawdown, %", range=span(100 * drawdown, holds=[-0.1, 0.0]), row=2, col=1)
     figure.update_xaxes(title_text="close, UTC", row=2, col=1)
     return dress(figure, title, label, height=520)
@@ -119,7 +119,7 @@ def paired_figure(
         row=2,
         col=1,
     )
-    figure.update_yaxes(title_text="growth of 1", type="log", row=1, col=1)
+    figure.update_yaxes(title_text="growth of 1", **log_axis(growth), row=1, col=1)
     inside = span(added.to_numpy(), -width, width)
     figure.update_yaxes(title_text="difference, added up, %", range=inside, row=2, col=1)
     figure.update_xaxes(title_text="close, UTC", row=2, col=1)

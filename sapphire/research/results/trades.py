@@ -121,7 +121,7 @@ def _add_fills(figure: go.Figure, candles: Candles, fills: pd.DataFrame, symbol:
         marker={"symbol": mark, "size": 9, "color": colour, "line": {"width": 0}},
         customdata=fills[["quantity", "price", "fills"]].to_numpy(),
         hovertemplate=f"%{{customdata[0]:{NUMBERS}}} {base} at %{{customdata[1]:{NUMBERS}}} {quote}, "
-        "%{customdata[2]:,.0f} fills",
+        "fills: %{customdata[2]:,.0f}",
         row=1,
         col=1,
     )

@@ -120,6 +120,7 @@ def test_prices_have_ticks_that_are_prices_at_any_scale():
         assert figure.layout.yaxis.tickformat == theme.NUMBERS
         assert figure.layout.yaxis.exponentformat == "none"
     assert wide.layout.yaxis.title.text == "BTC in USDT, log"
+    assert wide.layout.yaxis.dtick == "D2", "at 1, 2 and 5, not one over the other"
 
 
 def test_of_many_symbols_the_title_says_which_are_drawn():
