@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -130,7 +130,7 @@ def study(
 class Study(Shown):
     """See `study`. `len` counts its folds, and a loop goes through them."""
 
-    _not_compared: ClassVar[frozenset[str]] = frozenset({"clock"})
+    _not_compared = frozenset({"clock"})
 
     name: str
     data: Snapshot

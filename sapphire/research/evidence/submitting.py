@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -66,7 +66,7 @@ _STEPS = 6
 class Release(Shown):
     """A submitted release: what it measured, and the way to its gates. Two with one digest and evidence are equal."""
 
-    _not_compared: ClassVar[frozenset[str]] = frozenset({"registry"})
+    _not_compared = frozenset({"registry"})
 
     registered: RegisteredRelease
     bundle: EvidenceBundle

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from sapphire.research.ledger.book import Trials
 from sapphire.research.ledger.counting import effective_of
@@ -34,7 +34,7 @@ class TrialsTable(Shown):
     goes through the last evaluation of each; `count` is N, which counts some more often (`Trials.looks`).
     """
 
-    _not_compared: ClassVar[frozenset[str]] = frozenset()
+    _not_compared = frozenset[str]()
 
     study: Study
     trials: Trials

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from sapphire.agents import plain_parameters
 from sapphire.domain.display import bundle
@@ -53,7 +53,7 @@ class Shown(ABC):
 
     __slots__ = ()
 
-    _not_compared: ClassVar[frozenset[str]] = frozenset({"trials"})
+    _not_compared = frozenset({"trials"})
     """Fields that make no difference between two results: N of the ledger rises with whatever is asked later."""
 
     @property
