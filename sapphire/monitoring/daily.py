@@ -20,6 +20,7 @@ from sapphire.monitoring.hops import SIGNAL_TO_WIRE, HopSummary, summarise_hops
 from sapphire.monitoring.ladder import Ladder, ladder_of
 from sapphire.monitoring.parity import Parity, compare
 from sapphire.monitoring.run_folder import TradedRun
+from sapphire.research.results.fees import FeesPaid
 from sapphire.research.results.replays import REAL, Model
 from sapphire.research.runs.decided import Decisions, reasons_text
 
@@ -79,6 +80,16 @@ class DailyReport:
         return books and self.parity.unexplained_lots == 0 and self.replay.identical
 
     @property
+    def quote(self) -> str:
+        """The asset that the account is kept in."""
+        return str(self.run.day.config["quote"])
+
+    @property
+    def fees(self) -> FeesPaid:
+        """What the fills paid, in the quote asset, and in the assets that it was taken in."""
+        return self.run.fees
+
+    @property
     def untraded(self) -> str:
         """Why the account never traded; empty where it did."""
         day = self.run.day
@@ -111,8 +122,15 @@ class DailyReport:
             "starts": len(day.epochs),
             "traded_return": self.traded_return,
             "evidence_return": self.evidence.total_return,
-            "screen_return": self.ladder.screen_return,
+            "costless_return": self.ladder.costless_return,
             "steps_bps": [[name, change] for name, change in self.ladder.steps_bps.items()],
+            "steps_quote": [[name, change] for name, change in self.ladder.steps_quote.items()],
+            "quote": self.quote,
+            "fees": {
+                "quote_atoms": str(self.fees.total_quote_atoms),
+                "atoms": {asset: str(atoms) for asset, atoms in sorted(self.fees.atoms.items())},
+                "unpriced": list(self.fees.unpriced),
+            },
             "parity": {
                 "bars": self.parity.bars,
                 "equal_cash_bars": self.parity.equal_cash_bars,

@@ -157,11 +157,15 @@ def evidence_of(
     known = _known_at(plan, release, bars, history, told)
     sizing = make_sizing(manifest.sizing.class_name, manifest.sizing.parameters)
     made = {}
-    for number, model in enumerate(models):
+    for number, model in enumerate(sorted(models, key=LADDER.index, reverse=True)):  # the one with limits first
         told(number, len(models), f"replay, {model}")
-        made[model] = _replay(plan, model, known, sizing, manifest.when_views_stop)
+        limited = made.get(Model.LIMITED)
+        if model is Model.COSTLESS and limited is not None and not limited.denied:
+            made[model] = replace(limited, model=model)  # no limit was met: without any it is the same run
+        else:
+            made[model] = _replay(plan, model, known, sizing, manifest.when_views_stop)
     told(len(models), len(models), f"replay, {REAL}")
-    return made
+    return {model: made[model] for model in models}
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,11 +262,11 @@ def _engine(plan: EvidencePlan, model: Model) -> Any:
         start_ns=plan.start_ns,
         deposits_atoms=dict(plan.deposits_atoms),
         time_to_live_ns=plan.interval.ns,
-        model=str(model),
-        maker_fee_e8=plan.fee_e8,
-        taker_fee_e8=plan.fee_e8,
+        model=model.venue,
+        maker_fee_e8=plan.fee_e8 if model.has_fees else 0,
+        taker_fee_e8=plan.fee_e8 if model.has_fees else 0,
         latency_ns=plan.latency_ns,
-        limits=dict(plan.limits),
+        limits=dict(plan.limits) if model.has_limits else {},
         settings=dict(plan.execution),
         **settings,
     )

@@ -110,10 +110,10 @@ def steps_figure(label: str, steps_bps: Mapping[str, float]) -> go.Figure:
     )
     figure = go.Figure(bars)
     names = {"tickvals": list(steps_bps), "ticktext": [wrapped(name) for name in steps_bps]}
-    figure.update_xaxes(title_text="assumption made real", type="category", **names)
+    figure.update_xaxes(title_text="cost made real", type="category", **names)
     room = span([1.12 * value for value in values], holds=[0.0])
     figure.update_yaxes(title_text="change, bps of starting equity", range=room)
-    return dress(figure, "From the screen to what was traded", label, height=380)
+    return dress(figure, "From no costs to what was traded", label, height=380)
 
 
 def latency_figure(label: str, spans_us: Mapping[str, Sequence[float]], summaries: Sequence[HopSummary]) -> go.Figure:

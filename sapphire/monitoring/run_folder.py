@@ -23,6 +23,7 @@ from sapphire.domain.display import stamp
 from sapphire.domain.errors import DataError, MissingData
 from sapphire.domain.instruments import Instrument, InstrumentKind, Universe
 from sapphire.domain.intervals import Interval
+from sapphire.domain.money import ATOMS_PER_UNIT
 from sapphire.execution.journal import journal_rows
 from sapphire.monitoring.decisions import DecidedBar, read_decisions
 from sapphire.monitoring.evidence import EvidencePlan
@@ -31,6 +32,7 @@ from sapphire.monitoring.happened import AccountAt
 from sapphire.monitoring.hops import OrderHops, read_hops
 from sapphire.monitoring.market import Market, Marks
 from sapphire.monitoring.trading_day import JournalRow, TradedDay
+from sapphire.research.results.fees import Fee, FeesPaid, fees_paid
 
 if TYPE_CHECKING:
     from sapphire.agents.release import LoadedRelease
@@ -217,6 +219,23 @@ class TradedRun:
         return state.cash_quote_atoms + sum(
             self.marks.value_atoms(symbol, held.atoms, state.bar_close_ns) for symbol, held in positions
         )
+
+    @property
+    def fees(self) -> FeesPaid:
+        """What the fills paid; a fee in a third asset counts at that asset's last close before its fill."""
+        fills = (
+            Fee(each.symbol, each.fee_asset, each.fee_atoms, each.ticks, each.market_ns) for each in self.day.fills
+        )
+        return fees_paid(fills, self.instruments, price_at=self._price_at)
+
+    def _price_at(self, asset: str, market_ns: int) -> int | None:
+        symbol = f"{asset}/{self.day.config['quote']}"
+        if symbol not in self.marks.ticks:
+            return None
+        try:
+            return self.marks.value_atoms(symbol, ATOMS_PER_UNIT, market_ns)
+        except MissingData:  # no close of it yet
+            return None
 
     @property
     def plan(self) -> EvidencePlan:

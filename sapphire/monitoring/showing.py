@@ -140,13 +140,9 @@ def fills_section(report: DailyReport) -> Section:
     """Every fill, oldest first."""
     run = report.run
     lines = [_fill_line(report, fill) for fill in run.day.fills]
-    fees: Counter[str] = Counter()
-    for fill in run.day.fills:
-        fees[fill.fee_asset] += fill.fee_atoms
-    paid = ", ".join(f"{from_atoms(atoms):f} {asset}" for asset, atoms in sorted(fees.items())) or "none"
-    said = f"{len(lines):,} fills of {len(run.day.orders):,} orders, {run.facts.market.label}; fees paid: {paid}"
-    facts = {"method": "fills", "fills": len(lines), "fees_atoms": {asset: str(atoms) for asset, atoms in fees.items()}}
-    header = ("market time", "symbol", "side", "quantity", "price", "value", "fee", "order", "trade")
+    said = f"{len(lines):,} fills of {len(run.day.orders):,} orders, {run.facts.market.label}; fees paid: {report.fees}"
+    facts = {"method": "fills", "fills": len(lines), "fees": report.as_dict()["fees"]}
+    header = ("market time", "symbol", "side", "quantity", "price", "value", "fee", "order", "trade id")
     return Section(said, header, lines, facts)
 
 
@@ -175,15 +171,31 @@ def parity_section(report: DailyReport) -> Section:
 
 
 def costs_section(report: DailyReport) -> Section:
-    """From the screen's world to what was traded."""
-    ladder, label = report.ladder, report.run.facts.market.label
+    """From a run that costs nothing to what was traded, cost by cost."""
+    ladder, label, quote = report.ladder, report.run.facts.market.label, report.quote
     unexplained = 1e4 * (report.traded_return - ladder.evidence_return)
     steps = {**ladder.steps_bps, "traded less evidence": unexplained}
-    lines = [(name, f"{change:+.2f} bps") for name, change in steps.items()]
-    said = f"screen {100 * ladder.screen_return:+.3f} %, traded {100 * report.traded_return:+.3f} %, {label}"
+    total, lines = 1e4 * ladder.costless_return, []
+    lines.append(("no costs, no limits", "", "", f"{total / 100:+.3f} %"))
+    for name, change in steps.items():
+        total += change
+        lines.append(
+            (name, f"{change:+.2f} bps", f"{change / 1e4 * ladder.equity_quote:+,.2f}", f"{total / 100:+.3f} %")
+        )
+    costs = 1e4 * (ladder.evidence_return - ladder.costless_return)
+    said = (
+        f"without costs {100 * ladder.costless_return:+.3f} %, traded {100 * report.traded_return:+.3f} %: costs "
+        f"together {costs:+.2f} bps, {costs / 1e4 * ladder.equity_quote:+,.2f} {quote}; fees of the fills: "
+        f"{report.fees}; {label}"
+    )
     figure = steps_figure(label, steps)
-    facts = {"method": "costs", "steps_bps": [list(step) for step in steps.items()]}
-    return Section(said, ("assumption made real", "change"), lines, facts, figure)
+    facts = {
+        "method": "costs",
+        "costless_return": ladder.costless_return,
+        "steps_bps": [list(step) for step in steps.items()],
+        "steps_quote": [[name, change / 1e4 * ladder.equity_quote] for name, change in steps.items()],
+    }
+    return Section(said, ("cost made real", "change", f"in {quote}", "return so far"), lines, facts, figure)
 
 
 def latency_section(report: DailyReport) -> Section:

@@ -187,9 +187,9 @@ def _walked(asked: _Asked) -> _Answer:
     return value, "; ".join([*([note] if note else []), *([f"{MARKED}{', '.join(marks)}"] if marks else [])])
 
 
-def _trades(asked: _Asked) -> _Answer:
+def _fills(asked: _Asked) -> _Answer:
     walk = asked.bundle.walk_forward
-    return walk.trades, f"never traded: {walk.untraded}" if walk.untraded else "fills of the walk-forward replay"
+    return walk.fills, f"never traded: {walk.untraded}" if walk.untraded else "fills of the walk-forward replay"
 
 
 def _slopes(name: str) -> Callable[[_Asked], _Answer]:
@@ -369,7 +369,7 @@ _ANSWERS: Mapping[str, Mapping[str, Callable[[_Asked], _Answer]]] = {
         "folds": lambda asked: (asked.bundle.walk_forward.folds, ""),
         "tested_days": _tested_days,
         "holdout_days": lambda asked: (asked.bundle.holdout.days, ""),
-        "trades": _trades,
+        "fills": _fills,
     },
     "cost": {"edge_survives_costs_times": _edge_survives},
     "calibration": {

@@ -29,7 +29,7 @@ __all__ = [
     "WalkForwardEvidence",
 ]
 
-BUNDLE_FORMAT = "EVIDENCE@3"
+BUNDLE_FORMAT = "EVIDENCE@4"
 REPLAYS = ("walk_forward", "holdout", "doubled_costs")
 """The replays that evidence is made of."""
 BASELINES = ("cash", "buy_and_hold")
@@ -84,7 +84,7 @@ class WalkForwardEvidence:
     length : number of returns.
     total_return : fraction over the whole window.
     active : the same beside the market; None where nothing is left beside it.
-    folds, tested_days, trades : how much was tested, and how many fills it made.
+    folds, tested_days, fills : how much was tested, and how many fills there were.
     untraded : why it never traded; empty where it did.
     span : the tested data as the ledger names it: market, assets with their sketches, length of a bar, start and end.
     trials : N of the ledger: distinct trials that share data with the span.
@@ -103,7 +103,7 @@ class WalkForwardEvidence:
     active: ActiveEvidence | None
     folds: int
     tested_days: float
-    trades: int
+    fills: int
     span: Mapping[str, Any] = field(hash=False)
     trials: int
     variance_of_trials: float
@@ -116,7 +116,7 @@ class WalkForwardEvidence:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "span", _span(self.span))
-        counts = (self.length, self.folds, self.trades, self.ledger_lines)
+        counts = (self.length, self.folds, self.fills, self.ledger_lines)
         variances = (self.variance_of_trials, self.variance_of_active)
         sound = self.trials >= 1 and self.openings >= 1 and all(count >= 0 for count in counts)
         if not sound or not all(variance >= 0.0 for variance in variances):

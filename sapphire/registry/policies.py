@@ -120,7 +120,7 @@ MEASURES: Mapping[str, Mapping[str, Measure]] = {
         "folds": Measure("number", "live", _ONE),
         "tested_days": Measure("number", "live", _ONE),
         "holdout_days": Measure("number", "live", _ONE),
-        "trades": Measure("number", "live", _ONE),
+        "fills": Measure("number", "live", _ONE),
     },
     "cost": {"edge_survives_costs_times": Measure("number", "live", _ABOVE_ZERO)},
     "calibration": {

@@ -33,7 +33,7 @@ from sapphire.research.ledger.book import Ledger
 from sapphire.research.ledger.spans import span_of
 from sapphire.research.ledger.trials import TrialsTable
 from sapphire.research.protocol import protocol_of
-from sapphire.research.results.comparing import Comparison
+from sapphire.research.results.comparing import Comparison, ideal_of
 from sapphire.research.results.path_results import Paths
 from sapphire.research.results.progress import progress
 from sapphire.research.results.replays import REAL, Replayed
@@ -313,7 +313,7 @@ class Study(Shown):
             runs = replay_ladder(self, agent, beliefs, told=told)
         theirs = screening.equity_of_fills(
             self.tested,
-            runs[0].traded_at_opens(),
+            ideal_of(runs).traded_at_opens(),
             fee_rate=self.costs.taker_e8 / RATE_ONE,
             starting_cash=self.starting_cash,
         )

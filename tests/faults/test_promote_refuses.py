@@ -97,7 +97,7 @@ def measured(folder: Path, head: Head, protocol: Protocol) -> EvidenceBundle:
         engine_version="0.1.0",
         walk_forward=WalkForwardEvidence(
             sharpe=0.05, skew=0.0, kurtosis=3.0, length=8_760, total_return=0.4, active=None, folds=12,
-            tested_days=365.0, trades=900, span=SPAN.as_dict(), trials=74, variance_of_trials=1e-4,
+            tested_days=365.0, fills=900, span=SPAN.as_dict(), trials=74, variance_of_trials=1e-4,
             variance_of_active=1e-4, effective_trials=21.5, openings=1, ledger_head=head.digest,
             ledger_lines=head.lines,
         ),

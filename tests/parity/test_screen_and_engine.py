@@ -21,6 +21,7 @@ from sapphire.domain.clocks import FixedClock, from_ns
 from sapphire.domain.errors import StudyError
 from sapphire.domain.instruments import Instrument, InstrumentKind, Universe
 from sapphire.domain.intervals import Interval
+from sapphire.domain.limits import Limits
 from sapphire.domain.provenance import Provenance
 from sapphire.portfolio import EqualWeight, FixedFraction, VolatilityTarget
 from sapphire.portfolio.targets import Target
@@ -197,12 +198,12 @@ def test_agents_and_sizings(ask, generated, agent, sizing, source):
     asked = ask(data, sizing, train="60h")
     whole = asked.compare(agent)
     assert whole.difference <= TOLERANCE
-    assert whole.runs[0].performance.trades == len(whole.runs[0].record["fills"]["order"])
+    assert whole.runs[0].performance.fills == len(whole.runs[0].record["fills"]["order"])
 
 
 def test_there_is_something_to_agree_on(ask, generated):
     whole = ask(generated, FixedFraction(fraction=0.5), train="60h").compare(Chaser())
-    assert whole.runs[0].performance.trades > 60
+    assert whole.runs[0].performance.fills > 60
     assert whole.runs[0].performance.turnover > 1_000
     assert 0 < whole.difference <= 1e-10
 
@@ -254,7 +255,7 @@ def test_whole_atoms_are_no_disagreement(ask):
     dice = np.random.default_rng(2)
     rows = tuple((int(btc), int(eth)) for btc, eth in dice.integers(0, (45, 75), (600, 2)))
     run = run_of(ask(recorded(611, seed=2, jump=0.002), Path(rows), starting_cash=50.0))
-    assert run.performance.trades > 400
+    assert run.performance.fills > 400
     assert compared(run).difference > TOLERANCE
     traded = run.traded_at_opens()
     traded[500, 0] += float(LOTS[0])
@@ -269,28 +270,59 @@ def test_a_fee_finer_than_the_engine_counts_is_the_engine_s(ask, generated):
 
 
 def test_the_ladder_has_one_order(ask, generated):
-    assert [str(model) for model in LADDER] == ["ideal", "venue_fees", "spread", "book"]
+    assert [str(model) for model in LADDER] == ["costless", "limits", "ideal", "venue_fees", "spread", "book"]
     slow = costs.binance_spot(latency_ms=(6_000, 9_000))  # the house renews its quotes every five seconds
     whole = ask(generated, FixedFraction(fraction=0.5), train="60h", costs=slow).compare(Chaser())
     assert tuple(run.model for run in whole.runs) == LADDER
     assert list(whole.steps) == [
-        "no assumed slippage",
+        "no fee, no assumed slippage",
         "what the score is worth",
-        "sizing, whole lots",
+        "sizing in whole lots, no costs",
+        "risk limits",
+        "fees",
         "fees in what is received",
         "spread of the book",
         "latency",
     ]
     returns = [each.performance.total_return for each in (*whole.screens, *whole.runs)]
     assert list(whole.steps.values()) == pytest.approx(1e4 * np.diff(returns))
-    assert all(step != 0.0 for name, step in whole.steps.items() if name != "what the score is worth")
+    assert whole.steps["risk limits"] == 0.0  # none was met
+    assert all(step for name, step in whole.steps.items() if name not in ("what the score is worth", "risk limits"))
     assert whole.steps["spread of the book"] < 0
+
+
+def test_the_costs_start_from_a_run_that_costs_nothing_and_add_up(ask, generated):
+    whole = ask(generated, FixedFraction(fraction=0.5), train="60h", starting_cash=20_000.0).compare(Chaser())
+    free, *_, real = whole.runs
+    assert (free.performance.costs, free.performance.fills > 60) == (0.0, True)
+    costs_alone = list(whole.steps.items())[-5:]
+    assert sum(bps for _, bps in costs_alone) == pytest.approx(whole.costs_bps)
+    assert whole.costs_bps == pytest.approx(1e4 * (real.performance.total_return - free.performance.total_return))
+    assert whole.steps["fees"] == pytest.approx(-1e4 * whole.runs[2].performance.costs, rel=0.05)
+    assert abs(whole.steps["fees"]) > 0.5 * abs(whole.costs_bps)
+    assert sum(list(whole.steps_quote.values())[-5:]) == pytest.approx(real.worth[-1] - free.worth[-1], rel=1e-3)
+    header, lines = whole.table()
+    assert header[1:3] == ("change", "in USDT")
+    assert lines[3][0] == "sizing in whole lots, no costs"
+    assert lines[5][1] == f"{whole.steps['fees']:+.1f} bps"
+    told = whole.as_dict()
+    assert [name for name, _ in told["steps_quote"]] == list(whole.steps)
+
+
+def test_limits_that_are_met_are_a_rung_of_their_own(ask, generated):
+    tight = Limits(order=0.2, position=0.3, gross=0.4)
+    whole = ask(generated, FixedFraction(fraction=0.5), train="60h", limits=tight).compare(Chaser())
+    free, limited = whole.runs[:2]
+    assert (len(free.denials), len(limited.denials) > 0) == (0, True)
+    assert free.digest != limited.digest
+    assert whole.steps["risk limits"] != 0.0
+    assert free.performance.costs == limited.performance.costs == 0.0
 
 
 def test_without_fees_it_does_not_matter_what_they_are_taken_in(ask, generated):
     free = costs.binance_spot(maker_bps=0, taker_bps=0)
     steps = ask(generated, FixedFraction(fraction=0.5), train="60h", costs=free).compare(Chaser()).steps
-    assert steps["fees in what is received"] == 0.0
+    assert steps["fees"] == steps["fees in what is received"] == 0.0
     assert steps["spread of the book"] < 0
 
 
@@ -298,7 +330,7 @@ def test_without_latency_the_book_is_the_book(ask, generated):
     instant = costs.binance_spot(latency_ms=(0, 0))
     whole = ask(generated, FixedFraction(fraction=0.5), train="60h", costs=instant).compare(Chaser())
     assert whole.steps["latency"] == 0.0
-    assert whole.runs[2].digest == whole.runs[3].digest
+    assert whole.runs[-2].digest == whole.runs[-1].digest
     assert whole.steps["spread of the book"] != 0.0
 
 
@@ -313,13 +345,13 @@ def test_the_ladder_begins_at_the_screen_that_was_shown_and_ends_at_the_evidence
     assert whole.rungs[-1][1] == evidence.performance
     whole_way = 1e4 * (evidence.performance.total_return - screen.performance.total_return)
     assert sum(whole.steps.values()) == pytest.approx(whole_way)
-    assert whole.steps["no assumed slippage"] > 0.0
+    assert whole.steps["no fee, no assumed slippage"] > 0.0
     assert whole.steps["what the score is worth"] != 0.0
     assert study.trials().count == trials
 
 
-def test_without_slippage_the_first_step_is_nothing(ask, generated):
-    free = costs.binance_spot(slippage_bps=0)
+def test_without_any_cost_the_first_step_is_nothing(ask, generated):
+    free = costs.binance_spot(maker_bps=0, taker_bps=0, slippage_bps=0)
     steps = ask(generated, FixedFraction(fraction=0.5), train="60h", costs=free).compare(Chaser()).steps
-    assert steps["no assumed slippage"] == 0.0
+    assert steps["no fee, no assumed slippage"] == 0.0
     assert steps["what the score is worth"] == 0.0  # it states forecasts, so that nothing is calibrated

@@ -85,7 +85,7 @@ def measured(digest: str, protocol: Protocol) -> EvidenceBundle:
             active=None,
             folds=1,
             tested_days=83.0,
-            trades=12,
+            fills=12,
             span=SPAN,
             trials=3,
             variance_of_trials=1e-4,

@@ -44,6 +44,7 @@ class Summary:
             "release": _release(facts["release"]),
             "traded": _traded(traded),
             "parity": _parity(traded),
+            "costs": _costs(traded),
             "latency": _latency(traded),
             "replay": _replay(traded),
         }
@@ -148,9 +149,15 @@ def _parity(traded: dict[str, Any]) -> str:
     returns = f"evidence {100 * traded['evidence_return']:+.2f} %, traded {100 * traded['traded_return']:+.2f} %"
     differing = ", ".join(f"{lots:,} lots {cause}" for cause, lots in parity["lots_by_cause"].items())
     lots = f"{parity['unexplained_lots']:,} lots unexplained" + (f" ({differing})" if differing else "")
-    (first, cost), *others = traded["steps_bps"]
-    steps = ", ".join([f"{first} {cost:+.1f} bps", *(f"{name} {change:+.1f}" for name, change in others)])
-    return f"{returns}: {lots}; against the screen: {steps}"
+    return f"{returns}: {lots}"
+
+
+def _costs(traded: dict[str, Any]) -> str:
+    """Each cost from the run that costs nothing, in basis points, and what they come to in the quote asset."""
+    steps = ", ".join(f"{name} {change:+.1f}" for name, change in traded["steps_bps"])
+    together, quote = (sum(change for _, change in traded[key]) for key in ("steps_bps", "steps_quote"))
+    begin, total = 100 * traded["costless_return"], f"{together:+.1f} bps, {quote:+,.2f} {traded['quote']}"
+    return f"without any {begin:+.2f} %; {steps}: together {total}"
 
 
 def _latency(traded: dict[str, Any]) -> str:

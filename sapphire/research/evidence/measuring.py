@@ -86,7 +86,7 @@ def walk_forward_evidence(study: Study, walked: Replayed, opened: Study) -> Walk
         active=_active(returns, market_returns(study)),
         folds=len(study.folds),
         tested_days=len(study.tested) * study.data.interval.ns / _DAY_NS,
-        trades=walked.performance.trades,
+        fills=walked.performance.fills,
         untraded=walked.untraded,
         span=study.span[0].as_dict(),
         trials=now.trials,

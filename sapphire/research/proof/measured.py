@@ -71,7 +71,7 @@ class Measured:
     values : skill measure to what it was.
     passed : skill measure to whether that was enough.
     alone : of the `CONTROLS`, whether it would have been enough with one trial in the ledger.
-    trades : fills of the walk-forward replay.
+    fills : fills of the walk-forward replay.
     lost : Sharpe ratio per bar that fees, spread and execution took: that of the same beliefs held from close to close
         for nothing, less the replay's.
     correlation : mean correlation of the returns of two variants.
@@ -90,7 +90,7 @@ class Measured:
     values: Mapping[str, float | None] = field(hash=False)
     passed: Mapping[str, bool] = field(hash=False)
     alone: Mapping[str, bool] = field(hash=False)
-    trades: int
+    fills: int
     lost: float
     correlation: float
     with_market: float
@@ -184,7 +184,7 @@ def measure(group: Group, number: int, data: Snapshot, settings: Settings, templ
         values={name: rows[name][0] for name in MEASURES},
         passed={name: passed for name, (_, passed) in rows.items()},
         alone={name: alone[name][1] for name in CONTROLS},
-        trades=walk.trades,
+        fills=walk.fills,
         lost=_lost(asked, beliefs, walked),
         correlation=correlation,
         with_market=with_market,

@@ -161,7 +161,7 @@ class Proof(Shown):
             group=group.text,
             gate=", ".join(traded),
             expected="every strategy",
-            observed=f"at least {min(each.trades for each in found):,} trades; {idle:,} failures",
+            observed=f"at least {min(each.fills for each in found):,} fills; {idle:,} failures",
             holds=idle == 0,
         )
         if group.text in self.shared:

@@ -102,14 +102,14 @@ def by_regime(replayed: Replayed) -> Breakdown:
 
 
 def by_symbol(replayed: Replayed) -> Breakdown:
-    """One row per symbol: what its trades and its holding earned, over the whole account's equity at each close."""
-    earned, traded, fees, trades, held = _per_symbol(replayed)
+    """One row per symbol: what its fills and its holding earned, over the whole account's equity at each close."""
+    earned, traded, fees, counts, held = _per_symbol(replayed)
     equity = replayed.worth
     performances = []
     for column in range(len(replayed.study.tested.symbols)):
         returns = np.diff(earned[:, column]) / equity[:-1]
         performances.append(
-            _performance(replayed, returns, traded[1:, column], fees[1:, column], int(trades[1:, column].sum()))
+            _performance(replayed, returns, traded[1:, column], fees[1:, column], int(counts[1:, column].sum()))
         )
     exposure = np.abs(held) / equity[:, None]
     return Breakdown(
@@ -126,7 +126,7 @@ def _of_the_account(
     replayed: Replayed, kind: str, names: Sequence[str], rows: Sequence[NDArray[np.intp]], note: str
 ) -> Breakdown:
     """Parts of time: `rows` are places among the returns [T - 1]."""
-    _, traded, fees, trades, held = _per_symbol(replayed)
+    _, traded, fees, counts, held = _per_symbol(replayed)
     gross = np.abs(held).sum(axis=1) / replayed.worth
     returns = simple_returns(replayed.worth)
     performances = [
@@ -135,7 +135,7 @@ def _of_the_account(
             returns[each],
             traded[1:].sum(axis=1)[each],
             fees[1:].sum(axis=1)[each],
-            int(trades[1:].sum(axis=1)[each].sum()),
+            int(counts[1:].sum(axis=1)[each].sum()),
         )
         for each in rows
     ]
@@ -143,7 +143,7 @@ def _of_the_account(
     return Breakdown(replayed, kind, tuple(names), tuple(performances), tuple(exposures), note)
 
 
-def _performance(replayed: Replayed, returns: Floats, traded: Floats, fees: Floats, trades: int) -> Performance:
+def _performance(replayed: Replayed, returns: Floats, traded: Floats, fees: Floats, fills: int) -> Performance:
     """The numbers of returns [n] that need not lie side by side; the account starts with its starting equity."""
     growth = replayed.worth[0] * np.cumprod(np.concatenate([[1.0], 1.0 + returns]))
     return Performance.measure(
@@ -151,7 +151,7 @@ def _performance(replayed: Replayed, returns: Floats, traded: Floats, fees: Floa
         replayed.study.data.interval,
         traded_quote=float(traded.sum()),
         fees_quote=float(fees.sum()),
-        trades=trades,
+        fills=fills,
     )
 
 
@@ -159,13 +159,13 @@ def _per_symbol(replayed: Replayed) -> tuple[Floats, Floats, Floats, NDArray[np.
     """Earned so far, traded, fees, fills and value held of each symbol at each tested close, each [T, S]; quote.
 
     A fee in the base asset is less of it held, and counts at its fill's price; one in another asset is its own. What
-    was paid out of a symbol that ended is no trade and has no fee.
+    was paid out of a symbol that ended is no fill and has no fee.
     """
     bars = replayed.study.tested
     fills = replayed.fills
     shape = (len(bars), len(bars.symbols))
     cash, held, traded, fees = (np.zeros(shape) for _ in range(4))
-    trades = np.zeros(shape, dtype=np.int64)
+    counts = np.zeros(shape, dtype=np.int64)
     rows = np.minimum(np.searchsorted(bars.close_time_ns, replayed.record["fills"]["time_ns"]), len(bars) - 1)
     told = zip(rows, fills.to_dict("records"), strict=True)
     for row, fill in told:
@@ -178,11 +178,11 @@ def _per_symbol(replayed: Replayed) -> tuple[Floats, Floats, Floats, NDArray[np.
         cash[place] -= sign * value + (fill["fee"] if in_quote else 0.0)
         traded[place] += value
         fees[place] += fill["fee"] * (fill["price"] if in_base else 1.0) if in_base or in_quote else 0.0
-        trades[place] += 1
+        counts[place] += 1
     for paid in replayed.record["settlements"]:
         place = (int(np.searchsorted(bars.close_time_ns, paid.close_ns)), bars.symbols.index(paid.symbol))
         held[place] -= paid.atoms / ATOMS_PER_UNIT
         cash[place] += paid.quote_atoms / ATOMS_PER_UNIT
     closes = bars.frame("close").ffill().fillna(0.0).to_numpy()
     value_held = np.cumsum(held, axis=0) * closes
-    return np.cumsum(cash, axis=0) + value_held, traded, fees, trades, value_held
+    return np.cumsum(cash, axis=0) + value_held, traded, fees, counts, value_held

@@ -2,8 +2,9 @@
 
 Given the engine's own lots, fees in the quote asset and fills at the next open, vectorbt and the engine must come to
 the same equity. The way from the screen that a reader saw to the evidence has one change at each step, in this order
-and no other: no assumed slippage, the calibrated forecast instead of the raw score, the study's sizing in whole lots,
-fees in the asset the venue takes them in, the book with its spread, the time that requests travel. The steps add up.
+and no other: no fee and no assumed slippage, the calibrated forecast instead of the raw score, the study's sizing in
+whole lots. That is the costless run, and from there on every step is a cost: risk limits, fees, the asset that the
+venue takes them in, the book with its spread, the time that requests travel. The steps add up.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from sapphire.domain.errors import StudyError
 from sapphire.domain.money import ATOMS_PER_UNIT
 from sapphire.research.results.performance import HEADER, Performance, performances_frame
 from sapphire.research.results.plots import waterfall_figure
-from sapphire.research.results.replays import Replayed
+from sapphire.research.results.replays import Model, Replayed
 from sapphire.research.results.showing import Shown, described
 from sapphire.research.runs.screening import SCREENS, ScreenedAccount
 
@@ -32,9 +33,9 @@ if TYPE_CHECKING:
     from sapphire.agents import Agent
     from sapphire.research.studies import Study
 
-__all__ = ["TOLERANCE", "Comparison"]
+__all__ = ["TOLERANCE", "Comparison", "ideal_of"]
 
-_SIZED = "sizing, whole lots"
+_SIZED = "sizing in whole lots, no costs"
 
 TOLERANCE = 1e-8
 """Largest relative difference of the two equities that counts as rounding."""
@@ -42,14 +43,14 @@ TOLERANCE = 1e-8
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Comparison(Shown):
-    """The screen, four engine runs, and how far vectorbt is from the first of these for the same lots.
+    """The screen, the engine's runs, and how far vectorbt is from the ideal one of these for the same lots.
 
     `len` counts its rungs, and a loop goes through `(what changed, performance)`.
 
     Parameters
     ----------
     screens : in the order of `SCREENS`, the one that a reader saw first; none where the screen has no rule.
-    runs : in the order of the ladder, the ideal one first and the real one last.
+    runs : in the order of the ladder, the costless one first and the real one last.
     difference : largest relative difference between vectorbt's equity and that of the ideal run, over all bars.
     """
 
@@ -68,16 +69,17 @@ class Comparison(Shown):
         runs: Sequence[Replayed],
         same_lots: NDArray[np.float64],
     ) -> Comparison:
-        """Check the ideal run against vectorbt's equity [T] for the same lots.
+        """Check the ideal run, which pays fees in quote, against vectorbt's equity [T] for the same lots.
 
         Raises
         ------
         StudyError : they differ by more than `TOLERANCE`, and by more than the venue cuts off, somewhere; names the
             first such bar.
         """
-        ours = runs[0].worth
+        ideal = ideal_of(runs)
+        ours = ideal.worth
         gaps = np.abs(same_lots / ours - 1.0)
-        beyond = np.flatnonzero(~(gaps <= TOLERANCE + _cut_off(runs[0]) / ours))
+        beyond = np.flatnonzero(~(gaps <= TOLERANCE + _cut_off(ideal) / ours))
         if beyond.size:
             row = int(beyond[0])
             raise StudyError(
@@ -97,7 +99,7 @@ class Comparison(Shown):
     def rungs(self) -> tuple[tuple[str, Performance], ...]:
         """What was changed last, and what the account came to; the first is where the way begins."""
         screened = [(name, each.performance) for name, each in zip(SCREENS, self.screens, strict=False)]
-        first = _SIZED if self.screens else str(self.runs[0].model)
+        first = _SIZED if self.screens else self.runs[0].model.assumption
         names = [first, *(run.model.assumption for run in self.runs[1:])]
         ran = [(name, run.performance) for name, run in zip(names, self.runs, strict=True)]
         return *screened, *ran
@@ -110,21 +112,39 @@ class Comparison(Shown):
         return {name: after - before for name, before, after in zip(names, totals, totals[1:], strict=False)}
 
     @property
+    def steps_quote(self) -> dict[str, float]:
+        """The same in the quote asset, for the study's starting cash."""
+        return {name: change / 1e4 * self.study.starting_cash for name, change in self.steps.items()}
+
+    @property
+    def costs_bps(self) -> float:
+        """What all costs together make, from the costless run to the evidence; basis points of the starting equity."""
+        return 1e4 * (self.runs[-1].performance.total_return - self.runs[0].performance.total_return)
+
+    @property
+    def quote(self) -> str:
+        """The asset that the account is kept in."""
+        return self.study.data.instruments[self.study.tested.symbols[0]].quote
+
+    @property
     def caption(self) -> str:
         """One line."""
+        costs = self.costs_bps
         return (
             f"screen against replay of {described(self.agent)}: equal to {self.difference:.1e} under equal "
-            f"assumptions over {len(self.study.tested):,} bars; {self.study.label}; "
+            f"assumptions over {len(self.study.tested):,} bars; costs together {costs:+.1f} bps, "
+            f"{costs / 1e4 * self.study.starting_cash:+,.2f} {self.quote}; {self.study.label}; "
             f"N = {self.runs[-1].trials} trials in the ledger"
         )
 
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
         """One line per rung, with what its change made."""
-        changes = ["", *(f"{change:+.1f} bps" for change in self.steps.values())]
+        steps = zip(self.steps.values(), self.steps_quote.values(), strict=True)
+        changes = [("", ""), *((f"{bps:+.1f} bps", f"{quote:+,.2f}") for bps, quote in steps)]
         lines = [
-            (name, change, *performance.row()) for (name, performance), change in zip(self.rungs, changes, strict=True)
+            (name, *change, *performance.row()) for (name, performance), change in zip(self.rungs, changes, strict=True)
         ]
-        return ("from the screen to the evidence", "change", *HEADER), lines
+        return ("from the screen to the evidence", "change", f"in {self.quote}", *HEADER), lines
 
     @property
     def figure(self) -> go.Figure:
@@ -152,10 +172,18 @@ class Comparison(Shown):
             "trials": self.runs[-1].trials,
             "largest_relative_difference": self.difference,
             "screen_return": self.screens[0].performance.total_return if self.screens else None,
-            "ideal_return": self.runs[0].performance.total_return,
+            "costless_return": self.runs[0].performance.total_return,
             "evidence_return": self.runs[-1].performance.total_return,
             "steps_bps": [[name, change] for name, change in self.steps.items()],
+            "steps_quote": [[name, change] for name, change in self.steps_quote.items()],
+            "costs_bps": self.costs_bps,
+            "quote": self.quote,
         }
+
+
+def ideal_of(runs: Sequence[Replayed]) -> Replayed:
+    """The run under the assumptions that vectorbt shares: next open, fees in the quote asset."""
+    return next(run for run in runs if run.model is Model.IDEAL)
 
 
 def _cut_off(run: Replayed) -> NDArray[np.float64]:

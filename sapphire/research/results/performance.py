@@ -57,7 +57,7 @@ class Performance:
     drawdown : largest fall from a peak, as a fraction of the peak.
     turnover : traded value over mean equity, per year.
     costs : fees paid over starting equity, as a fraction.
-    trades : number of fills.
+    fills : number of fills; the screen fills each of its orders at once.
     bars : number of returns.
     per_year : bars in a year.
     """
@@ -69,13 +69,13 @@ class Performance:
     drawdown: float
     turnover: float
     costs: float
-    trades: int
+    fills: int
     bars: int
     per_year: float
 
     @classmethod
     def measure(
-        cls, equity: FloatArray, interval: Interval, *, traded_quote: float, fees_quote: float, trades: int
+        cls, equity: FloatArray, interval: Interval, *, traded_quote: float, fees_quote: float, fills: int
     ) -> Performance:
         """The numbers of an equity curve [T] sampled at bar closes, the first value being the start.
 
@@ -95,7 +95,7 @@ class Performance:
             drawdown=maximum_drawdown(equity).depth,
             turnover=traded_quote / float(equity.mean()) / years,
             costs=fees_quote / float(equity[0]),
-            trades=trades,
+            fills=fills,
             bars=len(returns),
             per_year=per_year,
         )
@@ -109,7 +109,7 @@ class Performance:
             f"{100 * self.drawdown:.2f} %",
             f"{self.turnover:.1f} x",
             f"{10_000 * self.costs:.1f} bps",
-            f"{self.trades:,}",
+            f"{self.fills:,}",
         )
 
     def as_dict(self) -> dict[str, float | int | None]:
@@ -122,13 +122,13 @@ class Performance:
             "max_drawdown": self.drawdown,
             "turnover_per_year": self.turnover,
             "costs": self.costs,
-            "trades": self.trades,
+            "fills": self.fills,
             "bars": self.bars,
         }
         return {name: None if math.isnan(value) else value for name, value in values.items()}
 
 
-HEADER = ("return", "Sharpe, year ± SE", "P(SR > 0)", "drawdown", "turnover, year", "fees", "trades")
+HEADER = ("return", "Sharpe, year ± SE", "P(SR > 0)", "drawdown", "turnover, year", "fees", "fills")
 
 
 def performances_frame(named: Iterable[tuple[str, Performance]], name: str) -> pd.DataFrame:

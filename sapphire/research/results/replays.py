@@ -46,8 +46,14 @@ __all__ = ["LADDER", "REAL", "Model", "Replayed"]
 
 
 class Model(StrEnum):
-    """What a replay assumes of the venue; each member makes one more assumption real than the one before."""
+    """What a replay assumes of the venue; each member makes one more assumption real than the one before.
 
+    The first has no cost and no limit: fills at the next open, nothing paid, nothing denied but what the account cannot
+    pay. Where two members differ in one thing alone, their runs differ by what that thing costs.
+    """
+
+    COSTLESS = "costless"
+    LIMITED = "limits"
     IDEAL = "ideal"
     VENUE_FEES = "venue_fees"
     SPREAD = "spread"
@@ -55,12 +61,29 @@ class Model(StrEnum):
 
     @property
     def assumption(self) -> str:
-        """What it makes real, in the words of the table."""
+        """What it makes real, in the words of every table, figure and summary."""
         return _ASSUMPTIONS[self]
+
+    @property
+    def venue(self) -> str:
+        """How orders meet prices, by the engine's name."""
+        return str(self if self.has_fees else Model.IDEAL)
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether the risk gate's limits are in force."""
+        return self is not Model.COSTLESS
+
+    @property
+    def has_fees(self) -> bool:
+        """Whether the venue takes fees."""
+        return self not in (Model.COSTLESS, Model.LIMITED)
 
 
 _ASSUMPTIONS = {
-    Model.IDEAL: "next open, fees in quote",
+    Model.COSTLESS: "no costs, no limits",
+    Model.LIMITED: "risk limits",
+    Model.IDEAL: "fees",
     Model.VENUE_FEES: "fees in what is received",
     Model.SPREAD: "spread of the book",
     Model.BOOK: "latency",
@@ -194,7 +217,7 @@ class Replayed(Shown):
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
         """The account, and buy-and-hold beside it."""
         held = Performance.measure(
-            self._held().to_numpy(dtype=np.float64), self.study.data.interval, traded_quote=0, fees_quote=0, trades=0
+            self._held().to_numpy(dtype=np.float64), self.study.data.interval, traded_quote=0, fees_quote=0, fills=0
         )
         settled = self.as_dict()["settled"]
         mark = f" (settled at the last price: {', '.join(dict.fromkeys(settled))})" if settled else ""

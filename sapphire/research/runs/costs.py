@@ -29,7 +29,7 @@ class Costs:
     ----------
     name : what the table calls them.
     maker_bps, taker_bps : fee on the amount received, in basis points.
-    slippage_bps : what the screen pays beside the fee on each trade. The engine pays the book's spread instead.
+    slippage_bps : what the screen pays beside the fee on each fill. The engine pays the book's spread instead.
     latency_ms : shortest and longest time a request travels to the venue.
     tier : the venue's fee tier, one of `PUBLISHED`.
 

@@ -33,12 +33,12 @@ def engine_on(study: Study, model: Model) -> Any:
         "start_ns": int(bars.open_time_ns[0]),
         "deposits_atoms": {quote: to_atoms(str(study.starting_cash))},
         "time_to_live_ns": bars.interval.ns,
-        "model": str(model),
+        "model": model.venue,
         "seed": int(provenance.detail["seed"]) if generated else study.seed,
-        "maker_fee_e8": study.costs.maker_e8,
-        "taker_fee_e8": study.costs.taker_e8,
+        "maker_fee_e8": study.costs.maker_e8 if model.has_fees else 0,
+        "taker_fee_e8": study.costs.taker_e8 if model.has_fees else 0,
         "latency_ns": study.costs.latency_ns,
-        "limits": study.limits.settings(to_atoms(str(study.starting_cash))),
+        "limits": study.limits.settings(to_atoms(str(study.starting_cash))) if model.has_limits else {},
         "settings": study.execution.as_dict(),
     }
     if generated:

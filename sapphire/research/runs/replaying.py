@@ -19,6 +19,7 @@ from sapphire.domain.money import ATOMS_PER_UNIT, units_of
 from sapphire.domain.stopped_views import LastBelief
 from sapphire.portfolio import EqualWeight, PortfolioState, size_at_close
 from sapphire.research.ledger import recording
+from sapphire.research.results.fees import Fee, fees_paid
 from sapphire.research.results.performance import Performance
 from sapphire.research.results.replays import LADDER, REAL, Model, Replayed
 from sapphire.research.runs.decided import Decisions
@@ -110,7 +111,13 @@ def replay_beside(
     (begun,) = recording.begin(study, [_about(study, study, agent, method, REAL, code=code)])
     evidence = _replayed(engine, study, agent, beliefs, REAL, told)
     changed = [(each.of(study), each.model) for each in others]
-    runs = [_replayed(_engine(of, model), of, agent, beliefs, model, told) for of, model in changed]
+    runs: list[Replayed] = []
+    for of, model in changed:
+        limited = next((run for run in runs if run.model is Model.LIMITED and _is_alike(run.study, of)), None)
+        if model is Model.COSTLESS and limited is not None and not len(limited.record["denials"]["order"]):
+            runs.append(replace(limited, model=model))  # no limit was met: without any it is the same run
+        else:
+            runs.append(_replayed(_engine(of, model), of, agent, beliefs, model, told))
     beside = [_about(study, run.study, agent, "counterfactual", run.model, code=code) for run in runs]
     lines = [recording.evaluation(study, of, run.worth, counted=False) for of, run in zip(beside, runs, strict=True)]
     recording.record(study, [*lines, recording.evaluation(study, begun, evidence.worth)])
@@ -119,8 +126,9 @@ def replay_beside(
 
 def replay_ladder(study: Study, agent: Agent, beliefs: BeliefPanel, *, told: Told) -> tuple[Replayed, ...]:
     """One run per model of the ladder, in its order; the last one is the evidence and the trial."""
-    evidence, *runs = replay_beside(study, agent, beliefs, [Beside(model) for model in LADDER[:-1]], told=told)
-    return *runs, evidence
+    others = [Beside(model) for model in reversed(LADDER[:-1])]
+    evidence, *runs = replay_beside(study, agent, beliefs, others, told=told)
+    return *reversed(runs), evidence
 
 
 def replay_paths(study: Study, agent: Agent, paths: Sequence[BeliefPanel], *, told: Told) -> tuple[Replayed, ...]:
@@ -141,6 +149,11 @@ def replay_paths(study: Study, agent: Agent, paths: Sequence[BeliefPanel], *, to
     return runs
 
 
+def _is_alike(one: Study, other: Study) -> bool:
+    """Whether two counterfactual forms of a study differ in nothing that a run without costs depends on."""
+    return one.sizing == other.sizing and one.costs == other.costs
+
+
 def _engine(study: Study, model: Model) -> Any:
     """The engine before its first bar: what it refuses then, nobody has seen a result of."""
     with _refusals_of_ours():
@@ -153,7 +166,7 @@ def _replayed(engine: Any, study: Study, agent: Agent, beliefs: BeliefPanel, mod
     equity = units_of(record["equity"]["equity_quote_atoms"])
     traded, fees = _traded_and_fees(study, record)
     performance = Performance.measure(
-        equity, study.data.interval, traded_quote=traded, fees_quote=fees, trades=len(record["fills"]["order"])
+        equity, study.data.interval, traded_quote=traded, fees_quote=fees, fills=len(record["fills"]["order"])
     )
     return Replayed(study, agent, model, record, equity, performance, beliefs)
 
@@ -224,11 +237,12 @@ def _traded_and_fees(study: Study, record: dict[str, Any]) -> tuple[float, float
     """Value of all fills and all fees in quote; a fee in base counts at its fill's price."""
     fills = record["fills"]
     traded = sum(map(int, fills["quote_atoms"])) / ATOMS_PER_UNIT
-    fees = 0.0
-    for symbol, asset, atoms, ticks in zip(
-        fills["symbol"], fills["fee_asset"], fills["fee_atoms"], fills["price_ticks"], strict=True
-    ):
-        instrument = study.data.instruments[symbol]
-        price = 1.0 if asset == instrument.quote else ticks * float(instrument.tick)
-        fees += int(atoms) / ATOMS_PER_UNIT * price
-    return traded, fees
+    names = ("symbol", "fee_asset", "fee_atoms", "price_ticks", "time_ns")
+    paid = fees_paid(
+        (
+            Fee(symbol, asset, int(atoms), int(ticks), int(time_ns))
+            for symbol, asset, atoms, ticks, time_ns in zip(*(fills[name] for name in names), strict=True)
+        ),
+        study.data.instruments,
+    )
+    return traded, paid.total_quote

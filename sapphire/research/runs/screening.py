@@ -33,8 +33,8 @@ __all__ = ["SCREENS", "ScreenedAccount", "equity_of_fills", "screened", "screene
 
 STARTING_CASH = 100_000.0
 
-SCREENS = ("the screen", "no assumed slippage", "what the score is worth")
-"""The screen that `study.screen` shows, and what each further one changes: it pays the fee and no assumed slippage; it
+SCREENS = ("the screen", "no fee, no assumed slippage", "what the score is worth")
+"""The screen that `study.screen` shows, and what each further one changes: it pays nothing; it
 is long where the calibrated forecast is above zero, and no longer where the raw score is."""
 
 
@@ -95,17 +95,15 @@ def screened_ladder(study: Study, agent: Agent, views: ViewPanel, beliefs: Belie
     HoldoutSealed : the study's bars meet a sealed hold-out.
     """
     seen = screened(study, [agent], [views], method="screen")
-    fees_only = replace(study.costs, slippage_bps=0.0)
+    free = replace(study.costs, maker_bps=0.0, taker_bps=0.0, slippage_bps=0.0)
     worth = study.tested.frame("close") * 0.0 + beliefs.mean_bps > 0
-    others = _accounts(study.tested, [stance(views), worth], fees_only, ends=ends_of(study.data.bars))
+    others = _accounts(study.tested, [stance(views), worth], free, ends=ends_of(study.data.bars))
     recording.record(
         study,
         [
             recording.evaluation(
                 study,
-                recording.about(
-                    study, agent, "counterfactual", sizing={"screen": name, "costs": fees_only.parameters()}
-                ),
+                recording.about(study, agent, "counterfactual", sizing={"screen": name, "costs": free.parameters()}),
                 account.equity.to_numpy(dtype=np.float64),
                 counted=False,
             )
@@ -169,7 +167,7 @@ def _accounts(
                 bars.interval,
                 traded_quote=float(traded[column]),
                 fees_quote=float(fees[column]),
-                trades=int(counts[column]),
+                fills=int(counts[column]),
             ),
         )
         for column in range(count)
@@ -179,7 +177,7 @@ def _accounts(
 def equity_of_fills(
     bars: Bars, quantities: NDArray[np.float64], *, fee_rate: float, starting_cash: float
 ) -> NDArray[np.float64]:
-    """Equity at each close [T] that vectorbt comes to for given trades at the opens: one side of the parity check.
+    """Equity at each close [T] that vectorbt comes to for given fills at the opens: one side of the parity check.
 
     Parameters
     ----------

@@ -28,7 +28,10 @@ FACTS = {
         "evidence_return": 0.0132,
         "traded_return": 0.0132,
         "parity": {"unexplained_lots": 0, "lots_by_cause": {}},
-        "steps_bps": [["fees", -6.0], ["spread", -3.0], ["latency", -1.0]],
+        "costless_return": 0.0142,
+        "steps_bps": [["risk limits", 0.0], ["fees", -6.0], ["spread of the book", -3.0], ["latency", -1.0]],
+        "steps_quote": [["risk limits", 0.0], ["fees", -600.0], ["spread of the book", -300.0], ["latency", -100.0]],
+        "quote": "USDT",
         "latency": [{"hop": "signal to wire", "n": 41, "median_us": 24.0, "max_us": 131.0}],
         "replay": {"steps": 12_480, "identical": True},
         "sound": True,
@@ -48,8 +51,9 @@ def test_the_summary_has_its_form(facts):
         "",
         " release     trend@1    paper only (deflated Sharpe 0.22 < 0.95, N = 74)",
         " traded      41 orders, 44 fills, 0 lost, 0 doubled; balances equal the exchange's to the last digit",
-        " parity      evidence +1.32 %, traded +1.32 %: 0 lots unexplained; against the screen: fees -6.0 bps, "
-        "spread -3.0, latency -1.0",
+        " parity      evidence +1.32 %, traded +1.32 %: 0 lots unexplained",
+        " costs       without any +1.42 %; risk limits +0.0, fees -6.0, spread of the book -3.0, latency -1.0: "
+        "together -10.0 bps, -1,000.00 USDT",
         " latency     signal to wire, n = 41: median 24 us, max 131 us   (percentiles: make bench)",
         " replay      12,480 steps, byte-identical",
         "",

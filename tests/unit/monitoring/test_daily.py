@@ -66,9 +66,37 @@ def test_every_section_names_the_market_and_its_numbers(daily, evidence):
     assert sum(len(trace.x) for trace in bought) == sum(fill.side == "BUY" for fill in evidence.fills)
     latency = showing.latency_section(daily)
     assert all(line[-1] == f"not at n = {len(evidence.orders):,}" for line in latency.lines)
-    steps = [float(line[1].removesuffix(" bps")) for line in showing.costs_section(daily).lines]
+
+
+def test_the_costs_begin_without_any_and_end_at_what_was_traded(daily, evidence):
+    costs = showing.costs_section(daily)
+    first, *rungs = costs.lines
+    assert (first[0], first[3]) == ("no costs, no limits", f"{100 * daily.ladder.costless_return:+.3f} %")
+    assert [rung[0] for rung in rungs] == [*daily.ladder.steps_bps, "traded less evidence"]
+    steps = [float(rung[1].removesuffix(" bps")) for rung in rungs]
     assert steps[-1] == 0.0
-    assert sum(steps) == pytest.approx(1e4 * (daily.traded_return - daily.ladder.screen_return), abs=0.03)
+    assert sum(steps) == pytest.approx(1e4 * (daily.traded_return - daily.ladder.costless_return), abs=0.03)
+    assert rungs[-1][3] == f"{100 * daily.traded_return:+.3f} %"
+    assert costs.header == ("cost made real", "change", "in USDT", "return so far")
+    in_quote = [float(rung[2].replace(",", "")) for rung in rungs]
+    assert in_quote == pytest.approx([step * 100_000 / 1e4 for step in steps], abs=0.06)
+    paid = sum(
+        fill.fee_atoms * (1 if fill.fee_asset == "USDT" else fill.quote_atoms / (fill.lots * lot))
+        for fill in evidence.fills
+        for lot in [daily.run.instruments[fill.symbol].lot_atoms]
+    )
+    assert float(daily.as_dict()["fees"]["quote_atoms"]) == pytest.approx(paid, rel=1e-9)
+    assert in_quote[1] == pytest.approx(-paid / 1e8, rel=0.1)  # the fees are the fees
+
+
+def test_fees_are_summed_in_the_quote_asset_with_each_asset_beside(daily):
+    said = showing.fills_section(daily).caption
+    fees = daily.fees
+    assert f"fees paid: {fees.total_quote:,.2f} USDT (" in said
+    for asset, atoms in fees.atoms.items():
+        assert f"{atoms / 1e8:.8f} {asset}" in said
+    assert set(fees.atoms) == {"BTC", "ETH", "USDT"}
+    assert "at the price of each fill" in said
 
 
 def test_refusals_are_shown_by_reason(told, write_run):

@@ -57,10 +57,21 @@ def test_equity_is_cash_and_positions_at_the_last_close_cut_to_atoms(plan, evide
 
 def test_the_steps_of_the_ladder_add_up_to_the_evidence(runs):
     ladder = ladder_of(runs)
-    assert list(ladder.steps_bps) == ["fees", "spread", "latency"]
-    assert ladder.screen_return == runs[Model.IDEAL].total_return
-    total = ladder.screen_return + sum(ladder.steps_bps.values()) / 1e4
+    assert list(ladder.steps_bps) == [
+        "risk limits",
+        "fees",
+        "fees in what is received",
+        "spread of the book",
+        "latency",
+    ]
+    assert ladder.costless_return == runs[Model.COSTLESS].total_return
+    assert not any(fill.fee_atoms for fill in runs[Model.COSTLESS].fills)
+    total = ladder.costless_return + sum(ladder.steps_bps.values()) / 1e4
     assert total == pytest.approx(runs[REAL].total_return, abs=1e-12)
+    start = runs[REAL].bars[0].equity_quote_atoms / 1e8
+    assert sum(ladder.steps_quote.values()) == pytest.approx((total - ladder.costless_return) * start)
+    paid = sum(fill.fee_atoms for fill in runs[Model.IDEAL].fills) / 1e8
+    assert ladder.steps_quote["fees"] == pytest.approx(-paid, rel=0.1)
     assert runs[Model.SPREAD].digest != runs[Model.IDEAL].digest
 
 

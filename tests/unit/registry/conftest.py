@@ -128,7 +128,7 @@ def bundle_of(folder: Path, *, good: bool = True, **changed: Any) -> EvidenceBun
             ),
             folds=12,
             tested_days=365.0,
-            trades=900,
+            fills=900,
             span=span_of("2024-01-01", "2025-01-01"),
             trials=74,
             variance_of_trials=1e-4,

@@ -176,7 +176,7 @@ BREAKS: list[tuple[dict[str, Any], str]] = [
     ({"walk_forward": {"variance_of_active": 1e-2}}, "deflated_active_sharpe"),
     ({"walk_forward": {"folds": 3}}, "folds"),
     ({"walk_forward": {"tested_days": 364.0}}, "tested_days"),
-    ({"walk_forward": {"trades": 99}}, "trades"),
+    ({"walk_forward": {"fills": 99}}, "fills"),
     ({"holdout": {"start_ns": HOLDOUT_ENDS - 59 * DAY_NS}}, "holdout_days"),
     ({"holdout": {"over": {"cash": LUCK, "buy_and_hold": EDGE}}}, "holdout_p_value_over_cash"),
     ({"holdout": {"over": {"cash": EDGE, "buy_and_hold": LUCK}}}, "holdout_p_value_over_buy_and_hold"),
@@ -469,7 +469,7 @@ def test_a_turned_member_of_a_pool_is_named_and_counts_for_all(good: Release) ->
 def test_a_release_that_never_traded_is_told_why(good: Release, small: SimpleNamespace) -> None:
     why = "kept, a change would not earn its cost, mean -0.15 bps in 4,440 of 4,440 decisions"
     manifest, bundle = good
-    report = evaluate((manifest, small.replaced(bundle, walk_forward={"trades": 0, "untraded": why})), "paper")
-    assert (row(report, "trades").value, row(report, "trades").note) == (0, f"never traded: {why}")
+    report = evaluate((manifest, small.replaced(bundle, walk_forward={"fills": 0, "untraded": why})), "paper")
+    assert (row(report, "fills").value, row(report, "fills").note) == (0, f"never traded: {why}")
     assert report.marked == ("skill not shown", f"never traded: {why}")
     assert f"never traded: {why}" in str(report)

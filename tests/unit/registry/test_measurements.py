@@ -38,7 +38,7 @@ def test_its_numbers_are_there_for_tracking_by_their_path(bundle: EvidenceBundle
 @pytest.mark.parametrize(
     ("path", "value", "named"),
     [
-        ("format", "EVIDENCE@1", "format EVIDENCE@3"),
+        ("format", "EVIDENCE@1", "format EVIDENCE@4"),
         ("walk_forward.trials", 0, "at least 1 trial"),
         ("walk_forward.ledger_head", "head", "ledger head"),
         ("walk_forward.author_says", 1, "author_says"),

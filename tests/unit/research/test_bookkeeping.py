@@ -274,4 +274,4 @@ def test_a_study_says_what_it_is_made_of(make_study):
 
 def test_buying_and_holding_is_an_agent_like_any_other(make_study):
     study = make_study()
-    assert study.screen(BuyAndHold(horizon=timedelta(hours=2))).performance.trades == 2
+    assert study.screen(BuyAndHold(horizon=timedelta(hours=2))).performance.fills == 2

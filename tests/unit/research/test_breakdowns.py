@@ -28,7 +28,7 @@ def test_parts_of_time_compound_to_the_whole(replayed, part):
     found = part(replayed)
     assert compounded(found.performances) == pytest.approx(replayed.performance.total_return, abs=1e-12)
     assert sum(row.bars for row in found.performances) == replayed.performance.bars
-    assert sum(row.trades for row in found.performances) == replayed.performance.trades > 0
+    assert sum(row.fills for row in found.performances) == replayed.performance.fills > 0
     fees = sum(row.costs for row in found.performances)
     assert fees == pytest.approx(replayed.performance.costs, rel=1e-9)
 
@@ -36,8 +36,8 @@ def test_parts_of_time_compound_to_the_whole(replayed, part):
 def test_symbols_add_up_to_the_account_at_every_close(replayed):
     found = by_symbol(replayed)
     assert found.parts == replayed.study.tested.symbols
-    assert sum(row.trades for row in found.performances) == replayed.performance.trades
-    assert all(row.trades for row in found.performances)
+    assert sum(row.fills for row in found.performances) == replayed.performance.fills
+    assert all(row.fills for row in found.performances)
     earned = [np.log1p(row.total_return) for row in found.performances]
     assert sum(earned) == pytest.approx(np.log1p(replayed.performance.total_return), abs=1e-3)
     assert sum(row.costs for row in found.performances) == pytest.approx(replayed.performance.costs, rel=1e-9)

@@ -92,7 +92,7 @@ def test_what_was_traded_is_said_wherever_the_release_appears(submitted):
     report = release.gates(to="paper")
     assert f"MARKED: skill not shown, {said}" in report.caption
     assert row(report, "walk_forward").note.endswith(f"; MARKED: {said}")
-    assert row(report, "trades").note == why
+    assert row(report, "fills").note == why
     assert release.registry.releases().standings[release.digest].mark == f"skill not shown, {said}"
 
 
@@ -190,7 +190,7 @@ def test_an_agent_that_never_traded_is_told_why(submitted):
     replayed = study.replay(TREND)
     decisions = 2 * (len(study.tested) - 1)
     counted = replayed.record["decided_for"]
-    assert replayed.performance.trades == 0
+    assert replayed.performance.fills == 0
     assert sum(each["decisions"] for each in counted) == decisions
     first = counted[0]
     reason = first["reason"].replace(": ", ", ")
@@ -226,13 +226,13 @@ def test_silence_and_the_risk_gate_are_reasons_too(make_study, bars_of):
     assert silent.untraded.startswith("zero, ")
     assert "in 308 of 308 decisions" in silent.untraded
     denied = make_study(returning(bars_of), name="small", limits=Limits(name="small", order=1e-4)).replay(Reversal())
-    assert denied.performance.trades == 0
+    assert denied.performance.fills == 0
     assert "orders denied for " in denied.untraded
     assert "sized" in denied.untraded
 
 
 def test_an_agent_that_traded_is_asked_nothing(make_study, bars_of):
     replayed = make_study(returning(bars_of)).replay(Reversal())
-    assert replayed.performance.trades > 0
+    assert replayed.performance.fills > 0
     assert replayed.untraded == ""
     assert replayed.marks == ()

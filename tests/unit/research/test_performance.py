@@ -20,16 +20,16 @@ from sapphire.statistics import return_moments
 HOUR, DAY = Interval("1h"), Interval("1d")
 
 
-def measured(equity, interval=DAY, *, traded=0.0, fees=0.0, trades=0):
+def measured(equity, interval=DAY, *, traded=0.0, fees=0.0, fills=0):
     return Performance.measure(
-        np.array(equity, dtype=np.float64), interval, traded_quote=traded, fees_quote=fees, trades=trades
+        np.array(equity, dtype=np.float64), interval, traded_quote=traded, fees_quote=fees, fills=fills
     )
 
 
 def test_a_short_account_by_hand():
     returns = [0.01, -0.02, 0.03, 0.0, 0.01]
     equity = 1_000 * np.cumprod([1.0, *(1 + change for change in returns)])
-    row = measured(equity, traded=5_000.0, fees=4.0, trades=3)
+    row = measured(equity, traded=5_000.0, fees=4.0, fills=3)
     assert row.total_return == pytest.approx(1.01 * 0.98 * 1.03 * 1.0 * 1.01 - 1, rel=1e-12)
     mean = 0.006
     deviation = math.sqrt(sum((change - mean) ** 2 for change in returns) / 4)
@@ -41,7 +41,7 @@ def test_a_short_account_by_hand():
     assert row.drawdown == pytest.approx(0.02, rel=1e-12)
     assert row.turnover == pytest.approx(5_000 / equity.mean() / (5 / 365), rel=1e-12)
     assert row.costs == pytest.approx(0.004, rel=1e-12)
-    assert (row.trades, row.bars, row.per_year) == (3, 5, 365)
+    assert (row.fills, row.bars, row.per_year) == (3, 5, 365)
 
 
 def test_the_error_of_a_ratio_knows_autocorrelation():
@@ -87,12 +87,12 @@ def test_a_ratio_without_an_error_says_so():
 
 
 def test_the_row_is_what_the_header_says():
-    row = measured([1_000.0, 1_100.0, 990.0, 1_050.0, 1_060.0], traded=10_600.0, fees=2.5, trades=1_234)
+    row = measured([1_000.0, 1_100.0, 990.0, 1_050.0, 1_060.0], traded=10_600.0, fees=2.5, fills=1_234)
     shown = dict(zip(HEADER, row.row(), strict=True))
     assert shown["return"] == "+6.00 %"
     assert shown["drawdown"] == "10.00 %"
     assert shown["fees"] == "25.0 bps"
-    assert shown["trades"] == "1,234"
+    assert shown["fills"] == "1,234"
     assert shown["turnover, year"] == f"{10_600 / 1_040 / (4 / 365):.1f} x"
     assert " ± " in shown["Sharpe, year ± SE"]
 

@@ -32,7 +32,7 @@ def test_three_bars_by_hand(bars_of):
     paid = bought * 110 * (1 + SLIPPAGE)
     told = account.performance
     traded = told.turnover * account.equity.mean() * told.bars / told.per_year
-    assert told.trades == 2
+    assert told.fills == 2
     assert traded == pytest.approx(paid + proceeds, rel=1e-12)
     assert 100_000 * told.costs == pytest.approx(FEE * (paid + proceeds), rel=1e-12)
 
@@ -132,5 +132,5 @@ def test_a_screen_is_of_the_tested_bars(make_study):
     screen = study.screen(AGENT)
     assert screen.equity.index.equals(study.tested.times)
     assert screen.equity.iloc[0] == 100_000
-    assert screen.performance.trades > 10
+    assert screen.performance.fills > 10
     assert screen.as_dict()["bars"] == 154

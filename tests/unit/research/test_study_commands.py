@@ -83,7 +83,9 @@ def test_run_trials_and_compare_say_one_object_each(workplace):
     assert (compare["method"], compare["trials"]) == ("compare", 2)
     assert compare["largest_relative_difference"] <= 1e-8
     assert compare["evidence_return"] == run["total_return"]
-    assert [name for name, _ in compare["steps_bps"]][-3:] == [
+    assert [name for name, _ in compare["steps_bps"]][-5:] == [
+        "risk limits",
+        "fees",
         "fees in what is received",
         "spread of the book",
         "latency",

@@ -72,10 +72,10 @@ def test_a_release_is_a_value_and_finds_its_registry_again(submitted):
 def test_the_evidence_runs_under_its_limits(make_study, bars_of):
     bars = rising(bars_of)
     free = make_study(name="free", bars=bars).replay(LONG)
-    assert (free.as_dict()["denials"], free.performance.trades > 0) == (0, True)
+    assert (free.as_dict()["denials"], free.performance.fills > 0) == (0, True)
     small = make_study(name="small", bars=bars, limits=Limits(name="small", order=1e-4)).replay(LONG)
     assert small.as_dict()["denials"] > 0
-    assert small.performance.trades == 0
+    assert small.performance.fills == 0
 
 
 def test_a_costless_study_of_the_same_agent_is_other_evidence(submitted, studies_in, bars_of):

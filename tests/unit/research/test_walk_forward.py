@@ -168,7 +168,7 @@ def test_nothing_behind_the_end_of_a_test_decides_before_it(make_study, walked, 
     assert len(clean.folds) == fold + 1
     runs = [study.replay(CHASER) for study in (clean, spoiled)]
     assert runs[0].digest == runs[1].digest
-    assert runs[0].performance.trades > 20
+    assert runs[0].performance.fills > 20
     for agent in (AGENT, CHASER):
         assert same(beliefs_of(clean, agent), beliefs_of(whole, agent), slice(0, len(clean.tested)))
 
@@ -192,7 +192,7 @@ def test_the_hold_out_decides_nothing(make_study, walked, changed, model):
     assert plain.holdout_start == from_ns(int(walked().close_time_ns[259]))
     runs = [replay_beliefs(study, CHASER, beliefs_of(study, CHASER), model, told=quiet) for study in (plain, spoiled)]
     assert runs[0].digest == runs[1].digest
-    assert runs[0].performance.trades > 20
+    assert runs[0].performance.fills > 20
     assert runs[0].worth.tolist() == runs[1].worth.tolist()
     assert runs[0].record["equity"]["close_ns"][-1] == to_ns(plain.holdout_start)
 

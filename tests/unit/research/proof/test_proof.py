@@ -30,9 +30,9 @@ def proved(tmp_path_factory):
 def made(passes, *, of=1_000, alone=400):
     """Strategies of which the first few pass every gate, and more of them with one trial in the ledger."""
     values = dict.fromkeys(MEASURES, 0.5)
-    always = {"folds": True, "tested_days": True, "holdout_days": True, "trades": True}
+    always = {"folds": True, "tested_days": True, "holdout_days": True, "fills": True}
     common = {"kind": "coin", "per_year": 0.0, "trials": 21, "openings": 1, "length": 1_460, "held_length": 364}
-    common |= {"trades": 400, "lost": 0.001, "correlation": 0.5, "with_market": 0.7, "market_kurtosis": 5.0}
+    common |= {"fills": 400, "lost": 0.001, "correlation": 0.5, "with_market": 0.7, "market_kurtosis": 5.0}
     return tuple(
         Measured(
             costs=costs,
@@ -56,7 +56,7 @@ def test_the_short_way_shows_what_submit_and_the_registry_show_to_the_last_digit
     proof, _ = proved
     assert proof.shared == {"noise, no costs": True}
     assert [each.trials for each in proof.measured] == [5] * 3
-    assert min(each.trades for each in proof.measured) >= 100
+    assert min(each.fills for each in proof.measured) >= 100
     assert {line.gate: line.holds for line in proof.lines if line.group == "noise, no costs"}["the first one"]
 
 
@@ -114,9 +114,9 @@ def test_missing_strategies_are_no_proof_and_few_do_not_bound():
 
 
 def test_an_idle_strategy_shows():
-    idle = tuple(replace(each, passed={**each.passed, "trades": False}) for each in made(0))
+    idle = tuple(replace(each, passed={**each.passed, "fills": False}) for each in made(0))
     found, _ = verdicts(idle)
-    assert found["noise, no costs", "folds, holdout_days, tested_days, trades"] is False
+    assert found["noise, no costs", "folds, holdout_days, tested_days, fills"] is False
 
 
 def test_planted_markets_have_the_edge_that_is_said_and_none_of_their_own():
