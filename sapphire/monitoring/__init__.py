@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sapphire.monitoring.balances import Balance, Reconciliation, reconcile
     from sapphire.monitoring.daily import DailyReport, daily_report
+    from sapphire.monitoring.day_of_run import DayOfRun, days_of
     from sapphire.monitoring.days_on_paper import keep_paper_days, paper_day_witness, paper_days, witnessed_registry
     from sapphire.monitoring.decisions import DecidedBar, read_decisions
     from sapphire.monitoring.evidence import Evidence, EvidencePlan, evidence_of
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "balances": ("Balance", "Reconciliation", "reconcile"),
     "daily": ("DailyReport", "daily_report"),
+    "day_of_run": ("DayOfRun", "days_of"),
     "days_on_paper": ("keep_paper_days", "paper_day_witness", "paper_days", "witnessed_registry"),
     "decisions": ("DecidedBar", "read_decisions"),
     "evidence": ("Evidence", "EvidencePlan", "evidence_of"),
@@ -51,6 +53,7 @@ __all__ = [
     "Balance",
     "Cause",
     "DailyReport",
+    "DayOfRun",
     "DecidedBar",
     "Difference",
     "Evidence",
@@ -69,6 +72,7 @@ __all__ = [
     "TradedRun",
     "compare",
     "daily_report",
+    "days_of",
     "evidence_of",
     "find_order",
     "keep_paper_days",

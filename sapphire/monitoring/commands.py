@@ -25,6 +25,8 @@ report = typer.Typer(
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout and nothing else.")]
+_ALL = "all"
+
 RunOption = Annotated[
     Path | None, typer.Option("--run", help="The run's folder; by default the one that was written to last.")
 ]
@@ -53,22 +55,36 @@ def trace(
 @report.command("run")
 def run_report(
     name: Annotated[str, typer.Argument(help="A report, as `sapphire report list` names it.")],
+    day: Annotated[
+        str | None, typer.Option("--day", help="A UTC day such as 2025-03-07, or `all` of the run. [its last]")
+    ] = None,
     run: RunOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Render a report on a run into the state folder's reports/.
+    """Render a report on a run into the state folder's reports/, one page for each day.
 
-    Example: sapphire report run daily
+    Example: sapphire report run daily --day all
     """
     from sapphire.domain.workspace import workspace
+    from sapphire.monitoring.daily import read_day
+    from sapphire.monitoring.day_of_run import days_of
     from sapphire.monitoring.reports import render_report
+    from sapphire.monitoring.run_folder import read_run
 
     folder, home = _run_and_home(run)
-    _say(f"rendering {name} of {folder} ...")
-    rendered = render_report(name, folder, home=home, workspace=workspace())
+    days = days_of(read_run(folder, home)) if day == _ALL else (None if day is None else read_day(day),)
+    pages = []
+    for each in days:
+        _say(f"rendering {name} of {folder}{'' if each is None else f', {each.isoformat()}'} ...")
+        pages.append(render_report(name, folder, home=home, workspace=workspace(), day=each))
+        if not as_json:
+            sys.stdout.write(f"{pages[-1].html}\n")
     _keep_paper_days(folder, home)
-    sys.stdout.write(json.dumps(rendered.as_dict(), sort_keys=True) + "\n" if as_json else f"{rendered.html}\n")
-    _say(f"rendered in {rendered.seconds:.0f} s; open {rendered.html} in a browser")
+    last = pages[-1]
+    if as_json:
+        told = {**last.as_dict(), "pages": [str(page.html) for page in pages]}
+        sys.stdout.write(json.dumps(told, sort_keys=True) + "\n")
+    _say(f"rendered in {sum(page.seconds for page in pages):.0f} s; open {last.html} in a browser")
 
 
 @report.command("list")

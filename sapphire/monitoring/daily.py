@@ -8,23 +8,27 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from functools import cached_property
 from typing import Any
 
+from sapphire.domain.errors import ValueRefused
 from sapphire.execution.journal import JournalReplay, replay_journal
 from sapphire.monitoring.balances import Reconciliation, reconcile
+from sapphire.monitoring.day_of_run import DayOfRun, equal_cash
 from sapphire.monitoring.days_on_paper import paper_days
 from sapphire.monitoring.evidence import Evidence, evidence_of
 from sapphire.monitoring.hops import SIGNAL_TO_WIRE, HopSummary, summarise_hops
 from sapphire.monitoring.ladder import Ladder, ladder_of
 from sapphire.monitoring.parity import Parity, compare
 from sapphire.monitoring.run_folder import TradedRun
+from sapphire.registry.paper_days import ParityDay
 from sapphire.research.results.fees import FeesPaid
 from sapphire.research.results.replays import REAL, Model
 from sapphire.research.runs.decided import Decisions, reasons_text
 
-__all__ = ["DailyReport", "daily_report"]
+__all__ = ["DailyReport", "daily_report", "read_day"]
 
 Told = Callable[[int, int, str], None]
 """Progress: done, of how many, what is being done."""
@@ -42,7 +46,8 @@ class DailyReport:
     ladder : from the screen's world to the evidence.
     reconciliation : service against exchange; None while the exchange's books are not saved.
     hops : latency by hop.
-    replay : the journal folded again, step by step.
+    replay : the journal folded again, step by step; as the books, it is of the whole run.
+    whole : the report of the whole run, where this is one of a day.
     """
 
     run: TradedRun
@@ -52,6 +57,34 @@ class DailyReport:
     reconciliation: Reconciliation | None
     hops: tuple[HopSummary, ...]
     replay: JournalReplay
+    whole: DailyReport | None = None
+
+    def on(self, day: date | str) -> DailyReport:
+        """The report of one UTC day: of a whole one, or of what the run has of it.
+
+        Raises
+        ------
+        MissingData : no bar of the run opened on that day.
+        ValueRefused : text that is no date.
+        """
+        run = DayOfRun.of_run(self.run, read_day(day))
+        runs = {model: run.of(evidence) for model, evidence in self.runs.items()}
+        closes = [state.bar_close_ns for state in run.states if run.has_close(state.bar_close_ns)]
+        differences = tuple(each for each in self.parity.differences if run.has_close(each.bar_close_ns))
+        return replace(
+            self,
+            run=run,
+            runs=runs,
+            parity=Parity(len(closes), equal_cash(run, closes, runs[REAL]), differences),
+            ladder=ladder_of(runs),
+            hops=summarise_hops(run.hops),
+            whole=self,
+        )
+
+    @property
+    def utc_day(self) -> date | None:
+        """The day that it is of; None where it is of a whole run."""
+        return self.run.utc_day if isinstance(self.run, DayOfRun) else None
 
     @property
     def evidence(self) -> Evidence:
@@ -102,12 +135,19 @@ class DailyReport:
             decisions.add(self.run.facts.symbols, made.targets, believed, **reason)
         return reasons_text(decisions.counted(), day.denied_for, day.refused_for)
 
+    def _paper_days(self) -> list[ParityDay]:
+        """The days that are over, of a whole run; of a day, itself where it is over."""
+        return [
+            day for day in paper_days(self.whole or self) if self.utc_day is None or day.day == self.utc_day.isoformat()
+        ]
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values with stable keys."""
         day, books, facts = self.run.day, self.reconciliation, self.run.facts
         return {
             "method": "traded",
             "run": str(self.run.folder),
+            "day": None if self.utc_day is None else self.utc_day.isoformat(),
             "market": facts.market.label,
             "release": {"label": facts.label, "digest": facts.release, "stage": facts.stage},
             "first_close_ns": str(self.run.closes_ns[0]),
@@ -140,10 +180,23 @@ class DailyReport:
             },
             "books": None if books is None else _books(books),
             "latency": [_hop(hop) for hop in self.hops],
-            "paper_days": [dataclasses.asdict(day) for day in paper_days(self)],
+            "paper_days": [dataclasses.asdict(day) for day in self._paper_days()],
             "replay": {"steps": self.replay.steps, "identical": self.replay.identical, "digest": self.replay.digest},
             "sound": self.is_sound,
         }
+
+
+def read_day(day: date | str) -> date:
+    """A day as it is written, "2025-03-07".
+
+    Raises
+    ------
+    ValueRefused : text that is no date.
+    """
+    try:
+        return day if isinstance(day, date) else date.fromisoformat(day)
+    except ValueError:
+        raise ValueRefused("a day of a report", expected="a date such as 2025-03-07, UTC", got=repr(day)) from None
 
 
 def daily_report(run: TradedRun, *, told: Told = lambda *_: None) -> DailyReport:

@@ -156,7 +156,7 @@ def evidence_of(
     bars = plan.market.bars(manifest.universe, plan.interval, rows=whole, until_ns=plan.closes_ns[-1])
     known = _known_at(plan, release, bars, history, told)
     sizing = make_sizing(manifest.sizing.class_name, manifest.sizing.parameters)
-    made = {}
+    made: dict[Model, Evidence] = {}
     for number, model in enumerate(sorted(models, key=LADDER.index, reverse=True)):  # the one with limits first
         told(number, len(models), f"replay, {model}")
         limited = made.get(Model.LIMITED)

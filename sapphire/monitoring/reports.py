@@ -1,7 +1,7 @@
 """Reports: a notebook of `notebooks/reports/`, run on a run's folder and kept as one HTML file that needs no network.
 
-Both the notebook that was run and the page lie in the state folder's `reports/`, under the report's name; the next
-rendering takes their place.
+Both the notebook that was run and the page lie in the state folder's `reports/`. A report of a day is named after it,
+`daily-2025-03-07.html`, and stays there: only a rendering of the same day takes its place.
 """
 
 from __future__ import annotations
@@ -9,33 +9,29 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sapphire.domain.errors import ConfigError, MissingData
+from sapphire.monitoring.day_of_run import DayOfRun
+from sapphire.monitoring.pages import retitle, title_of, write_page
+from sapphire.monitoring.run_folder import read_run
 from sapphire.monitoring.running import results_of, run_notebook
-
-if TYPE_CHECKING:
-    from nbformat import NotebookNode
 
 __all__ = ["KeptReport", "Rendered", "known_reports", "latest_run", "list_reports", "render_report", "run_folders"]
 
 RUN_FOLDERS = ("stack", "demo/run")
 """Where runs lie in the state folder: what `sapphire up` and `sapphire demo` make."""
 
-_RENDERER = {"PLOTLY_RENDERER": "plotly_mimetype+notebook"}
-"""With it the page holds plotly itself; plotly's own choice leaves figures out of an exported page."""
+_RENDERER = {"PLOTLY_RENDERER": "plotly_mimetype"}
+"""With it the notebook keeps each figure's data alone; plotly's own choice adds five megabytes of plotly."""
 
-_FETCHED = re.compile(r'<script src="https?://[^"]*"></script>')
-"""What plotly puts beside every figure: a formula renderer that a browser would fetch, and nothing here needs."""
+_PAGE = re.compile(r"(-\d{4}-\d\d-\d\d)?")
+"""What follows a report's name in the name of its page."""
 
-_PAGE = """<style>
-.jp-Notebook { max-width: 72rem; margin: 0 auto; padding: 1.5rem; }
-.jp-InputPrompt, .jp-OutputPrompt { display: none; }
-.jp-Cell { padding: 0.2rem 0; }
-.js-plotly-plot:not(:hover) .modebar { opacity: 0; }
-</style>
-"""
+_BY_DAY = "day"
+"""The parameter of a notebook whose report is of one UTC day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +41,7 @@ class Rendered:
     Parameters
     ----------
     name : "daily".
+    day : that it is of, UTC; None for a report of a whole run.
     html, notebook : the page, and the notebook that it was made of.
     run : the run that it is about.
     seconds : wall time it took.
@@ -52,6 +49,7 @@ class Rendered:
     """
 
     name: str
+    day: date | None
     html: Path
     notebook: Path
     run: Path
@@ -62,6 +60,7 @@ class Rendered:
         """Stable keys, for `--json`."""
         return {
             "name": self.name,
+            "day": None if self.day is None else self.day.isoformat(),
             "html": str(self.html),
             "notebook": str(self.notebook),
             "run": str(self.run),
@@ -77,14 +76,16 @@ class KeptReport:
     Parameters
     ----------
     title : the first line of its notebook.
-    html : the page; None where there is none.
-    rendered_ns : wall time of the page; None where there is none.
+    html : the newest page; None where there is none.
+    rendered_ns : wall time of that page; None where there is none.
+    pages : every page, by the name of its file: one for each day.
     """
 
     name: str
     title: str
     html: Path | None
     rendered_ns: int | None
+    pages: tuple[Path, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Stable keys; 64-bit numbers as text."""
@@ -93,6 +94,7 @@ class KeptReport:
             "title": self.title,
             "html": None if self.html is None else str(self.html),
             "rendered_ns": None if self.rendered_ns is None else str(self.rendered_ns),
+            "pages": [str(page) for page in self.pages],
         }
 
 
@@ -124,7 +126,7 @@ def latest_run(home: Path) -> Path:
     return max(there, key=lambda path: path.stat().st_mtime_ns).parent
 
 
-def render_report(name: str, run: Path, *, home: Path, workspace: Path) -> Rendered:
+def render_report(name: str, run: Path, *, home: Path, workspace: Path, day: date | None = None) -> Rendered:
     """Run the report's notebook on a run and keep it as a page.
 
     Parameters
@@ -132,12 +134,16 @@ def render_report(name: str, run: Path, *, home: Path, workspace: Path) -> Rende
     name : of a notebook in the workspace's `notebooks/reports/`.
     run : the run's folder.
     home : the state folder; the page goes to its `reports/`.
+    day : that it is of, for a notebook with a parameter `day`; the run's last unless given.
 
     Raises
     ------
-    ConfigError : no such report.
+    ConfigError : no such report, or a day for one that is of a whole run.
+    MissingData : no bar of the run opened on that day.
     StudyError : a cell failed; the notebook that was run shows where.
     """
+    import papermill
+
     began = time.monotonic()
     known = known_reports(workspace)
     if name not in known:
@@ -147,51 +153,34 @@ def render_report(name: str, run: Path, *, home: Path, workspace: Path) -> Rende
             got=name,
             next="sapphire report list",
         )
-    notebook, html = home / "reports" / f"{name}.ipynb", home / "reports" / f"{name}.html"
-    parameters = {"run": str(run), "home": str(home)}
+    by_day = _BY_DAY in papermill.inspect_notebook(str(known[name]))
+    if day is not None and not by_day:
+        raise ConfigError(
+            f"report {name!r} is of a whole run", expected="no day", got=day.isoformat(), next="leave --day out"
+        )
+    parameters, stem = {"run": str(run), "home": str(home)}, name
+    if by_day:
+        made = DayOfRun.of_run(read_run(run, home), day)
+        day, stem = made.utc_day, f"{name}-{made.utc_day.isoformat()}"
+        parameters[_BY_DAY] = made.utc_day.isoformat()
+    notebook, html = (home / "reports" / f"{stem}.{kind}" for kind in ("ipynb", "html"))
     run_notebook(known[name], notebook, parameters, cwd=workspace, environment=_RENDERER)
-    _write_page(notebook, html)
+    title = title_of(known[name])
+    if day is not None:
+        title = f"{title}, {day.isoformat()}"
+        retitle(notebook, title)
+    write_page(notebook, html, title=title)
     facts = next(results_of(notebook), {})
-    return Rendered(name, html, notebook, run, time.monotonic() - began, facts)
+    return Rendered(name, day, html, notebook, run, time.monotonic() - began, facts)
 
 
 def list_reports(home: Path, workspace: Path) -> list[KeptReport]:
-    """Every report of the workspace, and when its page was rendered."""
+    """Every report of the workspace, and its pages."""
     reports = []
     for name, template in known_reports(workspace).items():
-        html = home / "reports" / f"{name}.html"
-        written = html.stat().st_mtime_ns if html.is_file() else None
-        reports.append(KeptReport(name, _title(template), html if written is not None else None, written))
+        folder = home / "reports"
+        pages = sorted(path for path in folder.glob(f"{name}*.html") if _PAGE.fullmatch(path.stem.removeprefix(name)))
+        newest = max(pages, key=lambda page: page.stat().st_mtime_ns, default=None)
+        written = None if newest is None else newest.stat().st_mtime_ns
+        reports.append(KeptReport(name, title_of(template), newest, written, tuple(pages)))
     return reports
-
-
-def _write_page(notebook: Path, html: Path) -> None:
-    """The notebook as one HTML file: no code, and nothing that a browser would fetch."""
-    import nbformat
-    from nbconvert import HTMLExporter
-
-    from sapphire.data.durable import write_text
-
-    made: NotebookNode = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
-    exporter = HTMLExporter(  # type: ignore[no-untyped-call]
-        exclude_input=True,
-        exclude_anchor_links=True,
-        mathjax_url="",
-        require_js_url="",
-        mermaid_js_url="",
-        jquery_url="",
-        embed_images=True,
-    )
-    body, _ = exporter.from_notebook_node(made, resources={"metadata": {"name": _title(notebook)}})
-    write_text(html, _FETCHED.sub("", body).replace("</head>", f"{_PAGE}</head>", 1))
-
-
-def _title(notebook: Path) -> str:
-    """The first heading of a notebook; its name where it has none."""
-    import nbformat
-
-    made: NotebookNode = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
-    for cell in made.cells:
-        if cell.cell_type == "markdown" and cell.source.startswith("# "):
-            return str(cell.source.splitlines()[0].removeprefix("# ").strip())
-    return notebook.stem

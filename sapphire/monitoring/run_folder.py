@@ -28,7 +28,7 @@ from sapphire.execution.journal import journal_rows
 from sapphire.monitoring.decisions import DecidedBar, read_decisions
 from sapphire.monitoring.evidence import EvidencePlan
 from sapphire.monitoring.exchange_books import ExchangeBooks
-from sapphire.monitoring.happened import AccountAt
+from sapphire.monitoring.happened import AccountAt, Adjustment
 from sapphire.monitoring.hops import OrderHops, read_hops
 from sapphire.monitoring.market import Market, Marks
 from sapphire.monitoring.trading_day import JournalRow, TradedDay
@@ -219,6 +219,11 @@ class TradedRun:
         return state.cash_quote_atoms + sum(
             self.marks.value_atoms(symbol, held.atoms, state.bar_close_ns) for symbol, held in positions
         )
+
+    @property
+    def adjusted_later(self) -> tuple[Adjustment, ...]:
+        """Balances that changed without a fill once orders were sent."""
+        return self.day.adjusted_later
 
     @property
     def fees(self) -> FeesPaid:

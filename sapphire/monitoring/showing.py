@@ -65,7 +65,8 @@ def summary_section(report: DailyReport) -> Section:
             f"{'byte-identical' if report.replay.identical else 'NOT identical'}",
         ),
     ]
-    return Section(report.run.title, ("what", "value"), lines, report.as_dict())
+    whole = None if report.whole is None else report.whole.as_dict()
+    return Section(report.run.title, ("what", "value"), lines, {**report.as_dict(), "whole": whole})
 
 
 def equity_section(report: DailyReport) -> Section:
@@ -119,14 +120,14 @@ def positions_section(report: DailyReport) -> Section:
         ]
         for symbol in symbols
     }
-    last = states[-1]
+    last, closed = states[-1], set(run.closes_ns)
     lines = [
         (
             symbol,
             f"{run.instruments[symbol].quantity(last.lots(symbol)):f}",
             f"{weights[symbol].iloc[-1]:.2f} %",
             f"{weights[symbol].mean():.2f} %",
-            f"{sum(state.lots(symbol) != 0 for state in states):,}",
+            f"{sum(state.lots(symbol) != 0 for state in states if state.bar_close_ns in closed):,}",
         )
         for symbol in symbols
     ]
@@ -218,7 +219,7 @@ def refusals_section(report: DailyReport) -> Section:
         ("orders denied", run.day.denied_for),
         ("bars not decided", report.as_dict()["undecided_for"]),
         ("trading set", Counter(f"{change.state} ({change.cause})" for change in run.day.trading)),
-        ("balances adjusted after the start", Counter(change.asset for change in run.day.adjusted_later)),
+        ("balances adjusted after the start", Counter(change.asset for change in run.adjusted_later)),
     )
     lines = [(what, str(reason), f"{count:,}") for what, found in counts for reason, count in found.items()]
     said = "refusals and denials by reason" + ("" if lines else ": none")
@@ -233,8 +234,8 @@ def books_section(report: DailyReport) -> Section:
     lines: list[Sequence[str]] = [
         (
             each.asset,
-            f"{from_atoms(each.service_atoms):f}",
-            f"{from_atoms(each.exchange_atoms):f}",
+            f"{from_atoms(each.service_atoms):,f}",
+            f"{from_atoms(each.exchange_atoms):,f}",
             "equal" if each.is_equal else f"differs by {each.service_atoms - each.exchange_atoms:+,} atoms",
         )
         for each in books.balances

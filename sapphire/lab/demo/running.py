@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from pathlib import Path
 
 from sapphire.domain.errors import ExchangeError
 from sapphire.domain.workspace import home, workspace
@@ -14,7 +15,7 @@ from sapphire.lab.demo.research import NOTEBOOKS, research
 from sapphire.lab.demo.steps import Steps
 from sapphire.lab.demo.summary import summarised
 from sapphire.lab.demo.tracking import tracking_server
-from sapphire.monitoring import keep_paper_days, read_run, render_report
+from sapphire.monitoring import Rendered, days_of, keep_paper_days, read_run, render_report
 from sapphire.registry import Registry
 
 __all__ = ["run_demo"]
@@ -44,16 +45,17 @@ def run_demo(*, seed: int, bars: int, as_json: bool) -> None:
         researched = research(market, workspace=place, folder=folder, tracking=tracking, steps=steps)
         release = researched.last("submit")["release"]
         trade_on_paper(release, market, bars=bars, home=state, run=run, steps=steps)
-        report = steps.run(f"report: {_REPORT}", lambda: render_report(_REPORT, run, home=state, workspace=place))
-        keep_paper_days(Registry(state), report.facts["release"]["digest"], run)
+        pages = steps.run(f"report: {_REPORT}", lambda: _pages(run, state, place))
+        report = pages[-1].facts["whole"]
+        keep_paper_days(Registry(state), report["release"]["digest"], run)
         orders = read_run(run, state).day.orders
         summary = summarised(
             market,
             researched,
-            report.facts,
+            report,
             home=state,
             folder=folder,
-            html=report.html,
+            html=pages[-1].html,
             order=orders[-1].order if orders else None,
             seconds=time.monotonic() - began,
         )
@@ -65,5 +67,10 @@ def run_demo(*, seed: int, bars: int, as_json: bool) -> None:
             expected="books equal to the last digit, nothing lost, doubled or unexplained, replays with one digest",
             got=f"ccxt's balances agree: {facts['ccxt']['balances_agree']}; identical replays: "
             f"{facts['replays_identical']}; the traded run is sound: {facts['traded']['sound']}",
-            next=f"open {report.html}; logs are in {run / 'logs'}",
+            next=f"open {pages[-1].html}; logs are in {run / 'logs'}",
         )
+
+
+def _pages(run: Path, state: Path, place: Path) -> list[Rendered]:
+    """A page for each day of the run."""
+    return [render_report(_REPORT, run, home=state, workspace=place, day=day) for day in days_of(read_run(run, state))]
