@@ -18,6 +18,7 @@ from sapphire.execution.journal import JournalReplay, replay_journal
 from sapphire.monitoring.balances import Reconciliation, reconcile
 from sapphire.monitoring.day_of_run import DayOfRun, equal_cash
 from sapphire.monitoring.days_on_paper import paper_days
+from sapphire.monitoring.decisions import why_untraded
 from sapphire.monitoring.evidence import Evidence, evidence_of
 from sapphire.monitoring.hops import SIGNAL_TO_WIRE, HopSummary, summarise_hops
 from sapphire.monitoring.ladder import Ladder, ladder_of
@@ -26,7 +27,6 @@ from sapphire.monitoring.run_folder import TradedRun
 from sapphire.registry.paper_days import ParityDay
 from sapphire.research.results.fees import FeesPaid
 from sapphire.research.results.replays import REAL, Model
-from sapphire.research.runs.decided import Decisions, reasons_text
 
 __all__ = ["DailyReport", "daily_report", "read_day"]
 
@@ -128,12 +128,8 @@ class DailyReport:
         day = self.run.day
         if day.fills:
             return ""
-        decisions = Decisions()
-        for made in self.run.decisions.values():
-            believed = {belief.symbol: belief.mean_bps for belief in made.beliefs}
-            reason = {"otherwise": f"not decided, {made.code.replace('_', ' ')}"} if made.code else {}
-            decisions.add(self.run.facts.symbols, made.targets, believed, **reason)
-        return reasons_text(decisions.counted(), day.denied_for, day.refused_for)
+        made, symbols = self.run.decisions.values(), self.run.facts.symbols
+        return why_untraded(made, symbols, denied=day.denied_for, refused=day.refused_for)
 
     def _paper_days(self) -> list[ParityDay]:
         """The days that are over, of a whole run; of a day, itself where it is over."""

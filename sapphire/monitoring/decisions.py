@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -13,8 +13,9 @@ from sapphire.domain.clocks import from_ns
 from sapphire.domain.errors import DataError
 from sapphire.domain.views import Belief, View
 from sapphire.portfolio import Target
+from sapphire.research.runs.decided import Decisions, reasons_text
 
-__all__ = ["DecidedBar", "DecidedSignal", "read_decisions"]
+__all__ = ["DecidedBar", "DecidedSignal", "read_decisions", "why_untraded"]
 
 _US_PER_NS = 1_000
 
@@ -131,6 +132,23 @@ def read_decisions(path: Path) -> dict[int, DecidedBar]:
             )
         decisions[decision.bar_close_ns] = decision
     return decisions
+
+
+def why_untraded(
+    decided: Iterable[DecidedBar], symbols: Sequence[str], *, denied: Mapping[str, int], refused: Mapping[str, int]
+) -> str:
+    """Why nothing was traded, from the reasons of decisions and what the gate denied and the intake refused.
+
+    Parameters
+    ----------
+    denied, refused : how often, by code.
+    """
+    decisions = Decisions()
+    for made in decided:
+        believed = {belief.symbol: belief.mean_bps for belief in made.beliefs}
+        otherwise = {"otherwise": f"not decided, {made.code.replace('_', ' ')}"} if made.code else {}
+        decisions.add(symbols, made.targets, believed, **otherwise)
+    return reasons_text(decisions.counted(), denied, refused)
 
 
 def _whole(value: Any) -> int | None:

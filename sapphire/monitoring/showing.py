@@ -33,7 +33,7 @@ __all__ = [
 
 
 def summary_section(report: DailyReport) -> Section:
-    """The run in eight lines."""
+    """The run in eight lines, and in one more why it never traded."""
     day, facts = report.run.day, report.run.facts
     books, parity, wire = report.reconciliation, report.parity, report.signal_to_wire
     mark = f" ({', '.join(facts.marks)})" if facts.marks else ""
@@ -42,9 +42,10 @@ def summary_section(report: DailyReport) -> Section:
         ("market", facts.market.label),
         (
             "traded",
-            f"{100 * report.traded_return:+.2f} %, {len(day.orders):,} orders, {len(day.fills):,} fills"
-            + (f"; never traded: {report.untraded}" if report.untraded else ""),
+            f"{100 * report.traded_return:+.2f} %, {len(day.orders):,} orders, {len(day.fills):,} fills, "
+            f"fees {report.fees}",
         ),
+        *([("NEVER TRADED" if report.utc_day is None else "NO TRADE TODAY", report.untraded)] * bool(report.untraded)),
         ("evidence of the same bars", f"{100 * report.evidence.total_return:+.2f} %"),
         (
             "parity",

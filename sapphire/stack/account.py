@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +15,13 @@ from sapphire.stack.rules import Rules
 if TYPE_CHECKING:
     from sapphire.execution.service import Service
 
-__all__ = ["account_now", "last_account", "positions_now", "trading_of"]
+__all__ = ["account_now", "last_account", "positions_now", "trading_of", "untraded_so_far"]
 
 _DAY_NS = 86_400_000_000_000
 _FILLS = 10_000
 """As many as the service keeps."""
+_DECISIONS = 1_000
+"""Of how many of the latest bars the reasons are counted where nothing was ever traded."""
 
 
 def account_now(service: Service, run: RunFolder) -> dict[str, Any]:
@@ -26,7 +29,8 @@ def account_now(service: Service, run: RunFolder) -> dict[str, Any]:
 
     Returns
     -------
-    Stable keys: `trading` as `trading_of` says; `market_ns`; `last_bar_close_ns`; `last_decision`, rows as `sapphire
+    Stable keys: `trading` as `trading_of` says; `untraded`, why nothing was ever traded, None where something was or
+    nothing is decided yet; `market_ns`; `last_bar_close_ns`; `last_decision`, rows as `sapphire
     decisions` shows them; `positions` as `positions_now`; `fills_today`, of the UTC day of market time; `latency` of
     orders since the service started. 64-bit numbers are text, what is not known is None.
 
@@ -37,14 +41,15 @@ def account_now(service: Service, run: RunFolder) -> dict[str, Any]:
     from sapphire.coordination.decision_log import last_decision
 
     rules, state = Rules.of(run), service.state()
-    decided = last_decision(run.decisions)
+    fills, decided = service.fills(limit=_FILLS), last_decision(run.decisions)
     return {
         "trading": trading_of(state, rules),
+        "untraded": None if fills or decided is None else untraded_so_far(run, service.orders()),
         "market_ns": state["market_ns"],
         "last_bar_close_ns": state["last_bar_close_ns"],
         "last_decision": [] if decided is None else list(decision_rows([decided], rules)),
         "positions": positions_now(service, rules),
-        "fills_today": _today(service.fills(limit=_FILLS), int(state["market_ns"])),
+        "fills_today": _today(fills, int(state["market_ns"])),
         "latency": state["latency"],
     }
 
@@ -93,6 +98,25 @@ def positions_now(service: Service, rules: Rules) -> dict[str, Any]:
     """Cash, equity, gains and what is held, with prices and coins beside atoms and lots."""
     told = service.positions()
     return {**told, "trading": trading_of(told, rules), "positions": [rules.named(row) for row in told["positions"]]}
+
+
+def untraded_so_far(run: RunFolder, orders: Sequence[Mapping[str, Any]]) -> str:
+    """Why an account without a fill has none: the reasons of the latest decisions, and what the risk gate denied.
+
+    Parameters
+    ----------
+    orders : as the service tells them; a denied one has its code.
+
+    Raises
+    ------
+    DataError : a line of the decisions is none.
+    """
+    from sapphire.coordination.decision_log import latest_decisions
+    from sapphire.monitoring.decisions import DecidedBar, why_untraded
+
+    made = [DecidedBar.of(decision.facts) for decision in latest_decisions(run.decisions, _DECISIONS)]
+    denied = Counter(str(order["denied"]) for order in orders if order["denied"])
+    return why_untraded(made, run.read()["symbols"], denied=denied, refused={})
 
 
 def _today(fills: Sequence[Mapping[str, Any]], market_ns: int) -> dict[str, Any]:

@@ -112,6 +112,7 @@ def down(run: RunOption = None, as_json: AsJson = False) -> None:
     was_running = take_down(folder.path)
     put({"run": str(folder.path), "was_running": was_running}, as_json=as_json)
     say(f"the stack in {folder.path} has ended" if was_running else f"no stack runs in {folder.path}")
+    _say_untraded(folder)
     say(f"next: {_what_next(folder, again(run))}")
 
 
@@ -119,10 +120,21 @@ def _warn(account: Mapping[str, Any] | None) -> None:
     """Say on stderr what trading may not do, where nothing but an object stands on stdout."""
     from sapphire.stack.showing_account import trading_lines
 
+    if account is not None and account.get("untraded"):
+        say(f"it NEVER TRADED so far: {account['untraded']}")
     trading = None if account is None else account["trading"]
     if trading is not None and (trading["state"] != "ACTIVE" or trading["closed"]):
         for name, text in trading_lines(trading):
             say(f"{name} {text}".strip())
+
+
+def _say_untraded(folder: RunFolder) -> None:
+    """Say why a run that has ended never traded, where it did not."""
+    from sapphire.stack.account import last_account
+
+    account = last_account(folder, is_running=False, service=None)["account"]
+    if account is not None and account.get("untraded"):
+        say(f"it NEVER TRADED: {account['untraded']}")
 
 
 def _what_next(folder: RunFolder, more: str) -> str:

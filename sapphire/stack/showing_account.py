@@ -55,6 +55,8 @@ def account_parts(account: Mapping[str, Any]) -> Iterator[RenderableType]:
     told, today = account["positions"], account["fills_today"]
     quote = told["quote"]
     lines = list(trading_lines(account["trading"]))
+    if account.get("untraded"):
+        lines.append(("NEVER TRADED", account["untraded"]))
     lines.append(("market", f"{_moment(account['market_ns'])}; {_bars(account)}"))
     lines.append(("equity", _worth(told)))
     fees = ", ".join(f"{plain(atoms)} {asset}" for asset, atoms in today["fees"].items()) or "none"

@@ -105,6 +105,8 @@ class Release(Shown):
             ),
             ("hold-out", f"{100 * held.agent.total_return:+.2f} %", "by the release as it loads from its own bytes"),
         ]
+        idle = (("walk-forward", walked.untraded), ("hold-out", held.untraded))
+        lines += [(f"{where}, NEVER TRADED", "", why) for where, why in idle if why]
         lines += [
             (f"hold-out, {name.replace('_', ' ')}", f"{100 * outcome.total_return:+.2f} %", "baseline, same engine")
             for name, outcome in held.baselines.items()

@@ -135,7 +135,7 @@ class Replayed(Shown):
     @property
     def untraded(self) -> str:
         """Why it never traded; empty where it did."""
-        return why_untraded(self.record)
+        return why_untraded(self.record, self.believed.slopes)
 
     @property
     def calibration(self) -> CalibrationReport:
@@ -221,6 +221,7 @@ class Replayed(Shown):
         )
         settled = self.as_dict()["settled"]
         mark = f" (settled at the last price: {', '.join(dict.fromkeys(settled))})" if settled else ""
+        mark += " NEVER TRADED" if self.untraded else ""
         return ("account", *HEADER), [
             (self.agent.name + mark, *self.performance.row()),
             ("buy and hold, no costs", *held.row()),

@@ -8,6 +8,7 @@ from typing import Any, TypedDict
 
 from sapphire.portfolio import Reason
 from sapphire.portfolio.targets import Target
+from sapphire.registry.calibrations import ScoreSlope
 
 __all__ = ["DecidedFor", "Decisions", "reasons_text", "why_untraded"]
 
@@ -70,12 +71,20 @@ class Decisions:
         ]
 
 
-def why_untraded(record: Mapping[str, Any]) -> str:
-    """Why a replay has no fill; empty where it has one."""
+def why_untraded(record: Mapping[str, Any], slopes: Sequence[ScoreSlope] = ()) -> str:
+    """Why a replay has no fill; empty where it has one.
+
+    Parameters
+    ----------
+    slopes : what its scores were worth in training, fold by fold.
+    """
     if len(record["fills"]["order"]):
         return ""
     denied, refused = (Counter(map(str, each)) for each in (record["denials"]["code"], record["refusals"]["reason"]))
-    return reasons_text(record["decided_for"], denied, refused)
+    worth = ""
+    if slopes and not any(each.traded_bps for each in slopes):
+        worth = f"the score was worth nothing in training, slope 0 in {len(slopes)} of {len(slopes)} fits; "
+    return worth + reasons_text(record["decided_for"], denied, refused)
 
 
 def reasons_text(reasons: Sequence[DecidedFor], denied: Mapping[str, int], refused: Mapping[str, int]) -> str:

@@ -1,13 +1,15 @@
 """A whole run, read from its folder, measured, and rendered."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 import typer
 
-from sapphire.domain.errors import ConfigError, DataError, MissingData
-from sapphire.monitoring import daily_report, list_reports, read_run, render_report, showing
+from sapphire.domain.clocks import to_ns
+from sapphire.domain.errors import ConfigError, DataError, MissingData, ValueRefused
+from sapphire.monitoring import daily_report, days_of, list_reports, read_run, render_report, showing
 from sapphire.monitoring.commands import report as report_verbs
 from sapphire.monitoring.reports import latest_run
 from sapphire.registry import EvidenceStore
@@ -133,7 +135,12 @@ def test_a_run_without_a_trade_is_told_without_numbers_that_are_not_there(told, 
     assert daily.parity.lots > 0
     assert showing.latency_section(daily).figure is None
     assert showing.fills_section(daily).lines == []
-    assert "n = 0" in str(showing.summary_section(daily))
+    said = dict(showing.summary_section(daily).lines)
+    assert "n = 0" in said["signal to wire"]
+    assert said["NEVER TRADED"] == daily.untraded
+    assert "mean " in daily.untraded
+    assert " of 96 decisions" in daily.untraded
+    assert dict(showing.summary_section(daily.on("2025-04-07")).lines)["NO TRADE TODAY"]
     showing.equity_section(daily)
     showing.positions_section(daily)
 
@@ -166,28 +173,85 @@ def test_facts_of_another_form_are_refused(tmp_path):
         read_run(tmp_path, tmp_path)
 
 
-def test_the_report_is_one_page_that_needs_no_network(run, home, monkeypatch, capsys):
+def test_a_day_has_its_own_part_of_everything(daily, evidence):
+    first, second = (daily.on(day) for day in ("2025-04-06", "2025-04-07"))
+    assert days_of(daily.run) == (first.utc_day, second.utc_day)
+    assert [len(day.run.closes_ns) for day in (first, second)] == [24, 24]
+    assert len(first.run.day.fills) + len(second.run.day.fills) == len(evidence.fills)
+    assert len(first.run.hops) + len(second.run.hops) == len(evidence.orders)
+    midnight = first.run.closes_ns[-1]
+    assert (midnight, midnight + 3_600 * 10**9) == (first.run.end_ns, second.run.closes_ns[0])
+    # the second day begins at the equity that the first ended with
+    assert second.equity_atoms[0] == first.equity_atoms[-1] == (midnight, dict(daily.equity_atoms)[midnight])
+    assert (1 + first.traded_return) * (1 + second.traded_return) == pytest.approx(1 + daily.traded_return)
+    fees = sum(day.fees.total_quote for day in (first, second))
+    assert fees == pytest.approx(daily.fees.total_quote)
+    for day in (first, second):
+        steps = sum(day.ladder.steps_bps.values()) / 1e4
+        assert day.ladder.costless_return + steps == pytest.approx(day.traded_return, abs=1e-12)
+        assert (day.parity.bars, day.parity.equal_cash_bars) == (24, 24)
+        assert [each["day"] for each in day.as_dict()["paper_days"]] == [day.utc_day.isoformat()]
+        assert f"{day.utc_day.isoformat()} from 00:00 to 24:00 UTC, the whole day" in day.run.title
+
+
+def test_a_day_that_is_not_whole_says_from_when_to_when(told, write_run):
+    ended = to_ns("2025-04-07T05:00Z")
+    told.rows = [row for row in told.rows if int(row.get("market_ns", 0)) <= ended]
+    told.decisions = [made for made in told.decisions if made.bar_close_ns <= ended]
+    report = daily_report(write_run(told)).on("2025-04-07")
+    assert "2025-04-07 from 00:00 to 05:00 UTC, 5 of the day's 24 bars" in report.run.title
+
+
+@pytest.mark.parametrize(
+    ("day", "error", "said"),
+    [("2025-04-08", MissingData, "from 2025-04-06 to 2025-04-07"), ("yesterday", ValueRefused, "such as 2025-03-07")],
+)
+def test_a_day_that_the_run_does_not_have_is_refused(daily, day, error, said):
+    with pytest.raises(error) as refused:
+        daily.on(day)
+    assert said in str(refused.value)
+
+
+def test_each_day_has_a_page_that_is_small_and_needs_neither_network_nor_script(run, home, monkeypatch, capsys):
     monkeypatch.setenv("SAPPHIRE_HOME", str(home))
     monkeypatch.chdir(ROOT)
-    typer.main.get_command(report_verbs)(["run", "daily", "--run", str(run.folder), "--json"], standalone_mode=False)
+    earlier = home / "reports" / "daily.html"
+    earlier.parent.mkdir(exist_ok=True)
+    earlier.write_text("what an earlier version rendered")
+    verbs = typer.main.get_command(report_verbs)
+    verbs(["run", "daily", "--run", str(run.folder), "--json"], standalone_mode=False)
     said = capsys.readouterr()
     told = json.loads(said.out)
-    assert told["facts"]["sound"] is True
+    assert told["facts"]["sound"] is told["facts"]["whole"]["sound"] is True
+    assert (told["day"], told["facts"]["day"], told["facts"]["bars"]) == ("2025-04-07", "2025-04-07", 24)
+    assert told["facts"]["whole"]["bars"] == 48
     assert "2 new days on paper" in said.err
     assert {day.day for day in EvidenceStore(home / "evidence").parity(run.facts.release)} == {
         "2025-04-06",
         "2025-04-07",
     }
-    page = Path(told["html"]).read_text()
-    assert Path(told["html"]) == home / "reports" / "daily.html"
-    assert "Plotly" in page
-    assert 'src="http' not in page
+    path = Path(told["html"])
+    assert told["pages"] == [str(path)]
+    assert path == home / "reports" / "daily-2025-04-07.html"
+    assert path.with_suffix(".ipynb").is_file()
+    page = path.read_text()
+    assert len(page) < 2_000_000
+    assert "<title>The daily report, 2025-04-07</title>" in page
+    assert ">The daily report, 2025-04-07</h1>" in page
+    assert "from 00:00 to 24:00 UTC, the whole day" in page
+    assert page.count("<svg") == 4
+    assert "<script" not in page
+    assert not re.search(r"(src|href)=.http", page.replace('xlink:href="#', ""))
+    assert "prefers-color-scheme: dark" in page
     assert "def daily_report" not in page
     assert run.day.fills[-1].order in page
-    typer.main.get_command(report_verbs)(["list", "--json"], standalone_mode=False)
+    assert len(path.with_suffix(".ipynb").read_bytes()) < 2_000_000
+    verbs(["list", "--json"], standalone_mode=False)
     kept = {each["name"]: each for each in json.loads(capsys.readouterr().out)["reports"]}
     assert kept["daily"]["html"] == told["html"]
-    assert kept["daily"]["title"] == "The day's report"
+    assert kept["daily"]["pages"] == [str(path), str(earlier)]
+    assert kept["daily"]["title"] == "The daily report"
+    assert earlier.read_text() == "what an earlier version rendered"
 
 
 def test_a_report_that_there_is_not_is_refused_before_anything_runs(tmp_path):

@@ -84,6 +84,9 @@ def test_what_was_traded_is_said_wherever_the_release_appears(submitted):
     assert f"MARKED: {mark}" in replayed.calibration.caption
     whole = f"{mark} and as it is released"
     held = f"never traded in the hold-out: {release.bundle.holdout.untraded}"
+    lines = {line[0]: line[-1] for line in release.table()[1]}
+    assert lines["walk-forward, NEVER TRADED"] == replayed.untraded
+    assert lines["hold-out, NEVER TRADED"] == release.bundle.holdout.untraded
     assert release.bundle.marks == (whole, why, held)
     said = ", ".join(release.bundle.marks)
     assert f"MARKED: {said}" in release.caption
@@ -218,6 +221,35 @@ class Constant(Agent):
 
     def views(self, window):
         return window.views(score=window.panel("close").iloc[-1] * 0 + 1.0, horizon=self.horizon)
+
+
+IDLE = {
+    "silent": (Cash(), {}, "zero, no belief in 308 of 308 decisions"),
+    "edge below cost": (TREND, {"sizing": CAREFUL}, "kept, a change would not earn its cost, mean +"),
+    "score worth nothing": (
+        Constant(),
+        {},
+        "the score was worth nothing in training, slope 0 in 3 of 3 fits; zero, mean not above zero, mean +0.00 bps",
+    ),
+    "smallest order": (Forecaster(), {"starting_cash": 6.0}, "zero, below the smallest order, mean "),
+    "denied each time": (
+        Forecaster(),
+        {"limits": Limits(name="small", order=1e-4)},
+        "orders denied for ORDER_NOTIONAL",
+    ),
+}
+
+
+@pytest.mark.parametrize("why", IDLE)
+def test_whatever_kept_an_account_idle_is_said_in_its_table_and_its_caption(make_study, bars_of, why):
+    agent, changes, told = IDLE[why]
+    replayed = make_study(returning(bars_of), **changes).replay(agent)
+    assert replayed.performance.fills == 0
+    assert told in replayed.untraded
+    assert f"MARKED: never traded: {replayed.untraded}" in replayed.caption
+    _, ((account, *_), _) = replayed.table()
+    assert account == f"{agent.name} NEVER TRADED"
+    assert replayed.as_dict()["untraded"] == replayed.untraded
 
 
 def test_silence_and_the_risk_gate_are_reasons_too(make_study, bars_of):

@@ -15,6 +15,8 @@ from sapphire.domain.intervals import Interval
 from sapphire.domain.views import Belief
 from sapphire.portfolio import Target
 from sapphire.portfolio.targets import Reason
+from sapphire.stack.account import untraded_so_far
+from sapphire.stack.commands import _say_untraded
 from sapphire.stack.decision_rows import decisions
 from sapphire.stack.folders import RunFolder
 
@@ -117,3 +119,33 @@ def test_where_no_stack_ran_it_says_so(said, run):
     run.facts.unlink()
     with pytest.raises(Refused, match="no stack ran in"):
         said(code="raises")
+
+
+def test_an_account_that_never_traded_says_why_in_its_first_lines(run):
+    idle = [
+        decided(bar, [Target("BTC/USDT", 0, 0.0, Reason.KEPT_WITHIN_COSTS)], BTC=mean)
+        for bar, mean in enumerate((-0.1, -0.2))
+    ]
+    run.decisions.write_bytes(b"".join(made.line for made in idle))
+    why = untraded_so_far(run, [])
+    assert why == (
+        "kept, a change would not earn its cost, mean -0.15 bps in 2 of 4 decisions; "
+        "zero, no belief in 2 of 4 decisions"
+    )
+    denied = untraded_so_far(run, [{"denied": "ORDER_NOTIONAL"}, {"denied": "ORDER_NOTIONAL"}, {"denied": None}])
+    assert denied == f"{why}; 2 orders denied for ORDER_NOTIONAL"
+
+
+def test_bars_that_could_not_be_decided_are_a_reason(run):
+    late = Decision.on("f" * 64, CLOSE_NS).without_signals(Obstacle.LATE, "the next bar has closed")
+    run.decisions.write_bytes(late.line)
+    assert untraded_so_far(run, []) == "not decided, late in 2 of 2 decisions"
+
+
+def test_down_says_it_too_from_what_the_account_was(run, capsys):
+    run.account_state.write_text(json.dumps({"untraded": "zero, no belief in 9 of 9 decisions"}))
+    _say_untraded(run)
+    assert "it NEVER TRADED: zero, no belief in 9 of 9 decisions" in capsys.readouterr().err
+    run.account_state.write_text(json.dumps({"untraded": None}))
+    _say_untraded(run)
+    assert capsys.readouterr().err == ""

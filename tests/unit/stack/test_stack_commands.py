@@ -193,6 +193,7 @@ def test_status_says_what_is_traded_and_how(sapphire, running):
     assert int(told["market_ns"]) >= int(told["last_bar_close_ns"]) > 0
     assert {row["symbol"] for row in told["last_decision"]} <= {"BTC/USDT", "ETH/USDT", None}
     assert told["last_decision"][0]["why"]
+    assert (told["untraded"] is None) is (told["fills_today"]["fills"] > 0)
     assert told["fills_today"]["fills"] == len(json.loads(sapphire("fills", "--json").stdout)["fills"])
     assert set(told["latency"]) == {"hop", "orders", "median_ns", "p99_ns"}
     text = sapphire("status").stdout
