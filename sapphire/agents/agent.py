@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from sapphire.agents.arrays import Arrays
 from sapphire.agents.sources import Source, code_of, digest_of, remember_source
 from sapphire.domain.errors import AgentError, NotFitted
+from sapphire.domain.given_kinds import wrong_kinds
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -158,6 +159,19 @@ class Agent(ABC):
     def parameter_fields(cls) -> tuple[dataclasses.Field[Any], ...]:
         """The fields that are parameters, in their order."""
         return tuple(field for field in _fields(cls) if not _is_fitted(field))
+
+    def require_kinds(self) -> None:
+        """Refuse a parameter of another kind than it is declared as, such as a text for a number.
+
+        Raises
+        ------
+        AgentError : names each.
+        """
+        learned = {field.name for field in _fields(self) if _is_fitted(field)}
+        if wrong := wrong_kinds(self, but=learned):
+            raise AgentError(
+                f"parameters of {self.name}", expected="each of the kind that it is declared as", got="; ".join(wrong)
+            )
 
     def replace(self, **parameters: Any) -> Self:
         """A copy with other parameters. A parameter that changes takes what was learned with it.

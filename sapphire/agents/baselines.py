@@ -107,6 +107,7 @@ class RandomWalk(Agent):
     horizon: timedelta = timedelta(hours=1)
 
     def __post_init__(self) -> None:
+        self.require_kinds()
         if self.lookback < 2:
             raise AgentError("a deviation of too few bars", expected="lookback of 2 or more", got=str(self.lookback))
 

@@ -40,6 +40,7 @@ class MovingAverageCross(Agent):
     horizon: timedelta = timedelta(hours=12)
 
     def __post_init__(self) -> None:
+        self.require_kinds()
         if not 1 <= self.fast < self.slow:
             raise AgentError(
                 "averages that cannot cross",

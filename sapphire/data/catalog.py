@@ -11,7 +11,7 @@ A snapshot is put in place in one step. The same request for the same data finds
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -67,10 +67,12 @@ def snapshot(
     ------
     MissingData : recordings that do not cover the range; says how to get them.
     DataError : recordings of a real and of a generated market in one request, or a damaged file.
-    ValueRefused : no symbols, a symbol twice, an end that is not after the start.
+    ValueRefused : no symbols, a symbol twice, an end that is not after the start or lies in the future.
     EngineMissing : the generated market needs the compiled engine.
     """
     wanted = _universe(symbols)
+    if not isinstance(seed, int) or isinstance(seed, bool):
+        raise ValueRefused("seed of the generated market", expected="a whole number", got=repr(seed))
     length = interval if isinstance(interval, Interval) else Interval(interval)
     start_ns, end_ns = (-(-to_ns(moment) // length.ns) * length.ns for moment in (start, end))
     if end_ns <= start_ns:
@@ -78,13 +80,18 @@ def snapshot(
     if source == "embedded":
         if venue not in (None, EMBEDDED):
             raise ValueRefused("the generated market has one venue", expected=EMBEDDED, got=repr(venue))
+        _require_past(end, end_ns, clock)
         rows = {symbol: generated_rows(symbol, length, start_ns, end_ns, seed=seed) for symbol in wanted}
         origin = Origin.of_seed(seed)
         return _keep(rows, _told(rows, {}, origin, end_ns), length, (start_ns, end_ns), origin, EMBEDDED, clock)
     if source != "recorded":
         raise ValueRefused("unknown source of data", expected="recorded or embedded", got=repr(source))
     at = venue or DEFAULT_VENUE
-    rows, known, made = _recorded(wanted, length, start_ns, end_ns, at)
+    try:
+        rows, known, made = _recorded(wanted, length, start_ns, end_ns, at)
+    except MissingData:
+        _require_past(end, end_ns, clock)  # what has not come yet cannot be got by collecting it
+        raise
     origin = _one_origin(known)
     if origin.generated:
         refuse_other_version(
@@ -136,12 +143,28 @@ def _folders() -> list[Path]:
     return sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] != ".") if root.is_dir() else []
 
 
+def _require_past(end: Instant, end_ns: int, clock: Clock | None) -> None:
+    """Refuse an end that has not come: no bar is over before it closes, on the generated market as anywhere."""
+    now_ns = (clock or WallClock()).now_ns()
+    if end_ns > now_ns:
+        raise ValueRefused(
+            "an end in the future",
+            expected=f"an end by now, {stamp(now_ns // 10**9 * 10**9)}: only bars that have closed are known",
+            got=stamp(end_ns) if isinstance(end, int) else str(end),
+            next=f"end={stamp(now_ns // 86_400_000_000_000 * 86_400_000_000_000)!r}, the last midnight",
+        )
+
+
 def _universe(symbols: Sequence[str]) -> tuple[str, ...]:
-    wanted = (symbols,) if isinstance(symbols, str) else tuple(symbols)
+    wanted = (symbols,) if isinstance(symbols, str) else tuple(symbols) if isinstance(symbols, Iterable) else ()
+    if not all(isinstance(symbol, str) for symbol in wanted):
+        raise ValueRefused("symbols of a snapshot", expected="texts such as BTC/USDT", got=f"{symbols!r:.60}")
     for symbol in wanted:
         pair_of(symbol)
     if not wanted or len(set(wanted)) != len(wanted):
-        raise ValueRefused("symbols of a snapshot", expected="one or more, each once", got=", ".join(wanted) or "none")
+        raise ValueRefused(
+            "symbols of a snapshot", expected="one or more, each once", got=", ".join(wanted) or f"{symbols!r:.40}"
+        )
     return wanted
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sapphire.domain.errors import ValueRefused
+from sapphire.domain.given_kinds import wrong_kinds
 from sapphire.domain.views import Belief
 from sapphire.portfolio.lots import Wish, may_be_short, whole_lots
 from sapphire.portfolio.standing import standing_beliefs
@@ -41,6 +42,7 @@ class EqualWeight:
     rebalance_band: float = 0.10
 
     def __post_init__(self) -> None:
+        require_kinds(self)
         _check(self.parameters, shares=(self.max_gross,), band=self.rebalance_band)
 
     @property
@@ -88,6 +90,7 @@ class FixedFraction:
     long_only: bool = True
 
     def __post_init__(self) -> None:
+        require_kinds(self)
         _check(self.parameters, shares=(self.fraction, self.max_gross), band=self.rebalance_band)
 
     @property
@@ -120,6 +123,22 @@ class FixedFraction:
             return 1
         short = belief.mean_bps < 0.0 and may_be_short(state.instruments[belief.symbol], long_only=self.long_only)
         return -1 if short else 0
+
+
+def require_kinds(sizing: Any) -> None:
+    """Refuse a parameter of another kind, such as a text for a number.
+
+    Raises
+    ------
+    ValueRefused : names each.
+    """
+    if wrong := wrong_kinds(sizing):
+        raise ValueRefused(
+            f"parameters of {type(sizing).__name__}",
+            expected="numbers, 0.20 for 20 %, and True or False",
+            got="; ".join(wrong),
+            next="start from the defaults",
+        )
 
 
 def _check(parameters: dict[str, float | bool], *, shares: tuple[float, ...], band: float) -> None:

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from sapphire.domain.errors import ValueRefused
 from sapphire.domain.views import Belief
+from sapphire.portfolio.baselines import require_kinds
 from sapphire.portfolio.lots import Wish, may_be_short, whole_lots
 from sapphire.portfolio.standing import standing_beliefs
 from sapphire.portfolio.state import PortfolioState
@@ -79,6 +80,7 @@ class VolatilityTarget:
     long_only: bool = True
 
     def __post_init__(self) -> None:
+        require_kinds(self)
         positive = all(
             math.isfinite(value) and value > 0.0
             for value in (self.annual, self.full_conviction, self.max_weight, self.max_gross)

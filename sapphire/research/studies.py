@@ -27,7 +27,7 @@ from sapphire.domain.limits import STANDARD, Execution, Limits
 from sapphire.domain.money import to_atoms
 from sapphire.domain.stopped_views import WhenViewsStop
 from sapphire.portfolio import Sizing
-from sapphire.research.given import require_agent, require_settings
+from sapphire.research.given import opens_of, require_agent, require_settings
 from sapphire.research.ledger import recording
 from sapphire.research.ledger.book import Ledger
 from sapphire.research.ledger.spans import span_of
@@ -117,7 +117,7 @@ def study(
         limits=limits,
         execution=execution or Execution(),
         when_views_stop=when_views_stop or WhenViewsStop(),
-        opens=(opens,) if isinstance(opens, str) else tuple(opens),
+        opens=opens_of(opens),
         clock=clock or WallClock(),
     )
     require_settings(made)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from numbers import Real
 from types import MappingProxyType
 from typing import Any
 
@@ -52,6 +53,16 @@ class Costs:
                 expected=" or ".join(_TIERS),
                 got=repr(self.tier),
                 next="gates compare with what the venue publishes, so its tiers are listed in research/runs/costs.py",
+            )
+        spans = isinstance(self.latency_ms, tuple | list) and len(self.latency_ms) == 2
+        given = (self.maker_bps, self.taker_bps, self.slippage_bps, *(self.latency_ms if spans else ("",)))
+        if not all(isinstance(number, Real) and not isinstance(number, bool) for number in given):
+            raise ValueRefused(
+                f"costs {self.name!r}",
+                expected="fees and slippage in basis points, latency_ms as (shortest, longest)",
+                got=f"maker {self.maker_bps!r}, taker {self.taker_bps!r}, slippage {self.slippage_bps!r}, "
+                f"latency {self.latency_ms!r}",
+                next="sp.costs.binance_spot(taker_bps=10, latency_ms=(5, 50)); 10 basis points are 0.1 %",
             )
         numbers = (self.maker_bps, self.taker_bps, self.slippage_bps, *self.latency_ms)
         if not all(0 <= number < float("inf") for number in numbers) or self.latency_ms[1] < self.latency_ms[0]:

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import combinations, pairwise
+from numbers import Integral
 from typing import Protocol, runtime_checkable
 
 from sapphire.domain.clocks import parse_duration
@@ -315,6 +316,10 @@ def combinatorial_purged(
     groups: int, tested: int = 2, *, purge: str | timedelta = "0s", embargo: str | timedelta = "0s"
 ) -> CombinatorialPurged:
     """A combinatorial purged split; `purge` is the agent's horizon, in lengths such as "4h"."""
+    given: tuple[tuple[str, object], ...] = (("groups", groups), ("tested", tested))
+    for name, count in given:
+        if isinstance(count, bool) or not isinstance(count, Integral):
+            raise ValueRefused(f"{name} of a split", expected="a whole number", got=repr(count))
     return CombinatorialPurged(groups, tested, parse_duration(purge), parse_duration(embargo))
 
 

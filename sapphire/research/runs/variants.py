@@ -23,7 +23,7 @@ def variants(
 
     Raises
     ------
-    StudyError : no parameters, ones that the agent does not have, or no combination that it accepts.
+    StudyError : no parameters, ones that the agent does not have, a single value, or no combination that it accepts.
     """
     known = agent.parameters()
     unknown = [name for name in grid if name not in known]
@@ -32,6 +32,14 @@ def variants(
             "nothing to sweep",
             expected=f"parameters of {agent.name} with their values: {', '.join(known) or 'it has none'}",
             got=", ".join(unknown) or "no parameters",
+            next="study.sweep(agent, fast=range(4, 40, 4), slow=range(40, 200, 20))",
+        )
+    single = [f"{name}={values!r:.40}" for name, values in grid.items() if isinstance(values, str) or not _many(values)]
+    if single:
+        raise StudyError(
+            "values of a sweep",
+            expected="several of each parameter: a list, a range, an array",
+            got=", ".join(single),
             next="study.sweep(agent, fast=range(4, 40, 4), slow=range(40, 200, 20))",
         )
     agents: dict[tuple[Any, ...], Agent] = {}
@@ -49,6 +57,10 @@ def variants(
             next="see help(type(agent)) for what its parameters may be",
         )
     return agents, tuple(refused)
+
+
+def _many(values: object) -> bool:
+    return isinstance(values, Iterable) and getattr(values, "ndim", 1) > 0
 
 
 def _python(value: Any) -> Any:

@@ -373,3 +373,30 @@ def test_a_price_finer_than_any_venue_s_is_refused(record, walk):
     record(rows=Rows(Measure.BARS, rows.open_time_ns, values))
     with pytest.raises(BadBars, match="finer than any venue's"):
         snapshot(["BTC/USDT"], **FEBRUARY)
+
+
+@pytest.mark.parametrize("source", ["recorded", "embedded"])
+def test_an_end_in_the_future_is_refused_in_words(record, source):
+    record()
+    asked = {"interval": "1h", "start": "2024-02-01", "source": source}
+    with pytest.raises(ValueRefused, match="an end in the future") as refused:
+        snapshot(["BTC/USDT"], **asked, end="2026-01-02", clock=AT)
+    assert "2026-01-01T00:00Z" in refused.value.expected
+    assert "2026-01-01T00:00Z" in refused.value.next
+
+
+def test_a_venue_whose_time_is_ahead_has_bars_of_its_own(record):
+    """Market time of an exchange on this machine may run ahead of the machine's: what it closed is closed."""
+    record()
+    assert len(snapshot(["BTC/USDT"], **FEBRUARY, clock=FixedClock(to_ns("2024-02-02")))) == 96
+
+
+@pytest.mark.parametrize("symbols", [None, 3, [3], ["BTC/USDT", None]])
+def test_symbols_are_texts(home, symbols):
+    with pytest.raises(ValueRefused, match="symbols of a snapshot"):
+        snapshot(symbols, **FEBRUARY)
+
+
+def test_a_seed_is_a_whole_number(home):
+    with pytest.raises(ValueRefused, match="seed of the generated market"):
+        snapshot(["BTC/USDT"], **FEBRUARY, source="embedded", seed="7")

@@ -1,13 +1,19 @@
 """What a study is given is looked at before any work, and another kind of thing is refused in words."""
 
+import dataclasses
 from dataclasses import dataclass
+from datetime import timedelta
 
+import numpy as np
 import pytest
 
-from sapphire.agents import MovingAverageCross
+from sapphire.agents import Agent, MovingAverageCross
+from sapphire.data import snapshot
+from sapphire.domain.clocks import FixedClock, from_ns, to_ns
 from sapphire.domain.errors import AgentError, StudyError, ValueRefused
-from sapphire.portfolio import FixedFraction, VolatilityTarget
-from sapphire.research import walk_forward
+from sapphire.domain.limits import Limits
+from sapphire.portfolio import EqualWeight, FixedFraction, VolatilityTarget
+from sapphire.research import costs, study, walk_forward
 
 VERBS = {
     "screen": lambda study, agent: study.screen(agent),
@@ -49,6 +55,18 @@ SETTINGS = [
     ("sizing", FixedFraction, "the class FixedFraction"),
     ("sizing", 0.5, "sp.portfolio.VolatilityTarget"),
     ("data", "BTC/USDT", "sp.data.snapshot"),
+    ("name", 3, "a text"),
+    ("name", "", "a text"),
+    ("seed", "seven", "a whole number"),
+    ("seed", 1.5, "a whole number"),
+    ("seed", True, "a whole number"),
+    ("limits", {"order": 1}, "Limits(order=2.0)"),
+    ("limits", Limits, "the class Limits"),
+    ("execution", {"retry_ns": 1}, "Execution("),
+    ("when_views_stop", "hold", "WhenViewsStop()"),
+    ("clock", "now", "WallClock()"),
+    ("opens", 3, "names of studies"),
+    ("opens", ["trend", 3], "names of studies"),
 ]
 
 
@@ -70,3 +88,91 @@ def test_a_percentage_is_no_fraction(annual):
     with pytest.raises(ValueRefused, match=r"0\.20 is 20 %"):
         VolatilityTarget(annual=annual)
     assert VolatilityTarget(annual=3.0).annual == 3.0
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: VolatilityTarget(annual="20%"),
+        lambda: VolatilityTarget(annual=True),
+        lambda: VolatilityTarget(annual=0.2, cost_bps="3"),
+        lambda: VolatilityTarget(annual=0.2, long_only="yes"),
+        lambda: FixedFraction(fraction="0.5"),
+        lambda: EqualWeight(hold=1),
+        lambda: costs.binance_spot(taker_bps="10"),
+        lambda: costs.binance_spot(latency_ms=5),
+        lambda: costs.binance_spot(latency_ms=(1, 2, 3)),
+    ],
+)
+def test_a_number_is_no_text_and_a_text_no_number(make):
+    with pytest.raises(ValueRefused) as refused:
+        make()
+    assert "expected:" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"horizon": "2h"}, "horizon is a duration, timedelta(hours=2), not str '2h'"),
+        ({"fast": 3.0}, "fast is a whole number, not float 3.0"),
+        ({"fast": "3"}, "fast is a whole number, not str '3'"),
+    ],
+)
+def test_a_parameter_of_an_agent_is_of_its_kind(make_study, changes, told):
+    with pytest.raises(AgentError, match="parameters of moving-average-cross") as refused:
+        MovingAverageCross(**({"fast": 3, "slow": 5} | changes))
+    assert told in refused.value.got
+
+
+@dataclass(frozen=True)
+class Unchecked(Agent):
+    """An agent of a quant's own, which looks at none of its parameters."""
+
+    share: float = 0.5
+    horizon: timedelta = timedelta(hours=2)
+
+    @property
+    def warmup(self):
+        return 2
+
+    def views(self, window):
+        return window.views(score=window.panel("close").iloc[-1] * self.share, horizon=self.horizon)
+
+
+def test_parameters_of_an_own_agent_are_looked_at_before_any_work(make_study):
+    study = make_study()
+    with pytest.raises(AgentError, match="parameters of unchecked") as refused:
+        study.screen(Unchecked(share="half"))
+    assert refused.value.got == "share is a number, not str 'half'"
+    assert study.ledger.head.lines == 0
+
+
+@pytest.mark.parametrize("values", [3, "345", np.int64(3)])
+def test_a_sweep_needs_several_values(make_study, values):
+    with pytest.raises(StudyError, match="values of a sweep") as refused:
+        make_study().sweep(MovingAverageCross(fast=3, slow=5), fast=values)
+    assert "fast=" in refused.value.got
+
+
+def test_blocks_are_counted_in_whole_numbers(make_study):
+    with pytest.raises(ValueRefused, match="groups of a split"):
+        make_study().paths(MovingAverageCross(fast=3, slow=5), groups="6")
+
+
+def test_generated_bars_from_the_future_are_no_history(home):
+    early = FixedClock(to_ns("2024-01-10"))
+    asked = {"interval": "1h", "start": "2024-01-01", "end": "2024-01-12", "source": "embedded"}
+    with pytest.raises(ValueRefused, match="an end in the future"):
+        snapshot(["BTC/USDT"], **asked, clock=early)
+    taken = snapshot(["BTC/USDT"], **asked)
+    data = dataclasses.replace(taken, provenance=dataclasses.replace(taken.provenance, as_of=from_ns(early.now_ns())))
+    with pytest.raises(StudyError, match="bars from the future") as refused:
+        study(
+            "early",
+            data=data,
+            holdout="1d",
+            split=walk_forward(train="5d", test="1d"),
+            costs=costs.binance_spot(),
+            sizing=EqualWeight(),
+        )
+    assert "2024-01-12" in refused.value.got
