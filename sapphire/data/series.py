@@ -16,6 +16,7 @@ from sapphire.domain.instruments import InstrumentKind
 from sapphire.domain.intervals import Interval
 
 __all__ = [
+    "AS_SPOT",
     "DEFAULT_VENUE",
     "EMBEDDED",
     "Series",
@@ -30,6 +31,9 @@ DEFAULT_VENUE = "binance"
 """Whose recordings are meant where nobody says."""
 EMBEDDED = "embedded"
 """The venue whose market is made here: the embedded exchange."""
+AS_SPOT = "-as-spot"
+"""Ends the name of a venue whose perpetuals stand in for spot, so that every label says it; no such evidence is of a
+market that happened."""
 
 _SYMBOL = re.compile(r"(?P<base>[A-Z0-9]+)/(?P<quote>[A-Z0-9]+)(:(?P<settle>[A-Z0-9]+))?", re.ASCII)
 _VENUE = re.compile(r"[a-z0-9][a-z0-9_-]*", re.ASCII)
@@ -93,7 +97,11 @@ def market_label(venue: str, symbols: Iterable[str]) -> str:
     --------
     >>> market_label("binance", ["BTC/USDT:USDT"])
     'binance usdm'
+    >>> market_label("binanceusdm-as-spot", ["BTC/USDT"])
+    'binanceusdm-as-spot'
     """
+    if venue.endswith(AS_SPOT):
+        return venue
     words = {InstrumentKind.SPOT: "spot", InstrumentKind.LINEAR_PERPETUAL: "perpetual"}
     if venue in ("binance", "binanceusdm"):  # one venue, two ids in ccxt
         venue, words[InstrumentKind.LINEAR_PERPETUAL] = "binance", "usdm"

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from sapphire.data.series import AS_SPOT
 from sapphire.domain.errors import EvidenceRefused, StatisticsError
 from sapphire.domain.evidence import MARKED, Authority, GateReport, GateRow
 from sapphire.domain.needs import Need, Value
@@ -340,6 +341,12 @@ def _of_days(value: Callable[[PaperDays], Value]) -> Callable[[_Asked], _Answer]
     return answer
 
 
+def _recorded_data(asked: _Asked) -> _Answer:
+    """Whether the market that the evidence is of happened; perpetuals that stand in for spot are no such market."""
+    bundle = asked.bundle
+    return bundle.source == "recorded" and AS_SPOT not in bundle.data, bundle.data
+
+
 def _paper_days(asked: _Asked) -> _Answer:
     counted, others = asked.parity.counted()
     more = "; ".join(f"{count} more {why}" for why, count in sorted(others.items()))
@@ -352,7 +359,7 @@ _ANSWERS: Mapping[str, Mapping[str, Callable[[_Asked], _Answer]]] = {
         "snapshot_pinned": _snapshot_pinned,
         "lock_pinned": _lock_pinned,
         "clean_tree": _clean_tree,
-        "recorded_data": lambda asked: (asked.bundle.source == "recorded", asked.bundle.data),
+        "recorded_data": _recorded_data,
         "isolated": _isolated,
         **{name: _check(name) for name in CHECKS},
         "golden_vectors": _golden,

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from sapphire.data.series import AS_SPOT
 from sapphire.domain.canonical import canonical_json, is_sha256, plain, sha256_of
 from sapphire.domain.errors import ValueRefused
 from sapphire.domain.protocols import Protocol
@@ -279,6 +280,7 @@ class EvidenceBundle:
         """What has to be said of the release wherever it is shown."""
         told = [("never traded", self.walk_forward.untraded), ("never traded in the hold-out", self.holdout.untraded)]
         models = [name.partition("#")[0] for name in self.integrity.models]
+        told.append(("perpetuals stand in for spot and never pass live", self.data if AS_SPOT in self.data else ""))
         told.append(("asked models that the platform did not run", ", ".join(models)))
         return (*self.calibration.marks, *(f"{what}: {why}" for what, why in told if why))
 

@@ -168,6 +168,7 @@ BREAKS: list[tuple[dict[str, Any], str]] = [
     ({"integrity": {"dirty": True}}, "clean_tree"),
     ({"integrity": {"git_commit": ""}}, "clean_tree"),
     ({"source": "embedded"}, "recorded_data"),
+    ({"data": "recorded candles (binanceusdm-as-spot)"}, "recorded_data"),
     ({"walk_forward": {"trials": 100_000}}, "deflated_sharpe deflated_active_sharpe"),
     ({"walk_forward": {"sharpe": None}}, "deflated_sharpe"),
     ({"walk_forward": {"length": 29}}, "deflated_sharpe deflated_active_sharpe"),
@@ -473,3 +474,18 @@ def test_a_release_that_never_traded_is_told_why(good: Release, small: SimpleNam
     assert (row(report, "fills").value, row(report, "fills").note) == (0, f"never traded: {why}")
     assert report.marked == ("skill not shown", f"never traded: {why}")
     assert f"never traded: {why}" in str(report)
+
+
+def test_perpetuals_that_stand_in_for_spot_say_so_wherever_the_release_is_shown(good: Release) -> None:
+    manifest, bundle = good
+    label = "recorded candles (binanceusdm-as-spot)"
+    dressed = dataclasses.replace(bundle, data=label)
+    mark = f"perpetuals stand in for spot and never pass live: {label}"
+    assert dressed.marks == (mark,)
+    for target in ("paper", "live"):
+        report = evaluate((manifest, dressed), target)
+        assert mark in report.marked
+        assert f"MARKED: {mark}" in report.caption
+    assert report.permits is None
+    assert [(each.measure, each.has) for each in report.failed] == [("recorded_data", "no")]
+    assert not bundle.marks

@@ -176,3 +176,14 @@ def test_generated_bars_from_the_future_are_no_history(home):
             sizing=EqualWeight(),
         )
     assert "2024-01-12" in refused.value.got
+
+
+def test_perpetuals_under_the_name_of_spot_keep_their_label_in_every_caption(make_study, walked):
+    data = make_study().data
+    data = dataclasses.replace(data, provenance=dataclasses.replace(data.provenance, venue="binanceusdm-as-spot"))
+    asked = make_study(data=data)
+    agent = MovingAverageCross(fast=3, slow=5, horizon=timedelta(hours=1))
+    label = "recorded candles (binanceusdm-as-spot)"
+    for shown in (asked, asked.screen(agent), asked.replay(agent), asked.replay(agent).by_fold, asked.trials()):
+        assert label in shown.caption
+    assert label in asked.replay(agent).figure.layout.title.text
