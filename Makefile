@@ -70,6 +70,7 @@ bench: setup  ## how fast, with machine and n
 	@$(PYTHON) tests/bench/serving_views.py
 	@$(PYTHON) tests/bench/peers.py
 	@$(PYTHON) tests/bench/start_up.py
+	@$(PYTHON) tests/bench/studies.py
 
 notebook: setup $(VENV)/.dev  ## run 00_start_here and store it with its tables and still pictures
 	@$(PYTHON) tests/notebooks/store_start_here.py

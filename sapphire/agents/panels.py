@@ -7,6 +7,7 @@ takes the vectorised twin where there is one that says the same, and goes window
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LOOSEST_TOLERANCE",
+    "TwinCheck",
     "features_of",
     "frame_of",
     "horizon_bars",
@@ -125,7 +127,7 @@ def views_at(agent: Agent, bars: Bars, row: int) -> list[View]:
     """The views of `agent` at the close of bar `row`, from a window of its warm-up or remembered; none before."""
     if row + 1 < agent.warmup:
         return []
-    return remembered_views(agent, bars, row, lambda: agent.views(window_at(agent, bars, row)))
+    return remembered_views(agent, bars, row, lambda at: agent.views(window_at(agent, bars, at)))
 
 
 def kind_stated(agent: Agent, bars: Bars) -> Kind | None:
@@ -137,18 +139,37 @@ def kind_stated(agent: Agent, bars: Bars) -> Kind | None:
     return None
 
 
-def view_panel(agent: Agent, bars: Bars) -> ViewPanel:
+@dataclass(slots=True)
+class TwinCheck:
+    """How a twin is compared with the views before its panel is taken, and whether it was found to differ.
+
+    Parameters
+    ----------
+    rows : of the sample.
+    differs : whether a twin did.
+    """
+
+    rows: int = _SAMPLED
+    differs: bool = False
+
+
+def view_panel(agent: Agent, bars: Bars, check: TwinCheck | None = None) -> ViewPanel:
     """The views of `agent` at every bar: by its twin where that equals the views on a sample, else window by window.
+
+    Parameters
+    ----------
+    check : how large the sample is; told whether the twin differs.
 
     Raises
     ------
     AgentError : views of different kinds, or a twin whose panel is not about `bars`.
     NotFitted : it learns and has not.
     """
-    panel = twin_panel(agent, bars)
+    panel, check = twin_panel(agent, bars), check or TwinCheck()
     # an agent that is made of others takes their panels by this function, so they have been compared
-    if panel is not None and (agent.parts() or _equals_views(agent, bars, panel)):
+    if panel is not None and (agent.parts() or _equals_views(agent, bars, panel, check.rows)):
         return panel
+    check.differs = panel is not None
     return window_panel(agent, bars)
 
 
@@ -173,11 +194,11 @@ def twin_tolerance_of(agent: Agent) -> float:
     return min(LOOSEST_TOLERANCE, max(agent.twin_tolerance, *map(twin_tolerance_of, agent.parts()), 0.0))
 
 
-def _equals_views(agent: Agent, bars: Bars, panel: ViewPanel) -> bool:
+def _equals_views(agent: Agent, bars: Bars, panel: ViewPanel, sampled: int) -> bool:
     """Whether a twin's panel is that of the views, on a sample."""
     rows = np.arange(agent.warmup - 1, len(bars))
-    if rows.size > _SAMPLED:
-        rows = np.sort(_DICE.choice(rows, _SAMPLED, replace=False))
+    if rows.size > sampled:
+        rows = np.sort(_DICE.choice(rows, sampled, replace=False))
     said = numbers_of_views((views_at(agent, bars, int(row)) for row in rows), bars.symbols)
     twin = {name: values[rows] for name, values in numbers_of_panel(panel).items()}
     return panel.horizon == agent.horizon and far_apart(said, twin, bars, rows).worst <= twin_tolerance_of(agent)

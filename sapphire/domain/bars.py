@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -133,8 +134,8 @@ class Bars:
 
         if field not in FIELDS:
             raise ValueRefused("not a field of a bar", expected="one of " + ", ".join(FIELDS), got=repr(field))
-        columns = pd.Index(self.symbols, name="symbol")
-        return pd.DataFrame(getattr(self, field), index=self.times, columns=columns, copy=True)
+        # a view each: whoever names the columns anew names those of his own frame
+        return pd.DataFrame(getattr(self, field), index=self.times, columns=_columns(self.symbols).view(), copy=True)
 
     def slice(self, start: Instant, end: Instant) -> Bars:
         """Bars that open in `[start, end)`."""
@@ -242,6 +243,14 @@ class Bars:
             got=f"{cell}; {int(bad.sum()):,} such cells",
             next="sapphire data check",
         )
+
+
+@lru_cache(maxsize=64)
+def _columns(symbols: tuple[str, ...]) -> pd.Index[str]:
+    """The columns of a frame; an agent is asked about thousands of windows of the same symbols."""
+    import pandas as pd
+
+    return pd.Index(symbols, name="symbol")
 
 
 def _utc_index(ns: NDArray[np.int64], name: str) -> pd.DatetimeIndex:

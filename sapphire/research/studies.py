@@ -4,7 +4,8 @@ The hold-out at the end of the data is sealed: what a study hands to an agent, a
 it. The ledger is told of every evaluation before it is run, and what came of it before its result is shown.
 
 `screen`, `sweep`, `information`, `replay`, `compare` and `paths` ask the notebook's live object: they explore, and they
-count. Evidence is what `submit` measures, in confined processes from the captured source; gates read nothing else.
+count. What was asked before in the same words is taken from the state folder (`runs.kept`), and counts all the same.
+Evidence is what `submit` measures, in confined processes from the captured source; gates read nothing else.
 """
 
 from __future__ import annotations
@@ -42,9 +43,11 @@ from sapphire.research.results.showing import Shown
 from sapphire.research.runs import screening
 from sapphire.research.runs.costs import RATE_ONE, Costs
 from sapphire.research.runs.informing import InformationReport, inform
+from sapphire.research.runs.kept_views import KeptViews
 from sapphire.research.runs.paths import walk_paths
 from sapphire.research.runs.replaying import replay_beliefs, replay_ladder, replay_paths
 from sapphire.research.runs.splits import Fold, Split, combinatorial_purged
+from sapphire.research.runs.sweeping import swept
 from sapphire.research.runs.variants import variants
 from sapphire.research.runs.walking import BeliefPanel, Told, walk_beliefs, walk_views
 
@@ -261,30 +264,26 @@ class Study(Shown):
         recording.admit(self)
         with progress(f"screen {agent.name}") as told:
             views = self._views(agent, told)
-        (screened,) = screening.screened(self, [agent], [views], method="screen")
+        (screened,) = screening.screened(self, [agent], [views])
         return Screen(self, agent, screened.equity, screened.performance, self._count)
 
     def sweep(self, agent: Agent, **grid: Iterable[Any]) -> Sweep:
         """Screens over every combination of parameters; each one is a trial.
 
-        Combinations that the agent refuses are left out and named.
+        Combinations that the agent refuses are left out and named. Large sweeps take all cores, in processes of their
+        own that get the agent as it lives here.
 
         Raises
         ------
         StudyError : no parameters, ones that the agent does not have, or no combination that it accepts.
+        AgentError : what a combination raised, with its parameters.
         """
         require_agent(agent)
         names = tuple(grid)
         agents, refused = variants(agent, grid)
         recording.admit(self)
-        views = []
-        with progress(f"sweep {agent.name}") as told:
-            for number, (values, variant) in enumerate(agents.items()):
-                told(number, len(agents), f"{agent.name} {dict(zip(names, values, strict=True))}")
-                views.append(self._views(variant, lambda *_: None))
-            told(len(agents), len(agents), f"{agent.name}: {len(agents)} combinations")
-            screened = screening.screened(self, list(agents.values()), views, method="sweep")
-        performances = tuple(each.performance for each in screened)
+        with progress(f"sweep {agent.name}") as told, self._remembered.open():
+            performances = swept(self, agents, names, told=told)
         return Sweep(self, agent, names, tuple(agents), performances, refused, self._count)
 
     def replay(self, agent: Agent) -> Replayed:
@@ -296,7 +295,7 @@ class Study(Shown):
         """
         beliefs = self._beliefs(agent)
         with progress(f"replay {agent.name}, {REAL}") as told:
-            replayed = replay_beliefs(self, agent, beliefs, REAL, told=told)
+            replayed = replay_beliefs(self, agent, beliefs, REAL, told=told, kept=True)
         return dataclasses.replace(replayed, trials=self._count)
 
     def compare(self, agent: Agent) -> Comparison:
@@ -310,7 +309,7 @@ class Study(Shown):
         """
         beliefs = self._beliefs(agent)
         with progress(f"replay {agent.name}, assumption by assumption") as told:
-            runs = replay_ladder(self, agent, beliefs, told=told)
+            runs = replay_ladder(self, agent, beliefs, told=told, kept=True)
         theirs = screening.equity_of_fills(
             self.tested,
             ideal_of(runs).traded_at_opens(),
@@ -361,7 +360,7 @@ class Study(Shown):
         with progress(f"paths of {agent.name}") as told:
             with self._remembered.open():
                 panels = walk_paths(agent, asked.evaluation, asked.folds, seed=asked.seed, told=told)
-            runs = replay_paths(asked, agent, panels, told=told)
+            runs = replay_paths(asked, agent, panels, told=told, kept=True)
         return Paths(asked, agent, runs, self._count)
 
     def trials(self) -> TrialsTable:
@@ -406,7 +405,7 @@ class Study(Shown):
     @cached_property
     def _remembered(self) -> Remembered:
         """What agents without a twin said of its bars: an idea that is looked at again is not asked again."""
-        return Remembered()
+        return Remembered(KeptViews(self.evaluation))
 
 
 def _rounded(length: timedelta) -> str:

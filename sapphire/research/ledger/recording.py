@@ -28,7 +28,17 @@ if TYPE_CHECKING:
     from sapphire.agents import Agent
     from sapphire.research.studies import Study
 
-__all__ = ["about", "admit", "begin", "evaluation", "ledger", "market_returns", "record"]
+__all__ = [
+    "about",
+    "active_ratio",
+    "admit",
+    "begin",
+    "evaluation",
+    "evaluation_of_returns",
+    "ledger",
+    "market_returns",
+    "record",
+]
 
 
 def ledger() -> Ledger:
@@ -105,8 +115,21 @@ def evaluation(
     series = ReturnSeries(study.tested.close_time_ns[1:], simple_returns(equity)) if has_returns else None
     if series is None:
         return run.evaluated(digest_of_returns(equity), math.nan, counted=counted)
-    active = sharpe_of(active_returns(series.values, market_returns(study)))
+    active = active_ratio(series.values, market_returns(study))
     return run.evaluated(series.digest, sharpe_of(series.values), active=active, counted=counted, series=series)
+
+
+def evaluation_of_returns(
+    study: Study, run: Begun, returns: NDArray[np.floating[Any]], *, sharpe: float, active: float
+) -> Evaluation:
+    """The same of returns [T - 1] whose Sharpe ratios, their own and beside the market, are known."""
+    series = ReturnSeries(study.tested.close_time_ns[1:], returns)
+    return run.evaluated(series.digest, sharpe, active=active, counted=True, series=series)
+
+
+def active_ratio(returns: NDArray[np.floating[Any]], market: NDArray[np.floating[Any]]) -> float:
+    """Sharpe ratio per bar of returns [T - 1] less the part that the market's explain."""
+    return sharpe_of(active_returns(returns, market))
 
 
 def market_returns(study: Study) -> NDArray[np.floating[Any]]:

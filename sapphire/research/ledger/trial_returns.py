@@ -63,13 +63,15 @@ class TrialReturns:
         path = self.folder / f"{identity.hexdigest()}.parquet"
         if path.exists():
             return
-        table = pl.DataFrame(
-            {
-                "trial": np.repeat(list(series), [len(each.values) for each in series.values()]),
-                "close_time_ns": np.concatenate([each.close_time_ns for each in series.values()]),
-                "value": np.concatenate([np.asarray(each.values, dtype=np.float64) for each in series.values()]),
-            }
-        )
+        tables = [
+            pl.select(
+                trial=pl.repeat(trial, len(each.values)),
+                close_time_ns=pl.Series(each.close_time_ns),
+                value=pl.Series(np.asarray(each.values, dtype=np.float64)),
+            )
+            for trial, each in series.items()
+        ]
+        table = pl.concat(tables)
         replace_file(path, table.write_parquet)
 
     def of(self, digests: Mapping[str, str]) -> dict[str, ReturnSeries]:

@@ -19,6 +19,7 @@ from sapphire.statistics import (
     maximum_drawdown,
     probabilistic_sharpe_ratio,
     return_moments,
+    sharpe_ratio,
     sharpe_standard_error,
 )
 
@@ -41,6 +42,8 @@ __all__ = [
 ]
 
 _YEAR = timedelta(days=365)
+_FEWEST = 4
+"""Returns that `return_moments` asks for, so that a ratio is there where its error is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +166,9 @@ def active_returns(returns: FloatArray, market: FloatArray) -> FloatArray:
 
 def sharpe_of(returns: FloatArray) -> float:
     """Sharpe ratio per bar of returns [T]; NaN where they do not vary or are too few."""
-    return sharpe_and_error(returns)[0]
+    with suppress(StatisticsError):
+        return sharpe_ratio(returns) if len(returns) >= _FEWEST else math.nan
+    return math.nan
 
 
 def sharpe_and_error(returns: FloatArray) -> tuple[float, float]:

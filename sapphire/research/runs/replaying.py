@@ -24,6 +24,7 @@ from sapphire.research.results.performance import Performance
 from sapphire.research.results.replays import LADDER, REAL, Model, Replayed
 from sapphire.research.runs.decided import Decisions
 from sapphire.research.runs.delisting import Delisting, without
+from sapphire.research.runs.kept_replays import keep_record, kept_record
 from sapphire.research.runs.replay_market import engine_on
 from sapphire.research.runs.walking import BeliefPanel, Told
 
@@ -35,6 +36,14 @@ if TYPE_CHECKING:
 __all__ = ["Beside", "replay_beliefs", "replay_beside", "replay_ladder", "replay_paths"]
 
 _TOLD_EVERY = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a run begins with: an engine, or the record of an earlier run."""
+
+    engine: Any
+    record: dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +78,14 @@ class Beside:
         )
 
 
-def replay_beliefs(study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, *, told: Told) -> Replayed:
+def replay_beliefs(
+    study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, *, told: Told, kept: bool = False
+) -> Replayed:
     """Run the engine over the tested bars, one continuous account: a trial, in the ledger before it is run.
+
+    Parameters
+    ----------
+    kept : whether the record of an earlier run of the same may stand for this one. Evidence never says so.
 
     Raises
     ------
@@ -80,9 +95,9 @@ def replay_beliefs(study: Study, agent: Agent, beliefs: BeliefPanel, model: Mode
     EngineError : what else the engine refuses, such as symbols of several quote assets.
     EngineMissing : the engine is not built.
     """
-    engine = _engine(study, model)
+    known = _known(study, beliefs, model, kept=kept)
     (begun,) = recording.begin(study, [_about(study, study, agent, "replay", model)])
-    run = _replayed(engine, study, agent, beliefs, model, told)
+    run = _replayed(known, study, agent, beliefs, model, told, kept=kept)
     recording.record(study, [recording.evaluation(study, begun, run.worth)])
     return run
 
@@ -96,20 +111,22 @@ def replay_beside(
     told: Told,
     method: str = "replay",
     code: str | None = None,
+    kept: bool = False,
 ) -> tuple[Replayed, ...]:
     """The evidence, which is a trial, and counterfactual runs of the same beliefs beside it, which are recorded only.
 
     Parameters
     ----------
     method, code : what the ledger says of the evidence; `code` is the digest of a release where it is not the agent's.
+    kept : as `replay_beliefs`.
 
     Raises
     ------
     HoldoutSealed, LedgerDamaged, StudyError, EngineError, EngineMissing : as `replay_beliefs`.
     """
-    engine = _engine(study, REAL)
+    known = _known(study, beliefs, REAL, kept=kept)
     (begun,) = recording.begin(study, [_about(study, study, agent, method, REAL, code=code)])
-    evidence = _replayed(engine, study, agent, beliefs, REAL, told)
+    evidence = _replayed(known, study, agent, beliefs, REAL, told, kept=kept)
     changed = [(each.of(study), each.model) for each in others]
     runs: list[Replayed] = []
     for of, model in changed:
@@ -117,21 +134,26 @@ def replay_beside(
         if model is Model.COSTLESS and limited is not None and not len(limited.record["denials"]["order"]):
             runs.append(replace(limited, model=model))  # no limit was met: without any it is the same run
         else:
-            runs.append(_replayed(_engine(of, model), of, agent, beliefs, model, told))
+            here = _known(of, beliefs, model, kept=kept)
+            runs.append(_replayed(here, of, agent, beliefs, model, told, kept=kept))
     beside = [_about(study, run.study, agent, "counterfactual", run.model, code=code) for run in runs]
     lines = [recording.evaluation(study, of, run.worth, counted=False) for of, run in zip(beside, runs, strict=True)]
     recording.record(study, [*lines, recording.evaluation(study, begun, evidence.worth)])
     return evidence, *runs
 
 
-def replay_ladder(study: Study, agent: Agent, beliefs: BeliefPanel, *, told: Told) -> tuple[Replayed, ...]:
+def replay_ladder(
+    study: Study, agent: Agent, beliefs: BeliefPanel, *, told: Told, kept: bool = False
+) -> tuple[Replayed, ...]:
     """One run per model of the ladder, in its order; the last one is the evidence and the trial."""
     others = [Beside(model) for model in reversed(LADDER[:-1])]
-    evidence, *runs = replay_beside(study, agent, beliefs, others, told=told)
+    evidence, *runs = replay_beside(study, agent, beliefs, others, told=told, kept=kept)
     return *reversed(runs), evidence
 
 
-def replay_paths(study: Study, agent: Agent, paths: Sequence[BeliefPanel], *, told: Told) -> tuple[Replayed, ...]:
+def replay_paths(
+    study: Study, agent: Agent, paths: Sequence[BeliefPanel], *, told: Told, kept: bool = False
+) -> tuple[Replayed, ...]:
     """One run per path, together one trial, in the ledger before it is run.
 
     It keeps no returns there: part of what a path was trained on lies behind its tests, so its ratio says nothing of
@@ -141,9 +163,11 @@ def replay_paths(study: Study, agent: Agent, paths: Sequence[BeliefPanel], *, to
     ------
     HoldoutSealed, LedgerDamaged, StudyError, EngineError, EngineMissing : as `replay_beliefs`.
     """
-    engines = [_engine(study, REAL) for _ in paths]
+    known = [_known(study, path, REAL, kept=kept) for path in paths]
     (begun,) = recording.begin(study, [recording.about(study, agent, "paths", sizing=_sizing(study))])
-    runs = tuple(_replayed(engine, study, agent, path, REAL, told) for engine, path in zip(engines, paths, strict=True))
+    runs = tuple(
+        _replayed(each, study, agent, path, REAL, told, kept=kept) for each, path in zip(known, paths, strict=True)
+    )
     worth = np.concatenate([run.worth for run in runs])
     recording.record(study, [recording.evaluation(study, begun, worth, has_returns=False)])
     return runs
@@ -154,15 +178,27 @@ def _is_alike(one: Study, other: Study) -> bool:
     return one.sizing == other.sizing and one.costs == other.costs
 
 
-def _engine(study: Study, model: Model) -> Any:
-    """The engine before its first bar: what it refuses then, nobody has seen a result of."""
+def _known(study: Study, beliefs: BeliefPanel, model: Model, *, kept: bool) -> _Known:
+    """The record of an earlier run, or the engine before its first bar.
+
+    What it refuses then, nobody has seen a result of.
+    """
+    record = kept_record(study, beliefs, model) if kept else None
+    if record is not None:
+        return _Known(None, record)
     with _refusals_of_ours():
-        return engine_on(study, model)
+        return _Known(engine_on(study, model), None)
 
 
-def _replayed(engine: Any, study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, told: Told) -> Replayed:
-    with _refusals_of_ours():
-        record = _run(engine, study, agent, beliefs, model, told)
+def _replayed(
+    known: _Known, study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, told: Told, *, kept: bool
+) -> Replayed:
+    record = known.record
+    if record is None:
+        with _refusals_of_ours():
+            record = _run(known.engine, study, agent, beliefs, model, told)
+        if kept:
+            keep_record(study, beliefs, model, record)
     equity = units_of(record["equity"]["equity_quote_atoms"])
     traded, fees = _traded_and_fees(study, record)
     performance = Performance.measure(

@@ -3,12 +3,13 @@
 A screen is long or flat: an equal share of the account in each symbol whose view is above zero, bought and sold at the
 next bar's open with fees and slippage. What changes while a symbol has no bar waits for its next one; what is held of
 a symbol that ends is sold at its last close. It knows nothing of calibration, of the study's sizing or of a book; no
-gate reads its numbers. This module is the only one that imports vectorbt (Apache-2.0 with the Commons Clause).
+gate reads its numbers. This module and `accounts` are the only ones that import vectorbt (Apache-2.0 with the Commons
+Clause).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,9 @@ import numpy as np
 
 from sapphire.research.ledger import recording
 from sapphire.research.results.performance import Performance
-from sapphire.research.runs.costs import Costs
+from sapphire.research.runs.accounts import ScreenMarket
 from sapphire.research.runs.delisting import ends_of
+from sapphire.research.runs.kept_accounts import kept_account
 from sapphire.research.runs.walking import one_number
 
 if TYPE_CHECKING:
@@ -26,12 +28,19 @@ if TYPE_CHECKING:
 
     from sapphire.agents import Agent, ViewPanel
     from sapphire.domain.bars import Bars
+    from sapphire.research.runs.costs import Costs
     from sapphire.research.runs.walking import BeliefPanel
     from sapphire.research.studies import Study
 
-__all__ = ["SCREENS", "ScreenedAccount", "equity_of_fills", "screened", "screened_ladder", "stance"]
-
-STARTING_CASH = 100_000.0
+__all__ = [
+    "SCREENS",
+    "ScreenedAccount",
+    "equity_of_fills",
+    "screen_sizing",
+    "screened",
+    "screened_ladder",
+    "stance",
+]
 
 SCREENS = ("the screen", "no fee, no assumed slippage", "what the score is worth")
 """The screen that `study.screen` shows, and what each further one changes: it pays nothing; it
@@ -52,24 +61,26 @@ class ScreenedAccount:
     performance: Performance
 
 
-def screened(
-    study: Study, agents: Sequence[Agent], views: Sequence[ViewPanel], *, method: str
-) -> list[ScreenedAccount]:
+def screen_sizing(study: Study) -> dict[str, Any]:
+    """How a screen makes positions of views, for the ledger."""
+    return {"screen": "long or flat, equal weights, next open", "costs": study.costs.parameters()}
+
+
+def screened(study: Study, agents: Sequence[Agent], views: Sequence[ViewPanel]) -> list[ScreenedAccount]:
     """One account per agent, long or flat on its own views, each in the ledger before it is run.
 
     Parameters
     ----------
     views : of the study's tested bars, one panel per agent.
-    method : "screen" or "sweep".
 
     Raises
     ------
     HoldoutSealed : the study's bars meet a sealed hold-out.
     LedgerDamaged : the ledger does not verify, or lines are missing.
     """
-    sizing = {"screen": "long or flat, equal weights, next open", "costs": study.costs.parameters()}
-    begun = recording.begin(study, [recording.about(study, agent, method, sizing=sizing) for agent in agents])
-    accounts = _accounts(study.tested, [stance(each) for each in views], study.costs, ends=ends_of(study.data.bars))
+    sizing = screen_sizing(study)
+    begun = recording.begin(study, [recording.about(study, agent, "screen", sizing=sizing) for agent in agents])
+    accounts = _accounts(study, [stance(each) for each in views], study.costs)
     recording.record(
         study,
         [
@@ -94,10 +105,10 @@ def screened_ladder(study: Study, agent: Agent, views: ViewPanel, beliefs: Belie
     ------
     HoldoutSealed : the study's bars meet a sealed hold-out.
     """
-    seen = screened(study, [agent], [views], method="screen")
+    seen = screened(study, [agent], [views])
     free = replace(study.costs, maker_bps=0.0, taker_bps=0.0, slippage_bps=0.0)
     worth = study.tested.frame("close") * 0.0 + beliefs.mean_bps > 0
-    others = _accounts(study.tested, [stance(views), worth], free, ends=ends_of(study.data.bars))
+    others = _accounts(study, [stance(views), worth], free)
     recording.record(
         study,
         [
@@ -118,59 +129,16 @@ def stance(views: ViewPanel) -> pd.DataFrame:
     return one_number(views) > 0
 
 
-def _accounts(
-    bars: Bars, stances: Sequence[pd.DataFrame], costs: Costs, *, ends: Mapping[str, int]
-) -> list[ScreenedAccount]:
-    """One account per stance, all in one array.
-
-    Parameters
-    ----------
-    stances : frames close time by symbol, as `stance` gives them.
-    ends : symbol to the first close at which it has ended (`ends_of` the snapshot).
-    """
+def _accounts(study: Study, stances: Sequence[pd.DataFrame], costs: Costs) -> list[ScreenedAccount]:
+    """One account per stance, frames close time by symbol."""
     import pandas as pd
 
-    vectorbt = _vectorbt()
-    count = len(stances)
-    prices, closing = _prices(bars, ends or {})
-
-    def side_by_side(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-        return pd.concat(frames, axis=1, keys=range(count), names=["account", "symbol"])
-
-    portfolio = vectorbt.Portfolio.from_orders(
-        side_by_side([_valued(bars)] * count),
-        size=side_by_side(
-            [_changes(frame.astype(float) / len(bars.symbols), bars).mask(closing, 0.0) for frame in stances]
-        ),
-        size_type="targetpercent",
-        price=side_by_side([prices] * count),
-        fees=costs.taker_bps / 10_000,
-        slippage=costs.slippage_bps / 10_000,
-        init_cash=STARTING_CASH,
-        cash_sharing=True,
-        group_by="account",
-        call_seq="auto",
-        freq=bars.interval.timedelta,
-    )
-    values = portfolio.value()
-    frame = values if isinstance(values, pd.DataFrame) else values.to_frame()
-    orders = portfolio.orders.records
-    groups = orders["col"].to_numpy() // len(bars.symbols)
-    traded = np.bincount(groups, weights=(orders["size"] * orders["price"]).to_numpy(), minlength=count)
-    fees = np.bincount(groups, weights=orders["fees"].to_numpy(), minlength=count)
-    counts = np.bincount(groups, minlength=count)
+    market = ScreenMarket.of(study.tested, costs, ends=ends_of(study.data.bars))
+    accounts = [kept_account(market, each.to_numpy(dtype=np.bool_)) for each in stances]
+    times = study.tested.times
     return [
-        ScreenedAccount(
-            curve := frame.iloc[:, column],
-            Performance.measure(
-                curve.to_numpy(dtype=np.float64),
-                bars.interval,
-                traded_quote=float(traded[column]),
-                fees_quote=float(fees[column]),
-                fills=int(counts[column]),
-            ),
-        )
-        for column in range(count)
+        ScreenedAccount(pd.Series(each.equity, index=times, name="equity"), each.performance(market.interval))
+        for each in accounts
     ]
 
 
@@ -198,34 +166,6 @@ def equity_of_fills(
         freq=bars.interval.timedelta,
     )
     return np.asarray(portfolio.value().to_numpy(), dtype=np.float64)
-
-
-def _changes(weights: pd.DataFrame, bars: Bars) -> pd.DataFrame:
-    """Targets where they change, one bar later, of each symbol among its own bars.
-
-    What is known at a close is traded at the next open; where there is none, at the first one that there is.
-    """
-    import pandas as pd
-
-    known = weights.shift(1)
-    listed = pd.DataFrame(bars.listed, index=known.index, columns=known.columns)
-    due = known.where(listed)
-    return pd.DataFrame({symbol: due[symbol].dropna().pipe(_where_new) for symbol in due}, index=due.index)
-
-
-def _where_new(due: pd.Series[float]) -> pd.Series[float]:
-    return due.where(due.ne(due.shift(1)))
-
-
-def _prices(bars: Bars, ends: Mapping[str, int]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """What is traded at: the opens, and the last close where a symbol has ended; and where that is."""
-    import pandas as pd
-
-    opens = bars.frame("open")
-    closing = pd.DataFrame(False, index=opens.index, columns=opens.columns)
-    for symbol, end_ns in ends.items():
-        closing[symbol] = bars.close_time_ns == end_ns
-    return opens.mask(closing, bars.frame("close").ffill()), closing
 
 
 def _valued(bars: Bars) -> pd.DataFrame:

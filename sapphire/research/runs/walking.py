@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sapphire.agents import Agent, Calibrated, Pool, ViewPanel, forecast_panel, view_panel, window_panel
+from sapphire.agents.panels import TwinCheck
 from sapphire.domain.bars import FIELDS, Bars
 from sapphire.domain.clocks import from_ns, to_ns
 from sapphire.domain.errors import AgentError, StudyError
@@ -127,8 +128,14 @@ def calibrated(agent: Agent, train: Bars, seed: int) -> Agent:
     return whole.fit(train, seed)
 
 
-def walk_views(agent: Agent, bars: Bars, folds: Sequence[Fold], *, seed: int, told: Told) -> ViewPanel:
+def walk_views(
+    agent: Agent, bars: Bars, folds: Sequence[Fold], *, seed: int, told: Told, check: TwinCheck | None = None
+) -> ViewPanel:
     """The agent's own views of the folds' test bars, uncalibrated; it is fitted in each fold if it learns.
+
+    Parameters
+    ----------
+    check : how a twin is compared with the views; told whether it differs.
 
     Raises
     ------
@@ -137,14 +144,14 @@ def walk_views(agent: Agent, bars: Bars, folds: Sequence[Fold], *, seed: int, to
     require_once(folds)
     if agent.has_twin and not agent.learns:
         first, stop = tested_rows(bars, folds[0].testing[0])[0], tested_rows(bars, folds[-1].testing[-1])[1]
-        return _stated(agent, bars.rows(0, stop), first)
+        return _stated(agent, bars.rows(0, stop), first, check)
     parts = []
     for number, fold in enumerate(folds, start=1):
         told(number - 1, len(folds), f"{agent.name}: fold {number} of {len(folds)}")
         fitted = agent.fit(training_bars(bars, fold), seed)
         for span in fold.testing:
             start, end = tested_rows(bars, span)
-            parts.append(_stated(fitted, bars.rows(0, end), start))
+            parts.append(_stated(fitted, bars.rows(0, end), start, check))
     told(len(folds), len(folds), f"{agent.name}: {len(folds)} folds")
     return _joined(parts)
 
@@ -174,10 +181,10 @@ def _forecasts(fitted: Agent, train: Bars, bars: Bars, first: int) -> tuple[NDAr
     return panel.mean_bps.to_numpy(), panel.std_bps.to_numpy()
 
 
-def _stated(agent: Agent, bars: Bars, first: int) -> ViewPanel:
+def _stated(agent: Agent, bars: Bars, first: int, check: TwinCheck | None = None) -> ViewPanel:
     """The views at the rows from `first` on; an agent without a twin is not asked about the rows before."""
     if agent.has_twin:
-        panel = view_panel(agent, bars)
+        panel = view_panel(agent, bars, check)
     elif isinstance(agent, Calibrated):
         panel = agent.forecasts_panel(window_panel(agent.agent, bars, first=first), bars)
     else:

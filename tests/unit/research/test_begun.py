@@ -71,7 +71,7 @@ ASKS = {
     "replay_beside": lambda study, beliefs, views: replay_beside(study, AGENT, beliefs, [], told=quiet),
     "replay_ladder": lambda study, beliefs, views: replay_ladder(study, AGENT, beliefs, told=quiet),
     "replay_paths": lambda study, beliefs, views: replay_paths(study, AGENT, [beliefs, beliefs], told=quiet),
-    "screened": lambda study, beliefs, views: screened(study, [AGENT, AGENT], [views, views], method="sweep"),
+    "screened": lambda study, beliefs, views: screened(study, [AGENT, AGENT], [views, views]),
     "screened_ladder": lambda study, beliefs, views: screened_ladder(study, AGENT, views, beliefs),
     "inform": lambda study, beliefs, views: inform(study, AGENT, views),
 }

@@ -9,7 +9,8 @@ import pytest
 
 from sapphire.agents import BuyAndHold, MovingAverageCross, RandomWalk, ViewPanel
 from sapphire.research import costs
-from sapphire.research.runs.screening import _accounts, equity_of_fills, stance
+from sapphire.research.runs.accounts import ScreenMarket
+from sapphire.research.runs.screening import equity_of_fills, stance
 from sapphire.research.runs.walking import one_number
 
 AGENT = MovingAverageCross(fast=3, slow=12, horizon=timedelta(hours=2))
@@ -19,7 +20,7 @@ DEAR = costs.binance_spot(taker_bps=1e4 * FEE, slippage_bps=1e4 * SLIPPAGE)
 
 def screened(bars, long, costs=DEAR):
     frame = pd.DataFrame(long, index=bars.times, columns=pd.Index(bars.symbols, name="symbol"))
-    return _accounts(bars, [frame], costs, ends={})[0]
+    return ScreenMarket.of(bars, costs, ends={}).account(frame.to_numpy())
 
 
 def test_three_bars_by_hand(bars_of):
@@ -30,7 +31,7 @@ def test_three_bars_by_hand(bars_of):
     expected = [100_000, bought * 115, proceeds * (1 - FEE)]
     assert account.equity.tolist() == pytest.approx(expected, rel=1e-12)
     paid = bought * 110 * (1 + SLIPPAGE)
-    told = account.performance
+    told = account.performance(bars.interval)
     traded = told.turnover * account.equity.mean() * told.bars / told.per_year
     assert told.fills == 2
     assert traded == pytest.approx(paid + proceeds, rel=1e-12)

@@ -76,7 +76,7 @@ def test_there_is_no_way_round_by_the_functions_beneath(make_study, way):
     views = walk_views(AGENT, other.evaluation, other.folds, **settings)
     asks = {
         "beliefs": lambda: replay_beliefs(other, AGENT, beliefs, REAL, told=settings["told"]),
-        "views": lambda: screened(other, [AGENT], [views], method="screen"),
+        "views": lambda: screened(other, [AGENT], [views]),
         "information": lambda: inform(other, AGENT, views),
     }
     with pytest.raises(HoldoutSealed):
