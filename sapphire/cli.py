@@ -29,6 +29,7 @@ from sapphire.serving.commands import serve
 from sapphire.stack.commands import down, up
 from sapphire.stack.decision_rows import decisions
 from sapphire.stack.journal_commands import journal
+from sapphire.stack.notify_commands import notify
 from sapphire.stack.status_command import status
 from sapphire.stack.trading_commands import close, fills, flatten, halt, orders, positions, resume
 
@@ -45,7 +46,8 @@ _REGISTRY: tuple[Callable[..., None], ...] = (releases, gates, promote, rollback
 _TRADING: tuple[Callable[..., None], ...] = (positions, orders, fills, decisions, halt, flatten, close, resume, trace)
 for _verb in _STACK + _REGISTRY + _TRADING:
     app.command(_verb.__name__)(_verb)
-for _name, _verbs in {"data": data, "agent": agent, "study": study, "journal": journal, "report": report}.items():
+_GROUPS = {"data": data, "agent": agent, "study": study, "journal": journal, "report": report, "notify": notify}
+for _name, _verbs in _GROUPS.items():
     app.add_typer(_verbs, name=_name)
 
 

@@ -1,10 +1,12 @@
 """What a `sapphire.toml` may say: the one list of its keys, and the check of a file against it.
 
-A key that is not in the list is refused: a limit that is misspelt would be a limit that is not there.
+A key that is not in the list is refused: a limit that is misspelt would be a limit that is not there. The file is
+shared and committed, so an address or a token of somebody's account is refused too, and no error repeats one.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, Final, get_args
@@ -12,21 +14,42 @@ from typing import Any, Final, get_args
 from sapphire.domain.errors import ConfigError
 from sapphire.domain.evidence import Target
 
-__all__ = ["SETTINGS", "Kind", "check_settings"]
+__all__ = ["NOTICE_KINDS", "NOTICE_SHAPES", "SETTINGS", "Kind", "check_settings", "is_like_a_secret"]
 
 Kind = tuple[tuple[type, ...], str]
 """Types that a value may have, and what they are called."""
 
 _TEXT: Final[Kind] = ((str,), "text")
 _DIGESTS: Final[Kind] = ((str, list), "a digest, or a list of them")
+_COUNT: Final[Kind] = ((int,), "a whole number above zero")
+_CHAT: Final[Kind] = ((int, str), "a chat's number, or @name of a channel")
+
+NOTICE_SHAPES: Final = ("json", "slack", "discord", "telegram")
+"""Whose messages a receiver of notices takes."""
+NOTICE_KINDS: Final = ("halt", "denials", "undecided", "restarts", "fills", "report")
+"""What a receiver is told of."""
+_NOTICES: Final[Kind] = ((list,), "a list of some of " + ", ".join(NOTICE_KINDS))
 
 SETTINGS: Final[Mapping[str, Kind]] = {
     "name": _TEXT,
     "trust.authority": _TEXT,
     "trust.key": _TEXT,
     **{f"trust.policies.{target}": _DIGESTS for target in get_args(Target)},
+    "notify.denials_in_a_bar": _COUNT,
+    **{
+        f"notify.{shape}.{key}": kind
+        for shape in NOTICE_SHAPES
+        for key, kind in {"address_env": _TEXT, "address_file": _TEXT, "kinds": _NOTICES}.items()
+    },
+    "notify.telegram.chat": _CHAT,
 }
 """Every key by its place, sections joined by dots. Whoever reads a new one adds it here."""
+
+_SECRET = re.compile(r"://|hooks\.slack\.com|/api/webhooks/|\b[0-9]{6,}:[A-Za-z0-9_-]{20,}")
+"""What an address or a bot's token looks like."""
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
+"""In capitals, as the custom is: a token that was put there by mistake is none."""
+_HIDDEN = "an address or a token, not shown"
 
 
 def check_settings(found: Mapping[str, Any], path: str) -> None:
@@ -44,11 +67,11 @@ def check_settings(found: Mapping[str, Any], path: str) -> None:
     Examples
     --------
     >>> check_settings({"name": "desk", "trust": {"key": "desk.pub"}}, "sapphire.toml")
-    >>> check_settings({"trust": {"kee": "desk.pub"}}, "sapphire.toml")
+    >>> check_settings({"trust": {"kee": "desk.pub"}}, "sapphire.toml")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
     sapphire.domain.errors.ConfigError: ConfigError: unknown setting in sapphire.toml
-      expected: name, trust.authority, trust.key, trust.policies.paper, trust.policies.live
+      expected: name, trust.authority, trust.key, trust.policies.paper, trust.policies.live, ...
       got:      trust.kee = 'desk.pub'
       next:     trust.kee: did you mean trust.key?
     """
@@ -58,15 +81,23 @@ def check_settings(found: Mapping[str, Any], path: str) -> None:
         raise ConfigError(
             f"unknown setting{'s' if len(unknown) > 1 else ''} in {path}",
             expected=", ".join(SETTINGS),
-            got="\n".join(f"{key} = {value!r}" for key, value in unknown.items()),
-            next="\n".join(_advice(key) for key in unknown),
+            got="\n".join(f"{key} = {_shown(key, value)}" for key, value in unknown.items()),
+            next="\n".join(_advice(key, value) for key, value in unknown.items()),
         )
     for key, value in told.items():
         types, called = SETTINGS.get(key, ((dict,), ""))
-        if not isinstance(value, types):
+        if not isinstance(value, types) or not _is_meant(key, value):
             raise ConfigError(
-                f"{key} in {path}", expected=called, got=repr(value), next=f"change it in {path}, or take it out"
+                f"{key} in {path}",
+                expected=_MEANT.get(key.rpartition(".")[2], called),
+                got=_shown(key, value),
+                next=_SECRET_ADVICE if is_like_a_secret(value) else f"change it in {path}, or take it out",
             )
+
+
+def is_like_a_secret(value: object) -> bool:
+    """Whether a value looks like an address or a token, which a file that is shared must not hold."""
+    return _SECRET.search(str(value)) is not None
 
 
 def _leaves(found: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
@@ -84,8 +115,40 @@ def _is_empty_section(key: str, value: object) -> bool:
     return value == {} and any(known.startswith(f"{key}.") for known in SETTINGS)
 
 
-def _advice(key: str) -> str:
+def _is_meant(key: str, value: object) -> bool:
+    """Whether a value of the right kind is one that can be meant."""
+    if is_like_a_secret(value) or isinstance(value, bool):
+        return False
+    match key.rpartition(".")[2]:
+        case "address_env":
+            return _VARIABLE.fullmatch(str(value)) is not None
+        case "kinds":
+            return isinstance(value, list) and set(map(str, value)) <= set(NOTICE_KINDS)
+        case "denials_in_a_bar":
+            return isinstance(value, int) and value > 0
+    return True
+
+
+_MEANT: Final = {
+    "address_env": "the name of an environment variable, in capitals",
+    "address_file": "a file that only you can read (0600)",
+}
+_SECRET_ADVICE: Final = (
+    "this file is shared, and an address is a secret: put it into an environment variable (address_env names it) "
+    "or into a file that only you can read (address_file); if it was ever committed, make a new one"
+)
+
+
+def _shown(key: str, value: object) -> str:
+    """A value as an error may repeat it; no text of somebody's that stands where addresses are set."""
+    is_theirs = key.startswith("notify.") and isinstance(value, str) and not key.endswith(".address_file")
+    return _HIDDEN if is_theirs or is_like_a_secret(value) else repr(value)
+
+
+def _advice(key: str, value: object) -> str:
     """The known key that is nearest: by its place, else by its last word, which may stand in another section."""
+    if is_like_a_secret(value):
+        return f"{key}: {_SECRET_ADVICE}"
     by_word: dict[str, str] = {}
     for known in SETTINGS:
         by_word.setdefault(known.rpartition(".")[2], known)

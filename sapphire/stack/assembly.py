@@ -9,11 +9,11 @@
     collector    closed bars from the exchange onto the bus: needs bus and exchange
     coordinator  views, sizing, signals: needs the bus
     service      the execution service with its journal: needs bus and exchange
+    notices      messages to receivers that sapphire.toml names, where market time runs by itself: needs the bus
 """
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import signal
@@ -24,8 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sapphire.domain.clocks import WallClock, to_ns
-from sapphire.domain.errors import NotReady, Refused, SapphireError
-from sapphire.domain.messages import HeartbeatMessage, MarketKind, PartState
+from sapphire.domain.messages import MarketKind
 from sapphire.domain.workspace import HOME_VARIABLE
 from sapphire.execution.binaries import engine_binary
 from sapphire.execution.bus_server import bus_command
@@ -39,11 +38,12 @@ from sapphire.serving.ports import LOCAL
 from sapphire.serving.process import ServerProcess
 from sapphire.serving.settings import Settings
 from sapphire.stack.addresses import Ports
+from sapphire.stack.answering import beats, serves
 from sapphire.stack.folders import RunFolder
+from sapphire.stack.notices.process import notices_parts
 from sapphire.stack.part import CollectorConfig, CoordinatorConfig, history_of, instrument_row
 from sapphire.stack.plan import Plan
-from sapphire.telemetry.bus import Bus
-from sapphire.telemetry.streams import COLLECTOR, COORDINATOR, HEARTBEATS, EntryId
+from sapphire.telemetry.streams import COLLECTOR, COORDINATOR
 
 if TYPE_CHECKING:
     from sapphire.domain.instruments import Instrument
@@ -56,9 +56,6 @@ VENUE = "embedded"
 
 _SERVER_WITHIN_S = 300.0
 """How long a server that imports a great deal may take on a busy machine."""
-_ASK_WITHIN_S = 1.0
-_NS_PER_MS = 1_000_000
-_OK = 200
 _LOCKSTEP_START = "2024-01-01T00:00:00Z"
 """Where the embedded exchange's market begins in lock-step when nobody says (`LOCKSTEP_START_NS` in its settings)."""
 
@@ -124,11 +121,18 @@ class Assembly:
         ------
         EngineMissing : a binary of the engine is not built.
         """
+        plan = self.plan
         made = [self._bus(), replace(self._exchange(), before_end=before_exchange_ends)]
-        made += [self._mlflow()] if self.plan.mlflow and not self.tracking.uri.startswith("http") else []
-        made += [self._bento()] if self.plan.bento_url is None else []
+        made += [self._mlflow()] if plan.mlflow and not self.tracking.uri.startswith("http") else []
+        made += [self._bento()] if plan.bento_url is None else []
         service = replace(self._service(), before_end=before_service_ends)
-        return [*made, self._collector(), self._coordinator(), service]
+        return [
+            *made,
+            self._collector(),
+            self._coordinator(),
+            service,
+            *notices_parts(plan, self.folder, self.ports.bus_url),
+        ]
 
     def _bus(self) -> Part:
         port = self.ports.bus
@@ -236,7 +240,7 @@ class Assembly:
             log=self.folder.log(name),
             environment={HOME_VARIABLE: str(self.plan.home), **Deployment.read().variables},
             needs=needs,
-            ready=lambda launched_ns: _beats(bus_url, name, launched_ns),
+            ready=lambda launched_ns: beats(bus_url, name, launched_ns),
             ready_within_s=120.0,
             release=release,
         )
@@ -299,7 +303,7 @@ def bento_part(settings: Settings, *, port: int, log: Path) -> Part:
         log=log,
         environment=server.environment,
         folder=server.folder,
-        ready=lambda _: _serves(server.url),
+        ready=lambda _: serves(server.url),
         ready_within_s=_SERVER_WITHIN_S,
         patience_s=30.0,
         address=server.url,
@@ -355,43 +359,3 @@ def _start_ns(plan: Plan, folder: RunFolder) -> int:
     if plan.market.start is not None:
         return to_ns(plan.market.start)
     return to_ns(_LOCKSTEP_START) if plan.is_lockstep else WallClock().now_ns()
-
-
-def _beats(bus_url: str, part: str, launched_ns: int) -> bool:
-    """Whether a part that was launched then has said on the bus that it is ready."""
-    try:
-        bus = Bus(bus_url, patience_s=_ASK_WITHIN_S)
-        found = bus.read(HEARTBEATS, EntryId(launched_ns // _NS_PER_MS - 1, 0))
-        bus.close()
-        said = [entry.message for entry in found]
-    except NotReady:
-        return False
-    ours = [each for each in said if isinstance(each, HeartbeatMessage) and each.envelope.producer == part]
-    return any(each.state is PartState.READY and each.envelope.publish_time_ns >= launched_ns for each in ours)
-
-
-def _serves(url: str) -> bool:
-    """Whether a release answers; one that does not stand up is a refusal that says why."""
-    if answers_http(f"{url}/readyz"):
-        return True
-    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=_ASK_WITHIN_S)
-    try:
-        connection.request("POST", "/card", b"", {"Content-Type": "application/json"})
-        answer = connection.getresponse()
-        told = json.loads(answer.read()) if answer.status == _OK else {}
-    except (OSError, http.client.HTTPException, ValueError):  # it does not listen yet
-        return False
-    finally:
-        connection.close()
-    if told.get("refusal") is not None:
-        raise _refusal(told)
-    return False
-
-
-def _refusal(card: dict[str, Any]) -> SapphireError:
-    return Refused(
-        f"release {card['name']} does not stand up here",
-        expected="golden outputs that match",
-        got=str(card["refusal"]),
-        next="see logs/bento.log in the run folder",
-    )

@@ -68,6 +68,7 @@ def up(
     from sapphire.stack.background import bring_up
     from sapphire.stack.folders import RunFolder
     from sapphire.stack.going_on import Asked, plan_to_start
+    from sapphire.stack.notify_commands import require_addresses
     from sapphire.stack.showing import show
     from sapphire.stack.status_command import Look
 
@@ -86,6 +87,7 @@ def up(
     folder = RunFolder(run_folder(run))
     with RunLock(folder.path):  # a folder in use is refused before anything else takes its time
         pass
+    require_addresses()
     plan = plan_to_start(asked, folder, home(), fresh=fresh, now_ns=clock.now_ns(), say=say)
     with _progress(began) as seen:
         bring_up(plan, fresh=fresh, seen=seen)

@@ -69,6 +69,11 @@ class RunFolder:
         """The account as the service told it before it was ended last."""
         return self.path / "account_state.json"
 
+    @property
+    def notices_state(self) -> Path:
+        """Notices that wait for their receivers, and how far the run was read for them."""
+        return self.path / "notices_state.json"
+
     def settings(self, part: str) -> Path:
         """A part's settings file."""
         return self.path / f"{part}.json"

@@ -29,6 +29,7 @@ from sapphire.execution.supervisor import Supervisor, Told
 from sapphire.stack.addresses import Ports
 from sapphire.stack.assembly import VENUE, Assembly
 from sapphire.stack.folders import RunFolder
+from sapphire.stack.notices.process import NOTICES
 from sapphire.stack.plan import Plan
 from sapphire.stack.releases import admit_to
 from sapphire.telemetry.bus import Bus
@@ -306,7 +307,10 @@ def _forget(run: Path) -> None:
     """Remove what stacks write into a run folder, and nothing else."""
     folder = RunFolder(run)
     files = [folder.facts, folder.credentials, folder.decisions, folder.exchange_state, folder.account_state]
-    files += [folder.settings(part) for part in ("service", "collector", "coordinator")]
+    files += [
+        folder.notices_state,
+        *(folder.settings(part) for part in ("service", "collector", "coordinator", NOTICES)),
+    ]
     for path in files:
         path.unlink(missing_ok=True)
     for path in (folder.bus, folder.exchange, folder.account, run / "logs"):

@@ -30,7 +30,7 @@ class Look:
     ----------
     facts : of `stack.json`.
     is_running : whether a keeper holds the run folder.
-    permit, views, account, why : as `status --json` says.
+    permit, views, account, why, notices : as `status --json` says.
     now_ns : wall time.
     """
 
@@ -40,6 +40,7 @@ class Look:
     views: dict[str, Any] | None
     account: dict[str, Any] | None
     why: str | None
+    notices: dict[str, dict[str, Any]]
     now_ns: int
 
     @classmethod
@@ -55,6 +56,7 @@ class Look:
         from sapphire.execution.run_lock import RunLock
         from sapphire.stack.account import last_account
         from sapphire.stack.background import service_at
+        from sapphire.stack.notify_commands import notices_of
         from sapphire.stack.releases import permit_now
 
         facts = folder.read()
@@ -67,6 +69,7 @@ class Look:
             permit=permit_now(Path(facts["home"]), release["digest"], release["stage"]),
             views=None if decided is None else decided.standing,
             **last_account(folder, is_running=is_running, service=service_at(folder, facts) if is_running else None),
+            notices=notices_of(folder),
             now_ns=WallClock().now_ns(),
         )
 
@@ -74,18 +77,20 @@ class Look:
     def as_dict(self) -> dict[str, Any]:
         """Stable keys."""
         more = {"running": self.is_running, "permit": self.permit, "views": self.views, "account": self.account}
-        return {**self.facts, **more, "account_unknown_because": self.why}
+        return {**self.facts, **more, "account_unknown_because": self.why, "notices": self.notices}
 
     def parts(self) -> Iterator[RenderableType]:
         """Everything for people, in the order of a page."""
         from rich.text import Text
 
+        from sapphire.stack.notify_commands import notice_lines
         from sapphire.stack.showing import parts_table, permit_lines, views_parts
         from sapphire.stack.showing_account import account_parts
 
         yield parts_table(self.facts, now_ns=self.now_ns, is_running=self.is_running)
         yield from (Text(line) for line in permit_lines(self.permit))
         yield from views_parts(self.views)
+        yield from (Text(line) for line in notice_lines(self.notices))
         if self.account is None:
             yield Text(f"the account is not known: {self.why}")
             return

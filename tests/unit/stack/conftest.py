@@ -1,7 +1,11 @@
-"""State folders with releases: frozen ones for stacks that run, registered ones for choosing among them."""
+"""State folders with releases, frozen ones for stacks that run, registered ones for choosing among them; a receiver."""
 
 import importlib.util
+import json
+import threading
+import time
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -14,6 +18,7 @@ from sapphire.registry.tracking import Tracking
 from sapphire.registry.versions import Versions
 
 UNIT = Path(__file__).parents[1]
+SECRET = "T0SECRETSECRET0"
 
 
 def fixtures_of(room):
@@ -54,3 +59,91 @@ def champion(frozen, with_mlflow):
 def registered():
     """Functions that make small releases and what was measured of them."""
     return fixtures_of("registry")
+
+
+DRIP_S = 0.05
+
+
+class Webhook:
+    """A server on this machine.
+
+    `answers` are given in turn, the last of them for ever: a status, or (status, headers, body), or "drip", which is an
+    answer that never ends, or "hang up", which is none.
+    """
+
+    def __init__(self, context=None):
+        self.got, self.at, self.answers = [], [], [200]
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["content-length"]))
+                outer.got.append(json.loads(body))
+                outer.at.append(time.monotonic())
+                answer = outer.answers[0] if len(outer.answers) == 1 else outer.answers.pop(0)
+                if answer == "hang up":
+                    self.connection.close()
+                elif answer == "drip":
+                    self.drip()
+                else:
+                    self.answer(*(answer if isinstance(answer, tuple) else (answer, {}, b"")))
+
+            def answer(self, status, headers, body):
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def drip(self):
+                self.send_response(200)
+                self.end_headers()
+                while not outer.closed.is_set():
+                    try:
+                        self.wfile.write(b".")
+                    except OSError:
+                        return
+                    time.sleep(DRIP_S)
+
+            def log_message(self, *_):
+                pass
+
+        self.closed = threading.Event()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        if context is not None:
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.port = self._server.server_port
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self._thread.start()
+
+    @property
+    def address(self):
+        return f"http://127.0.0.1:{self.port}/services/{SECRET}"
+
+    def wait_for(self, count, within_s=20.0):
+        """What came, once it is so many."""
+        deadline = time.monotonic() + within_s
+        while len(self.got) < count and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert len(self.got) >= count, self.got
+        return self.got
+
+    def close(self):
+        self.closed.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def webhook():
+    server = Webhook()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def webhook_with():
+    """Makes one with a TLS context; whoever asks closes it."""
+    return Webhook

@@ -114,11 +114,28 @@ def of_stack(run):
 
 
 @pytest.fixture(scope="module")
-def running(app, champion):
-    """A paced stack in the background, fast enough that bars close every second; its facts."""
+def told(webhook_with):
+    """A receiver of everything that happens."""
+    server = webhook_with()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def running(app, champion, told, tmp_path_factory):
+    """A paced stack in the background, fast enough that bars close every second; its facts.
+
+    It tells one receiver of everything, and another that nobody listens at.
+    """
     home, digest = champion
-    before = os.environ.get("SAPPHIRE_HOME")
-    os.environ["SAPPHIRE_HOME"] = str(home)
+    before, here = os.environ.get("SAPPHIRE_HOME"), Path.cwd()
+    os.environ |= {"SAPPHIRE_HOME": str(home), "HOOK": told.address}
+    workspace = tmp_path_factory.mktemp("workspace")
+    (workspace / "dead").write_text("http://127.0.0.1:9/api/webhooks/T0SECRETSECRET0")
+    (workspace / "dead").chmod(0o600)
+    settings = "[notify.json]\naddress_env = 'HOOK'\n[notify.discord]\naddress_file = 'dead'\n"
+    (workspace / "sapphire.toml").write_text(settings)
+    os.chdir(workspace)
     try:
         words = ["up", digest, "--speed", "300", "--start", "2025-03-07", "--no-mlflow", "--json"]
         done = CliRunner().invoke(app, [*words, "--fund", "USDT=50000", "--fund", "BTC=1"], catch_exceptions=False)
@@ -126,12 +143,14 @@ def running(app, champion):
         yield json.loads(done.stdout)
         take_down(home / "stack")
     finally:
+        os.chdir(here)
+        os.environ.pop("HOOK")
         os.environ.pop("SAPPHIRE_HOME") if before is None else os.environ.update(SAPPHIRE_HOME=before)
 
 
 def test_up_returns_when_all_is_ready_and_status_says_how_each_part_does(sapphire, running, champion):
     assert running["state"] == "ready"
-    assert list(running["parts"]) == ["bento", "bus", "collector", "coordinator", "exchange", "service"]
+    assert list(running["parts"]) == ["bento", "bus", "collector", "coordinator", "exchange", "notices", "service"]
     assert {part["state"] for part in running["parts"].values()} == {"ready"}
     told = json.loads(sapphire("status", "--json").stdout)
     assert told["running"]
@@ -277,6 +296,34 @@ def test_a_close_and_a_flatten_end_flat_and_the_next_bars_buy_nothing(sapphire, 
         sapphire("close", "DOGE/USDT", "a typo", code="raises")
     assert "BTC/USDT, ETH/USDT" in refused.value.got
     assert json.loads(sapphire("resume", "again", "--json").stdout)["closed"] == []
+
+
+def test_a_receiver_was_told_of_all_that_and_one_that_is_dead_held_up_nothing(sapphire, running, told):
+    """What the tests above did: a halt, a killed service, a resume, a close and a flatten, with their fills."""
+    wanted = {
+        "halt": ["Trading is HALTED", "Trading goes on: ACTIVE; BTC/USDT is closed"],
+        "restarts": ["service was killed by signal 9 and is started again"],
+        "fills": ["fill"],
+    }
+    for kind, words in wanted.items():
+        for word in words:
+            until(
+                lambda kind=kind, word=word: [
+                    each for each in told.got if each["kind"] == kind and word in each["title"]
+                ]
+            )
+    (halted,) = (each for each in told.got if each["title"] == "Trading is HALTED")
+    assert halted["lines"][0] == f"{getpass.getuser()}: a test"
+    assert "on paper, skill not shown; account paper, generated market, seed 7, 2025-03-07T" in halted["text"]
+    ids = [each["id"] for each in told.got]
+    assert len(set(ids)) == len(ids)
+    stands = json.loads(sapphire("status", "--json").stdout)["notices"]
+    assert stands["json"]["undelivered"] == {}
+    assert stands["discord"]["delivered"] == 0
+    assert stands["discord"]["waiting"] > 0
+    assert "notices to discord: 0 delivered; " in sapphire("status").stdout
+    files = [path for path in Path(running["run"]).rglob("*") if path.is_file()]
+    assert not [path for path in files if b"T0SECRETSECRET0" in path.read_bytes()]
 
 
 def test_the_journal_can_be_read_while_it_is_written(sapphire, running):
