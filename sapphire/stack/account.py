@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sapphire.domain.errors import NotReady, Refused, SapphireError
+from sapphire.domain.errors import ConfigError, DataError, EngineError, NotReady, Refused, SapphireError
 from sapphire.stack.decision_rows import decision_rows
 from sapphire.stack.folders import RunFolder
 from sapphire.stack.rules import Rules
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["account_now", "last_account", "positions_now", "trading_of", "untraded_so_far"]
 
+_ATOMS = 10**8
 _DAY_NS = 86_400_000_000_000
 _FILLS = 10_000
 """As many as the service keeps."""
@@ -55,23 +56,47 @@ def account_now(service: Service, run: RunFolder) -> dict[str, Any]:
 
 
 def last_account(run: RunFolder, *, is_running: bool, service: Service | None) -> dict[str, Any]:
-    """The account now; where nothing runs, as it was when it was ended.
+    """The account now; where nothing runs, as it was when it was ended, or as the journal has it after a kill.
 
     Returns
     -------
-    `account` as `account_now`, or None with `why` it is not known.
+    `account` as `account_now`, or None with `why` it is not known. It has `told_by` too: "service", "last words",
+    "journal"; the journal knows no average prices, gains or orders under way.
     """
-    if is_running and service is not None:
-        try:
-            return {"account": account_now(service, run), "why": None}
-        except (NotReady, Refused) as error:
-            return {"account": None, "why": _line(error)}
-    if is_running:
-        return {"account": None, "why": "the stack is still starting"}
     try:
-        return {"account": json.loads(run.account_state.read_bytes()), "why": None}
-    except FileNotFoundError:
-        return {"account": None, "why": "the service was not ended in order; its journal knows: sapphire journal show"}
+        if not is_running:
+            return {"account": _ended(run), "why": None}
+        if service is not None:
+            return {"account": {**account_now(service, run), "told_by": "service"}, "why": None}
+    except (NotReady, Refused, DataError, EngineError, ConfigError) as error:
+        return {"account": None, "why": _line(error)}
+    return {"account": None, "why": "the stack is still starting"}
+
+
+def _ended(run: RunFolder) -> dict[str, Any]:
+    """What the service said when it was ended; after a kill, what the journal says."""
+    from sapphire.coordination.decision_log import latest_decisions
+    from sapphire.stack.journal_account import journal_account
+
+    if run.account_state.exists():
+        last: dict[str, Any] = json.loads(run.account_state.read_bytes())
+        return {**last, "told_by": "last words"}
+    rules, (account, latency) = Rules.of(run), journal_account(run)
+    decided = latest_decisions(run.decisions, 1)
+    closes = decided[0].closes_ticks if decided else {}
+    prices = {symbol: int(ticks * rules.steps[symbol][0] * _ATOMS) for symbol, ticks in closes.items()}
+    told = {**account.trading(), **account.positions(prices)}
+    trading = trading_of(told, rules)
+    return {
+        "trading": trading,
+        "market_ns": str(account.market_ns),
+        "last_bar_close_ns": None if account.last_bar_close_ns is None else str(account.last_bar_close_ns),
+        "last_decision": [] if not decided else list(decision_rows(decided, rules)),
+        "positions": {**told, "trading": trading, "positions": [rules.named(row) for row in told["positions"]]},
+        "fills_today": _today(account.fills, account.market_ns),
+        "latency": latency,
+        "told_by": "journal",
+    }
 
 
 def trading_of(told: Mapping[str, Any], rules: Rules) -> dict[str, Any]:

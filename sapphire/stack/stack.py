@@ -203,6 +203,7 @@ class Stack:
         self._assembly = Assembly(
             replace(plan, execution=execution), Ports.choose(plan.run, plan.ports), admitted.manifest
         )
+        self.folder.account_state.unlink(missing_ok=True)  # a run that is killed later did not end as it says
         self._supervisor = Supervisor(
             self._assembly.parts(
                 before_exchange_ends=self._keep_exchange_state, before_service_ends=self._keep_account

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["Look", "status", "watch"]
 
 _FRAME_S = 1.0
+_TOLD_BY = {
+    "last words": "the account as it was when the stack ended:",
+    "journal": "the account as its journal has it, since the stack was not ended in order:",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +98,8 @@ class Look:
         if self.account is None:
             yield Text(f"the account is not known: {self.why}")
             return
-        if not self.is_running:
-            yield Text("the account as it was when the stack ended:")
+        if self.account["told_by"] in _TOLD_BY:
+            yield Text(_TOLD_BY[self.account["told_by"]])
         yield from account_parts(self.account)
 
 

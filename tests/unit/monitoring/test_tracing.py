@@ -59,6 +59,19 @@ def test_the_life_of_an_order_is_told_in_its_order(run, evidence):
     assert found.market == "generated market v2, seed 7 (uncalibrated)"
 
 
+def test_an_operator_s_order_serves_no_release_and_its_life_begins_with_the_command(told, write_run):
+    place = next(place for place, row in enumerate(told.rows) if row["kind"] == "order")
+    told.rows[place] = {**told.rows[place], "release": None}
+    run = write_run(told)
+    found = trace_order(run, told.rows[place]["order"])
+    first = list(dict.fromkeys(event.what for event in found.events))
+    assert first == ["release", "command", "risk", "order", "hop", "fill", "exchange"], "nobody's views led to it"
+    (command,) = (event for event in found.events if event.what == "command")
+    assert command.text == "an operator closes the position (sapphire journal show --kind command)"
+    (order,) = (event for event in found.events if event.what == "order")
+    assert order.market_ns == int(told.rows[place]["market_ns"])
+
+
 def test_a_denied_order_ends_at_the_gate(told, write_run):
     place = next(place for place, row in enumerate(told.rows) if row["kind"] == "order")
     refusal = {"kind": "denied", "code": "COLLAR", "level": "order", "value": "1200", "limit": "1000"}

@@ -337,12 +337,33 @@ def test_the_journal_can_be_read_while_it_is_written(sapphire, running):
 
 def test_a_killed_keeper_leaves_nothing_and_the_next_down_says_so(sapphire, running):
     """The last test of this stack: the keeper is killed, and everything it kept goes with it."""
+    sapphire("flatten", "the end is near")
+    until(lambda: {row["standing"] for row in json.loads(sapphire("status", "--json").stdout)["account"]["trading"]
+                   ["closed"]} == {"flat"})  # fmt: skip
     assert of_stack(running["run"])
+    before = json.loads(sapphire("status", "--json").stdout)["account"]
     os.kill(running["pid"], signal.SIGKILL)
     deadline = time.monotonic() + 30
     while of_stack(running["run"]) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert of_stack(running["run"]) == []
     assert not json.loads(sapphire("status", "--json").stdout)["running"]
-    assert "its keeper was killed" in sapphire("status").stdout
+    text = sapphire("status").stdout
+    assert "its keeper was killed" in text
+    assert "the account as its journal has it, since the stack was not ended in order:" in text
+    assert "REDUCING, flatten since 2025-03-07T" in text
+    assert f"by {getpass.getuser()}: the end is near" in text
+    account = json.loads(sapphire("status", "--json").stdout)["account"]
+    assert (before["told_by"], account["told_by"]) == ("service", "journal")
+    assert account["trading"] == before["trading"]
+    assert account.keys() == before.keys()
+    assert account["positions"].keys() == before["positions"].keys()
+    same = ("symbol", "atoms", "lots", "quantity")
+    assert [[row[key] for key in same] for row in account["positions"]["positions"]] == [
+        [row[key] for key in same] for row in before["positions"]["positions"]
+    ]
+    for key in ("account", "quote", "cash_quote_atoms"):
+        assert account["positions"][key] == before["positions"][key]
+    assert account["fills_today"] == before["fills_today"]
+    assert account["latency"]["hop"] == before["latency"]["hop"]
     assert not json.loads(sapphire("down", "--json").stdout)["was_running"]
