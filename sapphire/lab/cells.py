@@ -24,7 +24,7 @@ from sapphire.agents.agent_files import plain_name
 from sapphire.agents.catalogue import BUILT_IN
 from sapphire.domain.errors import AgentError
 
-__all__ = ["Captured", "capture", "capture_agent", "completed"]
+__all__ = ["Captured", "agent_path", "capture", "capture_agent", "completed"]
 
 _DECORATOR = "@dataclass(frozen=True)"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -100,8 +100,7 @@ def capture(name: str, source: str, workspace: Path) -> Captured:
     AgentError : a bad or taken name, source that does not compile or run, uses what only the notebook knows, or does
         not make exactly that agent. The file stays as it was.
     """
-    path = workspace / "agents" / f"{_file_name(name)}.py"
-    _require_free(path)
+    path = agent_path(name, workspace)
     text, added = completed(source, path.name)
     load_agent_source(text, path)
     changed = not path.is_file() or path.read_text("utf-8") != text
@@ -137,28 +136,32 @@ def completed(source: str, name: str) -> tuple[str, tuple[str, ...]]:
     return "\n".join(lines) + "\n", (*(line for line in header if line), *decorators)
 
 
-def _file_name(name: str) -> str:
+def agent_path(name: str, workspace: Path) -> Path:
+    """Where the agent of a name lies in a workspace.
+
+    Raises
+    ------
+    AgentError : not a name for an agent, or one that another agent has.
+    """
     stem = name.strip().replace("-", "_")
     if not _NAME.fullmatch(stem) or keyword.iskeyword(stem):
         raise AgentError(
             "not a name for an agent",
-            expected="%%agent NAME: lower case letters, digits and underscores, such as momentum",
+            expected="lower case letters, digits and underscores, such as momentum",
             got=repr(name),
         )
-    return stem
-
-
-def _require_free(path: Path) -> None:
-    taken = [name for name in BUILT_IN if plain_name(name) == plain_name(path.stem)]
+    path = workspace / "agents" / f"{stem}.py"
+    taken = [known for known in BUILT_IN if plain_name(known) == plain_name(stem)]
     others = path.parent.glob("*.py") if path.parent.is_dir() else ()
-    taken += [str(other) for other in others if other != path and plain_name(other.stem) == plain_name(path.stem)]
+    taken += [str(other) for other in others if other != path and plain_name(other.stem) == plain_name(stem)]
     if taken:
         raise AgentError(
-            f"the name {path.stem} is taken",
+            f"the name {stem} is taken",
             expected="a name that no other agent has",
             got=f"that of {taken[0]}",
-            next="give the cell another name, and its class the same",
+            next="give it another name, and its class the same",
         )
+    return path
 
 
 def _parsed(text: str, name: str) -> ast.Module:

@@ -2,70 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sapphire.domain.errors import ConfigError
-
 __all__ = ["demo", "new"]
 
-_SETTINGS = """\
-# A Sapphire workspace. State (snapshots, ledger, journals) lives in .sapphire/, agents in agents/.
-name = "{name}"
-"""
 
-_AGENT = '''\
-"""Momentum: what rose keeps rising, for a while.
+def new(
+    folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet, or is empty.")],
+    agent: Annotated[str, typer.Option(help="What its agent is called.")] = "momentum",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout and nothing else.")] = False,
+) -> None:
+    """Make a workspace: an agent, its test, a study notebook and the reports, which all run as they stand.
 
-In: closed bars.  Out: one score per symbol.  Never: sizes, orders, I/O, the clock.
-"""
-
-from __future__ import annotations
-
-from dataclasses import dataclass
-from datetime import timedelta
-
-from sapphire import Agent, View, Window
-
-
-@dataclass(frozen=True)
-class Momentum(Agent):
-    """Return over the last `lookback` bars."""
-
-    lookback: int = 24
-    horizon: timedelta = timedelta(hours=12)
-
-    @property
-    def warmup(self) -> int:
-        return self.lookback + 1
-
-    def views(self, window: Window) -> list[View]:
-        close = window.panel("close")
-        return window.views(score=close.iloc[-1] / close.iloc[-1 - self.lookback] - 1.0, horizon=self.horizon)
-'''
-
-
-def new(folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet, or is empty.")]) -> None:
-    """Make a workspace with one agent in it.
-
-    Example: sapphire new my-desk
+    Example: sapphire new my-desk --agent mean_reversion
     """
-    if folder.exists() and any(folder.iterdir()):
-        raise ConfigError(
-            f"{folder} is not empty",
-            expected="a new or empty folder",
-            got=f"{sum(1 for _ in folder.iterdir())} entries",
-            next="give another name",
-        )
-    (folder / "agents").mkdir(parents=True)
-    (folder / "notebooks").mkdir()
-    (folder / "agents" / "momentum.py").write_text(_AGENT, encoding="utf-8")
-    (folder / ".gitignore").write_text(".sapphire/\n", encoding="utf-8")
-    (folder / "sapphire.toml").write_text(_SETTINGS.format(name=folder.resolve().name), encoding="utf-8")
-    sys.stderr.write(f"made {folder}: sapphire.toml, agents/momentum.py\n  next: cd {folder} && sapphire agent list\n")
+    from sapphire.lab.workspaces import make_workspace
+
+    made = make_workspace(folder, agent)
+    if as_json:
+        sys.stdout.write(json.dumps(made.as_dict(), sort_keys=True) + "\n")
+    lines = (
+        f"made {made.folder}: {', '.join(made.files)}",
+        f"next: cd {folder} && sapphire agent list && pytest tests && jupyter lab notebooks/study.ipynb",
+        'live asks for a commit, paper does not: git init && git add --all && git commit -m "A workspace"',
+    )
+    sys.stderr.write("".join(f"  {line}\n" for line in lines))
 
 
 def demo(

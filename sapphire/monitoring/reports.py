@@ -1,7 +1,8 @@
 """Reports: a notebook of `notebooks/reports/`, run on a run's folder and kept as one HTML file that needs no network.
 
-Both the notebook that was run and the page lie in the state folder's `reports/`. A report of a day is named after it,
-`daily-2025-03-07.html`, and stays there: only a rendering of the same day takes its place.
+A workspace's own notebook comes before that of this package. Both the notebook that was run and the page lie in the
+state folder's `reports/`. A report of a day is named after it, `daily-2025-03-07.html`, and stays there: only a
+rendering of the same day takes its place.
 """
 
 from __future__ import annotations
@@ -99,8 +100,9 @@ class KeptReport:
 
 
 def known_reports(workspace: Path) -> dict[str, Path]:
-    """Name to notebook of every report of a workspace."""
-    return {path.stem: path for path in sorted((workspace / "notebooks" / "reports").glob("*.ipynb"))}
+    """Name to notebook of every report: those of the package, and over them those of the workspace."""
+    folders = (Path(__file__).parent / "templates", workspace / "notebooks" / "reports")
+    return {path.stem: path for folder in folders for path in sorted(folder.glob("*.ipynb"))}
 
 
 def run_folders(home: Path) -> list[Path]:

@@ -205,7 +205,7 @@ def must_ask(target: Target) -> frozenset[str]:
 
 
 def installed_policies() -> Path:
-    """Folder of the policies that are installed here: the workspace's, else the repository's.
+    """Folder of the policies that are installed here: the workspace's, else the repository's or the package's own.
 
     Raises
     ------
@@ -219,12 +219,14 @@ def installed_policies() -> Path:
 def policy_folder(workspace: Path | None) -> Path:
     """Where the policies are: the workspace's `mlflow/gates`, else that of the repository this package stands in.
 
+    A package that was installed has them with it, as `gate_policies`.
+
     Raises
     ------
     ConfigError : neither is there.
     """
-    own = Path(__file__).parents[2] / "mlflow" / "gates"
-    places = [*([workspace / "mlflow" / "gates"] if workspace else []), own]
+    own = [Path(__file__).parents[2] / "mlflow" / "gates", Path(__file__).parent / "gate_policies"]
+    places = [*([workspace / "mlflow" / "gates"] if workspace else []), *own]
     for place in places:
         if place.is_dir():
             return place

@@ -9,6 +9,7 @@ import typer
 
 from sapphire.domain.clocks import to_ns
 from sapphire.domain.errors import ConfigError, DataError, MissingData, ValueRefused
+from sapphire.lab.workspaces import make_workspace
 from sapphire.monitoring import daily_report, days_of, list_reports, read_run, render_report, showing
 from sapphire.monitoring.commands import report as report_verbs
 from sapphire.monitoring.reports import latest_run
@@ -212,9 +213,10 @@ def test_a_day_that_the_run_does_not_have_is_refused(daily, day, error, said):
     assert said in str(refused.value)
 
 
-def test_each_day_has_a_page_that_is_small_and_needs_neither_network_nor_script(run, home, monkeypatch, capsys):
+def test_each_day_has_a_page_that_is_small_and_needs_neither_network_nor_script(run, home, monkeypatch, capsys, tmp_path):
+    """In a workspace that was made for it, whose own notebook it is."""
     monkeypatch.setenv("SAPPHIRE_HOME", str(home))
-    monkeypatch.chdir(ROOT)
+    monkeypatch.chdir(make_workspace(tmp_path / "desk").folder)
     earlier = home / "reports" / "daily.html"
     earlier.parent.mkdir(exist_ok=True)
     earlier.write_text("what an earlier version rendered")
