@@ -50,7 +50,7 @@ check: setup $(VENV)/.dev  ## format, lint, types, import contract, generated fi
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 	@$(PYTHON) -m sapphire.domain.generate --check
-	@$(VENV)/bin/nbstripout --verify $(filter-out notebooks/00_start_here.ipynb,$(wildcard notebooks/*.ipynb notebooks/*/*.ipynb))
+	@$(VENV)/bin/nbstripout --verify $(filter-out notebooks/00_start_here.ipynb,$(wildcard notebooks/*.ipynb notebooks/*/*.ipynb sapphire/*/templates/*/*.ipynb))
 
 .check-rust:
 	@cd $(ENGINE) && cargo fmt --all --check && $(ALONE) cargo clippy --workspace --all-targets --quiet -- -D warnings

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from sapphire.domain.errors import MissingData, Refused
 from sapphire.execution.journal import journal_rows
 from sapphire.execution.processes import MARK_VARIABLE
+from sapphire.monitoring import read_run, trace_order
 from sapphire.stack import commands, decision_rows, journal_commands, status_command, trading_commands
 from sapphire.stack.background import take_down
 
@@ -292,6 +293,11 @@ def test_a_close_and_a_flatten_end_flat_and_the_next_bars_buy_nothing(sapphire, 
     assert "flatten: sell everything" in words
     replayed = json.loads(sapphire("journal", "replay", "--json").stdout)
     assert replayed["identical"], replayed
+    run = Path(running["run"])
+    sold = next(row["order"] for row in journal_rows(run / "account") if row["kind"] == "order" and not row["release"])
+    life = trace_order(read_run(run, run.parent), sold).events
+    assert [event.what for event in life][:4] == ["release", "command", "risk", "order"]
+    assert any(event.what == "fill" and " BTC" in event.text for event in life)
     with pytest.raises(Refused, match="the service refused 'close'") as refused:
         sapphire("close", "DOGE/USDT", "a typo", code="raises")
     assert "BTC/USDT, ETH/USDT" in refused.value.got
