@@ -297,10 +297,10 @@ def test_a_close_and_a_flatten_end_flat_and_the_next_bars_buy_nothing(sapphire, 
     rows = list(journal_rows(run / "account"))
     filled = {row["order"] for row in rows if row["kind"] == "fill"}
     ours = [row["order"] for row in rows if row["kind"] == "order" and not row["release"]]
-    sold = next(order for order in ours if order in filled)
-    life = trace_order(read_run(run, run.parent), sold).events
-    assert [event.what for event in life][:4] == ["release", "command", "risk", "order"]
-    assert "fill" in {event.what for event in life}
+    for sold in ours[:3]:  # none where the release held nothing by then
+        life = [event.what for event in trace_order(read_run(run, run.parent), sold).events]
+        assert life[:4] == ["release", "command", "risk", "order"]
+        assert ("fill" in life) == (sold in filled)
     with pytest.raises(Refused, match="the service refused 'close'") as refused:
         sapphire("close", "DOGE/USDT", "a typo", code="raises")
     assert "BTC/USDT, ETH/USDT" in refused.value.got
