@@ -6,20 +6,22 @@ The bento is stateless and the answer a function of the bars in the cache, so it
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
-from sapphire.domain.errors import ConfigError, MessageError, NotReady, Refused
+from sapphire.domain.errors import MessageError, NotReady, Refused
 from sapphire.domain.messages import ViewMessage, decode
 from sapphire.domain.view_requests import VIEWS, CachedRequest
+from sapphire.telemetry.http_client import Answer, HttpClient
 
 __all__ = ["Bento", "Said"]
 
 _ANSWER_WITHIN_S = 30.0
-_OK, _UNAVAILABLE = 200, 503
+_FAILED = 500
+_FAILED_TIMES, _FAILED_PAUSE_S = 4, 0.1
+"""How often a server is asked that fails without a word of ours, and the first pause; each is twice the last."""
 _REFUSED_FOR_GOOD = "standing refused"
 """How a bento whose golden outputs differ says that asking again is of no use."""
 _SHOWN = 300
@@ -64,11 +66,8 @@ class Bento:
     """
 
     def __init__(self, url: str, release: str, venue: str, permit: Permit | None = None) -> None:
-        address = urlsplit(url)
-        if address.scheme != "http" or not address.netloc:
-            raise ConfigError("not the address of a bento", expected="http://HOST:PORT", got=repr(url))
         self._url, self._release, self._venue, self._permit = url, release, venue, permit
-        self._connection = HTTPConnection(address.netloc, timeout=_ANSWER_WITHIN_S)
+        self._client = HttpClient(url, "the bento", within_s=_ANSWER_WITHIN_S)
 
     @property
     def refusal(self) -> Refused | None:
@@ -92,11 +91,11 @@ class Bento:
         if refusal is not None:
             raise refusal
         request = CachedRequest(self._venue, close_ns, trace_id, causation_id)
-        status, body = self._post(request.encode())
-        if status != _OK:
-            raise self._no(status, body)
+        answered = self._post(request.encode())
+        if not answered.is_ok:
+            raise self._no(answered)
         try:
-            answer = json.loads(body)
+            answer = json.loads(answered.body)
             views = tuple(_view(each) for each in answer["views"])
             silent = tuple(str(symbol) for symbol in answer["silent"])
             named = (answer["schema"], answer["release"])
@@ -112,31 +111,22 @@ class Bento:
                 raise self._odd(f"a view of {view.symbol} as of {view.as_of_ns} by {view.agent}")
         return Said(views, silent)
 
-    def _post(self, body: bytes) -> tuple[int, bytes]:
-        try:
-            self._connection.request("POST", "/views", body, {"Content-Type": "application/json"})
-            response = self._connection.getresponse()
-            return response.status, response.read()
-        except (OSError, HTTPException) as error:
-            self._connection.close()  # the next request opens another
-            raise NotReady(
-                f"the bento at {self._url} did not answer",
-                expected="views",
-                got=f"{type(error).__name__}: {error}",
-                next="it is asked again; see whether it runs",
-            ) from error
+    def _post(self, body: bytes) -> Answer:
+        """Its answer; a failure of the server, not of the agent, is asked again a few times at once."""
+        for time_left in reversed(range(_FAILED_TIMES)):
+            answer = self._client.post("/views", body, repeats=True, next="it is asked again; see whether it runs")
+            if answer.status != _FAILED or "what" in answer.facts():
+                break
+            if time_left:
+                time.sleep(_FAILED_PAUSE_S * 2 ** (_FAILED_TIMES - 1 - time_left))
+        return answer
 
-    def _no(self, status: int, body: bytes) -> Refused | NotReady:
+    def _no(self, answer: Answer) -> Refused | NotReady:
         """The bento's own words, as the error that they are."""
-        told: dict[str, Any] = {}
-        try:
-            value = json.loads(body)
-            told = value if isinstance(value, dict) else {}
-        except ValueError:
-            pass
-        what = str(told.get("what") or f"the bento at {self._url} said {status}")
-        got = str(told.get("got") or body[:_SHOWN].decode(errors="replace"))
-        again = status == _UNAVAILABLE and not got.startswith(_REFUSED_FOR_GOOD)
+        told = answer.facts()
+        what = str(told.get("what") or f"the bento at {self._url} said {answer.status}")
+        got = str(told.get("got") or answer.body[:_SHOWN].decode(errors="replace"))
+        again = answer.is_not_now and not got.startswith(_REFUSED_FOR_GOOD)
         kind = NotReady if again else Refused
         return kind(what, expected=str(told.get("expected") or "views"), got=got, next=str(told.get("next") or ""))
 

@@ -46,6 +46,7 @@ from sapphire.domain.stopped_views import LastBelief, WhenViewsStop, stopped_vie
 from sapphire.telemetry.bus import Bus, Entry
 from sapphire.telemetry.heartbeats import Pulse
 from sapphire.telemetry.readiness import Readiness
+from sapphire.telemetry.signal_keys import SignalKey
 from sapphire.telemetry.streams import (
     ACCOUNT,
     BARS,
@@ -78,6 +79,7 @@ class Duty:
     universe : its instruments, in its order.
     interval : length of its bars.
     lockstep : whether a bar stands until it is decided.
+    key : signs what is signalled for the account.
     rule : what positions do once views stop.
     patience_s : seconds of wall time that a release which is not ready is asked again; for ever in lock-step.
     """
@@ -86,6 +88,7 @@ class Duty:
     universe: Universe
     interval: Interval
     lockstep: bool
+    key: SignalKey
     rule: WhenViewsStop = field(default_factory=WhenViewsStop)
     patience_s: float = math.inf
 
@@ -186,7 +189,7 @@ class Coordinator:
             self._show(decision)
         now_ns = self._clock.now_ns()
         self._bus.publish_all(VIEWS, decision.views(now_ns))
-        self._bus.publish_all(SIGNALS, decision.signals(now_ns))
+        self._bus.publish_all(SIGNALS, decision.signals(now_ns), key=self._duty.key)
 
     def _decide(self, close_ns: int, closed: list[MarketDataMessage]) -> Decision:
         before = () if self._log.last is None else self._log.last.remembered

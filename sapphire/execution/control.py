@@ -6,21 +6,16 @@ is kept open; a client may be used from several threads, one call after the othe
 
 from __future__ import annotations
 
-import http.client
-import json
-import threading
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
-from sapphire.domain.errors import ExchangeError, NotReady
+from sapphire.domain.errors import ExchangeError
+from sapphire.telemetry.http_client import Answer, HttpClient
 
 __all__ = ["Advanced", "Control", "Credentials"]
 
-_IDLE_S = 5.0
-"""A connection idle for longer is opened anew: its server may have closed it, and a command is not sent twice."""
+_NEXT = "see whether the exchange still runs, and its log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +61,7 @@ class Control:
     """
 
     def __init__(self, url: str, token: str, *, timeout: float = 60.0) -> None:
-        self._url = url
-        self._token = token
-        self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=timeout)
-        self._lock = threading.Lock()
-        self._used_at = 0.0
+        self._client = HttpClient(url, "the control plane", within_s=timeout, token=token)
 
     def advance(self, to_ns: int, *, wake_at_ns: Iterable[int] = ()) -> Advanced:
         """Move market time to `to_ns`, or to the first thing that a client sees or the first wake-up before it.
@@ -118,7 +109,8 @@ class Control:
 
     def state(self, *, full: bool = False) -> dict[str, Any]:
         """Market time, books and accounts as the exchange has them; with `full` every order and fill."""
-        return self._call("GET", "state?full=true" if full else "state", None)
+        command = "state?full=true" if full else "state"
+        return self._told(command, self._client.get(f"/control/{command}", next=_NEXT))
 
     def now_ns(self) -> int:
         """Market time, UTC nanoseconds."""
@@ -134,34 +126,15 @@ class Control:
 
     def close(self) -> None:
         """Close the connection; the next call opens another."""
-        with self._lock:
-            self._connection.close()
+        self._client.close()
 
     def _post(self, command: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        return self._call("POST", command, json.dumps(body).encode())
+        # A command may have been carried out where nothing was answered, so it is not sent again.
+        return self._told(command, self._client.post(f"/control/{command}", body, next=_NEXT))
 
-    def _call(self, verb: str, command: str, body: bytes | None) -> dict[str, Any]:
-        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
-        with self._lock:
-            if time.monotonic() - self._used_at > _IDLE_S:
-                self._connection.close()
-            try:
-                self._connection.request(verb, f"/control/{command}", body, headers)
-                response = self._connection.getresponse()
-                text = response.read()
-                self._used_at = time.monotonic()
-            except (OSError, http.client.HTTPException) as error:
-                # A command may have been carried out, so it is not sent again.
-                self._connection.close()
-                raise NotReady(
-                    f"the control plane at {self._url} did not answer {command!r}",
-                    got=f"{type(error).__name__}: {error}",
-                    next="see whether the exchange still runs, and its log",
-                ) from error
-        told = json.loads(text) if text else {}
-        if response.status != 200:
-            reason = told.get("error", text.decode(errors="replace"))
-            raise ExchangeError(f"the exchange refused {command!r}", got=f"{response.status}: {reason}")
-        if not isinstance(told, dict):
-            raise ExchangeError(f"the exchange answered {command!r} with something else", expected="a JSON object")
+    def _told(self, command: str, answer: Answer) -> dict[str, Any]:
+        told = answer.facts()
+        if not answer.is_ok:
+            got = f"{answer.status}: {told.get('error') or answer.body.decode(errors='replace')}"
+            raise ExchangeError(f"the exchange refused {command!r}", got=got)
         return told

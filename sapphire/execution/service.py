@@ -6,24 +6,22 @@ bearer token for everything but probes and metrics; numbers of money come as tex
 
 from __future__ import annotations
 
-import http.client
 import json
-import os
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from sapphire.domain.errors import NotReady, Refused
 from sapphire.execution.exchange import ExchangeAddress
+from sapphire.telemetry.http_client import Answer, HttpClient
+from sapphire.telemetry.secret_files import read_secret, write_secret
 
 __all__ = ["Service", "ServiceAddress", "ServiceSettings", "draw_token", "read_credentials", "write_credentials"]
 
 _TOKEN_BYTES = 32
-_OWNER_ONLY = 0o600
-_OK = 200
+_NEXT = "sapphire status says whether it runs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +40,7 @@ class ServiceSettings:
     rest_url, ws_url : of the venue; `control_url` is the embedded exchange's control plane, in lock-step.
     credentials : file with the keys, as `write_credentials` makes it.
     bus_url : where signals come from and reports go to.
+    signal_key : file with the key that signs the account's signals.
     clock : `{"lockstep": True}` or `{"speed": 60.0}`.
     port : of the control API.
     limits, execution : by the engine's names; what is not there is the engine's default.
@@ -62,6 +61,7 @@ class ServiceSettings:
     ws_url: str
     credentials: Path
     bus_url: str
+    signal_key: Path
     clock: Mapping[str, Any]
     port: int
     control_url: str | None = None
@@ -87,6 +87,7 @@ class ServiceSettings:
             "venue": {"rest_url": self.rest_url, "ws_url": self.ws_url, "control_url": self.control_url},
             "credentials": str(self.credentials),
             "bus_url": self.bus_url,
+            "signal_key": str(self.signal_key),
             "clock": dict(self.clock),
             "limits": dict(self.limits),
             "execution": dict(self.execution),
@@ -96,10 +97,8 @@ class ServiceSettings:
         }
 
     def write(self, path: Path) -> None:
-        """Put the settings file in place in one step."""
-        from sapphire.data.durable import write_text
-
-        write_text(path, json.dumps(self.as_dict(), indent=1) + "\n")
+        """Put the settings file in place in one step; the bus's password is in it."""
+        write_secret(path, json.dumps(self.as_dict(), indent=1) + "\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,22 +144,14 @@ def draw_token() -> str:
 
 
 def write_credentials(path: Path, venue: ExchangeAddress, *, service_token: str, lockstep: bool) -> None:
-    """Write the keys of an account to a file that only its owner can read; it is never there with other rights."""
+    """Write the keys of an account to a file that only its owner can read."""
     keys = {
         "api_key": venue.api_key,
         "api_secret": venue.api_secret,
         "venue_control_token": venue.control_token if lockstep else None,
         "service_token": service_token,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(keys, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    write_secret(path, json.dumps(keys))
 
 
 def read_credentials(path: Path) -> dict[str, str]:
@@ -170,25 +161,12 @@ def read_credentials(path: Path) -> dict[str, str]:
     ------
     Refused : no such file, or one that others can read.
     """
-    try:
-        rights = path.stat().st_mode & 0o777
-    except FileNotFoundError:
-        raise Refused(
-            "this run has no credentials", expected=f"the file {path}", got="none", next="sapphire up writes it"
-        ) from None
-    if rights & 0o077:
-        raise Refused(
-            f"others can read {path}",
-            expected="a file that only its owner can read (0600)",
-            got=f"{rights:04o}",
-            next=f"chmod 600 {path}",
-        )
-    found: dict[str, str] = json.loads(path.read_text())
+    found: dict[str, str] = json.loads(read_secret(path, absent="this run has no credentials"))
     return found
 
 
 class Service:
-    """Client of the service's control API. A connection per call: a service that was restarted is simply asked.
+    """Client of the service's control API. A service that was restarted is simply asked.
 
     Parameters
     ----------
@@ -203,16 +181,16 @@ class Service:
     """
 
     def __init__(self, url: str, token: str, *, timeout_s: float = 10.0) -> None:
-        self._url, self._token, self._timeout_s = url, token, timeout_s
+        self._client = HttpClient(url, "the service", within_s=timeout_s, token=token)
 
     def state(self) -> dict[str, Any]:
         """Trading state, epoch, step, market time, connection, journal, cursor."""
-        told: dict[str, Any] = self._call("GET", "state")
+        told: dict[str, Any] = self._get("state")
         return told
 
     def positions(self) -> dict[str, Any]:
         """Cash, equity, and what the account holds of each symbol."""
-        told: dict[str, Any] = self._call("GET", "positions")
+        told: dict[str, Any] = self._get("positions")
         return told
 
     def orders(self, *, limit: int | None = None) -> list[dict[str, Any]]:
@@ -245,39 +223,28 @@ class Service:
 
     def metrics(self) -> str:
         """Metrics in Prometheus's text form."""
-        return self._ask("GET", "metrics", None).decode()
+        return self._granted("metrics", self._client.get("/metrics", next=_NEXT)).decode()
 
     def _rows(self, what: str, limit: int | None) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = self._call("GET", what if limit is None else f"{what}?limit={limit}")
+        rows: list[dict[str, Any]] = self._get(what if limit is None else f"{what}?limit={limit}")
         return rows
 
     def _post(self, command: str, reason: str, by: str | None, **more: str) -> dict[str, Any]:
         body = {"reason": reason, **more} if by is None else {"reason": reason, "by": by, **more}
-        told: dict[str, Any] = self._call("POST", command, json.dumps(body).encode())
+        told: dict[str, Any] = self._read(command, self._client.post(f"/{command}", body, next=_NEXT))
         return told
 
-    def _call(self, verb: str, path: str, body: bytes | None = None) -> Any:
-        text = self._ask(verb, path, body)
-        return json.loads(text) if text else {}
+    def _get(self, path: str) -> Any:
+        return self._read(path, self._client.get(f"/{path}", next=_NEXT))
 
-    def _ask(self, verb: str, path: str, body: bytes | None) -> bytes:
-        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
-        connection = http.client.HTTPConnection(urlsplit(self._url).netloc, timeout=self._timeout_s)
-        try:
-            connection.request(verb, f"/{path}", body, headers)
-            response = connection.getresponse()
-            text = response.read()
-        except (OSError, http.client.HTTPException) as error:
-            raise NotReady(
-                f"the service at {self._url} did not answer {path!r}",
-                got=f"{type(error).__name__}: {error}",
-                next="sapphire status says whether it runs",
-            ) from error
-        finally:
-            connection.close()
-        if response.status != _OK:
-            raise Refused(f"the service refused {path!r}", got=f"{response.status}: {_reason(text)}")
-        return text
+    def _read(self, path: str, answer: Answer) -> Any:
+        body = self._granted(path, answer)
+        return json.loads(body) if body else {}
+
+    def _granted(self, path: str, answer: Answer) -> bytes:
+        if not answer.is_ok:
+            raise Refused(f"the service refused {path!r}", got=f"{answer.status}: {_reason(answer.body)}")
+        return answer.body
 
 
 def _reason(text: bytes) -> str:

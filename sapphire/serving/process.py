@@ -14,26 +14,55 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from sapphire.domain.errors import NotReady, Refused
 from sapphire.domain.workspace import HOME_VARIABLE
 from sapphire.registry import Deployment
 from sapphire.serving.ports import LOCAL, free_port
 from sapphire.serving.settings import BARS_VARIABLE, RELEASE_VARIABLE, RUNNING_VARIABLE, STAGE_VARIABLE, Settings
+from sapphire.telemetry.http_client import HttpClient
 
-__all__ = ["CPU", "ServerProcess"]
+__all__ = ["CPU", "ServerProcess", "standing_of"]
 
 CPU = "sapphire.serving.cpu:Cpu"
 """The service that serves any release on the CPU."""
 
 _READY_WITHIN_S = 300.0
 _ASK_EVERY_S = 0.2
+_PROBE_WITHIN_S = 5.0
 _LOG_TAIL = 4_000
 _PR_SET_PDEATHSIG = 1
 
 Told = Callable[[float, str], None]
 """Progress: seconds since the start, and what is going on."""
+
+
+def standing_of(bento: HttpClient, *, log: Path) -> str | None:
+    """How far a bento is: None when it answers, its own word until then, empty while it does not listen.
+
+    Parameters
+    ----------
+    log : where it says more, for the message.
+
+    Raises
+    ------
+    Refused : the release does not stand up here; says why.
+    """
+    try:
+        if bento.get("/readyz").is_ok:
+            return None
+        card = bento.post("/card", repeats=True).facts()
+    except NotReady:
+        return ""
+    if card.get("refusal") is not None:
+        raise Refused(
+            f"release {card.get('name')} does not stand up here",
+            expected="golden outputs that match",
+            got=str(card["refusal"]),
+            next=f"the server's log is {log}",
+        )
+    return str(card.get("standing", ""))
 
 
 class ServerProcess:
@@ -128,29 +157,19 @@ class ServerProcess:
         Refused : the release does not stand up here; says why.
         NotReady : it ended, or did not come up in time; shows the end of its log.
         """
-        import httpx
-
         began = time.monotonic()
-        with httpx.Client(base_url=self.url, timeout=5.0, trust_env=False) as client:
+        client = HttpClient(self.url, "the bento", within_s=_PROBE_WITHIN_S)
+        try:
             while (elapsed := time.monotonic() - began) < within_s:
                 if self._process is not None and self._process.poll() is not None:
                     raise self._not_ready(f"the server ended with exit code {self._process.returncode}")
-                try:
-                    if client.get("/readyz").status_code == httpx.codes.OK:
-                        return
-                    about: dict[str, Any] = client.post("/card").json()
-                except (httpx.TransportError, ValueError):  # it does not listen yet
-                    told(elapsed, "starting")
-                else:
-                    told(elapsed, f"{about['standing']}: golden outputs are made again")
-                    if about["refusal"] is not None:
-                        raise Refused(
-                            f"release {about['name']} does not stand up here",
-                            expected="golden outputs that match",
-                            got=str(about["refusal"]),
-                            next=f"the server's log is {self.log}",
-                        )
+                standing = standing_of(client, log=self.log)
+                if standing is None:
+                    return
+                told(elapsed, f"{standing}: golden outputs are made again" if standing else "starting")
                 time.sleep(_ASK_EVERY_S)
+        finally:
+            client.close()
         raise self._not_ready(f"the server was not ready within {within_s:g} s")
 
     def wait(self) -> int:

@@ -20,6 +20,7 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,9 +29,10 @@ from sapphire.domain.messages import MarketKind
 from sapphire.domain.workspace import HOME_VARIABLE
 from sapphire.execution.binaries import engine_binary
 from sapphire.execution.bus_server import bus_command
+from sapphire.execution.bus_users import BENTO, CONDUCTOR, NOTICES, SERVICE, BusUsers
 from sapphire.execution.exchange import ExchangeAddress, exchange_arguments
 from sapphire.execution.parts import Part
-from sapphire.execution.readiness import answers_http, answers_ping
+from sapphire.execution.readiness import answers_http
 from sapphire.execution.service import ServiceAddress, ServiceSettings, draw_token, write_credentials
 from sapphire.registry.tracking import Tracking
 from sapphire.registry.trust import Deployment
@@ -38,11 +40,13 @@ from sapphire.serving.ports import LOCAL
 from sapphire.serving.process import ServerProcess
 from sapphire.serving.settings import Settings
 from sapphire.stack.addresses import Ports
-from sapphire.stack.answering import beats, serves
+from sapphire.stack.answering import beats, bus_answers, serves
 from sapphire.stack.folders import RunFolder
 from sapphire.stack.notices.process import notices_parts
 from sapphire.stack.part import CollectorConfig, CoordinatorConfig, history_of, instrument_row
 from sapphire.stack.plan import Plan
+from sapphire.telemetry.secret_files import write_secret
+from sapphire.telemetry.signal_keys import SignalKey
 from sapphire.telemetry.streams import COLLECTOR, COORDINATOR
 
 if TYPE_CHECKING:
@@ -78,6 +82,14 @@ class Assembly:
         self.history_bars = history_of(manifest)
         self.tracking = Tracking.of(plan.home, os.environ)
         self.start_ns = _start_ns(plan, self.folder)
+
+    @cached_property
+    def _users(self) -> BusUsers:
+        return BusUsers.keep(self.folder.bus)
+
+    def bus_url(self, user: str) -> str:
+        """The address of the bus for a user, with its password in it: only files of the owner's have it."""
+        return self._users.url(user, self.ports.bus_url)
 
     @property
     def bento_url(self) -> str:
@@ -122,6 +134,7 @@ class Assembly:
         EngineMissing : a binary of the engine is not built.
         """
         plan = self.plan
+        SignalKey.keep(self.folder.signal_key)
         made = [self._bus(), replace(self._exchange(), before_end=before_exchange_ends)]
         made += [self._mlflow()] if plan.mlflow and not self.tracking.uri.startswith("http") else []
         made += [self._bento()] if plan.bento_url is None else []
@@ -131,16 +144,16 @@ class Assembly:
             self._collector(),
             self._coordinator(),
             service,
-            *notices_parts(plan, self.folder, self.ports.bus_url),
+            *notices_parts(plan, self.folder, self.bus_url(NOTICES)),
         ]
 
     def _bus(self) -> Part:
-        port = self.ports.bus
+        port, bus_url = self.ports.bus, self.bus_url(CONDUCTOR)
         return Part(
             name="bus",
             command=bus_command(port, self.folder.bus),
             log=self.folder.log("bus"),
-            ready=lambda _: answers_ping(port),
+            ready=lambda _: bus_answers(bus_url),
             address=self.ports.bus_url,
         )
 
@@ -190,13 +203,13 @@ class Assembly:
     def _bento(self) -> Part:
         plan = self.plan
         # The stack has asked the door by now: a server that is started again after it was closed goes on.
-        settings = Settings(plan.home, plan.release.digest, plan.stage, self.ports.bus_url, running=True)
+        settings = Settings(plan.home, plan.release.digest, plan.stage, self.bus_url(BENTO), running=True)
         return bento_part(settings, port=self.ports.bento, log=self.folder.log("bento"))
 
     def _collector(self) -> Part:
         plan = self.plan
         config = CollectorConfig(
-            bus_url=self.ports.bus_url,
+            bus_url=self.bus_url(COLLECTOR),
             venue=VENUE,
             clock=plan.clock,
             exchange="embedded",
@@ -211,9 +224,11 @@ class Assembly:
     def _coordinator(self) -> Part:
         plan = self.plan
         config = CoordinatorConfig(
-            bus_url=self.ports.bus_url,
+            bus_url=self.bus_url(COORDINATOR),
             venue=VENUE,
             clock=plan.clock,
+            account=plan.account,
+            signal_key=self.folder.signal_key,
             bento_url=self.bento_url,
             home=plan.home,
             release=plan.release.digest,
@@ -232,8 +247,8 @@ class Assembly:
         return generated_instrument(symbol, seed=self.plan.market.seed, at_ns=self.start_ns)
 
     def _python_part(self, name: str, config: dict[str, Any], *, needs: tuple[str, ...], release: str = "") -> Part:
-        path, bus_url = self.folder.settings(name), self.ports.bus_url
-        _write(path, config)
+        path, bus_url = self.folder.settings(name), self.bus_url(CONDUCTOR)
+        write_secret(path, json.dumps(config, indent=1) + "\n")
         return Part(
             name=name,
             command=(sys.executable, "-m", "sapphire.stack.part", name, "--config", str(path)),
@@ -261,7 +276,8 @@ class Assembly:
             ws_url=ports.url("exchange", scheme="ws"),
             control_url=ports.url("exchange_control") if plan.is_lockstep else None,
             credentials=self.folder.credentials,
-            bus_url=ports.bus_url,
+            bus_url=self.bus_url(SERVICE),
+            signal_key=self.folder.signal_key,
             clock=plan.clock,
             port=ports.service,
             limits=plan.limits,
@@ -303,7 +319,7 @@ def bento_part(settings: Settings, *, port: int, log: Path) -> Part:
         log=log,
         environment=server.environment,
         folder=server.folder,
-        ready=lambda _: serves(server.url),
+        ready=lambda _: serves(server.url, log),
         ready_within_s=_SERVER_WITHIN_S,
         patience_s=30.0,
         address=server.url,
@@ -343,12 +359,6 @@ def mlflow_part(tracking: Tracking, *, port: int, log: Path) -> Part:
 
 def _hear_service(line: bytes) -> None:
     ServiceAddress.read(line)
-
-
-def _write(path: Path, config: dict[str, Any]) -> None:
-    from sapphire.data.durable import write_text
-
-    write_text(path, json.dumps(config, indent=1) + "\n")
 
 
 def _start_ns(plan: Plan, folder: RunFolder) -> int:

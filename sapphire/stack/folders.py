@@ -35,6 +35,11 @@ class RunFolder:
         return self.path / "credentials.json"
 
     @property
+    def signal_key(self) -> Path:
+        """What signs the account's signals; only the owner can read it."""
+        return self.path / "signal-key"
+
+    @property
     def bus(self) -> Path:
         """The bus's append-only file."""
         return self.path / "bus"

@@ -21,10 +21,11 @@ from sapphire.domain.canonical import is_sha256
 from sapphire.domain.clocks import WallClock
 from sapphire.domain.errors import ConfigError, NotReady, SapphireError
 from sapphire.domain.messages import MarketKind, PartState
-from sapphire.telemetry.bus import Bus
+from sapphire.telemetry.bus import Bus, without_password
 from sapphire.telemetry.heartbeats import Pulse
 from sapphire.telemetry.logs import log_to_stderr
 from sapphire.telemetry.readiness import Readiness
+from sapphire.telemetry.signal_keys import SignalKey
 from sapphire.telemetry.streams import COLLECTOR, COORDINATOR
 
 if TYPE_CHECKING:
@@ -94,11 +95,13 @@ class _Config:
         for key, good in sound.items():
             if not good:
                 what = f"setting {key} of a {type(self).__name__}"
-                raise ConfigError(what, expected=_EXPECTED[key], got=repr(getattr(self, key)))
+                given = getattr(self, key)
+                got = repr(without_password(given) if key == "bus_url" and isinstance(given, str) else given)
+                raise ConfigError(what, expected=_EXPECTED[key], got=got)
 
 
 _EXPECTED = {
-    "bus_url": "valkey://HOST:PORT/DATABASE",
+    "bus_url": "valkey://USER:PASSWORD@HOST:PORT/DATABASE",
     "venue": "a name",
     "clock": '{"lockstep": true} or {"speed": a number above zero}',
     "exchange": '"embedded" with its url, or an id of ccxt\'s',
@@ -107,6 +110,8 @@ _EXPECTED = {
     "symbols": "symbols, in the order of the release's universe",
     "interval": "the length of a bar, such as 5m",
     "history_bars": "a whole number above zero",
+    "account": "a name",
+    "signal_key": "path of the account's signal key",
     "bento_url": "http://HOST:PORT",
     "home": "the state folder",
     "release": "a release's digest, 64 hexadecimal digits",
@@ -157,12 +162,15 @@ class CoordinatorConfig(_Config):
     Parameters
     ----------
     bus_url, venue, clock : as the collector's.
+    account, signal_key : whose targets it decides, and the file with the key that signs them.
     bento_url : "http://127.0.0.1:3000".
     home, release, stage : state folder, digest, "paper" or "live": what admission is asked.
     decisions : path of decisions.jsonl.
     instruments : one `instrument_row` for each symbol of the release's universe.
     """
 
+    account: str
+    signal_key: Path
     bento_url: str
     home: Path
     release: str
@@ -172,6 +180,8 @@ class CoordinatorConfig(_Config):
 
     def __post_init__(self) -> None:
         self._check(
+            account=isinstance(self.account, str) and bool(self.account),
+            signal_key=isinstance(self.signal_key, str | Path) and bool(str(self.signal_key)),
             bento_url=isinstance(self.bento_url, str),
             home=isinstance(self.home, str | Path) and bool(str(self.home)),
             release=is_sha256(self.release),
@@ -186,6 +196,7 @@ class CoordinatorConfig(_Config):
         )
         object.__setattr__(self, "home", Path(self.home))
         object.__setattr__(self, "decisions", Path(self.decisions))
+        object.__setattr__(self, "signal_key", Path(self.signal_key))
 
 
 def instrument_row(instrument: Instrument) -> dict[str, str]:
@@ -312,7 +323,8 @@ def _duty(config: CoordinatorConfig, universe: Universe, interval: Interval, rul
 
     lockstep = config.speed is None
     patience_s = math.inf if config.speed is None else interval.timedelta.total_seconds() / config.speed / 2.0
-    return Duty(config.release, universe, interval, lockstep=lockstep, rule=rule, patience_s=patience_s)
+    key = SignalKey.read(config.signal_key, config.account)
+    return Duty(config.release, universe, interval, lockstep=lockstep, key=key, rule=rule, patience_s=patience_s)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 from sapphire.domain.clocks import WallClock
 from sapphire.domain.errors import NotReady, Refused, SapphireError
 from sapphire.domain.intervals import Interval
+from sapphire.execution.bus_users import CONDUCTOR, NOTICES
 from sapphire.execution.conductor import Conductor, Driven, Progress, Watch
 from sapphire.execution.control import Control
 from sapphire.execution.parts import PartStatus, Standing
@@ -29,7 +30,6 @@ from sapphire.execution.supervisor import Supervisor, Told
 from sapphire.stack.addresses import Ports
 from sapphire.stack.assembly import VENUE, Assembly
 from sapphire.stack.folders import RunFolder
-from sapphire.stack.notices.process import NOTICES
 from sapphire.stack.plan import Plan
 from sapphire.stack.releases import admit_to
 from sapphire.telemetry.bus import Bus
@@ -128,7 +128,7 @@ class Stack:
 
     def bus(self, *, patience_s: float | None = None) -> Bus:
         """A connection to the bus."""
-        return Bus(self._made.ports.bus_url, patience_s=patience_s)
+        return Bus(self._made.bus_url(CONDUCTOR), patience_s=patience_s)
 
     def conductor(self, *, watch: Watch = lambda _: None, deadline_s: float = 120.0) -> Conductor:
         """What drives this stack in lock-step.

@@ -1,4 +1,5 @@
-"""Telemetry: the bus and what every room writes to it: messages, heartbeats, readiness, log lines.
+"""Telemetry: the bus and what every room writes to it: messages, heartbeats, readiness, log lines;
+and how parts are asked over HTTP.
 
 In:    messages (domain) and the identity of what they are about.
 Out:   streams whose entry ids are made of that identity, so that a retry is the same entry; refused messages kept in
@@ -14,20 +15,24 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sapphire.telemetry.bus import Bus, Entry
     from sapphire.telemetry.heartbeats import Pulse
+    from sapphire.telemetry.http_client import Answer, HttpClient
     from sapphire.telemetry.logs import log_to_stderr
     from sapphire.telemetry.readiness import Readiness
+    from sapphire.telemetry.signal_keys import SignalKey
     from sapphire.telemetry.streams import EntryId
 
 _HOMES = {
     "bus": ("Bus", "Entry"),
     "heartbeats": ("Pulse",),
+    "http_client": ("Answer", "HttpClient"),
     "logs": ("log_to_stderr",),
     "readiness": ("Readiness",),
+    "signal_keys": ("SignalKey",),
     "streams": ("EntryId",),
 }
 _LAZY = {name: module for module, names in _HOMES.items() for name in names}
 
-__all__ = ["Bus", "Entry", "EntryId", "Pulse", "Readiness", "log_to_stderr"]
+__all__ = ["Answer", "Bus", "Entry", "EntryId", "HttpClient", "Pulse", "Readiness", "SignalKey", "log_to_stderr"]
 
 
 def __getattr__(name: str) -> object:

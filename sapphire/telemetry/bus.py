@@ -17,13 +17,21 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from valkey import Valkey
-from valkey.exceptions import BusyLoadingError, ConnectionError, ResponseError, TimeoutError
+from valkey.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    ConnectionError,
+    NoPermissionError,
+    ResponseError,
+    TimeoutError,
+)
 
-from sapphire.domain.errors import ConfigError, MessageError, MissingData, NotReady, SapphireError
+from sapphire.domain.errors import ConfigError, MessageError, MissingData, NotReady, Refused, SapphireError
 from sapphire.domain.messages import Message, decode, encode
+from sapphire.telemetry.signal_keys import TAG_FIELD, SignalKey
 from sapphire.telemetry.streams import DEAD_LETTERS, EntryId
 
-__all__ = ["Bus", "Entry", "same_message"]
+__all__ = ["Bus", "Entry", "same_message", "without_password"]
 
 _FIELD = b"m"
 _FIRST_PAUSE_S = 0.05
@@ -81,7 +89,9 @@ class Bus:
             )
         except ValueError as error:
             raise ConfigError(
-                "not the address of a bus", expected="valkey://HOST:PORT/DATABASE", got=f"{url!r}: {error}"
+                "not the address of a bus",
+                expected="valkey://USER:PASSWORD@HOST:PORT/DATABASE",
+                got=f"{without_password(url)!r}: {type(error).__name__}",
             ) from None
         self._patience_s = patience_s
 
@@ -99,8 +109,15 @@ class Bus:
         """
         return self.publish_all(stream, [(entry, message)]) == 1
 
-    def publish_all(self, stream: str, messages: Iterable[tuple[EntryId, Message]]) -> int:
-        """Write messages in this order, in one round trip; how many were written now. Raises what `publish` raises."""
+    def publish_all(
+        self, stream: str, messages: Iterable[tuple[EntryId, Message]], *, key: SignalKey | None = None
+    ) -> int:
+        """Write messages in this order, in one round trip; how many were written now. Raises what `publish` raises.
+
+        Parameters
+        ----------
+        key : signs each of them.
+        """
         wanted = [(entry, encode(message)) for entry, message in messages]
         if not wanted:
             return 0
@@ -108,7 +125,10 @@ class Bus:
         def write() -> list[Any]:
             pipeline = self._client.pipeline(transaction=False)
             for entry, data in wanted:
-                pipeline.xadd(stream, {_FIELD: data}, id=str(entry))
+                fields: dict[Any, Any] = {_FIELD: data}
+                if key is not None:
+                    fields[TAG_FIELD] = key.tag(entry, data)
+                pipeline.xadd(stream, fields, id=str(entry))
             return list(pipeline.execute(raise_on_error=False))
 
         written = 0
@@ -118,7 +138,7 @@ class Bus:
             elif isinstance(answer, ResponseError) and "equal or smaller" in str(answer):
                 self._require_same(stream, entry, data)
             else:
-                raise answer
+                raise self._no(answer) if isinstance(answer, NoPermissionError) else answer
         return written
 
     def append(self, stream: str, message: Message, *, max_length: int | None = None) -> EntryId:
@@ -200,6 +220,15 @@ class Bus:
         if wanted:
             self._reach(write)
 
+    def answers(self) -> bool:
+        """Whether the server is there and knows this user; while it reads its file it does not answer yet."""
+        try:
+            return bool(self._client.ping())
+        except AuthenticationError as error:
+            raise self._no(error) from None
+        except _LOST:
+            return False
+
     def close(self) -> None:
         """Let the connection go."""
         self._client.close()
@@ -228,6 +257,8 @@ class Bus:
         while True:
             try:
                 return ask()
+            except (AuthenticationError, NoPermissionError) as error:
+                raise self._no(error) from None
             except _LOST as error:
                 waited_s = time.monotonic() - began
                 if self._patience_s is not None and waited_s + pause_s > self._patience_s:
@@ -240,9 +271,24 @@ class Bus:
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, _LAST_PAUSE_S)
 
+    def _no(self, error: Exception) -> Refused:
+        user = self._client.connection_pool.connection_kwargs.get("username") or "default"
+        return Refused(
+            f"the bus at {self._address()} refuses {user}",
+            expected="a user whose password is right, and who may do this",
+            got=str(error),
+            next="see the users that the bus was started with (users.acl beside its file)",
+        )
+
     def _address(self) -> str:
         known = self._client.connection_pool.connection_kwargs
         return str(known.get("path") or f"{known.get('host')}:{known.get('port')}")
+
+
+def without_password(url: str) -> str:
+    """An address as it may be shown."""
+    head, at, rest = url.rpartition("@")
+    return f"{head.partition('://')[0]}://{rest}" if at else url
 
 
 def same_message(one: bytes, other: bytes) -> bool:

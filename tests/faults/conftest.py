@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import threading
 import time
@@ -26,6 +27,7 @@ from sapphire.agents.release import freeze
 from sapphire.domain import Bars, Interval
 from sapphire.domain.clocks import WallClock, to_ns
 from sapphire.domain.releases import ReleasedSizing
+from sapphire.execution.bus_users import BENTO, BusUsers
 from sapphire.execution.conductor import Driven, Moment, Phase
 from sapphire.execution.journal import JournalReplay, journal_rows, replay_journal
 from sapphire.execution.run_lock import RunLock
@@ -33,6 +35,7 @@ from sapphire.execution.supervisor import Supervisor
 from sapphire.serving.settings import Settings
 from sapphire.stack.addresses import Ports
 from sapphire.stack.assembly import bento_part
+from sapphire.stack.folders import RunFolder
 from sapphire.stack.plan import Market, Plan
 from sapphire.stack.releases import described
 from sapphire.stack.stack import Stack, run_bars
@@ -101,9 +104,14 @@ class Prepared:
     bus_port: int
     bento_url: str
     bento: Supervisor
+    users: Path
+    """Passwords of the bus."""
 
     def run(self, folder: Path, blows: Sequence[Blow] = ()) -> Outcome:
         """Drive the prepared bars in a folder of their own, with blows on the way."""
+        bus = RunFolder(folder).bus
+        bus.mkdir(parents=True)
+        shutil.copy(self.users / "passwords.json", bus)  # the release's server knows the one of its user
         release, manifest = described(self.home, self.digest)
         plan = Plan(
             run=folder,
@@ -268,10 +276,11 @@ def prepared(restless: tuple[Path, str]) -> Iterator[Prepared]:
     home, digest = restless
     folder = home.parent
     ports = Ports.choose(folder)
-    settings = Settings(home, digest, "paper", ports.bus_url)
+    users = folder / "users"
+    settings = Settings(home, digest, "paper", BusUsers.keep(users).url(BENTO, ports.bus_url))
     part = bento_part(settings, port=ports.bento, log=folder / "bento.log")
     with Supervisor([part], lock=RunLock(folder / "bento"), clock=WallClock()) as bento:
-        yield Prepared(home, digest, ports.bus, part.address, bento)
+        yield Prepared(home, digest, ports.bus, part.address, bento, users)
 
 
 @pytest.fixture(scope="session")

@@ -20,11 +20,12 @@ from typing import Any
 
 from sapphire.domain.clocks import Clock, WallClock
 from sapphire.domain.errors import NotReady, SapphireError
+from sapphire.execution.bus_users import NOTICES
 from sapphire.stack.folders import RunFolder
 from sapphire.stack.notices.delivery import deliver
 from sapphire.stack.notices.notice import Notice
 from sapphire.stack.notices.outbox import Outbox
-from sapphire.stack.notices.process import NOTICES, read_config
+from sapphire.stack.notices.process import read_config
 from sapphire.stack.notices.receivers import Receiver, read_receivers
 from sapphire.stack.notices.shapes import body_of
 from sapphire.stack.notices.sources import Sources, begin

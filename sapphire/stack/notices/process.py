@@ -5,27 +5,28 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from sapphire.data.durable import write_text
 from sapphire.domain.errors import ConfigError
 from sapphire.domain.intervals import Interval
 from sapphire.domain.workspace_settings import NOTICE_SHAPES
+from sapphire.execution.bus_users import NOTICES
 from sapphire.execution.parts import Part
 from sapphire.stack.folders import RunFolder
 from sapphire.stack.notices.notice import About
 from sapphire.stack.notices.receivers import receiver_sources
 from sapphire.stack.plan import Plan
+from sapphire.telemetry.secret_files import write_secret
 
-__all__ = ["NOTICES", "notices_parts", "read_config"]
+__all__ = ["notices_parts", "read_config"]
 
-NOTICES: Final = "notices"
-"""Name of the part."""
 _KEYS = {"bus_url", "run", "about", "quote", "interval_ns", "anew", "sources"}
 
 
 def notices_parts(plan: Plan, folder: RunFolder, bus_url: str) -> list[Part]:
-    """The part, where `sapphire.toml` names somebody to tell; its settings are written, and hold no secret.
+    """The part, where `sapphire.toml` names somebody to tell.
+
+    Its settings are written; the bus's password is in them, and no address of a receiver.
 
     None in lock-step: a run that is driven bar by bar has somebody who looks on.
 
@@ -46,7 +47,7 @@ def notices_parts(plan: Plan, folder: RunFolder, bus_url: str) -> list[Part]:
         "anew": not folder.journal.exists(),
         "sources": sources,
     }
-    write_text(path, json.dumps(config, indent=1) + "\n")
+    write_secret(path, json.dumps(config, indent=1) + "\n")
     command = (sys.executable, "-m", "sapphire.stack.notices.part", "--config", str(path))
     return [Part(name=NOTICES, command=command, log=folder.log(NOTICES), needs=("bus",), is_optional=True)]
 

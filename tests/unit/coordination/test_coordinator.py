@@ -21,6 +21,7 @@ from sapphire.domain.wire import decimal_of_float
 from sapphire.portfolio import FixedFraction, PortfolioState, size_at_close
 from sapphire.portfolio.targets import Target
 from sapphire.telemetry.readiness import Readiness
+from sapphire.telemetry.signal_keys import TAG_FIELD, SignalKey
 from sapphire.telemetry.streams import (
     ACCOUNT,
     BARS,
@@ -34,6 +35,7 @@ from sapphire.telemetry.streams import (
 )
 
 RELEASE = "f" * 64
+KEY = SignalKey(bytes(32), "paper")
 LENGTH = 60
 RULE = WhenViewsStop(hold_bars=1, reduce_bars=1)
 
@@ -132,7 +134,7 @@ def decide(run, bus, universe, tmp_path, pulse_until):
             return SimpleNamespace(targets=size(asked.beliefs, asked.account), remembered=asked.remembered)
 
         coordinator = Coordinator(
-            Duty(RELEASE, universe, run.interval, lockstep=lockstep, rule=RULE, **duty),
+            Duty(RELEASE, universe, run.interval, lockstep=lockstep, key=KEY, rule=RULE, **duty),
             bento=Bento(url, RELEASE, "embedded", permit),
             size=sized,
             history=History(bus, "embedded", universe.symbols, run.interval, rows),
@@ -204,6 +206,16 @@ def equity_by_hand(state, bars, row):
     for column, position in enumerate(state.positions):
         total += position.atoms * round(bars.close[row, column] * 100) * 10**6 // 10**8
     return total
+
+
+def test_every_signal_is_signed_and_nothing_else_is(close, run, bus, said, speaking, decide, server):
+    close(1)
+    decide(speaking(believing(run, said)).url, run.close_of(1))
+    rows = server.client().xrange(SIGNALS)
+    assert len(rows) == 3
+    for place, fields in rows:
+        assert fields == {b"m": fields[b"m"], TAG_FIELD: KEY.tag(EntryId.parse(place.decode()), fields[b"m"]).encode()}
+    assert all(set(fields) == {b"m"} for _, fields in server.client().xrange(VIEWS))
 
 
 def test_equity_is_exact_and_history_ends_with_the_bar(close, run, bus, bars, said, speaking, decide):
@@ -295,10 +307,20 @@ def test_a_bento_that_is_not_ready_is_asked_again(close, run, bus, said, speakin
     assert (line["asked_times"], line["reason"]) == (4, None)
 
 
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_a_server_that_fails_for_a_moment_costs_no_bar(close, run, bus, said, speaking, decide, status):
+    close(1)
+    speaks = believing(run, said)
+    server = speaking(lambda request: (status, b"<html>busy</html>") if len(server.asked) < 3 else speaks(request))
+    (line,) = decide(server.url, run.close_of(1))
+    assert (len(server.asked), line["reason"], len(line["views"])) == (3, None, 2)
+
+
 NO = {
     "no evidence": (403, b'{"what":"release trend is too old for this window","expected":"a newer one","got":"2025"}'),
     "bad request": (400, b'{"what":"too few bars","got":"3"}'),
-    "failed": (500, b"not even JSON"),
+    "the agent failed": (500, b'{"what":"trend failed at this window","got":"ZeroDivisionError"}'),
+    "failed each time": (500, b"not even JSON"),
     "golden outputs differ": (503, b'{"what":"release trend is not served","got":"standing refused: \\"golden\\""}'),
     "no views": (200, b"{}"),
     "no JSON": (200, b"[1"),

@@ -15,6 +15,7 @@ import pytest
 from sapphire.serving.process import ServerProcess
 from sapphire.stack.part import CollectorConfig, CoordinatorConfig, instrument_row
 from sapphire.telemetry.bus import Bus
+from sapphire.telemetry.signal_keys import SignalKey
 from sapphire.telemetry.streams import ACCOUNT, BARS, HEARTBEATS, LOCKSTEP, SIGNALS, VIEWS, EntryId, end_of_bar
 
 LAST = 10
@@ -41,6 +42,8 @@ class Parts:
             bus_url=bus_url,
             venue="embedded",
             clock=lockstep,
+            account="paper",
+            signal_key=folder / "signal-key",
             bento_url=bento_url,
             home=home,
             release=release,
@@ -48,6 +51,7 @@ class Parts:
             decisions=folder / "decisions.jsonl",
             instruments=tuple(map(instrument_row, universe)),
         )
+        SignalKey.keep(folder / "signal-key")
         self.folder, self.running = folder, {}
         for name, config in (("collector", collector), ("coordinator", coordinator)):
             (folder / f"{name}.json").write_text(json.dumps(config.as_dict()))

@@ -29,6 +29,8 @@ COORDINATOR = {
     "bus_url": "valkey://127.0.0.1:1/0",
     "venue": "embedded",
     "clock": {"speed": 60.0},
+    "account": "paper",
+    "signal_key": "/run/signal-key",
     "bento_url": "http://127.0.0.1:1",
     "home": "/state",
     "release": "a" * 64,

@@ -23,6 +23,7 @@ from sapphire.research.results.replays import REAL
 from sapphire.research.runs.replaying import replay_beliefs
 from sapphire.research.runs.walking import BeliefPanel
 from sapphire.stack.part import sizing_of
+from sapphire.telemetry.signal_keys import SignalKey
 from sapphire.telemetry.streams import ACCOUNT, SIGNALS, end_of_bar
 
 RELEASE = "f" * 64
@@ -95,7 +96,7 @@ def coordinate(tmp_path, bus, run, market, speaking, pulse_until):
             if row % RESTARTED_EVERY and row < len(closes) - 1:
                 continue
             coordinator = Coordinator(
-                Duty(RELEASE, universe, interval, lockstep=True, rule=RULE),
+                Duty(RELEASE, universe, interval, lockstep=True, key=SignalKey(bytes(32), "paper"), rule=RULE),
                 bento=Bento(url, RELEASE, "embedded"),
                 size=sizing_of(Named(released), universe),
                 history=History(bus, "embedded", universe.symbols, interval, volatility_window(interval)),

@@ -64,7 +64,7 @@ def test_an_exchange_that_is_gone_is_an_error() -> None:
     with Exchange(lockstep=True) as exchange:
         control = Control(exchange.address.control_url, exchange.address.control_token)
         assert control.now_ns() > 0
-    with pytest.raises(ExchangeError, match="did not answer 'state'"):
+    with pytest.raises(ExchangeError, match="did not answer /control/state"):
         control.state()
 
 

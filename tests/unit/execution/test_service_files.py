@@ -30,7 +30,8 @@ def settings(**changed):
         "account": "paper", "account_tag": 1, "stage": "paper", "home": Path("/h"), "trust": TRUST,
         "folder": Path("/r/account"), "symbols": ("BTC/USDT", "ETH/USDT"), "quote": "USDT", "interval": "5m",
         "rest_url": "http://127.0.0.1:1", "ws_url": "ws://127.0.0.1:1", "credentials": Path("/r/credentials.json"),
-        "bus_url": "valkey://127.0.0.1:2/0", "clock": {"lockstep": True}, "port": 3,
+        "bus_url": "valkey://127.0.0.1:2/0", "signal_key": Path("/r/signal-key"),
+        "clock": {"lockstep": True}, "port": 3,
     }  # fmt: skip
     return ServiceSettings(**given | changed)
 
@@ -43,6 +44,7 @@ def test_the_settings_file_says_what_the_service_reads(tmp_path):
         "symbols": ["BTC/USDT", "ETH/USDT"], "quote": "USDT", "interval": "5m",
         "venue": {"rest_url": "http://127.0.0.1:1", "ws_url": "ws://127.0.0.1:1", "control_url": "http://127.0.0.1:4"},
         "credentials": "/r/credentials.json", "bus_url": "valkey://127.0.0.1:2/0", "clock": {"lockstep": True},
+        "signal_key": "/r/signal-key",
         "limits": {}, "execution": {"max_slippage_bps": 20}, "port": 3,
         "journal": {"segment_bytes": 16_777_216, "reserve_bytes": 1_048_576}, "spin": False,
     }  # fmt: skip

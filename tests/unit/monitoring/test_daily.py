@@ -213,7 +213,7 @@ def test_a_day_that_the_run_does_not_have_is_refused(daily, day, error, said):
     assert said in str(refused.value)
 
 
-def test_each_day_has_a_page_that_is_small_and_needs_neither_network_nor_script(run, home, monkeypatch, capsys, tmp_path):
+def test_each_day_has_a_small_page_without_network_or_script(run, home, monkeypatch, capsys, tmp_path):
     """In a workspace that was made for it, whose own notebook it is."""
     monkeypatch.setenv("SAPPHIRE_HOME", str(home))
     monkeypatch.chdir(make_workspace(tmp_path / "desk").folder)

@@ -42,6 +42,12 @@ const LONGEST_BLOCK: Duration = Duration::from_secs(5);
 /// Entries that a stream which the server numbers keeps at least, where it is trimmed.
 const KEPT: &[u8] = b"10000";
 
+/// Writes a stream anew without one of its entries.
+const TAKE_OUT: &str = "local rows = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', ARGV[2]) \
+    redis.call('DEL', KEYS[1]) \
+    for place = #rows, 1, -1 do local row = rows[place] \
+        if row[1] ~= ARGV[1] then redis.call('XADD', KEYS[1], row[1], unpack(row[2])) end end";
+
 /// Why the bus did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BusError {
@@ -179,12 +185,13 @@ impl Bus {
         self.ask("XADD", |command| pack(command, &parts)).map(drop)
     }
 
-    /// Writes an entry of several fields under an id that the server makes.
+    /// Writes an entry of several fields, under an id that the server makes where none is given.
     ///
     /// # Errors
     /// [`BusError::Refused`], [`BusError::Stopped`].
-    pub fn append(&mut self, stream: &str, fields: &[(&str, &[u8])]) -> Result<(), BusError> {
-        let mut parts: Vec<&[u8]> = vec![b"XADD", stream.as_bytes(), b"*"];
+    pub fn append(&mut self, stream: &str, entry: Option<EntryId>, fields: &[(&str, &[u8])]) -> Result<(), BusError> {
+        let id = entry.map_or_else(|| "*".to_owned(), |entry| entry.to_string());
+        let mut parts: Vec<&[u8]> = vec![b"XADD", stream.as_bytes(), id.as_bytes()];
         parts.extend(fields.iter().flat_map(|(name, value)| [name.as_bytes(), *value]));
         self.ask("XADD", |command| pack(command, &parts)).map(drop)
     }
@@ -234,6 +241,22 @@ impl Bus {
     pub fn entry(&mut self, stream: &str, entry: EntryId) -> Result<Batch, BusError> {
         let id = entry.to_string();
         self.range("XRANGE", stream, [&id, &id])
+    }
+
+    /// Makes `stream` as if entry `entry` had not been written: a server that deletes an entry gives no id at or before
+    /// it any more, so the stream is made anew of its last 10,000 others, in one step.
+    ///
+    /// # Errors
+    /// [`BusError::Refused`], [`BusError::Stopped`].
+    pub fn take_out(&mut self, stream: &str, entry: EntryId) -> Result<(), BusError> {
+        let id = entry.to_string();
+        let parts = [b"EVAL", TAKE_OUT.as_bytes(), b"1", stream.as_bytes(), id.as_bytes(), KEPT];
+        self.ask("EVAL", |command| pack(command, &parts)).map(drop)
+    }
+
+    /// The process is ending.
+    pub fn is_stopping(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
     }
 
     fn range(&mut self, command: &'static str, stream: &str, ends: [&str; 2]) -> Result<Batch, BusError> {

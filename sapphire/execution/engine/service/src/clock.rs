@@ -3,6 +3,7 @@
 //! Invariant: market time never runs backwards. Known limitation: between two answers it is the machine's clock times
 //! the speed that the settings name; an exchange that changes its speed is followed only from the next answer on.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Nanoseconds since the process began.
@@ -49,6 +50,23 @@ pub struct MarketTime {
     /// Market and monotonic time of the best answer of the venue's clock.
     anchor: Option<(i64, i64)>,
     latest_ns: i64,
+}
+
+/// Market time for the threads that read: as the desk has shown it last, none before it knows.
+#[derive(Clone, Debug, Default)]
+pub struct ShownTime(Arc<Mutex<Option<MarketTime>>>);
+
+impl ShownTime {
+    /// The desk has learned more.
+    pub fn show(&self, time: MarketTime) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(time);
+    }
+
+    /// Market time at a moment of the monotonic clock.
+    pub fn at(&self, monotonic_ns: i64) -> Option<i64> {
+        let mut shown = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        shown.as_mut().map(|time| time.at(monotonic_ns))
+    }
 }
 
 impl MarketTime {

@@ -16,7 +16,7 @@ use sapphire_core::instrument::Instrument;
 use sapphire_core::orders::{ClientOrderId, Report};
 use sapphire_core::risk::Command;
 
-use crate::clock::{MarketTime, Monotonic, Pace};
+use crate::clock::{MarketTime, Monotonic, Pace, ShownTime};
 use crate::control::KillSwitch;
 use crate::entry::{RunConfig, Source};
 use crate::gateway::Gateway;
@@ -93,6 +93,8 @@ pub struct Parts {
     pub clock: Monotonic,
     /// How market time runs.
     pub pace: Pace,
+    /// Where the desk shows market time to the threads that read.
+    pub shown: ShownTime,
     /// Names and numbers of the run.
     pub run: RunConfig,
     /// The venue's rules by index.
@@ -177,6 +179,7 @@ pub struct Desk {
     clock: Monotonic,
     pace: Pace,
     market: MarketTime,
+    shown: ShownTime,
     run: RunConfig,
     instruments: Vec<Instrument>,
     interval_ns: i64,
@@ -238,6 +241,7 @@ impl Desk {
             gate_ms: parts.passed.ms,
             clock: parts.clock,
             pace: parts.pace,
+            shown: parts.shown,
             run: parts.run,
             instruments: parts.instruments,
             interval_ns: parts.interval_ns,
@@ -350,6 +354,7 @@ impl Gate {
             Word::Intake(intake) => {
                 let entry = match intake {
                     Intake::Release { .. } => return self.takes_signals,
+                    Intake::Thrown => return true,
                     Intake::Signal { entry, .. } | Intake::EndOfBar { entry, .. } | Intake::DeadLetter { entry } => {
                         entry
                     }

@@ -4,20 +4,25 @@
 //! of the process: a signal, an end of bar, or, once it is kept in `dead-letters`, a dead letter. Before the first signal
 //! of a release comes the door's verdict on it. The cursor itself is the desk's, in its journal.
 //!
+//! What the account's coordinator did not sign, or signed for a bar that is not over, is taken out of the stream: its id
+//! may lie in the far future, where it would keep the coordinator from writing and this cursor from hearing it.
+//!
 //! Known limitation: an entry that is buried just before the process dies is buried again after it. A release whose
 //! files change is judged again after the next end of bar, before the signals that follow it, or after a second without
 //! entries, whichever comes first.
 
 use std::collections::HashMap;
+use std::thread;
 use std::time::Duration;
 
 use sapphire_core::instrument::InstrumentId;
 
-use crate::bus::{Bus, BusError, Entry};
-use crate::clock::Monotonic;
+use crate::bus::{Bus, BusError, Entry, MESSAGE_FIELD};
+use crate::clock::{Monotonic, ShownTime};
 use crate::evidence::Door;
 use crate::inbox::{DeskGone, Lane};
 use crate::publisher::{bury, insist};
+use crate::signal_key::SignalKey;
 use crate::words::{EntryId, Intake, ReleaseDigest, Word};
 
 mod reading;
@@ -37,6 +42,13 @@ const BLOCK: Duration = Duration::from_secs(1);
 
 /// How long a read blocks after an end of bar: the desk works on that now, and files are looked at when it has.
 const AFTER_BAR: Duration = Duration::from_millis(1);
+
+/// Pause before the desk is looked at again for market time.
+const UNTIL_KNOWN: Duration = Duration::from_millis(2);
+
+const NS_PER_MS: i64 = 1_000_000;
+
+const STRANGER: &str = "expected an entry that the account's coordinator signed, got another";
 
 /// Entries in one answer at most.
 const BATCH: usize = 256;
@@ -60,18 +72,38 @@ pub struct SignalIntake {
     lane: Lane,
     symbols: HashMap<Box<str>, InstrumentId>,
     releases: Releases,
+    ground: IntakeGround,
     /// A bar has ended since the files were looked at.
     owes_look: bool,
     clock: Monotonic,
 }
 
+/// What entries are held against.
+#[derive(Clone, Debug)]
+pub struct IntakeGround {
+    /// Who may signal.
+    pub key: SignalKey,
+    /// Market time as the desk knows it.
+    pub time: ShownTime,
+    /// Length of a bar: the coordinator's clock may be ahead by so much.
+    pub interval_ns: i64,
+}
+
 impl SignalIntake {
     /// An intake that goes on after `cursor`. `symbols` are the instruments' names in the order of their ids.
     #[must_use]
-    pub fn new(bus: Bus, cursor: EntryId, lane: Lane, symbols: &[String], door: Door, clock: Monotonic) -> Self {
+    pub fn new(
+        bus: Bus,
+        cursor: EntryId,
+        lane: Lane,
+        symbols: &[String],
+        door: Door,
+        ground: IntakeGround,
+        clock: Monotonic,
+    ) -> Self {
         let symbols = symbols.iter().enumerate();
         let symbols = symbols.map(|(id, name)| (name.as_str().into(), InstrumentId(id as u16))).collect();
-        Self { bus, cursor, lane, symbols, releases: Releases::new(door), owes_look: false, clock }
+        Self { bus, cursor, lane, symbols, releases: Releases::new(door), ground, owes_look: false, clock }
     }
 
     /// The door's verdict on each of the releases that traded before: for the desk to take before it does anything.
@@ -96,15 +128,36 @@ impl SignalIntake {
             return self.look_again();
         }
         for entry in batch.entries() {
-            self.take(&entry, batch.received_ns)?;
-            self.cursor = entry.id;
+            if self.take(&entry, batch.received_ns)? {
+                self.cursor = entry.id;
+            }
         }
         Ok(())
     }
 
-    fn take(&mut self, entry: &Entry<'_>, received_ns: i64) -> Result<(), Ended> {
-        let reading = entry.message().ok_or_else(reading::no_message).and_then(reading::read);
+    /// Whether the entry is done with; one that was thrown out was never there.
+    fn take(&mut self, entry: &Entry<'_>, received_ns: i64) -> Result<bool, Ended> {
+        let key = &self.ground.key;
+        let Some((message, _)) = entry.tagged().filter(|(message, tag)| key.vouches(entry.id, message, tag)) else {
+            return self.throw_out(entry, STRANGER);
+        };
+        let reading = reading::read(message);
         let parsed_ns = self.clock.now_ns();
+        let place_ns = i64::try_from(entry.id.ms).unwrap_or(i64::MAX).saturating_mul(NS_PER_MS);
+        let close_ns = reading.as_ref().map_or(place_ns, Reading::bar_close_ns);
+        if close_ns.max(place_ns).saturating_sub(self.market_ns()?) > self.ground.interval_ns {
+            return self.throw_out(entry, "expected a bar that is over, got one of the future");
+        }
+        self.pass_on(entry, reading, (received_ns, parsed_ns))?;
+        Ok(true)
+    }
+
+    fn pass_on(
+        &mut self,
+        entry: &Entry<'_>,
+        reading: Result<Reading, String>,
+        (received_ns, parsed_ns): (i64, i64),
+    ) -> Result<(), Ended> {
         match reading {
             Ok(Reading::Signal(signal, release)) => {
                 if self.owes_look {
@@ -141,6 +194,33 @@ impl SignalIntake {
         }
     }
 
+    /// Market time, once the desk knows it; no signal is taken before.
+    fn market_ns(&self) -> Result<i64, Ended> {
+        loop {
+            if let Some(market_ns) = self.ground.time.at(self.clock.now_ns()) {
+                return Ok(market_ns);
+            }
+            if self.bus.is_stopping() {
+                return Err(Ended::Stopped);
+            }
+            thread::sleep(UNTIL_KNOWN);
+        }
+    }
+
+    /// Keeps an entry in `dead-letters` and leaves the stream as if it had not been written.
+    fn throw_out(&mut self, entry: &Entry<'_>, why: &str) -> Result<bool, Ended> {
+        refuse(&mut self.bus, SIGNALS, entry, why)?;
+        self.lane.send(Word::Intake(Intake::Thrown))?;
+        match self.bus.take_out(SIGNALS, entry.id) {
+            Ok(()) => Ok(false),
+            Err(BusError::Stopped) => Err(Ended::Stopped),
+            Err(refused) => {
+                tracing::error!(%refused, entry = %entry.id, "an entry stays in the stream that should not be there");
+                Ok(true)
+            }
+        }
+    }
+
     fn look_again(&mut self) -> Result<(), Ended> {
         self.owes_look = false;
         for word in self.releases.changed() {
@@ -150,10 +230,27 @@ impl SignalIntake {
     }
 }
 
+/// Where the account's coordinator has written to; what stands behind that is not its own, and is taken out.
+///
+/// # Errors
+/// [`BusError::Refused`], [`BusError::Stopped`].
+pub fn last_signed(bus: &mut Bus, key: &SignalKey) -> Result<EntryId, BusError> {
+    loop {
+        let batch = bus.last(SIGNALS)?;
+        let Some(entry) = batch.entries().next() else { return Ok(EntryId::default()) };
+        if entry.tagged().is_some_and(|(message, tag)| key.vouches(entry.id, message, tag)) {
+            return Ok(entry.id);
+        }
+        bury(bus, entry.field(MESSAGE_FIELD).unwrap_or_default(), STRANGER, &format!("{SIGNALS} {}", entry.id))?;
+        bus.take_out(SIGNALS, entry.id)?;
+    }
+}
+
 /// Keeps an entry that cannot be read in `dead-letters`.
 fn refuse(bus: &mut Bus, stream: &str, entry: &Entry<'_>, why: &str) -> Result<(), Ended> {
     tracing::warn!(stream, entry = %entry.id, why, "an entry cannot be read; it is kept in dead-letters");
-    ended(bury(bus, entry.message().unwrap_or_default(), why, &format!("{stream} {}", entry.id)))
+    let bytes = entry.field(MESSAGE_FIELD).unwrap_or_default();
+    ended(bury(bus, bytes, why, &format!("{stream} {}", entry.id)))
 }
 
 /// What a call that is asked until it is answered gave; it ends only with the process.

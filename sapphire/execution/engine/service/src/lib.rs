@@ -42,6 +42,8 @@ pub mod metrics;
 pub mod publisher;
 /// The settings file.
 pub mod settings;
+/// Who may signal.
+pub mod signal_key;
 /// How a service begins and ends.
 pub mod start;
 /// Numbers as people read them.

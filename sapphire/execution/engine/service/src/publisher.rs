@@ -218,7 +218,9 @@ fn publish(bus: &mut Bus, outgoing: &Outgoing) -> Result<Option<BusError>, BusEr
 /// # Errors
 /// [`BusError::Stopped`].
 pub(crate) fn bury(bus: &mut Bus, bytes: &[u8], why: &str, from: &str) -> Result<(), BusError> {
-    insist(|| bus.append(DEAD_LETTERS, &[(MESSAGE_FIELD, bytes), ("why", why.as_bytes()), ("from", from.as_bytes())]))
+    insist(|| {
+        bus.append(DEAD_LETTERS, None, &[(MESSAGE_FIELD, bytes), ("why", why.as_bytes()), ("from", from.as_bytes())])
+    })
 }
 
 /// Asks a server that refuses again and again: a right can be given back.

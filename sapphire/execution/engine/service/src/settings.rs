@@ -67,8 +67,10 @@ pub struct Settings {
     pub venue: VenueAddress,
     /// The file with the keys.
     pub credentials: PathBuf,
-    /// The bus.
+    /// The bus; with its user and password it is in a file that only its owner can read.
     pub bus_url: String,
+    /// The file with the key of the account's signals, which its coordinator has too.
+    pub signal_key: PathBuf,
     /// How market time runs.
     pub clock: ClockSetting,
     /// The account's limits.
@@ -245,22 +247,32 @@ impl Credentials {
     /// # Errors
     /// A file that others may read, or that is not of this form.
     pub fn read(path: &Path) -> Result<Self, SettingError> {
-        let named = || format!("credentials {}", path.display());
-        let told = fs::metadata(path).map_err(|error| {
-            SettingError::new(&named(), "a file", error, "name it in the settings as \"credentials\"")
-        })?;
-        let mode = told.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
-            let next = format!("chmod 600 {}", path.display());
-            return Err(SettingError::new(
-                &named(),
-                "a file that only its owner can read (0600)",
-                format!("{mode:04o}"),
-                &next,
-            ));
-        }
+        require_owner_only(path, "credentials")?;
         read_json(path, "credentials", "api_key, api_secret, venue_control_token, service_token")
     }
+}
+
+/// The text of a file that only its owner can read.
+///
+/// # Errors
+/// No such file, one that others can read, or one that is no text. What stands there is not shown.
+pub(crate) fn read_secret(path: &Path, what: &str) -> Result<String, SettingError> {
+    require_owner_only(path, what)?;
+    let named = format!("{what} {}", path.display());
+    fs::read_to_string(path)
+        .map_err(|error| SettingError::new(&named, "a readable file", error.kind(), "see its rights"))
+}
+
+fn require_owner_only(path: &Path, what: &str) -> Result<(), SettingError> {
+    let named = || format!("{what} {}", path.display());
+    let told = fs::metadata(path)
+        .map_err(|error| SettingError::new(&named(), "a file", error, "name it in the settings file"))?;
+    let mode = told.permissions().mode() & 0o777;
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    let next = format!("chmod 600 {}", path.display());
+    Err(SettingError::new(&named(), "a file that only its owner can read (0600)", format!("{mode:04o}"), &next))
 }
 
 fn read_json<T: DeserializeOwned>(path: &Path, what: &str, next: &str) -> Result<T, SettingError> {
@@ -298,7 +310,7 @@ mod tests {
             },
             "symbols": ["BTC/USDT", "ETH/USDT"], "quote": "USDT", "interval": "5m",
             "venue": {"rest_url": "http://127.0.0.1:1", "ws_url": "ws://127.0.0.1:1", "control_url": null},
-            "credentials": "c", "bus_url": "valkey://127.0.0.1:2/0", "clock": {"lockstep": true},
+            "credentials": "c", "bus_url": "valkey://127.0.0.1:2/0", "signal_key": "s", "clock": {"lockstep": true},
             "limits": {"max_daily_loss_bps": 500, "symbols": {"ETH/USDT": {"max_order_atoms": 7}}},
             "execution": {"retry_ns": 9}, "port": 0,
             "journal": {"segment_bytes": 16_777_216, "reserve_bytes": 1_048_576}, "spin": true,

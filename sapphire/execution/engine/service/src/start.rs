@@ -15,7 +15,7 @@ use sapphire_core::engine::{Engine, Event, FeeSide};
 use serde_json::json;
 
 use crate::bus::Bus;
-use crate::clock::{Monotonic, Pace, wall_ns};
+use crate::clock::{Monotonic, Pace, ShownTime, wall_ns};
 use crate::control::{ControlApi, KillSwitch, Plane};
 use crate::desk::blotter::{self, Blotter};
 use crate::desk::herald::{Herald, Tools};
@@ -31,11 +31,12 @@ use crate::gateway::{
 };
 use crate::hops::Scribe;
 use crate::inbox::{Inbox, Lane};
-use crate::intake::{Ended, SignalIntake, StepIntake};
+use crate::intake::{Ended, IntakeGround, SignalIntake, StepIntake, last_signed};
 use crate::journal::{Journal, JournalFailure, JournalOptions, Recovered};
 use crate::metrics::Metrics;
 use crate::publisher::Publisher;
 use crate::settings::{Credentials, RELEASE_SLOTS, SettingError, Settings};
+use crate::signal_key::SignalKey;
 use crate::words::{EntryId, Intake, ReleaseDigest};
 
 /// Entries on their way to the bus.
@@ -92,6 +93,8 @@ struct Ground {
     listener: TcpListener,
     address: SocketAddr,
     clock: Monotonic,
+    shown: ShownTime,
+    key: SignalKey,
     venue: VenueSettings,
     rules: VenueRules,
     run: RunConfig,
@@ -102,6 +105,7 @@ struct Ground {
 impl Ground {
     fn of(settings: &Settings) -> Result<Self, Failure> {
         let credentials = Credentials::read(&settings.credentials)?;
+        let key = SignalKey::read(&settings.signal_key, &settings.account)?;
         let (pace, interval_ns, port) = (settings.clock.pace()?, settings.interval_ns()?, settings.port);
         let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
         let listener = bound.map_err(|source| Failure::Port { port, source })?;
@@ -110,8 +114,8 @@ impl Ground {
         let mut rules = exchange_info(&settings.venue.rest_url, &settings.symbols)?;
         let fees = taker_fees(&venue, &mut rules)?;
         let run = run_config(settings, &rules, fees);
-        let (clock, stop) = (Monotonic::new(), Arc::new(AtomicBool::new(false)));
-        Ok(Self { credentials, pace, interval_ns, listener, address, clock, venue, rules, run, stop })
+        let (clock, shown, stop) = (Monotonic::new(), ShownTime::default(), Arc::new(AtomicBool::new(false)));
+        Ok(Self { credentials, pace, interval_ns, listener, address, clock, shown, key, venue, rules, run, stop })
     }
 
     fn bus(&self, settings: &Settings) -> Result<Bus, Failure> {
@@ -129,7 +133,7 @@ struct Heard {
 }
 
 impl Heard {
-    fn on(bus: &mut Bus) -> Result<Self, Failure> {
+    fn on(bus: &mut Bus, key: &SignalKey) -> Result<Self, Failure> {
         bus.connect()?;
         let mut last = |stream: &str| -> Result<EntryId, Failure> {
             Ok(bus.last(stream)?.entries().last().map(|entry| entry.id).unwrap_or_default())
@@ -139,8 +143,8 @@ impl Heard {
         Ok(Self {
             executions: last("executions")?,
             account: last("account")?,
-            signals: last("signals")?,
             steps: (last("lockstep")?.ms, settled),
+            signals: last_signed(bus, key)?,
         })
     }
 }
@@ -151,7 +155,7 @@ impl Heard {
 /// [`Failure`]: what was expected, what came, what to do next.
 pub fn run(settings: &Settings) -> Result<(), Failure> {
     let ground = Ground::of(settings)?;
-    let heard = Heard::on(&mut ground.bus(settings)?)?;
+    let heard = Heard::on(&mut ground.bus(settings)?, &ground.key)?;
     let mut retelling = Retelling::new(heard.executions);
     let (journal, recovered) = open_journal(settings, &ground.run, &mut retelling)?;
     let (inbox, [signals, steps, reader, asker, feed, control]) = desk_inbox()?;
@@ -182,6 +186,7 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
     let desk = Desk::new(Parts {
         clock: ground.clock,
         pace: ground.pace,
+        shown: ground.shown,
         instruments: ground.rules.instruments(),
         run: ground.run,
         interval_ns: ground.interval_ns,
@@ -274,7 +279,8 @@ fn take_in(
     let traded: Vec<ReleaseDigest> = recovered.releases.iter().map(|release| release.digest).collect();
     let door = Door::new(&settings.home, settings.stage, settings.trust.clone());
     let (bus, clock) = (ground.bus(settings)?, ground.clock);
-    let mut intake = SignalIntake::new(bus, passed, signals, &settings.symbols, door, clock);
+    let against = IntakeGround { key: ground.key.clone(), time: ground.shown.clone(), interval_ns: ground.interval_ns };
+    let mut intake = SignalIntake::new(bus, passed, signals, &settings.symbols, door, against, clock);
     let verdicts = intake.judge(&traded);
     begin("signals", move || intake.run())?;
     if ground.pace == Pace::Lockstep {

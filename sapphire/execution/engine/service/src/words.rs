@@ -180,6 +180,9 @@ pub enum Intake {
         /// Where it stood.
         entry: EntryId,
     },
+    /// Not from the account's coordinator, or about a bar that is not over: kept in `dead-letters` and taken out of the
+    /// stream, so that nothing moves.
+    Thrown,
 }
 
 /// Best prices of an instrument.

@@ -5,6 +5,7 @@
 use redis::Value;
 
 use super::MESSAGE_FIELD;
+use crate::signal_key::TAG_FIELD;
 use crate::words::EntryId;
 
 /// Entries of one stream, in their order.
@@ -72,6 +73,11 @@ impl<'a> Entry<'a> {
             [Value::BulkString(key), Value::BulkString(value)] if key == name.as_bytes() => Some(value.as_slice()),
             _ => None,
         })
+    }
+
+    /// The bytes of a message and of its tag; none where the entry has not these two fields alone.
+    pub fn tagged(&self) -> Option<(&'a [u8], &'a [u8])> {
+        self.field(MESSAGE_FIELD).zip(self.field(TAG_FIELD)).filter(|_| self.fields.len() == 4)
     }
 
     /// The message's bytes; none where the entry has no such field, or another beside it.

@@ -12,6 +12,9 @@ use crate::entry::{Entry, Source};
 use crate::metrics::Figure;
 use crate::words::{EntryId, Intake, ReleaseDigest, Venue, Word};
 
+/// Releases that are shown as refused.
+const UNADMITTED: usize = 64;
+
 impl Desk {
     pub(super) fn take(&mut self, word: Word) -> Result<(), DeskFailure> {
         let taken_ns = self.clock.now_ns();
@@ -21,6 +24,7 @@ impl Desk {
             Word::Step(step) if step.number <= self.lockstep.settled() => {}
             Word::Step(step) => {
                 self.market.stand_at(step.now_ns);
+                self.shown.show(self.market);
                 self.lockstep.begin(step, taken_ns);
             }
             Word::Ask(ask) => self.take_ask(&ask)?,
@@ -35,6 +39,10 @@ impl Desk {
             Intake::DeadLetter { entry } => {
                 self.metrics.add(Figure::DeadLetters, 1);
                 self.pass(entry)
+            }
+            Intake::Thrown => {
+                self.metrics.add(Figure::DeadLetters, 1);
+                Ok(())
             }
             Intake::Signal { entry, .. } | Intake::EndOfBar { entry, .. } if entry <= self.cursor => Ok(()),
             Intake::Signal {
@@ -85,7 +93,7 @@ impl Desk {
             Ok(limits) => limits,
             Err(why) => {
                 tracing::warn!(release = %digest, %name, %why, "release refused");
-                self.unadmitted.push((digest, why));
+                self.refuse(digest, why);
                 if release == NOBODY {
                     return Ok(());
                 }
@@ -97,7 +105,7 @@ impl Desk {
             let Some(slot) = self.slots.next(digest, name) else {
                 let why = format!("all {} places for releases are taken; a new run has new ones", self.run.releases);
                 tracing::error!(release = %digest, %name, %why, "release refused");
-                self.unadmitted.push((digest, why));
+                self.refuse(digest, why);
                 return Ok(());
             };
             let now_ns = self.clock.now_ns();
@@ -116,6 +124,14 @@ impl Desk {
         self.slots.judge(release, true);
         self.apply(Body::Limits { release, limits }, Source::Start, &trigger)?;
         self.apply(Body::Verdict { release, ok: true }, Source::Start, &trigger)
+    }
+
+    /// The latest refusals are shown; a release that is refused again and again is one of them.
+    fn refuse(&mut self, digest: ReleaseDigest, why: String) {
+        if self.unadmitted.len() == UNADMITTED {
+            self.unadmitted.remove(0);
+        }
+        self.unadmitted.push((digest, why));
     }
 
     /// An entry that the engine has no part in.
@@ -145,6 +161,7 @@ impl Desk {
                 if self.pace != Pace::Lockstep {
                     // A trade is not booked before it happened: balances as of a moment before it are not taken for later.
                     self.market.stand_at(market_ns);
+                    self.shown.show(self.market);
                 }
                 self.told(report, event, (received_ns, taken_ns))
             }
@@ -184,6 +201,7 @@ impl Desk {
             Venue::VenueTime { .. } if self.is_told_time() => Ok(()),
             Venue::VenueTime { market_ns, sent_ns, received_ns } => {
                 self.market.set(market_ns, sent_ns, received_ns);
+                self.shown.show(self.market);
                 self.opening_timed();
                 Ok(())
             }

@@ -19,6 +19,16 @@ pub(super) enum Reading {
     EndOfBar(i64),
 }
 
+impl Reading {
+    /// Close of the bar that it is about.
+    pub(super) fn bar_close_ns(&self) -> i64 {
+        match self {
+            Self::Signal(signal, _) => signal.bar_close_ns,
+            Self::EndOfBar(close_ns) => *close_ns,
+        }
+    }
+}
+
 /// What the bytes say, or why they say nothing.
 pub(super) fn read(bytes: &[u8]) -> Result<Reading, String> {
     // What it names itself decides what is tried first; whether it is that, reading it says.

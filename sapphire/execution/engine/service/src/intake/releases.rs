@@ -12,6 +12,9 @@ use crate::words::{Intake, ReleaseDigest};
 
 use sapphire_core::risk::Branch;
 
+/// Releases whose verdict is kept, more than an account has places for.
+const KNOWN: usize = 256;
+
 #[derive(Debug)]
 struct Known {
     digest: ReleaseDigest,
@@ -51,6 +54,12 @@ impl Releases {
         }
         let known = asked(&self.door, digest, traded);
         let word = known.word();
+        if self.known.len() >= KNOWN {
+            // What was refused is judged anew if it comes again.
+            if let Some(place) = self.known.iter().position(|known| !known.traded && known.verdict.is_err()) {
+                self.known.remove(place);
+            }
+        }
         self.known.push(known);
         Some(word)
     }

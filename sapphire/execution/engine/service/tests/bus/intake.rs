@@ -10,17 +10,20 @@ use std::time::Duration;
 use sapphire_core::instrument::InstrumentId;
 use sapphire_core::risk::Branch;
 use sapphire_service::bus::Bus;
-use sapphire_service::clock::Monotonic;
+use sapphire_service::clock::{MarketTime, Monotonic, Pace, ShownTime};
 use sapphire_service::evidence::{Door, Stage};
 use sapphire_service::inbox::Inbox;
-use sapphire_service::intake::{Ended, LOCKSTEP, SIGNALS, SignalIntake, StepIntake};
+use sapphire_service::intake::{Ended, IntakeGround, LOCKSTEP, SIGNALS, SignalIntake, StepIntake, last_signed};
 use sapphire_service::publisher::DEAD_LETTERS;
 use sapphire_service::words::{EntryId, Intake, ReleaseDigest, Step, Word};
 use serde_json::json;
 
 use crate::home::Home;
 use crate::messages::{BAR_NS, START_NS, advanced, settled, signal};
-use crate::valkey::Valkey;
+use crate::valkey::{Valkey, publish_signed, signal_key};
+
+/// Where market time stands.
+const LAST_BAR: i64 = 300;
 
 const LONG: Duration = Duration::from_secs(60);
 const QUIET: Duration = Duration::from_millis(200);
@@ -42,7 +45,12 @@ impl Listener {
         let symbols = ["BTC/USDT", "ETH/USDT"].map(str::to_owned);
         let trust = serde_json::from_value(home.trust()).unwrap();
         let door = Door::new(home.path(), Stage::Paper, trust);
-        let mut intake = SignalIntake::new(bus, cursor, lane, &symbols, door, Monotonic::new());
+        let time = ShownTime::default();
+        let mut now = MarketTime::new(Pace::Lockstep, 0);
+        now.stand_at(START_NS + LAST_BAR * BAR_NS);
+        time.show(now);
+        let against = IntakeGround { key: signal_key(), time, interval_ns: BAR_NS };
+        let mut intake = SignalIntake::new(bus, cursor, lane, &symbols, door, against, Monotonic::new());
         let judged = intake.judge(known).into();
         Self { inbox, judged, stop, thread: Some(thread::spawn(move || intake.run())) }
     }
@@ -89,9 +97,9 @@ fn end_of(bar: i64) -> EntryId {
 
 fn publish_bar(bus: &mut Bus, home: &Home, bar: i64) {
     let (release, close_ns) = (home.digest.to_string(), START_NS + bar * BAR_NS);
-    bus.publish(SIGNALS, place(bar, 0), &signal(&release, "BTC/USDT", close_ns, 100 + bar)).unwrap();
-    bus.publish(SIGNALS, place(bar, 1), &signal(&release, "ETH/USDT", close_ns, -bar)).unwrap();
-    bus.publish(SIGNALS, end_of(bar), &settled(close_ns, 3)).unwrap();
+    publish_signed(bus, place(bar, 0), &signal(&release, "BTC/USDT", close_ns, 100 + bar));
+    publish_signed(bus, place(bar, 1), &signal(&release, "ETH/USDT", close_ns, -bar));
+    publish_signed(bus, end_of(bar), &settled(close_ns, 3));
 }
 
 /// Entry, instrument, target and close of a signal; entry and close of an end of bar.
@@ -133,7 +141,7 @@ fn signals_come_with_the_verdict_on_their_release_before_them() {
     assert_eq!(verdict(listener.next()), Ok(limits));
     expect_bar(&mut listener, 1);
     let stranger = "1".repeat(64);
-    bus.publish(SIGNALS, place(2, 0), &signal(&stranger, "DOGE/USDT", START_NS, 1)).unwrap();
+    publish_signed(&mut bus, place(2, 0), &signal(&stranger, "DOGE/USDT", START_NS, 1));
     match listener.next() {
         Intake::Release { digest, name, verdict: Err(why) } => {
             assert_eq!((digest.to_string(), name), (stranger.clone(), stranger[..12].to_owned()));
@@ -208,7 +216,7 @@ fn a_change_before_the_end_of_a_bar_holds_for_the_next() {
     let mut listener = Listener::to_signals(&valkey, &home, EntryId::default(), &[home.digest]);
     verdict(listener.next()).unwrap();
     fs::remove_file(home.source()).unwrap();
-    bus.publish(SIGNALS, end_of(1), &settled(START_NS + BAR_NS, 3)).unwrap();
+    publish_signed(&mut bus, end_of(1), &settled(START_NS + BAR_NS, 3));
     publish_bar(&mut bus, &home, 2);
     let before: Vec<_> =
         std::iter::from_fn(|| Some(listener.next()).filter(|word| !matches!(word, Intake::Signal { .. }))).collect();
@@ -235,27 +243,96 @@ fn what_cannot_be_read_is_kept_and_only_the_cursor_moves() {
     let mut ids = Vec::new();
     for (k, (bytes, _)) in bad.iter().enumerate() {
         ids.push(place(1, k as u64));
-        bus.publish(SIGNALS, place(1, k as u64), bytes).unwrap();
+        publish_signed(&mut bus, place(1, k as u64), bytes);
     }
-    bus.append(SIGNALS, &[("m", &good), ("n", b"x")]).unwrap();
     let mut listener = Listener::to_signals(&valkey, &home, EntryId::default(), &[]);
     for id in &ids {
         assert_eq!(listener.next(), Intake::DeadLetter { entry: *id });
     }
-    let Intake::DeadLetter { entry: last } = listener.next() else { panic!("an entry of two fields is no message") };
     assert_eq!(listener.inbox.next(QUIET), None);
     listener.end();
 
     let kept = bus.read(DEAD_LETTERS, EntryId::default(), 100, Duration::from_millis(1), Monotonic::new()).unwrap();
     let kept: Vec<_> = kept.entries().collect();
-    assert_eq!(kept.len(), bad.len() + 1);
+    assert_eq!(kept.len(), bad.len());
     let field = |entry: usize, name: &str| String::from_utf8_lossy(kept[entry].field(name).unwrap()).into_owned();
     for (k, (bytes, why)) in bad.iter().enumerate() {
         assert_eq!(kept[k].field("m"), Some(bytes.as_slice()));
         assert!(field(k, "why").contains(why), "{}", field(k, "why"));
         assert_eq!(field(k, "from"), format!("signals {}", ids[k]));
     }
-    assert_eq!(field(bad.len(), "from"), format!("signals {last}"));
+}
+
+/// What a stranger, or a coordinator whose clock is wrong, can write.
+fn unwelcome(home: &Home) -> Vec<(EntryId, Vec<(&'static str, Vec<u8>)>, &'static str)> {
+    let (release, close_ns) = (home.digest.to_string(), START_NS + 2 * BAR_NS);
+    let good = signal(&release, "BTC/USDT", close_ns, 1);
+    let tagged = |entry: EntryId, message: &[u8]| {
+        let tag = signal_key().tag(entry, message).into_bytes();
+        vec![("m", message.to_vec()), ("hmac", tag)]
+    };
+    let huge = EntryId { ms: u64::MAX - 1, seq: 7 };
+    let far_ns = START_NS + (LAST_BAR + 2) * BAR_NS;
+    let far = EntryId { ms: (far_ns / 1_000_000) as u64, seq: 65_535 };
+    let (unsigned, elsewhere, future) = ("coordinator signed", "coordinator signed", "one of the future");
+    let mut other = tagged(place(2, 0), &good);
+    other[1].1 = sapphire_service::signal_key::SignalKey::new(&[1; 32], "paper").tag(place(2, 0), &good).into_bytes();
+    let mut more = tagged(place(2, 0), &good);
+    more.push(("n", b"x".to_vec()));
+    vec![
+        (place(2, 0), vec![("m", good.clone())], unsigned),
+        (place(2, 0), vec![("x", good.clone())], unsigned),
+        (place(2, 0), more, unsigned),
+        (place(2, 0), other, unsigned),
+        (place(2, 1), tagged(place(2, 0), &good), elsewhere),
+        (huge, vec![("m", settled(i64::MAX, 3))], unsigned),
+        (huge, tagged(huge, &good), future),
+        (far, tagged(far, &settled(far_ns, 3)), future),
+        (place(2, 0), tagged(place(2, 0), &settled(far_ns, 3)), future),
+    ]
+}
+
+#[test]
+fn what_is_not_the_coordinators_leaves_the_stream_as_it_was() {
+    let (valkey, home) = (Valkey::start(), Home::new(&json!({})));
+    let mut bus = valkey.bus();
+    let mut listener = Listener::to_signals(&valkey, &home, EntryId::default(), &[home.digest]);
+    verdict(listener.next()).unwrap();
+    publish_bar(&mut bus, &home, 1);
+    expect_bar(&mut listener, 1);
+    let unwelcome = unwelcome(&home);
+    for (entry, fields, _) in &unwelcome {
+        let fields: Vec<(&str, &[u8])> = fields.iter().map(|(name, value)| (*name, value.as_slice())).collect();
+        bus.append(SIGNALS, Some(*entry), &fields).unwrap();
+        assert_eq!(listener.next(), Intake::Thrown, "{entry}");
+        // The next one could not be written if the stream did not begin again behind the last bar.
+        while bus.last(SIGNALS).unwrap().entries().next().unwrap().id != end_of(1) {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+    publish_bar(&mut bus, &home, 2);
+    expect_bar(&mut listener, 2);
+    listener.end();
+    let kept = bus.read(DEAD_LETTERS, EntryId::default(), 100, Duration::from_millis(1), Monotonic::new()).unwrap();
+    let whys: Vec<_> =
+        kept.entries().map(|entry| String::from_utf8_lossy(entry.field("why").unwrap()).into_owned()).collect();
+    assert_eq!(whys.len(), unwelcome.len());
+    assert!(whys.iter().zip(&unwelcome).all(|(why, (_, _, part))| why.contains(part)), "{whys:?}");
+}
+
+#[test]
+fn a_new_run_begins_behind_the_last_entry_that_the_coordinator_signed() {
+    let (valkey, home) = (Valkey::start(), Home::new(&json!({})));
+    let mut bus = valkey.bus();
+    assert_eq!(last_signed(&mut bus, &signal_key()), Ok(EntryId::default()));
+    publish_bar(&mut bus, &home, 1);
+    for seq in [5, 6] {
+        bus.append(SIGNALS, Some(EntryId { ms: u64::MAX - 1, seq }), &[("m", b"{}")]).unwrap();
+    }
+    assert_eq!(last_signed(&mut bus, &signal_key()), Ok(end_of(1)));
+    publish_bar(&mut bus, &home, 2);
+    let kept = bus.read(DEAD_LETTERS, EntryId::default(), 9, Duration::from_millis(1), Monotonic::new()).unwrap();
+    assert_eq!(kept.entries().count(), 2);
 }
 
 #[test]
@@ -273,7 +350,7 @@ fn a_late_restart_goes_on_after_its_cursor() {
 
 #[test]
 fn a_server_killed_while_signals_come_loses_and_doubles_none() {
-    const BARS: i64 = 300;
+    const BARS: i64 = LAST_BAR;
     let (mut valkey, home) = (Valkey::start(), Home::new(&json!({})));
     let mut listener = Listener::to_signals(&valkey, &home, EntryId::default(), &[home.digest]);
     verdict(listener.next()).unwrap();

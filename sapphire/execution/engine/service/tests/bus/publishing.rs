@@ -74,7 +74,7 @@ fn a_server_that_refuses_is_an_error_and_no_address_shows_its_password() {
     let valkey = Valkey::start();
     let stop = Arc::new(AtomicBool::new(false));
     let mut bus = valkey.bus();
-    bus.append("list", &[("m", b"x")]).unwrap();
+    bus.append("list", None, &[("m", b"x")]).unwrap();
     assert!(bus.connect().is_ok());
     let wrong = valkey.url().replace("127.0.0.1", "nobody:s3cret@127.0.0.1");
     let mut stranger = Bus::new(&wrong, Arc::clone(&stop)).unwrap();

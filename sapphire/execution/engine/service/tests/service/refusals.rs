@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::conductor::{Conductor, Moment, close_ns, signal, signal_entry};
 use crate::rig::Rig;
+use crate::valkey::publish_signed;
 
 fn update(code: &str, symbol: &str) -> (String, Option<String>) {
     (code.to_owned(), Some(symbol.to_owned()))
@@ -29,8 +30,8 @@ fn late_repeated_reordered_and_meaningless_signals_are_refused_and_say_why() {
             rig.signal("ETH/USDT", -1, close_ns, at(5));
             rig.signal("XRP/USDT", 5_000, close_ns, at(6));
             let unknown = signal(&other, "ETH/USDT", 5_000, close_ns, at(7));
-            rig.bus.publish("signals", at(7), &unknown).unwrap();
-            rig.bus.publish("signals", at(8), b"{\"envelope\": 7}").unwrap();
+            publish_signed(&mut rig.bus, at(7), &unknown);
+            publish_signed(&mut rig.bus, at(8), b"{\"envelope\": 7}");
         },
         &mut |_, _, _| {},
     );

@@ -81,6 +81,9 @@ impl Rig {
         });
         fs::write(&credentials, keys.to_string()).unwrap();
         fs::set_permissions(&credentials, fs::Permissions::from_mode(0o600)).unwrap();
+        let key = self.path("signal-key");
+        fs::write(&key, "5c".repeat(32)).unwrap();
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
         let mut settings = json!({
             "account": "paper", "account_tag": 1, "stage": "paper", "home": self.home.path(), "trust": self.home.trust(),
             "folder": self.account(), "symbols": SYMBOLS, "quote": "USDT", "interval": "5m",
@@ -88,7 +91,7 @@ impl Rig {
                 "rest_url": self.exchange.text("url"), "ws_url": self.exchange.text("ws_url"),
                 "control_url": self.exchange.text("control_url"),
             },
-            "credentials": credentials, "bus_url": self.valkey.url(), "clock": clock,
+            "credentials": credentials, "bus_url": self.valkey.url(), "signal_key": key, "clock": clock,
             "journal": {"segment_bytes": 262_144, "reserve_bytes": 16_384},
         });
         for (key, value) in changed.as_object().unwrap() {
