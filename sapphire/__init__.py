@@ -7,6 +7,7 @@ is first used, so that importing the package and asking the command for help sta
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what is loaded later, for editors and type checkers
@@ -114,8 +115,20 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
+def _show_short_errors() -> None:
+    """In a notebook, let Sapphire's errors show the reader's own lines instead of the libraries'."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if shell is not None:
+        from sapphire.lab.errors import show_short_errors
+
+        show_short_errors(shell)
+
+
 def load_ipython_extension(ipython: InteractiveShell) -> None:
     """Give the notebook its magics (`%load_ext sapphire`)."""
     from sapphire.lab.magics import register
 
     register(ipython)
+
+
+_show_short_errors()

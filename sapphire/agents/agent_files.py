@@ -16,6 +16,7 @@ import types
 from pathlib import Path
 
 from sapphire.agents.agent import Agent, agent_name
+from sapphire.agents.own_lines import lines_of_error
 from sapphire.agents.sources import MODULE_SOURCE, MODULES, Imported
 from sapphire.agents.workspace_modules import import_name
 from sapphire.domain.errors import AgentError
@@ -100,12 +101,14 @@ def _run(text: str, path: Path, name: str) -> types.ModuleType:
         del sys.modules[name]
         if isinstance(error, AgentError):
             raise
-        raise AgentError(
+        failed = AgentError(
             f"{path.name} does not run",
             expected="a file that runs by itself, top to bottom",
             got=f"line {_line_of(error, path)}: {type(error).__name__}: {error}",
             next="import what it needs in the file, from installed packages or from modules in the workspace's folder",
-        ) from error
+        )
+        failed.lines = lines_of_error(error)
+        raise failed from error
     return module
 
 

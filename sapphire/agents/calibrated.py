@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from sapphire.agents.agent import Agent, fitted
+from sapphire.agents.answers import fitted_by, views_by
 from sapphire.agents.arrays import Arrays
 from sapphire.agents.forecasts import beliefs_from, forecast_of, forecast_panel
 from sapphire.agents.panels import frame_of, horizon_bars, kind_stated, outcomes_bps, view_panel
@@ -97,14 +98,14 @@ class Calibrated(Agent):
         ------
         TooFewReturns : fewer than 30 scores with a known outcome.
         """
-        agent = self.agent.fit(train, seed)
+        agent = fitted_by(self.agent, train, seed)
         if kind_stated(agent, train) != "score":
             return replace(self, agent=agent, calibration=None)
         ahead = horizon_bars(self.horizon, train.interval)
         judged = train
         if agent.learns:
             learned = round(_LEARNING_SHARE * len(train))
-            agent = self.agent.fit(train.rows(0, learned), seed)
+            agent = fitted_by(self.agent, train.rows(0, learned), seed)
             judged = train.rows(max(0, learned + ahead - agent.warmup + 1), len(train))
         scores = view_panel(agent, judged).numbers["score"].to_numpy()
         outcomes = outcomes_bps(judged, self.horizon).to_numpy()
@@ -118,7 +119,7 @@ class Calibrated(Agent):
         ------
         NotFitted : a score, and no calibration.
         """
-        return self.forecasts(self.agent.views(window))
+        return self.forecasts(views_by(self.agent, window))
 
     def forecasts(self, views: list[View]) -> list[View]:
         """The agent's own views as forecasts; raises what `views` raises."""

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sapphire.agents.agent import Agent
+from sapphire.agents.answers import fitted_by, views_by
 from sapphire.agents.arrays import Arrays
 from sapphire.agents.differences import Found, far_apart, numbers_of_panel, numbers_of_views
 from sapphire.agents.futures import FUTURES, Future, replaced
@@ -37,7 +38,7 @@ from sapphire.agents.panels import (
 )
 from sapphire.domain.bars import FIELDS, Bars
 from sapphire.domain.clocks import from_ns
-from sapphire.domain.errors import BadBars, SapphireError
+from sapphire.domain.errors import AgentError, BadBars, SapphireError
 from sapphire.domain.windows import Window
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def check_agent(
     report = fit_test(agent, bars, seed=seed) if fit and agent.learns else LeakReport(agent.name, ())
     if not report.failed:
         if agent.learns and not agent.arrays():
-            agent = agent.fit(_training(bars), seed)
+            agent = fitted_by(agent, _training(bars), seed)
         known = _Known(agent, bars)
         report += truncation_test(agent, bars, seed=seed, moments=moments, known=known)
         report += warmup_test(agent, bars, seed=seed, moments=moments, known=known)
@@ -243,7 +244,7 @@ def _short_memory(agent: Agent, bars: Bars, rows: Rows, known: _Known) -> Found:
     longer = max(_HISTORIES * agent.warmup, agent.warmup + _LEAST_HISTORY)
 
     def long(row: int) -> list[View]:
-        return agent.views(window_at(agent, bars, row, length=longer))
+        return views_by(agent, window_at(agent, bars, row, length=longer))
 
     return far_apart(numbers_of_views(map(long, map(int, rows)), bars.symbols), known.at(rows), bars, rows)
 
@@ -263,7 +264,7 @@ def _odd_rows(agent: Agent, bars: Bars, rows: Rows, odd: Callable[[Bars], Bars])
             window = Window(odd(plain.bars), plain.as_of, plain.features)
         except BadBars:
             continue
-        answered += [row] if agent.views(window) != agent.views(plain) else []
+        answered += [row] if views_by(agent, window) != views_by(agent, plain) else []
     at = f"answered at {from_ns(int(bars.close_time_ns[answered[0]])):%Y-%m-%dT%H:%MZ}" if answered else ""
     return Found(rows.size, math.inf if answered else 0.0, at)
 
@@ -284,7 +285,7 @@ def _rows_of(bars: Bars, rows: NDArray[np.int64]) -> Bars:
 def _fitted_twice(agent: Agent, bars: Bars, seed: int) -> Found:
     train = _training(bars)
     other = _training(replaced(bars, len(train) - 1, _dice(seed, len(train))))
-    first, second = (Arrays(agent.fit(of, seed).arrays()) for of in (train, other))
+    first, second = (Arrays(fitted_by(agent, of, seed).arrays()) for of in (train, other))
     differ = sorted(name for name in {*first, *second} if first.get(name) is None or second.get(name) is None)
     differ = differ or sorted(name for name in first if first[name].tobytes() != second[name].tobytes())
     return Found(len(train), math.inf if differ else 0.0, f"differs: {', '.join(differ[:3])}" if differ else "")
@@ -360,7 +361,8 @@ def _checked(kind: Kind, check: str, allowed: float, compare: Callable[[], Found
     try:
         found = compare()
     except SapphireError as error:
-        found = Found(0, math.inf, f"{type(error).__name__}: {error.what}")
+        of_its_own = type(error) is AgentError and not isinstance(error.__cause__, SapphireError | None)
+        found = Found(0, math.inf, error.got if of_its_own else f"{type(error).__name__}: {error.what}")
     except Exception as error:  # noqa: BLE001  (whatever an agent raises, its check has failed and says why)
         found = Found(0, math.inf, f"{type(error).__name__}: {error}")
     if not found.bars and not found.worst:

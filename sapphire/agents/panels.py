@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sapphire.agents.agent import Agent
+from sapphire.agents.answers import panel_by, views_by
 from sapphire.agents.differences import far_apart, numbers_of_panel, numbers_of_views
 from sapphire.agents.remembered import remembered_views
 from sapphire.agents.view_panels import Kind, ViewPanel, kind_of, numbers_of
@@ -127,7 +128,7 @@ def views_at(agent: Agent, bars: Bars, row: int) -> list[View]:
     """The views of `agent` at the close of bar `row`, from a window of its warm-up or remembered; none before."""
     if row + 1 < agent.warmup:
         return []
-    return remembered_views(agent, bars, row, lambda at: agent.views(window_at(agent, bars, at)))
+    return remembered_views(agent, bars, row, lambda at: views_by(agent, window_at(agent, bars, at)))
 
 
 def kind_stated(agent: Agent, bars: Bars) -> Kind | None:
@@ -182,10 +183,9 @@ def twin_panel(agent: Agent, bars: Bars) -> ViewPanel | None:
     NotFitted : it learns and has not.
     """
     agent.require_fitted()
-    panel = agent.views_panel(bars)
+    panel = panel_by(agent, bars)
     if panel is None:
         return None
-    panel.require_rows_of(bars, agent.name)
     return panel.silent_before(agent.warmup - 1)
 
 

@@ -7,11 +7,12 @@ The texts are taken when the class is made, so they are the code that runs, what
 from __future__ import annotations
 
 import hashlib
+import inspect
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from weakref import WeakKeyDictionary
 
 from sapphire.domain.errors import AgentError
@@ -31,6 +32,8 @@ MODULE_SOURCE = "__agent_source__"
 """The name under which a module that was made from text keeps that text."""
 MODULES = "__agent_modules__"
 """The name under which a module keeps what it imports of the workspace, as `Imported`."""
+_SPEC = "__agent_spec__"
+"""The name under which a module keeps what it was imported by when its modules were looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +101,11 @@ def remember_source(cls: type) -> None:
     file = _text_of(module) if module is not None else None
     if module is None or file is None:
         return
-    known = vars(module).get(MODULES)
-    if known is None:
+    known, spec = vars(module).get(MODULES), module.__spec__
+    if known is None or vars(module).get(_SPEC, spec) is not spec:  # a module that is reloaded has another one
         known = _imported_by(module, file)
         setattr(module, MODULES, known)
+        setattr(module, _SPEC, spec)
     _CODES[cls] = Code(file, known)
 
 
@@ -110,17 +114,31 @@ def code_of(cls: type) -> Code:
 
     Raises
     ------
-    AgentError : it was not made by a file.
+    AgentError : it was not made by a file, or a method of it was replaced by one that stands in none.
     """
     code = _CODES.get(cls)
-    if code is None:
+    loose = None if code is None else _loose_method(cls)
+    if code is None or loose is not None:
         raise AgentError(
             f"the source of {cls.__name__} cannot be had",
             expected="a class that was made by a file, so that what ran can be named and released",
-            got=f"a class of {cls.__module__}",
-            next=f"put %%agent {cls.__name__.lower()} on top of its cell, or the class into a file of agents/",
+            got=f"a class of {cls.__module__}" if loose is None else f"its {loose} was put there by a cell",
+            next=f"put %%agent {cls.__name__.lower()} on top of its cell (after %load_ext sapphire), or the class into "
+            f"agents/{cls.__name__.lower()}.py of the workspace",
         )
     return code
+
+
+def _loose_method(cls: type) -> str | None:
+    """A method that stands neither in the file of its class nor in any other; what a decorator makes is not looked at."""
+    own = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    for name, value in vars(cls).items():
+        held = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
+        if isinstance(held, FunctionType) and not (name.startswith("__") and name.endswith("__")):
+            file = inspect.unwrap(held).__code__.co_filename
+            if file != own and not Path(file).is_file():
+                return name
+    return None
 
 
 def digest_of(sources: Iterable[Source]) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
+from sapphire.domain.display import kind_of_value
 from sapphire.domain.errors import AgentError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class ViewPanel:
 
     Raises
     ------
-    AgentError : none or more than one stated, or frames that are not of one shape.
+    AgentError : none or more than one stated, what is no frame of numbers, or frames that are not of one shape.
     """
 
     horizon: timedelta
@@ -73,6 +74,12 @@ class ViewPanel:
                 expected="exactly one of: score; mean_bps with std_bps; quantiles_bps",
                 got=", ".join(self.numbers) or "nothing",
             )
+        if not isinstance(self.horizon, timedelta):
+            raise AgentError(  # type: ignore[unreachable]
+                "a panel without a horizon", expected="horizon=self.horizon", got=kind_of_value(self.horizon)
+            )
+        for name, frame in self.numbers.items():
+            _require_frame(name, frame)
         first, *others = self.numbers.values()
         for frame in others:
             if not (frame.index.equals(first.index) and frame.columns.equals(first.columns)):
@@ -137,10 +144,28 @@ class ViewPanel:
         ------
         AgentError : other rows or columns.
         """
-        if self.symbols != bars.symbols or not self.times.equals(bars.times):
+        index = next(iter(self.numbers.values())).index
+        if self.symbols != bars.symbols or not index.equals(bars.times):
+            whole = len(index) and len(bars)
+            first, last = (f"{index[0]} to {index[-1]}", f"{bars.times[0]} to {bars.times[-1]}") if whole else ("", "")
             raise AgentError(
                 f"the panel of {agent} is not about its bars",
-                expected=f"one row per close time ({len(bars)}) and the columns {', '.join(bars.symbols)}",
-                got=f"{len(self.times)} rows, columns {', '.join(self.symbols)}",
+                expected=f"a row for each of {len(bars):,} closes, {last}; columns {', '.join(bars.symbols)}",
+                got=f"{len(index):,} rows, {first}; columns {', '.join(self.symbols)}",
                 next="build the frames from bars.frame(field), which is indexed by close time",
             )
+
+
+def _require_frame(name: str, frame: object) -> None:
+    import pandas as pd
+
+    numbers = isinstance(frame, pd.DataFrame) and all(kind.kind in "fiu" for kind in frame.dtypes)
+    if numbers and isinstance(frame, pd.DataFrame) and frame.columns.is_unique:
+        return
+    kinds = ", ".join(sorted({str(kind) for kind in frame.dtypes})) if isinstance(frame, pd.DataFrame) else ""
+    raise AgentError(
+        f"{name} of a panel is no frame of numbers",
+        expected="a DataFrame, close time by symbol; NaN where nothing is said",
+        got=kind_of_value(frame) + (f" with {kinds}" if kinds else ""),
+        next='build it from bars.frame("close"), which has these rows and columns',
+    )

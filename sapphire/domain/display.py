@@ -10,11 +10,27 @@ from collections.abc import Sequence
 
 from sapphire.domain.clocks import from_ns
 
-__all__ = ["bundle", "stamp"]
+__all__ = ["bundle", "kind_of_value", "stamp"]
 
 _MINUTE_NS = 60_000_000_000
 _CELL = "padding:2px 10px;border-bottom:1px solid var(--jp-border-color2,#bbb);text-align:left"
 _BOX = "color:var(--jp-content-font-color1,inherit);font-family:var(--jp-content-font-family,inherit)"
+
+
+def kind_of_value(value: object) -> str:
+    """A value that came instead of another, by its type and size.
+
+    Examples
+    --------
+    >>> kind_of_value(None), kind_of_value({"BTC/USDT": 0.1}), kind_of_value(3)
+    ('None', "dict {'BTC/USDT': 0.1}", 'int 3')
+    """
+    if value is None:
+        return "None"
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple) and shape:
+        return f"{type(value).__name__} of {' x '.join(map(str, shape))}"
+    return f"{type(value).__name__} {value!r:.40}"
 
 
 def stamp(ns: int) -> str:

@@ -93,6 +93,9 @@ class SapphireError(Exception):
       expected: each open time after the one before
     """
 
+    lines: str = ""
+    """Of the reader's own code, where it went wrong; a notebook shows them first."""
+
     def __init__(self, what: str, *, expected: str = "", got: str = "", next: str = "") -> None:
         super().__init__(what)
         self.what = what

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from sapphire.domain.clocks import to_ns
+from sapphire.domain.display import kind_of_value
 from sapphire.domain.errors import ValueRefused
 
 __all__ = ["Belief", "View"]
@@ -97,6 +98,8 @@ class Belief:
 
 def _check_span(what: str, as_of: datetime, horizon: timedelta) -> None:
     to_ns(as_of)
+    if not isinstance(horizon, timedelta):
+        raise ValueRefused(f"horizon of a {what}", expected="a timedelta", got=kind_of_value(horizon))  # type: ignore[unreachable]
     if horizon <= timedelta(0):
         raise ValueRefused(f"{what} looks nowhere", expected="a horizon above zero", got=str(horizon))
 

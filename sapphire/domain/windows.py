@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from sapphire.domain.bars import Bars, Field
 from sapphire.domain.clocks import from_ns, to_ns
+from sapphire.domain.display import kind_of_value
 from sapphire.domain.errors import BadBars, LeakFound, MissingData, UnknownInstrument, ValueRefused
 from sapphire.domain.intervals import Interval
 from sapphire.domain.views import View
@@ -148,7 +149,7 @@ class Window:
 
         Raises
         ------
-        ValueRefused : not exactly one of score, mean_bps with std_bps, quantiles.
+        ValueRefused : not exactly one of score, mean_bps with std_bps, quantiles; one that is no Series of numbers.
         UnknownInstrument : a symbol outside the universe.
         """
         given = {"score": score, "mean_bps": mean_bps, "std_bps": std_bps, "quantiles": quantiles}
@@ -160,9 +161,9 @@ class Window:
                 got=" and ".join(stated) or "nothing",
             )
         given_levels = {} if quantiles is None else {float(str(level)): of for level, of in quantiles.items()}
-        levels = {level: self._by_symbol(of) for level, of in given_levels.items()}
+        levels = {level: self._by_symbol(f"quantile {level:g}", of) for level, of in given_levels.items()}
         single = (("score", score), ("mean_bps", mean_bps), ("std_bps", std_bps))
-        columns = {name: self._by_symbol(of) for name, of in single}
+        columns = {name: self._by_symbol(name, of) for name, of in single}
         made: list[View] = []
         for symbol in self.symbols:
             numbers = {name: columns[name].get(symbol, math.nan) for name in stated if name != "quantiles"}
@@ -180,10 +181,18 @@ class Window:
                 )
         return made
 
-    def _by_symbol(self, series: pd.Series[float] | None) -> dict[str, float]:
+    def _by_symbol(self, name: str, series: pd.Series[float] | None) -> dict[str, float]:
         if series is None:
             return {}
-        values = {str(symbol): float(value) for symbol, value in series.items()}
+        try:
+            values = {str(symbol): float(value) for symbol, value in series.items()}
+        except (AttributeError, TypeError, ValueError):
+            raise ValueRefused(
+                f"{name} of views",
+                expected=f"a Series of one number for each of {', '.join(self.symbols)}",
+                got=kind_of_value(series),
+                next='a row of a panel is one: window.panel("close").iloc[-1]',
+            ) from None
         unknown = [symbol for symbol in values if symbol not in self.symbols]
         if unknown:
             raise UnknownInstrument(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sapphire.domain.workspace import workspace
+from sapphire.lab.errors import show_short_errors
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -20,13 +21,14 @@ __all__ = ["register"]
 
 
 def register(ipython: InteractiveShell, *, folder: Path | None = None) -> None:
-    """Give a shell the magics.
+    """Give a shell the magics, and errors in short.
 
     Parameters
     ----------
     ipython : the notebook's shell.
     folder : the workspace; where the notebook stands unless said.
     """
+    show_short_errors(ipython)
     shell: Any = ipython  # its own annotations do not describe these two calls
 
     def agent(line: str, cell: str) -> Captured:

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from numbers import Integral
 from typing import TYPE_CHECKING
 
-from sapphire.agents import Agent
+from sapphire.agents import Agent, code_digest, plain_parameters
+from sapphire.agents.answers import require_answerable
 from sapphire.data import Snapshot
 from sapphire.domain.clocks import Clock, to_ns
 from sapphire.domain.display import stamp
@@ -53,17 +54,26 @@ def opens_of(given: object) -> tuple[str, ...]:
 
 
 def require_agent(agent: object) -> None:
-    """Refuse what is no agent: a class, a name, anything else.
+    """Refuse what is no agent (a class, a name, a function, anything else), and one that the ledger could not name.
 
     Raises
     ------
-    AgentError : says how to make one, or which of its parameters is of another kind.
+    AgentError : says how to make one, or which parameter is of another kind: no source of its own, a parameter that cannot
+        be written down, no warm-up.
     """
     if isinstance(agent, Agent):
         agent.require_kinds()
+        code_digest(agent)
+        plain_parameters(agent)
+        require_answerable(agent)
         return
     if isinstance(agent, type) and issubclass(agent, Agent):
         got, step = f"the class {agent.__name__}", f"{agent.__name__}() makes one with its default parameters"
+    elif callable(agent):
+        got = f"the {'class' if isinstance(agent, type) else 'function'} {getattr(agent, '__name__', agent)!s:.60}"
+        step = (
+            "%%agent NAME on top of a cell with class NAME(Agent), whose method views(self, window) does what it does"
+        )
     else:
         got = f"{agent!r:.60}" if isinstance(agent, str) else type(agent).__name__
         step = "sapphire agent list names them; sp.agents.MovingAverageCross(fast=12, slow=48) makes one"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sapphire.agents.agent import Agent
+from sapphire.agents.answers import views_by
 from sapphire.agents.differences import far_apart, numbers_of_views
 from sapphire.agents.panels import LOOSEST_TOLERANCE
 from sapphire.agents.release.tensors import read_tensors, write_tensors
@@ -124,7 +125,7 @@ def golden_bars(bars: Bars, warmup: int) -> tuple[Bars, tuple[int, ...]]:
 def said(agent: Agent, bars: Bars, as_of_ns: Sequence[int], features: Mapping[str, Feature]) -> list[list[View]]:
     """What `agent` says at each moment, seeing its warm-up of bars up to it."""
     moments = map(from_ns, as_of_ns)
-    return [agent.views(Window(bars.head_until(at).tail(agent.warmup), at, features)) for at in moments]
+    return [views_by(agent, Window(bars.head_until(at).tail(agent.warmup), at, features)) for at in moments]
 
 
 def tolerance_of(agent: Agent) -> float:

@@ -15,8 +15,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sapphire.agents.answers import panel_by, views_by
 from sapphire.agents.calibrated import Calibrated
 from sapphire.agents.models import hand_in
+from sapphire.agents.own_lines import lines_of_error
 from sapphire.agents.panels import twin_panel, twin_tolerance_of
 from sapphire.agents.pool import Pool
 from sapphire.agents.release.code import ReleaseCode
@@ -118,11 +120,14 @@ class _Attendant:
         try:
             return self._answers[plain["ask"]](plain, arrays)
         except SapphireError as error:
-            lines = {key: getattr(error, key) for key in ("what", "expected", "got", "next")}
+            if isinstance(error.__cause__, PermissionError):
+                return {"error": "", "refused": True, "got": error.got, "lines": error.lines}, {}
+            lines = {key: getattr(error, key) for key in ("what", "expected", "got", "next", "lines")}
             return {"error": type(error).__name__, **lines}, {}
         except Exception as error:  # noqa: BLE001  (whatever an agent raises, who asked is told)
-            refused = isinstance(error, PermissionError)
-            return {"error": "", "refused": refused, "got": f"{type(error).__name__}: {error}"}, {}
+            refused, lines_of = isinstance(error, PermissionError), lines_of_error(error)
+            got = f"{type(error).__name__}: {error}"
+            return {"error": "", "refused": refused, "got": got, "lines": lines_of}, {}
 
     @property
     def agent(self) -> Calibrated | Pool:
@@ -158,9 +163,9 @@ class _Attendant:
 
     def _warm(self, plain: Mapping[str, Any], arrays: Arrays) -> Answer:
         window = self._window(plain, arrays)
-        self.agent.views(window)
+        views_by(self.agent, window)
         if self.agent.has_twin:
-            self.agent.views_panel(window.bars)
+            panel_by(self.agent, window.bars)
         seal()
         return {}, {}
 
@@ -168,18 +173,10 @@ class _Attendant:
         member = plain.get("member")
         window = self._window(plain, arrays)
         if member is None and isinstance(self.agent, Calibrated):
-            raw = self.agent.agent.views(window)
+            raw = views_by(self.agent.agent, window)
             views = self.agent.forecasts(raw)
         else:
-            raw = views = (self.agent if member is None else self._members[member].agent).views(window)
-        other = [view for view in views if view.as_of != window.as_of or view.symbol not in window.symbols]
-        if other:
-            raise AgentError(
-                "a view of another window",
-                expected=f"views of {', '.join(window.symbols)} as of {window.as_of.isoformat()}",
-                got=f"{other[0].symbol} as of {other[0].as_of.isoformat()}",
-                next="make them by window.views(...)",
-            )
+            raw = views = views_by(self.agent if member is None else self._members[member].agent, window)
         return {"views": [plain_view(view) for view in views], "raw": [plain_view(view) for view in raw]}, {}
 
     def _panel(self, plain: Mapping[str, Any], arrays: Arrays) -> Answer:

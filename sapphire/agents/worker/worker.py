@@ -269,22 +269,25 @@ class Worker:
         """What was raised inside, as the error it was."""
         kind = getattr(errors, answer["error"] or "AgentError", AgentError)
         if answer["error"]:
-            lines = {key: answer[key] for key in ("expected", "got", "next")}
-            error: SapphireError = kind(f"{answer['what']}{about and f' ({self._label}{about})'}", **lines)
-            return error
-        if answer["refused"]:
-            return AgentError(
+            words = {key: answer[key] for key in ("expected", "got", "next")}
+            named = "" if not about or self._label in answer["what"] else f" ({self._label}{about})"
+            error: SapphireError = kind(f"{answer['what']}{named}", **words)
+        elif answer["refused"]:
+            error = AgentError(
                 f"{self._label} reaches out of its window{about}",
                 expected="views made of the window alone: no file, no socket, no clock, no entropy",
                 got=answer["got"],
                 next="hand over what it needs as a parameter, an array that is fitted, or a module it imports",
             )
-        return AgentError(
-            f"{self._label} fails{about}",
-            expected="views, or none",
-            got=answer["got"],
-            next="ask it in a notebook, agent.views(window), and see what it does at that bar",
-        )
+        else:
+            error = AgentError(
+                f"{self._label} fails{about}",
+                expected="views, or none",
+                got=answer["got"],
+                next="ask it in a notebook, agent.views(window), and see what it does at that bar",
+            )
+        error.lines = answer["lines"]
+        return error
 
 
 def _allowed(tolerance: float) -> float:

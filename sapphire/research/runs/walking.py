@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sapphire.agents import Agent, Calibrated, Pool, ViewPanel, forecast_panel, view_panel, window_panel
+from sapphire.agents.answers import fitted_by
 from sapphire.agents.panels import TwinCheck
 from sapphire.domain.bars import FIELDS, Bars
 from sapphire.domain.clocks import from_ns, to_ns
@@ -148,7 +149,7 @@ def walk_views(
     parts = []
     for number, fold in enumerate(folds, start=1):
         told(number - 1, len(folds), f"{agent.name}: fold {number} of {len(folds)}")
-        fitted = agent.fit(training_bars(bars, fold), seed)
+        fitted = fitted_by(agent, training_bars(bars, fold), seed)
         for span in fold.testing:
             start, end = tested_rows(bars, span)
             parts.append(_stated(fitted, bars.rows(0, end), start, check))
