@@ -104,10 +104,11 @@ def require_answerable(agent: Agent) -> None:
     ------
     AgentError : a warm-up that is no number of bars, or a horizon that is no length of time.
     """
-    for name, least, expected in (
+    asked: tuple[tuple[str, Any, str], ...] = (
         ("warmup", 1, "a whole number of bars, at least 1"),
         ("horizon", timedelta(microseconds=1), "a timedelta above zero, such as timedelta(hours=12)"),
-    ):
+    )
+    for name, least, expected in asked:
         with _asking(agent, name, "", expected):
             value: Any = getattr(agent, name)
         if isinstance(value, bool) or not isinstance(value, type(least)) or value < least:

@@ -130,7 +130,7 @@ def code_of(cls: type) -> Code:
 
 
 def _loose_method(cls: type) -> str | None:
-    """A method that stands neither in the file of its class nor in any other; what a decorator makes is not looked at."""
+    """A method that stands neither in the file of its class nor in any other; decorators are looked behind."""
     own = getattr(sys.modules.get(cls.__module__), "__file__", None)
     for name, value in vars(cls).items():
         held = value.fget if isinstance(value, property) else getattr(value, "__func__", value)

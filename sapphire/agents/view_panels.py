@@ -75,7 +75,7 @@ class ViewPanel:
                 got=", ".join(self.numbers) or "nothing",
             )
         if not isinstance(self.horizon, timedelta):
-            raise AgentError(  # type: ignore[unreachable]
+            raise AgentError(
                 "a panel without a horizon", expected="horizon=self.horizon", got=kind_of_value(self.horizon)
             )
         for name, frame in self.numbers.items():

@@ -26,7 +26,7 @@ _MAGIC = re.compile(r"get_ipython\(\)\.run_cell_magic\('(\w+)', '([^']*)',.*")
 def show_short_errors(shell: InteractiveShell) -> None:
     """Let a shell show Sapphire's errors in short; a handler that somebody else has set there stays."""
     if not shell.custom_exceptions:
-        shell.set_custom_exc((SapphireError,), _show)
+        shell.set_custom_exc((SapphireError,), _show)  # type: ignore[no-untyped-call]
 
 
 def short_error(shell: Any, value: SapphireError) -> list[str]:
