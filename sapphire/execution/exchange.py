@@ -135,10 +135,10 @@ class Exchange:
 
     Examples
     --------
-    ::
-
-        with Exchange(symbols=["BTC/USDT"], seed=7, lockstep=True) as exchange:
-            client = ccxt.binance(exchange.address.ccxt_config())
+    >>> import ccxt
+    >>> with Exchange(symbols=["BTC/USDT"], seed=7, lockstep=True) as exchange:
+    ...     list(ccxt.binance(exchange.address.ccxt_config()).load_markets())
+    ['BTC/USDT']
     """
 
     def __init__(

@@ -63,12 +63,9 @@ class Stack:
     PortInUse : on start, where a port that was asked for is taken.
     NotReady : on start, where a part does not come up; nothing is left running.
 
-    Examples
+    See Also
     --------
-    ::
-
-        with Stack(plan, fresh=True) as stack:
-            run_bars(stack, bars=500)
+    run_bars : leads a stack that was entered through closed bars, in lock-step.
     """
 
     def __init__(

@@ -1,6 +1,5 @@
-"""The room keeps its own promises: doctests, a light import, sizings that can be written down and made again."""
+"""The room keeps its own promises: a light import, sizings that can be written down and made again."""
 
-import doctest
 import importlib
 import inspect
 import json
@@ -20,11 +19,6 @@ SIZINGS = [
     EqualWeight(max_gross=0.5, hold=False, rebalance_band=0.2),
     FixedFraction(fraction=0.3, max_gross=0.6, rebalance_band=0.05, long_only=False),
 ]
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_doctests_of_the_room_hold(name):
-    assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
 @pytest.mark.parametrize("heavy", ["scipy", "pandas", "arch", "pydantic"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import importlib
 import pkgutil
 from pathlib import Path
@@ -27,9 +26,8 @@ def test_the_object_loads_mlflow_only_when_it_is_used(fresh_interpreter: Any) ->
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_what_a_module_exports_is_there_and_its_examples_hold(name: str) -> None:
+def test_what_a_module_exports_is_there(name: str) -> None:
     module = importlib.import_module(name)
-    assert doctest.testmod(module).failed == 0
     for exported in module.__all__:
         assert getattr(module, exported) is not None
 

@@ -1,6 +1,5 @@
 """Folds with several test windows: what trains, what is tested, and the paths they make."""
 
-import doctest
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
@@ -12,7 +11,6 @@ from sapphire.agents import Agent, Arrays, Cash, MovingAverageCross, fitted
 from sapphire.domain.clocks import to_ns
 from sapphire.domain.errors import HoldoutSealed, StudyError
 from sapphire.research.results.replays import REAL
-from sapphire.research.runs import paths, splits
 from sapphire.research.runs.paths import path_folds, walk_paths
 from sapphire.research.runs.replaying import replay_beliefs
 from sapphire.research.runs.splits import combinatorial_purged, purged_k_fold, walk_forward
@@ -75,13 +73,6 @@ def memories(study, walk):
     Memory.trained.clear()
     found = walk(Memory(), study.evaluation, study.folds, seed=1, told=quiet)
     return found, list(Memory.trained)
-
-
-@pytest.mark.parametrize("module", [splits, paths])
-def test_doctests_hold(module):
-    outcome = doctest.testmod(module)
-    assert outcome.attempted > 0
-    assert outcome.failed == 0
 
 
 def test_training_bars_are_those_of_all_windows_with_a_gap_at_each_test(make_study):
