@@ -99,7 +99,7 @@ class Belief:
 def _check_span(what: str, as_of: datetime, horizon: timedelta) -> None:
     to_ns(as_of)
     if not isinstance(horizon, timedelta):
-        raise ValueRefused(f"horizon of a {what}", expected="a timedelta", got=kind_of_value(horizon))  # type: ignore[unreachable]
+        raise ValueRefused(f"horizon of a {what}", expected="a timedelta", got=kind_of_value(horizon))
     if horizon <= timedelta(0):
         raise ValueRefused(f"{what} looks nowhere", expected="a horizon above zero", got=str(horizon))
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["short_error", "show_short_errors"]
 
-_RED, _PLAIN = "\x1b[31m", "\x1b[39m"
+_BOLD, _PLAIN = "\x1b[1m", "\x1b[22m"  # a red would be hard to read on the page's own
 _WHOLE = "%tb shows the whole traceback"
 _MAGIC = re.compile(r"get_ipython\(\)\.run_cell_magic\('(\w+)', '([^']*)',.*")
 
@@ -33,7 +33,7 @@ def short_error(shell: Any, value: SapphireError) -> list[str]:
     """The lines of an error: those of cells and files of the reader that it came through, then its own."""
     name, _, words = str(value).partition(":")
     own = _MAGIC.sub(r"%%\1 \2", lines_of_error(value, cell=lambda file: _cell(shell, file)))
-    parts = (own, value.lines, f"{_RED}{name}{_PLAIN}:{words}", _WHOLE)
+    parts = (own, value.lines, f"{_BOLD}{name}{_PLAIN}:{words}", _WHOLE)
     return "\n\n".join(part for part in parts if part).split("\n")
 
 
