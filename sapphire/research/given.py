@@ -58,8 +58,8 @@ def require_agent(agent: object) -> None:
 
     Raises
     ------
-    AgentError : says how to make one, or which parameter is of another kind: no source of its own, a parameter that cannot
-        be written down, no warm-up.
+    AgentError : says how to make one, or which parameter is of another kind: no source of its own, a parameter that
+        cannot be written down, no warm-up.
     """
     if isinstance(agent, Agent):
         agent.require_kinds()
