@@ -30,7 +30,8 @@ from sapphire.registry.policies import Policy, installed_policies, load_policy
 from sapphire.registry.promotion import Promoter
 from sapphire.registry.release_files import read_manifest
 from sapphire.registry.signing import SigningKey, signing_key
-from sapphire.registry.tracking import Tracking, lineage_tags, notebook_name
+from sapphire.registry.tracking import Outbox, Tracking, lineage_tags, notebook_name
+from sapphire.registry.tracking.cards import gates_page
 from sapphire.registry.trust import Deployment
 from sapphire.registry.versions import Version, Versions
 
@@ -151,6 +152,13 @@ class Workings:
         Anchors(self.door.deployment.key.parent, self.home).note(digest, heads)
         if versions is not None and version is not None:
             note_tag(versions, version, heads)
+
+    def note_gates(self, report: GateReport, label: str) -> None:
+        """Keep what gates said for MLflow's pages, where the release was registered there."""
+        registered = self.store.last(report.manifest_digest, "registered")
+        if registered is not None:
+            page = gates_page(report, label, str(registered.facts["run_id"]))
+            Outbox(self.home, self.environment).note(page)
 
     def lineage(self, bundle: EvidenceBundle) -> dict[str, str]:
         """Where evidence is from, as tags of a run and a version."""

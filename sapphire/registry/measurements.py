@@ -7,6 +7,7 @@ none from the author and none from a screen. Ratios are per bar, kurtosis is raw
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -37,6 +38,27 @@ BASELINES = ("cash", "buy_and_hold")
 """What a hold-out is compared with. Buying and holding several symbols is holding them in equal parts."""
 
 _NS_PER_DAY = 86_400_000_000_000
+_NS_PER_YEAR = 365 * _NS_PER_DAY
+_UNITS: dict[str, tuple[str, float | None]] = {
+    "total_return": ("return_pct", 100.0),
+    "sharpe": ("sharpe_annual", None),
+    "information_ratio": ("information_ratio_annual", None),
+    "alpha": ("alpha_bps_per_bar", 10_000.0),
+    "mean": ("difference_bps_per_bar", 10_000.0),
+    "standard_error": ("standard_error_bps_per_bar", 10_000.0),
+    "mean_of_sharpe": ("difference_sharpe_annual", None),
+    "standard_error_of_sharpe": ("standard_error_sharpe_annual", None),
+    "length": ("bars_count", 1.0),
+    "trades": ("fills_count", 1.0),
+    "folds": ("folds_count", 1.0),
+    "trials": ("trials_count", 1.0),
+    "effective_trials": ("effective_trials_count", 1.0),
+    "openings": ("openings_count", 1.0),
+    "ledger_lines": ("ledger_lines_count", 1.0),
+    "variance_of_trials": ("variance_of_trials_per_bar", 1.0),
+    "variance_of_active": ("variance_of_active_per_bar", 1.0),
+}
+"""What a number is called on MLflow's pages, and its factor there; None makes a ratio per bar one per year."""
 _SPAN = ("assets", "bar_ns", "end_ns", "market", "start_ns")
 
 
@@ -294,10 +316,14 @@ class EvidenceBundle:
         return {"format": BUNDLE_FORMAT, **dataclasses.asdict(self), "protocol": self.protocol.as_dict()}
 
     def metrics(self) -> dict[str, float]:
-        """Every number by its path, "holdout.agent.sharpe", for tracking; times and truth values are not numbers."""
+        """Every number by its path with its unit, "holdout/agent/return_pct", for tracking.
+
+        Ratios are per year; times and truth values are not numbers.
+        """
+        per_year = _NS_PER_YEAR / self.walk_forward.span["bar_ns"]
         numbers: dict[str, float] = {}
         for part in ("walk_forward", "holdout", "costs"):
-            _collect(part, dataclasses.asdict(getattr(self, part)), numbers)
+            _collect(part, dataclasses.asdict(getattr(self, part)), numbers, per_year)
         return numbers
 
     @classmethod
@@ -335,9 +361,13 @@ def _span(value: object) -> dict[str, Any]:
     return dict(plain(value))
 
 
-def _collect(path: str, value: Any, numbers: dict[str, float]) -> None:
+def _collect(path: str, value: Any, numbers: dict[str, float], per_year: float) -> None:
     if isinstance(value, Mapping):
         for key, each in plain(value).items():
-            _collect(f"{path}.{key}", each, numbers)
+            _collect(f"{path}/{key}", each, numbers, per_year)
     elif isinstance(value, int | float) and not isinstance(value, bool) and not path.endswith("_ns"):
-        numbers[path] = float(value)
+        above, _, name = path.rpartition("/")
+        # over buy and hold a difference is one of Sharpe ratios, over cash one of returns
+        told = f"{name}_of_sharpe" if above == "holdout/over/buy_and_hold" else name
+        unit, factor = _UNITS.get(told, (name, 1.0))
+        numbers[f"{above}/{unit}"] = float(value) * (math.sqrt(per_year) if factor is None else factor)

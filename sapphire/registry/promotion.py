@@ -24,6 +24,7 @@ from sapphire.registry.doors import Door
 from sapphire.registry.evidence_store import EvidenceStore
 from sapphire.registry.moves import History, who
 from sapphire.registry.policies import Policy
+from sapphire.registry.tracking.cards import promoted_card
 from sapphire.registry.versions import Version, Versions, model_name
 
 if TYPE_CHECKING:
@@ -347,7 +348,8 @@ class Promoter:
             ) as run:
                 self.versions.client.log_text(run, signed.data.decode(), "gate_report.json")
                 self.versions.client.log_text(run, signed.signature.hex(), "gate_report.sig")
-                return self.versions.create(model, folder, run_id=run, tags=told)
+                card = promoted_card(report, source.label)
+                return self.versions.create(model, folder, run_id=run, tags=told, card=card)
 
     def _record(
         self, history: History, kind: str, version: Version, before: Version | None, facts: Mapping[str, Any]

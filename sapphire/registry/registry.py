@@ -40,6 +40,7 @@ from sapphire.registry.record_lines import FIRST
 from sapphire.registry.release_files import keep_release, read_manifest
 from sapphire.registry.revoking import add_revocation, check_signer
 from sapphire.registry.signing import sign
+from sapphire.registry.tracking.cards import submitted_card
 from sapphire.registry.versions import Version, Versions, model_name, traded_model
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ class Registry:
         Raises
         ------
         EvidenceRefused : the folder does not verify, or the measurements are of another release.
+        ConfigError : MLflow does not answer. The measurements are kept: registered again, nothing is measured again.
         """
         manifest = read_manifest(folder)
         if bundle.manifest_digest != manifest.digest:
@@ -134,8 +136,10 @@ class Registry:
         keep_release(folder, self.folder(manifest.digest))
         told = {**(tags or {}), **self._workings.lineage(bundle)}
         with self._workings.lock():
+            # kept before MLflow is asked: what was measured outlives a server that does not answer
+            self.store.add_bundle(bundle, at_ns=self._workings.now_ns, model_calls=model_calls)
+            new = _is_unregistered(self.store, manifest.digest)
             versions = self._workings.versions()
-            new = self.store.add_bundle(bundle, at_ns=self._workings.now_ns, model_calls=model_calls)
             version = versions.with_digest(model_name("research", manifest.name), manifest.digest)
             known = self.store.last(manifest.digest, "registered")
             if version is not None:
@@ -188,6 +192,7 @@ class Registry:
             report = self._workings.evaluate(digest, policy, trust, issue)
             self.store.add_report(report, sign(report, key), at_ns=issue.at_ns)
             self._workings.anchor(digest)
+        self._workings.note_gates(report, self.label(digest))
         return report
 
     def report(self, release: str, *, to: Target) -> tuple[RecordedReport, GateReport]:
@@ -368,7 +373,8 @@ class Registry:
         ) as run:
             versions.client.log_text(run, bundle.canonical.decode(), "evidence.json")
             if version is None:
-                version = versions.create(model, self.folder(manifest.digest), run_id=run, tags=tags)
+                card = submitted_card(manifest, bundle)
+                version = versions.create(model, self.folder(manifest.digest), run_id=run, tags=tags, card=card)
             versions.log(
                 run,
                 version,
@@ -383,3 +389,9 @@ class Registry:
         self.store.append(manifest.digest, "registered", at_ns=self._workings.now_ns, facts=facts, files={})
         self._workings.anchor(manifest.digest, versions, version)
         return made
+
+
+def _is_unregistered(store: EvidenceStore, digest: str) -> bool:
+    """Whether something was measured of a release since it was registered last."""
+    kinds = [record.kind for record in store.records(digest) if record.kind in ("bundle", "registered")]
+    return kinds[-1] == "bundle"

@@ -19,6 +19,8 @@ from sapphire.domain.canonical import is_sha256
 from sapphire.domain.errors import EvidenceRefused, Refused
 from sapphire.registry.release_files import keep_release, read_manifest
 from sapphire.registry.tracking import Tracking
+from sapphire.registry.tracking.cards import Card
+from sapphire.registry.tracking.places import without_home
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -155,8 +157,13 @@ class Versions:
         *,
         run_id: str,
         tags: Mapping[str, str],
+        card: Card | None = None,
     ) -> Version:
         """Put a release's bytes into MLflow as a LoggedModel of its own, and register them as a new version.
+
+        Parameters
+        ----------
+        card : what its pages say of the model and of the version.
 
         Raises
         ------
@@ -181,9 +188,14 @@ class Versions:
             client.finalize_logged_model(logged.model_id, "FAILED")
             raise
         client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, 0)])
-        self._ensure_model(model)
+        self._ensure_model(model, card.model if card is not None else None)
         made = client.create_model_version(
-            model, logged.artifact_location, run_id, {**tags, MODEL_TAG: logged.model_id}, model_id=logged.model_id
+            model,
+            logged.artifact_location,
+            run_id,
+            {**tags, MODEL_TAG: logged.model_id},
+            description=card.version if card is not None else None,
+            model_id=logged.model_id,
         )
         self._link(logged.model_id, made)
         return _version(made, {})
@@ -238,7 +250,7 @@ class Versions:
         self.client.log_batch(
             run_id,
             metrics=[Metric(key, float(value), at_ms, 0, **of) for key, value in metrics.items()],
-            params=[Param(key, str(value)[:_MAX_PARAM]) for key, value in params.items()],
+            params=[Param(key, without_home(str(value))[:_MAX_PARAM]) for key, value in params.items()],
         )
 
     def _fetch(self, source: str, folder: Path, digest: str) -> Path:
@@ -260,11 +272,11 @@ class Versions:
     def _aliases(self, model: str) -> Mapping[str, int]:
         return _numbers(self.client.get_registered_model(model).aliases)
 
-    def _ensure_model(self, model: str) -> None:
+    def _ensure_model(self, model: str, description: str | None) -> None:
         from mlflow.exceptions import MlflowException
 
         try:
-            self.client.create_registered_model(model)
+            self.client.create_registered_model(model, description=description)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
@@ -323,7 +335,11 @@ def _parameters(manifest: Manifest) -> dict[str, str]:
     """What the release is made of, for searching: every agent's parameters and the sizing's."""
     parts: dict[str, Mapping[str, Any]] = {agent.name: agent.parameters for agent in manifest.agents}
     parts["sizing"] = {"class": manifest.sizing.class_name, **manifest.sizing.parameters}
-    return {f"{part}.{key}": str(value)[:_MAX_PARAM] for part, values in parts.items() for key, value in values.items()}
+    return {
+        f"{part}.{key}": without_home(str(value))[:_MAX_PARAM]
+        for part, values in parts.items()
+        for key, value in values.items()
+    }
 
 
 def _version(found: ModelVersion, aliases: Mapping[str, int]) -> Version:

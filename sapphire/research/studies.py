@@ -33,6 +33,7 @@ from sapphire.research.ledger import recording
 from sapphire.research.ledger.book import Ledger
 from sapphire.research.ledger.spans import span_of
 from sapphire.research.ledger.trials import TrialsTable
+from sapphire.research.pages import noted
 from sapphire.research.protocol import protocol_of
 from sapphire.research.results.comparing import Comparison, ideal_of
 from sapphire.research.results.path_results import Paths
@@ -265,7 +266,7 @@ class Study(Shown):
         with progress(f"screen {agent.name}") as told:
             views = self._views(agent, told)
         (screened,) = screening.screened(self, [agent], [views])
-        return Screen(self, agent, screened.equity, screened.performance, self._count)
+        return noted(Screen(self, agent, screened.equity, screened.performance, self._count))
 
     def sweep(self, agent: Agent, **grid: Iterable[Any]) -> Sweep:
         """Screens over every combination of parameters; each one is a trial.
@@ -284,7 +285,7 @@ class Study(Shown):
         recording.admit(self)
         with progress(f"sweep {agent.name}") as told, self._remembered.open():
             performances = swept(self, agents, names, told=told)
-        return Sweep(self, agent, names, tuple(agents), performances, refused, self._count)
+        return noted(Sweep(self, agent, names, tuple(agents), performances, refused, self._count))
 
     def replay(self, agent: Agent) -> Replayed:
         """The notebook's agent by the compiled engine over the folds: one continuous account, book, latency and fees.
@@ -296,7 +297,7 @@ class Study(Shown):
         beliefs = self._beliefs(agent)
         with progress(f"replay {agent.name}, {REAL}") as told:
             replayed = replay_beliefs(self, agent, beliefs, REAL, told=told, kept=True)
-        return dataclasses.replace(replayed, trials=self._count)
+        return noted(dataclasses.replace(replayed, trials=self._count))
 
     def compare(self, agent: Agent) -> Comparison:
         """Screen against replay: equal to rounding under equal assumptions, and what makes the one into the other.

@@ -34,7 +34,7 @@ from sapphire.execution.exchange import ExchangeAddress, exchange_arguments
 from sapphire.execution.parts import Part
 from sapphire.execution.readiness import answers_http
 from sapphire.execution.service import ServiceAddress, ServiceSettings, draw_token, write_credentials
-from sapphire.registry.tracking import Tracking
+from sapphire.registry.tracking import Tracking, models_page
 from sapphire.registry.trust import Deployment
 from sapphire.serving.ports import LOCAL
 from sapphire.serving.process import ServerProcess
@@ -98,10 +98,10 @@ class Assembly:
 
     @property
     def mlflow_url(self) -> str | None:
-        """Where MLflow's pages are: on the server that the environment names, else on one of ours, else nowhere."""
+        """Where MLflow shows models: on the server that the environment names, else on one of ours, else nowhere."""
         if self.tracking.uri.startswith("http"):
-            return self.tracking.uri
-        return self.ports.url("mlflow") if self.plan.mlflow else None
+            return models_page(self.tracking.uri)
+        return models_page(self.ports.url("mlflow")) if self.plan.mlflow else None
 
     @property
     def addresses(self) -> dict[str, str | None]:
@@ -329,7 +329,9 @@ def bento_part(settings: Settings, *, port: int, log: Path) -> Part:
 
 
 def mlflow_part(tracking: Tracking, *, port: int, log: Path) -> Part:
-    """MLflow's server on the records of a state folder, as a part.
+    """MLflow's server on the records of a state folder, as a part; it delivers the pages that wait there.
+
+    Its address opens on the registered models.
 
     Parameters
     ----------
@@ -337,12 +339,11 @@ def mlflow_part(tracking: Tracking, *, port: int, log: Path) -> Part:
     port : where it listens, at each of its starts.
     """
     url = f"http://{LOCAL}:{port}"
-    words = ["server", "--host", LOCAL, "--port", str(port), "--workers", "1", "--backend-store-uri", tracking.uri]
-    words += ["--default-artifact-root", str(tracking.artifacts)] if tracking.artifacts is not None else []
     tracking.lock.parent.mkdir(parents=True, exist_ok=True)
+    words = ("--home", str(tracking.home), "--records", tracking.uri, "--port", str(port))
     return Part(
         name="mlflow",
-        command=(sys.executable, "-m", "mlflow", *words),
+        command=(sys.executable, "-m", "sapphire.registry.tracking.serving", *words),
         log=log,
         environment={
             "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -352,7 +353,7 @@ def mlflow_part(tracking: Tracking, *, port: int, log: Path) -> Part:
         ready=lambda _: answers_http(f"{url}/health"),
         ready_within_s=_SERVER_WITHIN_S,
         patience_s=2.0,
-        address=url,
+        address=models_page(url),
         end_signal=signal.SIGTERM,
     )
 

@@ -17,7 +17,7 @@ from sapphire.execution.run_lock import RunLock
 from sapphire.execution.supervisor import Supervisor
 from sapphire.lab.demo.steps import Steps
 from sapphire.registry.tracking import URI_VARIABLE, Tracking
-from sapphire.serving.ports import free_port
+from sapphire.serving.ports import LOCAL, free_port
 from sapphire.stack.assembly import mlflow_part
 
 __all__ = ["TrackingServer", "tracking_server"]
@@ -79,12 +79,13 @@ def tracking_server(home: Path, folder: Path, steps: Steps) -> Iterator[Tracking
     with ExitStack() as leaving:
         supervisor = None
         if not tracking.uri.startswith("http"):
-            part = mlflow_part(tracking, port=free_port(), log=folder / "logs" / "mlflow.log")
+            port = free_port()
+            part = mlflow_part(tracking, port=port, log=folder / "logs" / "mlflow.log")
             supervisor = Supervisor([part], lock=RunLock(folder / "mlflow"), clock=WallClock())
             leaving.callback(supervisor.stop)
             before = os.environ.get(URI_VARIABLE)
             leaving.callback(lambda: _name(before))
-            _name(part.address)
+            _name(f"http://{LOCAL}:{port}")
         server = TrackingServer(supervisor, steps)
         try:
             yield server

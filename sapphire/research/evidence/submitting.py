@@ -44,6 +44,7 @@ from sapphire.research.evidence.worker import ask_release, fit_in_worker, walk_i
 from sapphire.research.ledger import recording
 from sapphire.research.ledger.book import HOLDOUT
 from sapphire.research.ledger.counting import check_anchors, registry_of
+from sapphire.research.pages import note_release
 from sapphire.research.results.calibrations import calibration_of, slopes_in
 from sapphire.research.results.progress import progress
 from sapphire.research.results.showing import Shown
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 
     from sapphire.domain.evidence import GateReport, Target
     from sapphire.registry import Promotion
+    from sapphire.research.results.replays import Replayed
     from sapphire.research.studies import Study
 
 __all__ = ["Release", "submit"]
@@ -180,12 +182,14 @@ def submit(study: Study, agent: Agent) -> Release:
         )
         folder = Path(scratch) / manifest.digest
         bundle = kept.store.bundle_under(manifest.digest, protocol=study.protocol.digest, snapshot=study.data.hash)
+        measured = None
         if bundle is None:
             frozen = _Frozen(read_release(folder), fitted, learned, lock, git)
-            bundle = _measure(study, agent, frozen, told)
+            bundle, measured = _measure(study, agent, frozen, told)
         told(_STEPS - 1, _STEPS, "register")
         params = {"agent": agent.name, **plain_parameters(agent)}
         registered = kept.register(folder, bundle, params=params, model_calls=calls.canonical)
+        note_release(study, agent, registered, bundle, measured)
         told(_STEPS, _STEPS, f"release {registered.label}")
     return Release(registered, bundle, kept)
 
@@ -213,8 +217,10 @@ class _Frozen:
     git: GitState
 
 
-def _measure(study: Study, agent: Agent, frozen: _Frozen, told: Any) -> EvidenceBundle:
-    """Every number that a gate may ask for, by the engine."""
+def _measure(
+    study: Study, agent: Agent, frozen: _Frozen, told: Any
+) -> tuple[EvidenceBundle, tuple[Replayed, Replayed]]:
+    """Every number that a gate may ask for, by the engine; and the replays of walk-forward and hold-out."""
     release = frozen.release
     told(2, _STEPS, "walk forward, at the costs and at twice the venue's")
     walk = walk_in_workers(
@@ -246,7 +252,7 @@ def _measure(study: Study, agent: Agent, frozen: _Frozen, told: Any) -> Evidence
         lock=frozen.lock,
         git=frozen.git,
     )
-    return EvidenceBundle(
+    bundle = EvidenceBundle(
         manifest_digest=release.digest,
         source=study.data.provenance.source,
         data=study.label,
@@ -259,6 +265,7 @@ def _measure(study: Study, agent: Agent, frozen: _Frozen, told: Any) -> Evidence
         calibration=calibration_of(study, walk.beliefs, slopes_in(release.code, frozen.learned, 0)),
         replays={"walk_forward": walked.digest, "holdout": held.digest, "doubled_costs": costly.digest},
     )
+    return bundle, (walked, held)
 
 
 def _released(sizing: Sizing) -> ReleasedSizing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,10 +29,14 @@ def test_a_bundle_reads_as_it_was_written(bundle: EvidenceBundle, small: SimpleN
 
 def test_its_numbers_are_there_for_tracking_by_their_path(bundle: EvidenceBundle) -> None:
     metrics = bundle.metrics()
-    assert metrics["walk_forward.trials"] == 74.0
-    assert metrics["holdout.baselines.buy_and_hold.total_return"] == 0.10
-    assert metrics["costs.outcome.total_return"] == 0.2
-    assert "holdout.baselines.cash.sharpe" not in metrics
+    assert metrics["walk_forward/trials_count"] == 74.0
+    assert metrics["holdout/baselines/buy_and_hold/return_pct"] == pytest.approx(10.0)
+    assert metrics["costs/outcome/return_pct"] == pytest.approx(20.0)
+    hourly = math.sqrt(365 * 24)
+    assert metrics["walk_forward/sharpe_annual"] == pytest.approx(bundle.walk_forward.sharpe * hourly)
+    assert metrics["holdout/over/cash/difference_bps_per_bar"] == pytest.approx(0.3)
+    assert metrics["holdout/over/buy_and_hold/difference_sharpe_annual"] == pytest.approx(3e-5 * hourly)
+    assert "holdout/baselines/cash/sharpe_annual" not in metrics
     assert not [name for name in metrics if name.endswith("_ns")]
 
 

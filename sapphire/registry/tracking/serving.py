@@ -1,0 +1,120 @@
+"""MLflow's own server on the records of a state folder, opening on models, and a thread that delivers waiting pages.
+
+    python -m sapphire.registry.tracking.serving --home HOME --records URI --port PORT
+
+Loading MLflow takes seconds, so a study leaves its pages in the outbox; while they are served they are delivered within
+seconds. MLflow has no setting for what it opens on but the one that each browser remembers. So the page at the root
+says what a browser that remembers nothing yet should take: the pages for models, the list of them first. What was
+chosen in the browser stays. It is one process: nothing outlives it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sapphire.registry.tracking.connection import URI_VARIABLE, Tracking
+from sapphire.registry.tracking.outbox import Outbox
+from sapphire.registry.tracking.places import SCHEME
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+__all__ = ["application", "opening", "serve"]
+
+_HOST = "127.0.0.1"
+_LOOK_EVERY_S = 1.0
+_PATIENCE_S = 1
+_CHOICES = {
+    "mlflow.workflowType_v1": '"machine_learning"',
+    "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1": "true",
+    "_mlflow_model_registry_promo_modal_dismissed_v1": "true",
+}
+"""What MLflow's pages remember in a browser (3.17): their kind, and that their assistant and their news were shown."""
+
+
+def serve(home: Path, records: str, *, port: int) -> None:
+    """Serve the records of a state folder until asked to end.
+
+    Raises
+    ------
+    ConfigError : there is something at the place of the records that is no database of MLflow's.
+    """
+    import uvicorn
+
+    environment = {URI_VARIABLE: records}
+    tracking, outbox = Tracking.of(home, environment), Outbox(home, environment)
+    tracking.client()
+    served = application(tracking)
+    ended = threading.Event()
+
+    def deliver() -> None:
+        while not ended.wait(_LOOK_EVERY_S):
+            outbox.deliver()
+
+    threading.Thread(target=deliver, name="outbox", daemon=True).start()
+    try:
+        uvicorn.run(served, host=_HOST, port=port, timeout_graceful_shutdown=_PATIENCE_S)
+    finally:
+        ended.set()
+
+
+def application(tracking: Tracking) -> FastAPI:
+    """MLflow's own application on these records, with a page at the root that opens on models.
+
+    Artifacts are served by relative place, so a folder that was moved is served like before. MLflow's application reads
+    its settings from the environment of the process.
+    """
+    from mlflow.server import constants
+
+    os.environ |= {
+        constants.BACKEND_STORE_URI_ENV_VAR: tracking.uri,
+        constants.REGISTRY_STORE_URI_ENV_VAR: tracking.uri,
+        constants.ARTIFACT_ROOT_ENV_VAR: f"{SCHEME}:/",
+        constants.SERVE_ARTIFACTS_ENV_VAR: "true",
+    }
+    if tracking.artifacts is not None:
+        os.environ[constants.ARTIFACTS_DESTINATION_ENV_VAR] = str(tracking.artifacts)
+
+    from mlflow.server import app as flask
+    from mlflow.server.fastapi_app import app as served
+    from starlette.requests import Request
+    from starlette.responses import HTMLResponse
+    from starlette.routing import Route
+
+    root = opening((Path(str(flask.static_folder)) / "index.html").read_text(encoding="utf-8"), _CHOICES)
+
+    async def index(_: Request) -> HTMLResponse:
+        return HTMLResponse(root)
+
+    application: FastAPI = served
+    application.router.routes.insert(0, Route("/", index))
+    return application
+
+
+def opening(page: str, choices: Mapping[str, str]) -> str:
+    """MLflow's page with choices for a browser that has made none, and with models for an address that names none."""
+    script = (
+        f"for (const [key, value] of Object.entries({json.dumps(dict(choices))}))"
+        " if (localStorage.getItem(key) === null) localStorage.setItem(key, value);"
+        ' if (!location.hash) location.replace("#/models");'
+    )
+    return page.replace("<head>", f"<head><script>{script}</script>", 1)
+
+
+def _main() -> None:
+    words = argparse.ArgumentParser(description="MLflow's pages of a state folder")
+    words.add_argument("--home", type=Path, required=True)
+    words.add_argument("--records", required=True)
+    words.add_argument("--port", type=int, required=True)
+    asked = words.parse_args()
+    serve(asked.home, asked.records, port=asked.port)
+
+
+if __name__ == "__main__":
+    _main()
