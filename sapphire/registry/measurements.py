@@ -49,7 +49,7 @@ _UNITS: dict[str, tuple[str, float | None]] = {
     "mean_of_sharpe": ("difference_sharpe_annual", None),
     "standard_error_of_sharpe": ("standard_error_sharpe_annual", None),
     "length": ("bars_count", 1.0),
-    "trades": ("fills_count", 1.0),
+    "fills": ("fills_count", 1.0),
     "folds": ("folds_count", 1.0),
     "trials": ("trials_count", 1.0),
     "effective_trials": ("effective_trials_count", 1.0),

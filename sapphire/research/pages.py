@@ -329,10 +329,10 @@ def _curves(study: Study, equity: pd.Series[float]) -> dict[str, Series]:
 
 def _told(performance: Performance) -> str:
     """An account in one line."""
-    _, sharpe, _, drawdown, _, fees, trades = performance.row()
+    _, sharpe, _, drawdown, _, fees, fills = performance.row()
     return (
         f"{100 * performance.total_return:+.2f} %, Sharpe {sharpe} a year, drawdown {drawdown}, fees {fees}, "
-        f"{trades} fills over {performance.bars:,} bars"
+        f"{fills} fills over {performance.bars:,} bars"
     )
 
 
