@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from sapphire.data.importing import check_candles, import_candles
     from sapphire.data.quality import Finding, QualityReport, check, repair
     from sapphire.data.rows import Measure, Rows
+    from sapphire.data.rule_files import read_rules
     from sapphire.data.series import Series
     from sapphire.data.snapshots import Snapshot
     from sapphire.data.store import Origin, Store, StoredSeries
+    from sapphire.data.trading_rules import RulesPeriod, TradingRules
 
 _HOMES = {
     "catalog": ("list_snapshots", "load_snapshot", "snapshot"),
@@ -33,9 +35,11 @@ _HOMES = {
     "importing": ("check_candles", "import_candles"),
     "quality": ("Finding", "QualityReport", "check", "repair"),
     "rows": ("Measure", "Rows"),
+    "rule_files": ("read_rules",),
     "series": ("Series",),
     "snapshots": ("Snapshot",),
     "store": ("Origin", "Store", "StoredSeries"),
+    "trading_rules": ("RulesPeriod", "TradingRules"),
 }
 _LAZY = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -50,10 +54,12 @@ __all__ = [
     "Origin",
     "QualityReport",
     "Rows",
+    "RulesPeriod",
     "Series",
     "Snapshot",
     "Store",
     "StoredSeries",
+    "TradingRules",
     "check",
     "check_candles",
     "collect",
@@ -61,6 +67,7 @@ __all__ = [
     "import_candles",
     "list_snapshots",
     "load_snapshot",
+    "read_rules",
     "repair",
     "snapshot",
 ]

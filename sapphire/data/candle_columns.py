@@ -27,7 +27,7 @@ from sapphire.data.rows import Measure
 from sapphire.data.series import pair_of
 from sapphire.domain.errors import BadBars, ValueRefused
 
-__all__ = ["FIELDS", "TIME_UNITS", "Columns", "columns_of", "is_vision_futures", "mapping_of"]
+__all__ = ["FIELDS", "KLINE_WIDTH", "TIME_UNITS", "Columns", "columns_of", "is_vision_futures", "mapping_of"]
 
 TIME_UNITS = {
     "open_time": 0,
@@ -59,8 +59,8 @@ _TIMES: tuple[tuple[str, ...], ...] = (
     ("time", "timeutc", "t"),
 )
 """Names of the open time, of one rank each, most certain first; lower case, letters and digits alone."""
-_KLINE_WIDTH = 12
-_USUAL_WIDTHS = (6, 7, _KLINE_WIDTH)
+KLINE_WIDTH = 12
+_USUAL_WIDTHS = (6, 7, KLINE_WIDTH)
 """Without a header: time, open, high, low, close, volume; Kraken's with a count behind; Binance's klines."""
 _VISION_FUTURES = ("quote_volume", "count", "taker_buy_volume", "taker_buy_quote_volume", "ignore")
 """How the header of Binance Vision's USD-M futures files ends; its spot files have none."""
@@ -135,7 +135,7 @@ def columns_of(file: CandleFile, table: Table) -> Columns:
 
 def is_vision_futures(table: Table) -> bool:
     """Whether the header is the one that Binance Vision writes into files of USD-M futures, and into no others."""
-    return len(table.names) == _KLINE_WIDTH and tuple(table.names[-5:]) == _VISION_FUTURES
+    return len(table.names) == KLINE_WIDTH and tuple(table.names[-5:]) == _VISION_FUTURES
 
 
 @dataclass(frozen=True, slots=True)

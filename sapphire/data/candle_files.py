@@ -2,12 +2,14 @@
 
 `sapphire.data.candle_names` says which names are known, `sapphire.data.candle_columns` which columns.
 
-Known limitation: files of Binance Vision's older USD-M futures have neither a header nor another name than those of
-spot; outside of its folder `futures/um` they are read as spot unless the symbol is given (BTC/USDT:USDT).
+Files of Binance Vision's older USD-M futures have neither a header nor another name than those of spot. Their folder
+tells them apart, else their digits: spot's numbers have eight decimals. What neither tells is refused, and the user
+says it.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,14 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sapphire.data.candle_cells import Cells
-from sapphire.data.candle_columns import columns_of, is_vision_futures
+from sapphire.data.candle_columns import KLINE_WIDTH, columns_of, is_vision_futures
 from sapphire.data.candle_names import SUFFIXES, CandleFile, identify, suffix_of
+from sapphire.data.candle_paths import PERPETUAL, SPOT
 from sapphire.data.candle_tables import Table, read_arrow, read_table, text_layout
 from sapphire.data.decimals import as_decimals
 from sapphire.data.durable import replace_file
 from sapphire.data.quality import Finding, noise
 from sapphire.data.rows import Rows
-from sapphire.data.series import Series
+from sapphire.data.series import Series, pair_of
 from sapphire.data.trades import read_trades
 from sapphire.domain.errors import BadBars
 from sapphire.domain.instruments import InstrumentKind
@@ -43,6 +46,8 @@ CSV_HEADER = ("open_time_ms", "open", "high", "low", "close", "volume")
 """The header of the CSV files that the embedded exchange reads."""
 
 _NS_PER_MS = 1_000_000
+_LOOKED_AT = 1_000
+"""Rows whose digits are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,9 @@ def read_file(file: CandleFile, *, repair: bool = False) -> Reading:
     _refuse_several_symbols(file, table)
     if file.trades:
         return Reading(file, *read_trades(file, table, repair=repair))
-    if is_vision_futures(table) and not file.said and file.series.kind is InstrumentKind.SPOT:
+    if file.series.kind is InstrumentKind.SPOT and not file.settled:
+        _refuse_either_market(file, table)
+    if is_vision_futures(table) and not file.settled and file.series.kind is InstrumentKind.SPOT:
         series = file.series
         perpetual = f"{series.symbol}:{series.symbol.partition('/')[2]}"
         file = replace(file, series=Series(series.venue, perpetual, series.measure, series.interval))
@@ -160,6 +167,25 @@ def _base_volume(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Volumes in base of volumes in quote, at the mean of the bar's four prices."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(np.round(values[:, -1] / values[:, :4].mean(axis=1), 8), np.float64)
+
+
+def _refuse_either_market(file: CandleFile, table: Table) -> None:
+    """Refuse klines that may be of spot or of the perpetual: no header, a name of neither, digits of either."""
+    base, quote = pair_of(file.series.symbol)
+    ours = f"{base}_{quote}" in file.path.name or f"{base}-{quote}" in file.path.name
+    if ours or table.names or not table.first_line or table.cells.num_columns != KLINE_WIDTH:
+        return
+    digits = re.compile(r"[0-9]+\.[0-9]{8}", re.ASCII)
+    looked = table.cells.slice(0, _LOOKED_AT).to_pydict()
+    if all(digits.fullmatch(cell.strip()) for place in range(1, 5) for cell in looked[str(place)]):
+        return
+    raise BadBars(
+        f"{file.path.name} may be of spot or of the perpetual",
+        expected="a folder that says it, such as data/spot or data/futures/um; or prices with eight decimals, as\n"
+        "Binance writes spot's",
+        got=f"no header, and an open of {looked['1'][0].strip()}" if looked["1"] else "no header",
+        next=f"say it: {file.command()} --market {SPOT}\nor {file.command()} --market {PERPETUAL}",
+    )
 
 
 def _refuse_several_symbols(file: CandleFile, table: Table) -> None:

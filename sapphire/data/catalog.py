@@ -17,13 +17,15 @@ from typing import Any, cast
 
 from sapphire.data.durable import replace_folder
 from sapphire.data.generated import generated_instrument, generated_rows, refuse_other_version
-from sapphire.data.longer_bars import longer_bars, shorter_held
 from sapphire.data.parquet import read_rows, write_rows
-from sapphire.data.rows import Measure, Rows
-from sapphire.data.rules import fits, instrument_of
-from sapphire.data.series import DEFAULT_VENUE, EMBEDDED, Series, pair_of, symbol_to_name
+from sapphire.data.recorded_bars import listed_in_range, made_from, recorded_bars
+from sapphire.data.rows import Rows
+from sapphire.data.rule_files import read_rules
+from sapphire.data.rules import fits, rules_of, told_rules
+from sapphire.data.series import DEFAULT_VENUE, EMBEDDED, pair_of, symbol_to_name
 from sapphire.data.snapshots import Snapshot, canonical, content_hash, instruments_of, panel, provenance_of, summary
-from sapphire.data.store import Origin, Store, StoredSeries
+from sapphire.data.store import Origin, StoredSeries
+from sapphire.data.trading_rules import TradingRules
 from sapphire.domain.clocks import Clock, Instant, WallClock, to_ns
 from sapphire.domain.display import stamp
 from sapphire.domain.errors import DataError, MissingData, ValueRefused
@@ -47,6 +49,8 @@ def snapshot(
     source: str = "recorded",
     venue: str | None = None,
     seed: int = DEFAULT_SEED,
+    rules: str | Path | None = None,
+    listed_within: Sequence[str] = (),
     clock: Clock | None = None,
 ) -> Snapshot:
     """Bars of a universe, hashed and kept. The same request for the same data gives the same hash.
@@ -61,13 +65,19 @@ def snapshot(
         they are made of these, whole ones only, and the label says it.
     venue : whose recordings; binance unless said. The generated market has one venue of its own.
     seed : of the generated market.
+    rules : file of trading rules (Binance's exchangeInfo, ccxt's markets, rules.json) for recorded bars; without one
+        they are what the venue told a collector, else read off the candles. A symbol that it does not have likewise.
+    listed_within : symbols that were listed or delisted inside the range: no bar is missed before the first and after
+        the last that are recorded.
     clock : gives the as-of time; the machine's unless given.
 
     Raises
     ------
     MissingData : recordings that do not cover the range; says how to get them.
     DataError : recordings of a real and of a generated market in one request, or a damaged file.
-    ValueRefused : no symbols, a symbol twice, an end that is not after the start or lies in the future.
+    ValueRefused : no symbols, a symbol twice, an end that is not after the start or lies in the future; rules or
+        listings of the generated market, which has its own.
+    ConfigError : a file of rules that cannot be read.
     EngineMissing : the generated market needs the compiled engine.
     """
     wanted = _universe(symbols)
@@ -81,14 +91,19 @@ def snapshot(
         if venue not in (None, EMBEDDED):
             raise ValueRefused("the generated market has one venue", expected=EMBEDDED, got=repr(venue))
         _require_past(end, end_ns, clock)
+        if rules is not None or listed_within:
+            got = f"rules {rules}" if rules is not None else f"listed_within {', '.join(listed_within)}"
+            raise ValueRefused("the generated market has rules and listings of its own", expected="neither", got=got)
         rows = {symbol: generated_rows(symbol, length, start_ns, end_ns, seed=seed) for symbol in wanted}
         origin = Origin.of_seed(seed)
-        return _keep(rows, _told(rows, {}, origin, end_ns), length, (start_ns, end_ns), origin, EMBEDDED, clock)
+        return _keep(rows, _generated(rows, origin, end_ns), length, (start_ns, end_ns), origin, EMBEDDED, clock)
     if source != "recorded":
         raise ValueRefused("unknown source of data", expected="recorded or embedded", got=repr(source))
-    at = venue or DEFAULT_VENUE
+    at, given = venue or DEFAULT_VENUE, {} if rules is None else read_rules(Path(rules))
     try:
-        rows, known, made = _recorded(wanted, length, start_ns, end_ns, at)
+        rows, known, made = recorded_bars(
+            wanted, length, (start_ns, end_ns), at, listed_in_range(wanted, listed_within)
+        )
     except MissingData:
         _require_past(end, end_ns, clock)  # what has not come yet cannot be got by collecting it
         raise
@@ -99,8 +114,16 @@ def snapshot(
             what=f"what was collected of {at}",
             next="collect it again into a home of its own, or take the market itself with source='embedded'",
         )
-    told = _told(rows, known, origin, end_ns)
-    return _keep(rows, told, length, (start_ns, end_ns), origin, at, clock, made_from=_made_from(made, len(rows)))
+    if origin.generated:
+        told = _generated(rows, origin, end_ns)
+    else:
+        told = {
+            symbol: _recorded_rules(
+                rules_of(symbol, part, given.get(symbol) or told_rules(symbol, known[symbol].rules)), part
+            )
+            for symbol, part in rows.items()
+        }
+    return _keep(rows, told, length, (start_ns, end_ns), origin, at, clock, made=made_from(made, len(rows)))
 
 
 def load_snapshot(digest: str) -> Snapshot:
@@ -168,86 +191,6 @@ def _universe(symbols: Sequence[str]) -> tuple[str, ...]:
     return wanted
 
 
-def _recorded(
-    symbols: tuple[str, ...], interval: Interval, start_ns: int, end_ns: int, venue: str
-) -> tuple[dict[str, Rows], dict[str, StoredSeries], dict[str, str]]:
-    """Recorded bars of each symbol, what is known of them, and the interval that longer ones were made from.
-
-    Raises
-    ------
-    MissingData : they do not cover the range.
-    """
-    store = Store()
-    lacking: list[str] = []
-    rows: dict[str, Rows] = {}
-    known: dict[str, StoredSeries] = {}
-    made: dict[str, str] = {}
-    for symbol in symbols:
-        series = Series(venue, symbol, Measure.BARS, interval.text)
-        shorter = shorter_held(store, series)
-        for entry in (store.find(series), *shorter):
-            if entry is None or store.missing(entry.series, start_ns, end_ns):
-                continue
-            known[symbol] = entry
-            rows[symbol] = store.read(entry.series, start_ns, end_ns)
-            if not len(rows[symbol]):
-                lacking.append(f"{symbol}: {venue} had no bars in this range")
-            elif entry in shorter:
-                made[symbol] = entry.series.interval
-                rows[symbol] = longer_bars(rows[symbol], entry.series.length, interval)
-                if not len(rows[symbol]):
-                    lacking.append(f"{symbol}: no {interval} bar of which every {entry.series.interval} part is there")
-            break
-        else:
-            lacking.append(_lacking(store, series, shorter, start_ns, end_ns))
-    if lacking:
-        raise MissingData(
-            f"recorded {interval} bars of {venue} do not cover the request",
-            expected=f"bars that open from {stamp(start_ns)} until before {stamp(end_ns)}",
-            got="\n".join(lacking),
-            next=_how_to_get(symbols, interval, start_ns, end_ns, venue),
-        )
-    return rows, known, made
-
-
-def _lacking(store: Store, series: Series, shorter: Sequence[StoredSeries], start_ns: int, end_ns: int) -> str:
-    """What is missing of a series, and of the longest that it could be made of."""
-
-    def without(held: Series) -> str:
-        missing = store.missing(held, start_ns, end_ns)
-        spans = ", ".join(f"{stamp(first)} to {stamp(last)}" for first, last in missing[:3])
-        return f"without {spans}" + (f" and {len(missing) - 3} more stretches" if len(missing) > 3 else "")
-
-    if store.find(series) is not None:
-        return f"{series.symbol} {without(series)}"
-    others = [held.series for held in store.held() if held.series.symbol == series.symbol]
-    held = ", ".join(f"{other.interval} {other.measure} on {other.venue}" for other in others)
-    parts = (
-        f"; {shorter[0].series.interval} bars, of which they can be made, {without(shorter[0].series)}"
-        if shorter
-        else ""
-    )
-    return f"nothing of {series.symbol}" + (f" (recorded: {held})" if held else "") + parts
-
-
-def _made_from(made: Mapping[str, str], symbols: int) -> str:
-    """Of which shorter bars, in words: one interval where it is the same for all."""
-    if len(made) == symbols and len(set(made.values())) == 1:
-        return next(iter(made.values()))
-    return ", ".join(f"{symbol} {interval}" for symbol, interval in made.items())
-
-
-def _how_to_get(symbols: tuple[str, ...], interval: Interval, start_ns: int, end_ns: int, venue: str) -> str:
-    url = " --url URL --seed SEED" if venue == EMBEDDED else ""
-    collect = (
-        f"sapphire data collect {' '.join(symbols)} --interval {interval} --start {stamp(start_ns)} "
-        f"--end {stamp(end_ns)} --exchange {venue}{url}"
-    )
-    if venue == EMBEDDED:
-        return f'{collect}\nor source="embedded" for the generated market itself'
-    return f"{collect}\nor, for candle files: sapphire data import FOLDER --venue {venue}"
-
-
 def _one_origin(known: Mapping[str, StoredSeries]) -> Origin:
     """The market that all series are from.
 
@@ -266,16 +209,12 @@ def _one_origin(known: Mapping[str, StoredSeries]) -> Origin:
     return next(iter(origins.values()))
 
 
-def _told(
-    rows: Mapping[str, Rows], known: Mapping[str, StoredSeries], origin: Origin, end_ns: int
-) -> dict[str, tuple[Instrument, str]]:
-    """The instruments of a request, and where their rules are from.
+def _generated(rows: Mapping[str, Rows], origin: Origin, end_ns: int) -> dict[str, dict[str, Any]]:
+    """The entries of the instruments of a generated market in a manifest.
 
-    The generated market's are those in force at the end of the range, whoever collected it and whenever: an exchange
-    that began later, or earlier, goes by others, and the range is the same.
+    They are those in force at the end of the range, whoever collected it and whenever: an exchange that began later, or
+    earlier, goes by others, and the range is the same.
     """
-    if not origin.generated:
-        return {symbol: instrument_of(symbol, part, known[symbol].rules) for symbol, part in rows.items()}
     seed = int(origin.detail["seed"])
     told = {symbol: generated_instrument(symbol, seed=seed, at_ns=end_ns - 1) for symbol in rows}
     for symbol, instrument in told.items():
@@ -286,18 +225,26 @@ def _told(
                 got="prices or volumes between them",
                 next="collect it again into a home of its own, with the seed that the exchange was started with",
             )
-    return {symbol: (instrument, "venue at the end") for symbol, instrument in told.items()}
+    return {symbol: _entry(instrument, "venue at the end") for symbol, instrument in told.items()}
+
+
+def _recorded_rules(rules: TradingRules, rows: Rows) -> dict[str, Any]:
+    """The entry of a recorded instrument in a manifest: the steps that hold for its bars, and which held when."""
+    first_ns, end_ns = int(rows.open_time_ns[0]), int(rows.open_time_ns[-1]) + 1
+    entry = _entry(rules.instrument(first_ns, end_ns), rules.source(first_ns, end_ns))
+    periods = rules.between(first_ns, end_ns)
+    return entry | ({"periods": TradingRules(rules.symbol, periods).as_dicts()} if len(periods) > 1 else {})
 
 
 def _keep(
     rows: Mapping[str, Rows],
-    instruments: Mapping[str, tuple[Instrument, str]],
+    instruments: Mapping[str, Mapping[str, Any]],
     interval: Interval,
     span: tuple[int, int],
     origin: Origin,
     venue: str,
     clock: Clock | None,
-    made_from: str = "",
+    made: str = "",
 ) -> Snapshot:
     """Put the snapshot of `rows` in place, or find the one that stands."""
     manifest: dict[str, Any] = {
@@ -308,8 +255,8 @@ def _keep(
         "end_ns": str(span[1]),
         "source": "embedded" if origin.generated else "recorded",
         "venue": venue,
-        "detail": dict(origin.detail) | ({"made_from": made_from} if made_from else {}),
-        "instruments": [_rules(instrument, source) for instrument, source in instruments.values()],
+        "detail": dict(origin.detail) | ({"made_from": made} if made else {}),
+        "instruments": [dict(entry) for entry in instruments.values()],
         "files": [
             {
                 "symbol": symbol,
@@ -336,7 +283,7 @@ def _keep(
     return Snapshot(bars, provenance_of(manifest, folder.name), instruments_of(manifest), manifest, folder)
 
 
-def _rules(instrument: Instrument, source: str) -> dict[str, str]:
+def _entry(instrument: Instrument, source: str) -> dict[str, Any]:
     numbers = {name: f"{getattr(instrument, name).normalize():f}" for name in ("tick", "lot", "min_notional")}
     return {"symbol": instrument.symbol, "kind": str(instrument.kind), "rules": source, **numbers}
 

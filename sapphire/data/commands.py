@@ -50,9 +50,18 @@ FileInterval = Annotated[
         help="Length of a bar: decides over the name of a file, and in a folder holds for files without one.",
     ),
 ]
+FileMarket = Annotated[
+    str | None,
+    typer.Option("--market", help="spot or perpetual, whatever folders and headers say; where nothing tells it."),
+]
 FileColumns = Annotated[
     str | None,
     typer.Option("--columns", help="Which column is what: open_time=ts,open=o,... (1, 2, ... without a header)."),
+]
+
+RulesFile = Annotated[
+    Path | None,
+    typer.Option("--rules", help="Trading rules: Binance's exchangeInfo, ccxt's markets, rules.json. [the candles']"),
 ]
 
 
@@ -100,9 +109,10 @@ def collect_command(
 
 @app.command("import")
 def import_command(
-    path: Annotated[Path, typer.Argument(help="A candle file, or a folder of them.")],
+    path: Annotated[Path, typer.Argument(help="A candle file, or a folder of them and of folders of them.")],
     symbol: FileSymbol = None,
     interval: FileInterval = None,
+    market: FileMarket = None,
     columns: FileColumns = None,
     venue: FileVenue = None,
     repair: Annotated[
@@ -112,19 +122,24 @@ def import_command(
 ) -> None:
     """Import recorded candle files: CSV, zip (Binance Vision), JSON and trades (freqtrade), Feather, Parquet.
 
-    A file goes in whole or not at all. A folder imports what it can and lists what it left and why; it ends with 1
-    where a file that is known to hold candles was left, and with 0 where only strangers were.
+    A file goes in whole or not at all. A folder imports what it can, of the folders in it too, and lists what it left
+    and why; it ends with 1 where a file that is known to hold candles was left, and with 0 where only strangers were.
+    What a name does not say the folders may: data/futures/um/monthly/klines/BTCUSDT/1h.
 
     Fields of --columns: open_time (text, or s, ms, us, ns told by their range; open_time_s, open_time_ms, open_time_us,
     open_time_ns say it), open, high, low, close, volume, or quote_volume in its place.
 
     Example: sapphire data import candles/BTCUSDT-1h-2024-01.zip
 
+    Example: sapphire data import data/spot
+
     Example: sapphire data import btc.csv --symbol BTC/USDT --interval 1h --columns open_time=ts,volume=amount
     """
     from sapphire.data.importing import import_candles
 
-    done = import_candles(path, venue=venue, symbol=symbol, interval=interval, columns=columns, repair=repair)
+    done = import_candles(
+        path, venue=venue, symbol=symbol, interval=interval, market=market, columns=columns, repair=repair
+    )
     _show(done, "\n".join([*done.steps, "look at it: sapphire data list"]), as_json=as_json)
     if not done.ok:
         raise typer.Exit(1)
@@ -139,6 +154,11 @@ def snapshot_command(
     source: Annotated[str, typer.Option("--source", help="recorded or embedded (the generated market).")] = "recorded",
     venue: Annotated[str | None, typer.Option("--venue", help="Whose recordings; binance unless said.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the generated market.")] = 7,
+    rules: RulesFile = None,
+    listed_within: Annotated[
+        list[str] | None,
+        typer.Option("--listed-within", help="A symbol that was listed or delisted inside the range; may be repeated."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Take a snapshot: bars of a universe under the hash of their content.
@@ -150,7 +170,17 @@ def snapshot_command(
     """
     from sapphire.data.catalog import snapshot
 
-    taken = snapshot(symbols, interval=interval, start=start, end=end, source=source, venue=venue, seed=seed)
+    taken = snapshot(
+        symbols,
+        interval=interval,
+        start=start,
+        end=end,
+        source=source,
+        venue=venue,
+        seed=seed,
+        rules=rules,
+        listed_within=listed_within or (),
+    )
     _show(taken, f"kept in {taken.folder}; sapphire data show {taken.hash[:12]}", as_json=as_json)
 
 
@@ -168,13 +198,13 @@ def list_command(as_json: Json = False) -> None:
     if as_json:
         _print_json({"snapshots": snapshots, "series": series})
         return
-    from sapphire.domain.display import bundle
+    from sapphire.domain.display import bundle, counted
 
     lines = [
         [one["hash"][:12], " ".join(one["symbols"]), one["interval"], one["start"], one["end"], one["label"]]
         for one in snapshots
     ]
-    _print(bundle(f"{len(lines)} snapshots", ["hash", "symbols", "interval", "from", "to", "source"], lines))
+    _print(bundle(counted(len(lines), "snapshot"), ["hash", "symbols", "interval", "from", "to", "source"], lines))
     lines = [
         [
             f"{one['venue']} {one['symbol']}",
@@ -186,7 +216,7 @@ def list_command(as_json: Json = False) -> None:
         ]
         for one in series
     ]
-    _print(bundle(f"{len(lines)} recorded series", ["series", "kind", "measure", "rows", "from", "to"], lines))
+    _print(bundle(counted(len(lines), "recorded series"), ["series", "kind", "measure", "rows", "from", "to"], lines))
     typer.echo("look at one: sapphire data show HASH or SYMBOL", err=True)
 
 
@@ -219,6 +249,7 @@ def check_command(
     ] = False,
     symbol: FileSymbol = None,
     interval: FileInterval = None,
+    market: FileMarket = None,
     columns: FileColumns = None,
     venue: FileVenue = None,
     as_json: Json = False,
@@ -234,7 +265,9 @@ def check_command(
     from sapphire.data.series import DEFAULT_VENUE
 
     if Path(target).exists():
-        checked = check_candles(target, venue=venue, symbol=symbol, interval=interval, columns=columns, repair=repair)
+        checked = check_candles(
+            target, venue=venue, symbol=symbol, interval=interval, market=market, columns=columns, repair=repair
+        )
     elif repair:
         raise ConfigError("only files are repaired", expected="a candle file or a folder of them", got=target)
     elif "/" in target:

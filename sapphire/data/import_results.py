@@ -12,13 +12,17 @@ from sapphire.data import quality
 from sapphire.data.candle_names import suffix_of
 from sapphire.data.series import Series
 from sapphire.data.store import Span
-from sapphire.domain.display import bundle, stamp
+from sapphire.domain.display import bundle, counted, stamp
 from sapphire.domain.errors import SapphireError, UnknownFile
 
-__all__ = ["SAY_IT", "Checked", "Imported", "Imports", "Left", "faults_first"]
+__all__ = ["SAY_IT", "Checked", "Imported", "Imports", "Left", "Whole", "faults_first"]
 
 SAY_IT = "say what a file holds: sapphire data import FILE --symbol BTC/USDT --interval 1h"
 """What to do about a file that does not say it."""
+_MOST_NOTES = 12
+"""Files whose notes are shown one by one."""
+_MOST_STRANGERS = 12
+"""Strangers of a folder that are listed."""
 _WHY_WIDTH = 58
 """Columns that the reason has in a table."""
 
@@ -29,7 +33,7 @@ class Left:
 
     Parameters
     ----------
-    file : its name.
+    file : its place in the folder.
     why : the error in one line.
     fault : it is known to hold candles, and something is wrong with it; a stranger has none.
     next : what to do about it; empty where there is nothing.
@@ -43,14 +47,14 @@ class Left:
     error: SapphireError
 
     @classmethod
-    def of(cls, path: Path, error: SapphireError) -> Left:
-        """The file that an error is about."""
+    def of(cls, path: Path, error: SapphireError, *, folder: Path) -> Left:
+        """The file of a folder that an error is about."""
         got = f": {error.got}" if error.got and error.got != path.name else ""
         what = error.what.removeprefix(path.name).removesuffix(f" in {path.name}")
         why = f"{what}{got}".strip().replace("\n", "; ")
         stranger = isinstance(error, UnknownFile)
         step = "" if stranger and path.is_file() and not suffix_of(path) else error.next
-        return cls(path.name, why, not stranger, step, error)
+        return cls(str(path.relative_to(folder)), why, not stranger, step, error)
 
     def as_dict(self) -> dict[str, Any]:
         """Stable keys, for `--json`."""
@@ -84,16 +88,38 @@ class Imported:
 
 
 @dataclass(frozen=True, slots=True)
+class Whole:
+    """What the files of one series hold together.
+
+    Parameters
+    ----------
+    series : the series.
+    files, rows, added : how many files and rows there are, and how many rows are new to the store.
+    covered : from the first row's bar to the end of the last one's.
+    missing : bars that are missing between the first and the last.
+    """
+
+    series: Series
+    files: int
+    rows: int
+    added: int
+    covered: Span
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
 class Imports:
     """Files that were imported together, and those that were left.
 
     Parameters
     ----------
     files : what went in.
+    series : what that comes to, series by series.
     left : what did not, of a folder.
     """
 
     files: tuple[Imported, ...]
+    series: tuple[Whole, ...]
     left: tuple[Left, ...] = ()
 
     @property
@@ -134,26 +160,38 @@ class Imports:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         venues = list(dict.fromkeys(one.series.venue for one in self.files))
-        header = ["series", "kind", "from", "to", "rows", "new", "missing"]
+        several = len(self.series) < len(self.files)
+        header = ["series", "kind", "from", "to", *(["files"] if several else []), "rows", "new", "missing"]
         lines = [
             [
                 str(one.series) if len(venues) > 1 else str(one.series).removeprefix(f"{one.series.venue} "),
                 str(one.series.kind),
                 stamp(one.covered[0]),
                 stamp(one.covered[1]),
+                *([f"{one.files:,}"] if several else []),
                 f"{one.rows:,}",
                 f"{one.added:,}",
-                f"{one.report.missing:,}",
+                f"{one.missing:,}",
             ]
-            for one in self.files
+            for one in self.series
         ]
-        notes = [f"{one.file}: {finding.check}: {finding.got}" for one in self.files for finding in one.notes]
-        caption = f"imported {len(self.files)} files of {', '.join(venues)}" + "".join(f"\n  {note}" for note in notes)
-        shown = bundle(caption, header, lines)
+        caption = f"imported {counted(len(self.files), 'file')} of {', '.join(venues)}"
+        shown = bundle("\n  ".join([caption, *self._noted()]), header, lines)
         return _beside(shown, self.left)
 
     def __str__(self) -> str:
         return self._repr_mimebundle_()["text/plain"]
+
+    def _noted(self) -> list[str]:
+        """A line for each thing that was done to a file; the first of each kind where there are many."""
+        said = [(f"{one.file}: {note.check}: {note.got}", note.check) for one in self.files for note in one.notes]
+        if len(said) <= _MOST_NOTES:
+            return [line for line, _ in said]
+        kinds = {check: [line for line, kind in said if kind == check] for _, check in said}
+        return [
+            lines[0] + (f", and the same in {counted(len(lines) - 1, 'more file')}" if len(lines) > 1 else "")
+            for lines in kinds.values()
+        ]
 
 
 class Checked(tuple[quality.QualityReport, ...]):
@@ -207,7 +245,10 @@ def _beside(shown: dict[str, str], left: Sequence[Left]) -> dict[str, str]:
 
 def _left_bundle(left: Sequence[Left]) -> dict[str, str]:
     lines = []
-    for one in left:
+    strangers = [one for one in left if not one.fault]
+    for one in [*(one for one in left if one.fault), *strangers[:_MOST_STRANGERS]]:
         first, *more = wrap(one.why, _WHY_WIDTH) or [""]
         lines += [[one.file, "fault" if one.fault else "stranger", first], *(["", "", line] for line in more)]
-    return bundle(f"left {len(left)} files", ["file", "", "why"], lines)
+    if len(strangers) > _MOST_STRANGERS:
+        lines.append([f"and {counted(len(strangers) - _MOST_STRANGERS, 'more stranger')}", "", "--json lists them"])
+    return bundle(f"left {counted(len(left), 'file')}", ["file", "", "why"], lines)

@@ -7,6 +7,7 @@ could not go in, has a fault.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,14 +17,15 @@ import numpy as np
 from sapphire.data import quality
 from sapphire.data.candle_columns import mapping_of
 from sapphire.data.candle_files import SUFFIXES, CandleFile, identify, read_file, rewrite_candles
-from sapphire.data.import_results import SAY_IT, Checked, Imported, Imports, Left, faults_first
+from sapphire.data.import_results import SAY_IT, Checked, Imported, Imports, Left, Whole, faults_first
 from sapphire.data.rows import Rows
 from sapphire.data.series import EMBEDDED, Series
 from sapphire.data.store import Span, Store
 from sapphire.domain.clocks import Clock, WallClock
+from sapphire.domain.display import counted
 from sapphire.domain.errors import BadBars, ConfigError, DataError, SapphireError, UnknownFile, ValueRefused
 
-__all__ = ["check_candles", "import_candles", "recognised", "sound"]
+__all__ = ["check_candles", "files_in", "import_candles", "recognised", "sound"]
 
 _LISTED = 12
 """Files of a folder that a message names."""
@@ -35,21 +37,24 @@ def import_candles(
     venue: str | None = None,
     symbol: str | None = None,
     interval: str | None = None,
+    market: str | None = None,
     columns: str | Mapping[str, str] | None = None,
     repair: bool = False,
     store: Store | None = None,
     clock: Clock | None = None,
 ) -> Imports:
-    """Import a candle file, or what can be imported of a folder.
+    """Import a candle file, or what can be imported of a folder and the folders in it.
 
-    Which names are known says `sapphire.data.candle_names`, which columns `sapphire.data.candle_columns`.
+    Which names are known says `sapphire.data.candle_names`, which folders `sapphire.data.candle_paths`, which columns
+    `sapphire.data.candle_columns`.
 
     Parameters
     ----------
-    path : a file or a folder; folders in it are left.
-    venue : where the candles were recorded, ccxt's id; what the name says, else binance.
+    path : a file or a folder.
+    venue : where the candles were recorded, ccxt's id; what the name or a folder says, else binance.
     symbol : what the file holds, whatever its name is; of one file.
     interval : length of its bars, or of the bars that are made of trades; in a folder, for files that do not say it.
+    market : "spot" or "perpetual", whatever folders and headers say; needed where nothing tells.
     columns : which column is what, {"open_time": "ts", "close": "c"} or "open_time=ts,close=c"; of one file.
     repair : put rows in order, drop exact repeats and rows without a price first; the file itself stays as it is.
     store : where to; the home's own unless given.
@@ -72,16 +77,19 @@ def import_candles(
             got=venue,
             next="sapphire data collect --exchange embedded asks the exchange itself",
         )
-    given = _Given(venue, symbol, interval, mapping_of(columns) if columns else None)
+    given = _Given(venue, symbol, interval, market, mapping_of(columns) if columns else None)
     if Path(path).is_file():
         read = [sound(given.file(Path(path)), repair=repair, now_ns=now_ns)]
         left: list[Left] = []
     else:
         read, left = _folder(Path(path), given, repair=repair, now_ns=now_ns)
-    kept = _proved(store, read, left if Path(path).is_dir() else None)
+    root = Path(path) if Path(path).is_dir() else Path(path).parent
+    kept = _proved(store, read, root, left if Path(path).is_dir() else None)
     if not kept:
         _nothing(Path(path), left)
-    return Imports(tuple(_stored(store, one) for one in kept), faults_first(left))
+    stored = [_stored(store, one, root) for group, _ in kept for one in group]
+    whole = [_whole(together, [one for one in stored if one.series == group[0][0].series]) for group, together in kept]
+    return Imports(tuple(stored), tuple(whole), faults_first(left))
 
 
 def check_candles(
@@ -90,6 +98,7 @@ def check_candles(
     venue: str | None = None,
     symbol: str | None = None,
     interval: str | None = None,
+    market: str | None = None,
     columns: str | Mapping[str, str] | None = None,
     repair: bool = False,
     clock: Clock | None = None,
@@ -98,7 +107,7 @@ def check_candles(
 
     Parameters
     ----------
-    path, venue, symbol, interval, columns, clock : as in `import_candles`.
+    path, venue, symbol, interval, market, columns, clock : as in `import_candles`.
 
     Returns
     -------
@@ -111,7 +120,7 @@ def check_candles(
     ConfigError : a form that is not written anew: a zip, gzip, JSON, trades.
     """
     now_ns = (clock or WallClock()).now_ns()
-    given = _Given(venue, symbol, interval, mapping_of(columns) if columns else None)
+    given = _Given(venue, symbol, interval, market, mapping_of(columns) if columns else None)
     if Path(path).is_file():
         return Checked([_checked(given.file(Path(path)), repair=repair, now_ns=now_ns)])
     reports, left = [], []
@@ -119,7 +128,7 @@ def check_candles(
         try:
             reports.append(_checked(given.file(one), repair=repair, now_ns=now_ns))
         except SapphireError as error:
-            left.append(Left.of(one, error))
+            left.append(Left.of(one, error, folder=Path(path)))
     if not reports:
         _nothing(Path(path), left)
     return Checked(reports, faults_first(left))
@@ -171,7 +180,7 @@ def sound(file: CandleFile, *, repair: bool, now_ns: int | None) -> tuple[Candle
     if repair:
         before = quality.check(rows, file.series.length, name=file.path.name)
         notes += [
-            replace(finding, fault=False, got=f"repaired, {finding.count:,} rows: {finding.got}")
+            replace(finding, fault=False, got=f"repaired, {counted(finding.count, 'row')}: {finding.got}")
             for finding in before.faults
             if finding.check in quality.REPAIRED
         ]
@@ -190,19 +199,21 @@ class _Given:
     venue: str | None = None
     symbol: str | None = None
     interval: str | None = None
+    market: str | None = None
     columns: dict[str, str] | None = None
 
     def file(self, path: Path) -> CandleFile:
-        return identify(path, venue=self.venue, symbol=self.symbol, interval=self.interval, columns=self.columns)
+        said = {"venue": self.venue, "symbol": self.symbol, "interval": self.interval, "market": self.market}
+        return identify(path, columns=self.columns, **said)
 
     def one_of_folder(self, path: Path) -> CandleFile:
         """A file of a folder: an interval holds for those that do not say theirs."""
         try:
-            return identify(path, venue=self.venue)
+            return identify(path, venue=self.venue, market=self.market)
         except UnknownFile:
             if self.interval is None:
                 raise
-            return identify(path, venue=self.venue, interval=self.interval)
+            return identify(path, venue=self.venue, interval=self.interval, market=self.market)
 
 
 _Sound = tuple[CandleFile, Rows, quality.QualityReport]
@@ -215,40 +226,52 @@ def _folder(path: Path, given: _Given, *, repair: bool, now_ns: int) -> tuple[li
         try:
             read.append(sound(given.one_of_folder(one), repair=repair, now_ns=now_ns))
         except SapphireError as error:
-            left.append(Left.of(one, error))
-    left += [
-        Left.of(one, UnknownFile(f"{one.name} is a folder", next=f"sapphire data import {one}"))
-        for one in sorted(path.iterdir())
-        if one.is_dir() and not one.name.startswith(".")
-    ]
+            left.append(Left.of(one, error, folder=path))
     return read, left
 
 
-def _proved(store: Store, read: Sequence[_Sound], left: list[Left] | None) -> list[_Sound]:
-    """The files that agree with each other and with the store; those of a series that do not go to `left`, or raise."""
+def _proved(
+    store: Store, read: Sequence[_Sound], root: Path, left: list[Left] | None
+) -> list[tuple[list[_Sound], quality.QualityReport]]:
+    """The files of each series that agree with each other and with the store, and what they come to together.
+
+    Those that do not go to `left`, or raise.
+    """
     kept = []
     for series in dict.fromkeys(file.series for file, _, _ in read):
         group = [one for one in read if one[0].series == series]
         try:
             together = quality.repair(Rows.joined(series.measure, [rows for _, rows, _ in group]))
-            names = " and ".join(file.path.name for file, _, _ in group)
-            quality.check(together, series.length, name=names).refuse()
+            report = quality.check(together, series.length, name=_named(group))
+            report.refuse()
             store.prove(series, together, covered=_covered(series, together))
         except SapphireError as error:
             if left is None:
                 raise
-            left += [Left.of(file.path, error) for file, _, _ in group]
+            left += [Left.of(file.path, error, folder=root) for file, _, _ in group]
         else:
-            kept += group
+            kept.append((group, report))
     return kept
 
 
-def _stored(store: Store, one: _Sound) -> Imported:
+def _named(group: Sequence[_Sound]) -> str:
+    names = [file.path.name for file, _, _ in group]
+    return " and ".join(names if len(names) <= _LISTED else [*names[:_LISTED], f"{len(names) - _LISTED} more"])
+
+
+def _stored(store: Store, one: _Sound, root: Path) -> Imported:
     """A file that was proved, put into the store."""
     file, rows, report = one
     covered = _covered(file.series, rows)
     added = store.append(file.series, rows, covered=covered)
-    return Imported(file.path.name, file.series, len(rows), added, covered, report)
+    return Imported(str(file.path.relative_to(root)), file.series, len(rows), added, covered, report)
+
+
+def _whole(together: quality.QualityReport, files: Sequence[Imported]) -> Whole:
+    """What the files of one series hold together."""
+    covered = min(one.covered[0] for one in files), max(one.covered[1] for one in files)
+    added = sum(one.added for one in files)
+    return Whole(files[0].series, len(files), together.rows, added, covered, together.missing)
 
 
 def _checked(file: CandleFile, *, repair: bool, now_ns: int) -> quality.QualityReport:
@@ -297,7 +320,19 @@ def _candle_paths(path: Path, given: _Given) -> list[Path]:
             got=str(path),
             next="import the files that need it one by one, and the folder after them",
         )
-    return sorted(one for one in path.iterdir() if one.is_file() and not one.name.startswith("."))
+    return files_in(path)
+
+
+def files_in(folder: Path) -> list[Path]:
+    """Every file of a folder and the folders in it, but hidden ones and the checksums beside Binance Vision's."""
+    found = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            one = Path(place, name)
+            if not name.startswith(".") and not (name.endswith(".CHECKSUM") and one.with_suffix("").is_file()):
+                found.append(one)
+    return sorted(found)
 
 
 def _covered(series: Series, rows: Rows) -> Span:

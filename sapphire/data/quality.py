@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sapphire.data.decimals import FINEST_DECIMALS, decimals_of
 from sapphire.data.rows import Measure, Rows
-from sapphire.domain.display import bundle, stamp
+from sapphire.domain.display import bundle, counted, stamp
 from sapphire.domain.errors import BadBars
 from sapphire.domain.intervals import INTERVALS, Interval
 
@@ -155,9 +155,9 @@ class QualityReport:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         span = f"{stamp(self.span[0])} to {stamp(self.span[1])}" if self.span else "empty"
-        caption = f"{self.name}: {self.rows:,} rows of {self.interval} {self.measure}, {span}: " + (
-            "no faults" if self.ok else f"{len(self.faults)} faults"
-        )
+        held = f"{counted(self.rows, 'row')} of {self.interval} {self.measure}"
+        found = "no faults" if self.ok else counted(len(self.faults), "fault")
+        caption = f"{self.name}: {held}, {span}: {found}"
         lines = [
             [finding.check, "fault" if finding.fault else "note", f"{finding.count:,}", finding.expected, finding.got]
             for finding in self.findings
@@ -214,7 +214,7 @@ def check(
                 missing,
                 int(np.flatnonzero(rows.open_time_ns >= end)[0]),
                 f"a row every {interval}",
-                f"{missing:,} missing in {len(gaps):,} gaps, the first {stamp(start)} to {stamp(end)}",
+                f"{missing:,} missing in {counted(len(gaps), 'gap')}, the first {stamp(start)} to {stamp(end)}",
             )
         )
     span = (int(rows.open_time_ns.min()), int(rows.open_time_ns.max())) if len(rows) else None

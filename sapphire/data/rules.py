@@ -1,7 +1,8 @@
-"""Trading rules of a recorded symbol: as the venue told them, or read off its candles.
+"""Trading rules of a recorded symbol: as the venue or a file told them, or read off its candles.
 
-Candle files do not say tick and lot. A price series shows its tick in its decimals. What the venue said wins where the
-prices fit it; ticks change over the years, and an old price that does not fit today's tick is not rounded.
+Candle files do not say tick and lot. A price series shows its tick in its decimals, and where they change, when the
+venue changed it. What was told wins where the prices fit it: rules of today that old prices do not fit hold since the
+prices do, and no price is rounded.
 
 Volume is data: no step is asked of it. It shows a lot where it is a sum of whole lots, which is how venues tell it. It
 shows none where it was computed, and a false one where it was rounded (whole bitcoins); then the lot is assumed: 1e-8,
@@ -11,7 +12,9 @@ the finest that an account counts, or coarser where a bar would be more lots tha
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +22,11 @@ from numpy.typing import NDArray
 from sapphire.data.decimals import FINEST_DECIMALS, decimals_of
 from sapphire.data.rows import Rows
 from sapphire.data.series import kind_of, pair_of
+from sapphire.data.trading_rules import ALWAYS_NS, RulesPeriod, TradingRules
 from sapphire.domain.errors import BadBars
 from sapphire.domain.instruments import Instrument, InstrumentKind
 
-__all__ = ["MIN_NOTIONAL", "fits", "instrument_of", "smallest_step"]
+__all__ = ["MIN_NOTIONAL", "fits", "least_notional", "rules_of", "smallest_step", "told_rules"]
 
 MIN_NOTIONAL: Mapping[InstrumentKind, Mapping[str, str]] = {
     # Binance spot, exchangeInfo, filter NOTIONAL (minNotional) by quote asset, 2024
@@ -40,42 +44,113 @@ _LARGEST_LOT: Mapping[str, float] = dict.fromkeys(
 price (2025). A volume that shows a larger step was rounded."""
 _MOST_LOTS = 2**56
 """In one bar, so that 64 bits hold the sum of many."""
+_ENOUGH = 30
+"""Different prices that show a tick: that all of so many were multiples of ten finer ones by chance is 1e-30."""
 
 
-def instrument_of(symbol: str, rows: Rows, told: Mapping[str, str]) -> tuple[Instrument, str]:
-    """The instrument of a recorded symbol, and where its rules are from.
+def rules_of(symbol: str, rows: Rows, told: TradingRules | None = None) -> TradingRules:
+    """The rules of a recorded symbol over the time of its bars.
 
     Parameters
     ----------
     symbol : ccxt's symbol.
-    rows : its bars; every price is a whole number of ticks.
-    told : "tick", "lot", "min_notional" as the venue told them; may be empty.
+    rows : its bars, in order, one or more.
+    told : as the venue or a file told them. A period that the prices do not fit holds since they do, and not at all
+        where they have not done so for long enough; what is left without rules is read off.
 
     Raises
     ------
     BadBars : a price finer than 1e-8.
     """
-    base, quote = pair_of(symbol)
-    kind = kind_of(symbol)
-    prices = rows.values[:, :4].ravel()
+    if told is None:
+        return TradingRules(symbol, tuple(_shown(symbol, rows, ALWAYS_NS)))
+    found: list[RulesPeriod] = []
+    ends = [*(period.from_ns for period in told.periods[1:]), None]
+    for period, end_ns in zip(told.periods, ends, strict=True):
+        part = rows.between(period.from_ns, np.iinfo(np.int64).max if end_ns is None else end_ns)
+        off = np.flatnonzero(~_fitting(part.values[:, :4], period.tick).all(axis=1))
+        if not off.size:
+            found.append(period)
+            continue
+        last = int(off[-1])
+        if np.unique(part.values[last + 1 :, :4]).size < _ENOUGH:
+            found += _shown(symbol, part, period.from_ns, told=period)
+            continue
+        found += _shown(symbol, part.take(np.arange(len(part)) <= last), period.from_ns, told=period)
+        found.append(replace(period, from_ns=int(part.open_time_ns[last + 1])))
+    return TradingRules(symbol, _distinct(found))
+
+
+def told_rules(symbol: str, told: Mapping[str, str]) -> TradingRules | None:
+    """Rules as a venue told a collector ("tick", "lot", "min_notional"); None where it told no steps that are held."""
     steps = {name: Decimal(told[name]) for name in ("tick", "lot") if name in told and _is_held(Decimal(told[name]))}
-    if "tick" in steps and not _fits(prices, steps["tick"]):
-        del steps["tick"]
-    tick = steps.get("tick") or smallest_step(prices, what=f"a price of {symbol}")
-    source = "venue" if len(steps) == 2 else "read off the candles"
-    lot = steps.get("lot")
-    if lot is None:
-        shown = _shown_lot(rows.column("volume"), float(prices.max()), quote)
-        lot = shown or _assumed_lot(rows.column("volume"))
-        source = source if shown else "read off the candles, lot assumed"
-    known = MIN_NOTIONAL[kind]
-    least = told.get("min_notional") or known.get(f"{base}/{quote}") or known.get(quote) or "0"
-    return Instrument(symbol, base, quote, kind, tick, lot, Decimal(least)), source
+    if len(steps) < 2:
+        return None
+    least = Decimal(told["min_notional"]) if "min_notional" in told else least_notional(symbol)
+    return TradingRules(symbol, (RulesPeriod(ALWAYS_NS, steps["tick"], steps["lot"], least, "venue"),))
+
+
+def least_notional(symbol: str) -> Decimal:
+    """The smallest order value (quote) where no venue told it."""
+    known, (base, quote) = MIN_NOTIONAL[kind_of(symbol)], pair_of(symbol)
+    return Decimal(known.get(f"{base}/{quote}") or known.get(quote) or "0")
+
+
+def _shown(symbol: str, rows: Rows, from_ns: int, told: RulesPeriod | None = None) -> list[RulesPeriod]:
+    """The rules that bars show: a period for each tick; what they do not show is as told, where something was."""
+    quote = pair_of(symbol)[1]
+    lot, source, least = None, "read off the candles", least_notional(symbol)
+    if told is not None:
+        lot, least = told.lot, told.min_notional
+    else:
+        lot = _shown_lot(rows.column("volume"), float(rows.values[:, :4].max()), quote)
+        if lot is None:
+            lot, source = _assumed_lot(rows.column("volume")), f"{source}, lot assumed"
+    ticks = _shown_ticks(symbol, rows)
+    times = [from_ns, *(time for time, _ in ticks[1:])]
+    return [RulesPeriod(time, tick, lot, least, source) for time, (_, tick) in zip(times, ticks, strict=True)]
+
+
+def _shown_ticks(symbol: str, rows: Rows) -> list[tuple[int, Decimal]]:
+    """The ticks that prices show, each with the open time of its first bar.
+
+    A tick is that of a month: the finest in it, of enough different prices; else that of the month before, or finer.
+    Where it becomes finer, it does so at the first price that shows it; where coarser, after the last that is finer.
+    """
+    prices = rows.values[:, :4]
+    smallest_step(prices, what=f"a price of {symbol}")
+    times, decimals = np.asarray(rows.open_time_ns), decimals_of(prices).max(axis=1)
+    months = times.view("datetime64[ns]").astype("datetime64[M]")
+    bounds = [*np.flatnonzero(np.r_[True, months[1:] != months[:-1]]), len(times)]
+    changes: list[tuple[int, int]] = []
+    for first, end in pairwise(bounds):
+        here = int(decimals[first:end].max())
+        if changes and here == changes[-1][1]:
+            continue
+        enough = np.unique(prices[first:end]).size >= _ENOUGH
+        if not changes or (here < changes[-1][1] and not enough):
+            changes += [] if changes else [(0, here)]
+        elif here > changes[-1][1]:
+            changes.append((first + int(np.argmax(decimals[first:end] > changes[-1][1])), here))
+        else:
+            finer = np.flatnonzero(decimals[:first] > here)
+            changes.append((int(finer[-1]) + 1, here))
+    return [(int(times[row]), Decimal(1).scaleb(-finest)) for row, finest in changes]
+
+
+def _distinct(periods: list[RulesPeriod]) -> tuple[RulesPeriod, ...]:
+    """The periods without those that say what the one before them says."""
+    kept: list[RulesPeriod] = []
+    for period in periods:
+        if not kept or replace(period, from_ns=kept[-1].from_ns) != kept[-1]:
+            kept.append(period)
+    return tuple(kept)
 
 
 def fits(rows: Rows, instrument: Instrument) -> bool:
     """Whether every price of the bars is a whole number of the instrument's ticks, and every volume of its lots."""
-    return _fits(rows.values[:, :4], instrument.tick) and _fits(rows.column("volume"), instrument.lot)
+    prices, volumes = rows.values[:, :4], rows.column("volume")
+    return bool(_fitting(prices, instrument.tick).all() and _fitting(volumes, instrument.lot).all())
 
 
 def smallest_step(values: NDArray[np.float64], *, what: str = "a value") -> Decimal:
@@ -121,8 +196,8 @@ def _is_held(step: Decimal) -> bool:
     return step > 0 and step % Decimal(1).scaleb(-FINEST_DECIMALS) == 0
 
 
-def _fits(values: NDArray[np.float64], step: Decimal) -> bool:
+def _fitting(values: NDArray[np.float64], step: Decimal) -> NDArray[np.bool_]:
     """Whether each value is the double nearest to a whole multiple of `step`."""
     numerator, denominator = step.as_integer_ratio()
     counts = np.round(values * denominator / numerator)
-    return bool((counts * numerator / denominator == values).all())
+    return np.asarray(counts * numerator / denominator == values, np.bool_)

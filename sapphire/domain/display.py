@@ -10,11 +10,22 @@ from collections.abc import Sequence
 
 from sapphire.domain.clocks import from_ns
 
-__all__ = ["bundle", "kind_of_value", "stamp"]
+__all__ = ["bundle", "counted", "kind_of_value", "stamp"]
 
 _MINUTE_NS = 60_000_000_000
 _CELL = "padding:2px 10px;border-bottom:1px solid var(--jp-border-color2,#bbb);text-align:left"
 _BOX = "color:var(--jp-content-font-color1,inherit);font-family:var(--jp-content-font-family,inherit)"
+
+
+def counted(count: int, noun: str) -> str:
+    """How many there are of something, one or several.
+
+    Examples
+    --------
+    >>> counted(1, "file"), counted(1024, "file"), counted(0, "file"), counted(2, "recorded series")
+    ('1 file', '1,024 files', '0 files', '2 recorded series')
+    """
+    return f"{count:,} {noun}{'' if count == 1 or noun.endswith('s') else 's'}"
 
 
 def kind_of_value(value: object) -> str:

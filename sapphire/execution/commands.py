@@ -21,6 +21,10 @@ def exchange(
     lockstep: Annotated[bool, typer.Option("--lockstep", help="Time stands until the control plane moves it.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of the generated market.")] = 7,
     candles: Annotated[Path | None, typer.Option(help="Folder of recorded candles that drive the market.")] = None,
+    rules: Annotated[
+        Path | None,
+        typer.Option(help="Trading rules of the candles: Binance's exchangeInfo, ccxt's markets, rules.json."),
+    ] = None,
     start: Annotated[str | None, typer.Option(help="Market time at the start, such as 2025-05-04.")] = None,
     journal: Annotated[Path | None, typer.Option(help="Folder of its journal; none keeps nothing.")] = None,
 ) -> None:
@@ -38,6 +42,8 @@ def exchange(
         raise ConfigError(
             "two clocks at once", expected="--speed or --lockstep", got="both", next="sapphire exchange --help"
         )
+    if rules is not None and candles is None:
+        raise ConfigError("rules of a generated market", expected="--rules with --candles", got="--rules alone")
     binary = engine_binary("exchange")
     words = [str(binary), "--port", str(port), "--control-port", str(control_port), "--symbols", symbols]
     words += ["--seed", str(seed)]
@@ -45,5 +51,5 @@ def exchange(
     words += ["--start", start] if start is not None else []
     words += ["--journal", str(journal)] if journal is not None else []
     if candles is not None:
-        words += ["--candles", str(exchange_candles(candles, symbols.split(",")))]
+        words += ["--candles", str(exchange_candles(candles, symbols.split(","), rules=rules))]
     os.execv(binary, words)

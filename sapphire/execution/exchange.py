@@ -21,6 +21,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 
 from sapphire.domain.errors import ExchangeError, NotReady
 from sapphire.execution.binaries import engine_binary
+from sapphire.execution.candle_folder import exchange_candles
 from sapphire.execution.ccxt_settings import ccxt_config
 from sapphire.execution.control import Control
 
@@ -120,7 +121,8 @@ class Exchange:
     lockstep : time moves only by `control.advance`; otherwise it runs at `speed` times the wall's pace.
     speed : 1.0 when nothing is said. Not with `lockstep`.
     start : where market time begins; timezone-aware, or ISO 8601 text.
-    candles : folder of recorded candles (`BTCUSDT-5m.csv`) to run on instead of a generated market.
+    candles : folder of recorded candles to run on instead of a generated market; in whatever form they are.
+    rules : file of their trading rules; else a `rules.json` beside them, else they are read off the candles.
     journal : folder in which the exchange keeps its journal and keys; without one nothing survives the process.
     latency_ms : shortest and longest travel time of a request, in lock-step.
     funds : what the development account begins with, by asset; amounts as decimal text.
@@ -132,6 +134,7 @@ class Exchange:
     ------
     EngineMissing : the binary is not built.
     NotReady : it did not come up; shows the end of its log.
+    DataError : what is in the folder is not candles of these symbols.
 
     Examples
     --------
@@ -150,6 +153,7 @@ class Exchange:
         speed: float | None = None,
         start: datetime | str | None = None,
         candles: Path | None = None,
+        rules: Path | None = None,
         journal: Path | None = None,
         latency_ms: tuple[int, int] | None = None,
         funds: Mapping[str, str] | None = None,
@@ -164,7 +168,7 @@ class Exchange:
             lockstep=lockstep,
             speed=speed,
             start=start,
-            candles=candles,
+            candles=None if candles is None else exchange_candles(candles, symbols, rules=rules),
             journal=journal,
             latency_ms=latency_ms,
             funds=funds,

@@ -35,15 +35,34 @@ def new(
 
 
 def demo(
+    more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
     seed: Annotated[int, typer.Option(help="Seed of the generated market.")] = 7,
-    bars: Annotated[int, typer.Option(min=2, help="Bars of five minutes that the release trades on paper.")] = 500,
+    bars: Annotated[
+        int | None,
+        typer.Option(min=2, help="Bars that the release trades on paper. [500; of few candles a fifth]"),
+    ] = None,
+    candles: Annotated[
+        Path | None,
+        typer.Option(help="Folder of candle files of any period and length of a bar. [SAPPHIRE_RECORDINGS; none]"),
+    ] = None,
+    symbols: Annotated[
+        list[str] | None, typer.Option(help="What is traded, of one quote. [BTC/USDT ETH/USDT; what the folder has]")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The summary as one JSON object on stdout.")] = False,
 ) -> None:
     """Run the whole loop on the embedded exchange: collect, train, study, promote, trade on paper, report.
 
-    The market is generated; where SAPPHIRE_RECORDINGS names a folder of recorded candles, BTC and ETH futures candles
-    of five minutes drive the spot pairs instead. Example: sapphire demo --seed 7
+    The market is generated, or made of the candles in a folder: symbols, length of a bar and period are what is there,
+    and the windows of the study follow from them. Perpetuals stand in for spot where there is no spot; every label then
+    says it, and nothing of it passes for live.
+
+    Example: sapphire demo --seed 7
+
+    Example: sapphire demo --candles data/spot --symbols BTC/USDT ETH/USDT
     """
     from sapphire.lab.demo import run_demo
 
-    run_demo(seed=seed, bars=bars, as_json=as_json)
+    if more and not symbols:
+        raise typer.BadParameter(f"{' '.join(more)}: --symbols {' '.join(more)} names what is traded")
+    named = [name for word in [*(symbols or []), *(more or [])] for name in word.split(",") if name]
+    run_demo(seed=seed, bars=bars, as_json=as_json, candles=candles, symbols=named)

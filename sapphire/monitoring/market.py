@@ -8,18 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sapphire.data.steps import cut_lots, nearest_steps
 from sapphire.domain.bars import Bars
 from sapphire.domain.errors import MissingData, ValueRefused
-from sapphire.domain.intervals import Interval
+from sapphire.domain.intervals import INTERVALS, Interval
 from sapphire.domain.money import ATOMS_PER_UNIT
 from sapphire.domain.precision import cut
 from sapphire.domain.provenance import generated_label
+
+if TYPE_CHECKING:
+    from sapphire.data.rows import Rows
 
 __all__ = ["Market", "Marks"]
 
@@ -67,7 +72,7 @@ class Market:
         MissingData : no bars at all.
         """
         from sapphire.data.generated import generated_rows
-        from sapphire.data.rows import Rows
+        from sapphire.data.longer_bars import longer_bars
         from sapphire.data.snapshots import panel
 
         start_ns = until_ns - rows * interval.ns
@@ -76,9 +81,9 @@ class Market:
             if self.candles is None:
                 parts[symbol] = generated_rows(symbol, interval, start_ns, until_ns, seed=self.seed)
             else:
-                whole = _recorded(self.candles, symbol, interval)
-                inside = (whole.open_time_ns >= start_ns) & (whole.open_time_ns < until_ns)
-                parts[symbol] = Rows(whole.measure, whole.open_time_ns[inside], whole.values[inside])
+                whole, length = _recorded(self.candles, symbol, interval)
+                inside = whole.between(start_ns, until_ns)
+                parts[symbol] = inside if length == interval else longer_bars(inside, length, interval)
         bars = panel(parts, interval)
         if not len(bars):
             raise MissingData(f"no {interval} bars of {', '.join(symbols)}", expected=self.label, got="none")
@@ -90,15 +95,24 @@ class Market:
         Parameters
         ----------
         listings : by symbol, the venue's rules in the engine's integers: `tick_atoms`, `lot_atoms` and bounds.
-        interval : of the recorded candles.
+        interval : of the bars that were traded on.
+
+        Raises
+        ------
+        ValueRefused : candles of several intervals, or prices that are no whole ticks of these rules.
         """
         rules = {symbol: _rules(listing) for symbol, listing in listings.items()}
         if self.candles is None:
             return {"seed": self.seed, "instruments": rules}
+        recorded = {symbol: _recorded(self.candles, symbol, interval) for symbol in listings}
+        lengths = {length.ns for _, length in recorded.values()}
+        if len(lengths) != 1:
+            got = ", ".join(f"{symbol} {length}" for symbol, (_, length) in recorded.items())
+            raise ValueRefused("recorded candles of several intervals", expected="one interval for all", got=got)
         return {
             "seed": self.seed,
-            "candles": {symbol: _in_steps(self.candles, symbol, interval, rules[symbol]) for symbol in listings},
-            "candle_interval_ns": interval.ns,
+            "candles": {symbol: _in_steps(symbol, rows, rules[symbol]) for symbol, (rows, _) in recorded.items()},
+            "candle_interval_ns": lengths.pop(),
             "instruments": rules,
         }
 
@@ -176,38 +190,43 @@ def whole_steps(values: NDArray[np.float64], step_atoms: int, *, what: str) -> N
     >>> whole_steps(np.array([64250.1]), 1_000_000, what="a price").tolist()
     [6425010]
     """
-    step = step_atoms / ATOMS_PER_UNIT
-    counts = np.rint(values / step)
-    off = np.abs(counts * step - values) > 1e-9 * np.maximum(np.abs(values), step)
+    step = Decimal(step_atoms) / ATOMS_PER_UNIT
+    counts, off = nearest_steps(values, step)
     if off.any():
         raise ValueRefused(
             f"{what} are off the grid",
-            expected=f"multiples of {step:g}",
+            expected=f"multiples of {step.normalize():f}",
             got=f"{values[off][0]!r} and {int(off.sum()) - 1:,} more",
             next="the run's market and its rules do not belong together",
         )
-    return counts.astype(np.int64)
+    return counts
 
 
-def _recorded(folder: Path, symbol: str, interval: Interval) -> Any:
+def _recorded(folder: Path, symbol: str, interval: Interval) -> tuple[Rows, Interval]:
+    """The candles of which the exchange had a symbol's bars of an interval, and their own interval."""
     from sapphire.data.candle_files import identify, read_candles
 
-    path = folder / f"{symbol.replace('/', '')}-{interval}.csv"
-    if not path.is_file():
+    pair = symbol.replace("/", "")
+    found = [path for path in sorted(folder.glob(f"{pair}-*.csv")) if path.stem.removeprefix(f"{pair}-") in INTERVALS]
+    if len(found) != 1:
         raise MissingData(
             f"no recorded {interval} candles of {symbol}",
-            expected=str(path),
+            expected=f"one file {pair}-INTERVAL.csv in {folder}",
             got=", ".join(sorted(each.name for each in folder.glob("*.csv"))) or "no candles",
             next="the folder that the exchange ran on is gone or was changed",
         )
-    return read_candles(identify(path, venue="recorded"))
+    length = found[0].stem.removeprefix(f"{pair}-")
+    return read_candles(identify(found[0], venue="recorded", symbol=symbol, interval=length)), Interval(length)
 
 
-def _in_steps(folder: Path, symbol: str, interval: Interval, rules: Mapping[str, int]) -> Candles:
-    """Candles in ticks and lots, as the exchange reads the same file."""
-    rows = _recorded(folder, symbol, interval)
+def _in_steps(symbol: str, rows: Rows, rules: Mapping[str, int]) -> Candles:
+    """Candles in ticks and lots, as the exchange counts the same file: its past begins where prices fit its rules."""
+    tick, lot = (Decimal(rules[name]) / ATOMS_PER_UNIT for name in ("tick_atoms", "lot_atoms"))
+    off = np.flatnonzero(nearest_steps(rows.values[:, :4], tick)[1].any(axis=1))
+    if off.size:
+        rows = rows.take(slice(int(off[-1]) + 1, None))
     ticks = whole_steps(rows.values[:, :4], rules["tick_atoms"], what=f"prices of {symbol}")
-    lots = whole_steps(rows.column("volume"), rules["lot_atoms"], what=f"volumes of {symbol}")
+    lots = cut_lots(rows.column("volume"), lot).astype(np.int64)
     return np.asarray(rows.open_time_ns), np.ascontiguousarray(ticks), lots
 
 

@@ -30,6 +30,7 @@ from sapphire.domain.workspace import HOME_VARIABLE
 from sapphire.execution.binaries import engine_binary
 from sapphire.execution.bus_server import bus_command
 from sapphire.execution.bus_users import BENTO, CONDUCTOR, NOTICES, SERVICE, BusUsers
+from sapphire.execution.candle_folder import candle_instruments, first_common_ns
 from sapphire.execution.exchange import ExchangeAddress, exchange_arguments
 from sapphire.execution.parts import Part
 from sapphire.execution.readiness import answers_http
@@ -239,11 +240,11 @@ class Assembly:
         return self._python_part(COORDINATOR, config.as_dict(), needs=("bus",), release=plan.release.digest)
 
     def _instrument(self, symbol: str) -> Instrument:
-        """The rules that the exchange trades by: those in force at a generated market's start, else the listing's."""
-        from sapphire.data.generated import generated_instrument, listed_instrument
+        """The rules that the exchange trades by: the candles', else those in force at the generated market's start."""
+        from sapphire.data.generated import generated_instrument
 
         if self.plan.market.candles is not None:
-            return listed_instrument(symbol)
+            return candle_instruments(self.plan.market.candles, [symbol], self.start_ns)[symbol]
         return generated_instrument(symbol, seed=self.plan.market.seed, at_ns=self.start_ns)
 
     def _python_part(self, name: str, config: dict[str, Any], *, needs: tuple[str, ...], release: str = "") -> Part:
@@ -369,4 +370,6 @@ def _start_ns(plan: Plan, folder: RunFolder) -> int:
         return int(kept)
     if plan.market.start is not None:
         return to_ns(plan.market.start)
+    if plan.market.candles is not None:
+        return first_common_ns(plan.market.candles, plan.symbols)
     return to_ns(_LOCKSTEP_START) if plan.is_lockstep else WallClock().now_ns()

@@ -36,6 +36,10 @@ def up(
     candles: Annotated[
         Path | None, typer.Option(help="Folder of recorded candles that drive the market. [as before; none]")
     ] = None,
+    rules: Annotated[
+        Path | None,
+        typer.Option(help="Trading rules of the candles: exchangeInfo, ccxt's markets, rules.json. [the candles']"),
+    ] = None,
     start: Annotated[
         str | None,
         typer.Option(help="Market time at the start, such as 2025-05-04. [now; where the training ended if it is old]"),
@@ -78,6 +82,7 @@ def up(
         speed=speed,
         seed=seed,
         candles=candles,
+        rules=rules,
         start=start,
         funds=_pairs(fund, "--fund"),
         ports=_ports(port),

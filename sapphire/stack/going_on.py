@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sapphire.domain.clocks import from_ns, to_ns
-from sapphire.domain.errors import EvidenceRefused, Refused
+from sapphire.domain.errors import EvidenceRefused, Refused, UnknownInstrument
 from sapphire.domain.money import to_atoms
 from sapphire.stack.folders import RunFolder
-from sapphire.stack.plan import ChosenRelease, Market, Plan
+from sapphire.stack.plan import USUAL_FUNDS, ChosenRelease, Market, Plan
 
 if TYPE_CHECKING:
     from sapphire.domain.releases import Manifest
@@ -38,6 +38,7 @@ class Asked:
     release : name, version or digest.
     speed : market seconds per second of wall time.
     seed, candles, start : of the market.
+    rules : file of the candles' trading rules.
     funds : what the account begins with, by asset; decimal text.
     ports : by the names of `Ports`.
     mlflow, spin : as in the plan.
@@ -47,6 +48,7 @@ class Asked:
     speed: float | None = None
     seed: int | None = None
     candles: Path | None = None
+    rules: Path | None = None
     start: str | None = None
     funds: Mapping[str, str] = field(default_factory=dict)
     ports: Mapping[str, int] = field(default_factory=dict)
@@ -123,9 +125,12 @@ def _release(
 def _anew(
     asked: Asked, run: RunFolder, home: Path, chosen: ChosenRelease, manifest: Manifest, now_ns: int, say: Say
 ) -> Plan:
-    candles = _exchange_candles(asked.candles, manifest)
+    candles = _exchange_candles(asked.candles, asked.rules, manifest)
+    if candles is None:
+        _require_listed(chosen, manifest)
     start = asked.start or _start(home, chosen.digest, manifest, candles, now_ns, say)
-    more: dict[str, Any] = {"funds": dict(asked.funds)} if asked.funds else {}
+    funds = dict(asked.funds) or _funds(home, chosen.digest, manifest)
+    more: dict[str, Any] = {"funds": funds} if funds else {}
     return Plan(
         run=run.path,
         home=home,
@@ -172,6 +177,8 @@ def _same_candles(asked: Asked, kept: Plan, manifest: Manifest) -> Path | None:
     """The candles of the run; a folder that is named has to hold the same ones."""
     before = kept.market.candles
     if asked.candles is None:
+        if asked.rules is not None and before is None:
+            raise _other(f"is generated, of seed {kept.market.seed}", f"--rules {asked.rules}", option="--rules")
         if before is not None and not before.is_dir():
             raise Refused(
                 "the candles that drive the market of this run are gone",
@@ -179,29 +186,65 @@ def _same_candles(asked: Asked, kept: Plan, manifest: Manifest) -> Path | None:
                 got="none",
                 next="name the folder that holds the same candles now: sapphire up --candles FOLDER",
             )
-        return before
-    now = _exchange_candles(asked.candles, manifest)
+        if before is None or asked.rules is None:
+            return before
+    now = _exchange_candles(asked.candles or before, asked.rules, manifest)
     if before is None or now is None:
         raise _other(f"is generated, of seed {kept.market.seed}", f"--candles {asked.candles}", option="--candles")
-    if before.is_dir() and _digests(before, kept.symbols) != _digests(now, kept.symbols):
-        raise _other(f"is made of the candles in {before}", f"others, in {asked.candles}", option="--candles")
-    return now
+    if not before.is_dir():
+        return now
+    from sapphire.execution.candle_folder import same_market
+
+    if same_market(before, now, kept.symbols):
+        return before
+    option, got = (
+        ("--candles", f"others, in {asked.candles}") if asked.candles else ("--rules", f"those in {asked.rules}")
+    )
+    raise _other(f"is made of the candles and rules in {before}", got, option=option)
 
 
-def _exchange_candles(folder: Path | None, manifest: Manifest) -> Path | None:
+def _exchange_candles(folder: Path | None, rules: Path | None, manifest: Manifest) -> Path | None:
     if folder is None:
+        if rules is not None:
+            raise Refused(
+                "trading rules of a generated market",
+                expected="--rules with --candles: the generated market has rules of its own",
+                got=f"--rules {rules} alone",
+                next="sapphire up --candles FOLDER --rules FILE",
+            )
         return None
     from sapphire.execution.candle_folder import exchange_candles
 
-    return exchange_candles(folder, manifest.universe)
+    return exchange_candles(folder, manifest.universe, rules=rules)
 
 
-def _digests(folder: Path, symbols: tuple[str, ...]) -> list[str]:
-    """What the exchange would read of each symbol."""
-    from sapphire.domain.canonical import sha256_of
+def _require_listed(chosen: ChosenRelease, manifest: Manifest) -> None:
+    """Refuse a generated market that does not have the release's symbols, before anything starts."""
+    from sapphire.data.generated import listed_instrument
 
-    paths = [path for symbol in symbols for path in sorted(folder.glob(f"{symbol.replace('/', '')}-*.csv"))]
-    return [sha256_of(path.read_bytes()) for path in paths]
+    try:
+        for symbol in manifest.universe:
+            listed_instrument(symbol)
+    except UnknownInstrument as error:
+        raise Refused(
+            f"{chosen.label} trades {', '.join(manifest.universe)}, and the generated market does not list {error.got}",
+            expected=error.expected,
+            got=error.got,
+            next=f"trade it on its candles: sapphire up {chosen.name} --candles FOLDER",
+        ) from None
+
+
+def _funds(home: Path, digest: str, manifest: Manifest) -> dict[str, str]:
+    """What the account begins with when nobody says: the usual dollars; in another asset, what the evidence had."""
+    from sapphire.registry import EvidenceStore
+
+    quote = manifest.universe[0].partition("/")[2]
+    if quote in USUAL_FUNDS:
+        return {}
+    try:
+        return {quote: EvidenceStore(home / "evidence").bundle(digest).protocol.starting_cash}
+    except EvidenceRefused:  # whether it may trade without is for the door to say
+        return {quote: next(iter(USUAL_FUNDS.values()))}
 
 
 def _start(home: Path, digest: str, manifest: Manifest, candles: Path | None, now_ns: int, say: Say) -> str | None:

@@ -13,9 +13,9 @@ from sapphire.domain.evidence import Target
 from sapphire.domain.limits import STANDARD
 from sapphire.domain.money import to_atoms
 
-__all__ = ["ChosenRelease", "Market", "Plan"]
+__all__ = ["USUAL_FUNDS", "ChosenRelease", "Market", "Plan"]
 
-_FUNDS = MappingProxyType({"USDT": "100000"})
+USUAL_FUNDS = MappingProxyType({"USDT": "100000"})
 """What the account begins with when nobody says: what the embedded exchange gives a development account."""
 
 _LATENCY_MS = (5, 25)
@@ -49,7 +49,8 @@ class Market:
     Parameters
     ----------
     seed : of the generated market, of the house's orders and of delays.
-    candles : folder of recorded candles in the exchange's form (`BTCUSDT-5m.csv`); None for the generated market.
+    candles : folder of recorded candles in the exchange's form (`BTCUSDT-5m.csv`, `rules.json`); None for the generated
+        market.
     start : where market time begins, ISO 8601; None leaves it to the exchange.
     """
 
@@ -98,7 +99,7 @@ class Plan:
     market: Market = field(default_factory=Market)
     speed: float | None = None
     latency_ms: tuple[int, int] | None = None
-    funds: Mapping[str, str] = field(default_factory=lambda: dict(_FUNDS))
+    funds: Mapping[str, str] = field(default_factory=lambda: dict(USUAL_FUNDS))
     account: str = "paper"
     account_tag: int = 1
     stage: Target = "paper"
@@ -138,7 +139,7 @@ class Plan:
     @property
     def equity_atoms(self) -> int:
         """What the account begins with, atoms of the quote asset; the usual where it is funded in others alone."""
-        return to_atoms(self.funds.get(self.quote, _FUNDS["USDT"]))
+        return to_atoms(self.funds.get(self.quote, USUAL_FUNDS["USDT"]))
 
     @property
     def clock(self) -> dict[str, Any]:

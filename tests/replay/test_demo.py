@@ -55,6 +55,8 @@ def test_the_demo_runs_the_whole_loop_and_every_check_of_it_holds(checkout, tmp_
     assert done.stdout.count("\n") == 1
     facts = json.loads(done.stdout)
     assert facts["market"] == "generated market v2, seed 7 (uncalibrated)"
+    assert (facts["symbols"], facts["interval"]) == (["BTC/USDT", "ETH/USDT"], "5m")
+    assert facts["study"] == {"start": "2025-03-07T00:00Z", "end": "2025-04-06T00:00Z", "bars": 8640}
     assert (facts["ccxt"]["balances_agree"], facts["ccxt"]["fills"] > 0) == (True, True)
     assert (facts["replays_identical"], facts["replays"] > 1) == (True, True)
     traded, books = facts["traded"], facts["traded"]["books"]

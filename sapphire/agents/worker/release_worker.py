@@ -88,9 +88,11 @@ class ReleaseWorker:
         for place, entry in enumerate(self.release.manifest.agents):
             golden = self.release.golden[entry.name]
             about = f"agent {entry.name} of {self.release.label}"
+            # The whole is asked first: the worker is sealed once it has spoken, and a member of a shorter memory may
+            # do so before the others have imported what they need.
+            whole = self._said(golden, self.release.warmup, member=None)
             of_agent = self._said(golden, entry.warmup, member=place)
             compared += require_same_views(about, golden.agent, of_agent, golden, self.worker.tolerance)
-            whole = self._said(golden, self.release.warmup, member=None)
             compared += require_same_views(self.release.label, golden.release, whole, golden, self.worker.tolerance)
         return compared
 

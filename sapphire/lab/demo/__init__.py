@@ -1,6 +1,6 @@
 """The demo: the whole loop on the embedded exchange, with nothing but this checkout.
 
-In:    a seed, or the folder of recorded candles that `SAPPHIRE_RECORDINGS` names.
+In:    a seed, or any folder of candle files, named by the user or by `SAPPHIRE_RECORDINGS`.
 Out:   a release that traded on paper, its report, and a summary of what was measured.
 Never: shows a number that was not measured in this run, or leaves a process behind.
 

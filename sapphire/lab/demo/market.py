@@ -1,23 +1,32 @@
-"""What the demo runs on: the generated market, or recorded candles where the environment names them."""
+"""What the demo runs on: the generated market, or recorded candles where the user or the environment names them."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from sapphire.domain.clocks import to_ns
+from sapphire.domain.intervals import Interval
 from sapphire.domain.provenance import generated_label
+from sapphire.lab.demo.windows import FULL, PAPER, Windows
 
-__all__ = ["RECORDINGS", "STUDY_END", "SYMBOLS", "DemoMarket", "demo_market"]
+if TYPE_CHECKING:
+    from sapphire.data import Rows
+
+__all__ = ["RECORDINGS", "DemoMarket", "demo_market"]
 
 RECORDINGS = "SAPPHIRE_RECORDINGS"
+"""Names a folder of candles, or one with a folder `candles` in it."""
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
-STUDY_START, STUDY_END = "2025-03-07", "2025-04-06"
-"""Bars that the study has; what is traded afterwards begins where they end."""
+"""Of the generated market, where nobody says."""
 
-_VENUE = "binanceusdm-as-spot"
-"""Recorded perpetuals, traded as spot: the folder of candles has this name, and every label says it."""
+_GENERATED_START = "2025-03-07"
+_CASH = {"BTC": "10", "ETH": "100", "BNB": "1000"}
+"""What the account begins with in quotes of which 100,000 would be more than their markets trade."""
+_USUAL_CASH = "100000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,34 +36,116 @@ class DemoMarket:
     Parameters
     ----------
     label : one line for the summary.
+    symbols : what is traded, all in one quote.
+    windows : what is studied, and what is traded behind it.
     seed : of the generated market, of the house's orders and of delays.
-    candles : folder of recorded candles; None for the generated market.
+    venue : whose candles they are; None for the generated market.
+    rows : the candles, by symbol.
+    source : the folder of candle files that they are from.
+    candles : the folder that the exchange reads them from; None for the generated market.
     """
 
     label: str
+    symbols: tuple[str, ...]
+    windows: Windows
     seed: int
-    candles: Path | None
+    venue: str | None = None
+    rows: Mapping[str, Rows] = field(default_factory=dict)
+    source: Path | None = None
+    candles: Path | None = None
 
     @property
-    def study(self) -> dict[str, Any]:
-        """Parameters of the notebooks that study it."""
-        source, venue = ("embedded", None) if self.candles is None else ("recorded", _VENUE)
-        return {"start": STUDY_START, "end": STUDY_END, "source": source, "venue": venue, "seed": self.seed}
+    def quote(self) -> str:
+        """The asset that all symbols are priced in."""
+        return self.symbols[0].partition("/")[2]
+
+    @property
+    def cash(self) -> str:
+        """What accounts begin with, in the quote asset."""
+        return _CASH.get(self.quote, _USUAL_CASH)
+
+    @property
+    def universe(self) -> dict[str, Any]:
+        """Parameters of every notebook that takes bars."""
+        return {
+            "symbols": list(self.symbols),
+            "interval": self.windows.interval.text,
+            "source": "embedded" if self.venue is None else "recorded",
+            "venue": self.venue,
+            "seed": self.seed,
+        }
+
+    def prepare(self) -> None:
+        """Put recorded candles, with rules to trade them by, where the exchange reads them, and into the store.
+
+        Raises
+        ------
+        DataError : they contradict what is stored of the venue.
+        ConfigError : a `rules.json` beside them that cannot be read.
+        """
+        if self.candles is None or self.source is None:
+            return
+        from sapphire.data import import_candles
+        from sapphire.data.candle_files import write_csv
+        from sapphire.data.rules import rules_of
+        from sapphire.data.trading_rules import rules_beside, write_rules
+
+        told = rules_beside(self.source)
+        rules = [rules_of(symbol, rows, told.get(symbol)) for symbol, rows in self.rows.items()]
+        self.candles.mkdir(parents=True, exist_ok=True)
+        for stale in self.candles.glob("*.csv"):
+            stale.unlink()
+        write_rules(self.candles, rules)
+        interval = self.windows.interval.text
+        for symbol, rows in self.rows.items():
+            path = self.candles / f"{symbol.replace('/', '')}-{interval}.csv"
+            write_csv(path, rows)
+            import_candles(path, venue=self.venue, symbol=symbol, interval=interval)
 
 
-def demo_market(seed: int, folder: Path) -> DemoMarket:
-    """The recorded candles that the environment names, imported, else the generated market.
+def demo_market(
+    seed: int, folder: Path, *, candles: Path | None = None, symbols: Sequence[str] = (), bars: int | None = None
+) -> DemoMarket:
+    """The candles that are named, here or by the environment, else the generated market. Nothing is written yet.
 
     Parameters
     ----------
-    folder : where the candles go in the form that the exchange reads.
-    """
-    from sapphire.data import Origin, export_candles, import_candles
+    folder : the demo's own; recorded candles go there in the form that the exchange reads.
+    candles : a folder of candle files.
+    symbols : which of them; the folder's own choice where there are none.
+    bars : how many trade on paper.
 
+    Raises
+    ------
+    DataError : candles that do not do for a demo; says what they lack.
+    ValueRefused : a symbol that the generated market does not list.
+    """
+    named = candles or _of_environment()
+    if named is None:
+        from sapphire.data import Origin
+        from sapphire.data.generated import listed_instrument
+
+        chosen = tuple(listed_instrument(symbol).symbol for symbol in symbols) or SYMBOLS
+        windows = Windows(to_ns(_GENERATED_START), FULL, Interval("5m"), PAPER if bars is None else bars)
+        return DemoMarket(generated_label(Origin.of_seed(seed).detail), chosen, windows, seed)
+    from sapphire.lab.demo.candles import find_candles
+
+    found = find_candles(named, symbols, paper=bars)
+    return DemoMarket(
+        found.label,
+        tuple(found.rows),
+        found.windows,
+        seed,
+        venue=found.venue,
+        rows=found.rows,
+        source=named,
+        candles=folder / "candles" / found.venue,
+    )
+
+
+def _of_environment() -> Path | None:
     named = os.environ.get(RECORDINGS)
     if not named:
-        return DemoMarket(generated_label(Origin.of_seed(seed).detail), seed, None)
-    candles = folder / "candles" / _VENUE
-    export_candles(Path(named) / "candles", candles, SYMBOLS, interval="5m")
-    import_candles(candles, venue=_VENUE)
-    return DemoMarket(f"recorded candles ({_VENUE})", seed, candles)
+        return None
+    inside = Path(named) / "candles"
+    return inside if inside.is_dir() else Path(named)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sapphire.lab.demo.market import STUDY_END, DemoMarket
+from sapphire.lab.demo.market import DemoMarket
 from sapphire.lab.demo.steps import Steps
 from sapphire.stack.account_limits import account_limits
 from sapphire.stack.plan import Market, Plan
@@ -25,8 +25,8 @@ _REST = timedelta(minutes=1)
 _TOLD_EVERY = 100
 
 
-def trade_on_paper(release: str, market: DemoMarket, *, bars: int, home: Path, run: Path, steps: Steps) -> Driven:
-    """Start the whole stack afresh, drive it over `bars` bars, and end it.
+def trade_on_paper(release: str, market: DemoMarket, *, home: Path, run: Path, steps: Steps) -> Driven:
+    """Start the whole stack afresh where the study ends, drive it over the bars behind it, and end it.
 
     Parameters
     ----------
@@ -44,7 +44,8 @@ def trade_on_paper(release: str, market: DemoMarket, *, bars: int, home: Path, r
         release=chosen,
         symbols=manifest.universe,
         interval=manifest.interval,
-        market=Market(market.seed, market.candles, f"{STUDY_END}T00:00:00Z"),
+        market=Market(market.seed, market.candles, market.windows.end),
+        funds={market.quote: market.cash},
         execution=manifest.execution,
     )
     plan = replace(plan, limits=account_limits(home, chosen.digest, plan.equity_atoms))
@@ -53,6 +54,7 @@ def trade_on_paper(release: str, market: DemoMarket, *, bars: int, home: Path, r
         if done % _TOLD_EVERY == 0:
             steps.say(f"{done:,} of {wanted:,} bars")
 
+    bars = market.windows.paper
     stack = Stack(plan, fresh=True)
     steps.run("stack: bus, exchange, bento, collector, coordinator, service", stack.start)
     try:

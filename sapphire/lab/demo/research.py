@@ -96,17 +96,23 @@ def research(
                 if not failed.is_set():
                     run(name, parameters)
 
+        def show() -> None:
+            run_all(_SHOWING[:1], {"seed": market.seed})
+            run_all(_SHOWING[1:], market.universe | market.windows.showing)
+
+        accounts = market.universe | {"cash": float(market.cash)}
+
         def study() -> None:
-            run(_STUDYING, market.study)
+            run(_STUDYING, accounts | market.windows.studying)
             tracking.wait()
-            run_all([_PROMOTING], market.study)
+            run_all([_PROMOTING], accounts | market.windows.promoting)
 
         studying = chains.submit(study)
         task = processes.submit(trade_by_ccxt, market)
         round_trip = result_of("exchange: an unmodified ccxt trades", task)
         agree = "explained to the last digit" if round_trip.balances_agree else "NOT explained"
         steps.say(f"{round_trip.orders} orders, {round_trip.fills} fills; balances {agree}")
-        showing = chains.submit(run_all, _SHOWING, {"seed": market.seed})
+        showing = chains.submit(show)
         for done in (showing, studying):
             done.result()
     results = tuple(result for name in (_STUDYING, _PROMOTING) for result in results_of(folder / name))

@@ -8,7 +8,7 @@ from typing import Any
 
 from sapphire.domain.errors import ExchangeError
 from sapphire.execution import Exchange
-from sapphire.lab.demo.market import STUDY_START, SYMBOLS, DemoMarket
+from sapphire.lab.demo.market import DemoMarket
 
 __all__ = ["RoundTrip", "trade_by_ccxt"]
 
@@ -28,7 +28,7 @@ class RoundTrip:
 
 
 def trade_by_ccxt(market: DemoMarket) -> RoundTrip:
-    """Start an exchange on the market, trade on it, end it.
+    """Start an exchange on the market, trade its first symbol, end it.
 
     Raises
     ------
@@ -36,17 +36,35 @@ def trade_by_ccxt(market: DemoMarket) -> RoundTrip:
     """
     import ccxt
 
-    start = None if market.candles else STUDY_START
-    with Exchange(symbols=SYMBOLS, seed=market.seed, speed=60.0, start=start, candles=market.candles) as exchange:
+    symbol, base = market.symbols[0], market.symbols[0].partition("/")[0]
+    with Exchange(
+        symbols=market.symbols,
+        seed=market.seed,
+        speed=60.0,
+        start=market.windows.start,
+        candles=market.candles,
+        funds={market.quote: market.cash},
+    ) as exchange:
         client = ccxt.binance(exchange.address.ccxt_config())
         before = _holdings(client)
-        bought = client.create_order("BTC/USDT", "market", "buy", 0.1)
-        worst = client.price_to_precision("BTC/USDT", client.fetch_ticker("BTC/USDT")["bid"] * 0.99)
-        held = _holdings(client)["BTC"] - before.get("BTC", Decimal(0))
-        sold = client.create_order("BTC/USDT", "limit", "sell", client.amount_to_precision("BTC/USDT", held), worst)
-        fills = client.fetch_my_trades("BTC/USDT")
+        bought = client.create_order(symbol, "market", "buy", _amount(client, symbol, float(market.cash)))
+        worst = client.price_to_precision(symbol, client.fetch_ticker(symbol)["bid"] * 0.99)
+        held = _holdings(client)[base] - before.get(base, Decimal(0))
+        sold = client.create_order(symbol, "limit", "sell", client.amount_to_precision(symbol, held), worst)
+        fills = client.fetch_my_trades(symbol)
         after = _holdings(client)
-    return RoundTrip(2, len(fills), _agree(before, after, fills) and {bought["status"], sold["status"]} == {"closed"})
+    agree = _agree(before, after, fills, symbol)
+    return RoundTrip(2, len(fills), agree and {bought["status"], sold["status"]} == {"closed"})
+
+
+def _amount(client: Any, symbol: str, cash: float) -> str:
+    """A tenth of the account, or of what the book offers where that is less."""
+    asks = client.fetch_order_book(symbol)["asks"]
+    if not asks:
+        raise ExchangeError(f"nobody sells {symbol}", expected="offers in the book", got="none")
+    offered = sum(amount for _, amount in asks)
+    wanted = min(cash / 10 / asks[0][0], offered / 10)
+    return str(client.amount_to_precision(symbol, wanted))
 
 
 def _holdings(client: Any) -> dict[str, Decimal]:
@@ -55,17 +73,18 @@ def _holdings(client: Any) -> dict[str, Decimal]:
     return {row["asset"]: Decimal(row["free"]) + Decimal(row["locked"]) for row in balances}
 
 
-def _agree(before: dict[str, Decimal], after: dict[str, Decimal], fills: list[dict[str, Any]]) -> bool:
+def _agree(before: dict[str, Decimal], after: dict[str, Decimal], fills: list[dict[str, Any]], symbol: str) -> bool:
     """Whether the fills explain the change of every balance."""
+    base, _, quote = symbol.partition("/")
     changes: dict[str, Decimal] = {}
     for fill in (fill["info"] for fill in fills):
         sign = 1 if fill["isBuyer"] else -1
         for asset, amount in (
-            ("BTC", sign * Decimal(fill["qty"])),
-            ("USDT", -sign * Decimal(fill["quoteQty"])),
+            (base, sign * Decimal(fill["qty"])),
+            (quote, -sign * Decimal(fill["quoteQty"])),
             (fill["commissionAsset"], -Decimal(fill["commission"])),
         ):
             changes[asset] = changes.get(asset, Decimal(0)) + amount
     if not fills:
-        raise ExchangeError("the demo's orders did not trade", expected="fills of BTC/USDT", got="none")
+        raise ExchangeError("the demo's orders did not trade", expected=f"fills of {symbol}", got="none")
     return all(after.get(asset, 0) - before.get(asset, 0) == change for asset, change in changes.items())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from sapphire.domain.errors import ExchangeError
@@ -23,15 +24,20 @@ __all__ = ["run_demo"]
 _REPORT = "daily"
 
 
-def run_demo(*, seed: int, bars: int, as_json: bool) -> None:
+def run_demo(
+    *, seed: int, bars: int | None, as_json: bool, candles: Path | None = None, symbols: Sequence[str] = ()
+) -> None:
     """Run it all and print the summary.
 
     Parameters
     ----------
-    bars : how many the release trades on paper.
+    bars : how many the release trades on paper; 500, or a fifth of the candles where these are fewer, unless given.
+    candles : a folder of candle files; what the environment names, else the generated market, unless given.
+    symbols : what is traded; the demo's own choice where there are none.
 
     Raises
     ------
+    DataError : candles that do not do for a demo, before anything is begun.
     SapphireError : the first step that failed.
     ExchangeError : a check at the end that did not hold.
     """
@@ -40,11 +46,14 @@ def run_demo(*, seed: int, bars: int, as_json: bool) -> None:
     folder = state / "demo"
     steps = Steps(total=len(NOTEBOOKS) + 6)
     run = folder / "run"
+    market = steps.run("market", lambda: demo_market(seed, folder, candles=candles, symbols=symbols, bars=bars))
+    windows = market.windows
+    steps.say(f"{market.label}: study of {windows.start} to {windows.end}, then {windows.paper:,} bars on paper")
     with tracking_server(state, folder, steps) as tracking:
-        market = steps.run("market", lambda: demo_market(seed, folder))
+        market.prepare()
         researched = research(market, workspace=place, folder=folder, tracking=tracking, steps=steps)
         release = researched.last("submit")["release"]
-        trade_on_paper(release, market, bars=bars, home=state, run=run, steps=steps)
+        trade_on_paper(release, market, home=state, run=run, steps=steps)
         pages = steps.run(f"report: {_REPORT}", lambda: _pages(run, state, place))
         report = pages[-1].facts["whole"]
         keep_paper_days(Registry(state), report["release"]["digest"], run)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sapphire.domain.evidence import need_text
-from sapphire.lab.demo.market import SYMBOLS, DemoMarket
+from sapphire.lab.demo.market import DemoMarket
 from sapphire.lab.demo.research import Researched
 from sapphire.monitoring.days_on_paper import witnessed_registry
 
@@ -39,7 +39,7 @@ class Summary:
     def __str__(self) -> str:
         facts, traded = self.facts, self.facts["traded"]
         minutes, seconds = divmod(round(facts["seconds"]), 60)
-        title = f"Sapphire demo, {traded['bars']:,} bars of {' and '.join(SYMBOLS)}, {facts['market']}"
+        title = f"Sapphire demo, {traded['bars']:,} bars of {' and '.join(facts['symbols'])}, {facts['market']}"
         lines = {
             "release": _release(facts["release"]),
             "traded": _traded(traded),
@@ -82,6 +82,9 @@ def summarised(
     return Summary(
         {
             "market": market.label,
+            "symbols": list(market.symbols),
+            "interval": market.windows.interval.text,
+            "study": {"start": market.windows.start, "end": market.windows.end, "bars": market.windows.bars},
             "seconds": round(seconds, 1),
             "ccxt": {"orders": trip.orders, "fills": trip.fills, "balances_agree": trip.balances_agree},
             "evidence": researched.replays[-1],

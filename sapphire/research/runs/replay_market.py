@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sapphire.data.steps import cut_lots, nearest_steps
 from sapphire.domain.engine import load_engine
 from sapphire.domain.errors import StudyError
 from sapphire.domain.instruments import Instrument
@@ -61,8 +62,7 @@ def _candles(study: Study, bars: Bars, symbol: str) -> tuple[NDArray[np.int64], 
         bars = _nearest_bar(study, column)
     listed = bars.listed[:, column]
     prices = np.stack([bars.open, bars.high, bars.low, bars.close], axis=-1)[listed, column]
-    ticks = np.rint(prices / float(instrument.tick)).astype(np.int64)
-    off = np.abs(ticks * float(instrument.tick) - prices) > 1e-9 * prices
+    ticks, off = nearest_steps(prices, instrument.tick)
     if off.any():
         raise StudyError(
             f"recorded prices of {symbol} are off its tick grid",
@@ -70,17 +70,15 @@ def _candles(study: Study, bars: Bars, symbol: str) -> tuple[NDArray[np.int64], 
             got=f"{prices[off][0]!r} and {int(off.sum()) - 1:,} more",
             next="sapphire data show names the rules that the snapshot was taken with",
         )
-    lots = bars.volume[listed, column] / float(instrument.lot)
-    whole = np.rint(lots)  # 0.3 is three lots of 0.1, though as floats it is a little less
-    if (whole >= I64_MAX).any():
+    lots = cut_lots(bars.volume[listed, column], instrument.lot)
+    if (lots >= I64_MAX).any():
         raise StudyError(
             f"recorded volumes of {symbol} are more than the engine counts",
             expected=f"at most {I64_MAX} lots of {instrument.lot} in a bar",
-            got=f"{whole.max():.4g} lots",
-            next="take a snapshot of shorter bars, or give the instrument the venue's own lot",
+            got=f"{lots.max():.4g} lots",
+            next="take a snapshot of shorter bars, or give the instrument the venue's own lot: rules=FILE",
         )
-    volume = np.where(np.abs(lots - whole) <= 1e-9 * whole, whole, np.floor(lots)).astype(np.int64)
-    return bars.open_time_ns[listed], ticks, volume
+    return bars.open_time_ns[listed], ticks, lots.astype(np.int64)
 
 
 def _nearest_bar(study: Study, column: int) -> Bars:

@@ -98,7 +98,7 @@ def test_without_json_the_table_is_on_stdout_and_the_next_step_on_stderr(importe
     assert "recorded candles (binance spot)" in done.stdout
     assert "sapphire data show" in done.stderr
     listed = RUN.invoke(app, ["list"], catch_exceptions=False).stdout
-    assert "1 snapshots" in listed
+    assert "1 snapshot\n" in listed
     assert "1 recorded series" in listed
 
 

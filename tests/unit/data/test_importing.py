@@ -47,13 +47,16 @@ def test_a_folder_imports_what_it_can_and_lists_what_it_left(home, recording, wa
     (folder / "README.md").write_text("notes")
     (folder / ".hidden.csv").write_text("")
     (folder / "deeper").mkdir()
+    (folder / "deeper" / "notes.txt").write_text("")
+    (folder / ".hidden").mkdir()
+    (folder / ".hidden" / "BTC_USDT-1h.csv").write_text("")
     done = import_candles(folder)
     assert [entry.series for entry in Store().held()] == [PERPETUAL]
     assert [(one.file, one.fault) for one in done.left] == [
         ("BNBUSD-1h.feather", True),
         ("ETH_USDT_USDT-1h-futures.feather", True),
         ("README.md", False),
-        ("deeper", False),
+        ("deeper/notes.txt", False),
         ("whatever.feather", False),
     ]
     assert "BN/BUSD or BNB/USD" in done.left[0].why
@@ -211,7 +214,7 @@ def test_export_writes_what_the_exchange_reads(home, recording, walk, tmp_path):
     (target / "BTCUSDT-5m.csv").write_text("from another time")
     written = export_candles(source, target, ["BTC/USDT", "ETHUSDT"], kind=InstrumentKind.LINEAR_PERPETUAL)
     assert [path.name for path in written] == ["BTCUSDT-1h.csv", "ETHUSDT-1h.csv"]
-    assert sorted(path.name for path in target.iterdir()) == ["BTCUSDT-1h.csv", "ETHUSDT-1h.csv"]
+    assert sorted(path.name for path in target.iterdir()) == ["BTCUSDT-1h.csv", "ETHUSDT-1h.csv", "rules.json"]
     assert read_candles(identify(written[1], venue="binance")).content_sha256() == eth.content_sha256()
 
 

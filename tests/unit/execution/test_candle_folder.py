@@ -37,7 +37,7 @@ def test_other_candles_lie_elsewhere_and_the_first_stay_as_they_are(recording):
     other = exchange_candles(recording("two", 900), PAIRS)
     assert other != first
     assert {path.name: path.read_bytes() for path in first.iterdir()} == before
-    assert sorted(before) == ["BTCUSDT-5m.csv", "ETHUSDT-5m.csv"]
+    assert sorted(before) == ["BTCUSDT-5m.csv", "ETHUSDT-5m.csv", "rules.json"]
     # A folder whose files change is another market; the one that a run has begun on is still there.
     changed = exchange_candles(recording("one", 500), PAIRS)
     assert changed not in (first, other)
@@ -53,6 +53,28 @@ def test_the_same_candles_are_found_again_and_nothing_else_is_left(recording):
     with pytest.raises(DataError):
         exchange_candles(folder, ["DOGE/USDT"])
     assert [path.name for path in kept.parent.iterdir() if path.name.startswith(".")] == []
+
+
+def test_perpetuals_that_stand_in_for_spot_keep_their_label(recording):
+    folder = recording("one", 100)
+    assert exchange_candles(folder, PAIRS).name == "one"
+    for path in list(folder.iterdir()):
+        path.rename(path.with_name(path.name.replace("-5m", "_USDT-5m-futures")))
+    kept = exchange_candles(folder, PAIRS)
+    assert kept.name == "one-as-spot"
+    assert exchange_candles(kept, PAIRS) == kept
+
+
+def test_a_csv_of_another_form_is_converted(recording):
+    folder = recording("one", 100)
+    for path in list(folder.iterdir()):
+        parquet.read_table(path).to_pandas().to_csv(path.with_suffix(".csv"), index=False)
+        path.unlink()
+    assert sorted(path.name for path in exchange_candles(folder, PAIRS).iterdir()) == [
+        "BTCUSDT-5m.csv",
+        "ETHUSDT-5m.csv",
+        "rules.json",
+    ]
 
 
 def test_candles_that_are_refused_leave_nothing_at_home(recording, tmp_path):

@@ -8,6 +8,7 @@ from sapphire.lab.demo.summary import Summary
 
 FACTS = {
     "market": "generated market, seed 7",
+    "symbols": ["BTC/USDT", "ETH/USDT"],
     "seconds": 192.4,
     "ccxt": {"orders": 2, "fills": 2, "balances_agree": True},
     "replays_identical": True,

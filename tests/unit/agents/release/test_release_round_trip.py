@@ -9,7 +9,8 @@ import pytest
 
 from sapphire.agents import Arrays, Calibrated, MovingAverageCross, Pool, RandomWalk, code_digest
 from sapphire.agents.agent_files import load_agent_source
-from sapphire.agents.release import load_release
+from sapphire.agents.release import load_release, read_release
+from sapphire.agents.worker import ReleaseWorker
 from sapphire.data.features import FeatureSet
 from sapphire.domain import AgentError, MissingData, NotFitted, UnknownInstrument, ValueRefused, Window
 from sapphire.domain.clocks import from_ns
@@ -23,6 +24,15 @@ def window_of(bars, row=None):
 def same_numbers(first, second):
     strip = [replace(view, agent="") for view in first], [replace(view, agent="") for view in second]
     return strip[0] == strip[1]
+
+
+def test_a_confined_process_says_the_same_where_the_first_member_has_the_shortest_memory(bars, llama, frozen):
+    """It is sealed once it has spoken: by then the longest member has imported what it needs."""
+    short = MovingAverageCross(fast=2, slow=4, horizon=timedelta(minutes=15))
+    pooled = Pool((short, llama.agent)).fit(bars, seed=7)
+    assert short.warmup < llama.agent.warmup
+    with ReleaseWorker(read_release(frozen(pooled))) as held:
+        assert held.check_golden() > 0
 
 
 @pytest.mark.parametrize("kind", ["cross", "llama", "pool"])

@@ -1,15 +1,17 @@
 //! The trading floor: instruments, feeds and names of a genesis.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use sapphire_core::instrument::Asset;
-use sapphire_sim::feed::{Feed, GeneratedFeed};
-use sapphire_sim::listing::{Listing, listing, listings};
+use sapphire_core::instrument::{Asset, Instrument};
+use sapphire_sim::feed::{Feed, GeneratedFeed, RecordedFeed};
+use sapphire_sim::listing::{Listing, TradingRules, listing, listings};
 use sapphire_sim::market::Listed;
+use sha2::{Digest as _, Sha256};
 
 use crate::candles::{self, CandleError};
 use crate::desk::api::{AssetInfo, Catalog, MarketSource, SymbolInfo};
+use crate::rules_file::{self, RULES_FILE, RulesError, SymbolRules};
 
 /// A floor that could not be laid out.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +24,21 @@ pub enum FloorError {
         /// What there is.
         known: String,
     },
+    /// A symbol on candles, whose rules nobody told.
+    #[error(
+        "no trading rules of {symbol}\n  expected: its ticks and lots in {}, or one of {known}\n  got:      neither\n  next:     sapphire exchange --candles FOLDER reads them off the candles, --rules FILE takes the venue's", .folder.join(RULES_FILE).display()
+    )]
+    Rules {
+        /// What was asked for.
+        symbol: String,
+        /// Where they were looked for.
+        folder: PathBuf,
+        /// What goes without.
+        known: String,
+    },
+    /// Rules that could not be read.
+    #[error(transparent)]
+    File(#[from] RulesError),
     /// The same symbol twice, or none at all.
     #[error(
         "--symbols does not fit\n  expected: at least one symbol, each once\n  got:      {0}\n  next:     correct --symbols"
@@ -43,6 +60,8 @@ pub struct Floor {
     pub candles: BTreeMap<String, String>,
     /// Where a recorded market can begin: the first moment at which every symbol has a candle.
     pub first_ns: Option<i64>,
+    /// Rules of recorded symbols, where they were told.
+    rules: BTreeMap<String, SymbolRules>,
 }
 
 impl Floor {
@@ -51,21 +70,27 @@ impl Floor {
     /// # Errors
     /// [`FloorError`].
     pub fn lay_out(symbols: &[String], seed: u64, folder: Option<&Path>, lockstep: bool) -> Result<Self, FloorError> {
-        let listings = symbols.iter().map(|symbol| find(symbol)).collect::<Result<Vec<_>, _>>()?;
-        let is_repeated = (1..listings.len()).any(|index| listings[..index].contains(&listings[index]));
-        if listings.is_empty() || is_repeated {
+        let told = folder.map(rules_file::read).transpose()?.flatten();
+        let named = symbols.iter().map(|symbol| Named::find(symbol, folder, told.as_ref()));
+        let named = named.collect::<Result<Vec<_>, _>>()?;
+        let is_repeated =
+            |(index, one): (usize, &Named)| named[..index].iter().any(|before| before.symbol() == one.symbol());
+        if named.is_empty() || named.iter().enumerate().any(is_repeated) {
             return Err(FloorError::Symbols(symbols.join(",")));
         }
-        let assets = assets(&listings);
+        let assets = assets(&named);
         let mut floor = Self {
             catalog: Catalog::new(Vec::new(), Vec::new(), MarketSource::Generated, lockstep),
             feeds: Vec::new(),
             candles: BTreeMap::new(),
             first_ns: None,
+            rules: BTreeMap::new(),
         };
         let mut infos = Vec::new();
-        for listing in listings {
-            infos.push(floor.list(listing, &assets, seed, folder)?);
+        for one in &named {
+            let asset = |name: &str| Asset(assets.iter().position(|asset| *asset == name).unwrap_or_default() as u16);
+            let pair = (asset(&one.rules.base), asset(&one.rules.quote));
+            infos.push(floor.list(one, pair, seed, folder)?);
         }
         let source = if folder.is_some() { MarketSource::Recorded } else { MarketSource::Generated };
         let assets = assets.into_iter().map(|name| AssetInfo { name: name.to_owned() }).collect();
@@ -73,19 +98,30 @@ impl Floor {
         Ok(floor)
     }
 
-    /// The floor of a market that begins at `start_ns`: generated symbols are traded by the rules in force then, for as
-    /// long as the market runs.
+    /// The floor of a market that begins at `start_ns`. Generated symbols are traded by the rules in force then, for as
+    /// long as the market runs; recorded ones by those that hold from then to the end of their candles, and their past
+    /// begins where prices fit these.
     #[must_use]
     pub fn opened_at(&self, start_ns: i64) -> Self {
         let mut floor = self.clone();
         let mut infos = self.catalog.symbols().to_vec();
         for (info, feed) in infos.iter_mut().zip(&mut floor.feeds) {
-            let Feed::Generated(path) = feed else { continue };
-            let rules = path.rules_at(start_ns);
-            info.instrument = rules.instrument(info.instrument.base, info.instrument.quote);
-            (info.price_decimals, info.quantity_decimals) = (decimals(&rules.tick()), decimals(&rules.lot()));
-            path.count_in(rules);
-            info.ends_ns = feed.ends_ns();
+            let pair = (info.instrument.base, info.instrument.quote);
+            match feed {
+                Feed::Generated(path) => {
+                    let rules = path.rules_at(start_ns);
+                    go_by(info, rules.instrument(pair.0, pair.1), &rules);
+                    path.count_in(rules);
+                    info.ends_ns = feed.ends_ns();
+                }
+                Feed::Recorded(recorded) => {
+                    let Some(rules) = self.rules.get(&info.symbol) else { continue };
+                    let held = rules.since(start_ns);
+                    recorded.count_in(rules.since(i64::MIN).steps, held.steps);
+                    go_by(info, held.instrument(pair, highest(recorded)), &held.steps);
+                    info.listed_ns = recorded.recorded().first().map_or(info.listed_ns, |candle| candle.open_ns);
+                }
+            }
         }
         floor.catalog = self.catalog.with_symbols(infos);
         floor
@@ -100,50 +136,98 @@ impl Floor {
 
     fn list(
         &mut self,
-        listing: &Listing,
-        assets: &[&str],
+        named: &Named,
+        pair: (Asset, Asset),
         seed: u64,
         folder: Option<&Path>,
     ) -> Result<SymbolInfo, FloorError> {
-        let asset = |name: &str| Asset(assets.iter().position(|asset| *asset == name).unwrap_or_default() as u16);
-        let instrument = listing.instrument(asset(listing.base), asset(listing.quote));
-        let mut listed_ns = listing.listed_ns;
-        let feed = if let Some(folder) = folder {
-            let recorded = candles::load(folder, listing.symbol, &instrument, seed)?;
-            listed_ns = recorded.feed.recorded().first().map_or(listed_ns, |candle| candle.open_ns);
-            self.first_ns = self.first_ns.max(Some(listed_ns));
-            self.candles.insert(listing.symbol.to_owned(), recorded.digest);
-            Feed::Recorded(recorded.feed)
-        } else {
-            Feed::Generated(GeneratedFeed::new(seed, listing, listing.listed_ns))
+        let Named { rules, listing } = named;
+        let (symbol, held) = (rules.symbol(), rules.since(i64::MIN));
+        let mut listed_ns = listing.map_or(0, |listing| listing.listed_ns);
+        let mut instrument = listing.map(|listing| listing.instrument(pair.0, pair.1));
+        let feed = match (folder, listing) {
+            (None, Some(listing)) => Feed::Generated(GeneratedFeed::new(seed, listing, listed_ns)),
+            (folder, _) => {
+                let recorded = candles::load(folder.unwrap_or(Path::new("")), rules, seed)?;
+                listed_ns = recorded.feed.recorded().first().map_or(listed_ns, |candle| candle.open_ns);
+                self.first_ns = self.first_ns.max(Some(listed_ns));
+                let digest = if listing.is_some() { recorded.digest } else { with_rules(&recorded.digest, rules) };
+                self.candles.insert(symbol.clone(), digest);
+                if listing.is_none() {
+                    instrument = Some(held.instrument(pair, highest(&recorded.feed)));
+                    self.rules.insert(symbol.clone(), rules.clone());
+                }
+                Feed::Recorded(recorded.feed)
+            }
         };
         let ends_ns = feed.ends_ns();
         self.feeds.push(feed);
         Ok(SymbolInfo {
-            symbol: listing.symbol.to_owned(),
-            base_asset: listing.base.to_owned(),
-            quote_asset: listing.quote.to_owned(),
-            instrument,
-            price_decimals: decimals(&listing.rules.tick()),
-            quantity_decimals: decimals(&listing.rules.lot()),
+            symbol,
+            base_asset: rules.base.clone(),
+            quote_asset: rules.quote.clone(),
+            instrument: instrument.unwrap_or_else(|| held.instrument(pair, 1)),
+            price_decimals: decimals(&held.steps.tick()),
+            quantity_decimals: decimals(&held.steps.lot()),
             listed_ns,
             ends_ns,
         })
     }
 }
 
-fn find(symbol: &str) -> Result<&'static Listing, FloorError> {
-    listing(symbol).ok_or_else(|| FloorError::Symbol {
-        symbol: symbol.to_owned(),
-        known: listings().iter().map(|listing| listing.symbol).collect::<Vec<_>>().join(", "),
-    })
+fn go_by(info: &mut SymbolInfo, instrument: Instrument, steps: &TradingRules) {
+    info.instrument = instrument;
+    (info.price_decimals, info.quantity_decimals) = (decimals(&steps.tick()), decimals(&steps.lot()));
+}
+
+/// A symbol and its rules: those beside its candles, else those of the generated market's listing.
+struct Named {
+    rules: SymbolRules,
+    listing: Option<&'static Listing>,
+}
+
+impl Named {
+    fn find(
+        symbol: &str,
+        folder: Option<&Path>,
+        told: Option<&BTreeMap<String, SymbolRules>>,
+    ) -> Result<Self, FloorError> {
+        let known = || listings().iter().map(|listing| listing.symbol).collect::<Vec<_>>().join(", ");
+        let unknown = || match folder {
+            Some(folder) => FloorError::Rules { symbol: symbol.to_owned(), folder: folder.into(), known: known() },
+            None => FloorError::Symbol { symbol: symbol.to_owned(), known: known() },
+        };
+        if let Some(told) = told {
+            let is_meant = |rules: &&SymbolRules| {
+                rules.symbol() == symbol || symbol.split_once('/') == Some((&rules.base, &rules.quote))
+            };
+            let rules = told.values().find(is_meant).cloned().ok_or_else(unknown)?;
+            return Ok(Self { rules, listing: None });
+        }
+        let listing = listing(symbol).ok_or_else(unknown)?;
+        Ok(Self { rules: SymbolRules::constant(listing.base, listing.quote, listing.rules), listing: Some(listing) })
+    }
+
+    fn symbol(&self) -> String {
+        self.rules.symbol()
+    }
+}
+
+/// The highest price of recorded candles, in their ticks.
+fn highest(feed: &RecordedFeed) -> i64 {
+    feed.recorded().iter().map(|candle| candle.high).max().unwrap_or(1)
+}
+
+/// The digest of candles and of the rules that they are traded by.
+fn with_rules(digest: &str, rules: &SymbolRules) -> String {
+    format!("{:x}", Sha256::digest(format!("{digest}\n{}", rules.text())))
 }
 
 /// Assets in the order in which the symbols name them.
-fn assets<'a>(listings: &[&'a Listing]) -> Vec<&'a str> {
+fn assets(named: &[Named]) -> Vec<&str> {
     let mut assets: Vec<&str> = Vec::new();
-    for name in listings.iter().flat_map(|listing| [listing.base, listing.quote]) {
-        if !assets.contains(&name) {
+    for name in named.iter().flat_map(|one| [&one.rules.base, &one.rules.quote]) {
+        if !assets.contains(&name.as_str()) {
             assets.push(name);
         }
     }

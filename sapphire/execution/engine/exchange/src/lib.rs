@@ -22,6 +22,8 @@ pub mod floor;
 pub mod keys;
 /// Listening sockets.
 pub mod ports;
+/// Trading rules of recorded symbols.
+pub mod rules_file;
 /// Command line and genesis.
 pub mod settings;
 /// Binance's API.

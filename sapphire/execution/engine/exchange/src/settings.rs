@@ -22,7 +22,8 @@ pub const FEES: FeeRates = FeeRates { maker: 100_000, taker: 100_000 };
 /// Where a generated market in lock-step begins when nobody says: 2024-01-01T00:00Z.
 const LOCKSTEP_START_NS: i64 = 1_704_067_200_000_000_000;
 
-/// What the development account holds when nobody says, in atoms of USDT.
+/// What the development account holds when nobody says: so many atoms of USDT, or of the first symbol's quote asset
+/// where none is priced in USDT.
 const FUND: (&str, Atoms) = ("USDT", 100_000 * ATOMS_PER_UNIT as Atoms);
 
 /// Travel time of requests in lock-step when nobody says: between machines of one region.
@@ -59,7 +60,8 @@ pub struct Arguments {
     /// What the generated market, the house's orders and delays are made from
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Folder of candles to run on (BTCUSDT-5m.csv and so on) instead of a generated market
+    /// Folder of candles to run on (BTCUSDT-5m.csv and so on) instead of a generated market; rules.json in it says by
+    /// which ticks and lots, else the generated market's are taken
     #[arg(long, value_name = "FOLDER")]
     pub candles: Option<PathBuf>,
     /// Where market time begins, such as 2024-01-01 or 2024-01-01T12:00:00Z
@@ -204,9 +206,13 @@ impl Arguments {
         !self.lockstep && (self.rate() - 1.0).abs() < f64::EPSILON
     }
 
-    /// What the development account begins with.
-    pub fn funds(&self) -> Vec<(String, Atoms)> {
-        if self.fund.is_empty() { vec![(FUND.0.to_owned(), FUND.1)] } else { self.fund.clone() }
+    /// What the development account begins with, on a market of these quote assets.
+    pub fn funds(&self, quotes: &[&str]) -> Vec<(String, Atoms)> {
+        if !self.fund.is_empty() {
+            return self.fund.clone();
+        }
+        let asset = if quotes.contains(&FUND.0) { FUND.0 } else { quotes.first().copied().unwrap_or(FUND.0) };
+        vec![(asset.to_owned(), FUND.1)]
     }
 
     fn latency(&self) -> Result<[u32; 2], SettingError> {
@@ -232,7 +238,11 @@ pub fn iso(time_ns: i64) -> String {
     humantime::format_rfc3339(UNIX_EPOCH + since).to_string()
 }
 
-fn instant_ns(text: &str) -> Result<i64, String> {
+/// A point of time as people write it: a day, or a day and a time in UTC.
+///
+/// # Errors
+/// What was expected.
+pub fn instant_ns(text: &str) -> Result<i64, String> {
     let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
     // Minutes are enough for people: 2024-01-01T12:00Z.
     let whole = if whole.len() == 17 { whole.replace('Z', ":00Z") } else { whole };

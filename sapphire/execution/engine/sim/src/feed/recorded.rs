@@ -7,6 +7,7 @@
 use super::normal::quantile;
 use crate::candle::{Candle, MINUTE_NS};
 use crate::hash::{mix, symbol_key, uniform};
+use crate::listing::TradingRules;
 
 /// Keeps these draws apart from those of other users of the same seed.
 const RECORDED_STREAM: u64 = 0x7265_6330;
@@ -113,6 +114,23 @@ impl RecordedFeed {
     /// The interval they were recorded at.
     pub fn interval_ns(&self) -> i64 {
         self.interval_ns
+    }
+
+    /// Counts in coarser steps from now on. What lies before the last price that is no whole number of their ticks is
+    /// forgotten: it was traded by other rules. Volumes are cut to whole lots.
+    ///
+    /// The steps of `rules` are whole numbers of those of `counted`, which the candles are in.
+    pub fn count_in(&mut self, counted: TradingRules, rules: TradingRules) {
+        let (ticks, lots) = (rules.tick_atoms / counted.tick_atoms, rules.lot_atoms / counted.lot_atoms);
+        let prices = |candle: &Candle| [candle.open, candle.high, candle.low, candle.close];
+        let off = self.candles.iter().rposition(|candle| prices(candle).iter().any(|price| price % ticks != 0));
+        self.candles.drain(..off.map_or(0, |index| index + 1));
+        for candle in &mut self.candles {
+            for price in [&mut candle.open, &mut candle.high, &mut candle.low, &mut candle.close] {
+                *price /= ticks;
+            }
+            candle.volume /= lots;
+        }
     }
 
     /// Minutes that open in `[from_ns, to_ns)`.
@@ -289,6 +307,22 @@ mod tests {
             let upcoming = feed.upcoming(from_ns, expected.len());
             prop_assert_eq!(upcoming, expected);
         }
+    }
+
+    #[test]
+    fn coarser_steps_forget_what_does_not_fit_them() {
+        let candles = [[100, 110, 90, 100], [101, 110, 90, 100], [100, 120, 100, 110], [110, 110, 80, 90]];
+        let rows = candles.iter().zip(0_i64..);
+        let rows = rows.map(|(prices, minute)| candle(minute * MINUTE_NS, *prices, 25)).collect();
+        let mut feed = RecordedFeed::new(1, "LTCUSDT", rows, MINUTE_NS).unwrap();
+        let fine = TradingRules { tick_atoms: 1_000_000, lot_atoms: 1_000 };
+        feed.count_in(fine, fine);
+        assert_eq!(feed.recorded().len(), 4);
+        feed.count_in(fine, TradingRules { tick_atoms: 10_000_000, lot_atoms: 10_000 });
+        assert_eq!(
+            feed.recorded(),
+            [candle(2 * MINUTE_NS, [10, 12, 10, 11], 2), candle(3 * MINUTE_NS, [11, 11, 8, 9], 2)]
+        );
     }
 
     #[test]
