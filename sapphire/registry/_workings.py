@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sapphire.data.durable import locked
+from sapphire.data.tradable import require_tradable
 from sapphire.domain.clocks import Clock, WallClock
 from sapphire.domain.errors import ConfigError
 from sapphire.domain.evidence import GateReport, Target, key_id
@@ -114,12 +115,19 @@ class Workings:
         Raises
         ------
         EvidenceRefused : its bytes or its evidence do not verify.
+        Refused : its symbols cannot be traded on the market that its evidence is of.
         ConfigError : nobody handed in how to count trials.
         LedgerDamaged : the ledger is not the one that evidence was counted on.
         """
-        bundle = self.store.bundle(digest)
+        bundle, manifest = self.store.bundle(digest), read_manifest(self.folder(digest), digest=digest)
+        require_tradable(
+            manifest.universe,
+            generated=bundle.source == "embedded",
+            who=f"release {manifest.name}",
+            next="study the candles of these symbols: a release that cannot trade is not promoted",
+        )
         return evaluate_gates(
-            read_manifest(self.folder(digest), digest=digest),
+            manifest,
             bundle,
             policy,
             parity=PaperDays.seen_by(self.witness, digest, self.store.parity(digest)),

@@ -174,6 +174,7 @@ class Registry:
         Raises
         ------
         EvidenceRefused : its bytes or its evidence do not verify, or the key here is not the trusted one.
+        Refused : its symbols cannot be traded on the market that its evidence is of.
         ConfigError : there is something in the policy that is none.
         """
         digest = self.find(release)
@@ -239,7 +240,8 @@ class Registry:
 
         Raises
         ------
-        Refused : no report, or one that does not permit it; names every gate that keeps it out.
+        Refused : no report, or one that does not permit it; names every gate that keeps it out. Symbols that cannot be
+            traded on the market that its evidence is of.
         EvidenceRefused : the report, the evidence or the bytes do not verify, or something else is measured now.
         """
         digest = self.find(release)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sapphire.domain.clocks import from_ns, to_ns
-from sapphire.domain.errors import EvidenceRefused, Refused, UnknownInstrument
+from sapphire.domain.errors import EvidenceRefused, Refused
 from sapphire.domain.money import to_atoms
 from sapphire.stack.folders import RunFolder
 from sapphire.stack.plan import USUAL_FUNDS, ChosenRelease, Market, Plan
@@ -220,18 +220,10 @@ def _exchange_candles(folder: Path | None, rules: Path | None, manifest: Manifes
 
 def _require_listed(chosen: ChosenRelease, manifest: Manifest) -> None:
     """Refuse a generated market that does not have the release's symbols, before anything starts."""
-    from sapphire.data.generated import listed_instrument
+    from sapphire.data.tradable import require_tradable
 
-    try:
-        for symbol in manifest.universe:
-            listed_instrument(symbol)
-    except UnknownInstrument as error:
-        raise Refused(
-            f"{chosen.label} trades {', '.join(manifest.universe)}, and the generated market does not list {error.got}",
-            expected=error.expected,
-            got=error.got,
-            next=f"trade it on its candles: sapphire up {chosen.name} --candles FOLDER",
-        ) from None
+    next = f"trade it on its candles: sapphire up {chosen.name} --candles FOLDER"
+    require_tradable(manifest.universe, generated=True, who=chosen.label, next=next)
 
 
 def _funds(home: Path, digest: str, manifest: Manifest) -> dict[str, str]:

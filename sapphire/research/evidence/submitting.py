@@ -21,6 +21,7 @@ import numpy as np
 from sapphire.agents import Agent, plain_parameters
 from sapphire.agents.models import recorded_calls
 from sapphire.agents.release import ReadRelease, ReleaseCode, freeze, read_release
+from sapphire.data.tradable import require_tradable
 from sapphire.domain.engine import load_engine
 from sapphire.domain.errors import ConfigError
 from sapphire.domain.evidence import MARKED
@@ -156,6 +157,12 @@ class Release(Shown):
 def submit(study: Study, agent: Agent) -> Release:
     """See `Study.submit`."""
     study = as_declared(study)
+    require_tradable(
+        study.data.symbols,
+        generated=study.data.provenance.source == "embedded",
+        who=f"study {study.name}",
+        next="take a snapshot of symbols that it lists",
+    )
     recording.admit(study)
     kept = registry_of(home())
     check_anchors(study.ledger, kept)
