@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +44,9 @@ price (2025). A volume that shows a larger step was rounded."""
 _MOST_LOTS = 2**56
 """In one bar, so that 64 bits hold the sum of many."""
 _ENOUGH = 30
-"""Different prices that show a tick: that all of so many were multiples of ten finer ones by chance is 1e-30."""
+"""Different prices that show a tick: that all of so many are multiples of ten finer ones by chance is 1e-30."""
+_DAYS_NS = 3 * 86_400 * 10**9
+"""How long a coarser tick was in force at least: no venue changes one for hours."""
 
 
 def rules_of(symbol: str, rows: Rows, told: TradingRules | None = None) -> TradingRules:
@@ -114,28 +115,27 @@ def _shown(symbol: str, rows: Rows, from_ns: int, told: RulesPeriod | None = Non
 def _shown_ticks(symbol: str, rows: Rows) -> list[tuple[int, Decimal]]:
     """The ticks that prices show, each with the open time of its first bar.
 
-    A tick is that of a month: the finest in it, of enough different prices; else that of the month before, or finer.
-    Where it becomes finer, it does so at the first price that shows it; where coarser, after the last that is finer.
+    The tick is the finest that a price shows, but where for days, over enough different prices, all are multiples of a
+    coarser one: from the bar after the last finer price to the bar before the next.
     """
     prices = rows.values[:, :4]
     smallest_step(prices, what=f"a price of {symbol}")
     times, decimals = np.asarray(rows.open_time_ns), decimals_of(prices).max(axis=1)
-    months = times.view("datetime64[ns]").astype("datetime64[M]")
-    bounds = [*np.flatnonzero(np.r_[True, months[1:] != months[:-1]]), len(times)]
-    changes: list[tuple[int, int]] = []
-    for first, end in pairwise(bounds):
-        here = int(decimals[first:end].max())
-        if changes and here == changes[-1][1]:
-            continue
-        enough = np.unique(prices[first:end]).size >= _ENOUGH
-        if not changes or (here < changes[-1][1] and not enough):
-            changes += [] if changes else [(0, here)]
-        elif here > changes[-1][1]:
-            changes.append((first + int(np.argmax(decimals[first:end] > changes[-1][1])), here))
-        else:
-            finer = np.flatnonzero(decimals[:first] > here)
-            changes.append((int(finer[-1]) + 1, here))
-    return [(int(times[row]), Decimal(1).scaleb(-finest)) for row, finest in changes]
+    found = np.empty(len(rows), np.int64)
+    left = [(0, len(rows))]
+    while left:
+        first, end = left.pop()
+        finest = int(decimals[first:end].max())
+        found[first:end] = finest
+        at = np.flatnonzero(decimals[first:end] == finest) + first
+        edges = np.concatenate([[first - 1], at, [end]])
+        for before in np.flatnonzero(np.diff(edges) * prices.shape[1] > _ENOUGH):
+            start, stop = int(edges[before]) + 1, int(edges[before + 1])
+            lasts = times[stop - 1] - times[start] >= _DAYS_NS
+            if lasts and np.unique(prices[start:stop]).size >= _ENOUGH:
+                left.append((start, stop))
+    changes = np.flatnonzero(np.diff(found, prepend=-1))
+    return [(int(times[row]), Decimal(1).scaleb(-int(found[row]))) for row in changes]
 
 
 def _distinct(periods: list[RulesPeriod]) -> tuple[RulesPeriod, ...]:

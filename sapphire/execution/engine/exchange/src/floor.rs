@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use crate::candles::{self, CandleError};
 use crate::desk::api::{AssetInfo, Catalog, MarketSource, SymbolInfo};
 use crate::rules_file::{self, RULES_FILE, RulesError, SymbolRules};
+use crate::settings::iso;
 
 /// A floor that could not be laid out.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +36,18 @@ pub enum FloorError {
         folder: PathBuf,
         /// What goes without.
         known: String,
+    },
+    /// A symbol whose candles end before the market begins.
+    #[error(
+        "no candles of {symbol} when the market begins\n  expected: a start before {last}, where they end\n  got:      {start}\n  next:     choose an earlier --start, or leave the symbol out of --symbols"
+    )]
+    Ended {
+        /// Which.
+        symbol: String,
+        /// End of its candles.
+        last: String,
+        /// Where the market would begin.
+        start: String,
     },
     /// Rules that could not be read.
     #[error(transparent)]
@@ -92,6 +105,7 @@ impl Floor {
             let pair = (asset(&one.rules.base), asset(&one.rules.quote));
             infos.push(floor.list(one, pair, seed, folder)?);
         }
+        floor.delist(&mut infos);
         let source = if folder.is_some() { MarketSource::Recorded } else { MarketSource::Generated };
         let assets = assets.into_iter().map(|name| AssetInfo { name: name.to_owned() }).collect();
         floor.catalog = Catalog::new(assets, infos, source, lockstep);
@@ -125,6 +139,32 @@ impl Floor {
         }
         floor.catalog = self.catalog.with_symbols(infos);
         floor
+    }
+
+    /// Closes the market of a recorded symbol at its last candle where others go on: it was delisted.
+    fn delist(&mut self, infos: &mut [SymbolInfo]) {
+        let last_ns = self.feeds.iter().filter_map(recorded).map(RecordedFeed::last_ns).max();
+        for (info, feed) in infos.iter_mut().zip(&mut self.feeds) {
+            if let Feed::Recorded(recorded) = feed
+                && Some(recorded.last_ns()) < last_ns
+            {
+                recorded.delist();
+                info.ends_ns = Some(recorded.last_ns());
+            }
+        }
+    }
+
+    /// Checks that there is something to trade from a start on.
+    ///
+    /// # Errors
+    /// A recorded symbol whose candles end before.
+    pub fn check_start(&self, start_ns: i64) -> Result<(), FloorError> {
+        let rows = self.catalog.symbols().iter().zip(&self.feeds);
+        let ended = rows.filter_map(|(info, feed)| Some((info, recorded(feed)?.last_ns())));
+        ended.filter(|(_, last_ns)| *last_ns <= start_ns).try_for_each(|(info, last_ns)| {
+            let symbol = info.symbol.clone();
+            Err(FloorError::Ended { symbol, last: iso(last_ns), start: iso(start_ns) })
+        })
     }
 
     /// The symbols of a market.
@@ -210,6 +250,13 @@ impl Named {
 
     fn symbol(&self) -> String {
         self.rules.symbol()
+    }
+}
+
+fn recorded(feed: &Feed) -> Option<&RecordedFeed> {
+    match feed {
+        Feed::Recorded(recorded) => Some(recorded),
+        Feed::Generated(_) => None,
     }
 }
 

@@ -51,13 +51,13 @@ impl Feed {
         self.upcoming(at_or_after_ns, 1).first().copied()
     }
 
-    /// When the market of a generated symbol closes: at the end of its minutes, where it is delisted or goes by rules
-    /// that this feed is not counted in. None for recorded candles, which do not say why they end.
+    /// When the market of a symbol closes: of a generated one at the end of its minutes, where it is delisted or goes by rules
+    /// that this feed is not counted in; of a recorded one, where it was said that it was delisted.
     #[must_use]
     pub fn ends_ns(&self) -> Option<i64> {
         match self {
             Self::Generated(feed) => Some(feed.history_ns().1 + MINUTE_NS),
-            Self::Recorded(_) => None,
+            Self::Recorded(feed) => feed.ends_ns(),
         }
     }
 

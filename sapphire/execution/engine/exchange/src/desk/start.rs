@@ -87,6 +87,7 @@ pub fn open(arguments: &Arguments) -> Result<OpenDesk, StartError> {
     let symbols: Vec<String> = floor.catalog.symbols().iter().map(|info| info.symbol.clone()).collect();
     let fresh = arguments.genesis(symbols.clone(), floor.candles.clone(), floor.first_ns, wall_ns())?;
     rules::check_genesis(&fresh).map_err(StartError::Genesis)?;
+    floor.check_start(fresh.start_ns)?;
     let mut fold = Fold::new(&floor, |kept| arguments.agree_with(kept, &symbols, &fresh));
     let kept = folder.as_ref().map_or_else(|| Ok(Kept::default()), |folder| folder.read(&mut fold))?;
     if kept.was_torn {

@@ -70,6 +70,7 @@ pub struct RecordedFeed {
     key: u64,
     candles: Vec<Candle>,
     interval_ns: i64,
+    is_delisted: bool,
 }
 
 impl RecordedFeed {
@@ -103,7 +104,7 @@ impl RecordedFeed {
                 return Err(FeedError::Unsound { index });
             }
         }
-        Ok(Self { key: mix(seed, &[RECORDED_STREAM, symbol_key(symbol)]), candles, interval_ns })
+        Ok(Self { key: mix(seed, &[RECORDED_STREAM, symbol_key(symbol)]), candles, interval_ns, is_delisted: false })
     }
 
     /// The candles as recorded.
@@ -114,6 +115,22 @@ impl RecordedFeed {
     /// The interval they were recorded at.
     pub fn interval_ns(&self) -> i64 {
         self.interval_ns
+    }
+
+    /// The end of the last candle, UTC nanoseconds.
+    #[must_use]
+    pub fn last_ns(&self) -> i64 {
+        self.candles.last().map_or(0, |candle| candle.open_ns + self.interval_ns)
+    }
+
+    /// Says why the candles end: the symbol was delisted then.
+    pub fn delist(&mut self) {
+        self.is_delisted = true;
+    }
+
+    /// When the market closes; none where nobody said why the candles end.
+    pub(super) fn ends_ns(&self) -> Option<i64> {
+        self.is_delisted.then(|| self.last_ns())
     }
 
     /// Counts in coarser steps from now on. What lies before the last price that is no whole number of their ticks is

@@ -47,7 +47,7 @@ pub struct SymbolInfo {
     /// Before it the market is closed, UTC nanoseconds.
     pub listed_ns: i64,
     /// From it on the market is closed: the symbol is delisted, or trades by rules that this market was not begun with.
-    /// None for recorded candles, which do not say why they end.
+    /// None for recorded candles that end when no others go on.
     pub ends_ns: Option<i64>,
 }
 
