@@ -174,8 +174,8 @@ fn candle(line: usize, text: &str, rules: &SymbolRules, (tick, lot): (i64, i64))
     let ticks = |text: &str, name: &str| {
         let steps = whole_steps(text, own).and_then(|steps| steps.checked_mul(own / tick));
         steps.ok_or_else(|| {
-            let since = if period.from_ns == i64::MIN { String::new() } else { format!(" since {}", iso(period.from_ns)) };
-            let expected = format!("{name} in whole ticks of {}, in force{since}, at most 64 bits of them", period.steps.tick());
+            let since = if period.from_ns == i64::MIN { String::new() } else { format!(", in force since {}", iso(period.from_ns)) };
+            let expected = format!("{name} in whole ticks of {}{since}, at most 64 bits of them", period.steps.tick());
             let next = format!(
                 "sapphire exchange --candles FOLDER reads the ticks off the prices, --rules FILE takes the venue's; or correct {RULES_FILE}"
             );

@@ -84,11 +84,9 @@ fn litecoin(folder: &Scratch) -> i64 {
     let mut text = format!("{HEADER}\n");
     for index in 0..48_i64 {
         let digits = if index < 24 { "5" } else { "0" };
-        let price = 41 + index % 3;
         let open_ms = START_NS / 1_000_000 + index * 300_000;
-        writeln!(text, "{open_ms},{price}.1{digits},{price}.3,{price}.000000000000005,4.11e1,887.0549965896").unwrap();
+        writeln!(text, "{open_ms},41.1{digits},43.3,40.000000000000004,41.1,887.0549965896").unwrap();
     }
-    let text = text.replace(",4.11e1,", ",41.1,").replace("41.000000000000005", "40.000000000000004");
     std::fs::write(folder.path().join("LTCUSDT-5m.csv"), text).unwrap();
     START_NS + 24 * 300 * SECOND_NS
 }
