@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sapphire.data.candle_files import CandleFile, identify, write_csv
+from sapphire.data.candle_names import suffix_of
 from sapphire.data.importing import files_in, recognised, sound
 from sapphire.data.quality import check, repair
 from sapphire.data.rows import Measure, Rows
@@ -97,6 +98,11 @@ def _recognised(source: Path, symbols: Sequence[str]) -> Iterator[CandleFile]:
             found = True
             yield file
             break
+    folders = sorted(one.name for one in source.iterdir() if one.is_dir() and suffix_of(one)) if source.is_dir() else []
+    if not found and folders:
+        raise DataError(
+            f"no candle files in {source}", expected="files", got=f"folders of such names: {', '.join(folders)}"
+        )
     if not found:
         yield from recognised(source)
 

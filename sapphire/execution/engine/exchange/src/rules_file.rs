@@ -5,6 +5,7 @@
 //! start to the end of its candles, which is the finest tick and lot in force in that time.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -104,15 +105,15 @@ impl SymbolRules {
         })
     }
 
-    /// What decides a market of these rules, for its digest; nothing of rules that never change is new.
+    /// What decides a market of these rules, for its digest.
     #[must_use]
     pub fn text(&self) -> String {
-        self.periods
-            .iter()
-            .map(|RulesPeriod { from_ns, steps, min_notional_atoms }| {
-                format!("{from_ns} {} {} {min_notional_atoms}\n", steps.tick_atoms, steps.lot_atoms)
-            })
-            .collect()
+        let mut text = String::new();
+        for RulesPeriod { from_ns, steps, min_notional_atoms } in &self.periods {
+            // Writing into memory does not fail.
+            let _ = writeln!(text, "{from_ns} {} {} {min_notional_atoms}", steps.tick_atoms, steps.lot_atoms);
+        }
+        text
     }
 
     fn place(&self, time_ns: i64) -> usize {
@@ -175,7 +176,10 @@ struct Entry {
     min_notional: String,
 }
 
-fn parse(text: &str) -> Result<BTreeMap<String, SymbolRules>, (String, String)> {
+/// What was expected, and what came.
+type Unfit = (String, String);
+
+fn parse(text: &str) -> Result<BTreeMap<String, SymbolRules>, Unfit> {
     let file: File = serde_json::from_str(text).map_err(|error| ("trading rules".into(), error.to_string()))?;
     if file.format != FORMAT {
         return Err((FORMAT.into(), file.format));
@@ -196,7 +200,7 @@ fn parse(text: &str) -> Result<BTreeMap<String, SymbolRules>, (String, String)> 
     Ok(found)
 }
 
-fn period(entry: &Entry) -> Result<((&str, &str), RulesPeriod), (String, String)> {
+fn period(entry: &Entry) -> Result<((&str, &str), RulesPeriod), Unfit> {
     let pair = entry.symbol.split_once('/').filter(|(base, quote)| !base.is_empty() && !quote.is_empty());
     let pair = pair.ok_or_else(|| ("symbols such as LTC/USDT".to_owned(), entry.symbol.clone()))?;
     let of = |name: &str, text: &str, least: Atoms| {
