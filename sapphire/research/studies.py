@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sapphire.agents import Agent, ViewPanel, duration_text
+from sapphire.agents import Agent, ViewPanel
 from sapphire.agents.remembered import Remembered
 from sapphire.domain.clocks import Clock, WallClock, from_ns, parse_duration, to_ns
 from sapphire.domain.display import stamp
@@ -40,6 +40,7 @@ from sapphire.research.results.path_results import Paths
 from sapphire.research.results.progress import progress
 from sapphire.research.results.replays import REAL, Replayed
 from sapphire.research.results.screens import Screen, Sweep
+from sapphire.research.results.settings_shown import settings_of
 from sapphire.research.results.showing import Shown
 from sapphire.research.runs import screening
 from sapphire.research.runs.costs import RATE_ONE, Costs
@@ -221,26 +222,7 @@ class Study(Shown):
 
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
         """What it is made of."""
-        first, last = self.folds[0], self.folds[-1]
-        lines = [
-            ("symbols", f"{', '.join(self.data.symbols)}, {self.data.interval} bars"),
-            (
-                "training from",
-                f"{min(each.train_start for each in self.folds):%Y-%m-%d %H:%M}Z, {_rounded(first.trained)} a fold",
-            ),
-            (
-                "tested",
-                f"{first.test_start:%Y-%m-%d %H:%M}Z to {last.test_end:%Y-%m-%d %H:%M}Z in {len(self.folds)} folds",
-            ),
-            ("embargo", _rounded(first.apart)),
-            ("hold-out, sealed", f"from {self.holdout_start:%Y-%m-%d %H:%M}Z, {_rounded(self.holdout)}"),
-            ("costs", f"{self.costs.name}: maker {self.costs.maker_bps:g}, taker {self.costs.taker_bps:g} bps"),
-            ("sizing", f"{self.sizing.name} {self.sizing.parameters}"),
-            ("limits", f"{self.limits.name}: loss of {self.limits.daily_loss_bps} bps a day"),
-            ("when views stop", self.when_views_stop.text),
-            ("protocol", self.protocol.digest[:12]),
-        ]
-        return ("what", "value"), lines
+        return ("what", "value"), settings_of(self)
 
     def _parts(self) -> Sequence[Fold]:
         return self.folds
@@ -407,8 +389,3 @@ class Study(Shown):
     def _remembered(self) -> Remembered:
         """What agents without a twin said of its bars: an idea that is looked at again is not asked again."""
         return Remembered(KeptViews(self.evaluation))
-
-
-def _rounded(length: timedelta) -> str:
-    """A length of time to the second: blocks of equal length seldom are whole ones."""
-    return duration_text(timedelta(seconds=round(length.total_seconds())))
