@@ -13,7 +13,8 @@ from sapphire.domain.clocks import from_ns
 __all__ = ["bundle", "counted", "kind_of_value", "stamp"]
 
 _MINUTE_NS = 60_000_000_000
-_CELL = "padding:2px 10px;border-bottom:1px solid var(--jp-border-color2,#bbb);text-align:left"
+_CELL = "padding:2px 10px;text-align:left"
+_ROW = "border-bottom:1px solid var(--jp-border-color2,#bbb)"
 _BOX = "color:var(--jp-content-font-color1,inherit);font-family:var(--jp-content-font-family,inherit)"
 
 
@@ -77,7 +78,8 @@ def _text(caption: str, header: Sequence[str], lines: Sequence[Sequence[str]]) -
 
 def _html(caption: str, header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     def row(tag: str, cells: Sequence[str]) -> str:
-        return "<tr>" + "".join(f'<{tag} style="{_CELL}">{html.escape(cell)}</{tag}>' for cell in cells) + "</tr>"
+        made = "".join(f'<{tag} style="{_CELL}">{html.escape(cell)}</{tag}>' for cell in cells)
+        return f'<tr style="{_ROW}">{made}</tr>'
 
     body = "".join(row("td", line) for line in lines)
     head = row("th", header) if lines else ""

@@ -28,11 +28,11 @@ from sapphire.domain.theme import INK, wrapped
 
 __all__ = ["picture"]
 
-_DPI = 60
+_DPI = 56
 _WIDTH = 10.0
-_COLOURS, _SHADES = 48, 250
+_COLOURS, _SHADES = 32, 200
 """A heatmap needs its shades: with few of them the colours of its scale are other ones."""
-_ALPHAS = 8
+_ALPHAS = 6
 """Steps from what is seen through to what is not: letters and lines end softly on any page."""
 _MARKERS = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "x": "x"}
 _DASHES = {"dot": ":", "dash": "--"}
