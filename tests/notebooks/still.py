@@ -28,9 +28,9 @@ from sapphire.domain.theme import INK, wrapped
 
 __all__ = ["picture"]
 
-_DPI = 56
+_DPI = 60
 _WIDTH = 10.0
-_COLOURS, _SHADES = 32, 200
+_COLOURS, _SHADES = 24, 160
 """A heatmap needs its shades: with few of them the colours of its scale are other ones."""
 _ALPHAS = 6
 """Steps from what is seen through to what is not: letters and lines end softly on any page."""
@@ -93,6 +93,12 @@ def _scatter(panel: Any, trace: Any) -> None:
         panel.scatter(x, y, c=colours, marker=_MARKERS[trace.marker.symbol or "circle"], zorder=3, **named)
         if trace.error_y.array is not None:
             panel.errorbar(x, y, _values(trace.error_y.array), fmt="none", ecolor=trace.error_y.color, capsize=3)
+        return
+    if trace.fill == "tonexty":  # between the edges of a band, which have no line of their own
+        *shade, alpha = map(float, re.findall(r"[\d.]+", trace.fillcolor))
+        panel.fill_between(x, y, panel.edge, color=[part / 255 for part in shade], alpha=alpha, lw=0, **named)
+    panel.edge = y
+    if trace.line.width == 0:
         return
     panel.plot(x, y, color=trace.line.color, lw=0.7 * (trace.line.width or 1.5), **named)
     if trace.fill == "tozeroy":

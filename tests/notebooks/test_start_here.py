@@ -22,6 +22,7 @@ from sapphire.research.results.plots import (
     equity_figure,
     heatmap_figure,
     line_up_figure,
+    paired_figure,
     slopes_figure,
     waterfall_figure,
 )
@@ -50,6 +51,7 @@ def figures():
         "heatmap": heatmap_figure("Sweep", "generated", grid, "Sharpe"),
         "waterfall": waterfall_figure("Compare", "generated", ("screen", -12.0), {"fees": -3.0, "spread": 40.0}, "end"),
         "slopes": slopes_figure("Slopes", "generated", {"a": [(1, -2.0, 1.0), (2, 3.0, 1.0)]}, "slope", 0.0),
+        "paired": paired_figure("Paired", "generated", both, walk.pct_change().dropna() / 9.0, 1e-4),
         "candles": candle_figure(bars(), "generated"),
         "bars": line_up_figure("Decay", "generated", *errors, across="horizon", value="rank IC"),
     }
