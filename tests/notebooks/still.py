@@ -29,7 +29,7 @@ from sapphire.domain.theme import INK, wrapped
 __all__ = ["picture"]
 
 _DPI = 60
-_WIDTH = 10.0
+_WIDTH = 9.6
 _COLOURS, _SHADES = 24, 160
 """A heatmap needs its shades: with few of them the colours of its scale are other ones."""
 _ALPHAS = 6
