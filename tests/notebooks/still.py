@@ -29,8 +29,8 @@ from sapphire.domain.theme import INK, wrapped
 __all__ = ["picture"]
 
 _DPI = 60
-_WIDTH = 9.6
-_COLOURS, _SHADES = 24, 160
+_WIDTH = 9.4
+_COLOURS, _SHADES = 20, 128
 """A heatmap needs its shades: with few of them the colours of its scale are other ones."""
 _ALPHAS = 6
 """Steps from what is seen through to what is not: letters and lines end softly on any page."""
