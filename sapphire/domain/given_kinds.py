@@ -31,7 +31,7 @@ def wrong_kinds(given: Any, *, but: Iterable[str] = ()) -> list[str]:
     >>> from dataclasses import dataclass
     >>> @dataclass
     ... class Wide:
-    ...     share: "float" = 0.1
+    ...     share: float = 0.1
     >>> wrong_kinds(Wide("20%")), wrong_kinds(Wide(1))
     (["share is a number, not str '20%'"], [])
     """

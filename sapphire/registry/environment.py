@@ -114,7 +114,11 @@ def _committed(folder: Path, place: Path | None) -> bytes | None:
 
 
 def _installed() -> dict[str, str]:
-    return {found.name: found.version for found in metadata.distributions()}
+    versions: dict[str, str] = {}
+    for found in metadata.distributions():
+        # The first on the path is the one that is imported; setuptools puts older copies of its own at its end.
+        versions.setdefault(found.name, found.version)
+    return versions
 
 
 def _plain(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import TYPE_CHECKING, Any
 
 from sapphire.domain.clocks import from_ns
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["account_parts", "money", "price", "show_fills", "show_orders", "show_positions", "trading_lines"]
 
 _ATOMS = Decimal(10) ** 8
+_HUNDREDTH = Decimal("0.01")
 _DIGITS = 8
 _NS_PER_US = 1_000
 _NS_PER_S = 1_000_000_000
@@ -140,7 +141,10 @@ def money(atoms: str | int | None) -> str:
     if atoms is None:
         return "not known"
     value = int(atoms)
-    return f"{Decimal(value) / _ATOMS:,.2f}" if abs(value) >= _ATOMS else plain(value)
+    if abs(value) < _ATOMS:
+        return plain(value)
+    # Said here, because libraries change how decimals of the whole process are rounded.
+    return f"{(Decimal(value) / _ATOMS).quantize(_HUNDREDTH, ROUND_HALF_EVEN):,}"
 
 
 def price(atoms: str | int | None) -> str:

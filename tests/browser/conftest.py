@@ -92,9 +92,9 @@ def _about(runtime: Path, server: subprocess.Popen, log: Path) -> dict:
     pytest.fail(f"JupyterLab does not start:\n{log.read_text()[-2000:]}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """Chromium as it is installed, without a screen."""
+    """Chromium as it is installed, without a screen; its driver's event loop ends with the module."""
     found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
     if found is None:
         pytest.fail("no Chromium: install it (apt-get install chromium), or name its program in CHROMIUM")
@@ -112,7 +112,7 @@ def browser():
         started.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def context(browser):
     """A window of the browser; whatever it asks for has to lie on this machine."""
     made = browser.new_context(viewport={"width": 1280, "height": 900})

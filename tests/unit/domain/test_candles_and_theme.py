@@ -64,7 +64,9 @@ def test_words_and_colours_are_told_apart_from_a_light_page_and_from_a_dark_one(
 
 def test_no_figure_has_a_look_of_its_own():
     styled = re.compile(r"paper_bgcolor|plot_bgcolor|\btemplate=|#[0-9A-Fa-f]{6}\b")
-    drawing = [path for path in ROOM.rglob("*.py") if "plotly" in path.read_text("utf-8")]
+    drawing = [
+        path for path in ROOM.rglob("*.py") if re.search(r"(import|from) plotly|theme import", path.read_text("utf-8"))
+    ]
     assert len(drawing) > 8
     assert [path.name for path in drawing if styled.search(path.read_text("utf-8"))] == ["theme.py"]
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from sapphire.domain.theme import BLUE
 from sapphire.monitoring.figures import equity_figure, latency_figure, positions_figure, steps_figure
 from sapphire.monitoring.hops import summarise_hops
 from sapphire.monitoring.stills import still
@@ -25,7 +26,7 @@ def test_curves_are_drawn_with_their_names_and_axes():
     for text in ("traded", "evidence of the same bars", "buy and hold, no costs", "growth of 1", "close, UTC", "06:00"):
         assert f">{text}<" in drawn
     assert "<strong>Equity, traded and by the evidence</strong> generated market" in drawn
-    assert drawn.count("#0072b2") >= 1
+    assert drawn.count(BLUE.lower()) >= 1
     assert "currentColor" in drawn
     assert "#010203" not in drawn
 

@@ -9,7 +9,7 @@ import pytest
 
 from sapphire.agents import Agent, BuyAndHold, Cash, MovingAverageCross
 from sapphire.domain.bars import Bars
-from sapphire.domain.errors import EngineError, LedgerDamaged, StatisticsError, StudyError, ValueRefused
+from sapphire.domain.errors import AgentError, EngineError, LedgerDamaged, StatisticsError, StudyError, ValueRefused
 from sapphire.domain.instruments import Instrument, InstrumentKind, Universe
 from sapphire.domain.intervals import Interval
 from sapphire.domain.limits import Execution, Limits
@@ -168,9 +168,9 @@ def test_a_protocol_that_is_gone_is_named(make_study):
 @pytest.mark.parametrize("ask", ASKS)
 def test_a_failed_evaluation_writes_nothing(make_study, ask):
     study = make_study()
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(AgentError, match="an agent's own mistake"):
         getattr(study, ask)(Broken())
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(AgentError, match="an agent's own mistake"):
         study.sweep(Broken(), horizon=[timedelta(hours=1)])
     assert study.ledger.head.lines == 0
 

@@ -28,7 +28,7 @@ NO_AGENTS = {
     "a class": (MovingAverageCross, "MovingAverageCross() makes one"),
     "a name": ("moving-average-cross", "sapphire agent list"),
     "nothing": (None, "NoneType"),
-    "another class": (int, "type"),
+    "another class": (int, "the class int"),
 }
 
 

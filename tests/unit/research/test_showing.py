@@ -209,7 +209,7 @@ def test_one_parameter_is_bars_with_their_errors(make_study):
 def test_the_waterfall_ends_at_the_evidence(results):
     compared = results["compare"]
     fall = compared.figure.data[0]
-    assert fall.measure == ("absolute", *["relative"] * 6, "total")
+    assert fall.measure == ("absolute", *["relative"] * 8, "total")
     assert sum(fall.y[:-1]) == pytest.approx(1e4 * compared.runs[-1].performance.total_return)
     assert float(fall.text[-1]) == pytest.approx(sum(fall.y[:-1]), abs=0.051)
 
@@ -287,7 +287,7 @@ def test_len_counts_what_a_loop_goes_through(values):
         "by regime": len(values["by regime"].parts),
         "calibration": 3,
         "tear sheet": 15,
-        "compare": 7,
+        "compare": 9,
         "information": 4,
         "paths": 3,
         "trials": values["trials"].count,

@@ -197,7 +197,7 @@ def test_code_cannot_reach_data_while_it_is_imported(tmp_path, worker):
     (tmp_path / "secret.csv").write_text("1")
     text = REACHING.format(secret="", parent=0, far="") + f"\nFOUND = open({str(tmp_path / 'secret.csv')!r}).read()\n"
     agent = load_agent_source(text, tmp_path / "reaching.py")()
-    with pytest.raises(AgentError, match="does not run here") as refused:
+    with pytest.raises(AgentError, match="reaches out of its window") as refused:
         worker(agent)
     assert "PermissionError" in refused.value.got
 
@@ -224,7 +224,7 @@ def test_a_folder_for_scratch_is_written_and_not_read(tmp_path, worker, bars):
     """Whoever else writes there, while the code is imported, tells it nothing."""
     assert worker(in_worker(SCRATCH, tmp_path / "reaching.py")).views(window_at(bars, 10))
     reading = in_worker(SCRATCH + "FOUND.read_text()", tmp_path / "reaching.py")
-    with pytest.raises(AgentError, match="does not run here") as refused:
+    with pytest.raises(AgentError, match="reaches out of its window") as refused:
         worker(reading)
     assert "PermissionError" in refused.value.got
 

@@ -116,7 +116,7 @@ def test_missing_strategies_are_no_proof_and_few_do_not_bound():
 def test_an_idle_strategy_shows():
     idle = tuple(replace(each, passed={**each.passed, "fills": False}) for each in made(0))
     found, _ = verdicts(idle)
-    assert found["noise, no costs", "folds, holdout_days, tested_days, fills"] is False
+    assert found["noise, no costs", "fills, folds, holdout_days, tested_days"] is False
 
 
 def test_planted_markets_have_the_edge_that_is_said_and_none_of_their_own():
