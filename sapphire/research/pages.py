@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from sapphire.agents import plain_parameters
 from sapphire.domain.engine import load_engine
-from sapphire.domain.workspace import home, workspace
+from sapphire.domain.workspace import find_workspace, home
 from sapphire.registry import git_state
 from sapphire.registry.tracking import Outbox, Page, Table, lineage_tags, notebook_name
 from sapphire.registry.tracking.pages import BENCHMARK, DRAWDOWN, GROWTH, Series
@@ -149,7 +150,7 @@ def _study_page(study: Study, agent: Agent, children: list[Page], metrics: Mappi
     }
     lines = "\n".join(f"| {what} | {value} |" for what, value in study.table()[1])
     lineage = lineage_tags(
-        git=git_state(workspace()),
+        git=git_state(find_workspace() or Path.cwd()),
         notebook=notebook_name(os.environ),
         snapshot_hash=study.data.hash,
         data=study.label,

@@ -201,7 +201,7 @@ def test_a_wrong_panel_says_what_was_expected(shell, shown, panel):
         ("def fit(self, train, seed): train.frame('close')", "answers wrongly when it is fitted"),
         ("warmup = 2.5", "answers wrongly in warmup"),
         ("warmup = 0", "answers wrongly in warmup"),
-        ("horizon = 12", "answers wrongly in horizon"),
+        ("horizon = 12", "horizon is a duration"),
     ],
 )
 def test_a_fit_or_a_warm_up_that_is_none_is_said(shell, shown, method, what):
