@@ -29,6 +29,7 @@ from sapphire.serving.commands import serve
 from sapphire.stack.commands import down, up
 from sapphire.stack.decision_rows import decisions
 from sapphire.stack.journal_commands import journal
+from sapphire.stack.logs_command import logs
 from sapphire.stack.mlflow_command import mlflow
 from sapphire.stack.notify_commands import notify
 from sapphire.stack.status_command import status
@@ -42,7 +43,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
-_STACK: tuple[Callable[..., None], ...] = (up, status, down, demo, new, exchange, mlflow)
+_STACK: tuple[Callable[..., None], ...] = (up, status, logs, down, demo, new, exchange, mlflow)
 _REGISTRY: tuple[Callable[..., None], ...] = (releases, gates, promote, rollback, revoke, serve)
 _TRADING: tuple[Callable[..., None], ...] = (positions, orders, fills, decisions, halt, flatten, close, resume, trace)
 for _verb in _STACK + _REGISTRY + _TRADING:
@@ -92,6 +93,7 @@ _HANDED: dict[str, Any] = {"ccxt_config": _ccxt_config, "registry": _registry}
 _WHATEVER_IT_SAYS = (
     "new",
     "status",
+    "logs",
     "down",
     "positions",
     "orders",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -59,14 +59,24 @@ class Bento:
     release : digest of the release that it must serve.
     venue : whose bars in the shared cache it is to look at.
     permit : the asker's own door; none asks always.
+    waits : called before a server that failed is asked again: the asker waits, and does not hang.
 
     Raises
     ------
     ConfigError : not an address.
     """
 
-    def __init__(self, url: str, release: str, venue: str, permit: Permit | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        release: str,
+        venue: str,
+        permit: Permit | None = None,
+        *,
+        waits: Callable[[], None] = lambda: None,
+    ) -> None:
         self._url, self._release, self._venue, self._permit = url, release, venue, permit
+        self._waits = waits
         self._client = HttpClient(url, "the bento", within_s=_ANSWER_WITHIN_S)
 
     @property
@@ -118,6 +128,7 @@ class Bento:
             if answer.status != _FAILED or "what" in answer.facts():
                 break
             if time_left:
+                self._waits()
                 time.sleep(_FAILED_PAUSE_S * 2 ** (_FAILED_TIMES - 1 - time_left))
         return answer
 

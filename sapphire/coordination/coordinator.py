@@ -45,11 +45,13 @@ from sapphire.domain.messages import AccountStateMessage, MarketDataMessage, Par
 from sapphire.domain.stopped_views import LastBelief, WhenViewsStop, stopped_views
 from sapphire.telemetry.bus import Bus, Entry
 from sapphire.telemetry.heartbeats import Pulse
-from sapphire.telemetry.readiness import Readiness
+from sapphire.telemetry.logs import traced
+from sapphire.telemetry.part_runtime import PartRuntime
 from sapphire.telemetry.signal_keys import SignalKey
 from sapphire.telemetry.streams import (
     ACCOUNT,
     BARS,
+    COORDINATOR,
     SIGNALS,
     VIEWS,
     EntryId,
@@ -110,7 +112,7 @@ class Coordinator:
     bus : where bars and states come from and signals go.
     clock : the machine's.
     pulse : its heartbeats.
-    readiness : where it says how the release's views stand; nowhere unless given.
+    runtime : of its process; where it says how the release's views stand, and counts.
     """
 
     def __init__(
@@ -124,11 +126,12 @@ class Coordinator:
         bus: Bus,
         clock: Clock,
         pulse: Pulse,
-        readiness: Readiness | None = None,
+        runtime: PartRuntime | None = None,
     ) -> None:
         self._duty, self._bento, self._size, self._history = duty, bento, size, history
         self._log, self._bus, self._clock, self._pulse = log, bus, clock, pulse
-        self._readiness = readiness
+        self._runtime = runtime or PartRuntime(COORDINATOR)
+        self._metrics = self._runtime.metrics
         self._places = {symbol: place for place, symbol in enumerate(duty.universe.symbols)}
         self._closed: list[MarketDataMessage] = []
         """Bars of the close whose end marker has not been read yet."""
@@ -165,7 +168,8 @@ class Coordinator:
         """One entry of `bars`: a bar is kept until its end marker comes, whose id says it all."""
         if is_end_of_bar(entry.id):
             closed, self._closed = self._closed, []
-            self._end_of_bar(bar_of(entry.id), closed)
+            with traced(bar_trace(bar_of(entry.id))):
+                self._end_of_bar(bar_of(entry.id), closed)
             return
         try:
             message = entry.message
@@ -181,15 +185,31 @@ class Coordinator:
             self._closed.append(message)
 
     def _end_of_bar(self, close_ns: int, closed: list[MarketDataMessage]) -> None:
-        decision = self._log.find(close_ns)
-        if decision is None:
-            decision = self._decide(close_ns, closed)
-            self._log.append(decision)
+        """Decide a bar and say it. What is told to end before the decision is written leaves the bar to the next start,
+        and says it first where it is.
+        """
+        known = self._log.find(close_ns)
+        decision = known or self._decide(close_ns, closed)
+        with self._runtime.finishing():
+            if known is None:
+                self._log.append(decision)
+            now_ns = self._clock.now_ns()
+            self._bus.publish_all(VIEWS, decision.views(now_ns))
+            self._bus.publish_all(SIGNALS, decision.signals(now_ns), key=self._duty.key)
+        self._metrics.bars_seen.inc()
+        if known is None:
+            self._count(decision)
             self._tell(decision)
             self._show(decision)
-        now_ns = self._clock.now_ns()
-        self._bus.publish_all(VIEWS, decision.views(now_ns))
-        self._bus.publish_all(SIGNALS, decision.signals(now_ns), key=self._duty.key)
+
+    def _count(self, decision: Decision) -> None:
+        """Into the metrics: what came of the bar, and how far behind the newest one it is."""
+        reason = decision.facts["reason"]
+        done = self._metrics.bars_decided if reason is None else self._metrics.bars_undecided(reason["code"])
+        done.inc()
+        newest = self._bus.last(BARS)
+        behind_ns = 0 if newest is None else bar_of(newest.id) - decision.bar_close_ns
+        self._metrics.market_lag.set(max(behind_ns, 0) / 1e9)
 
     def _decide(self, close_ns: int, closed: list[MarketDataMessage]) -> Decision:
         before = () if self._log.last is None else self._log.last.remembered
@@ -252,9 +272,10 @@ class Coordinator:
         ), said
 
     def _said(self, close_ns: int) -> Said:
-        return self._bento.ask(
-            close_ns, self._duty.universe.symbols, trace_id=bar_trace(close_ns), causation_id=caused_by(close_ns)
-        )
+        with self._metrics.bento_ask.time():
+            return self._bento.ask(
+                close_ns, self._duty.universe.symbols, trace_id=bar_trace(close_ns), causation_id=caused_by(close_ns)
+            )
 
     def _in_order(self, said: Said) -> list[ViewMessage]:
         return sorted(said.views, key=lambda view: self._places[view.symbol])
@@ -317,12 +338,10 @@ class Coordinator:
 
     def _show(self, decision: Decision | None) -> None:
         """How the views stand after the newest decision, and why the release is not asked any more, if it is not."""
-        if self._readiness is None:
-            return
         refusal, speaks = self._bento.refusal, decision is None or decision.speaks
         views = None if decision is None else decision.standing
         why = None if refusal is None else obstacle(refusal)
-        self._readiness.tell(ready=speaks and refusal is None, views=views, refusal=why)
+        self._runtime.readiness.tell(ready=speaks and refusal is None, views=views, refusal=why)
 
     def _tell(self, decision: Decision) -> None:
         """What keeps a bar from its signals, and what the rule does, for people."""

@@ -33,7 +33,19 @@ from sapphire.domain.wire import decimal_of_float
 from sapphire.telemetry.bar_messages import bar_envelope, end_marker
 from sapphire.telemetry.bus import Bus, Entry
 from sapphire.telemetry.heartbeats import Pulse
-from sapphire.telemetry.streams import BARS, COLLECTOR, LOCKSTEP, MAX_SYMBOLS, EntryId, bar_entry, bar_of, is_end_of_bar
+from sapphire.telemetry.logs import traced
+from sapphire.telemetry.part_runtime import PartRuntime
+from sapphire.telemetry.streams import (
+    BARS,
+    COLLECTOR,
+    LOCKSTEP,
+    MAX_SYMBOLS,
+    EntryId,
+    bar_entry,
+    bar_of,
+    bar_trace,
+    is_end_of_bar,
+)
 
 __all__ = ["ClosedBars", "Following"]
 
@@ -93,11 +105,21 @@ class ClosedBars:
     bus : where bars go.
     clock : the machine's, for when messages are published.
     pulse : its heartbeats.
+    runtime : of its process, where it counts.
     """
 
-    def __init__(self, following: Following, venue: Venue, bus: Bus, clock: Clock, pulse: Pulse) -> None:
+    def __init__(
+        self,
+        following: Following,
+        venue: Venue,
+        bus: Bus,
+        clock: Clock,
+        pulse: Pulse,
+        runtime: PartRuntime | None = None,
+    ) -> None:
         self._following, self._venue, self._bus = following, venue, bus
         self._clock, self._pulse = clock, pulse
+        self._runtime = runtime or PartRuntime(COLLECTOR)
         about = (following.venue, following.symbols, following.interval, following.history_bars)
         self._rings = BarRings(bus, *about)
         self._cached_ns = 0
@@ -119,6 +141,7 @@ class ClosedBars:
         self._patiently(lambda: self._venue.require(following.symbols, following.interval))
         self._begin()
         self._pulse.state(PartState.READY)
+        self._runtime.readiness.tell(ready=True)
         if following.speed is None:
             self._follow_conductor()
         else:
@@ -171,8 +194,10 @@ class ClosedBars:
             return
         interval = self._following.interval
         bars = self._asked(min(self._cached_ns, close_ns - interval.ns), close_ns)
-        self._keep(bars)
-        self._publish_row(bars, len(bars) - 1, message.envelope.message_id)
+        with self._runtime.finishing():
+            self._keep(bars)
+            self._publish_row(bars, len(bars) - 1, message.envelope.message_id)
+        self._runtime.metrics.market_lag.set(max(message.now_ns - close_ns, 0) / 1e9)
 
     def _follow_venue(self, speed: float) -> None:
         """Do each bar as the venue's time passes its close."""
@@ -181,8 +206,11 @@ class ClosedBars:
             close_ns = self._cached_ns + interval.ns
             self._sleep_until(close_ns, speed)
             bars = self._formed(close_ns)
-            self._keep(bars)
-            self._publish_after(bars, close_ns - interval.ns)
+            with self._runtime.finishing():
+                self._keep(bars)
+                self._publish_after(bars, close_ns - interval.ns)
+            behind_ns = self._patiently(self._venue.now_ns) - close_ns
+            self._runtime.metrics.market_lag.set(max(behind_ns, 0) / 1e9)
 
     def _formed(self, close_ns: int) -> Bars:
         """The bar that closed at `close_ns`, once the venue shows a candle behind it or enough time has passed."""
@@ -239,9 +267,11 @@ class ClosedBars:
         )
         self._bus.publish_all(BARS, messages)
         self._published_ns = close_ns
+        self._runtime.metrics.bars_seen.inc()
         if len(listed) < len(bars.symbols):
             missing = ", ".join(symbol for place, symbol in enumerate(bars.symbols) if place not in listed)
-            _log.warning("the venue has no bar of %s that closed at %s", missing, stamp(close_ns))
+            with traced(bar_trace(close_ns)):
+                _log.warning("the venue has no bar of %s that closed at %s", missing, stamp(close_ns))
 
     def _message(
         self, bars: Bars, row: int, column: int, now_ns: int, causation_id: str | None
@@ -268,6 +298,7 @@ class ClosedBars:
         """What the venue answers, however long that takes it."""
         pause_s = _FIRST_PAUSE_S
         while True:
+            self._pulse.beat()
             try:
                 return ask()
             except NotReady as error:
@@ -275,4 +306,3 @@ class ClosedBars:
                     _log.warning("%s", error)
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, _LAST_PAUSE_S)
-            self._pulse.beat()

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Part", "PartStatus", "Standing"]
+__all__ = ["Part", "PartStatus", "Probe", "Standing"]
 
 
 class Standing(StrEnum):
@@ -19,15 +19,38 @@ class Standing(StrEnum):
     """For what it needs."""
     STARTING = "starting"
     READY = "ready"
+    UNREADY = "not ready"
+    """It came up, and says that it cannot do its work now."""
     RESTARTING = "restarting"
-    """It ended by itself and is started again after a while."""
+    """It ended by itself, or hung and was ended, and is started again after a while."""
     REFUSED = "refused"
     """It did not come up, and the start was given up."""
     STOPPED = "stopped"
 
+    @property
+    def is_up(self) -> bool:
+        """Whether it came up, ready or not."""
+        return self in (Standing.READY, Standing.UNREADY)
+
 
 def _at_once(launched_ns: int) -> bool:
     return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """How a part that came up is asked, again and again, whether it is live and ready.
+
+    Parameters
+    ----------
+    every_s : pause between two times.
+    within_s : how long an answer may take, for those who ask over HTTP.
+    failures : so many times in a row not live, and it hangs.
+    """
+
+    every_s: float = 2.0
+    within_s: float = 3.0
+    failures: int = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +66,12 @@ class Part:
     folder : where it runs; the supervisor's own by default.
     needs : parts that are ready before it is started, at every start.
     first_line : takes the first line of its stdout, and may refuse it with an error of ours.
-    ready : whether it does its work; asked again and again after a start, with the wall time (UTC ns) of that start.
+    ready : whether it came up; asked again and again after a start, with the wall time (UTC ns) of that start.
         It must answer within seconds, and may refuse with an error of ours.
+    ready_still : whether it does its work, asked again and again from then on; `ready` unless given.
+    live : whether its loop turns, asked from then on too. One that says no `probe.failures` times in a row hangs, and
+        so does a process that is stopped; it is ended and started again. Unless given, only the process is looked at.
+    probe : how it is asked.
     ready_within_s : longer, and it counts as hung.
     patience_s : how long it may take to end when it is asked to.
     address : where it is reached, for those who ask.
@@ -63,6 +90,9 @@ class Part:
     needs: tuple[str, ...] = ()
     first_line: Callable[[bytes], None] | None = None
     ready: Callable[[int], bool] = _at_once
+    ready_still: Callable[[], bool] | None = None
+    live: Callable[[], bool] | None = None
+    probe: Probe = field(default_factory=Probe)
     ready_within_s: float = 60.0
     patience_s: float = 10.0
     address: str = ""

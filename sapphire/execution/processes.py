@@ -15,7 +15,9 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-__all__ = ["MARK_VARIABLE", "end_marked", "has_ended", "launch", "tail_of"]
+from sapphire.telemetry.log_files import plain
+
+__all__ = ["MARK_VARIABLE", "end_marked", "has_ended", "is_stopped", "launch", "tail_of"]
 
 MARK_VARIABLE = "SAPPHIRE_PART"
 """Environment variable with the mark: the stack's folder and the part's name."""
@@ -67,6 +69,16 @@ def has_ended(process: subprocess.Popen[bytes]) -> bool:
         return True
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether a process is stopped: it is there, and nothing of it runs until somebody lets it go on."""
+    import psutil  # type: ignore[import-untyped]
+
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+    except psutil.Error:
+        return False
+
+
 def end_marked(mark: str) -> int:
     """End every process whose mark is `mark` or, where that ends with a colon, begins with it.
 
@@ -74,7 +86,7 @@ def end_marked(mark: str) -> int:
     -------
     How many there were; they are gone then.
     """
-    import psutil  # type: ignore[import-untyped]
+    import psutil
 
     ended = []
     for process in psutil.process_iter():
@@ -90,10 +102,11 @@ def end_marked(mark: str) -> int:
 
 
 def tail_of(log: Path, start: int = 0) -> str:
-    """The last of what was said after the first `start` bytes."""
+    """The last of what was said after the first `start` bytes, for people."""
     if not log.exists():
         return ""
-    return log.read_bytes()[start:][-_TAIL:].decode(errors="replace").strip()
+    data = log.read_bytes()
+    return plain(data[start if start <= len(data) else 0 :])[-_TAIL:].strip()
 
 
 def _bound(end_signal: signal.Signals) -> Callable[[], None] | None:

@@ -1,9 +1,13 @@
-"""The supervisor: starts the parts of a stack, watches them, restarts what dies, and ends them.
+"""The supervisor: starts the parts of a stack, watches them, restarts what dies or hangs, and ends them.
 
 One thread launches every process and lives as long as they do: the system ends a child with the thread that launched
 it, so a supervisor that is killed leaves nothing behind. A part that dies is started again, after a pause that doubles
 up to a cap; it is never given up. Only a part that ends by itself at its very first start, before it was ready, stops
 the start of the whole, because then the settings are wrong and not the day.
+
+A part that came up is asked again and again, on a thread of its own, whether it is live and ready. What is not live is
+killed, which every part survives anywhere, and started again; what is not ready is shown so, and left to itself. The
+pause is the first again once a part was ready for a while.
 
 Known limitation: outside Linux a killed supervisor leaves its parts running; the next start in the same folder ends
 them.
@@ -16,15 +20,17 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from sapphire.domain.clocks import Clock
-from sapphire.domain.errors import ConfigError, ExchangeError, NotReady, SapphireError
+from sapphire.domain.errors import ExchangeError, NotReady, SapphireError
+from sapphire.execution.kept_parts import FIRST_PAUSE_S, Health, Kept, bring_up, probe_part, status_of, waves_of
 from sapphire.execution.parts import Part, PartStatus, Standing
 from sapphire.execution.processes import end_marked, has_ended, launch, tail_of
 from sapphire.execution.run_lock import RunLock
+from sapphire.telemetry.log_files import rotate
 
 __all__ = ["Supervisor", "Told"]
 
@@ -32,31 +38,10 @@ Told = Callable[[str, str], None]
 """What goes on: the part's name, and what happened to it."""
 
 _TURN_S = 0.02
-_ASK_EVERY_S = 0.1
-_FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 10.0
 _STEADY_S = 30.0
 """Ready for so long, and the next death is the first again."""
-
-
-@dataclass(slots=True)
-class _Kept:
-    """A part and how it does. Everything is changed by the keeping thread alone, but for `is_up` and `refusal`."""
-
-    part: Part
-    mark: str
-    standing: Standing = Standing.WAITING
-    since_ns: int = 0
-    process: subprocess.Popen[bytes] | None = None
-    launched_at: float = 0.0
-    log_from: int = 0
-    pause_s: float = _FIRST_PAUSE_S
-    due_at: float = 0.0
-    restarts: int = 0
-    was_ready: bool = False
-    why: str = ""
-    is_up: threading.Event = field(default_factory=threading.Event)
-    refusal: SapphireError | None = None
+_LOGS_EVERY_S = 5.0
 
 
 class Supervisor:
@@ -69,6 +54,8 @@ class Supervisor:
     clock : what `since_ns` says.
     told : hears what goes on, on the supervisor's thread.
     changed : called after the standing of any part changed, on the supervisor's thread.
+    turned : called at each turn of the supervisor's thread.
+    logs : files that are rotated as the logs of the parts are.
 
     Raises
     ------
@@ -85,13 +72,16 @@ class Supervisor:
         clock: Clock,
         told: Told = lambda *_: None,
         changed: Callable[[], None] = lambda: None,
+        turned: Callable[[], None] = lambda: None,
+        logs: Sequence[Path] = (),
     ) -> None:
-        self._waves = _waves(parts)
+        self._waves = waves_of(parts)
         now_ns = clock.now_ns()
-        self._kept = {part.name: _Kept(part, f"{lock.folder}:{part.name}", since_ns=now_ns) for part in parts}
+        self._kept = {part.name: Kept(part, f"{lock.folder}:{part.name}", since_ns=now_ns) for part in parts}
         self._lock = lock
         self._clock = clock
-        self._told, self._changed = told, changed
+        self._told, self._changed, self._each_turn = told, changed, turned
+        self._logs, self._looked_at_logs = tuple(logs), 0.0
         self._news: list[tuple[str, str]] = []
         self._turned = threading.Condition(threading.RLock())
         self._ending = threading.Event()
@@ -127,10 +117,10 @@ class Supervisor:
     def parts(self) -> Mapping[str, PartStatus]:
         """How each part does now."""
         with self._turned:
-            return {name: _status(kept) for name, kept in self._kept.items()}
+            return {name: status_of(kept) for name, kept in self._kept.items()}
 
     def wait_until_ready(self, name: str, *, within_s: float) -> PartStatus:
-        """Wait until a part is ready (again).
+        """Wait until a part came up (again); it then says itself whether it can do its work.
 
         Raises
         ------
@@ -138,10 +128,10 @@ class Supervisor:
         """
         kept = self._kept[name]
         with self._turned:
-            self._turned.wait_for(lambda: kept.standing is Standing.READY or self._failure is not None, within_s)
-            if kept.standing is not Standing.READY:
+            self._turned.wait_for(lambda: kept.standing.is_up or self._failure is not None, within_s)
+            if not kept.standing.is_up:
                 raise NotReady(f"{name} is {kept.standing}", got=kept.why, next=f"see {kept.part.log}")
-            return _status(kept)
+            return status_of(kept)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -152,7 +142,7 @@ class Supervisor:
         self.stop()
 
     def _all_ready(self) -> bool:
-        return all(kept.standing is Standing.READY or kept.part.is_optional for kept in self._kept.values())
+        return all(kept.standing.is_up or kept.part.is_optional for kept in self._kept.values())
 
     def _keep(self) -> None:
         """The keeping thread: launches, watches and ends."""
@@ -163,13 +153,15 @@ class Supervisor:
                     for kept in self._kept.values():
                         self._turn(kept)
                 self._say()
+                self._rotate_logs()
+                self._each_turn()
         except Exception as error:  # noqa: BLE001  (whatever it is, `start` raises it, and nothing is left running)
             self._failure = error
         finally:
             self._end_all()
             self._say()
 
-    def _turn(self, kept: _Kept) -> None:
+    def _turn(self, kept: Kept) -> None:
         now = time.monotonic()
         match kept.standing:
             case Standing.WAITING:
@@ -180,13 +172,35 @@ class Supervisor:
                     self._stand(kept, Standing.WAITING)
             case Standing.STARTING:
                 self._look_at_start(kept, now)
-            case Standing.READY:
-                if kept.process is not None and has_ended(kept.process):
-                    self._ended(kept, now)
-                elif now - kept.launched_at > _STEADY_S:
-                    kept.pause_s = _FIRST_PAUSE_S
+            case Standing.READY | Standing.UNREADY:
+                self._look_at_health(kept, now)
 
-    def _launch(self, kept: _Kept, now: float) -> None:
+    def _look_at_health(self, kept: Kept, now: float) -> None:
+        health = kept.health
+        if kept.process is not None and has_ended(kept.process):
+            self._ended(kept, now)
+        elif health.hangs:
+            self._end_now(kept)
+            self._failed(kept, now, health.hangs, is_final=False)
+        elif health.is_ready is not (kept.standing is Standing.READY):
+            self._stand(kept, Standing.READY if health.is_ready else Standing.UNREADY)
+            kept.ready_at = now
+            self._news.append((kept.part.name, "ready again" if health.is_ready else "not ready"))
+        elif health.is_ready and now - kept.ready_at > _STEADY_S:
+            kept.pause_s = FIRST_PAUSE_S
+
+    def _rotate_logs(self) -> None:
+        now = time.monotonic()
+        if now - self._looked_at_logs < _LOGS_EVERY_S:
+            return
+        self._looked_at_logs = now
+        for kept in self._kept.values():
+            if rotate(kept.part.log):
+                kept.log_from = 0
+        for log in self._logs:
+            rotate(log)
+
+    def _launch(self, kept: Kept, now: float) -> None:
         part = kept.part
         kept.is_up, kept.refusal = threading.Event(), None
         kept.log_from = part.log.stat().st_size if part.log.exists() else 0
@@ -206,23 +220,25 @@ class Supervisor:
             self._failed(kept, now, f"could not be started: {error}", is_final=True)
             return
         launched = (kept, kept.process, kept.is_up, launched_ns)
-        threading.Thread(target=_bring_up, args=launched, daemon=True, name=f"bring up {part.name}").start()
+        threading.Thread(target=bring_up, args=launched, daemon=True, name=f"bring up {part.name}").start()
 
-    def _look_at_start(self, kept: _Kept, now: float) -> None:
+    def _look_at_start(self, kept: Kept, now: float) -> None:
         if kept.refusal is not None:
             self._end_now(kept)
             self._failed(kept, now, kept.refusal.what, is_final=True)
         elif kept.process is not None and has_ended(kept.process):
             self._ended(kept, now)
         elif kept.is_up.is_set():
-            kept.was_ready = True
+            kept.was_ready, kept.ready_at, kept.health = True, now, Health()
+            asked = (kept, kept.process, kept.health)
+            threading.Thread(target=probe_part, args=asked, daemon=True, name=f"probe {kept.part.name}").start()
             self._stand(kept, Standing.READY)
             self._news.append((kept.part.name, f"ready after {now - kept.launched_at:.1f} s"))
         elif now - kept.launched_at > kept.part.ready_within_s:
             self._end_now(kept)
             self._failed(kept, now, f"was not ready within {kept.part.ready_within_s:g} s", is_final=True)
 
-    def _ended(self, kept: _Kept, now: float) -> None:
+    def _ended(self, kept: Kept, now: float) -> None:
         """A process is over: what it left is ended too, and then it is started again."""
         if kept.process is None:
             return
@@ -232,7 +248,7 @@ class Supervisor:
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         self._failed(kept, now, how, is_final=code >= 0)
 
-    def _failed(self, kept: _Kept, now: float, how: str, *, is_final: bool) -> None:
+    def _failed(self, kept: Kept, now: float, how: str, *, is_final: bool) -> None:
         """It is not there. At its first start that may be final; later it is started again."""
         part = kept.part
         kept.why = how
@@ -250,7 +266,7 @@ class Supervisor:
         kept.pause_s = min(2.0 * kept.pause_s, _LONGEST_PAUSE_S)
         self._stand(kept, Standing.RESTARTING)
 
-    def _stand(self, kept: _Kept, standing: Standing) -> None:
+    def _stand(self, kept: Kept, standing: Standing) -> None:
         kept.standing, kept.since_ns = standing, self._clock.now_ns()
         self._news.append((kept.part.name, ""))
         self._turned.notify_all()
@@ -263,7 +279,7 @@ class Supervisor:
         if news:
             self._changed()
 
-    def _end_now(self, kept: _Kept) -> None:
+    def _end_now(self, kept: Kept) -> None:
         process, kept.process = kept.process, None
         if process is not None:
             process.kill()
@@ -291,66 +307,10 @@ class Supervisor:
                     self._stand(kept, Standing.STOPPED)
             self._turned.notify_all()
 
-    def _hear_last_words(self, kept: _Kept) -> None:
-        if kept.part.before_end is None or kept.standing is not Standing.READY:
+    def _hear_last_words(self, kept: Kept) -> None:
+        if kept.part.before_end is None or not kept.standing.is_up:
             return
         try:
             kept.part.before_end()
         except (SapphireError, OSError) as error:  # whatever it was to tell, it is ended all the same
             self._news.append((kept.part.name, f"told nothing at its end: {error}"))
-
-
-def _bring_up(kept: _Kept, process: subprocess.Popen[bytes], is_up: threading.Event, launched_ns: int) -> None:
-    """Wait, beside the keeping thread, until a part says that it is ready; then read on, so that no pipe fills."""
-    part = kept.part
-    try:
-        if part.first_line is not None and process.stdout is not None:
-            line = process.stdout.readline()
-            if not line:
-                return
-            part.first_line(line)
-        while kept.process is process and not part.ready(launched_ns):
-            time.sleep(_ASK_EVERY_S)
-        is_up.set()
-    except SapphireError as refusal:
-        if kept.process is process:
-            kept.refusal = refusal
-    finally:
-        if process.stdout is not None:
-            with process.stdout:
-                for _ in process.stdout:
-                    pass
-
-
-def _status(kept: _Kept) -> PartStatus:
-    return PartStatus(
-        name=kept.part.name,
-        standing=kept.standing,
-        since_ns=kept.since_ns,
-        pid=kept.process.pid if kept.process is not None else None,
-        address=kept.part.address,
-        release=kept.part.release,
-        log=kept.part.log,
-        restarts=kept.restarts,
-        why=kept.why,
-    )
-
-
-def _waves(parts: Sequence[Part]) -> list[list[str]]:
-    """Names in the order of the start: each wave needs only what is in the ones before."""
-    names = [part.name for part in parts]
-    if len(set(names)) != len(names):
-        raise ConfigError("two parts of one name", expected="one of each", got=", ".join(names))
-    left, waves = list(parts), list[list[str]]()
-    while left:
-        up = {name for wave in waves for name in wave}
-        wave = [part.name for part in left if up.issuperset(part.needs)]
-        if not wave:
-            raise ConfigError(
-                "parts that cannot be started",
-                expected="needs that are parts, without a circle",
-                got="; ".join(f"{part.name} needs {', '.join(part.needs)}" for part in left),
-            )
-        waves.append(wave)
-        left = [part for part in left if part.name not in wave]
-    return waves

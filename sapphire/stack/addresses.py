@@ -18,7 +18,7 @@ __all__ = ["Ports"]
 
 _RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 LOWEST, _USUAL_END = 20_000, 32_768
-_STRIDE = 8
+_STRIDE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,10 @@ class Ports:
     bento: int
     service: int
     mlflow: int
+    collector: int
+    coordinator: int
+    notices: int
+    keeper: int
 
     @classmethod
     def choose(cls, folder: Path, wanted: Mapping[str, int] | None = None) -> Ports:

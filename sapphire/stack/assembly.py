@@ -16,13 +16,11 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sapphire.domain.clocks import WallClock, to_ns
 from sapphire.domain.messages import MarketKind
@@ -32,20 +30,20 @@ from sapphire.execution.bus_server import bus_command
 from sapphire.execution.bus_users import BENTO, CONDUCTOR, NOTICES, SERVICE, BusUsers
 from sapphire.execution.candle_folder import candle_instruments, first_common_ns
 from sapphire.execution.exchange import ExchangeAddress, exchange_arguments
-from sapphire.execution.parts import Part
-from sapphire.execution.readiness import answers_http
+from sapphire.execution.parts import Part, Probe
+from sapphire.execution.readiness import HttpChecks
 from sapphire.execution.service import ServiceAddress, ServiceSettings, draw_token, write_credentials
 from sapphire.registry.tracking import Tracking, models_page
 from sapphire.registry.trust import Deployment
-from sapphire.serving.ports import LOCAL
-from sapphire.serving.process import ServerProcess
 from sapphire.serving.settings import Settings
 from sapphire.stack.addresses import Ports
-from sapphire.stack.answering import beats, bus_answers, serves
+from sapphire.stack.answering import bus_answers
 from sapphire.stack.folders import RunFolder
 from sapphire.stack.notices.process import notices_parts
 from sapphire.stack.part import CollectorConfig, CoordinatorConfig, history_of, instrument_row
 from sapphire.stack.plan import Plan
+from sapphire.stack.servers import bento_part, mlflow_part
+from sapphire.telemetry.part_settings import PartSettings
 from sapphire.telemetry.secret_files import write_secret
 from sapphire.telemetry.signal_keys import SignalKey
 from sapphire.telemetry.streams import COLLECTOR, COORDINATOR
@@ -54,13 +52,12 @@ if TYPE_CHECKING:
     from sapphire.domain.instruments import Instrument
     from sapphire.domain.releases import Manifest
 
-__all__ = ["VENUE", "Assembly", "bento_part", "mlflow_part"]
+__all__ = ["VENUE", "Assembly"]
 
 VENUE = "embedded"
 """What the embedded exchange is called in the cache of bars."""
 
-_SERVER_WITHIN_S = 300.0
-"""How long a server that imports a great deal may take on a busy machine."""
+_EXCHANGE = "/control/health"
 _LOCKSTEP_START = "2024-01-01T00:00:00Z"
 """Where the embedded exchange's market begins in lock-step when nobody says (`LOCKSTEP_START_NS` in its settings)."""
 
@@ -73,10 +70,11 @@ class Assembly:
     plan : of the stack.
     ports : where its servers listen.
     manifest : of the release.
+    probe : how parts are asked whether they are live and ready.
     """
 
-    def __init__(self, plan: Plan, ports: Ports, manifest: Manifest) -> None:
-        self.plan, self.ports = plan, ports
+    def __init__(self, plan: Plan, ports: Ports, manifest: Manifest, probe: Probe | None = None) -> None:
+        self.plan, self.ports, self.probe = plan, ports, probe or Probe()
         self.folder = RunFolder(plan.run)
         self.venue: ExchangeAddress | None = None
         self.service_token = draw_token()
@@ -145,7 +143,7 @@ class Assembly:
             self._collector(),
             self._coordinator(),
             service,
-            *notices_parts(plan, self.folder, self.bus_url(NOTICES)),
+            *notices_parts(plan, self.folder, self.bus_url(NOTICES), port=self.ports.notices, probe=self.probe),
         ]
 
     def _bus(self) -> Part:
@@ -155,6 +153,8 @@ class Assembly:
             command=bus_command(port, self.folder.bus),
             log=self.folder.log("bus"),
             ready=lambda _: bus_answers(bus_url),
+            live=lambda: bus_answers(bus_url),
+            probe=self.probe,
             address=self.ports.bus_url,
         )
 
@@ -173,6 +173,7 @@ class Assembly:
             port=ports.exchange,
             control_port=ports.exchange_control,
         )
+        checks = self._checks(ports.url("exchange_control"), live_path=_EXCHANGE, ready_path=_EXCHANGE)
         return Part(
             name="exchange",
             command=(str(engine_binary("exchange")), *words),
@@ -180,7 +181,9 @@ class Assembly:
             # A paced market runs from its first moment: bars that nobody can judge yet would only be late.
             needs=() if plan.is_lockstep else self._local_bento,
             first_line=self._hear_exchange,
-            ready=lambda _: answers_http(f"{ports.url('exchange_control')}/control/health"),
+            ready=lambda _: checks.ready(),
+            live=checks.live,
+            probe=self.probe,
             address=ports.url("exchange"),
         )
 
@@ -205,7 +208,7 @@ class Assembly:
         plan = self.plan
         # The stack has asked the door by now: a server that is started again after it was closed goes on.
         settings = Settings(plan.home, plan.release.digest, plan.stage, self.bus_url(BENTO), running=True)
-        return bento_part(settings, port=self.ports.bento, log=self.folder.log("bento"))
+        return bento_part(settings, port=self.ports.bento, log=self.folder.log("bento"), probe=self.probe)
 
     def _collector(self) -> Part:
         plan = self.plan
@@ -219,8 +222,9 @@ class Assembly:
             symbols=plan.symbols,
             interval=plan.interval,
             history_bars=self.history_bars,
+            port=self.ports.collector,
         )
-        return self._python_part(COLLECTOR, config.as_dict(), needs=("bus", "exchange"))
+        return self._python_part(COLLECTOR, config, needs=("bus", "exchange"))
 
     def _coordinator(self) -> Part:
         plan = self.plan
@@ -236,8 +240,9 @@ class Assembly:
             stage=plan.stage,
             decisions=self.folder.decisions,
             instruments=tuple(instrument_row(self._instrument(symbol)) for symbol in plan.symbols),
+            port=self.ports.coordinator,
         )
-        return self._python_part(COORDINATOR, config.as_dict(), needs=("bus",), release=plan.release.digest)
+        return self._python_part(COORDINATOR, config, needs=("bus",), release=plan.release.digest)
 
     def _instrument(self, symbol: str) -> Instrument:
         """The rules that the exchange trades by: the candles', else those in force at the generated market's start."""
@@ -247,17 +252,25 @@ class Assembly:
             return candle_instruments(self.plan.market.candles, [symbol], self.start_ns)[symbol]
         return generated_instrument(symbol, seed=self.plan.market.seed, at_ns=self.start_ns)
 
-    def _python_part(self, name: str, config: dict[str, Any], *, needs: tuple[str, ...], release: str = "") -> Part:
-        path, bus_url = self.folder.settings(name), self.bus_url(CONDUCTOR)
-        write_secret(path, json.dumps(config, indent=1) + "\n")
+    def _checks(self, url: str, **paths: str) -> HttpChecks:
+        return HttpChecks(url, within_s=self.probe.within_s, **paths)
+
+    def _python_part(self, name: str, config: PartSettings, *, needs: tuple[str, ...], release: str = "") -> Part:
+        path = self.folder.settings(name)
+        write_secret(path, json.dumps(config.as_dict(), indent=1) + "\n")
+        checks = self._checks(config.overridden(name, os.environ).probes_url)  # as the part will read it
         return Part(
             name=name,
             command=(sys.executable, "-m", "sapphire.stack.part", name, "--config", str(path)),
             log=self.folder.log(name),
             environment={HOME_VARIABLE: str(self.plan.home), **Deployment.read().variables},
             needs=needs,
-            ready=lambda launched_ns: beats(bus_url, name, launched_ns),
+            ready=lambda _: checks.started(),
+            ready_still=checks.ready,
+            live=checks.live,
+            probe=self.probe,
             ready_within_s=120.0,
+            address=checks.url,
             release=release,
         )
 
@@ -288,75 +301,19 @@ class Assembly:
         path = self.folder.settings("service")
         settings.write(path)
         self.folder.account.mkdir(parents=True, exist_ok=True)
+        checks = self._checks(ports.url("service"))
         return Part(
             name="service",
             command=(str(engine_binary("service")), "run", "--config", str(path)),
             log=self.folder.log("service"),
             needs=("bus", "exchange"),
             first_line=_hear_service,
-            ready=lambda _: answers_http(f"{ports.url('service')}/readyz"),
+            ready=lambda _: checks.ready(),
+            live=checks.live,
+            probe=self.probe,
             address=ports.url("service"),
             release=plan.release.digest,
         )
-
-
-def bento_part(settings: Settings, *, port: int, log: Path) -> Part:
-    """A server of a release as a part.
-
-    Parameters
-    ----------
-    settings : what is served; its `bars_url` is the address of the bus.
-    port : where it listens, at each of its starts.
-
-    Raises
-    ------
-    PortInUse : another process holds the port.
-    """
-    server = ServerProcess(settings, port=port)
-    server.folder.mkdir(parents=True, exist_ok=True)
-    return Part(
-        name="bento",
-        command=server.command,
-        log=log,
-        environment=server.environment,
-        folder=server.folder,
-        ready=lambda _: serves(server.url, log),
-        ready_within_s=_SERVER_WITHIN_S,
-        patience_s=30.0,
-        address=server.url,
-        release=settings.release,
-        end_signal=signal.SIGTERM,
-    )
-
-
-def mlflow_part(tracking: Tracking, *, port: int, log: Path) -> Part:
-    """MLflow's server on the records of a state folder, as a part; it delivers the pages that wait there.
-
-    Its address opens on the registered models.
-
-    Parameters
-    ----------
-    tracking : whose database and artifacts it serves.
-    port : where it listens, at each of its starts.
-    """
-    url = f"http://{LOCAL}:{port}"
-    tracking.lock.parent.mkdir(parents=True, exist_ok=True)
-    words = ("--home", str(tracking.home), "--records", tracking.uri, "--port", str(port))
-    return Part(
-        name="mlflow",
-        command=(sys.executable, "-m", "sapphire.registry.tracking.serving", *words),
-        log=log,
-        environment={
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-            "GIT_PYTHON_REFRESH": "quiet",
-        },
-        ready=lambda _: answers_http(f"{url}/health"),
-        ready_within_s=_SERVER_WITHIN_S,
-        patience_s=2.0,
-        address=models_page(url),
-        end_signal=signal.SIGTERM,
-    )
 
 
 def _hear_service(line: bytes) -> None:

@@ -7,31 +7,31 @@ killed at any time: everything a part knows is on the bus and in its files.
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import signal
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sapphire.domain.canonical import is_sha256
 from sapphire.domain.clocks import WallClock
-from sapphire.domain.errors import ConfigError, NotReady, SapphireError
+from sapphire.domain.errors import ConfigError, NotReady
+from sapphire.domain.evidence import Target
 from sapphire.domain.messages import MarketKind, PartState
 from sapphire.telemetry.bus import Bus, without_password
 from sapphire.telemetry.heartbeats import Pulse
 from sapphire.telemetry.logs import log_to_stderr
-from sapphire.telemetry.readiness import Readiness
+from sapphire.telemetry.part_runtime import PartRuntime, run_part
+from sapphire.telemetry.part_settings import PartSettings, is_number
 from sapphire.telemetry.signal_keys import SignalKey
 from sapphire.telemetry.streams import COLLECTOR, COORDINATOR
 
 if TYPE_CHECKING:
     from sapphire.coordination.coordinator import Duty
     from sapphire.coordination.sizing import Asked, Size
-    from sapphire.domain.evidence import Target
     from sapphire.domain.instruments import Instrument, Universe
     from sapphire.domain.intervals import Interval
     from sapphire.domain.releases import Manifest
@@ -45,40 +45,18 @@ _GOODBYE_WITHIN_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Config:
-    """A part's settings: a JSON object with exactly these keys."""
+class _Config(PartSettings):
+    """What both parts are told."""
+
+    EXPECTED: ClassVar[Mapping[str, str]] = {
+        "bus_url": "valkey://USER:PASSWORD@HOST:PORT/DATABASE",
+        "venue": "a name",
+        "clock": '{"lockstep": true} or {"speed": a number above zero}',
+    }
 
     bus_url: str
     venue: str
     clock: Mapping[str, Any]
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """The settings in a file.
-
-        Raises
-        ------
-        ConfigError : no such file, no JSON object, a key that is missing, unknown or bad.
-        """
-        try:
-            value = json.loads(path.read_bytes())
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"settings in {path}", expected="a JSON object", got=str(error)) from None
-        wanted = {field.name for field in fields(cls)}
-        if not isinstance(value, dict) or value.keys() != wanted:
-            given = value.keys() if isinstance(value, dict) else {type(value).__name__}
-            raise ConfigError(
-                f"settings in {path}",
-                expected="exactly " + ", ".join(sorted(wanted)),
-                got=f"missing {sorted(wanted - given)}, unknown {sorted(given - wanted)}",
-                next="let the stack write it: sapphire up",
-            )
-        settings: dict[str, Any] = {key: tuple(item) if isinstance(item, list) else item for key, item in value.items()}
-        return cls(**settings)
-
-    def as_dict(self) -> dict[str, Any]:
-        """What the file says."""
-        return {key: str(value) if isinstance(value, Path) else value for key, value in asdict(self).items()}
 
     @property
     def speed(self) -> float | None:
@@ -90,35 +68,13 @@ class _Config:
         texts = {"bus_url": self.bus_url, "venue": self.venue}
         sound = {key: isinstance(value, str) and bool(value) for key, value in texts.items()} | sound
         sound["clock"] = self.clock == {"lockstep": True} or (
-            isinstance(self.clock, Mapping) and set(self.clock) == {"speed"} and _is_number(self.clock["speed"])
+            isinstance(self.clock, Mapping) and set(self.clock) == {"speed"} and is_number(self.clock["speed"])
         )
-        for key, good in sound.items():
-            if not good:
-                what = f"setting {key} of a {type(self).__name__}"
-                given = getattr(self, key)
-                got = repr(without_password(given) if key == "bus_url" and isinstance(given, str) else given)
-                raise ConfigError(what, expected=_EXPECTED[key], got=got)
+        PartSettings._check(self, **sound)
 
-
-_EXPECTED = {
-    "bus_url": "valkey://USER:PASSWORD@HOST:PORT/DATABASE",
-    "venue": "a name",
-    "clock": '{"lockstep": true} or {"speed": a number above zero}',
-    "exchange": '"embedded" with its url, or an id of ccxt\'s',
-    "url": "http://HOST:PORT of the embedded exchange; null for a ccxt venue's own",
-    "market": "one of " + ", ".join(MarketKind),
-    "symbols": "symbols, in the order of the release's universe",
-    "interval": "the length of a bar, such as 5m",
-    "history_bars": "a whole number above zero",
-    "account": "a name",
-    "signal_key": "path of the account's signal key",
-    "bento_url": "http://HOST:PORT",
-    "home": "the state folder",
-    "release": "a release's digest, 64 hexadecimal digits",
-    "stage": "paper or live",
-    "decisions": "path of decisions.jsonl",
-    "instruments": f"objects of text with exactly {', '.join(_INSTRUMENT_KEYS)}",
-}
+    def _shown(self, key: str) -> object:
+        given = getattr(self, key)
+        return without_password(given) if key == "bus_url" and isinstance(given, str) else given
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +92,15 @@ class CollectorConfig(_Config):
     history_bars : what the cache holds at least; `history_of` says what a release needs.
     clock : {"lockstep": True} or {"speed": 1.0}.
     """
+
+    EXPECTED: ClassVar[Mapping[str, str]] = {
+        "exchange": '"embedded" with its url, or an id of ccxt\'s',
+        "url": "http://HOST:PORT of the embedded exchange; null for a ccxt venue's own",
+        "market": "one of " + ", ".join(MarketKind),
+        "symbols": "symbols, in the order of the release's universe",
+        "interval": "the length of a bar, such as 5m",
+        "history_bars": "a whole number above zero",
+    }
 
     exchange: str
     url: str | None
@@ -168,6 +133,17 @@ class CoordinatorConfig(_Config):
     decisions : path of decisions.jsonl.
     instruments : one `instrument_row` for each symbol of the release's universe.
     """
+
+    EXPECTED: ClassVar[Mapping[str, str]] = {
+        "account": "a name",
+        "signal_key": "path of the account's signal key",
+        "bento_url": "http://HOST:PORT",
+        "home": "the state folder",
+        "release": "a release's digest, 64 hexadecimal digits",
+        "stage": "paper or live",
+        "decisions": "path of decisions.jsonl",
+        "instruments": f"objects of text with exactly {', '.join(_INSTRUMENT_KEYS)}",
+    }
 
     account: str
     signal_key: Path
@@ -246,15 +222,15 @@ def sizing_of(manifest: Manifest, universe: Universe) -> Size:
     return size
 
 
-def run_collector(config: CollectorConfig) -> None:
+def run_collector(config: CollectorConfig, runtime: PartRuntime) -> None:
     """Follow closed bars until the process is told to end.
 
     Raises
     ------
     SapphireError : what `sapphire.data.closed_bars.ClosedBars.run` raises.
     """
-    clock, bus = WallClock(), Bus(config.bus_url)
-    pulse = Pulse(bus, COLLECTOR, clock)
+    clock, bus, address = WallClock(), runtime.bus(config.bus_url), runtime.serve()
+    pulse = Pulse(bus, COLLECTOR, clock, address=address, turned=runtime.turned)
     pulse.state(PartState.STARTING)
     from sapphire.data.closed_bars import ClosedBars, Following
     from sapphire.data.venue import Venue
@@ -271,10 +247,10 @@ def run_collector(config: CollectorConfig) -> None:
     )
     embedded = config.url is not None
     venue = Venue("binance", ccxt_config(str(config.url), "")) if embedded else Venue(config.exchange)
-    ClosedBars(following, venue, bus, clock, pulse).run()
+    ClosedBars(following, venue, bus, clock, pulse, runtime).run()
 
 
-def run_coordinator(config: CoordinatorConfig) -> None:
+def run_coordinator(config: CoordinatorConfig, runtime: PartRuntime) -> None:
     """Decide at each closed bar until the process is told to end. The release's evidence is verified first.
 
     One that is started again after the permit was closed goes on where it was: positions follow the release's rule for
@@ -294,9 +270,8 @@ def run_coordinator(config: CoordinatorConfig) -> None:
     running = last is not None and last.facts["release"] == config.release
     admitted = admit(Settings(config.home, config.release, config.stage, running=running))
     manifest = admitted.manifest
-    clock, bus = WallClock(), Bus(config.bus_url)
-    readiness = Readiness()
-    pulse = Pulse(bus, COORDINATOR, clock, release=config.release, address=readiness.url)
+    clock, bus, address = WallClock(), runtime.bus(config.bus_url), runtime.serve()
+    pulse = Pulse(bus, COORDINATOR, clock, release=config.release, address=address, turned=runtime.turned)
     pulse.state(PartState.STARTING)
     from sapphire.coordination.bento import Bento
     from sapphire.coordination.coordinator import Coordinator
@@ -306,14 +281,14 @@ def run_coordinator(config: CoordinatorConfig) -> None:
     universe, interval = _universe(config, manifest), Interval(manifest.interval)
     Coordinator(
         _duty(config, universe, interval, manifest.when_views_stop),
-        bento=Bento(config.bento_url, config.release, config.venue, admitted.permit),
+        bento=Bento(config.bento_url, config.release, config.venue, admitted.permit, waits=pulse.beat),
         size=sizing_of(manifest, universe),
         history=History(bus, config.venue, universe.symbols, interval, history_of(manifest)),
         log=DecisionLog(config.decisions),
         bus=bus,
         clock=clock,
         pulse=pulse,
-        readiness=readiness,
+        runtime=runtime,
     ).run()
 
 
@@ -333,38 +308,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("part", choices=(COLLECTOR, COORDINATOR))
     parser.add_argument("--config", type=Path, required=True, metavar="FILE")
     told = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _end)
-    signal.signal(signal.SIGINT, _end)
     log = log_to_stderr(told.part)
     try:
         if told.part == COLLECTOR:
-            collector = CollectorConfig.read(told.config)
-            _until_told(collector.bus_url, COLLECTOR, lambda: run_collector(collector))
-        else:
-            coordinator = CoordinatorConfig.read(told.config)
-            _until_told(coordinator.bus_url, COORDINATOR, lambda: run_coordinator(coordinator))
-    except SapphireError as error:
+            collector = CollectorConfig.read(told.config, COLLECTOR, os.environ)
+            return _run(collector, COLLECTOR, {}, lambda runtime: run_collector(collector, runtime))
+        coordinator = CoordinatorConfig.read(told.config, COORDINATOR, os.environ)
+        identity = {"account": coordinator.account, "release": coordinator.release}
+        return _run(coordinator, COORDINATOR, identity, lambda runtime: run_coordinator(coordinator, runtime))
+    except ConfigError as error:
         log.error("%s", error)
         return 1
-    log.info("ends")
-    return 0
 
 
-def _until_told(bus_url: str, part: str, run: Callable[[], None]) -> None:
-    """Run until the process is told to end, and say goodbye on the bus."""
-    try:
-        run()
-    except SystemExit:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        try:
-            goodbye = Bus(bus_url, patience_s=_GOODBYE_WITHIN_S)
-            Pulse(goodbye, part, WallClock()).state(PartState.STOPPING)
-        except NotReady:
-            return
+def _run(config: _Config, part: str, more: Mapping[str, str], run: Callable[[PartRuntime], None]) -> int:
+    """Run a part under its name, and say goodbye on the bus."""
+    identity = {"venue": config.venue, **more}
+    log_to_stderr(part, identity=identity)
 
+    def goodbye() -> None:
+        with suppress(NotReady):
+            Pulse(Bus(config.bus_url, patience_s=_GOODBYE_WITHIN_S), part, WallClock()).state(PartState.STOPPING)
 
-def _end(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(0)
+    return run_part(PartRuntime(part, config, identity=identity), run, goodbye=goodbye)
 
 
 def _universe(config: CoordinatorConfig, manifest: Manifest) -> Universe:
@@ -386,10 +352,6 @@ def _universe(config: CoordinatorConfig, manifest: Manifest) -> Universe:
         tick, lot, least = (rows[symbol][key] for key in _INSTRUMENT_KEYS[1:])
         made.append(Instrument(symbol, *pair_of(symbol), kind_of(symbol), Decimal(tick), Decimal(lot), Decimal(least)))
     return Universe(made)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -23,7 +23,7 @@ from sapphire.domain.intervals import Interval
 from sapphire.execution.bus_users import CONDUCTOR, NOTICES
 from sapphire.execution.conductor import Conductor, Driven, Progress, Watch
 from sapphire.execution.control import Control
-from sapphire.execution.parts import PartStatus, Standing
+from sapphire.execution.parts import PartStatus, Probe
 from sapphire.execution.run_lock import RunLock
 from sapphire.execution.service import Service
 from sapphire.execution.supervisor import Supervisor, Told
@@ -54,6 +54,8 @@ class Stack:
     fresh : forget what an earlier stack left in the run folder; otherwise it goes on where that one stood.
     clock : the machine's.
     told : hears what goes on: the part's name, and what happened to it.
+    probe : how parts are asked whether they are live and ready.
+    turned : called at each turn of what keeps the parts.
 
     Raises
     ------
@@ -69,13 +71,21 @@ class Stack:
     """
 
     def __init__(
-        self, plan: Plan, *, fresh: bool = False, clock: Clock | None = None, told: Told = lambda *_: None
+        self,
+        plan: Plan,
+        *,
+        fresh: bool = False,
+        clock: Clock | None = None,
+        told: Told = lambda *_: None,
+        probe: Probe | None = None,
+        turned: Callable[[], None] = lambda: None,
     ) -> None:
         self.plan = plan
         self.folder = RunFolder(plan.run)
         self._fresh = fresh
         self._clock = clock or WallClock()
-        self._told = told
+        self._told, self._turned = told, turned
+        self._probe = probe or Probe()
         self._lock = RunLock(plan.run)
         self._assembly: Assembly | None = None
         self._supervisor: Supervisor | None = None
@@ -109,6 +119,11 @@ class Stack:
     def parts(self) -> Mapping[str, PartStatus]:
         """How each part does now."""
         return self._keeper.parts
+
+    @property
+    def ports(self) -> Ports:
+        """Where its servers listen."""
+        return self._made.ports
 
     @property
     def control(self) -> Control:
@@ -151,7 +166,7 @@ class Stack:
         )
 
     def wait_until_ready(self, part: str, *, within_s: float = 120.0) -> PartStatus:
-        """Wait until a part is ready (again).
+        """Wait until a part came up (again).
 
         Raises
         ------
@@ -198,7 +213,7 @@ class Stack:
         admitted = admit_to(self.folder, plan.home, plan.release.digest, plan.stage)
         execution = {**admitted.manifest.execution, **plan.execution}
         self._assembly = Assembly(
-            replace(plan, execution=execution), Ports.choose(plan.run, plan.ports), admitted.manifest
+            replace(plan, execution=execution), Ports.choose(plan.run, plan.ports), admitted.manifest, self._probe
         )
         self.folder.account_state.unlink(missing_ok=True)  # a run that is killed later did not end as it says
         self._supervisor = Supervisor(
@@ -209,6 +224,8 @@ class Stack:
             clock=self._clock,
             told=self._told,
             changed=self._write,
+            turned=self._turned,
+            logs=(self.folder.log("keeper"),),
         )
 
     def _fail(self, error: BaseException) -> None:
@@ -246,7 +263,7 @@ class Stack:
         """The exchange's own books, as they are when the run ends."""
         from sapphire.data.durable import write_text
 
-        if self._keeper.parts["exchange"].standing is not Standing.READY:
+        if not self._keeper.parts["exchange"].standing.is_up:
             return
         try:
             state = self.control.state(full=True)
@@ -259,7 +276,7 @@ class Stack:
         from sapphire.data.durable import write_text
         from sapphire.stack.account import account_now
 
-        if self._keeper.parts["service"].standing is not Standing.READY:
+        if not self._keeper.parts["service"].standing.is_up:
             return
         try:
             told = account_now(self.service, self.folder)

@@ -1,5 +1,5 @@
-"""Telemetry: the bus and what every room writes to it: messages, heartbeats, readiness, log lines;
-and how parts are asked over HTTP.
+"""Telemetry: the bus and what every room writes to it: messages, heartbeats, log lines; how parts are asked over HTTP;
+and the runtime that Python parts are built on: settings, probes, metrics, drain.
 
 In:    messages (domain) and the identity of what they are about.
 Out:   streams whose entry ids are made of that identity, so that a retry is the same entry; refused messages kept in
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from sapphire.telemetry.heartbeats import Pulse
     from sapphire.telemetry.http_client import Answer, HttpClient
     from sapphire.telemetry.logs import log_to_stderr
-    from sapphire.telemetry.readiness import Readiness
+    from sapphire.telemetry.part_runtime import PartRuntime
+    from sapphire.telemetry.part_settings import PartSettings
     from sapphire.telemetry.signal_keys import SignalKey
     from sapphire.telemetry.streams import EntryId
 
@@ -26,13 +27,25 @@ _HOMES = {
     "heartbeats": ("Pulse",),
     "http_client": ("Answer", "HttpClient"),
     "logs": ("log_to_stderr",),
-    "readiness": ("Readiness",),
+    "part_runtime": ("PartRuntime",),
+    "part_settings": ("PartSettings",),
     "signal_keys": ("SignalKey",),
     "streams": ("EntryId",),
 }
 _LAZY = {name: module for module, names in _HOMES.items() for name in names}
 
-__all__ = ["Answer", "Bus", "Entry", "EntryId", "HttpClient", "Pulse", "Readiness", "SignalKey", "log_to_stderr"]
+__all__ = [
+    "Answer",
+    "Bus",
+    "Entry",
+    "EntryId",
+    "HttpClient",
+    "PartRuntime",
+    "PartSettings",
+    "Pulse",
+    "SignalKey",
+    "log_to_stderr",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -14,7 +14,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from valkey import Valkey
 from valkey.exceptions import (
@@ -31,7 +31,7 @@ from sapphire.domain.messages import Message, decode, encode
 from sapphire.telemetry.signal_keys import TAG_FIELD, SignalKey
 from sapphire.telemetry.streams import DEAD_LETTERS, EntryId
 
-__all__ = ["Bus", "Entry", "same_message", "without_password"]
+__all__ = ["Bus", "BusWatch", "Entry", "same_message", "without_password"]
 
 _FIELD = b"m"
 _FIRST_PAUSE_S = 0.05
@@ -69,6 +69,22 @@ class Entry:
         return decode(self.data)
 
 
+class BusWatch(Protocol):
+    """Who wants to know how a connection does; called on the thread that uses it."""
+
+    def waits(self) -> None:
+        """The server does not answer; it is asked again after a moment."""
+        ...
+
+    def reconnected(self) -> None:
+        """The connection was lost, and made anew."""
+        ...
+
+    def refused(self) -> None:
+        """An entry went to the dead letters."""
+        ...
+
+
 class Bus:
     """A connection to the bus.
 
@@ -76,16 +92,20 @@ class Bus:
     ----------
     url : "valkey://127.0.0.1:6379/0".
     patience_s : how long a call tries to reach the server before it raises NotReady; None tries for ever.
+    watch : who is told how the connection does.
 
     Raises
     ------
     ConfigError : not the address of a server.
     """
 
-    def __init__(self, url: str, *, patience_s: float | None = None) -> None:
+    def __init__(self, url: str, *, patience_s: float | None = None, watch: BusWatch | None = None) -> None:
         try:
             self._client: Any = Valkey.from_url(
-                url, socket_connect_timeout=_ANSWER_WITHIN_S, socket_timeout=_ANSWER_WITHIN_S
+                url,
+                socket_connect_timeout=_ANSWER_WITHIN_S,
+                socket_timeout=_ANSWER_WITHIN_S,
+                valkey_connect_func=self._connected,
             )
         except ValueError as error:
             raise ConfigError(
@@ -93,7 +113,8 @@ class Bus:
                 expected="valkey://USER:PASSWORD@HOST:PORT/DATABASE",
                 got=f"{without_password(url)!r}: {type(error).__name__}",
             ) from None
-        self._patience_s = patience_s
+        self._patience_s, self._watch = patience_s, watch
+        self._was_connected = False
 
     def publish(self, stream: str, entry: EntryId, message: Message) -> bool:
         """Write a message under its id.
@@ -153,7 +174,10 @@ class Bus:
     def refuse(self, entry: Entry, error: SapphireError) -> EntryId:
         """Keep an entry that cannot be used among the dead letters, with the reason and where it is from."""
         fields = {_FIELD: entry.data, b"why": str(error).encode(), b"from": f"{entry.stream} {entry.id}".encode()}
-        return self._add(DEAD_LETTERS, fields)
+        kept = self._add(DEAD_LETTERS, fields)
+        if self._watch is not None:
+            self._watch.refused()
+        return kept
 
     def read(self, stream: str, after: EntryId, *, block_ms: int = 0, count: int = 1_000) -> list[Entry]:
         """The entries behind `after`, oldest first.
@@ -268,8 +292,17 @@ class Bus:
                         got=f"{type(error).__name__}: {error}",
                         next="see whether it runs, and its log",
                     ) from error
+            if self._watch is not None:
+                self._watch.waits()
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, _LAST_PAUSE_S)
+
+    def _connected(self, connection: Any) -> None:
+        """Greet the server on a new connection; the client makes one whenever it needs to."""
+        connection.on_connect()
+        if self._was_connected and self._watch is not None:
+            self._watch.reconnected()
+        self._was_connected = True
 
     def _no(self, error: Exception) -> Refused:
         user = self._client.connection_pool.connection_kwargs.get("username") or "default"

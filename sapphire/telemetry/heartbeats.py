@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sapphire.domain.clocks import Clock
 from sapphire.domain.envelope import Envelope
 from sapphire.domain.messages import HeartbeatMessage, PartState
@@ -26,6 +28,7 @@ class Pulse:
     every_s : how often.
     release : digest of the release that it runs.
     address : where it listens.
+    turned : called at each beat: the loop goes on.
     """
 
     def __init__(
@@ -37,10 +40,12 @@ class Pulse:
         every_s: float = 2.0,
         release: str | None = None,
         address: str | None = None,
+        turned: Callable[[], None] = lambda: None,
     ) -> None:
         self._bus, self._producer, self._clock = bus, producer, clock
         self._every_ns = int(every_s * _NS_PER_S)
         self._release, self._address = release, address
+        self._turned = turned
         self._state, self._since_ns = PartState.STARTING, clock.now_ns()
         self._said_ns: int | None = None
         self._count = 0
@@ -51,7 +56,8 @@ class Pulse:
         self._say()
 
     def beat(self) -> None:
-        """Say it if it is time to."""
+        """The loop turns; say so on the bus if it is time to."""
+        self._turned()
         if self._said_ns is None or self._clock.monotonic_ns() - self._said_ns >= self._every_ns:
             self._say()
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from sapphire.agents import Calibrated, MovingAverageCross
@@ -30,14 +31,15 @@ from sapphire.domain.releases import ReleasedSizing
 from sapphire.execution.bus_users import BENTO, BusUsers
 from sapphire.execution.conductor import Driven, Moment, Phase
 from sapphire.execution.journal import JournalReplay, journal_rows, replay_journal
+from sapphire.execution.parts import Probe
 from sapphire.execution.run_lock import RunLock
 from sapphire.execution.supervisor import Supervisor
 from sapphire.serving.settings import Settings
 from sapphire.stack.addresses import Ports
-from sapphire.stack.assembly import bento_part
 from sapphire.stack.folders import RunFolder
 from sapphire.stack.plan import Market, Plan
 from sapphire.stack.releases import described
+from sapphire.stack.servers import bento_part
 from sapphire.stack.stack import Stack, run_bars
 
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
@@ -46,6 +48,7 @@ START = "2025-03-07T00:00:00Z"
 BARS = 40
 REST = timedelta(seconds=60)
 """How far a run goes on behind its last close, so that what is on its way arrives."""
+PROBE = Probe(every_s=0.3, within_s=1.5, failures=3)
 
 
 @dataclass(frozen=True)
@@ -58,12 +61,14 @@ class Blow:
     bar : number of the bar, from 1, that is being driven towards or closed.
     phase : when: before time moves, while the close's step is unanswered, or when the close is settled.
     after_s : how much later; zero on the spot, so that nothing goes on before the part is dead.
+    hangs : whether it is stopped instead, so that it hangs and is not dead.
     """
 
     victim: str
     bar: int
     phase: Phase
     after_s: float = 0.0
+    hangs: bool = False
 
     def is_at(self, moment: Moment, bar: int) -> bool:
         """Whether this is the moment."""
@@ -125,7 +130,7 @@ class Prepared:
             bento_url=self.bento_url,
             ports={"bus": self.bus_port},
         )
-        with Stack(plan) as stack:
+        with Stack(plan, probe=PROBE) as stack:
             hand = _Hand(stack, self.bento, list(blows))
             driven = run_bars(stack, BARS, rest=REST, watch=hand.watch)
             hand.finish()
@@ -190,9 +195,9 @@ class _Hand:
     def _deal(self, blow: Blow) -> None:
         with self._dealing:  # so that no two blows hit the same process
             pid = self._until_up(blow.victim)
-            os.kill(pid, signal.SIGKILL)
+            _stop(pid) if blow.hangs else os.kill(pid, signal.SIGKILL)
             self._dealt[blow.victim] = self._dealt.get(blow.victim, 0) + 1
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + (60 if blow.hangs else 10)
         while _is_alive(pid) and time.monotonic() < deadline:
             time.sleep(0.001)
 
@@ -208,6 +213,13 @@ class _Hand:
 
     def _bar(self, moment: Moment) -> int:
         return (moment.close_ns - to_ns(START)) // self._interval_ns
+
+
+def _stop(pid: int) -> None:
+    """Stop what does a part's work: the workers of a server that has some, else the process itself."""
+    workers = psutil.Process(pid).children(recursive=True)
+    for process in workers or [psutil.Process(pid)]:
+        process.suspend()
 
 
 def _is_alive(pid: int) -> bool:
@@ -278,7 +290,7 @@ def prepared(restless: tuple[Path, str]) -> Iterator[Prepared]:
     ports = Ports.choose(folder)
     users = folder / "users"
     settings = Settings(home, digest, "paper", BusUsers.keep(users).url(BENTO, ports.bus_url))
-    part = bento_part(settings, port=ports.bento, log=folder / "bento.log")
+    part = bento_part(settings, port=ports.bento, log=folder / "bento.log", probe=PROBE)
     with Supervisor([part], lock=RunLock(folder / "bento"), clock=WallClock()) as bento:
         yield Prepared(home, digest, ports.bus, part.address, bento, users)
 
@@ -287,6 +299,12 @@ def prepared(restless: tuple[Path, str]) -> Iterator[Prepared]:
 def undisturbed(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     """The run that nobody disturbs."""
     return prepared.run(tmp_path_factory.mktemp("undisturbed"))
+
+
+@pytest.fixture(scope="session")
+def hung_at() -> Callable[[str, int], Blow]:
+    """A part is stopped at the close of a bar, so that it hangs."""
+    return lambda victim, bar: Blow(victim, bar, Phase.STEPPING, after_s=0.001, hangs=True)
 
 
 @pytest.fixture(scope="session")

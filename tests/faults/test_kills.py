@@ -117,3 +117,14 @@ def test_a_killed_part_comes_back_and_nothing_is_lost(prepared, undisturbed, blo
     assert decided(outcome) == decided(undisturbed)
     require_same_books(outcome)
     assert outcome.replay.identical, outcome.replay.told
+
+
+def test_parts_that_hang_are_restarted_and_the_run_says_the_same(prepared, undisturbed, hung_at, tmp_path):
+    """Not dead: each of them is there, holds its port and its connections, and does nothing; all in the same bar."""
+    victims = ("bento", "collector", "coordinator")
+    outcome = prepared.run(tmp_path / "run", [hung_at(victim, 12) for victim in victims])
+    assert {name: count for name, count in outcome.restarts.items() if count} == dict.fromkeys(victims, 1)
+    assert as_the_exchange_has_it(outcome) == as_the_exchange_has_it(undisturbed)
+    assert decided(outcome) == decided(undisturbed)
+    require_same_books(outcome)
+    assert outcome.replay.identical, outcome.replay.told

@@ -17,8 +17,9 @@ from sapphire.execution.run_lock import RunLock
 from sapphire.execution.supervisor import Supervisor
 from sapphire.lab.demo.steps import Steps
 from sapphire.registry.tracking import URI_VARIABLE, Tracking
-from sapphire.serving.ports import LOCAL, free_port
-from sapphire.stack.assembly import mlflow_part
+from sapphire.serving.ports import LOCAL
+from sapphire.stack.addresses import Ports
+from sapphire.stack.servers import mlflow_part
 
 __all__ = ["TrackingServer", "tracking_server"]
 
@@ -79,7 +80,7 @@ def tracking_server(home: Path, folder: Path, steps: Steps) -> Iterator[Tracking
     with ExitStack() as leaving:
         supervisor = None
         if not tracking.uri.startswith("http"):
-            port = free_port()
+            port = Ports.choose(folder / "mlflow").mlflow
             part = mlflow_part(tracking, port=port, log=folder / "logs" / "mlflow.log")
             supervisor = Supervisor([part], lock=RunLock(folder / "mlflow"), clock=WallClock())
             leaving.callback(supervisor.stop)

@@ -10,22 +10,21 @@ import argparse
 import contextlib
 import logging
 import os
-import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from sapphire.domain.clocks import Clock, WallClock
-from sapphire.domain.errors import NotReady, SapphireError
+from sapphire.domain.errors import ConfigError, NotReady
 from sapphire.execution.bus_users import NOTICES
 from sapphire.stack.folders import RunFolder
 from sapphire.stack.notices.delivery import deliver
 from sapphire.stack.notices.notice import Notice
 from sapphire.stack.notices.outbox import Outbox
-from sapphire.stack.notices.process import read_config
+from sapphire.stack.notices.process import NoticesConfig
 from sapphire.stack.notices.receivers import Receiver, read_receivers
 from sapphire.stack.notices.shapes import body_of
 from sapphire.stack.notices.sources import Sources, begin
@@ -33,6 +32,10 @@ from sapphire.stack.notices.watch import Watch
 from sapphire.stack.rules import Rules
 from sapphire.telemetry.bus import Bus
 from sapphire.telemetry.logs import log_to_stderr
+from sapphire.telemetry.part_runtime import PartRuntime, run_part
+
+if TYPE_CHECKING:
+    from prometheus_client import Counter
 
 __all__ = ["main", "run"]
 
@@ -45,7 +48,7 @@ _NICE = 10
 _log = logging.getLogger(__name__)
 
 
-def run(config: Mapping[str, Any], ending: threading.Event, *, clock: Clock | None = None) -> None:
+def run(config: NoticesConfig, runtime: PartRuntime, *, clock: Clock | None = None) -> None:
     """Send notices until told to end.
 
     Raises
@@ -53,27 +56,33 @@ def run(config: Mapping[str, Any], ending: threading.Event, *, clock: Clock | No
     ConfigError : settings, an address or a file that cannot be meant.
     """
     clock = clock or WallClock()
-    receivers = read_receivers(config["sources"])
-    folder = RunFolder(Path(config["run"]))
+    runtime.serve()
+    receivers = read_receivers(config.sources)
+    folder = RunFolder(Path(config.run))
     outbox, lost = _open(folder, receivers, clock)
-    bus = Bus(config["bus_url"], patience_s=_BUS_PATIENCE_S)
-    sources = _sources(config, folder, bus, outbox, clock, ending)
-    if sources is None:
-        return
+    bus = runtime.bus(config.bus_url, patience_s=_BUS_PATIENCE_S)
+    sources = _sources(config, folder, bus, outbox, clock, runtime)
     if lost is not None:
-        outbox.put([_lost(config["about"], lost, clock)], sources.cursor)
+        outbox.put([_lost(config.about, lost, clock)], sources.cursor)
     closing = threading.Event()
+    counted = runtime.metrics.notices
     for receiver in receivers:
-        told = (outbox, receiver, closing.is_set, clock)
+        told = (outbox, receiver, closing.is_set, clock, counted)
         threading.Thread(target=_send_all, args=told, name=f"to {receiver.shape}", daemon=True).start()
-    while not ending.wait(_TURN_S):
-        _turn(sources, outbox, sources.turn)
-    _turn(sources, outbox, sources.last_turn)
-    deadline = time.monotonic() + _LAST_S
-    shapes = [receiver.shape for receiver in receivers]
-    while time.monotonic() < deadline and any(outbox.is_busy(shape, clock.now_ns()) for shape in shapes):
-        time.sleep(_LOOK_S)
-    closing.set()
+    runtime.readiness.tell(ready=True)
+    with contextlib.suppress(SystemExit):
+        while True:
+            runtime.turned()
+            with runtime.finishing():
+                _turn(sources, outbox, sources.turn)
+            time.sleep(_TURN_S)
+    with runtime.finishing():
+        _turn(sources, outbox, sources.last_turn)
+        deadline = time.monotonic() + _LAST_S
+        shapes = [receiver.shape for receiver in receivers]
+        while time.monotonic() < deadline and any(outbox.is_busy(shape, clock.now_ns()) for shape in shapes):
+            time.sleep(_LOOK_S)
+        closing.set()
 
 
 def _turn(sources: Sources, outbox: Outbox, read: Callable[[], list[Notice]]) -> None:
@@ -99,21 +108,22 @@ def _open(folder: RunFolder, receivers: Sequence[Receiver], clock: Clock) -> tup
 
 
 def _sources(
-    config: Mapping[str, Any], folder: RunFolder, bus: Bus, outbox: Outbox, clock: Clock, ending: threading.Event
-) -> Sources | None:
-    """Where to read on; None where it was told to end before the bus was there."""
+    config: NoticesConfig, folder: RunFolder, bus: Bus, outbox: Outbox, clock: Clock, runtime: PartRuntime
+) -> Sources:
+    """Where to read on, once the bus is there."""
     cursor = outbox.cursor
     while cursor is None:
         with contextlib.suppress(NotReady):
-            cursor = begin(folder, bus, anew=config["anew"])
-        if cursor is None and ending.wait(_TURN_S):
-            return None
+            cursor = begin(folder, bus, anew=config.anew)
+        if cursor is None:
+            runtime.turned()
+            time.sleep(_TURN_S)
     watch = Watch(
-        config["about"],
+        config.about,
         Rules.of(folder),
-        quote=config["quote"],
-        interval_ns=config["interval_ns"],
-        denials_in_a_bar=config["sources"]["denials_in_a_bar"],
+        quote=config.quote,
+        interval_ns=config.interval_ns,
+        denials_in_a_bar=config.sources["denials_in_a_bar"],
         state=cursor["watch"],
     )
     sources = Sources(folder, bus, watch, cursor, clock)
@@ -127,7 +137,13 @@ def _lost(about: str, why: str, clock: Clock) -> Notice:
     return Notice(id=f"lost-{now_ns}", kind="restarts", title=title, about=about, wall_ns=now_ns, lines=(why,))
 
 
-def _send_all(outbox: Outbox, receiver: Receiver, is_closing: Callable[[], bool], clock: Clock) -> None:
+def _send_all(
+    outbox: Outbox,
+    receiver: Receiver,
+    is_closing: Callable[[], bool],
+    clock: Clock,
+    counted: Callable[[str, str], Counter],
+) -> None:
     """Send to a receiver what is due, one after the other."""
     while not is_closing():
         wait_s = outbox.due_in_s(receiver.shape, clock.now_ns())
@@ -137,6 +153,7 @@ def _send_all(outbox: Outbox, receiver: Receiver, is_closing: Callable[[], bool]
         notice, untold = outbox.take(receiver.shape, clock.now_ns())
         outcome = deliver(receiver, body_of(notice, receiver.shape, chat=receiver.chat, untold=untold))
         outbox.settle(receiver.shape, outcome, clock.now_ns())
+        counted(receiver.shape, str(outcome.came)).inc()
         _log.info("%s, %s: %s: %s", receiver.shape, notice.id, outcome.came, outcome.what)
 
 
@@ -145,18 +162,15 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m sapphire.stack.notices.part", description=__doc__)
     parser.add_argument("--config", type=Path, required=True, metavar="FILE")
     told = parser.parse_args(words)
-    log, ending = log_to_stderr(NOTICES), threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ending.set())
+    log = log_to_stderr(NOTICES)
     with contextlib.suppress(OSError):
         os.nice(_NICE)  # whoever trades comes first
     try:
-        run(read_config(told.config), ending)
-    except SapphireError as error:
+        config = NoticesConfig.read(told.config, NOTICES, os.environ)
+    except ConfigError as error:
         log.error("%s", error)
         return 1
-    log.info("ends")
-    return 0
+    return run_part(PartRuntime(NOTICES, config), lambda runtime: run(config, runtime), goodbye=lambda: None)
 
 
 if __name__ == "__main__":

@@ -1,34 +1,86 @@
-"""The part that sends notices, as the supervisor keeps it, and the settings file that it is told."""
+"""The part that sends notices, as the supervisor keeps it, and the settings that it is told."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from sapphire.domain.errors import ConfigError
 from sapphire.domain.intervals import Interval
 from sapphire.domain.workspace_settings import NOTICE_SHAPES
 from sapphire.execution.bus_users import NOTICES
-from sapphire.execution.parts import Part
+from sapphire.execution.parts import Part, Probe
+from sapphire.execution.readiness import HttpChecks
 from sapphire.stack.folders import RunFolder
 from sapphire.stack.notices.notice import About
 from sapphire.stack.notices.receivers import receiver_sources
 from sapphire.stack.plan import Plan
+from sapphire.telemetry.bus import without_password
+from sapphire.telemetry.part_settings import PartSettings
 from sapphire.telemetry.secret_files import write_secret
 
-__all__ = ["notices_parts", "read_config"]
-
-_KEYS = {"bus_url", "run", "about", "quote", "interval_ns", "anew", "sources"}
+__all__ = ["NoticesConfig", "notices_parts"]
 
 
-def notices_parts(plan: Plan, folder: RunFolder, bus_url: str) -> list[Part]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticesConfig(PartSettings):
+    """Settings of the part that sends notices.
+
+    Parameters
+    ----------
+    bus_url : with the password of its user.
+    run : run folder that it tells of.
+    about : what stands in each message.
+    quote, interval_ns : asset and length of a bar.
+    anew : whether the run begins now, so that its first events are news.
+    sources : receivers and where their addresses are, as `receiver_sources` has them.
+    """
+
+    EXPECTED: ClassVar[Mapping[str, str]] = {
+        "bus_url": "valkey://USER:PASSWORD@HOST:PORT/DATABASE",
+        "run": "path of the run folder",
+        "about": "text",
+        "quote": "an asset",
+        "interval_ns": "a whole number above zero",
+        "anew": "true or false",
+        "sources": "receivers, as sapphire up writes them",
+    }
+
+    bus_url: str
+    run: str
+    about: str
+    quote: str
+    interval_ns: int
+    anew: bool
+    sources: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        self._check(
+            **{key: isinstance(getattr(self, key), str) for key in ("bus_url", "run", "about", "quote")},
+            interval_ns=type(self.interval_ns) is int and self.interval_ns > 0,
+            anew=isinstance(self.anew, bool),
+            sources=isinstance(self.sources, Mapping),
+        )
+
+    def _shown(self, key: str) -> object:
+        given = getattr(self, key)
+        return without_password(given) if key == "bus_url" and isinstance(given, str) else given
+
+
+def notices_parts(plan: Plan, folder: RunFolder, bus_url: str, *, port: int, probe: Probe) -> list[Part]:
     """The part, where `sapphire.toml` names somebody to tell.
 
     Its settings are written; the bus's password is in them, and no address of a receiver.
 
     None in lock-step: a run that is driven bar by bar has somebody who looks on.
+
+    Parameters
+    ----------
+    port : where it answers probes.
+    probe : how it is asked.
 
     Raises
     ------
@@ -38,32 +90,29 @@ def notices_parts(plan: Plan, folder: RunFolder, bus_url: str) -> list[Part]:
     if not sources.keys() & set(NOTICE_SHAPES):
         return []
     path = folder.settings(NOTICES)
-    config = {
-        "bus_url": bus_url,
-        "run": str(plan.run),
-        "about": About.of(plan.as_dict()).line,
-        "quote": plan.quote,
-        "interval_ns": Interval(plan.interval).ns,
-        "anew": not folder.journal.exists(),
-        "sources": sources,
-    }
-    write_secret(path, json.dumps(config, indent=1) + "\n")
+    config = NoticesConfig(
+        bus_url=bus_url,
+        run=str(plan.run),
+        about=About.of(plan.as_dict()).line,
+        quote=plan.quote,
+        interval_ns=Interval(plan.interval).ns,
+        anew=not folder.journal.exists(),
+        sources=sources,
+        port=port,
+    )
+    write_secret(path, json.dumps(config.as_dict(), indent=1) + "\n")
+    checks = HttpChecks(config.overridden(NOTICES, os.environ).probes_url, within_s=probe.within_s)
     command = (sys.executable, "-m", "sapphire.stack.notices.part", "--config", str(path))
-    return [Part(name=NOTICES, command=command, log=folder.log(NOTICES), needs=("bus",), is_optional=True)]
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """The settings in a file, by the keys with which `notices_parts` writes them.
-
-    Raises
-    ------
-    ConfigError : no such file, or another content.
-    """
-    try:
-        config: dict[str, Any] = json.loads(path.read_bytes())
-        missing = _KEYS - config.keys()
-    except (OSError, ValueError, AttributeError) as error:
-        raise ConfigError(f"settings in {path}", expected="what sapphire up writes", got=str(error)) from None
-    if missing:
-        raise ConfigError(f"settings in {path}", expected=", ".join(sorted(_KEYS)), got=f"no {', '.join(missing)}")
-    return config
+    return [
+        Part(
+            name=NOTICES,
+            command=command,
+            log=folder.log(NOTICES),
+            needs=("bus",),
+            ready=lambda _: checks.ready(),
+            live=checks.live,
+            probe=probe,
+            address=checks.url,
+            is_optional=True,
+        )
+    ]

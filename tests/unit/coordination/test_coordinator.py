@@ -20,7 +20,7 @@ from sapphire.domain.views import View
 from sapphire.domain.wire import decimal_of_float
 from sapphire.portfolio import FixedFraction, PortfolioState, size_at_close
 from sapphire.portfolio.targets import Target
-from sapphire.telemetry.readiness import Readiness
+from sapphire.telemetry.part_runtime import PartRuntime
 from sapphire.telemetry.signal_keys import TAG_FIELD, SignalKey
 from sapphire.telemetry.streams import (
     ACCOUNT,
@@ -121,9 +121,7 @@ def decide(run, bus, universe, tmp_path, pulse_until):
     """Runs a coordinator of its own until the bar that closes then is done; its lines."""
     path = tmp_path / "decisions.jsonl"
 
-    def make(
-        url, until_ns, *, lockstep=True, size=by_the_mean, over=None, readiness=None, rows=50, permit=None, **duty
-    ):
+    def make(url, until_ns, *, lockstep=True, size=by_the_mean, over=None, runtime=None, rows=50, permit=None, **duty):
         def done():
             return bus.entry(SIGNALS, end_of_bar(until_ns)) is not None
 
@@ -142,7 +140,7 @@ def decide(run, bus, universe, tmp_path, pulse_until):
             bus=bus,
             clock=WallClock(),
             pulse=pulse_until(bus, "coordinator", over or done),
-            readiness=readiness,
+            runtime=runtime,
         )
         with pytest.raises(run.done):
             coordinator.run()
@@ -431,16 +429,17 @@ def test_a_bento_that_is_gone_on_a_running_venue_has_said_nothing_in_time(close,
 
 
 def test_readyz_says_how_the_views_stand(close, run, bus, said, speaking, decide):
-    readiness = Readiness()
+    runtime = PartRuntime("coordinator")
+    url = runtime.serve()
     speaks = believing(run, said, mean=(12.5, 30.0))
     server = speaking(lambda request: speaks(request) if len(server.asked) == 1 else NO["no evidence"])
     seen = []
     for bar in range(1, 5):
         close(bar)
-        decide(server.url, run.close_of(bar), size=FixedFraction(fraction=0.4), readiness=readiness)
-        answer = httpx.get(f"{readiness.url}/readyz", trust_env=False)
+        decide(server.url, run.close_of(bar), size=FixedFraction(fraction=0.4), runtime=runtime)
+        answer = httpx.get(f"{url}/readyz", trust_env=False)
         seen.append((answer.status_code, answer.json()["views"]))
-    readiness.close()
+    runtime.close()
     assert [status for status, _ in seen] == [200, 503, 503, 503]
     assert (seen[0][1]["speaks"], seen[0][1]["stopped"]) == (True, [])
     assert seen[1][1]["reason"]["code"] == "views_refused"
@@ -452,22 +451,23 @@ def test_readyz_says_how_the_views_stand(close, run, bus, said, speaking, decide
 @pytest.mark.parametrize("decided", [False, True])
 def test_readyz_says_from_the_start_that_the_permit_is_closed(close, run, said, speaking, decide, decided):
     """Before the first bar as well, and whatever the last one said; the bento is not asked."""
-    server, readiness = speaking(believing(run, said, mean=(12.5, 30.0))), Readiness()
+    server, runtime = speaking(believing(run, said, mean=(12.5, 30.0))), PartRuntime("coordinator")
+    url = runtime.serve()
     if decided:
         close(1)
         decide(server.url, run.close_of(1), size=FixedFraction(fraction=0.4))
         server.asked.clear()
     refusal = PermitClosed("trend was revoked", expected="a release that was not", got="wrong prices")
     closed = SimpleNamespace(refusal=refusal)
-    decide(server.url, 0, over=lambda: True, readiness=readiness, permit=closed)
-    answer = httpx.get(f"{readiness.url}/readyz", trust_env=False)
+    decide(server.url, 0, over=lambda: True, runtime=runtime, permit=closed)
+    answer = httpx.get(f"{url}/readyz", trust_env=False)
     told = answer.json()
     assert (answer.status_code, told["ready"]) == (503, False)
     assert told["refusal"].startswith("trend was revoked")
     assert (told["views"] is not None) is decided
     close(2)
-    line = decide(server.url, run.close_of(2), readiness=readiness, permit=closed)[-1]
-    readiness.close()
+    line = decide(server.url, run.close_of(2), runtime=runtime, permit=closed)[-1]
+    runtime.close()
     assert line["reason"]["code"] == "views_refused"
     assert not server.asked
 

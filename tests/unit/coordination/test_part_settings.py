@@ -49,9 +49,10 @@ def written(folder, value):
 
 @pytest.mark.parametrize(("kind", "value"), KINDS)
 def test_settings_come_back_from_their_file(kind, value, tmp_path):
-    config = kind.read(written(tmp_path, value))
-    assert kind.read(written(tmp_path, config.as_dict())) == config
-    assert json.loads(json.dumps(config.as_dict())) == value
+    config = kind.read(written(tmp_path, value), "part", {})
+    assert kind.read(written(tmp_path, config.as_dict()), "part", {}) == config
+    told = json.loads(json.dumps(config.as_dict()))
+    assert told == {**value, "host": "127.0.0.1", "port": 0, "hung_after_s": 60.0}
     assert config.speed == {"lockstep": None}.get(next(iter(value["clock"])), 60.0)
 
 
@@ -59,10 +60,10 @@ def test_settings_come_back_from_their_file(kind, value, tmp_path):
 def test_a_key_too_many_or_too_few_is_named(kind, value, tmp_path):
     for key in value:
         with pytest.raises(ConfigError) as missing:
-            kind.read(written(tmp_path, {name: item for name, item in value.items() if name != key}))
+            kind.read(written(tmp_path, {name: item for name, item in value.items() if name != key}), "part", {})
         assert f"missing ['{key}']" in missing.value.got
     with pytest.raises(ConfigError) as unknown:
-        kind.read(written(tmp_path, {**value, "colour": "red"}))
+        kind.read(written(tmp_path, {**value, "colour": "red"}), "part", {})
     assert "unknown ['colour']" in unknown.value.got
 
 
@@ -89,7 +90,7 @@ def test_a_key_too_many_or_too_few_is_named(kind, value, tmp_path):
 )
 def test_a_bad_value_is_named(kind, key, bad, tmp_path):
     with pytest.raises(ConfigError, match=f"setting {key} of a {kind.__name__}"):
-        kind.read(written(tmp_path, {**dict(KINDS)[kind], key: bad}))
+        kind.read(written(tmp_path, {**dict(KINDS)[kind], key: bad}), "part", {})
 
 
 @pytest.mark.parametrize("text", ["", "nothing", "[]"])

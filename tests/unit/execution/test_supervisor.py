@@ -11,10 +11,14 @@ import pytest
 
 from sapphire.domain.clocks import WallClock
 from sapphire.domain.errors import ConfigError, NotReady, Refused
-from sapphire.execution.parts import Part, Standing
+from sapphire.execution import supervisor as supervisor_module
+from sapphire.execution.parts import Part, Probe, Standing
 from sapphire.execution.processes import MARK_VARIABLE
+from sapphire.execution.readiness import HttpChecks
 from sapphire.execution.run_lock import RunLock
 from sapphire.execution.supervisor import Supervisor
+from sapphire.serving.ports import free_port
+from sapphire.telemetry import log_files
 
 SLEEP = "import time; time.sleep(600)"
 
@@ -189,6 +193,8 @@ from sapphire.domain.clocks import WallClock
 from sapphire.execution.parts import Part
 from sapphire.execution.run_lock import RunLock
 from sapphire.execution.supervisor import Supervisor
+from sapphire.serving.ports import free_port
+from sapphire.telemetry import log_files
 folder = Path(sys.argv[1])
 worker = "import subprocess, sys; "
 worker += "subprocess.Popen([sys.executable, '-S', '-c', {SLEEP!r}], start_new_session=True).wait()"
@@ -280,3 +286,92 @@ def test_last_words_are_heard_when_those_who_need_a_part_have_ended(tmp_path, su
     assert heard == [(True, False)]
     assert any(name == "exchange" and "told nothing at its end" in what for name, what in told)
     assert running.parts["exchange"].standing is Standing.STOPPED
+
+
+QUICK = Probe(every_s=0.05, within_s=0.3, failures=2)
+HANGING = """
+import sys, time
+from sapphire.telemetry.part_runtime import PartRuntime
+from sapphire.telemetry.part_settings import PartSettings
+runtime = PartRuntime("part", PartSettings(port=int(sys.argv[1]), hung_after_s=0.5))
+runtime.serve()
+runtime.readiness.tell(ready=True)
+hangs = open(sys.argv[2], "a+")
+while True:
+    runtime.turned()
+    time.sleep(0.05)
+    hangs.seek(0)
+    if hangs.read() == "hang":
+        time.sleep(600)
+"""
+
+
+def test_a_process_that_is_stopped_is_started_again(tmp_path, supervisor):
+    """Whatever kind of program it is: nothing of it answers, and it is not dead."""
+    kept = supervisor(part("bus", tmp_path, probe=QUICK)).start()
+    pid = kept.parts["bus"].pid
+    os.kill(pid, signal.SIGSTOP)
+    wait_for(lambda: kept.parts["bus"].restarts == 1)
+    assert kept.wait_until_ready("bus", within_s=10).pid != pid
+    assert not is_running(pid)
+    assert kept.parts["bus"].why == "hung: its process is stopped, asked 2 times"
+
+
+def test_a_loop_that_hangs_is_started_again_and_one_that_turns_is_not(tmp_path, supervisor):
+    hang, checks = tmp_path / "hang", HttpChecks(f"http://127.0.0.1:{free_port()}", within_s=0.5)
+    port = checks.url.rpartition(":")[2]
+    kept = supervisor(
+        Part(
+            name="part", command=(sys.executable, "-c", HANGING, port, str(hang)), log=tmp_path / "log",
+            ready=lambda _: checks.started(), ready_still=checks.ready, live=checks.live, probe=QUICK,
+        )
+    ).start()  # fmt: skip
+    pid = kept.parts["part"].pid
+    time.sleep(0.7)
+    assert (kept.parts["part"].pid, kept.parts["part"].restarts) == (pid, 0)
+    hang.write_text("hang")
+    wait_for(lambda: kept.parts["part"].restarts == 1)
+    hang.write_text("")
+    assert kept.parts["part"].why == "hung: it is not live, asked 2 times"
+    kept.wait_until_ready("part", within_s=10)
+    assert not is_running(pid)
+
+
+def test_ready_is_asked_again_and_again(tmp_path, supervisor):
+    is_ready = [True]
+    kept = supervisor(part("bento", tmp_path, ready_still=lambda: is_ready[0], probe=QUICK)).start()
+    pid = kept.parts["bento"].pid
+    for standing in (Standing.UNREADY, Standing.READY):
+        is_ready[0] = standing is Standing.READY
+        wait_for(lambda wanted=standing: kept.parts["bento"].standing is wanted)
+    assert (kept.parts["bento"].pid, kept.parts["bento"].restarts) == (pid, 0)
+
+
+def test_the_pause_is_the_first_again_only_once_a_part_was_ready_for_a_while(tmp_path, supervisor, monkeypatch):
+    """Counted from when it was ready: what takes long to come up, and dies at once, has not done well."""
+    monkeypatch.setattr(supervisor_module, "_STEADY_S", 0.5)
+    said, came_up = [], tmp_path / "up"
+    code = f"import pathlib, sys, time\ntime.sleep(0.6); pathlib.Path(sys.argv[1]).touch()\n{SLEEP}"
+    slow = part("slow", tmp_path, code, str(came_up), ready=lambda _: came_up.exists())
+    kept = supervisor(slow, told=lambda _, what: said.append(what)).start()
+    for restarts in (1, 2):
+        came_up.unlink()
+        os.kill(kept.parts["slow"].pid, signal.SIGKILL)
+        wait_for(lambda n=restarts: kept.parts["slow"].restarts == n)
+        kept.wait_until_ready("slow", within_s=10)
+    time.sleep(0.7)
+    os.kill(kept.parts["slow"].pid, signal.SIGKILL)
+    wait_for(lambda: kept.parts["slow"].restarts == 3)
+    pauses = [what.rsplit(" ", 2)[1] for what in said if "again in" in what]
+    assert pauses == ["0.1", "0.2", "0.1"]
+
+
+def test_logs_of_parts_are_bounded(tmp_path, supervisor, monkeypatch):
+    monkeypatch.setattr(supervisor_module, "_LOGS_EVERY_S", 0.05)
+    code = f"import sys\nfor n in range(60): print('x' * 99_999, flush=True)\nprint('the last', flush=True); {SLEEP}"
+    supervisor(part("loud", tmp_path, code)).start()
+    log = tmp_path / "loud.log"
+    wait_for(lambda: log.read_bytes().endswith(b"the last\n"))
+    wait_for(lambda: log.stat().st_size <= log_files.MAX_BYTES)
+    assert log_files.before(log).exists()
+    assert len(list(tmp_path.glob("loud.log*"))) == 2

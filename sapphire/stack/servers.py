@@ -1,0 +1,90 @@
+"""Servers of other makers as parts: a release's bento, and MLflow's pages."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+from sapphire.execution.parts import Part, Probe
+from sapphire.execution.readiness import HttpChecks
+from sapphire.registry.tracking import Tracking, models_page
+from sapphire.serving.ports import LOCAL
+from sapphire.serving.process import ServerProcess
+from sapphire.serving.settings import Settings
+from sapphire.stack.answering import serves
+
+__all__ = ["bento_part", "mlflow_part"]
+
+_WITHIN_S = 300.0
+"""How long a server that imports a great deal may take on a busy machine."""
+_PAGES = Probe(every_s=10.0, within_s=10.0)
+"""MLflow's server does more than trading needs, and slowly; nothing waits for it."""
+
+
+def bento_part(settings: Settings, *, port: int, log: Path, probe: Probe | None = None) -> Part:
+    """A server of a release as a part.
+
+    Parameters
+    ----------
+    settings : what is served; its `bars_url` is the address of the bus.
+    port : where it listens, at each of its starts.
+    probe : how it is asked whether it is live and ready.
+
+    Raises
+    ------
+    PortInUse : another process holds the port.
+    """
+    server = ServerProcess(settings, port=port)
+    server.folder.mkdir(parents=True, exist_ok=True)
+    probe = probe or Probe()
+    checks = HttpChecks(server.url, within_s=probe.within_s)
+    return Part(
+        name="bento",
+        command=server.command,
+        log=log,
+        environment=server.environment,
+        folder=server.folder,
+        ready=lambda _: serves(server.url, log),
+        ready_still=checks.ready,
+        live=checks.live,
+        probe=probe,
+        ready_within_s=_WITHIN_S,
+        patience_s=30.0,
+        address=server.url,
+        release=settings.release,
+        end_signal=signal.SIGTERM,
+    )
+
+
+def mlflow_part(tracking: Tracking, *, port: int, log: Path) -> Part:
+    """MLflow's server on the records of a state folder, as a part; it delivers the pages that wait there.
+
+    Its address opens on the registered models.
+
+    Parameters
+    ----------
+    tracking : whose database and artifacts it serves.
+    port : where it listens, at each of its starts.
+    """
+    url = f"http://{LOCAL}:{port}"
+    words = ("--home", str(tracking.home), "--records", tracking.uri, "--port", str(port))
+    tracking.lock.parent.mkdir(parents=True, exist_ok=True)
+    checks = HttpChecks(url, within_s=_PAGES.within_s, live_path="/health", ready_path="/health")
+    return Part(
+        name="mlflow",
+        command=(sys.executable, "-m", "sapphire.registry.tracking.serving", *words),
+        log=log,
+        environment={
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            "GIT_PYTHON_REFRESH": "quiet",
+        },
+        ready=lambda _: checks.ready(),
+        live=checks.live,
+        probe=_PAGES,
+        ready_within_s=_WITHIN_S,
+        patience_s=2.0,
+        address=models_page(url),
+        end_signal=signal.SIGTERM,
+    )
