@@ -298,7 +298,7 @@ class ClosedBars:
         """What the venue answers, however long that takes it."""
         pause_s = _FIRST_PAUSE_S
         while True:
-            self._pulse.beat()
+            self._runtime.turned()
             try:
                 return ask()
             except NotReady as error:
@@ -306,3 +306,4 @@ class ClosedBars:
                     _log.warning("%s", error)
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, _LAST_PAUSE_S)
+            self._pulse.beat()

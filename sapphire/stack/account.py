@@ -89,7 +89,7 @@ def _ended(run: RunFolder) -> dict[str, Any]:
     trading = trading_of(told, rules)
     return {
         "trading": trading,
-        "untraded": None if account.fills or not decided else untraded_so_far(run, ()),
+        "untraded": None if account.fills or not decided else untraded_so_far(run, account.denied),
         "market_ns": str(account.market_ns),
         "last_bar_close_ns": None if account.last_bar_close_ns is None else str(account.last_bar_close_ns),
         "last_decision": [] if not decided else list(decision_rows(decided, rules)),

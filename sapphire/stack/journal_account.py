@@ -46,6 +46,7 @@ class JournalAccount:
         self.atoms: dict[str, int] = {}
         self.fees: dict[str, int] = {}
         self.fills: list[Mapping[str, Any]] = []
+        self.denied: list[Mapping[str, Any]] = []
         self.last_bar_close_ns: int | None = None
         self.state = "ACTIVE"
         self.set: dict[str, str] | None = None
@@ -59,6 +60,8 @@ class JournalAccount:
                 self._add(row["asset"], int(row["atoms"]))
             case "fill":
                 self._fill(row)
+            case "denied":
+                self.denied.append({"denied": row["code"]})
             case "end_of_bar":
                 self.last_bar_close_ns = int(row["bar_close_ns"])
             case "trading":

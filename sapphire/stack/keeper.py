@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from sapphire.domain.errors import SapphireError
+from sapphire.domain.errors import PortInUse, SapphireError
 from sapphire.execution.parts import Probe, Standing
+from sapphire.serving.ports import free_port
 from sapphire.stack.folders import RunFolder
 from sapphire.stack.plan import Plan
 from sapphire.stack.stack import Stack
@@ -84,14 +85,19 @@ class _Told(BaseException):
 
 
 def _serve(stack: Stack, runtime: PartRuntime, readiness: _PartsReadiness, port: int) -> None:
-    """Answer probes, and tell Prometheus how the parts do."""
+    """Answer probes, and tell Prometheus how the parts do; where that cannot be, nothing is left running."""
     readiness.stack = stack
     told = PartsCollector(
         stack.plan.account,
         lambda: {name: (part.standing is Standing.READY, part.restarts) for name, part in stack.parts.items()},
     )
     runtime.metrics.registry.register(told)
-    logging.getLogger(__name__).info("probes and metrics at %s", runtime.serve(port=port))
+    try:
+        address = runtime.serve(port=port)
+    except PortInUse:
+        stack.stop()
+        raise
+    logging.getLogger("sapphire.stack.keeper").info("probes and metrics at %s", address)
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -111,6 +117,7 @@ def main(words: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGINT, end)
     try:
         settings = KeeperSettings().overridden(KEEPER, os.environ)
+        free_port(settings.port)  # one that is taken is told before anything is started
         plan = Plan.from_dict(json.loads(RunFolder(told.run).settings(PLAN).read_bytes()))
         identity = {"account": plan.account, "release": plan.release.digest}
         log_to_stderr(KEEPER, identity=identity)

@@ -128,7 +128,8 @@ def status(
         show(look.parts())
     if look.facts["error"]:
         say(look.facts["error"])
-    say(f"logs in {folder.log('bus').parent}" if look.is_running else f"next: sapphire up{again(run)} starts it")
+    logs = f"logs in {folder.log('bus').parent}; sapphire logs PART{again(run)} shows one"
+    say(logs if look.is_running else f"next: sapphire up{again(run)} starts it")
 
 
 def watch(folder: RunFolder, look: Look, *, pause: Callable[[float], None] = time.sleep) -> Look:

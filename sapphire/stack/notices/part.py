@@ -45,7 +45,7 @@ _LAST_S = 3.0
 """How long it goes on sending once it is told to end."""
 _NICE = 10
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("sapphire.stack.notices.part")  # it is run as a program, under another name
 
 
 def run(config: NoticesConfig, runtime: PartRuntime, *, clock: Clock | None = None) -> None:

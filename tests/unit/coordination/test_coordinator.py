@@ -1,6 +1,9 @@
 """The coordinator by itself: every bar gets its marker and its line, whatever bento, service or a kill do."""
 
 import json
+import os
+import signal
+import time
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -440,6 +443,12 @@ def test_readyz_says_how_the_views_stand(close, run, bus, said, speaking, decide
         answer = httpx.get(f"{url}/readyz", trust_env=False)
         seen.append((answer.status_code, answer.json()["views"]))
     runtime.close()
+    counted = {"part": "coordinator"}
+    value = runtime.metrics.registry.get_sample_value
+    assert (value("sapphire_bars_seen_total", counted), value("sapphire_bars_decided_total", counted)) == (4.0, 1.0)
+    assert value("sapphire_bars_undecided_total", {**counted, "cause": "views_refused"}) == 3.0
+    assert value("sapphire_bento_ask_seconds_count", counted) == 4.0
+    assert value("sapphire_market_lag_seconds", counted) == 0.0
     assert [status for status, _ in seen] == [200, 503, 503, 503]
     assert (seen[0][1]["speaks"], seen[0][1]["stopped"]) == (True, [])
     assert seen[1][1]["reason"]["code"] == "views_refused"
@@ -470,6 +479,54 @@ def test_readyz_says_from_the_start_that_the_permit_is_closed(close, run, said, 
     runtime.close()
     assert line["reason"]["code"] == "views_refused"
     assert not server.asked
+
+
+@pytest.fixture
+def told_to_end():
+    """A runtime whose process is told to end where a test says so."""
+    runtime = PartRuntime("coordinator")
+    before = signal.signal(signal.SIGTERM, runtime.end)
+    yield runtime
+    signal.signal(signal.SIGTERM, before)
+
+
+def tell_to_end():
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_told_to_end_while_the_release_is_asked_the_bar_is_as_if_not_begun(
+    close, run, bus, said, speaking, decide, told_to_end
+):
+    speaks = believing(run, said, mean=(12.5, 30.0))
+
+    def ending(request):
+        tell_to_end()
+        time.sleep(0.2)
+        return speaks(request)
+
+    close(1)
+    with pytest.raises(SystemExit):
+        decide(speaking(ending).url, run.close_of(1), runtime=told_to_end)
+    assert (bus.last(SIGNALS), last_decision(decide.path)) == (None, None)
+    (line,) = decide(speaking(speaks).url, run.close_of(1))
+    assert line["reason"] is None
+
+
+def test_told_to_end_while_the_decision_is_written_the_bar_is_said(
+    close, run, bus, said, speaking, decide, told_to_end, monkeypatch
+):
+    written = DecisionLog.append
+
+    def ending(log, decision):
+        tell_to_end()
+        written(log, decision)
+
+    monkeypatch.setattr(DecisionLog, "append", ending)
+    close(1)
+    with pytest.raises(SystemExit):
+        decide(speaking(believing(run, said, mean=(12.5, 30.0))).url, run.close_of(1), runtime=told_to_end)
+    assert last_decision(decide.path).bar_close_ns == run.close_of(1)
+    assert bus.entry(SIGNALS, end_of_bar(run.close_of(1))) is not None
 
 
 def test_what_a_release_may_still_hold_is_read_from_the_decisions(tmp_path):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from sapphire.domain.errors import EvidenceRefused, PortInUse, Refused
+from sapphire.domain.errors import ConfigError, EvidenceRefused, PortInUse, Refused
 from sapphire.execution.run_lock import RunLock
 from sapphire.serving.ports import free_port
 from sapphire.stack.folders import RunFolder
@@ -66,3 +66,15 @@ def test_fresh_forgets_what_stacks_write_and_nothing_else(plan):
 def test_a_market_that_runs_by_itself_has_no_conductor(plan):
     with pytest.raises(Refused, match="market runs by itself"):
         Stack(replace(plan, speed=60.0, latency_ms=None)).conductor()
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [("SAPPHIRE_COLLECTOR_PORT", "9e9"), ("SAPPHIRE_COORDINATOR_HUNG", "5"), ("SAPPHIRE_COLLECTOR_HISTORY_BARS", "-1")],
+)
+def test_a_wrong_setting_in_the_environment_stops_the_start_by_its_name(plan, monkeypatch, variable, text):
+    monkeypatch.setenv(variable, text)
+    with pytest.raises(ConfigError, match=variable):
+        Stack(plan).start()
+    assert variable in RunFolder(plan.run).read()["error"]
+    assert RunLock(plan.run).holder() is None

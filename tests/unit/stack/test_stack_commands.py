@@ -11,22 +11,25 @@ import time
 from decimal import Decimal
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 import typer
+from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner
 
 from sapphire.domain.errors import MissingData, Refused
 from sapphire.execution.journal import journal_rows
 from sapphire.execution.processes import MARK_VARIABLE
 from sapphire.monitoring import read_run, trace_order
-from sapphire.stack import commands, decision_rows, journal_commands, status_command, trading_commands
+from sapphire.stack import commands, decision_rows, journal_commands, logs_command, status_command, trading_commands
 from sapphire.stack.background import take_down
 
 VERBS = {
     "up": commands.up,
     "down": commands.down,
     "status": status_command.status,
+    "logs": logs_command.logs,
     "decisions": decision_rows.decisions,
     **{
         name: getattr(trading_commands, name)
@@ -161,6 +164,38 @@ def test_up_returns_when_all_is_ready_and_status_says_how_each_part_does(sapphir
     text = sapphire("status").stdout
     assert "MARKED: skill not shown" in text
     assert "ready for" in text
+
+
+def test_every_python_part_answers_probes_and_prometheus(sapphire, running):
+    def said():
+        lines = map(json.loads, sapphire("logs", "keeper", "--json").stdout.splitlines())
+        return [line["message"] for line in lines if line["message"].startswith("probes and metrics at ")]
+
+    urls = {name: running["parts"][name]["address"] for name in ("collector", "coordinator", "notices")}
+    urls |= {"keeper": until(said)[-1].split()[-1]}
+    assert len(set(urls.values())) == 4
+    for name, url in urls.items():
+        assert httpx.get(f"{url}/livez", trust_env=False).json()["live"] is True
+        assert httpx.get(f"{url}/readyz", trust_env=False).json()["started"] is True
+        text = httpx.get(f"{url}/metrics", trust_env=False).text
+        found = {sample.name: sample for family in text_string_to_metric_families(text) for sample in family.samples}
+        if name == "keeper":
+            assert found.keys() >= {"sapphire_part_restarts_total", "sapphire_part_ready"}
+        assert found["sapphire_build_info"].labels["part"] == name
+    until(lambda: "sapphire_bars_decided_total" in httpx.get(f"{urls['coordinator']}/metrics", trust_env=False).text)
+
+
+def test_logs_are_printed_for_people_and_raw(sapphire, running):
+    raw = [json.loads(line) for line in sapphire("logs", "coordinator", "--json").stdout.splitlines()]
+    assert {"time", "level", "part", "message", "account", "release"} <= set(raw[0])
+    assert (raw[0]["part"], raw[0]["account"]) == ("coordinator", "paper")
+    first = sapphire("logs", "coordinator").stdout.splitlines()[0]
+    assert first.startswith(raw[0]["time"])
+    assert raw[0]["message"].splitlines()[0] in first
+    assert len(sapphire("logs", "exchange", "--limit", "1", "--json").stdout.splitlines()) == 1
+    with pytest.raises(Refused, match="there is no log of desk") as refused:
+        sapphire("logs", "desk", code="raises")
+    assert "coordinator" in refused.value.expected
 
 
 def test_the_same_folder_twice_is_refused_by_name(sapphire, running, champion):
