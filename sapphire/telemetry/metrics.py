@@ -24,12 +24,11 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
+from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-
-from sapphire import __version__
 
 __all__ = ["PartMetrics", "PartsCollector"]
 
@@ -51,7 +50,7 @@ class PartMetrics:
         self.registry = CollectorRegistry()
         self._labels = {"part": part, **identity}
         ProcessCollector(registry=self.registry)
-        told = {**self._labels, "version": __version__, "python": platform.python_version()}
+        told = {**self._labels, "version": version("sapphire"), "python": platform.python_version()}
         Info("sapphire_build", "What runs.", registry=self.registry).info(told)
         self._gauge("sapphire_loop_age_seconds", "Since the part's loop turned.").set_function(lambda: age_s() or 0.0)
 

@@ -216,12 +216,13 @@ import sys, time
 from sapphire.telemetry.logs import log_to_stderr
 from sapphire.telemetry.part_runtime import PartRuntime, run_part
 def run(runtime):
-    print("begins", flush=True)
     if sys.argv[1] == "finishing":
         with runtime.finishing():
+            print("begins", flush=True)
             time.sleep(0.5)
             print("finished", flush=True)
         print("went on", flush=True)
+    print("begins", flush=True)
     time.sleep(60)
 log_to_stderr("x")
 sys.exit(run_part(PartRuntime("x"), run, goodbye=lambda: print("goodbye", flush=True)))
