@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -24,6 +24,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+_WIDTH = 100
+"""Of tables that no terminal limits."""
+_GENERATED: dict[str, Any] = {
+    "symbols": ["BTC/USDT", "ETH/USDT"],
+    "interval": "1h",
+    "start": "2024-01-01",
+    "end": "2024-03-31",
+    "source": "embedded",
+}
+"""What an agent is checked on where nobody names a snapshot."""
+
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else.")]
 Folder = Annotated[
     Path | None, typer.Option("--agents", help="Folder of agent files; the workspace's agents/ unless said.")
@@ -36,8 +47,10 @@ def list_command(agents: Folder = None, as_json: Json = False) -> None:
 
     Example: sapphire agent list
     """
+    from rich.console import Console
+    from rich.table import Table
+
     from sapphire.agents.catalogue import list_agents
-    from sapphire.domain.display import bundle
 
     folder = _folder(agents)
     entries, broken = list_agents(folder)
@@ -47,9 +60,11 @@ def list_command(agents: Folder = None, as_json: Json = False) -> None:
             json.dumps({"agents": rows, "broken": [error.what for error in broken]}, sort_keys=True) + "\n"
         )
     else:
-        header = ("name", "origin", "parameters", "warm-up", "learns", "twin", "summary")
-        lines = [
-            (
+        table = Table(box=None, pad_edge=False)
+        for name in ("name", "origin", "parameters", "warm-up", "learns", "twin", "summary"):
+            table.add_column(name, justify="left", overflow="fold")
+        for row in rows:
+            table.add_row(
                 row["name"],
                 row["origin"],
                 " ".join(f"{name}={_short(value)}" for name, value in row["parameters"].items()),
@@ -58,12 +73,10 @@ def list_command(agents: Folder = None, as_json: Json = False) -> None:
                 "yes" if row["twin"] else "no",
                 row["summary"],
             )
-            for row in rows
-        ]
-        sys.stdout.write(bundle(f"{len(rows)} agents", header, lines)["text/plain"] + "\n")
+        Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDTH, highlight=False).print(table)
     for error in broken:
         sys.stderr.write(f"{error}\n")
-    sys.stderr.write("next: sapphire agent check NAME --snapshot HASH\n")
+    sys.stderr.write("next: sapphire agent check NAME\n")
     if broken:
         raise typer.Exit(1)
 
@@ -71,7 +84,10 @@ def list_command(agents: Folder = None, as_json: Json = False) -> None:
 @app.command("check")
 def check_command(
     name: Annotated[str, typer.Argument(help="An agent's name, as sapphire agent list shows it.")],
-    snapshot: Annotated[str, typer.Option("--snapshot", help="Hash of a snapshot, or the start of one.")],
+    snapshot: Annotated[
+        str | None,
+        typer.Option("--snapshot", help="Hash of a snapshot, or the start of one. [ninety days of generated hours]"),
+    ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="A parameter: fast=12. May be given several times.")
     ] = None,
@@ -85,19 +101,20 @@ def check_command(
     moments: Annotated[int, typer.Option("--moments", min=1, help="Bars that each check looks at.")] = 460,
     as_json: Json = False,
 ) -> None:
-    """Check an agent for leaks on a snapshot: truncation, warm-up, twin, fit. Exits with 1 if any fails.
+    """Check an agent for leaks: truncation, warm-up, twin, fit. Exits with 1 if any fails.
 
-    Example: sapphire agent check moving-average-cross --snapshot 3f9c2a --set fast=8
+    Example: sapphire agent check moving-average-cross --set fast=8
     """
     from sapphire.agents.catalogue import agent_class
     from sapphire.agents.leaks import check_agent
     from sapphire.agents.parameters import read_parameters
     from sapphire.data.catalog import load_snapshot
+    from sapphire.data.catalog import snapshot as taken_of
     from sapphire.data.features import FeatureSet
 
     cls = agent_class(name, agents_folder=_folder(agents))
     agent = cls().replace(**read_parameters(cls, _words(settings or [])))
-    taken = load_snapshot(snapshot)
+    taken = taken_of(**_GENERATED) if snapshot is None else load_snapshot(snapshot)
     sys.stderr.write(f"checking {agent.name} on {len(taken):,} bars of {', '.join(taken.symbols)}\n")
     report = check_agent(agent, taken.bars, features=FeatureSet(features or []), seed=seed, moments=moments)
     if as_json:
