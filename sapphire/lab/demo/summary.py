@@ -16,6 +16,8 @@ __all__ = ["Summary", "summarised"]
 
 _SIGNS = {"min": "<", "max": ">", "above": "<="}
 _WIDTH = 80
+_LEAST_BPS = 0.05
+"""Of a cost that is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +158,11 @@ def _parity(traded: dict[str, Any]) -> str:
 
 
 def _costs(traded: dict[str, Any]) -> str:
-    """Each cost from the run that costs nothing, in basis points, and what they come to in the quote asset."""
-    steps = ", ".join(f"{name} {change:+.1f}" for name, change in traded["steps_bps"])
+    """What each cost makes of the run that costs nothing, in basis points, and all of them in the quote asset."""
+    felt = [(name, change) for name, change in traded["steps_bps"] if abs(change) >= _LEAST_BPS]
+    steps = ", ".join(f"{name} {change:+.1f}" for name, change in felt) or "none that shows"
     together, quote = (sum(change for _, change in traded[key]) for key in ("steps_bps", "steps_quote"))
-    begin, total = 100 * traded["costless_return"], f"{together:+.1f} bps, {quote:+,.2f} {traded['quote']}"
-    return f"without any {begin:+.2f} %; {steps}: together {total}"
+    return f"{steps}: {together:+.1f} bps in all, {quote:+,.2f} {traded['quote']}"
 
 
 def _latency(traded: dict[str, Any]) -> str:

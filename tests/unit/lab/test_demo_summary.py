@@ -53,8 +53,7 @@ def test_the_summary_has_its_form(facts):
         " release     trend@1    paper only (deflated Sharpe 0.22 < 0.95, N = 74)",
         " traded      41 orders, 44 fills, 0 lost, 0 doubled; balances equal the exchange's to the last digit",
         " parity      evidence +1.32 %, traded +1.32 %: 0 lots unexplained",
-        " costs       without any +1.42 %; risk limits +0.0, fees -6.0, spread of the book -3.0, latency -1.0: "
-        "together -10.0 bps, -1,000.00 USDT",
+        " costs       fees -6.0, spread of the book -3.0, latency -1.0: -10.0 bps in all, -1,000.00 USDT",
         " latency     signal to wire, n = 41: median 24 us, max 131 us   (percentiles: make bench)",
         " replay      12,480 steps, byte-identical",
         "",
