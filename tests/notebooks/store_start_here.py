@@ -13,7 +13,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import plotly.io
 from still import picture
 
 from sapphire.monitoring.running import run_notebook
@@ -40,7 +39,7 @@ def stilled(notebook: dict[str, Any]) -> dict[str, Any]:
                 continue
             drawn = output["data"].pop(_PLOTLY, None)
             if drawn is not None:
-                still = picture(plotly.io.from_json(json.dumps(drawn), skip_invalid=True))
+                still = picture(drawn)
                 output["data"] = {"image/png": base64.b64encode(still).decode(), "text/plain": ["a figure"]}
             output["data"] = {kind: value for kind, value in output["data"].items() if kind in _KEPT}
             if "text/html" in output["data"]:  # the same table once more
