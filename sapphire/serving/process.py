@@ -1,7 +1,7 @@
 """A server process: `bentoml serve` of one release on this machine, from its start to its end.
 
-It listens on 127.0.0.1 only. What it says goes to a log. On Linux it ends when the thread that started it does, however
-that ends, so a server is started from a thread that outlives it, as a program's main thread does.
+It listens on 127.0.0.1 unless told otherwise. What it says goes to a log. On Linux it ends when the thread that started
+it does, however that ends, so a server is started from a thread that outlives it, as a program's main thread does.
 """
 
 from __future__ import annotations
@@ -72,6 +72,8 @@ class ServerProcess:
     ----------
     settings : what is served.
     port : 0 chooses a free one.
+    bind : address of this machine that it listens on.
+    host : by what others reach it, as it stands in a URL; what is bound unless given.
     service : "module:Class" of a `ReleaseService`.
     working_dir : where `service` is imported from besides the installed packages.
 
@@ -81,10 +83,18 @@ class ServerProcess:
     """
 
     def __init__(
-        self, settings: Settings, *, port: int = 0, service: str = CPU, working_dir: Path | None = None
+        self,
+        settings: Settings,
+        *,
+        port: int = 0,
+        bind: str = LOCAL,
+        host: str | None = None,
+        service: str = CPU,
+        working_dir: Path | None = None,
     ) -> None:
         self.settings = settings
-        self.port = free_port(port)
+        self.port = free_port(port, bind=bind)
+        self._bind, self._host = bind, host or bind
         self.folder = settings.home / "serving" / f"{settings.release[:12]}-{self.port}"
         self._service = service
         self._working_dir = working_dir or self.folder
@@ -93,7 +103,7 @@ class ServerProcess:
     @property
     def url(self) -> str:
         """Its address."""
-        return f"http://{LOCAL}:{self.port}"
+        return f"http://{self._host}:{self.port}"
 
     @property
     def log(self) -> Path:
@@ -104,7 +114,7 @@ class ServerProcess:
     def command(self) -> tuple[str, ...]:
         """The words that run it, for whoever keeps the process himself."""
         words = (sys.executable, "-m", "bentoml", "serve", self._service)
-        return (*words, "--host", LOCAL, "--port", str(self.port), "--working-dir", str(self._working_dir))
+        return (*words, "--host", self._bind, "--port", str(self.port), "--working-dir", str(self._working_dir))
 
     @property
     def environment(self) -> dict[str, str]:

@@ -1,29 +1,34 @@
-"""Ports of a stack: the same ones at each start in the same folder, unless somebody else has taken them meanwhile.
+"""Addresses of a stack: ports, the same ones at each start in the same folder unless somebody else has taken
+them meanwhile, and the hosts by which its servers are reached.
 
-They lie below the range from which the system gives ports to outgoing connections: there a part's port could be lost to
-a stranger's connection in the moment between its death and its restart.
+Ports lie below the range from which the system gives ports to outgoing connections: there a part's port could be lost
+to a stranger's connection in the moment between its death and its restart.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sapphire.domain.errors import ConfigError, PortInUse
-from sapphire.serving.ports import LOCAL, free_port
+from sapphire.serving.ports import free_port
+from sapphire.stack.network import Network
 
 __all__ = ["Ports"]
 
 _RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 LOWEST, _USUAL_END = 20_000, 32_768
 _STRIDE = 16
+_SERVERS = ("exchange", "exchange_control", "bus", "bento", "service", "mlflow")
+_PARTS = ("collector", "coordinator", "notices", "keeper")
+"""Python parts, which answer probes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The ports of a stack's servers, all on 127.0.0.1."""
+    """The ports of a stack's servers, and where they are bound and reached: on 127.0.0.1 unless `network` says more."""
 
     exchange: int
     exchange_control: int
@@ -35,26 +40,30 @@ class Ports:
     coordinator: int
     notices: int
     keeper: int
+    network: Network = field(default_factory=Network)
 
     @classmethod
-    def choose(cls, folder: Path, wanted: Mapping[str, int] | None = None) -> Ports:
+    def choose(cls, folder: Path, wanted: Mapping[str, int] | None = None, *, network: Network | None = None) -> Ports:
         """Ports for a run folder.
 
         Parameters
         ----------
         wanted : those that are given, by name; 0 asks for a free one, as no word does.
+        network : where they are bound and reached.
 
         Raises
         ------
         PortInUse : one that is given is taken; names the holder.
-        ConfigError : a name that no server has, or no port left.
+        ConfigError : a name that no server has, or no port left; an address that cannot be bound or reached.
         """
+        network = network or Network()
+        network.require()
         told = dict(wanted or {})
         given = {name: port for name, port in told.items() if port}
-        names = [field.name for field in fields(cls)]
+        names = (*_SERVERS, *_PARTS)
         if unknown := sorted(set(told) - set(names)):
             raise ConfigError("a port of nobody", expected="one of " + ", ".join(names), got=", ".join(unknown))
-        chosen = {name: _free_port(name, port) for name, port in given.items()}
+        chosen = {name: _free_port(name, port, network.bind) for name, port in given.items()}
         places = (end() - LOWEST) // _STRIDE
         start = zlib.crc32(str(folder).encode()) % places
         candidates = (
@@ -67,13 +76,18 @@ class Ports:
                     raise ConfigError(
                         "no port left for the stack", expected=f"a free one from {LOWEST} to {end()}", got="none"
                     )
-                if port not in chosen.values() and _is_free(port):
+                if port not in chosen.values() and _is_free(port, network.bind):
                     chosen[name] = port
-        return cls(**chosen)
+        return cls(**chosen, network=network)
 
     def url(self, name: str, *, scheme: str = "http") -> str:
-        """Address of a server."""
-        return f"{scheme}://{LOCAL}:{asdict(self)[name]}"
+        """Address at which a server is reached."""
+        return f"{scheme}://{self.network.host_of(name)}:{getattr(self, name)}"
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """All ports."""
+        return tuple(getattr(self, name) for name in (*_SERVERS, *_PARTS))
 
     @property
     def bus_url(self) -> str:
@@ -81,19 +95,19 @@ class Ports:
         return f"{self.url('bus', scheme='valkey')}/0"
 
 
-def _free_port(name: str, port: int) -> int:
+def _free_port(name: str, port: int, bind: str) -> int:
     """A port that was asked for by the name of its server."""
     try:
-        return free_port(port)
+        return free_port(port, bind=bind)
     except PortInUse as taken:
         raise PortInUse(
             taken.what, expected=taken.expected, got=taken.got, next=f"--port {name}=0 takes a free one, and shows it"
         ) from None
 
 
-def _is_free(port: int) -> bool:
+def _is_free(port: int, bind: str) -> bool:
     try:
-        return free_port(port) == port
+        return free_port(port, bind=bind) == port
     except PortInUse:
         return False
 

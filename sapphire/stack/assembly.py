@@ -57,7 +57,6 @@ __all__ = ["VENUE", "Assembly"]
 VENUE = "embedded"
 """What the embedded exchange is called in the cache of bars."""
 
-_EXCHANGE = "/control/health"
 _LOCKSTEP_START = "2024-01-01T00:00:00Z"
 """Where the embedded exchange's market begins in lock-step when nobody says (`LOCKSTEP_START_NS` in its settings)."""
 
@@ -77,7 +76,7 @@ class Assembly:
         self.plan, self.ports, self.probe = plan, ports, probe or Probe()
         self.folder = RunFolder(plan.run)
         self.venue: ExchangeAddress | None = None
-        self.service_token = draw_token()
+        self.service_token, self.service_read_token = draw_token(), draw_token()
         self.history_bars = history_of(manifest)
         self.tracking = Tracking.of(plan.home, os.environ)
         self.start_ns = _start_ns(plan, self.folder)
@@ -150,7 +149,7 @@ class Assembly:
         port, bus_url = self.ports.bus, self.bus_url(CONDUCTOR)
         return Part(
             name="bus",
-            command=bus_command(port, self.folder.bus),
+            command=bus_command(port, self.folder.bus, bind=self.ports.network.bind),
             log=self.folder.log("bus"),
             ready=lambda _: bus_answers(bus_url),
             live=lambda: bus_answers(bus_url),
@@ -170,10 +169,12 @@ class Assembly:
             journal=self.folder.exchange,
             latency_ms=plan.latency_ms,
             funds=plan.funds,
+            bind=ports.network.bind,
+            host=ports.network.named("exchange"),
             port=ports.exchange,
             control_port=ports.exchange_control,
         )
-        checks = self._checks(ports.url("exchange_control"), live_path=_EXCHANGE, ready_path=_EXCHANGE)
+        checks = self._checks(ports.url("exchange_control"))
         return Part(
             name="exchange",
             command=(str(engine_binary("exchange")), *words),
@@ -191,12 +192,23 @@ class Assembly:
         """Keep the keys that the exchange tells: they are the same at every start in this folder."""
         self.venue = ExchangeAddress.read(line)
         write_credentials(
-            self.folder.credentials, self.venue, service_token=self.service_token, lockstep=self.plan.is_lockstep
+            self.folder.credentials,
+            self.venue,
+            service_token=self.service_token,
+            service_read_token=self.service_read_token,
+            lockstep=self.plan.is_lockstep,
         )
 
     def _mlflow(self) -> Part:
         # Its start takes a processor for half a minute, which whoever trades needs more.
-        part = mlflow_part(self.tracking, port=self.ports.mlflow, log=self.folder.log("mlflow"))
+        network = self.ports.network
+        part = mlflow_part(
+            self.tracking,
+            port=self.ports.mlflow,
+            log=self.folder.log("mlflow"),
+            bind=network.bind,
+            host=network.host_of("mlflow"),
+        )
         return replace(part, needs=self._local_bento, is_optional=True)
 
     @property
@@ -208,7 +220,14 @@ class Assembly:
         plan = self.plan
         # The stack has asked the door by now: a server that is started again after it was closed goes on.
         settings = Settings(plan.home, plan.release.digest, plan.stage, self.bus_url(BENTO), running=True)
-        return bento_part(settings, port=self.ports.bento, log=self.folder.log("bento"), probe=self.probe)
+        return bento_part(
+            settings,
+            port=self.ports.bento,
+            log=self.folder.log("bento"),
+            bind=self.ports.network.bind,
+            host=self.ports.network.host_of("bento"),
+            probe=self.probe,
+        )
 
     def _collector(self) -> Part:
         plan = self.plan
@@ -293,6 +312,8 @@ class Assembly:
             bus_url=self.bus_url(SERVICE),
             signal_key=self.folder.signal_key,
             clock=plan.clock,
+            bind=ports.network.bind,
+            host=ports.network.named("service"),
             port=ports.service,
             limits=plan.limits,
             execution=plan.execution,

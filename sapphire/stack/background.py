@@ -120,25 +120,25 @@ def require_running(run: Path) -> dict[str, Any]:
     return RunFolder(run).read()
 
 
-def service_of(run: Path) -> Service:
-    """A client of the execution service of a running stack.
+def service_of(run: Path, *, acts: bool = False) -> Service:
+    """A client of the execution service of a running stack; one that only reads unless it has to act.
 
     Raises
     ------
     Refused : none runs there, or its credentials cannot be read.
     """
-    service = service_at(RunFolder(run), require_running(run))
+    service = service_at(RunFolder(run), require_running(run), acts=acts)
     if service is None:
         raise Refused("the stack is still starting", expected="a service", got="none yet", next="sapphire status")
     return service
 
 
-def service_at(run: RunFolder, facts: Mapping[str, Any]) -> Service | None:
-    """A client of the service that these facts name; None before there is one."""
+def service_at(run: RunFolder, facts: Mapping[str, Any], *, acts: bool = False) -> Service | None:
+    """A client of the service that these facts name, which reads unless it has to act; None before there is one."""
     url = facts["addresses"].get("service_url")
     if url is None or not run.credentials.exists():
         return None
-    return Service(url, read_credentials(run.credentials)["service_token"])
+    return Service(url, read_credentials(run.credentials)["service_token" if acts else "service_read_token"])
 
 
 def _send(process: int, number: signal.Signals) -> None:

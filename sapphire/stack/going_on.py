@@ -6,6 +6,7 @@ be another one, because the account has traded on it: a word that asks for anoth
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from sapphire.domain.clocks import from_ns, to_ns
 from sapphire.domain.errors import EvidenceRefused, Refused
 from sapphire.domain.money import to_atoms
 from sapphire.stack.folders import RunFolder
+from sapphire.stack.network import Network
 from sapphire.stack.plan import USUAL_FUNDS, ChosenRelease, Market, Plan
 
 if TYPE_CHECKING:
@@ -82,9 +84,12 @@ def plan_to_start(asked: Asked, run: RunFolder, home: Path, *, fresh: bool, now_
     ------
     Refused : nothing to trade, or another market than the one that the run has.
     DataError : the candles are not those of the release's symbols.
+    ConfigError : `[network]` of `sapphire.toml` names what cannot be bound or reached.
     """
     from sapphire.stack.account_limits import account_limits
 
+    network = Network.read(os.environ)
+    network.require()
     kept = None if fresh else kept_plan(run)
     say("looking up the release")
     chosen, manifest = _release(asked, kept, home, None if fresh else run, say)
@@ -93,7 +98,8 @@ def plan_to_start(asked: Asked, run: RunFolder, home: Path, *, fresh: bool, now_
     else:
         plan = _again(asked, run, kept, chosen, manifest)
         say(f"going on where this run stood: {_what(plan)}")
-    return replace(plan, limits=account_limits(home, chosen.digest, plan.equity_atoms), execution=manifest.execution)
+    limits = account_limits(home, chosen.digest, plan.equity_atoms)
+    return replace(plan, limits=limits, execution=manifest.execution, network=network)
 
 
 def _release(

@@ -12,6 +12,7 @@ from sapphire.domain.errors import ConfigError
 from sapphire.domain.evidence import Target
 from sapphire.domain.limits import STANDARD
 from sapphire.domain.money import to_atoms
+from sapphire.stack.network import Network
 
 __all__ = ["USUAL_FUNDS", "ChosenRelease", "Market", "Plan"]
 
@@ -83,6 +84,7 @@ class Plan:
     mlflow : whether MLflow's pages are served beside it.
     bento_url : a server of the release that runs already; None starts one.
     ports : those that are given, by the names of `Ports`.
+    network : where its servers listen, and by what names they are reached.
     limits, execution : of the service, by the engine's names; the standard limits unless given.
     spin : whether the thread that trades never sleeps; for machines with a processor to spare.
 
@@ -106,6 +108,7 @@ class Plan:
     mlflow: bool = False
     bento_url: str | None = None
     ports: Mapping[str, int] = field(default_factory=dict)
+    network: Network = field(default_factory=Network)
     limits: Mapping[str, Any] = field(default_factory=dict)
     execution: Mapping[str, Any] = field(default_factory=dict)
     spin: bool = False
@@ -176,6 +179,7 @@ class Plan:
             "mlflow": self.mlflow,
             "bento_url": self.bento_url,
             "ports": dict(self.ports),
+            "network": self.network.as_dict(),
             "limits": dict(self.limits),
             "execution": dict(self.execution),
             "spin": self.spin,
@@ -214,6 +218,8 @@ class Plan:
                 mlflow=facts["mlflow"],
                 bento_url=facts["bento_url"],
                 ports=facts["ports"],
+                # Runs of before it was written were on this machine alone.
+                network=Network.from_dict(facts["network"]) if "network" in facts else Network(),
                 limits=facts["limits"],
                 execution=facts["execution"],
                 spin=bool(facts["spin"]),

@@ -22,20 +22,23 @@ _PAGES = Probe(every_s=10.0, within_s=10.0)
 """MLflow's server does more than trading needs, and slowly; nothing waits for it."""
 
 
-def bento_part(settings: Settings, *, port: int, log: Path, probe: Probe | None = None) -> Part:
+def bento_part(
+    settings: Settings, *, port: int, log: Path, bind: str = LOCAL, host: str | None = None, probe: Probe | None = None
+) -> Part:
     """A server of a release as a part.
 
     Parameters
     ----------
     settings : what is served; its `bars_url` is the address of the bus.
-    port : where it listens, at each of its starts.
+    port, bind : where it listens, at each of its starts.
+    host : by what others reach it, as it stands in a URL; what is bound unless given.
     probe : how it is asked whether it is live and ready.
 
     Raises
     ------
     PortInUse : another process holds the port.
     """
-    server = ServerProcess(settings, port=port)
+    server = ServerProcess(settings, port=port, bind=bind, host=host)
     server.folder.mkdir(parents=True, exist_ok=True)
     probe = probe or Probe()
     checks = HttpChecks(server.url, within_s=probe.within_s)
@@ -57,7 +60,7 @@ def bento_part(settings: Settings, *, port: int, log: Path, probe: Probe | None 
     )
 
 
-def mlflow_part(tracking: Tracking, *, port: int, log: Path) -> Part:
+def mlflow_part(tracking: Tracking, *, port: int, log: Path, bind: str = LOCAL, host: str | None = None) -> Part:
     """MLflow's server on the records of a state folder, as a part; it delivers the pages that wait there.
 
     Its address opens on the registered models.
@@ -65,10 +68,15 @@ def mlflow_part(tracking: Tracking, *, port: int, log: Path) -> Part:
     Parameters
     ----------
     tracking : whose database and artifacts it serves.
-    port : where it listens, at each of its starts.
+    port, bind : where it listens, at each of its starts.
+    host : by what others reach it, as it stands in a URL; what is bound unless given.
     """
-    url = f"http://{LOCAL}:{port}"
-    words = ("--home", str(tracking.home), "--records", tracking.uri, "--port", str(port))
+    url = f"http://{host or bind}:{port}"
+    words = ["--home", str(tracking.home), "--records", tracking.uri, "--port", str(port), "--bind", bind]
+    named = {}
+    if host not in (None, LOCAL):  # it answers to no other name than localhost's unless it is told
+        names = [f"{name}:{port}" for name in (host, LOCAL, "localhost", "[::1]")]
+        named = {"MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(names), "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": url}
     tracking.lock.parent.mkdir(parents=True, exist_ok=True)
     checks = HttpChecks(url, within_s=_PAGES.within_s, live_path="/health", ready_path="/health")
     return Part(
@@ -79,6 +87,7 @@ def mlflow_part(tracking: Tracking, *, port: int, log: Path) -> Part:
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "GIT_PYTHON_REFRESH": "quiet",
+            **named,
         },
         ready=lambda _: checks.ready(),
         live=checks.live,

@@ -135,7 +135,7 @@ class Stack:
 
     @property
     def service(self) -> Service:
-        """A client of the service's control API."""
+        """A client of the service's control API that acts."""
         return Service(self._made.ports.url("service"), self._made.service_token)
 
     def bus(self, *, patience_s: float | None = None) -> Bus:
@@ -213,7 +213,10 @@ class Stack:
         admitted = admit_to(self.folder, plan.home, plan.release.digest, plan.stage)
         execution = {**admitted.manifest.execution, **plan.execution}
         self._assembly = Assembly(
-            replace(plan, execution=execution), Ports.choose(plan.run, plan.ports), admitted.manifest, self._probe
+            replace(plan, execution=execution),
+            Ports.choose(plan.run, plan.ports, network=plan.network),
+            admitted.manifest,
+            self._probe,
         )
         self.folder.account_state.unlink(missing_ok=True)  # a run that is killed later did not end as it says
         self._supervisor = Supervisor(
@@ -279,7 +282,7 @@ class Stack:
         if not self._keeper.parts["service"].standing.is_up:
             return
         try:
-            told = account_now(self.service, self.folder)
+            told = account_now(Service(self.service.url, self._made.service_read_token), self.folder)
         except (NotReady, Refused):  # it dies at this moment; what it knows is in its journal
             return
         write_text(self.folder.account_state, json.dumps(told, sort_keys=True) + "\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -70,9 +69,10 @@ def halt(
 
     Example: sapphire halt "prices look wrong"
     """
+    from sapphire.execution.service import os_user
     from sapphire.stack.background import service_of
 
-    told = service_of(run_folder(run)).halt(reason, by=_who())
+    told = service_of(run_folder(run), acts=True).halt(reason, by=os_user())
     put(told, as_json=as_json)
     say(f"trading is {told['state']}")
     more = again(run)
@@ -88,9 +88,10 @@ def resume(
 
     Example: sapphire resume "the feed is back"
     """
+    from sapphire.execution.service import os_user
     from sapphire.stack.background import service_of
 
-    told = service_of(run_folder(run)).resume(reason, by=_who())
+    told = service_of(run_folder(run), acts=True).resume(reason, by=os_user())
     put(told, as_json=as_json)
     say(f"trading is {told['state']}: the next bar's signals set the positions")
 
@@ -107,10 +108,11 @@ def flatten(
 
     Example: sapphire flatten "leaving the market"
     """
+    from sapphire.execution.service import os_user
     from sapphire.stack.background import service_of
 
     folder, rules = _folder(run)
-    told = service_of(folder).flatten(reason, by=_who())
+    told = service_of(folder, acts=True).flatten(reason, by=os_user())
     _tell({**told, "closed": [rules.named(row) for row in told["closed"]]}, run, as_json=as_json)
 
 
@@ -124,10 +126,11 @@ def close(
 
     Example: sapphire close BTC/USDT "delisting"
     """
+    from sapphire.execution.service import os_user
     from sapphire.stack.background import service_of
 
     folder, rules = _folder(run)
-    told = service_of(folder).close(symbol, reason, by=_who())
+    told = service_of(folder, acts=True).close(symbol, reason, by=os_user())
     _tell({**told, "closed": [rules.named(row) for row in told["closed"]]}, run, as_json=as_json)
 
 
@@ -148,11 +151,3 @@ def _folder(run: Path | None) -> tuple[Path, Any]:
 
     folder = run_folder(run)
     return folder, Rules.of(RunFolder(folder))
-
-
-def _who() -> str:
-    """Who is at the keyboard, as the system names them."""
-    try:
-        return getpass.getuser().replace(":", " ")[:60] or "operator"
-    except (OSError, KeyError):  # a user without a name
-        return "operator"

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["application", "opening", "serve"]
 
-_HOST = "127.0.0.1"
 _LOOK_EVERY_S = 1.0
 _PATIENCE_S = 1
 _CHOICES = {
@@ -38,8 +37,12 @@ _CHOICES = {
 """What MLflow's pages remember in a browser (3.17): their kind, and that their assistant and their news were shown."""
 
 
-def serve(home: Path, records: str, *, port: int) -> None:
+def serve(home: Path, records: str, *, port: int, bind: str = "127.0.0.1") -> None:
     """Serve the records of a state folder until asked to end.
+
+    Parameters
+    ----------
+    port, bind : where it listens.
 
     Raises
     ------
@@ -59,7 +62,7 @@ def serve(home: Path, records: str, *, port: int) -> None:
 
     threading.Thread(target=deliver, name="outbox", daemon=True).start()
     try:
-        uvicorn.run(served, host=_HOST, port=port, timeout_graceful_shutdown=_PATIENCE_S)
+        uvicorn.run(served, host=bind, port=port, timeout_graceful_shutdown=_PATIENCE_S)
     finally:
         ended.set()
 
@@ -112,8 +115,9 @@ def _main() -> None:
     words.add_argument("--home", type=Path, required=True)
     words.add_argument("--records", required=True)
     words.add_argument("--port", type=int, required=True)
+    words.add_argument("--bind", default="127.0.0.1")
     asked = words.parse_args()
-    serve(asked.home, asked.records, port=asked.port)
+    serve(asked.home, asked.records, port=asked.port, bind=asked.bind)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 """Users of the bus, on a real server: each does its own work and nothing of the others', a stranger nothing at all."""
 
 import json
+import socket
 import stat
 import subprocess
 import time
 
+import psutil
 import pytest
 from valkey import Valkey
 from valkey.exceptions import AuthenticationError, NoPermissionError
@@ -54,6 +56,32 @@ def bus(tmp_path_factory):
             assert time.monotonic() < until, (folder / "log").read_text()
             time.sleep(0.05)
         yield users, url
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def test_it_is_reached_from_elsewhere_where_it_is_bound_so_and_lets_nobody_in_without_a_password(tmp_path):
+    port = free_port(bind="::")
+    users = BusUsers.keep(tmp_path)
+    own = [
+        address.address.partition("%")[0]
+        for interface in psutil.net_if_addrs().values()
+        for address in interface
+        if address.family in (socket.AF_INET, socket.AF_INET6) and not address.address.startswith("fe80")
+    ]
+    assert "127.0.0.1" in own
+    with (tmp_path / "log").open("wb") as log:
+        server = subprocess.Popen(bus_command(port, tmp_path, bind="::"), stdout=log, stderr=log)
+    try:
+        for address in own:
+            url = f"valkey://[{address}]:{port}/0" if ":" in address else f"valkey://{address}:{port}/0"
+            asking, until = Bus(users.url(CONDUCTOR, url), patience_s=0.5), time.monotonic() + 20.0
+            while not asking.answers():
+                assert time.monotonic() < until, (tmp_path / "log").read_text()
+                time.sleep(0.05)
+            with pytest.raises(AuthenticationError):
+                Valkey.from_url(url).ping()
     finally:
         server.terminate()
         server.wait()

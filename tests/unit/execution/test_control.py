@@ -60,6 +60,25 @@ def test_a_wrong_token_is_refused(exchange: Exchange) -> None:
         stranger.advance(0)
 
 
+def test_the_token_that_reads_looks_and_moves_nothing(exchange: Exchange) -> None:
+    reader = Control(exchange.address.control_url, exchange.address.control_read_token)
+    before = exchange.control.state(full=True)
+    assert reader.state(full=True) == before
+    assert reader.drain() is True
+    acts = (
+        lambda: reader.advance(int(before["now_ns"]) + 60_000_000_000),
+        lambda: reader.deposit(1, "USDT", "1"),
+        reader.open_account,
+        reader.shutdown,
+    )
+    for act in acts:
+        with pytest.raises(ExchangeError) as refused:
+            act()
+        assert "403" in refused.value.got
+        assert "expected the control_token" in refused.value.got
+    assert exchange.control.state(full=True) == before
+
+
 def test_an_exchange_that_is_gone_is_an_error() -> None:
     with Exchange(lockstep=True) as exchange:
         control = Control(exchange.address.control_url, exchange.address.control_token)

@@ -3,7 +3,9 @@
 import os
 import stat
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import ccxt
 import pytest
 
 from sapphire.domain.errors import EngineMissing, ExchangeError, NotReady
@@ -53,6 +55,25 @@ def test_secrets_are_not_shown() -> None:
         shown = repr(exchange.address) + repr(exchange.control.open_account())
         assert exchange.address.api_secret not in shown
         assert exchange.address.control_token not in shown
+        assert exchange.address.control_read_token not in shown
+
+
+@pytest.mark.parametrize(
+    ("bind", "host", "told"), [("0.0.0.0", "localhost", "localhost"), ("::1", None, "[::1]"), ("::", None, "[::1]")]
+)
+def test_it_listens_where_it_is_told_and_is_reached_by_what_it_tells(bind, host, told) -> None:
+    with Exchange(symbols=["BTC/USDT"], lockstep=True, bind=bind, host=host) as exchange:
+        address = exchange.address
+        for url in (address.url, address.ws_url, address.control_url):
+            assert urlsplit(url).netloc.rpartition(":")[0] == told
+        assert exchange.control.drain() is True
+        assert list(ccxt.binance(address.ccxt_config()).load_markets()) == ["BTC/USDT"]
+
+
+def test_an_address_of_another_machine_is_told_with_its_own_words() -> None:
+    with pytest.raises(NotReady) as error:
+        Exchange(bind="192.0.2.1").start()
+    assert "bind is no address of this machine" in error.value.got
 
 
 def test_a_kill_ends_it_at_once_and_it_can_start_again() -> None:

@@ -19,7 +19,7 @@ from sapphire.execution.service import (
 )
 from sapphire.serving.ports import free_port
 
-VENUE = ExchangeAddress("http://v", "ws://v", "http://c", "control-token", "key", "secret")
+VENUE = ExchangeAddress("http://v", "ws://v", "http://c", "control-token", "key", "secret", "look-token")
 
 
 TRUST = {"key": "/c/promoter.ed25519.pub"}
@@ -45,19 +45,20 @@ def test_the_settings_file_says_what_the_service_reads(tmp_path):
         "venue": {"rest_url": "http://127.0.0.1:1", "ws_url": "ws://127.0.0.1:1", "control_url": "http://127.0.0.1:4"},
         "credentials": "/r/credentials.json", "bus_url": "valkey://127.0.0.1:2/0", "clock": {"lockstep": True},
         "signal_key": "/r/signal-key",
-        "limits": {}, "execution": {"max_slippage_bps": 20}, "port": 3,
+        "limits": {}, "execution": {"max_slippage_bps": 20}, "port": 3, "bind": "127.0.0.1", "host": None,
         "journal": {"segment_bytes": 16_777_216, "reserve_bytes": 1_048_576}, "spin": False,
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(("lockstep", "token"), [(True, "control-token"), (False, None)])
+@pytest.mark.parametrize(("lockstep", "token"), [(True, "look-token"), (False, None)])
 def test_credentials_are_their_owner_s_alone(tmp_path, lockstep, token):
     path = tmp_path / "run" / "credentials.json"
     for _ in range(2):  # a second start writes them again
-        write_credentials(path, VENUE, service_token="t", lockstep=lockstep)
+        write_credentials(path, VENUE, service_token="t", service_read_token="r", lockstep=lockstep)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert read_credentials(path) == {
         "api_key": "key", "api_secret": "secret", "venue_control_token": token, "service_token": "t",
+        "service_read_token": "r",
     }  # fmt: skip
     assert [each.name for each in path.parent.iterdir()] == ["credentials.json"]
     path.chmod(0o640)

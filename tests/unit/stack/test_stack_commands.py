@@ -15,7 +15,7 @@ import httpx
 import psutil
 import pytest
 import typer
-from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from typer.testing import CliRunner
 
 from sapphire.domain.errors import MissingData, Refused
@@ -23,7 +23,8 @@ from sapphire.execution.journal import journal_rows
 from sapphire.execution.processes import MARK_VARIABLE
 from sapphire.monitoring import read_run, trace_order
 from sapphire.stack import commands, decision_rows, journal_commands, logs_command, status_command, trading_commands
-from sapphire.stack.background import take_down
+from sapphire.stack.background import service_of, take_down
+from sapphire.telemetry.http_client import HttpClient
 
 VERBS = {
     "up": commands.up,
@@ -282,6 +283,28 @@ def test_watch_shows_a_frame_a_second_and_leaves_the_stack_alone(running, champi
     assert of_stack(running["run"])
 
 
+def test_probes_answer_and_figures_are_read_by_a_client_of_prometheus(running):
+    addresses = running["addresses"]
+    told = {}
+    for part in ("service", "exchange_control"):
+        client = HttpClient(addresses[f"{part}_url"], part, within_s=10.0)
+        assert client.get("/livez").facts() == {"live": True}
+        assert client.get("/readyz").facts() == {"ready": True}
+        text = client.get("/metrics").body.decode()
+        told[part] = {family.name: family for family in text_string_to_metric_families(text)}
+        client.close()
+    service, exchange = told["service"], told["exchange_control"]
+    assert service["sapphire_ready"].samples[0].value == 1
+    assert service["sapphire_orders"].type == exchange["sapphire_exchange_orders"].type == "counter"
+    # The exchange was asked later.
+    assert 0 < service["sapphire_orders"].samples[0].value <= exchange["sapphire_exchange_orders"].samples[0].value
+    hops = service["sapphire_hop_seconds"]
+    counted = {sample.labels["hop"]: sample.value for sample in hops.samples if sample.name.endswith("_count")}
+    assert (hops.type, counted["signal_to_wire"]) == ("histogram", service["sapphire_orders"].samples[0].value)
+    assert {sample.labels["code"] for sample in service["sapphire_denials"].samples} >= {"COLLAR"}
+    assert exchange["sapphire_exchange_market_time_ns"].samples[0].value > 1.7e18
+
+
 def test_a_halt_holds_over_a_kill_until_somebody_resumes(sapphire, running):
     assert json.loads(sapphire("halt", "a test", "--json").stdout)["state"] == "HALTED"
     pid = json.loads(sapphire("status", "--json").stdout)["parts"]["service"]["pid"]
@@ -301,6 +324,24 @@ def test_a_halt_holds_over_a_kill_until_somebody_resumes(sapphire, running):
         assert "HALTED, halt since 2025-03-07T" in sapphire(verb).stdout
         assert f"by {getpass.getuser()}: a test" in sapphire(verb).stdout
     assert json.loads(sapphire("resume", "the test is over", "--json").stdout)["state"] == "ACTIVE"
+
+
+def test_who_only_looks_cannot_act_and_who_says_nothing_is_named(sapphire, running):
+    run = Path(running["run"])
+    looking, acting = service_of(run), service_of(run, acts=True)
+    for act in (looking.halt, looking.reduce, looking.resume, looking.flatten):
+        with pytest.raises(Refused) as refused:
+            act("only looking")
+        assert "403" in refused.value.got
+        assert "give service_token" in refused.value.got
+    assert looking.state()["trading"] == acting.state()["trading"] == "ACTIVE"
+    acting.reduce("carefully")
+    assert looking.state()["trading_set"]["by"] == f"{getpass.getuser()} (service_token)"
+    acting.resume("seen", by="ada")
+    assert "by ada: seen" in sapphire("status").stdout
+    shown = sapphire("journal", "show", "--kind", "command", "--limit", "2").stdout
+    assert f"operator {getpass.getuser()} (service_token): carefully" in shown
+    assert "operator ada: seen" in shown
 
 
 def test_a_close_and_a_flatten_end_flat_and_the_next_bars_buy_nothing(sapphire, running):

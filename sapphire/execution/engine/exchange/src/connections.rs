@@ -4,11 +4,12 @@
 //! connection counts as drained once the exchange has read them all and closed its end. Invariant: after
 //! `Connections::drain` said so, no request of a connection whose other end is gone can still reach the desk.
 //!
-//! Known limitation: asks the kernel's socket table (`/proc/net/tcp`), so Linux only, and clients on this machine.
+//! Known limitation: asks the kernel's socket table (`/proc/net/tcp`), so Linux only. That a client on another machine is
+//! gone is known once its kernel has said so.
 
 use std::collections::BTreeSet;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -21,12 +22,11 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
+use sapphire_endpoint::sockets::{canonical, established_peers};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tower::ServiceExt as _;
-
-use crate::ports::established_peers;
 
 /// How often a drain looks again.
 const GLANCE: Duration = Duration::from_millis(2);
@@ -41,8 +41,8 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 #[derive(Clone, Debug)]
 pub struct Connections {
     address: SocketAddr,
-    /// Remote ports, as everybody is on this machine.
-    open: Arc<Mutex<BTreeSet<u16>>>,
+    /// Remote ends.
+    open: Arc<Mutex<BTreeSet<SocketAddr>>>,
 }
 
 /// What a drain found.
@@ -52,15 +52,26 @@ pub struct Drained {
     pub is_drained: bool,
     /// Connections whose other end lives.
     pub open: usize,
-    /// Remote ports of those whose other end is gone and that are not read to their end.
-    pub closing: Vec<u16>,
+    /// Remote ends of those whose other end is gone and that are not read to their end.
+    pub closing: Vec<SocketAddr>,
 }
 
 impl Connections {
     /// The connections of a port that listens at `address`.
     #[must_use]
-    pub fn of(address: SocketAddr) -> Self {
+    pub fn of(mut address: SocketAddr) -> Self {
+        // Where all addresses are listened on, this machine's own is one of them.
+        match address {
+            SocketAddr::V4(at) if at.ip().is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+            SocketAddr::V6(at) if at.ip().is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+            _ => {}
+        }
         Self { address, open: Arc::default() }
+    }
+
+    /// How many are open.
+    pub fn count(&self) -> usize {
+        self.lock().len()
     }
 
     /// Waits, up to `patience`, until every connection whose other end is gone has been read to its end.
@@ -71,9 +82,9 @@ impl Connections {
         let deadline = Instant::now() + patience;
         self.knock(deadline).await?;
         loop {
-            let alive: BTreeSet<u16> = established_peers(self.address.port()).into_iter().collect();
+            let alive = established_peers(self.address.port());
             let open = self.lock().clone();
-            let closing: Vec<u16> = open.difference(&alive).copied().collect();
+            let closing: Vec<SocketAddr> = open.difference(&alive).copied().collect();
             if closing.is_empty() || Instant::now() >= deadline {
                 let open = open.len() - closing.len();
                 return Ok(Drained { is_drained: closing.is_empty(), open, closing });
@@ -85,13 +96,13 @@ impl Connections {
     /// Connects and waits to be accepted: whoever connected before has been accepted then too.
     async fn knock(&self, deadline: Instant) -> io::Result<()> {
         let knock = TcpStream::connect(self.address).await?;
-        let port = knock.local_addr()?.port();
-        self.wait_for(deadline, |open| open.contains(&port)).await?;
+        let own = canonical(knock.local_addr()?);
+        self.wait_for(deadline, |open| open.contains(&own)).await?;
         drop(knock);
-        self.wait_for(deadline, |open| !open.contains(&port)).await
+        self.wait_for(deadline, |open| !open.contains(&own)).await
     }
 
-    async fn wait_for(&self, deadline: Instant, is_so: impl Fn(&BTreeSet<u16>) -> bool) -> io::Result<()> {
+    async fn wait_for(&self, deadline: Instant, is_so: impl Fn(&BTreeSet<SocketAddr>) -> bool) -> io::Result<()> {
         while !is_so(&self.lock()) {
             if Instant::now() >= deadline {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "the exchange did not take a connection in time"));
@@ -101,13 +112,13 @@ impl Connections {
         Ok(())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeSet<u16>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeSet<SocketAddr>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn enter(&self, peer: SocketAddr) -> Entered {
-        self.lock().insert(peer.port());
-        Entered { connections: self.clone(), port: peer.port() }
+        self.lock().insert(peer);
+        Entered { connections: self.clone(), peer }
     }
 }
 
@@ -115,12 +126,12 @@ impl Connections {
 #[derive(Debug)]
 struct Entered {
     connections: Connections,
-    port: u16,
+    peer: SocketAddr,
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        self.connections.lock().remove(&self.port);
+        self.connections.lock().remove(&self.peer);
     }
 }
 
@@ -181,7 +192,7 @@ pub async fn serve(
             () = is_ending(&mut shutdown) => break,
         };
         let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
+            Ok((stream, peer)) => (stream, canonical(peer)),
             Err(error) => {
                 tracing::warn!(%error, "a connection was not accepted");
                 tokio::time::sleep(ACCEPT_RETRY).await;
@@ -234,9 +245,14 @@ mod tests {
     use super::*;
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpSocket;
 
     async fn start() -> (Connections, watch::Sender<bool>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        start_at("127.0.0.1:0").await
+    }
+
+    async fn start_at(bind: &str) -> (Connections, watch::Sender<bool>) {
+        let listener = TcpListener::bind(bind).await.unwrap();
         let connections = Connections::of(listener.local_addr().unwrap());
         let slow = || async {
             tokio::time::sleep(Duration::from_millis(80)).await;
@@ -258,6 +274,30 @@ mod tests {
         let mut answer = String::new();
         living.read_to_string(&mut answer).await.unwrap();
         assert!(answer.ends_with("done"), "{answer}");
+    }
+
+    /// Two machines may use the same port of theirs.
+    #[tokio::test]
+    async fn clients_of_one_port_at_two_addresses_are_two() {
+        for bind in ["0.0.0.0:0", "[::]:0"] {
+            let (connections, _shutdown) = start_at(bind).await;
+            let to = SocketAddr::from((Ipv4Addr::LOCALHOST, connections.address.port()));
+            let from = |ip: [u8; 4], port: u16| {
+                let socket = TcpSocket::new_v4().unwrap();
+                socket.bind(SocketAddr::from((ip, port))).unwrap();
+                socket
+            };
+            let living = from([127, 0, 0, 2], 0).connect(to).await.unwrap();
+            let port = living.local_addr().unwrap().port();
+            let mut dying = from([127, 0, 0, 3], port).connect(to).await.unwrap();
+            dying.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+            let both = BTreeSet::from([living.local_addr().unwrap(), dying.local_addr().unwrap()]);
+            connections.wait_for(Instant::now() + FAREWELL, |open| *open == both).await.unwrap();
+            drop(dying);
+            let drained = connections.drain(Duration::from_secs(5)).await.unwrap();
+            assert_eq!(drained, Drained { is_drained: true, open: 1, closing: vec![] }, "{bind}");
+            assert_eq!(*connections.lock(), BTreeSet::from([living.local_addr().unwrap()]), "{bind}");
+        }
     }
 
     #[tokio::test]

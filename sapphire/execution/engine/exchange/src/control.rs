@@ -1,16 +1,19 @@
-//! The control plane: its own port, a bearer token, JSON.
+//! The control plane: its own port, two bearer tokens, JSON.
 //!
 //! In: commands of the conductor, the supervisor and tests. Out: where market time stands, state, keys.
-//! Never: on the venue's port; never without the token, but for the health check.
+//! Never: on the venue's port; never without a token, but for probes and metrics. What changes nothing is answered to the
+//! token that reads (`control_read_token`), everything to the one that acts (`control_token`).
 //!
 //! | path | body | answer |
 //! | --- | --- | --- |
-//! | `GET /control/health` | | `{"ready": true}`, no token needed |
+//! | `GET /livez` | | `{"live": true}` once the desk has answered, or 503; no token needed |
+//! | `GET /readyz` | | `{"ready": true}`, or 503 where the desk does not answer at once; no token needed |
+//! | `GET /metrics` | | Prometheus text, no token needed |
 //! | `GET /control/state?full=true` | | the state; with `full` every order and fill |
 //! | `POST /control/advance` | `{"to_ns": "…", "wake_at_ns": ["…"]}` | `{"now_ns": "…", "events": n, "sequences": {"1": n}}` |
 //! | `POST /control/deposit` | `{"account": 1, "asset": "USDT", "amount": "100.5"}` | `{"free": "…", "locked": "…"}` |
 //! | `POST /control/accounts` | `{"fund": {"USDT": "1000"}, "maker": "0.001", "taker": "0.001"}` | `{"account": 2, "api_key": …, "api_secret": …}` |
-//! | `POST /control/drain` | `{"wait_ms": 2000}` | `{"drained": true, "open": n, "closing": [ports]}` |
+//! | `POST /control/drain` | `{"wait_ms": 2000}` | `{"drained": true, "open": n, "closing": [addresses]}`; reads |
 //! | `POST /control/shutdown` | | `{"stopping": true}` |
 //!
 //! Numbers of money and time are text in both directions; plain integers are taken as well.
@@ -21,7 +24,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{Query, Request, State};
-use axum::http::{StatusCode, header::AUTHORIZATION};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -29,6 +32,7 @@ use axum::{Json, Router};
 use sapphire_core::amounts::Atoms;
 use sapphire_core::decimal::atoms_text;
 use sapphire_core::venue::{AccountId, FeeRates};
+use sapphire_endpoint::Access;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -36,9 +40,16 @@ use tokio::sync::watch;
 
 use crate::connections::Connections;
 use crate::desk::api::{Ask, DeskError, DeskHandle};
-use crate::desk::control::Control;
+use crate::desk::control::{Control, Figures};
 use crate::keys::Keyring;
+use crate::metrics::{CONTENT_TYPE, render};
 use crate::settings::{FEES, atoms};
+
+/// How long the desk may take before it counts as hung.
+const LIVE_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long the desk may take while it is fit to be asked.
+const READY_WITHIN: Duration = Duration::from_secs(1);
 
 /// How long a drain waits when nobody says.
 const DRAIN_MS: u64 = 2_000;
@@ -51,7 +62,7 @@ const LONGEST_DRAIN_MS: u64 = 60_000;
 pub struct ControlPlane {
     /// The desk.
     pub desk: DeskHandle,
-    /// Where the token is.
+    /// Where the tokens are.
     pub keys: Keyring,
     /// The venue's connections.
     pub connections: Connections,
@@ -61,15 +72,21 @@ pub struct ControlPlane {
 
 /// The control plane's routes.
 pub fn router(plane: ControlPlane) -> Router {
-    Router::new()
+    let reading = Router::new()
         .route("/control/state", get(state))
+        .route("/control/drain", post(drain))
+        .route_layer(from_fn_with_state(plane.clone(), reads));
+    let acting = Router::new()
         .route("/control/advance", post(advance))
         .route("/control/deposit", post(deposit))
         .route("/control/accounts", post(open_account))
-        .route("/control/drain", post(drain))
         .route("/control/shutdown", post(shutdown))
-        .route_layer(from_fn_with_state(plane.clone(), authorised))
-        .route("/control/health", get(|| async { Json(json!({"ready": true})) }))
+        .route_layer(from_fn_with_state(plane.clone(), acts));
+    reading
+        .merge(acting)
+        .route("/livez", get(live))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
         .with_state(plane)
 }
 
@@ -97,18 +114,52 @@ impl From<DeskError> for Refused {
 
 type Answer = Result<Json<Value>, Refused>;
 
-async fn authorised(State(plane): State<ControlPlane>, request: Request, next: Next) -> Response {
-    let given = request.headers().get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-    if given.is_some_and(|given| is_same(given, plane.keys.control_token().as_bytes())) {
-        return next.run(request).await;
-    }
-    let text = "expected Authorization: Bearer with the control_token of the exchange's first line";
-    Refused(StatusCode::UNAUTHORIZED, text.into()).into_response()
+/// The desk's figures, if it answers in time.
+async fn figures(plane: &ControlPlane, patience: Duration) -> Result<Figures, Refused> {
+    let late = |_| Refused(StatusCode::SERVICE_UNAVAILABLE, format!("the desk did not answer within {patience:?}"));
+    let told = plane.desk.ask(|reply| Ask::Control(Control::Figures(reply)));
+    Ok(tokio::time::timeout(patience, told).await.map_err(late)??)
 }
 
-/// Compares without telling by the time it takes where the two differ.
-fn is_same(one: &[u8], other: &[u8]) -> bool {
-    one.len() == other.len() && one.iter().zip(other).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
+async fn live(State(plane): State<ControlPlane>) -> Answer {
+    figures(&plane, LIVE_WITHIN).await.map(|_| Json(json!({"live": true})))
+}
+
+async fn ready(State(plane): State<ControlPlane>) -> Answer {
+    figures(&plane, READY_WITHIN).await.map(|_| Json(json!({"ready": true})))
+}
+
+async fn metrics(State(plane): State<ControlPlane>) -> Result<impl IntoResponse, Refused> {
+    let figures = figures(&plane, LIVE_WITHIN).await?;
+    let text = render(&figures, plane.connections.count());
+    let text = text.map_err(|error| Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text))
+}
+
+async fn reads(State(plane): State<ControlPlane>, request: Request, next: Next) -> Response {
+    admit(&plane, Access::Read, request, next).await
+}
+
+async fn acts(State(plane): State<ControlPlane>, request: Request, next: Next) -> Response {
+    admit(&plane, Access::Act, request, next).await
+}
+
+async fn admit(plane: &ControlPlane, wanted: Access, request: Request, next: Next) -> Response {
+    let given = request.headers().get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+    let refusal = match plane.keys.control_tokens().access(given) {
+        Some(access) if access >= wanted => return next.run(request).await,
+        Some(_) => Refused(
+            StatusCode::FORBIDDEN,
+            format!("{} acts: expected the control_token, got the token that only reads", request.uri().path()),
+        ),
+        None => Refused(
+            StatusCode::UNAUTHORIZED,
+            "expected Authorization: Bearer with the control_token of the exchange's first line, or the \
+             control_read_token to look"
+                .into(),
+        ),
+    };
+    refusal.into_response()
 }
 
 #[derive(Deserialize)]

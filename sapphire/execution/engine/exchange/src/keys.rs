@@ -1,4 +1,4 @@
-//! API keys, their secrets and the control token.
+//! API keys, their secrets and the tokens of the control plane.
 //!
 //! Invariant: drawn from the operating system's randomness once, kept beside the journal in a file only its owner can
 //! read, and written there before anything depends on them. Nothing here is ever logged; `Debug` hides it.
@@ -12,6 +12,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use rustc_hash::FxHashMap;
 use sapphire_core::venue::AccountId;
+use sapphire_endpoint::Tokens;
 use serde::{Deserialize, Serialize};
 
 const FILE: &str = "keys.json";
@@ -76,6 +77,9 @@ pub enum KeyError {
 #[derive(Serialize, Deserialize)]
 struct Kept {
     control_token: String,
+    /// None in files from before there was one.
+    #[serde(default)]
+    control_read_token: Option<String>,
     keys: Vec<KeptKey>,
 }
 
@@ -94,7 +98,7 @@ pub struct Keyring {
 
 struct Shared {
     folder: Option<PathBuf>,
-    control_token: String,
+    control: Tokens,
     keys: RwLock<FxHashMap<String, Arc<ApiKey>>>,
 }
 
@@ -105,26 +109,27 @@ impl fmt::Debug for Keyring {
 }
 
 impl Keyring {
-    /// The keys kept in a folder, or a fresh ring with a fresh control token. Without a folder nothing is kept.
+    /// The keys kept in a folder, or a fresh ring with fresh control tokens. Without a folder nothing is kept.
     ///
     /// # Errors
     /// [`KeyError`] when the file is damaged or cannot be read or written.
     pub fn open(folder: Option<&Path>) -> Result<Self, KeyError> {
         let kept = folder.map(read).transpose()?.flatten();
-        let is_fresh = kept.is_none();
         let kept = match kept {
             Some(kept) => kept,
-            None => Kept { control_token: draw()?, keys: Vec::new() },
+            None => Kept { control_token: draw()?, control_read_token: None, keys: Vec::new() },
         };
+        let is_fresh = kept.control_read_token.is_none();
+        let reads = kept.control_read_token.map_or_else(draw, Ok)?;
+        let control = Tokens::new(&reads, &kept.control_token).map_err(|error| KeyError::Damaged {
+            path: folder.map_or_else(PathBuf::new, |folder| folder.join(FILE)),
+            reason: format!("control tokens that do not fit: {error}"),
+        })?;
         let keys = kept.keys.into_iter().map(|key| {
             let (account, secret) = (AccountId(key.account), key.api_secret);
             (key.api_key, Arc::new(ApiKey { account, secret }))
         });
-        let shared = Shared {
-            folder: folder.map(Path::to_path_buf),
-            control_token: kept.control_token,
-            keys: RwLock::new(keys.collect()),
-        };
+        let shared = Shared { folder: folder.map(Path::to_path_buf), control, keys: RwLock::new(keys.collect()) };
         let ring = Self { shared: Arc::new(shared) };
         if is_fresh {
             ring.keep(None)?;
@@ -177,9 +182,9 @@ impl Keyring {
         keys.iter().filter(|(_, key)| key.account == account).map(|(api_key, key)| credentials(api_key, key)).next()
     }
 
-    /// What `Authorization: Bearer` on the control plane must carry.
-    pub fn control_token(&self) -> &str {
-        &self.shared.control_token
+    /// What `Authorization: Bearer` on the control plane must carry one of.
+    pub fn control_tokens(&self) -> &Tokens {
+        &self.shared.control
     }
 
     fn write(&self) -> std::sync::RwLockWriteGuard<'_, FxHashMap<String, Arc<ApiKey>>> {
@@ -200,7 +205,9 @@ impl Keyring {
             })
             .collect();
         keys.sort_by(|one, other| (one.account, &one.api_key).cmp(&(other.account, &other.api_key)));
-        let kept = Kept { control_token: self.shared.control_token.clone(), keys };
+        let control = &self.shared.control;
+        let kept =
+            Kept { control_token: control.act().to_owned(), control_read_token: Some(control.read().to_owned()), keys };
         let path = folder.join(FILE);
         write(folder, &path, &kept).map_err(|source| KeyError::File { path, source })
     }
@@ -263,11 +270,23 @@ mod tests {
         let pair = Keyring::draw().unwrap();
         ring.add(AccountId(1), &pair).unwrap();
         let again = Keyring::open(Some(&folder)).unwrap();
-        assert_eq!(again.control_token(), ring.control_token());
+        assert_eq!(again.control_tokens(), ring.control_tokens());
         assert_eq!(again.of(AccountId(1)), Some(pair.clone()));
         assert_eq!(again.get(&pair.api_key).map(|key| key.account), Some(AccountId(1)));
         let mode = fs::metadata(folder.join(FILE)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_file_from_before_the_reading_token_gets_one_that_stays() {
+        let folder = folder("older");
+        fs::write(folder.join(FILE), br#"{"control_token": "acts", "keys": []}"#).unwrap();
+        let ring = Keyring::open(Some(&folder)).unwrap();
+        assert_eq!((ring.control_tokens().act(), ring.control_tokens().read().len()), ("acts", LENGTH));
+        assert_eq!(Keyring::open(Some(&folder)).unwrap().control_tokens(), ring.control_tokens());
+        fs::write(folder.join(FILE), br#"{"control_token": "one", "control_read_token": "one", "keys": []}"#).unwrap();
+        assert!(matches!(Keyring::open(Some(&folder)), Err(KeyError::Damaged { .. })));
         fs::remove_dir_all(folder).unwrap();
     }
 

@@ -18,10 +18,10 @@ pub mod control;
 pub mod desk;
 /// Instruments, feeds and names.
 pub mod floor;
-/// API keys and the control token.
+/// API keys and the control plane's tokens.
 pub mod keys;
-/// Listening sockets.
-pub mod ports;
+/// Figures for Prometheus.
+pub mod metrics;
 /// Trading rules of recorded symbols.
 pub mod rules_file;
 /// Command line and genesis.

@@ -6,16 +6,15 @@
 #![forbid(unsafe_code)]
 
 use std::io::{IsTerminal as _, Write as _};
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
+use sapphire_endpoint::{Listening, listen};
 use sapphire_exchange::connections::{Connections, serve};
 use sapphire_exchange::control::{ControlPlane, router as control_router};
 use sapphire_exchange::desk::api::DeskHandle;
 use sapphire_exchange::desk::{OpenDesk, open};
-use sapphire_exchange::ports::{address, listen};
 use sapphire_exchange::settings::Arguments;
 use sapphire_exchange::wire;
 use serde_json::json;
@@ -51,23 +50,24 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let _entered = runtime.enter();
     let _caught = signal(SignalKind::from_raw(SIGXFSZ))?;
-    let venue = listen(arguments.port)?;
-    let control = listen(arguments.control_port)?;
-    let (venue_at, control_at) = (address(&venue)?, address(&control)?);
+    let listen_on = |port| listen(&arguments.bind, arguments.host.as_deref(), port);
+    let venue = listen_on(arguments.port)?;
+    let control = listen_on(arguments.control_port)?;
     let desk = open(arguments)?;
     // Before anybody knows that we are here: from the first line on a signal is a request, not an accident.
     let signals = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
-    announce(&desk, venue_at, control_at)?;
-    runtime.block_on(trade(desk, TcpListener::from_std(venue)?, TcpListener::from_std(control)?, signals))
+    announce(&desk, &venue, &control)?;
+    runtime.block_on(trade(desk, TcpListener::from_std(venue.socket)?, TcpListener::from_std(control.socket)?, signals))
 }
 
 /// The first line on stdout.
-fn announce(desk: &OpenDesk, venue: SocketAddr, control: SocketAddr) -> Result<(), Failure> {
+fn announce(desk: &OpenDesk, venue: &Listening, control: &Listening) -> Result<(), Failure> {
     let line = json!({
-        "url": format!("http://{venue}"),
-        "ws_url": format!("ws://{venue}"),
-        "control_url": format!("http://{control}"),
-        "control_token": desk.keys.control_token(),
+        "url": venue.url("http"),
+        "ws_url": venue.url("ws"),
+        "control_url": control.url("http"),
+        "control_token": desk.keys.control_tokens().act(),
+        "control_read_token": desk.keys.control_tokens().read(),
         "api_key": desk.development.api_key,
         "api_secret": desk.development.api_secret,
     });

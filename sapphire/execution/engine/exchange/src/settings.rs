@@ -13,6 +13,7 @@ use sapphire_core::amounts::Atoms;
 use sapphire_core::decimal::parse_atoms;
 use sapphire_core::instrument::ATOMS_PER_UNIT;
 use sapphire_core::venue::FeeRates;
+use sapphire_endpoint::LOCAL;
 use sapphire_sim::feed::GENERATOR_VERSION;
 use serde::{Deserialize, Serialize};
 
@@ -36,16 +37,22 @@ const EXAMPLE: &str =
 
 /// The embedded exchange: a market behind Binance's REST and WebSocket API.
 ///
-/// Its first line on stdout is one JSON object: `url`, `ws_url`, `control_url`, `control_token`, `api_key` and
-/// `api_secret` of a funded development account. Everything else goes to stderr.
+/// Its first line on stdout is one JSON object: `url`, `ws_url`, `control_url`, `control_token`, `control_read_token`,
+/// `api_key` and `api_secret` of a funded development account. Everything else goes to stderr.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "exchange", version, after_help = EXAMPLE)]
 #[command(group(ArgGroup::new("pace").args(["speed", "lockstep"])))]
 pub struct Arguments {
-    /// Port of the REST and WebSocket API on 127.0.0.1; 0 chooses a free one
+    /// Address of this machine to listen on, or a name of it; 0.0.0.0 or :: for all
+    #[arg(long, value_name = "ADDRESS", default_value = LOCAL)]
+    pub bind: String,
+    /// Name or address by which others reach this machine (what is bound when nothing is said)
+    #[arg(long, value_name = "NAME")]
+    pub host: Option<String>,
+    /// Port of the REST and WebSocket API; 0 chooses a free one
     #[arg(long, default_value_t = 0)]
     pub port: u16,
-    /// Port of the control plane on 127.0.0.1; 0 chooses a free one
+    /// Port of the control plane; 0 chooses a free one
     #[arg(long, default_value_t = 0)]
     pub control_port: u16,
     /// Symbols, as BTCUSDT or BTC/USDT

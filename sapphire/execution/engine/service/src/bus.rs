@@ -6,13 +6,14 @@
 //!
 //! Known limitation: an entry that the server numbers itself (`*`) can be there twice after a broken connection.
 
+use std::net::ToSocketAddrs as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use redis::io::tcp::TcpSettings;
-use redis::{Connection, IntoConnectionInfo, Value};
+use redis::{Connection, ConnectionAddr, IntoConnectionInfo, Value};
 
 use crate::clock::Monotonic;
 use crate::words::EntryId;
@@ -56,6 +57,16 @@ pub enum BusError {
         "the bus's address cannot be read: expected valkey://HOST:PORT/DB, got something else; next: bus_url in the settings file"
     )]
     BadAddress,
+    /// No machine has its name.
+    #[error(
+        "the bus at {address} has no address: expected a name that this machine can look up, got {reason}; next: bus_url in the settings file"
+    )]
+    Unresolved {
+        /// Where it was to be.
+        address: String,
+        /// What the system said.
+        reason: String,
+    },
     /// The server is there and refuses; trying again does not help until somebody changes it.
     #[error(
         "the bus at {address} refuses {command}: expected an answer, got {reason}; next: the server's own log and its user's rights"
@@ -136,11 +147,16 @@ impl Bus {
         Ok(Self { client, address, connection: None, command: Vec::new(), pause: FIRST_PAUSE, stop, connects })
     }
 
-    /// Waits until the server answers.
+    /// Waits until the server answers. Its name has to be one: later it may be lost for a while, as the server may.
     ///
     /// # Errors
-    /// [`BusError::Refused`] for a user or database that it does not have; [`BusError::Stopped`].
+    /// [`BusError::Unresolved`]; [`BusError::Refused`] for a user or database that it does not have;
+    /// [`BusError::Stopped`].
     pub fn connect(&mut self) -> Result<(), BusError> {
+        if let ConnectionAddr::Tcp(host, port) = self.client.get_connection_info().addr() {
+            let found = (host.as_str(), *port).to_socket_addrs();
+            found.map_err(|error| BusError::Unresolved { address: self.address.clone(), reason: error.to_string() })?;
+        }
         self.ask("PING", |command| pack(command, &[b"PING"])).map(drop)
     }
 

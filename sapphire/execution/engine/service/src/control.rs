@@ -1,13 +1,13 @@
-//! The control API on 127.0.0.1: what an operator asks of the desk.
+//! The control API: what an operator asks of the desk.
 //!
-//! In: HTTP with a bearer token. Out: `Ask`s to the desk, answered by it; metrics and health without asking it.
-//! Never: an answer from old copies where the desk is asked; the token in a log.
+//! In: HTTP with one of two bearer tokens. Out: `Ask`s to the desk, answered by it; metrics and health without asking it.
+//! Never: an answer from old copies where the desk is asked; a token in a log; an act with the token that reads.
 //!
 //! A halt does not wait in a queue: its handler raises the `KillSwitch`, which the desk reads before every order.
 //!
 //! | path | body | answer |
 //! | --- | --- | --- |
-//! | `GET /livez` | | `{"live": true}`, no token needed |
+//! | `GET /livez` | | `{"live": true}` once the desk has answered, or 503; no token needed |
 //! | `GET /readyz` | | `{"ready": true}`, or 503; no token needed |
 //! | `GET /metrics` | | Prometheus text, no token needed |
 //! | `GET /state`, `/positions` | | the account as the engine has it |
@@ -15,8 +15,9 @@
 //! | `POST /halt`, `/reduce`, `/resume`, `/flatten` | `{"reason": "…", "by": "…"}` | the trading state then |
 //! | `POST /close` | `{"symbol": "…", "reason": "…", "by": "…"}` | the same |
 //!
-//! `by` may be left out. A flatten sells all that is held, a close all of one symbol; no signal is taken for what is
-//! closed before a resume.
+//! A GET takes either token, a POST the acting one (`service_token`). `by` is kept in the journal with the reason; left
+//! out, it is the name of the token. A flatten sells all that is held, a close all of one symbol; no signal is taken for
+//! what is closed before a resume.
 //!
 //! Money and 64-bit numbers are text. In `/state` a release stands `open`, `reduces only` (its permit is no more, or it
 //! may hold nothing) or `refused`.
@@ -30,12 +31,13 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{Query, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use sapphire_core::risk::Command;
+use sapphire_endpoint::{Access, Tokens};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
@@ -44,7 +46,7 @@ use tokio::sync::{oneshot, watch};
 use crate::desk::blotter::Blotter;
 use crate::inbox::Lane;
 use crate::latched::who;
-use crate::metrics::{Figure, Metrics};
+use crate::metrics::{CONTENT_TYPE, Figure, Metrics};
 use crate::words::Word;
 
 /// How long an answer of the desk may take.
@@ -56,8 +58,8 @@ const MAX_REASON: usize = 200;
 /// Longest name of who says something, bytes.
 const MAX_BY: usize = 60;
 
-/// Who says something when nobody says who.
-const BY: &str = "operator";
+/// Who says something when nobody says who: whoever has that token.
+const BY: &str = "service_token";
 
 /// Rows that are told when nobody says how many.
 const ROWS: usize = 1_000;
@@ -84,6 +86,8 @@ pub enum Question {
         /// By whom and why.
         who: String,
     },
+    /// Whether the desk works at all.
+    Live,
     /// How it stands.
     State,
     /// What is held.
@@ -168,8 +172,8 @@ pub struct Plane {
     pub metrics: Arc<Metrics>,
     /// Orders and fills.
     pub blotter: Arc<Blotter>,
-    /// Who may ask.
-    pub token: Arc<str>,
+    /// Who may ask, and who may act.
+    pub tokens: Tokens,
 }
 
 /// The thread of the control API.
@@ -235,18 +239,22 @@ async fn stop_on(signals: [tokio::signal::unix::Signal; 3], plane: Plane) {
 
 /// The routes.
 pub fn router(plane: Plane) -> Router {
-    Router::new()
+    let reading = Router::new()
         .route("/state", get(|plane| question(plane, Question::State)))
         .route("/positions", get(|plane| question(plane, Question::Positions)))
         .route("/orders", get(orders))
         .route("/fills", get(fills))
+        .route_layer(from_fn_with_state(plane.clone(), reads));
+    let acting = Router::new()
         .route("/halt", post(halt))
         .route("/reduce", post(|plane, body| command(plane, body, Command::Reduce)))
         .route("/resume", post(|plane, body| command(plane, body, Command::Resume)))
         .route("/flatten", post(|plane, body| command(plane, body, Command::Flatten)))
         .route("/close", post(close))
-        .route_layer(from_fn_with_state(plane.clone(), authorised))
-        .route("/livez", get(|| async { Json(json!({"live": true})) }))
+        .route_layer(from_fn_with_state(plane.clone(), acts));
+    reading
+        .merge(acting)
+        .route("/livez", get(live))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .with_state(plane)
@@ -264,20 +272,34 @@ impl IntoResponse for Refused {
 
 type Told = Result<Json<Value>, Refused>;
 
-async fn authorised(State(plane): State<Plane>, request: Request, next: Next) -> Response {
-    let given = request.headers().get(header::AUTHORIZATION);
-    let given = given.and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-    if given.is_some_and(|given| is_same(given, plane.token.as_bytes())) {
-        return next.run(request).await;
-    }
-    let text = "expected: Authorization: Bearer SERVICE_TOKEN; got: none, or another; next: read service_token in the \
-                credentials file";
-    Refused(StatusCode::UNAUTHORIZED, text.into()).into_response()
+async fn reads(State(plane): State<Plane>, request: Request, next: Next) -> Response {
+    admit(&plane, Access::Read, request, next).await
 }
 
-/// Compares without telling by the time it takes where the two differ.
-fn is_same(one: &[u8], other: &[u8]) -> bool {
-    one.len() == other.len() && one.iter().zip(other).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
+async fn acts(State(plane): State<Plane>, request: Request, next: Next) -> Response {
+    admit(&plane, Access::Act, request, next).await
+}
+
+async fn admit(plane: &Plane, wanted: Access, request: Request, next: Next) -> Response {
+    let given = request.headers().get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+    let refusal = match plane.tokens.access(given) {
+        Some(access) if access >= wanted => return next.run(request).await,
+        Some(_) => Refused(
+            StatusCode::FORBIDDEN,
+            format!(
+                "{} acts; expected: the acting token; got: the one that only reads; next: give service_token of the \
+                 credentials file",
+                request.uri().path()
+            ),
+        ),
+        None => Refused(
+            StatusCode::UNAUTHORIZED,
+            "expected: Authorization: Bearer TOKEN; got: none, or another; next: read service_read_token, or \
+             service_token to act, in the credentials file"
+                .into(),
+        ),
+    };
+    refusal.into_response()
 }
 
 async fn question(State(plane): State<Plane>, question: Question) -> Told {
@@ -308,22 +330,38 @@ struct Words {
 fn reason(body: &Bytes, wants_symbol: bool) -> Result<(String, Option<String>), Refused> {
     let symbol = if wants_symbol { "\"symbol\": \"BTC/USDT\", " } else { "" };
     let expected = format!(
-        "expected: {{{symbol}\"reason\": \"why, 1 to 200 characters\"}}, and by whom where that is to be kept: \"by\", 1 \
-         to 60 characters without a colon"
+        "expected: {{{symbol}\"reason\": \"why, a line of 1 to 200 characters\"}}, and by whom where that is to be \
+         kept: \"by\", 1 to 60 characters of a line without a colon"
     );
     let refused = |got: String| Refused(StatusCode::BAD_REQUEST, format!("{expected}; got: {got}; next: say why"));
     let Words { reason, by, symbol } = serde_json::from_slice(body).map_err(|error| refused(error.to_string()))?;
-    if reason.is_empty() || reason.len() > MAX_REASON {
-        return Err(refused(format!("{} bytes", reason.len())));
+    if !is_line(&reason, MAX_REASON) {
+        return Err(refused(format!("{} bytes, or more than a line", reason.len())));
     }
-    let by = by.unwrap_or_else(|| BY.to_owned());
-    if by.is_empty() || by.len() > MAX_BY || by.contains(':') {
-        return Err(refused(format!("by {by:?}")));
+    if by.as_deref().is_some_and(|by| !is_name(by)) {
+        return Err(refused(format!("by {:?}", by.unwrap_or_default())));
     }
     if symbol.is_some() != wants_symbol {
         return Err(refused(if wants_symbol { "no symbol".to_owned() } else { "a symbol".to_owned() }));
     }
-    Ok((who(&by, &reason), symbol))
+    Ok((who(by.as_deref().unwrap_or(BY), &reason), symbol))
+}
+
+/// Text that does not look like two lines of the journal.
+fn is_line(text: &str, longest: usize) -> bool {
+    (1..=longest).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+fn is_name(by: &str) -> bool {
+    is_line(by, MAX_BY) && !by.contains(':')
+}
+
+/// By whom and why, as far as that can be read: for what is obeyed in any case.
+fn readable(body: &Bytes) -> String {
+    let told: Value = serde_json::from_slice(body).unwrap_or_default();
+    let text = |key: &str| told[key].as_str().unwrap_or_default();
+    let by = Some(text("by")).filter(|by| is_name(by)).unwrap_or(BY);
+    who(by, Some(text("reason")).filter(|why| is_line(why, MAX_REASON)).unwrap_or("no reason given"))
 }
 
 async fn command(State(plane): State<Plane>, body: Bytes, command: Command) -> Told {
@@ -339,7 +377,7 @@ async fn close(State(plane): State<Plane>, body: Bytes) -> Told {
 /// A halt is obeyed whatever else is wrong with the request: the reason may be missing.
 async fn halt(State(plane): State<Plane>, body: Bytes) -> Told {
     let halt = plane.switch.halt();
-    let who = reason(&body, false).map_or_else(|_| who(BY, "no reason given"), |(who, _)| who);
+    let who = readable(&body);
     ask(&plane, Question::Command { command: Command::Halt, who, halt }).await.map(Json)
 }
 
@@ -356,6 +394,11 @@ async fn fills(State(plane): State<Plane>, Query(rows): Query<Rows>) -> Json<Val
     Json(plane.blotter.fills(rows.limit.unwrap_or(ROWS)))
 }
 
+/// A desk that hangs is not alive, however well this thread is.
+async fn live(State(plane): State<Plane>) -> Told {
+    ask(&plane, Question::Live).await.map(Json)
+}
+
 async fn ready(State(plane): State<Plane>) -> Response {
     if plane.metrics.get(Figure::Ready) == 1 {
         return Json(json!({"ready": true})).into_response();
@@ -364,6 +407,35 @@ async fn ready(State(plane): State<Plane>) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"ready": false, "connected": connected}))).into_response()
 }
 
-async fn metrics(State(plane): State<Plane>) -> Response {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], plane.metrics.render()).into_response()
+async fn metrics(State(plane): State<Plane>) -> Result<impl IntoResponse, Refused> {
+    let text = plane.metrics.render();
+    let text = text.map_err(|error| Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inbox::Inbox;
+
+    #[test]
+    fn a_service_whose_desk_takes_nothing_is_not_alive() {
+        let (_nobody_reads, mut lanes) = Inbox::new(1);
+        let mut lane = lanes.pop().unwrap();
+        while lane.try_send(Word::Ask(Ask::new(Question::Live).0)).is_ok() {}
+        let plane = Plane {
+            desk: Arc::new(Mutex::new(lane)),
+            switch: Arc::default(),
+            metrics: Arc::new(Metrics::new()),
+            blotter: Arc::default(),
+            tokens: Tokens::new("look", "move").unwrap(),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let api = ControlApi::start(listener, plane).unwrap();
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let status = |path: &str| agent.get(format!("{url}{path}")).call().unwrap().status().as_u16();
+        assert_eq!((status("/livez"), status("/readyz"), status("/metrics")), (503, 503, 200));
+        api.finish();
+    }
 }

@@ -215,7 +215,7 @@ mod tests {
         scribe.finish().unwrap();
         let bytes = fs::read(folder.join("hops/5.bin")).unwrap();
         assert_eq!(bytes, record.encode());
-        let text = metrics.render();
+        let text = metrics.render().unwrap();
         assert!(text.contains("sapphire_hop_seconds_count{hop=\"signal_to_wire\"} 1"), "{text}");
         assert!(text.contains("sapphire_hop_seconds_sum{hop=\"signal_to_wire\"} 0.000012"), "{text}");
         assert!(text.contains("sapphire_hop_seconds_count{hop=\"acknowledge\"} 0"), "{text}");

@@ -2,11 +2,17 @@
 //!
 //! Invariant: a counter only rises, and nothing here makes the desk wait: it stores numbers, other threads read them.
 
-use std::fmt::Write as _;
+use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use hdrhistogram::Histogram;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
 use sapphire_core::engine::Refusal;
 use sapphire_core::risk::{DenialCode, TradingState};
 
@@ -36,6 +42,9 @@ const BUCKETS_NS: [u64; 16] = [
 const LONGEST_NS: u64 = 600_000_000_000;
 
 const NS_PER_SECOND: f64 = 1e9;
+
+/// What the text is served as.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// A counter or gauge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,54 +220,101 @@ impl Metrics {
     }
 
     /// The text of the whole.
-    #[must_use]
-    pub fn render(&self) -> String {
-        let mut text = String::with_capacity(8_192);
+    ///
+    /// # Errors
+    /// None that is known: writing to a string does not fail.
+    pub fn render(&self) -> Result<String, fmt::Error> {
+        let mut registry = Registry::with_prefix("sapphire");
         for (figure, name, rises, help) in FIGURES {
-            let kind = if rises { "counter" } else { "gauge" };
-            head(&mut text, name, kind, help);
-            line(&mut text, &format!("sapphire_{name} {}", self.get(figure)));
-        }
-        head(&mut text, "denials_total", "counter", "Orders that the gate refused, by code");
-        for (code, count) in DenialCode::ALL.iter().zip(&self.denials) {
-            let count = count.load(Ordering::Relaxed);
-            line(&mut text, &format!("sapphire_denials_total{{code=\"{}\"}} {count}", code.text()));
-        }
-        head(&mut text, "refusals_total", "counter", "Signals that were refused, by reason");
-        for (reason, count) in Refusal::ALL.iter().zip(&self.refusals) {
-            let count = count.load(Ordering::Relaxed);
-            line(&mut text, &format!("sapphire_refusals_total{{reason=\"{}\"}} {count}", reason.text()));
-        }
-        self.render_hops(&mut text);
-        text
-    }
-
-    fn render_hops(&self, text: &mut String) {
-        head(text, "hop_seconds", "histogram", "Time that orders took from hop to hop");
-        let known = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
-        for (hop, span) in HOPS.iter().zip(known.iter()) {
-            for end_ns in BUCKETS_NS {
-                let below = span.histogram.count_between(0, end_ns);
-                let end = end_ns as f64 / NS_PER_SECOND;
-                line(text, &format!("sapphire_hop_seconds_bucket{{hop=\"{hop}\",le=\"{end}\"}} {below}"));
+            let value = self.get(figure);
+            if rises {
+                registry.register(counted(name), help, ConstCounter::new(value.cast_unsigned()));
+            } else {
+                registry.register(name, help, ConstGauge::new(value));
             }
-            let count = span.histogram.len();
-            let sum = span.sum_ns as f64 / NS_PER_SECOND;
-            line(text, &format!("sapphire_hop_seconds_bucket{{hop=\"{hop}\",le=\"+Inf\"}} {count}"));
-            line(text, &format!("sapphire_hop_seconds_sum{{hop=\"{hop}\"}} {sum}"));
-            line(text, &format!("sapphire_hop_seconds_count{{hop=\"{hop}\"}} {count}"));
         }
+        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let denials = DenialCode::ALL.iter().map(|code| code.text()).zip(self.denials.iter().map(count)).collect();
+        registry.register("denials", "Orders that the gate refused, by code", Counts { label: "code", rows: denials });
+        let refusals = Refusal::ALL.iter().map(|reason| reason.text()).zip(self.refusals.iter().map(count)).collect();
+        registry.register(
+            "refusals",
+            "Signals that were refused, by reason",
+            Counts { label: "reason", rows: refusals },
+        );
+        registry.register("hop_seconds", "Time that orders took from hop to hop", self.hop_spans());
+        let mut text = String::with_capacity(16_384);
+        encode(&mut text, &registry)?;
+        Ok(text)
+    }
+
+    fn hop_spans(&self) -> HopSpans {
+        let known = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
+        let ends = BUCKETS_NS.into_iter().chain([u64::MAX]);
+        let rows = known.iter().map(|span| {
+            let mut below = 0;
+            let buckets = ends.clone().map(|end_ns| {
+                let is_last = end_ns == u64::MAX;
+                let upto = if is_last { span.histogram.len() } else { span.histogram.count_between(0, end_ns) };
+                let within = upto - below;
+                below = upto;
+                (if is_last { f64::INFINITY } else { end_ns as f64 / NS_PER_SECOND }, within)
+            });
+            let (sum, count) = (span.sum_ns as f64 / NS_PER_SECOND, span.histogram.len());
+            HopSpan { sum, count, buckets: buckets.collect() }
+        });
+        HopSpans(rows.collect())
     }
 }
 
-fn head(text: &mut String, name: &str, kind: &str, help: &str) {
-    line(text, &format!("# HELP sapphire_{name} {help}"));
-    line(text, &format!("# TYPE sapphire_{name} {kind}"));
+/// A counter for each of several labels.
+#[derive(Debug)]
+struct Counts {
+    label: &'static str,
+    rows: Vec<(&'static str, u64)>,
 }
 
-/// Writing to a string does not fail.
-fn line(text: &mut String, content: &str) {
-    let _ = writeln!(text, "{content}");
+impl EncodeMetric for Counts {
+    fn encode(&self, mut encoder: MetricEncoder) -> Result<(), fmt::Error> {
+        for (name, count) in &self.rows {
+            encoder.encode_family(&[(self.label, *name)])?.encode_counter::<NoLabelSet, _, u64>(count, None)?;
+        }
+        Ok(())
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Counter
+    }
+}
+
+/// Each hop, in the order of [`HOPS`].
+#[derive(Debug)]
+struct HopSpans(Vec<HopSpan>);
+
+/// Seconds and counts of one hop: in all, and by the ends of buckets.
+#[derive(Debug)]
+struct HopSpan {
+    sum: f64,
+    count: u64,
+    buckets: Vec<(f64, u64)>,
+}
+
+impl EncodeMetric for HopSpans {
+    fn encode(&self, mut encoder: MetricEncoder) -> Result<(), fmt::Error> {
+        for (hop, HopSpan { sum, count, buckets }) in HOPS.iter().zip(&self.0) {
+            encoder.encode_family(&[("hop", *hop)])?.encode_histogram::<NoLabelSet>(*sum, *count, buckets, None)?;
+        }
+        Ok(())
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Histogram
+    }
+}
+
+/// A counter's name without the ending that every counter gets.
+fn counted(name: &str) -> &str {
+    name.strip_suffix("_total").unwrap_or(name)
 }
 
 #[cfg(test)]
@@ -283,15 +339,15 @@ mod tests {
         metrics.denied(DenialCode::Collar);
         metrics.refused(Refusal::Late);
         metrics.add(Figure::Orders, 4);
-        let text = metrics.render();
+        let text = metrics.render().unwrap();
         for expected in [
             "sapphire_orders_total 4",
             "sapphire_denials_total{code=\"COLLAR\"} 1",
             "sapphire_refusals_total{reason=\"LATE\"} 1",
-            "sapphire_hop_seconds_bucket{hop=\"signal_to_wire\",le=\"0.000001\"} 1",
-            "sapphire_hop_seconds_bucket{hop=\"signal_to_wire\",le=\"0.00005\"} 3",
-            "sapphire_hop_seconds_bucket{hop=\"signal_to_wire\",le=\"10\"} 3",
-            "sapphire_hop_seconds_bucket{hop=\"signal_to_wire\",le=\"+Inf\"} 4",
+            "sapphire_hop_seconds_bucket{le=\"0.000001\",hop=\"signal_to_wire\"} 1",
+            "sapphire_hop_seconds_bucket{le=\"0.00005\",hop=\"signal_to_wire\"} 3",
+            "sapphire_hop_seconds_bucket{le=\"10.0\",hop=\"signal_to_wire\"} 3",
+            "sapphire_hop_seconds_bucket{le=\"+Inf\",hop=\"signal_to_wire\"} 4",
         ] {
             assert!(text.lines().any(|line| line == expected), "{expected}\n{text}");
         }

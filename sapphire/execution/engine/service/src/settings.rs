@@ -9,6 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use sapphire_core::engine::Execution;
+use sapphire_endpoint::{LOCAL, Tokens};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -79,7 +80,13 @@ pub struct Settings {
     /// How targets are worked.
     #[serde(default)]
     pub execution: Execution,
-    /// Port of the control API on 127.0.0.1; 0 chooses a free one.
+    /// Address of this machine that the control API listens on, or a name of it; 0.0.0.0 or :: for all.
+    #[serde(default = "local")]
+    pub bind: String,
+    /// Name or address by which others reach it; what is bound where there is none.
+    #[serde(default)]
+    pub host: Option<String>,
+    /// Port of the control API; 0 chooses a free one.
     #[serde(default)]
     pub port: u16,
     /// The journal's files.
@@ -89,6 +96,10 @@ pub struct Settings {
     /// and takes a processor. For machines that have one to spare; on others it keeps the rest of the service from working.
     #[serde(default)]
     pub spin: bool,
+}
+
+fn local() -> String {
+    LOCAL.to_owned()
 }
 
 /// Where the venue is.
@@ -156,11 +167,13 @@ pub struct Credentials {
     pub api_key: String,
     /// Its secret.
     pub api_secret: String,
-    /// Token of the embedded exchange's control plane.
+    /// Token of the embedded exchange's control plane; one that reads is enough.
     #[serde(default)]
     pub venue_control_token: Option<String>,
-    /// Token of our own control API.
+    /// Token of our own control API that acts.
     pub service_token: String,
+    /// Token of our own control API that reads.
+    pub service_read_token: String,
 }
 
 impl fmt::Debug for Credentials {
@@ -245,10 +258,24 @@ impl Credentials {
     /// Reads the file with the keys.
     ///
     /// # Errors
-    /// A file that others may read, or that is not of this form.
+    /// A file that others may read, or that is not of this form; tokens of the control API that are empty or the same.
     pub fn read(path: &Path) -> Result<Self, SettingError> {
         require_owner_only(path, "credentials")?;
-        read_json(path, "credentials", "api_key, api_secret, venue_control_token, service_token")
+        let keys = "api_key, api_secret, venue_control_token, service_token, service_read_token";
+        let read: Self = read_json(path, "credentials", keys)?;
+        read.tokens()?;
+        Ok(read)
+    }
+
+    /// The tokens of our own control API.
+    ///
+    /// # Errors
+    /// One of them is empty, or they are the same.
+    pub fn tokens(&self) -> Result<Tokens, SettingError> {
+        Tokens::new(&self.service_read_token, &self.service_token).map_err(|error| {
+            let what = "service_token and service_read_token of the credentials do not fit";
+            SettingError::new(what, &error.to_string(), "others, not shown", "draw both anew")
+        })
     }
 }
 
@@ -268,7 +295,8 @@ fn require_owner_only(path: &Path, what: &str) -> Result<(), SettingError> {
     let told = fs::metadata(path)
         .map_err(|error| SettingError::new(&named(), "a file", error, "name it in the settings file"))?;
     let mode = told.permissions().mode() & 0o777;
-    if mode & 0o077 == 0 {
+    let others = mode & 0o077;
+    if others == 0 {
         return Ok(());
     }
     let next = format!("chmod 600 {}", path.display());
@@ -328,6 +356,7 @@ mod tests {
         let settings = read(example()).unwrap();
         assert_eq!(settings.interval_ns(), Ok(300_000_000_000));
         assert!(settings.spin);
+        assert_eq!((settings.bind.as_str(), settings.host, settings.port), (LOCAL, None, 0));
         assert_eq!(settings.clock.pace(), Ok(Pace::Lockstep));
         let limits = &settings.limits;
         assert_eq!((limits.max_daily_loss_bps, limits.symbols["ETH/USDT"].max_order_atoms), (Some(500), Some(7)));
@@ -371,6 +400,19 @@ mod tests {
         let bad = Credentials::read(&path).unwrap_err().to_string();
         assert!(bad.contains("line 1") && !bad.contains("hush"), "{bad}");
         fs::write(&path, r#"{"api_key": "k", "api_secret": "hush", "service_token": "t"}"#).unwrap();
+        let older = Credentials::read(&path).unwrap_err().to_string();
+        assert!(older.contains("missing field") && older.contains("service_read_token"), "{older}");
+        let both = |reads: &str| {
+            format!(
+                r#"{{"api_key": "k", "api_secret": "hush", "service_token": "t", "service_read_token": "{reads}"}}"#
+            )
+        };
+        for reads in ["", "t"] {
+            fs::write(&path, both(reads)).unwrap();
+            let same = Credentials::read(&path).unwrap_err().to_string();
+            assert!(same.contains("two tokens that differ") && !same.contains("hush"), "{same}");
+        }
+        fs::write(&path, both("r")).unwrap();
         let read = Credentials::read(&path).unwrap();
         assert_eq!(format!("{read:?} {}", read.api_secret), "Credentials(...) hush");
         fs::remove_file(&path).unwrap();

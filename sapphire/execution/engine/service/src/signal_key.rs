@@ -60,8 +60,7 @@ impl SignalKey {
 
     /// The tag of a message at its place, in hexadecimal digits.
     pub fn tag(&self, entry: EntryId, message: &[u8]) -> String {
-        let tag = self.of(entry, message).finalize().into_bytes();
-        tag.iter().map(|byte| format!("{byte:02x}")).collect()
+        format!("{:x}", self.of(entry, message).finalize().into_bytes())
     }
 
     /// The tag is that of this message at this place. It takes as long for a wrong one.

@@ -6,12 +6,12 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::Builder;
 
 use sapphire_core::engine::{Engine, Event, FeeSide};
+use sapphire_endpoint::{ListenError, Listening, Tokens, listen};
 use serde_json::json;
 
 use crate::bus::Bus;
@@ -60,17 +60,9 @@ pub enum Failure {
     /// The desk.
     #[error(transparent)]
     Desk(#[from] DeskFailure),
-    /// The port is taken.
-    #[error(
-        "port {port} cannot be had\n  expected: a free port on 127.0.0.1\n  got:      {source}\n  next:     end what \
-         listens there (ss -ltnp 'sport = :{port}'), or set \"port\": 0"
-    )]
-    Port {
-        /// Which.
-        port: u16,
-        /// What the system said.
-        source: io::Error,
-    },
+    /// Where the control API was to listen, or what others were to be told.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// The machine.
     #[error("{what}: {source}")]
     Machine {
@@ -87,11 +79,10 @@ fn machine(what: &'static str) -> impl Fn(io::Error) -> Failure {
 
 /// What is there before anything is opened.
 struct Ground {
-    credentials: Credentials,
     pace: Pace,
     interval_ns: i64,
-    listener: TcpListener,
-    address: SocketAddr,
+    tokens: Tokens,
+    listening: Listening,
     clock: Monotonic,
     shown: ShownTime,
     key: SignalKey,
@@ -106,16 +97,16 @@ impl Ground {
     fn of(settings: &Settings) -> Result<Self, Failure> {
         let credentials = Credentials::read(&settings.credentials)?;
         let key = SignalKey::read(&settings.signal_key, &settings.account)?;
-        let (pace, interval_ns, port) = (settings.clock.pace()?, settings.interval_ns()?, settings.port);
-        let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
-        let listener = bound.map_err(|source| Failure::Port { port, source })?;
-        let address = listener.local_addr().map_err(machine("the control API's address"))?;
+        let tokens = credentials.tokens()?;
+        let (pace, interval_ns) = (settings.clock.pace()?, settings.interval_ns()?);
+        let listening = listen(&settings.bind, settings.host.as_deref(), settings.port)?;
         let venue = venue_settings(settings, &credentials, pace);
+        venue.require_addresses()?;
         let mut rules = exchange_info(&settings.venue.rest_url, &settings.symbols)?;
         let fees = taker_fees(&venue, &mut rules)?;
         let run = run_config(settings, &rules, fees);
         let (clock, shown, stop) = (Monotonic::new(), ShownTime::default(), Arc::new(AtomicBool::new(false)));
-        Ok(Self { credentials, pace, interval_ns, listener, address, clock, shown, key, venue, rules, run, stop })
+        Ok(Self { pace, interval_ns, tokens, listening, clock, shown, key, venue, rules, run, stop })
     }
 
     fn bus(&self, settings: &Settings) -> Result<Bus, Failure> {
@@ -167,7 +158,7 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
         blotter: Arc::clone(&blotter),
         metrics: Arc::clone(&metrics),
         waker: inbox.waker(),
-        address: ground.address.to_string(),
+        address: ground.listening.authority(),
     };
     retelling.latest.iter().for_each(|told| blotter.note(told, &tools.wording));
     let (herald, herald_thread) = Herald::start(tools, retelling.untold).map_err(machine("the herald's thread"))?;
@@ -181,7 +172,7 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
     // What was said before a run is not for it.
     let passed = if recovered.is_new_run { heard.signals } else { recovered.cursor };
     let verdicts = take_in(settings, &ground, (signals, steps), passed, &recovered)?;
-    announce(settings, ground.address, recovered.epoch).map_err(machine("the first line on stdout"))?;
+    announce(settings, &ground.listening, recovered.epoch).map_err(machine("the first line on stdout"))?;
     let stop = Arc::clone(&ground.stop);
     let desk = Desk::new(Parts {
         clock: ground.clock,
@@ -233,9 +224,9 @@ fn serve(
         switch: Arc::clone(switch),
         metrics: Arc::clone(metrics),
         blotter,
-        token: ground.credentials.service_token.as_str().into(),
+        tokens: ground.tokens.clone(),
     };
-    ControlApi::start(ground.listener.try_clone()?, plane)
+    ControlApi::start(ground.listening.socket.try_clone()?, plane)
 }
 
 /// The desk's inbox and its lanes, in their order.
@@ -300,9 +291,9 @@ fn begin(name: &'static str, work: impl FnOnce() -> Ended + Send + 'static) -> R
 }
 
 /// The first line on stdout.
-fn announce(settings: &Settings, address: SocketAddr, epoch: u32) -> io::Result<()> {
+fn announce(settings: &Settings, listening: &Listening, epoch: u32) -> io::Result<()> {
     let line = json!({
-        "control_url": format!("http://{address}"),
+        "control_url": listening.url("http"),
         "account": settings.account,
         "epoch": epoch,
         "pid": std::process::id(),

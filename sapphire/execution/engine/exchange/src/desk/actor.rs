@@ -175,6 +175,10 @@ impl Actor {
                 let marks = self.journal.as_ref().map(super::journal::JournalFile::watermarks);
                 give(reply, Ok(self.desk.state(full, marks)));
             }
+            Control::Figures(reply) => {
+                let marks = self.journal.as_ref().map(super::journal::JournalFile::watermarks);
+                give(reply, Ok(self.desk.figures(marks)));
+            }
             Control::Stop(done) => {
                 // The file is synced when it is dropped.
                 self.journal.take();

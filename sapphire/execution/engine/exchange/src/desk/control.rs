@@ -53,8 +53,31 @@ pub enum Control {
         /// The state.
         reply: Reply<Value>,
     },
+    /// Tells its figures; whoever is answered knows that the desk lives.
+    Figures(Reply<Figures>),
     /// Ends the desk: the journal is synced and closed.
     Stop(oneshot::Sender<()>),
+}
+
+/// What the desk counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Figures {
+    /// Market time.
+    pub now_ns: i64,
+    /// Accounts of clients.
+    pub accounts: usize,
+    /// Their orders that rest.
+    pub open_orders: usize,
+    /// Their orders so far.
+    pub orders: usize,
+    /// Their fills so far.
+    pub fills: usize,
+    /// What they were told so far.
+    pub events: u64,
+    /// Requests on their way.
+    pub travelling: usize,
+    /// Last record of the journal written, and the last synced.
+    pub journal: Option<(u64, u64)>,
 }
 
 /// Where market time stands after an advance.
@@ -73,6 +96,29 @@ impl Desk {
         let rows = self.accounts.iter().enumerate().skip(1);
         let sequences = rows.map(|(index, row)| (AccountId(index as u32), row.events)).collect();
         Advanced { now_ns: self.now_ns(), events, sequences }
+    }
+
+    pub(super) fn figures(&self, journal: Option<&Watermarks>) -> Figures {
+        let accounts = 1..self.accounts.len();
+        let mut figures = Figures {
+            now_ns: self.now_ns(),
+            accounts: accounts.len(),
+            open_orders: 0,
+            orders: 0,
+            fills: 0,
+            events: 0,
+            travelling: self.market.travelling(),
+            journal: journal.map(|marks| (marks.written(), marks.synced())),
+        };
+        for index in accounts {
+            let account = AccountId(index as u32);
+            let (orders, fills) = self.ledger.counts(account);
+            figures.orders += orders;
+            figures.fills += fills;
+            figures.open_orders += self.ledger.open(account, None).count();
+            figures.events += self.accounts[index].events;
+        }
+        figures
     }
 
     /// The state as JSON: integers as text, in ticks, lots and atoms.

@@ -26,6 +26,7 @@ impl Desk {
                 let text = format!("expected: one of {}; got: {symbol:?}; next: name one", known.join(", "));
                 Ok(Err(text))
             }
+            Question::Live => Ok(Ok(json!({"live": true}))),
             Question::State => Ok(Ok(self.state())),
             Question::Positions => Ok(Ok(self.positions())),
             Question::Stop => {

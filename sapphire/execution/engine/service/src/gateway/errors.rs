@@ -18,6 +18,19 @@ pub enum GatewayError {
         /// What came.
         got: String,
     },
+    /// A name that nobody has.
+    #[error(
+        "{setting} has no address\n  expected: a name that this machine can look up\n  got:      {host}: {why}\n  \
+         next:     correct the venue's address in the settings file, or see /etc/hosts and the name service"
+    )]
+    Unresolved {
+        /// Which setting.
+        setting: &'static str,
+        /// Host and port.
+        host: String,
+        /// What the system said.
+        why: String,
+    },
     /// The venue knows the key or the signature not.
     #[error(
         "the venue refused our key\n  expected: a key and secret that {venue} knows\n  got:      {code} {message}\n  \

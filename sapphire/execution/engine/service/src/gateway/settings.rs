@@ -1,7 +1,10 @@
 //! Where the venue is and how we sign.
 
 use std::fmt;
+use std::net::ToSocketAddrs as _;
 
+use super::errors::GatewayError;
+use super::socket::address;
 use crate::clock::Pace;
 
 /// A text that is never shown: not by `Debug`, not in an error, not in a log.
@@ -66,6 +69,22 @@ impl VenueSettings {
     pub fn window_ms(&self) -> u32 {
         let speed = if let Pace::Speed(speed) = self.pace { speed.max(1.0) } else { 1.0 };
         (f64::from(self.recv_window_ms) * speed).min(LONGEST_WINDOW_MS) as u32
+    }
+
+    /// Looks up every address. Later a name may be lost for a while, as the venue may; at the start it is a mistake.
+    ///
+    /// # Errors
+    /// [`GatewayError::Address`], [`GatewayError::Unresolved`].
+    pub fn require_addresses(&self) -> Result<(), GatewayError> {
+        let control = self.control.as_ref().map(|control| ("control_url", &control.url, "http"));
+        let rest = [("rest_url", &self.rest_url, "http"), ("ws_url", &self.ws_url, "ws")];
+        for (setting, url, scheme) in rest.into_iter().chain(control) {
+            let host = address(setting, url, scheme)?;
+            let unresolved =
+                |why: std::io::Error| GatewayError::Unresolved { setting, host: host.clone(), why: why.to_string() };
+            host.to_socket_addrs().map_err(unresolved)?;
+        }
+        Ok(())
     }
 }
 

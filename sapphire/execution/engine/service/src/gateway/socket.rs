@@ -75,9 +75,7 @@ impl Write for Wire {
 /// Connects to a path of the venue and shakes hands.
 pub(super) fn connect(host: &str, path: &str, line: Arc<Line>) -> Result<WebSocket<Wire>, String> {
     let text = |error: io::Error| error.to_string();
-    let mut addresses = host.to_socket_addrs().map_err(text)?;
-    let address = addresses.next().ok_or_else(|| format!("no address for {host}"))?;
-    let stream = TcpStream::connect_timeout(&address, HANDSHAKE).map_err(text)?;
+    let stream = reach(host)?;
     stream.set_nodelay(true).map_err(text)?;
     stream.set_read_timeout(Some(HANDSHAKE)).map_err(text)?;
     stream.set_write_timeout(Some(WRITE)).map_err(text)?;
@@ -91,6 +89,18 @@ pub(super) fn connect(host: &str, path: &str, line: Arc<Line>) -> Result<WebSock
     }
 }
 
+/// A connection to the first of a host's addresses that takes one.
+fn reach(host: &str) -> Result<TcpStream, String> {
+    let mut reason = format!("no address for {host}");
+    for address in host.to_socket_addrs().map_err(|error| error.to_string())? {
+        match TcpStream::connect_timeout(&address, HANDSHAKE) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => reason = error.to_string(),
+        }
+    }
+    Err(reason)
+}
+
 /// A read that merely found nothing in time.
 pub(super) fn is_pause(error: &tungstenite::Error) -> bool {
     matches!(error, tungstenite::Error::Io(error)
@@ -100,11 +110,27 @@ pub(super) fn is_pause(error: &tungstenite::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::TcpListener;
+
+    /// A name may have an address of each family, and a server listen on one of them.
+    #[test]
+    fn a_name_is_reached_at_whichever_of_its_addresses_answers() {
+        for bind in ["127.0.0.1:0", "[::1]:0"] {
+            let listener = TcpListener::bind(bind).unwrap();
+            let port = listener.local_addr().unwrap().port();
+            if format!("localhost:{port}").to_socket_addrs().unwrap().any(|at| at == listener.local_addr().unwrap()) {
+                assert_eq!(reach(&format!("localhost:{port}")).unwrap().peer_addr().unwrap().port(), port);
+            }
+        }
+        assert!(reach("no-such.invalid:1").is_err());
+    }
 
     #[test]
     fn only_plain_addresses_are_taken() {
         assert_eq!(address("ws_url", "ws://127.0.0.1:7", "ws").unwrap(), "127.0.0.1:7");
         assert_eq!(address("rest_url", "http://localhost:80/", "http").unwrap(), "localhost:80");
+        assert_eq!(address("ws_url", "ws://[::1]:7", "ws").unwrap(), "[::1]:7");
+        assert_eq!(address("ws_url", "ws://exchange.lan:7", "ws").unwrap(), "exchange.lan:7");
         for (url, scheme) in [
             ("wss://a:1", "ws"),
             ("https://a:1", "http"),

@@ -263,8 +263,11 @@ fn what_cannot_be_read_is_kept_and_only_the_cursor_moves() {
     }
 }
 
+/// Where an entry stands, its fields, and why it is not taken.
+type Unwelcome = (EntryId, Vec<(&'static str, Vec<u8>)>, &'static str);
+
 /// What a stranger, or a coordinator whose clock is wrong, can write.
-fn unwelcome(home: &Home) -> Vec<(EntryId, Vec<(&'static str, Vec<u8>)>, &'static str)> {
+fn unwelcome(home: &Home) -> Vec<Unwelcome> {
     let (release, close_ns) = (home.digest.to_string(), START_NS + 2 * BAR_NS);
     let good = signal(&release, "BTC/USDT", close_ns, 1);
     let tagged = |entry: EntryId, message: &[u8]| {

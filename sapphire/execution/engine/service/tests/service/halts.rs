@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::conductor::{Conductor, Moment};
 use crate::parity::balances_equal_the_exchanges;
-use crate::rig::{Rig, TOKEN};
+use crate::rig::{READ_TOKEN, Rig, TOKEN};
 
 #[test]
 fn a_halt_sends_nothing_more_outlives_a_kill_and_is_lifted_by_command_alone() {
@@ -161,7 +161,7 @@ fn a_close_ends_one_position_and_the_other_goes_on() {
     assert_eq!((&state["trading"], state["closed"].as_array().unwrap().len()), (&json!("ACTIVE"), 1));
     let closed = &state["closed"][0];
     assert_eq!((&closed["symbol"], &closed["standing"]), (&json!("BTC/USDT"), &json!("flat")));
-    assert_eq!((&closed["set"]["by"], &closed["set"]["why"]), (&json!("operator"), &json!("delisting")));
+    assert_eq!((&closed["set"]["by"], &closed["set"]["why"]), (&json!("service_token"), &json!("delisting")));
     assert!(rig.risk_updates().contains(&("COMMAND".to_owned(), Some("BTC/USDT".to_owned()))));
     assert_eq!(rig.stop(), Some(0));
     rig.assert_replays();
@@ -236,6 +236,12 @@ fn who_has_no_token_learns_nothing_and_a_second_service_is_turned_away() {
         assert!(!answer.to_string().contains(TOKEN));
         assert_eq!(rig.get(path).0, 200);
     }
+    for path in ["/halt", "/reduce", "/resume", "/flatten", "/close"] {
+        let body = json!({"reason": "a stranger's"});
+        assert_eq!(rig.post_as(path, "another", &body).0, 401, "{path}");
+        assert_eq!(rig.post_as(path, "", &body).0, 401, "{path}");
+    }
+    assert_eq!(rig.get("/state").1["trading_set"], serde_json::Value::Null);
     assert_eq!(rig.get_as("/livez", "").0, 200);
     let (status, metrics) = rig.get_as("/metrics", "");
     let metrics = metrics.as_str().unwrap().to_owned();
@@ -247,7 +253,54 @@ fn who_has_no_token_learns_nothing_and_a_second_service_is_turned_away() {
     assert!(said.contains("in use") && said.contains("next:"), "{said}");
     assert_eq!(rig.stop(), Some(0));
     let log = rig.log();
-    assert!(!log.contains(TOKEN) && !log.contains(rig.exchange.text("api_secret")), "{log}");
+    assert!(
+        !log.contains(TOKEN) && !log.contains(READ_TOKEN) && !log.contains(rig.exchange.text("api_secret")),
+        "{log}"
+    );
+}
+
+#[test]
+fn the_reading_token_looks_and_moves_nothing_and_who_acted_is_in_the_journal() {
+    let mut rig = Rig::new();
+    rig.start();
+    let mut conductor = Conductor::new();
+    conductor.bar(&mut rig, [20_000, 0]);
+    for path in ["/state", "/positions", "/orders", "/fills", "/readyz", "/metrics"] {
+        assert_eq!(rig.get_as(path, READ_TOKEN).0, 200, "{path}");
+    }
+    for path in ["/halt", "/reduce", "/resume", "/flatten", "/close"] {
+        let body = json!({"reason": "only looking", "symbol": "BTC/USDT"});
+        let (status, answer) = rig.post_as(path, READ_TOKEN, &body);
+        let text = answer["error"].as_str().unwrap();
+        assert!(status == 403 && text.contains(&format!("{path} acts")) && text.contains("next:"), "{status} {text}");
+        assert!(!text.contains(TOKEN) && !text.contains(READ_TOKEN), "{text}");
+    }
+    // Not even the flag that a halt raises before it is journalled.
+    conductor.bar(&mut rig, [30_000, 0]);
+    conductor.bar(&mut rig, [30_000, 0]);
+    let (_, state) = rig.get_as("/state", READ_TOKEN);
+    assert_eq!((&state["trading"], &state["trading_set"]), (&json!("ACTIVE"), &serde_json::Value::Null));
+    assert_eq!(lots(&rig)[0], "30000");
+
+    // A halt is obeyed whatever its words are, and keeps what can be read of them.
+    let two_lines = json!({"reason": "calm", "by": "ada\noperator bob"});
+    assert_eq!(rig.post("/resume", &two_lines).0, 400);
+    assert_eq!(rig.post("/reduce", &json!({"reason": "one\ntwo", "by": "ada"})).0, 400);
+    assert_eq!(rig.post("/halt", &json!({"by": "ada"})).0, 200);
+    assert_eq!(rig.get("/state").1["trading_set"]["by"], "ada");
+    assert_eq!(rig.post("/resume", &json!({"reason": "seen"})).0, 200);
+    assert_eq!(rig.post("/halt", &two_lines).0, 200);
+    assert_eq!(rig.stop(), Some(0));
+    let shown = String::from_utf8(rig.journal("show").stdout).unwrap();
+    let commands: Vec<String> = shown
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .filter(|row| row["kind"] == "command")
+        .map(|row| row["source"].as_str().unwrap().to_owned())
+        .collect();
+    let expected = ["operator ada: no reason given", "operator service_token: seen", "operator service_token: calm"];
+    assert_eq!(commands, expected);
+    rig.assert_replays();
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod valkey;
 #[allow(dead_code, reason = "shared with the tests of the gateway")]
 mod venue;
 
+mod addresses;
 mod conductor;
 mod disk;
 mod halts;

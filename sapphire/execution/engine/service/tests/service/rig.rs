@@ -20,6 +20,7 @@ use crate::venue::{Exchange, LOCKSTEP, SYMBOLS};
 pub const MINUTE_NS: i64 = 60_000_000_000;
 pub const BAR_NS: i64 = 5 * MINUTE_NS;
 pub const TOKEN: &str = "the-service-token";
+pub const READ_TOKEN: &str = "the-reading-token";
 
 /// Longest wait for anything.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -77,7 +78,8 @@ impl Rig {
         let credentials = self.path("credentials.json");
         let keys = json!({
             "api_key": self.exchange.text("api_key"), "api_secret": self.exchange.text("api_secret"),
-            "venue_control_token": self.exchange.text("control_token"), "service_token": TOKEN,
+            "venue_control_token": self.exchange.text("control_read_token"),
+            "service_token": TOKEN, "service_read_token": READ_TOKEN,
         });
         fs::write(&credentials, keys.to_string()).unwrap();
         fs::set_permissions(&credentials, fs::Permissions::from_mode(0o600)).unwrap();
@@ -188,7 +190,11 @@ impl Rig {
     }
 
     pub fn post(&self, path: &str, body: &Value) -> (u16, Value) {
-        let asked = self.agent.post(self.url(path)).header("authorization", format!("Bearer {TOKEN}"));
+        self.post_as(path, TOKEN, body)
+    }
+
+    pub fn post_as(&self, path: &str, token: &str, body: &Value) -> (u16, Value) {
+        let asked = self.agent.post(self.url(path)).header("authorization", format!("Bearer {token}"));
         read(asked.send_json(body).unwrap())
     }
 
