@@ -55,7 +55,7 @@ def test_every_server_is_bound_and_reached_as_the_network_says(assembled, tmp_pa
     made = assembled(mlflow=True, network=NETWORK)
     commands = {part.name: list(part.command) for part in made.parts()}
     ports = made.ports
-    for name, flag in {"exchange": "--bind", "bus": "--bind", "bento": "--host", "mlflow": "--host"}.items():
+    for name, flag in {"exchange": "--bind", "bus": "--bind", "bento": "--host", "mlflow": "--bind"}.items():
         assert commands[name][commands[name].index(flag) + 1] == "0.0.0.0", name
     assert commands["exchange"][commands["exchange"].index("--host") + 1] == "127.0.0.3"
     assert f"localhost:{ports.mlflow}" in commands["mlflow"][commands["mlflow"].index("--allowed-hosts") + 1].split(",")
