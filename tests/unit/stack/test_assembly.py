@@ -53,12 +53,13 @@ NETWORK = Network("0.0.0.0", "localhost", {"exchange": "127.0.0.3", "bento": "12
 
 def test_every_server_is_bound_and_reached_as_the_network_says(assembled, tmp_path):
     made = assembled(mlflow=True, network=NETWORK)
-    commands = {part.name: list(part.command) for part in made.parts()}
+    parts = {part.name: part for part in made.parts()}
+    commands = {name: list(part.command) for name, part in parts.items()}
     ports = made.ports
     for name, flag in {"exchange": "--bind", "bus": "--bind", "bento": "--host", "mlflow": "--bind"}.items():
         assert commands[name][commands[name].index(flag) + 1] == "0.0.0.0", name
     assert commands["exchange"][commands["exchange"].index("--host") + 1] == "127.0.0.3"
-    assert f"localhost:{ports.mlflow}" in commands["mlflow"][commands["mlflow"].index("--allowed-hosts") + 1].split(",")
+    assert f"localhost:{ports.mlflow}" in parts["mlflow"].environment["MLFLOW_SERVER_ALLOWED_HOSTS"].split(",")
     service, collector, coordinator = (
         json.loads((tmp_path / f"{part}.json").read_text()) for part in ("service", "collector", "coordinator")
     )
