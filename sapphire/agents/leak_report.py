@@ -109,4 +109,5 @@ class LeakReport:
         return bundle(self.title, _HEADINGS, [row.cells for row in self.rows])
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        return {**self._table(), "application/json": self.as_dict()}
+        # With JSON in it, JupyterLab would show a tree in place of the table.
+        return self._table()

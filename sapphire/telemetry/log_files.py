@@ -84,8 +84,9 @@ def rotate(log: Path, *, max_bytes: int = MAX_BYTES) -> bool:
         with log.open("r+b") as full, temporary.open("wb") as kept:
             while chunk := full.read(_CHUNK):
                 kept.write(chunk)
+            kept.flush()
+            temporary.replace(before(log))  # first, so that a kill in between leaves lines twice and loses none
             os.ftruncate(full.fileno(), 0)
-        temporary.replace(before(log))
     except FileNotFoundError:
         return False
     return True

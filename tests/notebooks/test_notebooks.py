@@ -37,6 +37,7 @@ SHOWN = {
         "compare",
         "trials",
         "submit",
+        "paired",
     ],
     "10_data.ipynb": [],
     "20_agents.ipynb": [],

@@ -15,6 +15,7 @@ import httpx
 import psutil
 import pytest
 import typer
+from prometheus_client import parser as classic
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from typer.testing import CliRunner
 
@@ -179,7 +180,8 @@ def test_every_python_part_answers_probes_and_prometheus(sapphire, running):
         assert httpx.get(f"{url}/livez", trust_env=False).json()["live"] is True
         assert httpx.get(f"{url}/readyz", trust_env=False).json()["started"] is True
         text = httpx.get(f"{url}/metrics", trust_env=False).text
-        found = {sample.name: sample for family in text_string_to_metric_families(text) for sample in family.samples}
+        families = classic.text_string_to_metric_families(text)
+        found = {sample.name: sample for family in families for sample in family.samples}
         if name == "keeper":
             assert found.keys() >= {"sapphire_part_restarts_total", "sapphire_part_ready"}
         assert found["sapphire_build_info"].labels["part"] == name
