@@ -85,6 +85,19 @@ impl Exchange {
     pub fn signal(&self, signal: &str) {
         let sent = Command::new("kill").args([&format!("-{signal}"), &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
+        // A thread that was running reads on for a moment.
+        while signal == "STOP" && !self.stands() {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    }
+
+    /// Every thread of the process is stopped.
+    fn stands(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        threads.flatten().all(|thread| {
+            let told = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            told.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('T'))
+        })
     }
 
     /// `kill -9`, and gone.
