@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import psutil
 import pytest
@@ -88,7 +88,8 @@ def kill_family(pid):
     server = psutil.Process(pid)
     family = [server, *server.children(recursive=True)]
     for process in family:
-        process.kill()
+        with suppress(psutil.NoSuchProcess):  # the server's workers end with it
+            process.kill()
     psutil.wait_procs(family, timeout=10)
 
 
