@@ -64,7 +64,8 @@ class Captured:
     def title(self) -> str:
         """One line: what was written and where."""
         verb = "written" if self.changed else "unchanged"
-        return f"{self.cls.name}: {self.path} {verb}, {len(self.text.splitlines())} lines, {code_digest(self.cls)[:12]}"
+        place = "/".join(self.path.parts[-2:])  # below the workspace: what is stored names no machine
+        return f"{self.cls.name}: {place} {verb}, {len(self.text.splitlines())} lines, {code_digest(self.cls)[:12]}"
 
     def __str__(self) -> str:
         return "\n".join([self.title, *(f"  added  {line}" for line in self.added)])

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -105,6 +106,12 @@ def test_what_is_stored_is_small_and_still():
     assert sum("image/png" in data for data in shown(STORED)) >= 6
     assert not [each for data in shown(STORED) if "<script" in str(data.get("text/html", "")).lower() for each in data]
     assert "papermill" not in STORED["metadata"]
+
+
+def test_what_is_stored_names_no_folder_of_a_machine():
+    told = "".join("".join(data.get("text/html", "")) for data in shown(STORED))
+    assert "agents/first_idea.py" in told
+    assert not re.search(r"[ >\"']/[a-z]+/", told)
 
 
 def test_every_cell_that_shows_something_is_stored_with_it():

@@ -175,6 +175,6 @@ def test_a_completed_cell_lacks_nothing_and_is_complete(words):
 
 def test_what_was_written_is_shown(desk):
     shown = capture("momentum", CELL, desk)._repr_mimebundle_()
-    assert shown["text/plain"].startswith(f"momentum: {desk / 'agents' / 'momentum.py'} written, 20 lines, ")
+    assert shown["text/plain"].startswith("momentum: agents/momentum.py written, 20 lines, ")
     assert "added  from datetime import timedelta" in shown["text/plain"]
     assert "class Momentum(Agent)" in shown["text/html"]
