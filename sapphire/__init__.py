@@ -6,113 +6,18 @@ is first used, so that importing the package and asking the command for help sta
 
 from __future__ import annotations
 
-import importlib
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # what is loaded later, for editors and type checkers
+import lazy_loader
+
+if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
-
-    from sapphire import (
-        agents,
-        coordination,
-        data,
-        domain,
-        execution,
-        lab,
-        monitoring,
-        portfolio,
-        registry,
-        research,
-        serving,
-        stack,
-        statistics,
-        telemetry,
-    )
-    from sapphire.agents import Agent
-    from sapphire.domain import View, Window
-    from sapphire.research import (
-        combinatorial_purged,
-        compare,
-        costs,
-        purged_k_fold,
-        study,
-        walk_forward,
-    )
 
 __version__ = "0.1.0"
 
-_ROOMS = frozenset(
-    {
-        "agents",
-        "coordination",
-        "data",
-        "domain",
-        "execution",
-        "lab",
-        "monitoring",
-        "portfolio",
-        "registry",
-        "research",
-        "serving",
-        "stack",
-        "statistics",
-        "telemetry",
-    }
-)
-_NAMES = {
-    "Agent": "sapphire.agents",
-    "View": "sapphire.domain",
-    "Window": "sapphire.domain",
-    "combinatorial_purged": "sapphire.research",
-    "compare": "sapphire.research",
-    "costs": "sapphire.research",
-    "purged_k_fold": "sapphire.research",
-    "study": "sapphire.research",
-    "walk_forward": "sapphire.research",
-}
-
-__all__ = [
-    "Agent",
-    "View",
-    "Window",
-    "__version__",
-    "agents",
-    "combinatorial_purged",
-    "compare",
-    "coordination",
-    "costs",
-    "data",
-    "domain",
-    "execution",
-    "lab",
-    "load_ipython_extension",
-    "monitoring",
-    "portfolio",
-    "purged_k_fold",
-    "registry",
-    "research",
-    "serving",
-    "stack",
-    "statistics",
-    "study",
-    "telemetry",
-    "walk_forward",
-]
-
-
-if not TYPE_CHECKING:  # so that a type checker refuses a name that there is not
-
-    def __getattr__(name: str) -> Any:
-        if name in _ROOMS:
-            return importlib.import_module(f"sapphire.{name}")
-        if name in _NAMES:
-            return getattr(importlib.import_module(_NAMES[name]), name)
-        raise AttributeError(f"module 'sapphire' has no attribute '{name}'")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__, _exported = lazy_loader.attach_stub(__name__, __file__)
+__all__ = ["__version__", "load_ipython_extension", *_exported]
 
 
 def _show_short_errors() -> None:

@@ -26,14 +26,14 @@ from sapphire.monitoring.commands import report, trace
 from sapphire.registry.commands import gates, promote, releases, revoke, rollback
 from sapphire.research.commands import app as study
 from sapphire.serving.commands import serve
-from sapphire.stack.commands import down, up
-from sapphire.stack.decision_rows import decisions
-from sapphire.stack.journal_commands import journal
-from sapphire.stack.logs_command import logs
-from sapphire.stack.mlflow_command import mlflow
-from sapphire.stack.notify_commands import notify
-from sapphire.stack.status_command import status
-from sapphire.stack.trading_commands import close, fills, flatten, halt, orders, positions, resume
+from sapphire.stack.commands.decisions import decisions
+from sapphire.stack.commands.journal import journal
+from sapphire.stack.commands.logs import logs
+from sapphire.stack.commands.mlflow_pages import mlflow
+from sapphire.stack.commands.notify import notify
+from sapphire.stack.commands.status import status
+from sapphire.stack.commands.trading import close, fills, flatten, halt, orders, positions, resume
+from sapphire.stack.commands.up_and_down import down, up
 
 app = typer.Typer(
     name="sapphire",
@@ -81,7 +81,7 @@ def _registry(home: Path) -> Any:
 
     It has the trial ledger to count on, and the journals to compare recorded paper days with.
     """
-    from sapphire.monitoring.days_on_paper import witnessed_registry
+    from sapphire.monitoring.judging.days_on_paper import witnessed_registry
 
     return witnessed_registry(home)
 

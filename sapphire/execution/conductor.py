@@ -38,7 +38,7 @@ from sapphire.telemetry.streams import (
     step_entry,
 )
 
-__all__ = ["Conductor", "Driven", "Moment", "Phase", "Progress", "Watch"]
+__all__ = ["BarProgress", "Conductor", "Driven", "Moment", "Phase", "Watch"]
 
 PRODUCER = "conductor"
 
@@ -105,7 +105,7 @@ class Driven:
     now_ns: int
 
 
-Progress = Callable[[int, int, int], None]
+BarProgress = Callable[[int, int, int], None]
 """Bars done, bars to do, and the close of the last one."""
 Watch = Callable[[Moment], None]
 
@@ -145,7 +145,7 @@ class Conductor:
         self._closed_ns = 0
         self._is_up = False
 
-    def run(self, bars: int, *, told: Progress = lambda *_: None) -> Driven:
+    def run(self, bars: int, *, told: BarProgress = lambda *_: None) -> Driven:
         """Drive the next `bars` bars; the run then stands at the close of the last.
 
         Raises

@@ -5,26 +5,6 @@ Out:   agents captured from cells as files of the workspace; notebooks that were
 Never: decides anything, keeps state of its own.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from sapphire.lab.cells import Captured, capture, capture_agent
-    from sapphire.lab.magics import register
-
-_LAZY = {"Captured": "cells", "capture": "cells", "capture_agent": "cells", "register": "magics"}
-
-__all__ = ["Captured", "capture", "capture_agent", "register"]
-
-
-def __getattr__(name: str) -> object:
-    """Load a name when it is first asked for (PEP 562)."""
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

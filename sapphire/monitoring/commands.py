@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from sapphire.monitoring.tracing import Trace
+    from sapphire.monitoring.reading.tracing import Trace
 
 __all__ = ["report", "trace"]
 
@@ -41,8 +41,8 @@ def trace(
 
     Example: sapphire trace sap-0001-67411b00-1a
     """
-    from sapphire.monitoring.run_folder import read_run
-    from sapphire.monitoring.tracing import trace_order
+    from sapphire.monitoring.reading.run_folder import read_run
+    from sapphire.monitoring.reading.tracing import trace_order
 
     found = trace_order(read_run(*_run_and_home(run)), order)
     if as_json:
@@ -66,10 +66,10 @@ def run_report(
     Example: sapphire report run daily --day all
     """
     from sapphire.domain.workspace import workspace
-    from sapphire.monitoring.daily import read_day
-    from sapphire.monitoring.day_of_run import days_of
-    from sapphire.monitoring.reports import render_report
-    from sapphire.monitoring.run_folder import read_run
+    from sapphire.monitoring.judging.daily import read_day
+    from sapphire.monitoring.reading.day_of_run import days_of
+    from sapphire.monitoring.reading.run_folder import read_run
+    from sapphire.monitoring.telling.reports import render_report
 
     folder, home = _run_and_home(run)
     days = days_of(read_run(folder, home)) if day == _ALL else (None if day is None else read_day(day),)
@@ -95,7 +95,7 @@ def list_kept(as_json: AsJson = False) -> None:
     """
     from sapphire.domain.display import bundle, stamp
     from sapphire.domain.workspace import home, workspace
-    from sapphire.monitoring.reports import list_reports
+    from sapphire.monitoring.telling.reports import list_reports
 
     kept = list_reports(home(), workspace())
     if as_json:
@@ -117,8 +117,8 @@ def list_kept(as_json: AsJson = False) -> None:
 
 def _keep_paper_days(folder: Path, home: Path) -> None:
     """The days of a run become evidence for the release that traded them: computed here, not read off the report."""
-    from sapphire.monitoring.days_on_paper import keep_paper_days
-    from sapphire.monitoring.run_folder import read_run
+    from sapphire.monitoring.judging.days_on_paper import keep_paper_days
+    from sapphire.monitoring.reading.run_folder import read_run
     from sapphire.registry import Registry
 
     facts = read_run(folder, home).facts
@@ -129,7 +129,7 @@ def _keep_paper_days(folder: Path, home: Path) -> None:
 def _run_and_home(run: Path | None) -> tuple[Path, Path]:
     """The run's folder and the state folder."""
     from sapphire.domain.workspace import home
-    from sapphire.monitoring.reports import latest_run
+    from sapphire.monitoring.reading.finding import latest_run
 
     state = home()
     return (latest_run(state) if run is None else run.absolute()), state

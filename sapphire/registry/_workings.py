@@ -1,8 +1,8 @@
 """Workings: what the registry of a state folder stands on. The platform alone hands it in, nothing public does.
 
 How trials are counted, days on paper witnessed, reports signed and time told decides what a gate report says. So the
-rooms that know these things wire them here (`sapphire.research.ledger.counting`, `sapphire.monitoring.days_on_paper`),
-and whoever opens `Registry(home)` can choose none of them.
+rooms that know these things wire them here (`sapphire.research.ledger.counting`,
+`sapphire.monitoring.judging.days_on_paper`), and whoever opens `Registry(home)` can choose none of them.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ from sapphire.domain.display import stamp
 from sapphire.domain.errors import StudyError, ValueRefused
 from sapphire.domain.limits import STANDARD, Execution, Limits
 from sapphire.domain.money import to_atoms
+from sapphire.domain.progress import Progress
 from sapphire.domain.stopped_views import WhenViewsStop
 from sapphire.portfolio import Sizing
 from sapphire.research.given import opens_of, require_agent, require_settings
@@ -51,7 +52,7 @@ from sapphire.research.runs.replaying import replay_beliefs, replay_ladder, repl
 from sapphire.research.runs.splits import Fold, Split, combinatorial_purged
 from sapphire.research.runs.sweeping import swept
 from sapphire.research.runs.variants import variants
-from sapphire.research.runs.walking import BeliefPanel, Told, walk_beliefs, walk_views
+from sapphire.research.runs.walking import BeliefPanel, walk_beliefs, walk_views
 
 if TYPE_CHECKING:
     from sapphire.data import Snapshot
@@ -381,7 +382,7 @@ class Study(Shown):
         with progress(f"walk {agent.name} forward") as told, self._remembered.open():
             return walk_beliefs(agent, self.evaluation, self.folds, seed=self.seed, told=told)
 
-    def _views(self, agent: Agent, told: Told) -> ViewPanel:
+    def _views(self, agent: Agent, told: Progress) -> ViewPanel:
         with self._remembered.open():
             return walk_views(agent, self.evaluation, self.folds, seed=self.seed, told=told)
 

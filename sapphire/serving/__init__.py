@@ -8,34 +8,6 @@ Never: serves a release whose files or gate report do not verify, answers before
 Every name is loaded when it is first used, so that BentoML is loaded only where something is served.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from sapphire.serving.admission import Admitted, admit
-    from sapphire.serving.runner import Runner, Standing
-    from sapphire.serving.service import ReleaseService, cpu_service
-    from sapphire.serving.settings import Settings
-
-_HOMES = {
-    "admission": ("Admitted", "admit"),
-    "runner": ("Runner", "Standing"),
-    "service": ("ReleaseService", "cpu_service"),
-    "settings": ("Settings",),
-}
-_LAZY = {name: module for module, names in _HOMES.items() for name in names}
-
-__all__ = ["Admitted", "ReleaseService", "Runner", "Settings", "Standing", "admit", "cpu_service"]
-
-
-def __getattr__(name: str) -> object:
-    """Load a name when it is first asked for (PEP 562)."""
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

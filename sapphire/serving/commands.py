@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from sapphire.serving.process import ServerProcess, Told
+    from sapphire.serving.process import ServerProcess, StartProgress
 
 __all__ = ["serve"]
 
@@ -80,7 +80,7 @@ def _announce(server: ServerProcess, name: str, *, as_json: bool) -> None:
 
 
 @contextmanager
-def _progress() -> Iterator[Told]:
+def _progress() -> Iterator[StartProgress]:
     """What goes on, as one line that goes away; nothing where nobody looks on."""
     from rich.console import Console
 

@@ -22,6 +22,7 @@ from sapphire.registry import Deployment
 from sapphire.serving.ports import LOCAL, free_port
 from sapphire.serving.settings import BARS_VARIABLE, RELEASE_VARIABLE, RUNNING_VARIABLE, STAGE_VARIABLE, Settings
 from sapphire.telemetry.http_client import HttpClient
+from sapphire.telemetry.launching import launch
 
 __all__ = ["CPU", "ServerProcess", "standing_of"]
 
@@ -32,9 +33,8 @@ _READY_WITHIN_S = 300.0
 _ASK_EVERY_S = 0.2
 _PROBE_WITHIN_S = 5.0
 _LOG_TAIL = 4_000
-_PR_SET_PDEATHSIG = 1
 
-Told = Callable[[float, str], None]
+StartProgress = Callable[[float, str], None]
 """Progress: seconds since the start, and what is going on."""
 
 
@@ -146,20 +146,12 @@ class ServerProcess:
     def start(self) -> Self:
         """Start the process, without waiting for it."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                self.command,
-                cwd=self.folder,
-                env=os.environ | self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                preexec_fn=_end_with_parent,
-            )
+        self._process = launch(
+            self.command, log=self.log, environment=self.environment, folder=self.folder, is_anew=True
+        )
         return self
 
-    def wait_until_ready(self, told: Told = lambda *_: None, *, within_s: float = _READY_WITHIN_S) -> None:
+    def wait_until_ready(self, told: StartProgress = lambda *_: None, *, within_s: float = _READY_WITHIN_S) -> None:
         """Wait until golden outputs match and it answers.
 
         Raises
@@ -212,11 +204,3 @@ class ServerProcess:
 
     def _not_ready(self, what: str) -> NotReady:
         return NotReady(what, expected=f"200 from {self.url}/readyz", got=self.log_tail(), next=f"see {self.log}")
-
-
-def _end_with_parent() -> None:
-    """Have the system end this process when its parent dies, however it dies."""
-    if sys.platform == "linux":
-        import ctypes
-
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -30,18 +30,18 @@ from sapphire.execution.bus_server import bus_command
 from sapphire.execution.bus_users import BENTO, CONDUCTOR, NOTICES, SERVICE, BusUsers
 from sapphire.execution.candle_folder import candle_instruments, first_common_ns
 from sapphire.execution.exchange import ExchangeAddress, exchange_arguments
-from sapphire.execution.parts import Part, Probe
-from sapphire.execution.readiness import HttpChecks
 from sapphire.execution.service import ServiceAddress, ServiceSettings, draw_token, write_credentials
 from sapphire.registry.tracking import Tracking, models_page
 from sapphire.registry.trust import Deployment
 from sapphire.serving.settings import Settings
 from sapphire.stack.addresses import Ports
-from sapphire.stack.answering import bus_answers
 from sapphire.stack.folders import RunFolder
 from sapphire.stack.notices.process import notices_parts
 from sapphire.stack.part import CollectorConfig, CoordinatorConfig, history_of, instrument_row
 from sapphire.stack.plan import Plan
+from sapphire.stack.processes.answering import bus_answers
+from sapphire.stack.processes.parts import Part, Probe
+from sapphire.stack.processes.readiness import HttpChecks
 from sapphire.stack.servers import bento_part, mlflow_part
 from sapphire.telemetry.part_settings import PartSettings
 from sapphire.telemetry.secret_files import write_secret

@@ -15,12 +15,12 @@ from typing import Any
 
 from sapphire.domain.errors import NotReady, Refused
 from sapphire.domain.workspace import HOME_VARIABLE
-from sapphire.execution.processes import end_marked, tail_of
-from sapphire.execution.run_lock import RunLock
 from sapphire.execution.service import Service, read_credentials
 from sapphire.stack.folders import RunFolder
 from sapphire.stack.keeper import PLAN
 from sapphire.stack.plan import Plan
+from sapphire.stack.processes.groups import end_marked, tail_of
+from sapphire.stack.processes.run_lock import RunLock
 from sapphire.stack.stack import FAILED, READY
 
 __all__ = ["bring_up", "require_running", "service_at", "service_of", "take_down"]

@@ -86,7 +86,7 @@ def plan_to_start(asked: Asked, run: RunFolder, home: Path, *, fresh: bool, now_
     DataError : the candles are not those of the release's symbols.
     ConfigError : `[network]` of `sapphire.toml` names what cannot be bound or reached.
     """
-    from sapphire.stack.account_limits import account_limits
+    from sapphire.stack.account.limits import account_limits
 
     network = Network.read(os.environ)
     network.require()

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from sapphire.domain.errors import PortInUse, SapphireError
-from sapphire.execution.parts import Probe, Standing
 from sapphire.serving.ports import free_port
 from sapphire.stack.folders import RunFolder
 from sapphire.stack.plan import Plan
+from sapphire.stack.processes.parts import Probe, Standing
 from sapphire.stack.stack import Stack
 from sapphire.telemetry.logs import log_to_stderr
 from sapphire.telemetry.metrics import PartsCollector

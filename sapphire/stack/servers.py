@@ -6,13 +6,13 @@ import signal
 import sys
 from pathlib import Path
 
-from sapphire.execution.parts import Part, Probe
-from sapphire.execution.readiness import HttpChecks
 from sapphire.registry.tracking import Tracking, models_page
 from sapphire.serving.ports import LOCAL
 from sapphire.serving.process import ServerProcess
 from sapphire.serving.settings import Settings
-from sapphire.stack.answering import serves
+from sapphire.stack.processes.answering import serves
+from sapphire.stack.processes.parts import Part, Probe
+from sapphire.stack.processes.readiness import HttpChecks
 
 __all__ = ["bento_part", "mlflow_part"]
 

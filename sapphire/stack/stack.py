@@ -21,16 +21,16 @@ from sapphire.domain.clocks import WallClock
 from sapphire.domain.errors import NotReady, Refused, SapphireError
 from sapphire.domain.intervals import Interval
 from sapphire.execution.bus_users import CONDUCTOR, NOTICES
-from sapphire.execution.conductor import Conductor, Driven, Progress, Watch
+from sapphire.execution.conductor import BarProgress, Conductor, Driven, Watch
 from sapphire.execution.control import Control
-from sapphire.execution.parts import PartStatus, Probe
-from sapphire.execution.run_lock import RunLock
 from sapphire.execution.service import Service
-from sapphire.execution.supervisor import Supervisor, Told
 from sapphire.stack.addresses import Ports
 from sapphire.stack.assembly import VENUE, Assembly
 from sapphire.stack.folders import RunFolder
 from sapphire.stack.plan import Plan
+from sapphire.stack.processes.parts import PartStatus, Probe
+from sapphire.stack.processes.run_lock import RunLock
+from sapphire.stack.processes.supervisor import PartNews, Supervisor
 from sapphire.stack.releases import admit_to
 from sapphire.telemetry.bus import Bus
 
@@ -76,7 +76,7 @@ class Stack:
         *,
         fresh: bool = False,
         clock: Clock | None = None,
-        told: Told = lambda *_: None,
+        told: PartNews = lambda *_: None,
         probe: Probe | None = None,
         turned: Callable[[], None] = lambda: None,
     ) -> None:
@@ -277,7 +277,7 @@ class Stack:
     def _keep_account(self) -> None:
         """The account as it is when the run ends: what it holds, and what stopped its trading."""
         from sapphire.data.durable import write_text
-        from sapphire.stack.account import account_now
+        from sapphire.stack.account.standing import account_now
 
         if not self._keeper.parts["service"].standing.is_up:
             return
@@ -293,7 +293,7 @@ def run_bars(
     bars: int = 500,
     *,
     rest: timedelta = timedelta(0),
-    told: Progress = lambda *_: None,
+    told: BarProgress = lambda *_: None,
     watch: Watch = lambda _: None,
     deadline_s: float = 120.0,
 ) -> Driven:

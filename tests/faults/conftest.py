@@ -31,13 +31,13 @@ from sapphire.domain.releases import ReleasedSizing
 from sapphire.execution.bus_users import BENTO, BusUsers
 from sapphire.execution.conductor import Driven, Moment, Phase
 from sapphire.execution.journal import JournalReplay, journal_rows, replay_journal
-from sapphire.execution.parts import Probe
-from sapphire.execution.run_lock import RunLock
-from sapphire.execution.supervisor import Supervisor
 from sapphire.serving.settings import Settings
 from sapphire.stack.addresses import Ports
 from sapphire.stack.folders import RunFolder
 from sapphire.stack.plan import Market, Plan
+from sapphire.stack.processes.parts import Probe
+from sapphire.stack.processes.run_lock import RunLock
+from sapphire.stack.processes.supervisor import Supervisor
 from sapphire.stack.releases import described
 from sapphire.stack.servers import bento_part
 from sapphire.stack.stack import Stack, run_bars

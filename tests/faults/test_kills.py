@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from sapphire.monitoring.daily import daily_report
-from sapphire.monitoring.reports import render_report
-from sapphire.monitoring.run_folder import read_run
-from sapphire.monitoring.tracing import trace_order
+from sapphire.monitoring.judging.daily import daily_report
+from sapphire.monitoring.reading.run_folder import read_run
+from sapphire.monitoring.reading.tracing import trace_order
+from sapphire.monitoring.telling.reports import render_report
 
 ROOT = Path(__file__).parents[2]
 ATOMS = ("free", "locked")

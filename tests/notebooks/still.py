@@ -13,7 +13,7 @@ from typing import Any
 from PIL import Image
 
 from sapphire.domain.theme import INK
-from sapphire.monitoring.stills import Look, Plotted, draw
+from sapphire.monitoring.telling.stills import Look, Plotted, draw
 
 __all__ = ["picture"]
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from still import picture
 
-from sapphire.monitoring.running import run_notebook
+from sapphire.monitoring.telling.running import run_notebook
 
 __all__ = ["MOST_BYTES", "NOTEBOOK", "output_bytes", "stilled", "store"]
 

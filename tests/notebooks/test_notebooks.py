@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sapphire.domain.errors import ConfigError, StudyError
-from sapphire.monitoring.running import results_of, run_notebook
+from sapphire.monitoring.telling.running import results_of, run_notebook
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import nbformat
 
-from sapphire.monitoring.running import results_of, run_notebook
+from sapphire.monitoring.telling.running import results_of, run_notebook
 
 README = Path(__file__).parents[2] / "README.md"
 SHOWN = ["replay", "compare", "trials"]

@@ -1,7 +1,7 @@
 """The study of a new workspace, as it stands there, on less history: it ends with a release that paper takes."""
 
 from sapphire.lab.workspaces import make_workspace
-from sapphire.monitoring.running import results_of, run_notebook
+from sapphire.monitoring.telling.running import results_of, run_notebook
 
 FAST = {"symbols": ["BTC/USDT"], "start": "2024-09-01", "end": "2024-12-01", "train": "30d", "test": "15d",
         "holdout": "15d"}  # fmt: skip

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sapphire.lab.demo.market import DemoMarket
 from sapphire.lab.demo.steps import Steps
-from sapphire.stack.account_limits import account_limits
+from sapphire.stack.account.limits import account_limits
 from sapphire.stack.plan import Market, Plan
 from sapphire.stack.releases import choose_release
 from sapphire.stack.stack import Stack, run_bars

@@ -19,7 +19,7 @@ from sapphire.lab.demo.market import DemoMarket
 from sapphire.lab.demo.round_trip import RoundTrip, trade_by_ccxt
 from sapphire.lab.demo.steps import Steps
 from sapphire.lab.demo.tracking import TrackingServer
-from sapphire.monitoring.running import results_of, run_notebook
+from sapphire.monitoring.telling.running import results_of, run_notebook
 
 __all__ = ["NOTEBOOKS", "Researched", "research"]
 

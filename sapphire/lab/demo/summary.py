@@ -10,7 +10,7 @@ from typing import Any
 from sapphire.domain.evidence import need_text
 from sapphire.lab.demo.market import DemoMarket
 from sapphire.lab.demo.research import Researched
-from sapphire.monitoring.days_on_paper import witnessed_registry
+from sapphire.monitoring.judging.days_on_paper import witnessed_registry
 
 __all__ = ["Summary", "summarised"]
 

@@ -13,12 +13,12 @@ from pathlib import Path
 from threading import Thread
 
 from sapphire.domain.clocks import WallClock
-from sapphire.execution.run_lock import RunLock
-from sapphire.execution.supervisor import Supervisor
 from sapphire.lab.demo.steps import Steps
 from sapphire.registry.tracking import URI_VARIABLE, Tracking
 from sapphire.serving.ports import LOCAL
 from sapphire.stack.addresses import Ports
+from sapphire.stack.processes.run_lock import RunLock
+from sapphire.stack.processes.supervisor import Supervisor
 from sapphire.stack.servers import mlflow_part
 
 __all__ = ["TrackingServer", "tracking_server"]

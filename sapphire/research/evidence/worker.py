@@ -19,8 +19,9 @@ import numpy as np
 
 from sapphire.agents.arrays import Arrays
 from sapphire.agents.worker import ReleaseWorker, TwinSample, Worker, ask_panel, learned_by
+from sapphire.domain.progress import Progress
 from sapphire.research.results.calibrations import slopes_in
-from sapphire.research.runs.walking import BeliefPanel, Told, require_once, tested_rows, training_bars
+from sapphire.research.runs.walking import BeliefPanel, require_once, tested_rows, training_bars
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,7 +78,7 @@ def fit_in_worker(code: ReleaseCode, bars: Bars, *, seed: int, label: str) -> Ma
 
 
 def walk_in_workers(
-    code: ReleaseCode, bars: Bars, folds: Sequence[Fold], *, seed: int, label: str, horizon_of: Agent, told: Told
+    code: ReleaseCode, bars: Bars, folds: Sequence[Fold], *, seed: int, label: str, horizon_of: Agent, told: Progress
 ) -> AskedBeliefs:
     """Calibrated forecasts of the folds' test bars, fitted and asked in workers.
 

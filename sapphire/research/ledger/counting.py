@@ -59,7 +59,7 @@ class Counted:
 def registry_of(home: Path) -> Registry:
     """The registry of a state folder, with its trial ledger to count on.
 
-    No day on paper counts by it: `sapphire.monitoring.days_on_paper.witnessed_registry` gives one that reads journals.
+    No day on paper counts by it: `witnessed_registry` of `sapphire.monitoring.judging.days_on_paper` reads journals.
     """
     return Registry._of(Workings(home, count=trial_counter(home)))
 

@@ -9,12 +9,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from sapphire.domain.progress import Progress
 from sapphire.registry.tracking import NOTEBOOK_VARIABLE
-
-if TYPE_CHECKING:
-    from sapphire.research.runs.walking import Told
 
 __all__ = ["progress"]
 
@@ -22,7 +20,7 @@ _EVERY_S = 0.1
 
 
 @contextmanager
-def progress(title: str) -> Iterator[Told]:
+def progress(title: str) -> Iterator[Progress]:
     """A function to tell `(done, of, what)`; the bar goes away when the work is done."""
     with _under_the_cell(title) if _is_in_a_notebook() else _in_a_terminal(title) as told:
         yield told
@@ -36,7 +34,7 @@ def _is_in_a_notebook() -> bool:
 
 
 @contextmanager
-def _under_the_cell(title: str) -> Iterator[Told]:
+def _under_the_cell(title: str) -> Iterator[Progress]:
     page: Any = import_module("IPython.display")
     handle, begun = page.DisplayHandle(), time.monotonic()
     handle.display(page.HTML(_bar(title, 0, 0, 0.0)))
@@ -64,7 +62,7 @@ def _bar(what: str, done: int, of: int, spent_s: float) -> str:
 
 
 @contextmanager
-def _in_a_terminal(title: str) -> Iterator[Told]:
+def _in_a_terminal(title: str) -> Iterator[Progress]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

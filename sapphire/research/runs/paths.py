@@ -19,8 +19,9 @@ import numpy as np
 from sapphire.agents import Agent
 from sapphire.domain.clocks import to_ns
 from sapphire.domain.errors import StudyError
+from sapphire.domain.progress import Progress
 from sapphire.research.runs.splits import Fold, TimeWindow
-from sapphire.research.runs.walking import BeliefPanel, Told, walk_beliefs
+from sapphire.research.runs.walking import BeliefPanel, walk_beliefs
 
 if TYPE_CHECKING:
     from sapphire.domain.bars import Bars
@@ -62,7 +63,9 @@ def path_folds(folds: Sequence[Fold]) -> tuple[tuple[int, ...], ...]:
     return tuple(zip(*(testing[block] for block in blocks), strict=True))
 
 
-def walk_paths(agent: Agent, bars: Bars, folds: Sequence[Fold], *, seed: int, told: Told) -> tuple[BeliefPanel, ...]:
+def walk_paths(
+    agent: Agent, bars: Bars, folds: Sequence[Fold], *, seed: int, told: Progress
+) -> tuple[BeliefPanel, ...]:
     """Calibrated forecasts of all test bars, one panel per path; the agent is fitted once in each fold.
 
     Raises

@@ -16,6 +16,7 @@ import numpy as np
 from sapphire.domain.engine import load_engine
 from sapphire.domain.errors import EngineError, ValueRefused
 from sapphire.domain.money import ATOMS_PER_UNIT, units_of
+from sapphire.domain.progress import Progress
 from sapphire.domain.stopped_views import LastBelief
 from sapphire.portfolio import EqualWeight, PortfolioState, size_at_close
 from sapphire.research.ledger import recording
@@ -26,7 +27,7 @@ from sapphire.research.runs.decided import Decisions
 from sapphire.research.runs.delisting import Delisting, without
 from sapphire.research.runs.kept_replays import keep_record, kept_record
 from sapphire.research.runs.replay_market import engine_on
-from sapphire.research.runs.walking import BeliefPanel, Told
+from sapphire.research.runs.walking import BeliefPanel
 
 if TYPE_CHECKING:
     from sapphire.agents import Agent
@@ -79,7 +80,7 @@ class Beside:
 
 
 def replay_beliefs(
-    study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, *, told: Told, kept: bool = False
+    study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, *, told: Progress, kept: bool = False
 ) -> Replayed:
     """Run the engine over the tested bars, one continuous account: a trial, in the ledger before it is run.
 
@@ -108,7 +109,7 @@ def replay_beside(
     beliefs: BeliefPanel,
     others: Sequence[Beside],
     *,
-    told: Told,
+    told: Progress,
     method: str = "replay",
     code: str | None = None,
     kept: bool = False,
@@ -143,7 +144,7 @@ def replay_beside(
 
 
 def replay_ladder(
-    study: Study, agent: Agent, beliefs: BeliefPanel, *, told: Told, kept: bool = False
+    study: Study, agent: Agent, beliefs: BeliefPanel, *, told: Progress, kept: bool = False
 ) -> tuple[Replayed, ...]:
     """One run per model of the ladder, in its order; the last one is the evidence and the trial."""
     others = [Beside(model) for model in reversed(LADDER[:-1])]
@@ -152,7 +153,7 @@ def replay_ladder(
 
 
 def replay_paths(
-    study: Study, agent: Agent, paths: Sequence[BeliefPanel], *, told: Told, kept: bool = False
+    study: Study, agent: Agent, paths: Sequence[BeliefPanel], *, told: Progress, kept: bool = False
 ) -> tuple[Replayed, ...]:
     """One run per path, together one trial, in the ledger before it is run.
 
@@ -191,7 +192,7 @@ def _known(study: Study, beliefs: BeliefPanel, model: Model, *, kept: bool) -> _
 
 
 def _replayed(
-    known: _Known, study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, told: Told, *, kept: bool
+    known: _Known, study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, told: Progress, *, kept: bool
 ) -> Replayed:
     record = known.record
     if record is None:
@@ -217,7 +218,7 @@ def _sizing(study: Study) -> dict[str, Any]:
     return {"name": study.sizing.name, **study.sizing.parameters, "costs": study.costs.parameters()}
 
 
-def _run(engine: Any, study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, told: Told) -> dict[str, Any]:
+def _run(engine: Any, study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, told: Progress) -> dict[str, Any]:
     """Bar by bar: close, state, sizing, signals, end of bar. After the last close nothing is signalled."""
     bars, evaluation, delisting = study.tested, study.evaluation, Delisting(study.data.bars)
     first = int(np.searchsorted(evaluation.close_time_ns, bars.close_time_ns[0]))

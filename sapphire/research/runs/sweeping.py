@@ -15,6 +15,7 @@ import numpy as np
 
 from sapphire.agents.panels import TwinCheck
 from sapphire.domain.errors import AgentError
+from sapphire.domain.progress import Progress
 from sapphire.research.ledger import recording
 from sapphire.research.results.performance import Performance, simple_returns
 from sapphire.research.runs.accounts import ScreenMarket
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from sapphire.research.ledger.begun import Begun
     from sapphire.research.ledger.book import Evaluation
     from sapphire.research.runs.splits import Fold
-    from sapphire.research.runs.walking import Told
     from sapphire.research.studies import Study
 
     Bits = NDArray[np.uint8]
@@ -77,7 +77,7 @@ class _Account:
 
 
 def swept(
-    study: Study, agents: Mapping[tuple[Any, ...], Agent], names: Sequence[str], *, told: Told
+    study: Study, agents: Mapping[tuple[Any, ...], Agent], names: Sequence[str], *, told: Progress
 ) -> tuple[Performance, ...]:
     """The screen of every variant, each in the ledger before it is run.
 
@@ -113,7 +113,7 @@ def swept(
     return tuple(performances)
 
 
-def _stances(study: Study, variants: Sequence[Agent], labels: Sequence[str], told: Told) -> list[Bits]:
+def _stances(study: Study, variants: Sequence[Agent], labels: Sequence[str], told: Progress) -> list[Bits]:
     """Where each variant is long, as bits; those with a twin are compared with their views."""
     many = len(variants) >= _MANY
     answers = _answers(study, variants, labels, told, _SAMPLED if many else TwinCheck().rows)
@@ -125,7 +125,9 @@ def _stances(study: Study, variants: Sequence[Agent], labels: Sequence[str], tol
     return [each.bits for each in answers if each.bits is not None]
 
 
-def _answers(study: Study, variants: Sequence[Agent], labels: Sequence[str], told: Told, sampled: int) -> list[_Answer]:
+def _answers(
+    study: Study, variants: Sequence[Agent], labels: Sequence[str], told: Progress, sampled: int
+) -> list[_Answer]:
     question = _Question(study.evaluation, study.folds, study.seed, sampled)
     answers: list[_Answer] = []
     tasks = [(question, chunk) for chunk in chunks_of(variants)]

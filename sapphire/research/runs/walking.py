@@ -6,7 +6,7 @@ the other splits no number was learned from a test bar of its fold.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
@@ -20,6 +20,7 @@ from sapphire.agents.panels import TwinCheck
 from sapphire.domain.bars import FIELDS, Bars
 from sapphire.domain.clocks import from_ns, to_ns
 from sapphire.domain.errors import AgentError, StudyError
+from sapphire.domain.progress import Progress
 from sapphire.domain.views import Belief
 from sapphire.research.results.calibrations import slopes_of
 from sapphire.research.runs.splits import Fold, TimeWindow
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BeliefPanel",
-    "Told",
     "calibrated",
     "one_number",
     "require_once",
@@ -41,9 +41,6 @@ __all__ = [
     "walk_beliefs",
     "walk_views",
 ]
-
-Told = Callable[[int, int, str], None]
-"""Progress: done, of how many, what is being done."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +81,7 @@ class BeliefPanel:
         ]
 
 
-def walk_beliefs(agent: Agent, bars: Bars, folds: Sequence[Fold], *, seed: int, told: Told) -> BeliefPanel:
+def walk_beliefs(agent: Agent, bars: Bars, folds: Sequence[Fold], *, seed: int, told: Progress) -> BeliefPanel:
     """Calibrated forecasts of the folds' test bars, fold after fold.
 
     An agent is fitted once in each fold, on the bars of its training windows, and states views of each of its test
@@ -130,7 +127,7 @@ def calibrated(agent: Agent, train: Bars, seed: int) -> Agent:
 
 
 def walk_views(
-    agent: Agent, bars: Bars, folds: Sequence[Fold], *, seed: int, told: Told, check: TwinCheck | None = None
+    agent: Agent, bars: Bars, folds: Sequence[Fold], *, seed: int, told: Progress, check: TwinCheck | None = None
 ) -> ViewPanel:
     """The agent's own views of the folds' test bars, uncalibrated; it is fitted in each fold if it learns.
 

@@ -10,8 +10,8 @@ from sapphire.domain.clocks import from_ns
 from sapphire.domain.display import stamp
 from sapphire.domain.order_messages import OrderExecutionMessage
 from sapphire.domain.orders import Side
+from sapphire.stack.account.showing import money
 from sapphire.stack.notices.fills import add_fees, fees_text
-from sapphire.stack.showing_account import money
 
 __all__ = ["Day", "Days"]
 

@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from sapphire.domain.order_messages import OrderExecutionMessage
+from sapphire.stack.account.showing import money, price
 from sapphire.stack.rules import Rules, plain
-from sapphire.stack.showing_account import money, price
 
 __all__ = ["add_fees", "add_fill", "fees_text", "fill_lines"]
 

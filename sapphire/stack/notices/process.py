@@ -12,12 +12,12 @@ from typing import Any, ClassVar
 from sapphire.domain.intervals import Interval
 from sapphire.domain.workspace_settings import NOTICE_SHAPES
 from sapphire.execution.bus_users import NOTICES
-from sapphire.execution.parts import Part, Probe
-from sapphire.execution.readiness import HttpChecks
 from sapphire.stack.folders import RunFolder
 from sapphire.stack.notices.notice import About
 from sapphire.stack.notices.receivers import receiver_sources
 from sapphire.stack.plan import Plan
+from sapphire.stack.processes.parts import Part, Probe
+from sapphire.stack.processes.readiness import HttpChecks
 from sapphire.telemetry.bus import without_password
 from sapphire.telemetry.part_settings import PartSettings
 from sapphire.telemetry.secret_files import write_secret

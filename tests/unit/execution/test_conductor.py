@@ -21,10 +21,10 @@ from sapphire.execution.binaries import engine_binary
 from sapphire.execution.conductor import Conductor, Phase
 from sapphire.execution.control import Control
 from sapphire.execution.exchange import ExchangeAddress, exchange_arguments
-from sapphire.execution.parts import Part
-from sapphire.execution.run_lock import RunLock
-from sapphire.execution.supervisor import Supervisor
 from sapphire.serving.ports import free_port
+from sapphire.stack.processes.parts import Part
+from sapphire.stack.processes.run_lock import RunLock
+from sapphire.stack.processes.supervisor import Supervisor
 from sapphire.telemetry.bus import Bus
 
 MINUTE = Interval("1m")

@@ -20,7 +20,7 @@ from sapphire.domain.errors import AgentError, ConfigError
 from sapphire.domain.workspace import settings, workspace
 from sapphire.lab.commands import new
 from sapphire.lab.workspaces import make_workspace
-from sapphire.monitoring.reports import known_reports
+from sapphire.monitoring.telling.reports import known_reports
 from sapphire.registry import policy_folder
 
 ROOT = Path(__file__).parents[3]

@@ -16,10 +16,11 @@ from sapphire.domain import Interval
 from sapphire.domain.clocks import to_ns
 from sapphire.domain.instruments import Universe
 from sapphire.domain.releases import ReleasedSizing
-from sapphire.monitoring.evidence import EvidencePlan, evidence_of
-from sapphire.monitoring.hops import order_id
-from sapphire.monitoring.market import Market
-from sapphire.monitoring.run_folder import read_run
+from sapphire.monitoring.judging.evidence import evidence_of
+from sapphire.monitoring.reading.evidence_plan import EvidencePlan
+from sapphire.monitoring.reading.hops import order_id
+from sapphire.monitoring.reading.market import Market
+from sapphire.monitoring.reading.run_folder import read_run
 from sapphire.registry import EvidenceStore
 from sapphire.research.results.replays import REAL
 

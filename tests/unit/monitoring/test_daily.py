@@ -10,9 +10,10 @@ import typer
 from sapphire.domain.clocks import to_ns
 from sapphire.domain.errors import ConfigError, DataError, MissingData, ValueRefused
 from sapphire.lab.workspaces import make_workspace
-from sapphire.monitoring import daily_report, days_of, list_reports, read_run, render_report, showing
+from sapphire.monitoring import daily_report, days_of, list_reports, read_run, render_report
 from sapphire.monitoring.commands import report as report_verbs
-from sapphire.monitoring.reports import latest_run
+from sapphire.monitoring.reading.finding import latest_run
+from sapphire.monitoring.telling import showing
 from sapphire.registry import EvidenceStore
 
 ROOT = Path(__file__).parents[3]
@@ -154,7 +155,7 @@ def test_rules_that_differ_between_sizing_and_trading_are_refused(told, write_ru
 
 
 def test_a_release_can_only_tighten_the_limits_of_the_account():
-    from sapphire.monitoring.run_folder import _limits
+    from sapphire.monitoring.reading.run_folder import _limits
 
     account = {"collar_bps": 1_000, "strategy": {"max_order_atoms": 100, "max_open_atoms": None}}
     tightened = _limits(account, {"max_order_atoms": 500, "max_open_atoms": 7})

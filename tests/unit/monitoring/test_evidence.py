@@ -13,7 +13,7 @@ from sapphire.domain.clocks import from_ns
 from sapphire.domain.errors import EngineError, MissingData, ValueRefused
 from sapphire.domain.windows import Window
 from sapphire.monitoring import Market, evidence_of, ladder_of
-from sapphire.monitoring.market import Marks, whole_steps
+from sapphire.monitoring.reading.market import Marks, whole_steps
 from sapphire.portfolio import PortfolioState, make_sizing
 from sapphire.research.results.replays import LADDER, REAL, Model
 

@@ -6,7 +6,7 @@ import pytest
 
 from sapphire.domain.errors import DataError
 from sapphire.monitoring import read_hops, summarise_hops
-from sapphire.monitoring.hops import SIGNAL_TO_WIRE
+from sapphire.monitoring.reading.hops import SIGNAL_TO_WIRE
 
 RECORD = "<HHIQ10q"
 

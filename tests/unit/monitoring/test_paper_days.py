@@ -10,7 +10,7 @@ import pytest
 from sapphire.coordination import Obstacle
 from sapphire.domain.errors import EvidenceRefused
 from sapphire.monitoring import daily_report, keep_paper_days, paper_day_witness, paper_days
-from sapphire.monitoring.market import Market
+from sapphire.monitoring.reading.market import Market
 from sapphire.registry import EvidenceStore, Registry
 from sapphire.registry.paper_days import PaperDays
 

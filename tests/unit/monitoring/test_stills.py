@@ -13,9 +13,9 @@ from sapphire.domain.candles import candle_figure
 from sapphire.domain.errors import StudyError
 from sapphire.domain.intervals import Interval
 from sapphire.domain.theme import BLUE, GREEN, INK, ORANGE
-from sapphire.monitoring.figures import equity_figure, latency_figure, positions_figure, steps_figure
-from sapphire.monitoring.hops import summarise_hops
-from sapphire.monitoring.stills import Look, draw, still
+from sapphire.monitoring.reading.hops import summarise_hops
+from sapphire.monitoring.telling.figures import equity_figure, latency_figure, positions_figure, steps_figure
+from sapphire.monitoring.telling.stills import Look, draw, still
 from sapphire.research.results.plots import heatmap_figure, paired_figure, slopes_figure, waterfall_figure
 
 HOURS = pd.date_range("2025-04-06T01:00Z", periods=24, freq="h")

@@ -8,7 +8,7 @@ import pytest
 
 from sapphire.domain.errors import ConfigError, PortInUse
 from sapphire.stack.addresses import Ports
-from sapphire.stack.commands import _ports
+from sapphire.stack.commands.up_and_down import _ports
 from sapphire.stack.network import Network
 
 

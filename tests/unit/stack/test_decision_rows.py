@@ -15,9 +15,9 @@ from sapphire.domain.intervals import Interval
 from sapphire.domain.views import Belief
 from sapphire.portfolio import Target
 from sapphire.portfolio.targets import Reason
-from sapphire.stack.account import untraded_so_far
-from sapphire.stack.commands import _say_untraded
-from sapphire.stack.decision_rows import decisions
+from sapphire.stack.account.standing import untraded_so_far
+from sapphire.stack.commands.decisions import decisions
+from sapphire.stack.commands.up_and_down import _say_untraded
 from sapphire.stack.folders import RunFolder
 
 HOUR = Interval("1h")

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 from sapphire.domain.errors import ConfigError, EvidenceRefused, PortInUse, Refused
-from sapphire.execution.run_lock import RunLock
 from sapphire.serving.ports import free_port
 from sapphire.stack.folders import RunFolder
 from sapphire.stack.plan import ChosenRelease, Plan
+from sapphire.stack.processes.run_lock import RunLock
 from sapphire.stack.releases import described
 from sapphire.stack.stack import FAILED, Stack
 

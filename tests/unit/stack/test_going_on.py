@@ -13,8 +13,9 @@ import typer
 from typer.testing import CliRunner
 
 from sapphire.domain.errors import Refused
-from sapphire.stack import addresses, commands, status_command, trading_commands
+from sapphire.stack import addresses
 from sapphire.stack.background import take_down
+from sapphire.stack.commands import status, trading, up_and_down
 from sapphire.stack.folders import RunFolder
 from sapphire.stack.going_on import kept_plan
 
@@ -39,7 +40,7 @@ OTHERS = {
 def sapphire(champion):
     """Runs a verb in the home of a champion; what it wrote."""
     app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
-    for verb in (commands.up, commands.down, status_command.status, trading_commands.halt):
+    for verb in (up_and_down.up, up_and_down.down, status.status, trading.halt):
         app.command(verb.__name__)(verb)
     before = os.environ.get("SAPPHIRE_HOME")
     os.environ["SAPPHIRE_HOME"] = str(champion[0])

@@ -3,7 +3,7 @@
 import pytest
 
 from sapphire.domain.errors import MissingData
-from sapphire.stack.journal_account import JournalAccount
+from sapphire.stack.account.from_journal import JournalAccount
 
 ONE = 10**8
 LISTED = [{"symbol": "BTC/USDT", "lot_atoms": "1000"}, {"symbol": "ETH/USDT", "lot_atoms": "10000"}]

@@ -7,8 +7,8 @@ import typer
 from typer.testing import CliRunner
 
 from sapphire.domain.errors import ConfigError
-from sapphire.stack import commands
-from sapphire.stack.notify_commands import notify
+from sapphire.stack.commands import up_and_down
+from sapphire.stack.commands.notify import notify
 
 SECRET = "T0SECRETSECRET0"
 
@@ -76,7 +76,7 @@ def test_nobody_to_tell_is_an_error_with_an_example(desk):
 def test_up_refuses_receivers_that_it_could_not_tell_before_anything_starts(desk, monkeypatch):
     monkeypatch.delenv("HOOK")
     app = typer.Typer()
-    app.command("up")(commands.up)
+    app.command("up")(up_and_down.up)
     with pytest.raises(ConfigError, match=r"the address of notify.json") as refused:
         CliRunner().invoke(app, [], catch_exceptions=False)
     assert "export HOOK=..." in refused.value.next

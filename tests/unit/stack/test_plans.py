@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sapphire.domain.errors import ConfigError, Refused, ValueRefused
 from sapphire.domain.limits import STANDARD, Limits
 from sapphire.registry import EvidenceStore
-from sapphire.stack.account_limits import account_limits
+from sapphire.stack.account.limits import account_limits
 from sapphire.stack.folders import RunFolder
 from sapphire.stack.plan import ChosenRelease, Market, Plan
 

@@ -21,22 +21,19 @@ from typer.testing import CliRunner
 
 from sapphire.domain.errors import MissingData, Refused
 from sapphire.execution.journal import journal_rows
-from sapphire.execution.processes import MARK_VARIABLE
 from sapphire.monitoring import read_run, trace_order
-from sapphire.stack import commands, decision_rows, journal_commands, logs_command, status_command, trading_commands
 from sapphire.stack.background import service_of, take_down
+from sapphire.stack.commands import decisions, journal, logs, status, trading, up_and_down
+from sapphire.stack.processes.groups import MARK_VARIABLE
 from sapphire.telemetry.http_client import HttpClient
 
 VERBS = {
-    "up": commands.up,
-    "down": commands.down,
-    "status": status_command.status,
-    "logs": logs_command.logs,
-    "decisions": decision_rows.decisions,
-    **{
-        name: getattr(trading_commands, name)
-        for name in ("positions", "orders", "fills", "halt", "resume", "flatten", "close")
-    },
+    "up": up_and_down.up,
+    "down": up_and_down.down,
+    "status": status.status,
+    "logs": logs.logs,
+    "decisions": decisions.decisions,
+    **{name: getattr(trading, name) for name in ("positions", "orders", "fills", "halt", "resume", "flatten", "close")},
 }
 
 
@@ -45,7 +42,7 @@ def app():
     app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
     for name, verb in VERBS.items():
         app.command(name)(verb)
-    app.add_typer(journal_commands.journal, name="journal")
+    app.add_typer(journal.journal, name="journal")
     return app
 
 

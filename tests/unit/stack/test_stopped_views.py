@@ -14,7 +14,7 @@ from sapphire.domain.clocks import from_ns
 from sapphire.domain.intervals import Interval
 from sapphire.domain.stopped_views import LastBelief, WhenViewsStop, stopped_views
 from sapphire.domain.views import Belief
-from sapphire.stack import status_command
+from sapphire.stack.commands import status
 from sapphire.stack.folders import RunFolder
 from sapphire.stack.showing import permit_lines, show, views_parts
 
@@ -82,7 +82,7 @@ def test_status_reads_it_from_the_run(tmp_path, frozen, sign_permit):
     folder.write(facts)
     folder.decisions.write_bytes(decided(ago=5).line)
     app = typer.Typer()
-    app.command()(status_command.status)
+    app.command()(status.status)
     told = CliRunner().invoke(app, ["--run", str(tmp_path), "--json"])
     assert told.exit_code == 0, told.output
     views = json.loads(told.stdout)["views"]

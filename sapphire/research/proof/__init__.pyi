@@ -1,0 +1,3 @@
+from .running import prove as prove
+from .settings import Settings as Settings
+from .verdicts import Proof as Proof

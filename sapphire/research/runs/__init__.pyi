@@ -1,0 +1,1 @@
+from . import costs as costs
