@@ -98,7 +98,7 @@ class KeptReport:
 
 def known_reports(workspace: Path) -> dict[str, Path]:
     """Name to notebook of every report: those of the package, and over them those of the workspace."""
-    folders = (Path(__file__).parent / "templates", workspace / "notebooks" / "reports")
+    folders = (Path(__file__).parents[1] / "templates", workspace / "notebooks" / "reports")
     return {path.stem: path for folder in folders for path in sorted(folder.glob("*.ipynb"))}
 
 
