@@ -27,7 +27,7 @@ demo: setup  ## the whole loop on the embedded exchange, from market to report
 lab: setup  ## JupyterLab on the notebooks
 	@$(VENV)/bin/jupyter lab --ip 127.0.0.1 --notebook-dir notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
 
-test: setup $(VENV)/.dev chromium  ## every test (recorded data too, when SAPPHIRE_RECORDINGS names its folder)
+test: setup $(VENV)/.dev chromium prometheus  ## every test (recorded data too, when SAPPHIRE_RECORDINGS names its folder)
 	@cd $(ENGINE) && cargo test $(CRATES) --quiet --no-run
 	@$(MAKE) --no-print-directory --keep-going --jobs 2 .pytest .cargo-test
 
@@ -126,17 +126,23 @@ $(BINARIES): $(RUST) | cargo
 	@cd $(ENGINE) && cargo build --release --quiet -p sapphire-exchange -p sapphire-service
 	@touch $@
 
-# A test opens the lab in a real browser. The system's own is used: none is downloaded into the environment.
-.PHONY: chromium
-chromium: WITH := chromium chromium-browser google-chrome google-chrome-stable
-chromium:
-	@[ -n "$${CHROMIUM:-}" ] || command -v $(WITH) >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && { \
-		echo "setting up: chromium (by apt-get)"; \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; } \
-		&& command -v $(WITH) >/dev/null; } || { \
-		echo "make: no Chromium" >&2; \
-		echo "  expected: one of $(WITH) on the PATH (a test opens the notebooks in a browser)" >&2; \
-		echo "  next:     install Chromium (apt-get install chromium), or name its program: make test CHROMIUM=/path/to/it" >&2; exit 1; }
+# Programs that tests run and that no wheel brings. The system's own are used, and apt-get brings what is missing.
+# Arguments: the target, how it is found, Debian's packages, what is expected, what else to do than to install it.
+define program
+.PHONY: $(1)
+$(1):
+	@found() { $(2); }; found || { [ "$$$$(id -u)" = 0 ] && command -v apt-get >/dev/null && { \
+		echo "setting up: $(1) (by apt-get)"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(3) >/dev/null; } \
+		&& found; } || { \
+		echo "make: no $(1)" >&2; \
+		echo "  expected: $(4)" >&2; \
+		echo "  next:     apt-get install $(firstword $(3))$(5), then run make again" >&2; exit 1; }
+endef
+
+BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
+$(eval $(call program,chromium,[ -n "$$$${CHROMIUM:-}" ] || command -v $(BROWSERS) >/dev/null,chromium fonts-dejavu-core,one of $(BROWSERS) on the PATH (a test opens the notebooks in a browser),; or name its program: make test CHROMIUM=/path/to/it))
+$(eval $(call program,prometheus,command -v prometheus >/dev/null,prometheus,prometheus on the PATH (a test lets it scrape every part)))
 
 .PHONY: cargo
 cargo:

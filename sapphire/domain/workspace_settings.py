@@ -30,7 +30,7 @@ NOTICE_KINDS: Final = ("halt", "denials", "undecided", "restarts", "fills", "rep
 """What a receiver is told of."""
 _NOTICES: Final[Kind] = ((list,), "a list of some of " + ", ".join(NOTICE_KINDS))
 
-NETWORK_HOSTS: Final = ("exchange", "bus", "bento", "service", "mlflow")
+NETWORK_HOSTS: Final = ("exchange", "bus", "bento", "service", "mlflow", "collector", "coordinator", "notices")
 """Servers of a stack that may have a host of their own."""
 
 SETTINGS: Final[Mapping[str, Kind]] = {

@@ -15,6 +15,7 @@ from pathlib import Path
 from sapphire.domain.errors import ConfigError, PortInUse
 from sapphire.serving.ports import free_port
 from sapphire.stack.network import Network
+from sapphire.telemetry.part_settings import PartSettings
 
 __all__ = ["Ports"]
 
@@ -83,6 +84,12 @@ class Ports:
     def url(self, name: str, *, scheme: str = "http") -> str:
         """Address at which a server is reached."""
         return f"{scheme}://{self.network.host_of(name)}:{getattr(self, name)}"
+
+    def probes_url(self, part: str, settings: PartSettings, environment: Mapping[str, str]) -> str:
+        """Address at which a Python part answers probes, with what the environment sets over its settings."""
+        read = settings.overridden(part, environment)
+        as_said = (read.host, read.port) == (settings.host, settings.port)
+        return self.url(part) if as_said else read.probes_url
 
     @property
     def numbers(self) -> tuple[int, ...]:

@@ -142,7 +142,7 @@ class Assembly:
             self._collector(),
             self._coordinator(),
             service,
-            *notices_parts(plan, self.folder, self.bus_url(NOTICES), port=self.ports.notices, probe=self.probe),
+            *notices_parts(plan, self.folder, self.bus_url(NOTICES), ports=self.ports, probe=self.probe),
         ]
 
     def _bus(self) -> Part:
@@ -186,6 +186,7 @@ class Assembly:
             live=checks.live,
             probe=self.probe,
             address=ports.url("exchange"),
+            metrics=f"{ports.url('exchange_control')}/metrics",
         )
 
     def _hear_exchange(self, line: bytes) -> None:
@@ -241,6 +242,7 @@ class Assembly:
             symbols=plan.symbols,
             interval=plan.interval,
             history_bars=self.history_bars,
+            host=self.ports.network.bind,
             port=self.ports.collector,
         )
         return self._python_part(COLLECTOR, config, needs=("bus", "exchange"))
@@ -259,6 +261,7 @@ class Assembly:
             stage=plan.stage,
             decisions=self.folder.decisions,
             instruments=tuple(instrument_row(self._instrument(symbol)) for symbol in plan.symbols),
+            host=self.ports.network.bind,
             port=self.ports.coordinator,
         )
         return self._python_part(COORDINATOR, config, needs=("bus",), release=plan.release.digest)
@@ -277,7 +280,7 @@ class Assembly:
     def _python_part(self, name: str, config: PartSettings, *, needs: tuple[str, ...], release: str = "") -> Part:
         path = self.folder.settings(name)
         write_secret(path, json.dumps(config.as_dict(), indent=1) + "\n")
-        checks = self._checks(config.overridden(name, os.environ).probes_url)  # as the part will read it
+        checks = self._checks(self.ports.probes_url(name, config, os.environ))
         return Part(
             name=name,
             command=(sys.executable, "-m", "sapphire.stack.part", name, "--config", str(path)),
@@ -290,6 +293,7 @@ class Assembly:
             probe=self.probe,
             ready_within_s=120.0,
             address=checks.url,
+            metrics=f"{checks.url}/metrics",
             release=release,
         )
 
@@ -333,6 +337,7 @@ class Assembly:
             live=checks.live,
             probe=self.probe,
             address=ports.url("service"),
+            metrics=f"{ports.url('service')}/metrics",
             release=plan.release.digest,
         )
 

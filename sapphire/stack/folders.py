@@ -79,6 +79,11 @@ class RunFolder:
         """Notices that wait for their receivers, and how far the run was read for them."""
         return self.path / "notices_state.json"
 
+    @property
+    def scrape_targets(self) -> Path:
+        """What Prometheus scrapes, in the form of its `file_sd_configs`."""
+        return self.path / "prometheus.json"
+
     def settings(self, part: str) -> Path:
         """A part's settings file."""
         return self.path / f"{part}.json"

@@ -97,6 +97,7 @@ def _serve(stack: Stack, runtime: PartRuntime, readiness: _PartsReadiness, port:
     except PortInUse:
         stack.stop()
         raise
+    stack.kept_at(address)
     logging.getLogger("sapphire.stack.keeper").info("probes and metrics at %s", address)
 
 

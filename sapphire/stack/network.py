@@ -33,7 +33,8 @@ class Network:
     ----------
     bind : address or name of this machine that servers listen on; "0.0.0.0" or "::" is all of its addresses.
     host : name or address by which others reach them; what is bound unless given.
-    hosts : by server (`exchange`, `bus`, `bento`, `service`, `mlflow`), where it is another one.
+    hosts : by part (`exchange`, `bus`, `bento`, `service`, `mlflow`, `collector`, `coordinator`, `notices`), where it
+        is another one.
 
     Examples
     --------

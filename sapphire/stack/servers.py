@@ -55,6 +55,7 @@ def bento_part(
         ready_within_s=_WITHIN_S,
         patience_s=30.0,
         address=server.url,
+        metrics=f"{server.url}/metrics",
         release=settings.release,
         end_signal=signal.SIGTERM,
     )

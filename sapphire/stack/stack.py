@@ -28,10 +28,11 @@ from sapphire.stack.addresses import Ports
 from sapphire.stack.assembly import VENUE, Assembly
 from sapphire.stack.folders import RunFolder
 from sapphire.stack.plan import Plan
-from sapphire.stack.processes.parts import PartStatus, Probe
+from sapphire.stack.processes.parts import Part, PartStatus, Probe
 from sapphire.stack.processes.run_lock import RunLock
 from sapphire.stack.processes.supervisor import PartNews, Supervisor
 from sapphire.stack.releases import admit_to
+from sapphire.stack.scraping import scrape_targets
 from sapphire.telemetry.bus import Bus
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Stack:
     told : hears what goes on: the part's name, and what happened to it.
     probe : how parts are asked whether they are live and ready.
     turned : called at each turn of what keeps the parts.
+    placed : gives each part the command by which it runs elsewhere than here: in a namespace of its own, on a host.
 
     Raises
     ------
@@ -79,19 +81,21 @@ class Stack:
         told: PartNews = lambda *_: None,
         probe: Probe | None = None,
         turned: Callable[[], None] = lambda: None,
+        placed: Callable[[Part], Part] = lambda part: part,
     ) -> None:
         self.plan = plan
         self.folder = RunFolder(plan.run)
         self._fresh = fresh
         self._clock = clock or WallClock()
         self._told, self._turned = told, turned
-        self._probe = probe or Probe()
+        self._probe, self._placed = probe or Probe(), placed
         self._lock = RunLock(plan.run)
         self._assembly: Assembly | None = None
         self._supervisor: Supervisor | None = None
         self._writing = threading.Lock()
         self._state, self._error = STARTING, ""
         self._more: dict[str, Any] = dict.fromkeys((*_CLOSE_NAMES, "start_ns"))
+        self._kept_at: str | None = None
 
     def start(self) -> Self:
         """Start every part and wait until all are ready."""
@@ -165,6 +169,11 @@ class Stack:
             deadline_s=deadline_s,
         )
 
+    def kept_at(self, address: str) -> None:
+        """Say in `stack.json` where whoever keeps this stack answers probes."""
+        self._kept_at = address
+        self._write()
+
     def wait_until_ready(self, part: str, *, within_s: float = 120.0) -> PartStatus:
         """Wait until a part came up (again).
 
@@ -220,9 +229,12 @@ class Stack:
         )
         self.folder.account_state.unlink(missing_ok=True)  # a run that is killed later did not end as it says
         self._supervisor = Supervisor(
-            self._assembly.parts(
-                before_exchange_ends=self._keep_exchange_state, before_service_ends=self._keep_account
-            ),
+            [
+                self._placed(part)
+                for part in self._assembly.parts(
+                    before_exchange_ends=self._keep_exchange_state, before_service_ends=self._keep_account
+                )
+            ],
             lock=self._lock,
             clock=self._clock,
             told=self._told,
@@ -244,6 +256,8 @@ class Stack:
 
     def _write(self) -> None:
         """What runs, where and how: for everybody who looks into the folder."""
+        from sapphire.data.durable import write_text
+
         supervisor, assembly = self._supervisor, self._assembly
         with self._writing:
             facts = self.plan.as_dict()
@@ -256,11 +270,14 @@ class Stack:
                 "pid": os.getpid(),
                 "written_ns": str(self._clock.now_ns()),
                 "venue": VENUE,
+                "keeper": self._kept_at,
                 "history_bars": assembly.history_bars if assembly else None,
                 "addresses": assembly.addresses if assembly else {},
                 "parts": {name: part.as_dict() for name, part in supervisor.parts.items()} if supervisor else {},
             }
             self.folder.write(facts)
+            if assembly is not None:
+                write_text(self.folder.scrape_targets, json.dumps(scrape_targets(facts), indent=1) + "\n")
 
     def _keep_exchange_state(self) -> None:
         """The exchange's own books, as they are when the run ends."""
@@ -327,6 +344,7 @@ def _forget(run: Path) -> None:
     files = [folder.facts, folder.credentials, folder.decisions, folder.exchange_state, folder.account_state]
     files += [
         folder.notices_state,
+        folder.scrape_targets,
         *(folder.settings(part) for part in ("service", "collector", "coordinator", NOTICES)),
     ]
     for path in files:

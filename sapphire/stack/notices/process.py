@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from sapphire.domain.intervals import Interval
 from sapphire.domain.workspace_settings import NOTICE_SHAPES
 from sapphire.execution.bus_users import NOTICES
+from sapphire.stack.addresses import Ports
 from sapphire.stack.folders import RunFolder
 from sapphire.stack.notices.notice import About
 from sapphire.stack.notices.receivers import receiver_sources
@@ -70,7 +71,7 @@ class NoticesConfig(PartSettings):
         return without_password(given) if key == "bus_url" and isinstance(given, str) else given
 
 
-def notices_parts(plan: Plan, folder: RunFolder, bus_url: str, *, port: int, probe: Probe) -> list[Part]:
+def notices_parts(plan: Plan, folder: RunFolder, bus_url: str, *, ports: Ports, probe: Probe) -> list[Part]:
     """The part, where `sapphire.toml` names somebody to tell.
 
     Its settings are written; the bus's password is in them, and no address of a receiver.
@@ -79,7 +80,7 @@ def notices_parts(plan: Plan, folder: RunFolder, bus_url: str, *, port: int, pro
 
     Parameters
     ----------
-    port : where it answers probes.
+    ports : where it answers probes.
     probe : how it is asked.
 
     Raises
@@ -98,10 +99,11 @@ def notices_parts(plan: Plan, folder: RunFolder, bus_url: str, *, port: int, pro
         interval_ns=Interval(plan.interval).ns,
         anew=not folder.journal.exists(),
         sources=sources,
-        port=port,
+        host=ports.network.bind,
+        port=ports.notices,
     )
     write_secret(path, json.dumps(config.as_dict(), indent=1) + "\n")
-    checks = HttpChecks(config.overridden(NOTICES, os.environ).probes_url, within_s=probe.within_s)
+    checks = HttpChecks(ports.probes_url(NOTICES, config, os.environ), within_s=probe.within_s)
     command = (sys.executable, "-m", "sapphire.stack.notices.part", "--config", str(path))
     return [
         Part(
@@ -113,6 +115,7 @@ def notices_parts(plan: Plan, folder: RunFolder, bus_url: str, *, port: int, pro
             live=checks.live,
             probe=probe,
             address=checks.url,
+            metrics=f"{checks.url}/metrics",
             is_optional=True,
         )
     ]

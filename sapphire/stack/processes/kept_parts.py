@@ -114,6 +114,7 @@ def status_of(kept: Kept) -> PartStatus:
         since_ns=kept.since_ns,
         pid=kept.process.pid if kept.process is not None else None,
         address=kept.part.address,
+        metrics=kept.part.metrics,
         release=kept.part.release,
         log=kept.part.log,
         restarts=kept.restarts,

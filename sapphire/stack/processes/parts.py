@@ -75,6 +75,7 @@ class Part:
     ready_within_s : longer, and it counts as hung.
     patience_s : how long it may take to end when it is asked to.
     address : where it is reached, for those who ask.
+    metrics : where Prometheus scrapes it; empty where it tells nothing.
     release : digest of the release that it runs, where it runs one.
     is_optional : a convenience: the start of the whole neither waits for it nor fails with it.
     before_end : called when it is about to be ended and all who need it have ended: its last words.
@@ -96,6 +97,7 @@ class Part:
     ready_within_s: float = 60.0
     patience_s: float = 10.0
     address: str = ""
+    metrics: str = ""
     release: str = ""
     is_optional: bool = False
     before_end: Callable[[], None] | None = None
@@ -120,6 +122,7 @@ class PartStatus:
     since_ns: int
     pid: int | None
     address: str
+    metrics: str
     release: str
     log: Path
     restarts: int
@@ -132,6 +135,7 @@ class PartStatus:
             "since_ns": str(self.since_ns),
             "pid": self.pid,
             "address": self.address or None,
+            "metrics": self.metrics or None,
             "release": self.release or None,
             "log": str(self.log),
             "restarts": self.restarts,

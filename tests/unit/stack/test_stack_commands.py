@@ -17,6 +17,7 @@ import pytest
 import typer
 from prometheus_client import parser as classic
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from prometheus_server import prometheus
 from typer.testing import CliRunner
 
 from sapphire.domain.errors import MissingData, Refused
@@ -183,6 +184,21 @@ def test_every_python_part_answers_probes_and_prometheus(sapphire, running):
             assert found.keys() >= {"sapphire_part_restarts_total", "sapphire_part_ready"}
         assert found["sapphire_build_info"].labels["part"] == name
     until(lambda: "sapphire_bars_decided_total" in httpx.get(f"{urls['coordinator']}/metrics", trust_env=False).text)
+
+
+def test_prometheus_scrapes_every_part_that_tells_metrics(running, tmp_path):
+    every = {"bento", "collector", "coordinator", "exchange", "keeper", "notices", "service"}
+    run = Path(running["run"])
+    with prometheus(tmp_path, run / "prometheus.json") as scraping:
+        until(lambda: {part for part, (health, _) in scraping.targets().items() if health == "up"} == every)
+        assert {error for _, error in scraping.targets().values()} == {""}
+        up = scraping.series("up")
+        assert {(labels["part"], labels["venue"], labels["account"], value) for labels, value in up} == {
+            (part, "embedded", "paper", 1.0) for part in every
+        }
+        for name in ("sapphire_bars_decided_total", "sapphire_part_ready", "bentoml_service_request_total",
+                     "sapphire_build_info", "process_resident_memory_bytes"):  # fmt: skip
+            until(lambda name=name: scraping.series(name))
 
 
 def test_logs_are_printed_for_people_and_raw(sapphire, running):
