@@ -19,15 +19,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 import pytest
+from restless import SEED, restless
 
-from sapphire.agents import Calibrated, MovingAverageCross
-from sapphire.agents.release import freeze
-from sapphire.domain import Bars, Interval
 from sapphire.domain.clocks import WallClock, to_ns
-from sapphire.domain.releases import ReleasedSizing
 from sapphire.execution.bus_users import BENTO, BusUsers
 from sapphire.execution.conductor import Driven, Moment, Phase
 from sapphire.execution.journal import JournalReplay, journal_rows, replay_journal
@@ -42,8 +38,8 @@ from sapphire.stack.releases import described
 from sapphire.stack.servers import bento_part
 from sapphire.stack.stack import Stack, run_bars
 
-SYMBOLS = ("BTC/USDT", "ETH/USDT")
-SEED = 7
+__all__ = ["restless"]
+
 START = "2025-03-07T00:00:00Z"
 BARS = 40
 REST = timedelta(seconds=60)
@@ -227,59 +223,6 @@ def _is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
     except FileNotFoundError:
         return False
-
-
-def _trending_bars(length: int) -> Bars:
-    """Bars on which the last step says much about the next, so that the agent learns to have an opinion."""
-    dice, interval = np.random.default_rng(SEED), Interval("5m")
-    steps = 0.001 * dice.standard_normal((length, 2))
-    for row in range(1, length):
-        steps[row] += 0.6 * steps[row - 1]
-    close = 100.0 * np.exp(np.cumsum(steps, axis=0))
-    opened = np.vstack([np.full((1, 2), 100.0), close[:-1]])
-    return Bars(
-        symbols=SYMBOLS,
-        interval=interval,
-        open_time_ns=to_ns("2025-02-20") + np.arange(length, dtype=np.int64) * interval.ns,
-        open=opened,
-        high=np.maximum(opened, close),
-        low=np.minimum(opened, close),
-        close=close,
-        volume=np.ones((length, 2)),
-        listed=np.ones((length, 2), dtype=np.bool_),
-    ).validate()
-
-
-def _release_in(home: Path, sign_permit: Callable[..., object]) -> str:
-    """A frozen release that changes its mind every few bars and is sized anew at each, admitted to paper."""
-    bars = _trending_bars(3_000)
-    agent = Calibrated(MovingAverageCross(fast=2, slow=5, horizon=timedelta(minutes=15))).fit(bars, seed=SEED)
-    digest = freeze(
-        agent,
-        name="restless",
-        train_bars=bars,
-        sizing=ReleasedSizing(
-            class_name="fixed_fraction",
-            parameters={"fraction": 0.15, "rebalance_band": 0.0},
-            source_sha256="a" * 64,
-        ),
-        limits={},
-        execution={},
-        lock_sha256="b" * 64,
-        engine_version="0.1.0",
-        universe=SYMBOLS,
-        folder=home / "releases",
-    ).digest
-    sign_permit(home, digest, name="restless")
-    return digest
-
-
-@pytest.fixture(scope="session")
-def restless(tmp_path_factory: pytest.TempPathFactory, sign_permit: Callable[..., object]) -> tuple[Path, str]:
-    """The state folder and the digest of its release."""
-    home = tmp_path_factory.mktemp("faults") / "home"
-    home.mkdir()
-    return home, _release_in(home, sign_permit)
 
 
 @pytest.fixture(scope="session")
