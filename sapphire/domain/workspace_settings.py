@@ -6,6 +6,7 @@ shared and committed, so an address or a token of somebody's account is refused 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
@@ -14,7 +15,18 @@ from typing import Any, Final, get_args
 from sapphire.domain.errors import ConfigError
 from sapphire.domain.evidence import Target
 
-__all__ = ["NETWORK_HOSTS", "NOTICE_KINDS", "NOTICE_SHAPES", "SETTINGS", "Kind", "check_settings", "is_like_a_secret"]
+__all__ = [
+    "LAST_PORT",
+    "NETWORK_HOSTS",
+    "NOTICE_KINDS",
+    "NOTICE_SHAPES",
+    "PART_SETTINGS",
+    "PORTS",
+    "SETTINGS",
+    "Kind",
+    "check_settings",
+    "is_like_a_secret",
+]
 
 Kind = tuple[tuple[type, ...], str]
 """Types that a value may have, and what they are called."""
@@ -22,6 +34,8 @@ Kind = tuple[tuple[type, ...], str]
 _TEXT: Final[Kind] = ((str,), "text")
 _DIGESTS: Final[Kind] = ((str, list), "a digest, or a list of them")
 _COUNT: Final[Kind] = ((int,), "a whole number above zero")
+_PORT: Final[Kind] = ((int,), "a port, from 0 to 65535; 0 takes a free one")
+_SECONDS: Final[Kind] = ((int, float), "seconds, above zero")
 _CHAT: Final[Kind] = ((int, str), "a chat's number, or @name of a channel")
 
 NOTICE_SHAPES: Final = ("json", "slack", "discord", "telegram")
@@ -33,11 +47,27 @@ _NOTICES: Final[Kind] = ((list,), "a list of some of " + ", ".join(NOTICE_KINDS)
 NETWORK_HOSTS: Final = ("exchange", "bus", "bento", "service", "mlflow", "collector", "coordinator", "notices")
 """Servers of a stack that may have a host of their own."""
 
+LAST_PORT: Final = 65_535
+PORTS: Final = (
+    *("exchange", "exchange_control", "bus", "bento", "service", "mlflow"),
+    *("collector", "coordinator", "notices", "keeper"),
+)
+"""Who listens on a port of its own."""
+
+_OF_EVERY_PART: Final[Mapping[str, Kind]] = {"hung_after_s": _SECONDS}
+PART_SETTINGS: Final[Mapping[str, Mapping[str, Kind]]] = {
+    **dict.fromkeys(("collector", "coordinator", "notices"), _OF_EVERY_PART),
+    "keeper": {**_OF_EVERY_PART, "probe_every_s": _SECONDS, "probe_within_s": _SECONDS, "probe_failures": _COUNT},
+}
+"""What a Python part may be told besides what follows from the run."""
+
 SETTINGS: Final[Mapping[str, Kind]] = {
     "name": _TEXT,
     "network.bind": _TEXT,
     "network.host": _TEXT,
     **{f"network.hosts.{server}": _TEXT for server in NETWORK_HOSTS},
+    **{f"ports.{server}": _PORT for server in PORTS},
+    **{f"parts.{part}.{key}": kind for part, kinds in PART_SETTINGS.items() for key, kind in kinds.items()},
     "trust.authority": _TEXT,
     "trust.key": _TEXT,
     **{f"trust.policies.{target}": _DIGESTS for target in get_args(Target)},
@@ -130,8 +160,10 @@ def _is_meant(key: str, value: object) -> bool:
             return _VARIABLE.fullmatch(str(value)) is not None
         case "kinds":
             return isinstance(value, list) and set(map(str, value)) <= set(NOTICE_KINDS)
-        case "denials_in_a_bar":
-            return isinstance(value, int) and value > 0
+        case "denials_in_a_bar" | "hung_after_s" | "probe_every_s" | "probe_within_s" | "probe_failures":
+            return isinstance(value, int | float) and 0 < value < math.inf
+    if key.startswith("ports."):
+        return isinstance(value, int) and 0 <= value <= LAST_PORT
     return True
 
 
@@ -156,10 +188,10 @@ def _advice(key: str, value: object) -> str:
     if is_like_a_secret(value):
         return f"{key}: {_SECRET_ADVICE}"
     by_word: dict[str, str] = {}
-    for known in SETTINGS:
-        if not known.startswith("network.hosts."):  # names of servers are no names of settings
-            by_word.setdefault(known.rpartition(".")[2], known)
-    near = get_close_matches(key, SETTINGS, n=1)
+    of_settings = [known for known in SETTINGS if not known.startswith(("network.hosts.", "ports."))]
+    for known in of_settings:  # names of servers are no names of settings
+        by_word.setdefault(known.rpartition(".")[2], known)
+    near = get_close_matches(key, SETTINGS if "." in key else of_settings, n=1)
     words = get_close_matches(key.rpartition(".")[2], by_word, n=1)
     nearest = near[0] if near else by_word[words[0]] if words else None
     if nearest is not None:

@@ -13,18 +13,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sapphire.domain.errors import ConfigError, PortInUse
+from sapphire.domain.workspace import settings
+from sapphire.domain.workspace_settings import LAST_PORT, PORTS
 from sapphire.serving.ports import free_port
 from sapphire.stack.network import Network
 from sapphire.telemetry.part_settings import PartSettings
 
-__all__ = ["Ports"]
+__all__ = ["Ports", "ports_of_the_workspace"]
 
 _RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 LOWEST, _USUAL_END = 20_000, 32_768
 _STRIDE = 16
-_SERVERS = ("exchange", "exchange_control", "bus", "bento", "service", "mlflow")
-_PARTS = ("collector", "coordinator", "notices", "keeper")
-"""Python parts, which answer probes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ class Ports:
         network.require()
         told = dict(wanted or {})
         given = {name: port for name, port in told.items() if port}
-        names = (*_SERVERS, *_PARTS)
+        names = PORTS
         if unknown := sorted(set(told) - set(names)):
             raise ConfigError("a port of nobody", expected="one of " + ", ".join(names), got=", ".join(unknown))
         chosen = {name: _free_port(name, port, network.bind) for name, port in given.items()}
@@ -94,12 +93,32 @@ class Ports:
     @property
     def numbers(self) -> tuple[int, ...]:
         """All ports."""
-        return tuple(getattr(self, name) for name in (*_SERVERS, *_PARTS))
+        return tuple(getattr(self, name) for name in PORTS)
 
     @property
     def bus_url(self) -> str:
         """Address of the bus."""
         return f"{self.url('bus', scheme='valkey')}/0"
+
+
+def ports_of_the_workspace(environment: Mapping[str, str]) -> dict[str, int]:
+    """Ports that `[ports]` of `sapphire.toml` gives, and over them the environment: `SAPPHIRE_PORTS_BUS` and so on.
+
+    Raises
+    ------
+    ConfigError : the file says what nobody reads, or a variable holds no port.
+    """
+    section, _ = settings("ports")
+    found: dict[str, int] = dict(section)
+    for name in PORTS:
+        variable = f"SAPPHIRE_PORTS_{name.upper()}"
+        text = environment.get(variable, "")
+        if not text:
+            continue
+        if not text.isdecimal() or int(text) > LAST_PORT:
+            raise ConfigError(variable, expected=f"a port, from 0 to {LAST_PORT}; 0 takes a free one", got=repr(text))
+        found[name] = int(text)
+    return found
 
 
 def _free_port(name: str, port: int, bind: str) -> int:

@@ -278,7 +278,7 @@ class Assembly:
         return HttpChecks(url, within_s=self.probe.within_s, **paths)
 
     def _python_part(self, name: str, config: PartSettings, *, needs: tuple[str, ...], release: str = "") -> Part:
-        path = self.folder.settings(name)
+        path, config = self.folder.settings(name), config.configured(name)
         write_secret(path, json.dumps(config.as_dict(), indent=1) + "\n")
         checks = self._checks(self.ports.probes_url(name, config, os.environ))
         return Part(

@@ -39,7 +39,7 @@ PLAN = "plan"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeeperSettings(PartSettings):
-    """Settings of the keeper; the environment alone says them.
+    """Settings of the keeper: `[parts.keeper]` of `sapphire.toml`, and the environment over it.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def main(words: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
     try:
-        settings = KeeperSettings().overridden(KEEPER, os.environ)
+        settings = KeeperSettings().configured(KEEPER).overridden(KEEPER, os.environ)
         free_port(settings.port)  # one that is taken is told before anything is started
         plan = Plan.from_dict(json.loads(RunFolder(told.run).settings(PLAN).read_bytes()))
         identity = {"account": plan.account, "release": plan.release.digest}

@@ -1,4 +1,5 @@
-"""Settings of a part: its file says them, and the environment overrides: `SAPPHIRE_<PART>_<KEY>`, nothing else.
+"""Settings of a part: what follows from the run, `[parts.<part>]` of `sapphire.toml` over it, and the environment over
+both: `SAPPHIRE_<PART>_<KEY>`, nothing else.
 
 A setting that is text is taken as it stands (and none, where that is allowed, from an empty variable), a list of texts
 from words with commas between, anything else from JSON. What is of another kind, and a variable of the part's that
@@ -16,10 +17,11 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin, get_type_hints
 
 from sapphire.domain.errors import ConfigError
+from sapphire.domain.workspace import settings
+from sapphire.domain.workspace_settings import LAST_PORT
 
 __all__ = ["PartSettings", "is_number"]
 
-_LAST_PORT = 65_535
 _ANY_ADDRESS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 """Who listens everywhere is reached here from this machine."""
 
@@ -37,7 +39,7 @@ class PartSettings:
 
     EXPECTED: ClassVar[Mapping[str, str]] = {
         "host": "a name or an address to listen on, such as 127.0.0.1 or 0.0.0.0",
-        "port": f"a whole number from 0 to {_LAST_PORT}",
+        "port": f"a whole number from 0 to {LAST_PORT}",
         "hung_after_s": "seconds, above zero",
     }
 
@@ -70,8 +72,18 @@ class PartSettings:
                 got=f"missing {sorted(needed - given)}, unknown {sorted(given - known)}",
                 next="let the stack write it: sapphire up",
             )
-        settings: dict[str, Any] = {key: tuple(item) if isinstance(item, list) else item for key, item in value.items()}
-        return cls(**settings).overridden(part, environ)
+        told: dict[str, Any] = {key: tuple(item) if isinstance(item, list) else item for key, item in value.items()}
+        return cls(**told).overridden(part, environ)
+
+    def configured(self, part: str) -> Self:
+        """These settings with those of the workspace's `sapphire.toml` over them: its section `parts.<part>`.
+
+        Raises
+        ------
+        ConfigError : the file says what nobody reads, or something else than a setting is.
+        """
+        section, _ = settings("parts")
+        return replace(self, **section.get(part, {}))
 
     def overridden(self, part: str, environ: Mapping[str, str]) -> Self:
         """These settings with those of the environment over them.
@@ -129,7 +141,7 @@ class PartSettings:
         """Refuse the first key that is not sound."""
         sound = {
             "host": isinstance(self.host, str),
-            "port": type(self.port) is int and 0 <= self.port <= _LAST_PORT,
+            "port": type(self.port) is int and 0 <= self.port <= LAST_PORT,
             "hung_after_s": is_number(self.hung_after_s),
         } | sound
         for key, good in sound.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sapphire.domain.workspace_settings import LAST_PORT
 from sapphire.stack.commands.command_line import AsJson, RunOption, again, put, run_folder, say
 
 if TYPE_CHECKING:
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
     from sapphire.stack.folders import RunFolder
 
 __all__ = ["down", "up"]
-
-_LAST_PORT = 65_535
 
 
 def up(
@@ -68,6 +68,7 @@ def up(
     """
     from sapphire.domain.clocks import WallClock
     from sapphire.domain.workspace import home
+    from sapphire.stack.addresses import ports_of_the_workspace
     from sapphire.stack.background import bring_up
     from sapphire.stack.commands.notify import require_addresses
     from sapphire.stack.commands.status import Look
@@ -85,7 +86,7 @@ def up(
         rules=rules,
         start=start,
         funds=_pairs(fund, "--fund"),
-        ports=_ports(port),
+        ports={**ports_of_the_workspace(os.environ), **_ports(port)},
         mlflow=mlflow,
         spin=spin,
     )
@@ -168,9 +169,9 @@ def _pairs(words: list[str] | None, option: str) -> dict[str, str]:
 def _ports(words: list[str] | None) -> dict[str, int]:
     pairs = _pairs(words, "--port")
     for name, value in pairs.items():
-        if not value.isdecimal() or int(value) > _LAST_PORT:
+        if not value.isdecimal() or int(value) > LAST_PORT:
             raise typer.BadParameter(
-                f"{name}={value}: a port is a number up to {_LAST_PORT}; 0 takes a free one", param_hint="--port"
+                f"{name}={value}: a port is a number up to {LAST_PORT}; 0 takes a free one", param_hint="--port"
             )
     return {name: int(value) for name, value in pairs.items()}
 

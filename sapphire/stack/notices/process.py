@@ -101,7 +101,7 @@ def notices_parts(plan: Plan, folder: RunFolder, bus_url: str, *, ports: Ports, 
         sources=sources,
         host=ports.network.bind,
         port=ports.notices,
-    )
+    ).configured(NOTICES)
     write_secret(path, json.dumps(config.as_dict(), indent=1) + "\n")
     checks = HttpChecks(ports.probes_url(NOTICES, config, os.environ), within_s=probe.within_s)
     command = (sys.executable, "-m", "sapphire.stack.notices.part", "--config", str(path))

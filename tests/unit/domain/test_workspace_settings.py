@@ -22,6 +22,12 @@ UNKNOWN = [
     ("[[trust]]\nkey = 'x'", "trust = [{'key': 'x'}]", "did you mean trust.key?"),
     ("[exchange]", "exchange = {}", "take it out"),
     ("a.b.c = 1", "a.b.c = 1", "take it out"),
+    (
+        "[parts.colector]\nhung_after_s = 5",
+        "parts.colector.hung_after_s = 5",
+        "did you mean parts.collector.hung_after_s?",
+    ),
+    ("[ports]\nexchnage = 8080", "ports.exchnage = 8080", "did you mean ports.exchange?"),
 ]
 
 
@@ -63,6 +69,10 @@ def test_every_unknown_key_is_told_at_once(desk):
         ("name = 3", "name in", "text"),
         ("[trust]\nkey = ['a']", "trust.key in", "text"),
         ("[trust.key]\nx = 1", "trust.key in", "text"),
+        ("[ports]\nbus = 70000", "ports.bus in", "a port, from 0 to 65535; 0 takes a free one"),
+        ("[ports]\nbus = true", "ports.bus in", "a port, from 0 to 65535; 0 takes a free one"),
+        ("[parts.keeper]\nprobe_every_s = 0", "parts.keeper.probe_every_s in", "seconds, above zero"),
+        ("[parts.collector]\nhung_after_s = inf", "parts.collector.hung_after_s in", "seconds, above zero"),
         ("[trust.policies]\nlive = 7", "trust.policies.live in", "a digest, or a list of them"),
     ],
 )

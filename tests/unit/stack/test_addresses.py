@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from sapphire.domain.errors import ConfigError, PortInUse
-from sapphire.stack.addresses import Ports
+from sapphire.stack.addresses import Ports, ports_of_the_workspace
 from sapphire.stack.commands.up_and_down import _ports
+from sapphire.stack.keeper import KeeperSettings
 from sapphire.stack.network import Network
 
 
@@ -111,6 +112,27 @@ def test_what_cannot_be_bound_or_reached_is_named(tmp_path, network, reason):
         Ports.choose(tmp_path, network=network)
     assert refused.value.expected
     assert refused.value.next
+
+
+def test_ports_are_read_from_the_workspace_and_the_environment_over_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert ports_of_the_workspace({}) == {}
+    (tmp_path / "sapphire.toml").write_text("[ports]\nbus = 20500\nkeeper = 20600\n")
+    assert ports_of_the_workspace({"SAPPHIRE_PORTS_BUS": "20501", "SAPPHIRE_PORTS_MLFLOW": "0"}) == {
+        "bus": 20501, "keeper": 20600, "mlflow": 0
+    }  # fmt: skip
+    for bad in ("70000", "-1", "twenty"):
+        with pytest.raises(ConfigError, match="SAPPHIRE_PORTS_BUS") as refused:
+            ports_of_the_workspace({"SAPPHIRE_PORTS_BUS": bad})
+        assert bad in refused.value.got
+
+
+def test_a_part_s_settings_are_the_workspace_s_and_the_environment_s_over_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sapphire.toml").write_text("[parts.keeper]\nprobe_every_s = 0.5\nhung_after_s = 20\n")
+    told = KeeperSettings().configured("keeper").overridden("keeper", {"SAPPHIRE_KEEPER_HUNG_AFTER_S": "30"})
+    assert (told.probe_every_s, told.hung_after_s, told.probe_within_s) == (0.5, 30, KeeperSettings().probe_within_s)
+    assert KeeperSettings().configured("collector") == KeeperSettings()
 
 
 def test_the_network_is_read_from_the_workspace_and_the_environment_over_it(tmp_path, monkeypatch):
