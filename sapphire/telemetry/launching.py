@@ -14,7 +14,10 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-__all__ = ["launch"]
+__all__ = ["MARK_VARIABLE", "launch"]
+
+MARK_VARIABLE = "SAPPHIRE_PART"
+"""Environment variable with what a part's processes are found again by: the stack's folder and the part's name."""
 
 _PR_SET_PDEATHSIG = 1
 

@@ -2,7 +2,9 @@
 
 Importing numpy and pandas takes a second, a copy of a process that has them takes milliseconds. The spawner never runs
 an agent and never sees a bar. It starts with an environment of its own: no variable of who started it, one thread for
-numerical libraries (so that it may be copied, and sums come in one order), and a hash seed that is given.
+numerical libraries (so that it may be copied, and sums come in one order), and a hash seed that is given. Where a
+supervisor keeps who started it, the supervisor's mark is there until it has started, for a part that was killed while
+its spawner was stopped: what is stopped does not see that nobody asks any more.
 
 Its folder for scratch files is locked while it lives, and is removed by it when whoever started it is gone, killed or
 not. What a killed spawner leaves is removed by the next one that starts.
@@ -29,6 +31,7 @@ from pathlib import Path
 
 from sapphire.agents.worker.printed import Printed
 from sapphire.domain.errors import AgentError
+from sapphire.telemetry.launching import MARK_VARIABLE
 
 __all__ = ["Spawner", "spawner_of"]
 
@@ -63,6 +66,8 @@ class Spawner:
             "TZ": "UTC",
             **dict.fromkeys(_ONE_THREAD, "1"),
         }
+        if MARK_VARIABLE in os.environ:
+            variables[MARK_VARIABLE] = os.environ[MARK_VARIABLE]
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-s", "-c", _PROGRAM],
@@ -148,6 +153,7 @@ def _close_all() -> None:
 
 def attend() -> None:
     """What the spawner process does: import, and make a worker for every socket that comes in, until nobody asks."""
+    os.environ.pop(MARK_VARIABLE, None)
     sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1) for number in (1, 2))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system buries them
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # it ends when its socket closes, and not before

@@ -10,12 +10,10 @@ import os
 import subprocess
 from pathlib import Path
 
+from sapphire.telemetry.launching import MARK_VARIABLE
 from sapphire.telemetry.log_files import plain
 
-__all__ = ["MARK_VARIABLE", "end_marked", "has_ended", "is_stopped", "tail_of"]
-
-MARK_VARIABLE = "SAPPHIRE_PART"
-"""Environment variable with the mark: the stack's folder and the part's name."""
+__all__ = ["end_marked", "has_ended", "is_stopped", "tail_of"]
 
 _TAIL = 4_000
 _GONE_WITHIN_S = 5.0

@@ -26,11 +26,11 @@ from typing import Self
 
 from sapphire.domain.clocks import Clock
 from sapphire.domain.errors import ExchangeError, NotReady, SapphireError
-from sapphire.stack.processes.groups import MARK_VARIABLE, end_marked, has_ended, tail_of
+from sapphire.stack.processes.groups import end_marked, has_ended, tail_of
 from sapphire.stack.processes.kept_parts import FIRST_PAUSE_S, Health, Kept, bring_up, probe_part, status_of, waves_of
 from sapphire.stack.processes.parts import Part, PartStatus, Standing
 from sapphire.stack.processes.run_lock import RunLock
-from sapphire.telemetry.launching import launch
+from sapphire.telemetry.launching import MARK_VARIABLE, launch
 from sapphire.telemetry.log_files import rotate
 
 __all__ = ["PartNews", "Supervisor"]

@@ -25,8 +25,8 @@ from sapphire.execution.journal import journal_rows
 from sapphire.monitoring import read_run, trace_order
 from sapphire.stack.background import service_of, take_down
 from sapphire.stack.commands import decisions, journal, logs, status, trading, up_and_down
-from sapphire.stack.processes.groups import MARK_VARIABLE
 from sapphire.telemetry.http_client import HttpClient
+from sapphire.telemetry.launching import MARK_VARIABLE
 
 VERBS = {
     "up": up_and_down.up,

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -13,12 +14,12 @@ from sapphire.domain.clocks import WallClock
 from sapphire.domain.errors import ConfigError, NotReady, Refused
 from sapphire.serving.ports import free_port
 from sapphire.stack.processes import supervisor as supervisor_module
-from sapphire.stack.processes.groups import MARK_VARIABLE
 from sapphire.stack.processes.parts import Part, Probe, Standing
 from sapphire.stack.processes.readiness import HttpChecks
 from sapphire.stack.processes.run_lock import RunLock
 from sapphire.stack.processes.supervisor import Supervisor
 from sapphire.telemetry import log_files
+from sapphire.telemetry.launching import MARK_VARIABLE
 
 SLEEP = "import time; time.sleep(600)"
 
@@ -184,6 +185,29 @@ print(worker.pid, flush=True)
     assert is_running(workers[1])
     kept.stop()
     assert not is_running(workers[1])
+
+
+def test_a_killed_part_s_stopped_spawner_and_its_worker_are_ended(tmp_path, supervisor):
+    """What is stopped does not see that its part is gone; and no agent learns whether a supervisor keeps it."""
+    code = f"""
+import os
+from sapphire.agents.worker.spawner import spawner_of
+spawner = spawner_of(0)
+_, worker, _ = spawner.spawn()
+print(spawner.process, worker, flush=True)
+{SLEEP}
+"""
+    told = []
+    whole = part("bento", tmp_path, code, first_line=lambda line: told.append([int(word) for word in line.split()]))
+    whole = replace(whole, command=(sys.executable, "-c", code))
+    kept = supervisor(whole).start()
+    for pid in told[0]:
+        os.kill(pid, signal.SIGSTOP)
+    os.kill(kept.parts["bento"].pid, signal.SIGKILL)
+    wait_for(lambda: kept.parts["bento"].restarts == 1)
+    kept.wait_until_ready("bento", within_s=30)
+    assert not any(map(is_running, told[0]))
+    assert all(map(is_running, told[1]))
 
 
 KEEPER = f"""

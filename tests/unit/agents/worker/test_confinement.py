@@ -182,6 +182,13 @@ def test_nothing_is_reached_from_inside_views(reaching, worker, bars, name):
     assert [view.mean_bps for view in views] == [0.0, 0.0]
 
 
+def test_an_agent_does_not_learn_whether_a_supervisor_keeps_it(reaching, worker, bars, monkeypatch):
+    """One that knew whether it trades could do something else in a study."""
+    monkeypatch.setenv("SAPPHIRE_PART", "run:bento")
+    views = worker(reaching("variables"), hash_seed=77).views(window_at(bars, 10))
+    assert [view.mean_bps for view in views] == [0.0, 0.0]
+
+
 def test_a_library_that_cannot_bear_it_ends_the_worker_and_reads_nothing(reaching, worker, bars):
     with pytest.raises(AgentError, match="the process of reaching ended at"):
         worker(reaching("duckdb")).views(window_at(bars, 10))
