@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from sapphire.domain.errors import ValueRefused
 from sapphire.domain.given_kinds import wrong_kinds
 from sapphire.domain.views import Belief
-from sapphire.portfolio.lots import Wish, may_be_short, whole_lots
+from sapphire.portfolio.lots import Allocation, may_be_short, whole_lots
 from sapphire.portfolio.standing import standing_beliefs
 from sapphire.portfolio.state import PortfolioState
 from sapphire.portfolio.targets import Reason, Target
@@ -58,8 +58,8 @@ class EqualWeight:
             )
         priced = sorted(symbol for symbol in state.instruments.symbols if symbol in state.prices)
         idle = {symbol: Reason.ZERO_NO_PRICE for symbol in state.instruments.symbols if symbol not in state.prices}
-        wishes = {symbol: Wish(self.max_gross / len(priced), Reason.SIZED) for symbol in priced}
-        return whole_lots(wishes, idle, state, rebalance_band=self.rebalance_band, hold=self.hold)
+        allocations = {symbol: Allocation(self.max_gross / len(priced), Reason.SIZED) for symbol in priced}
+        return whole_lots(allocations, idle, state, rebalance_band=self.rebalance_band, hold=self.hold)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,10 +113,11 @@ class FixedFraction:
         limited = gross > self.max_gross
         share = self.fraction * (self.max_gross / gross if limited else 1.0)
         sized = Reason.LIMITED_BY_GROSS if limited else Reason.SIZED
-        wishes = {
-            symbol: Wish(side * share, sized if side else Reason.ZERO_NOT_POSITIVE) for symbol, side in sides.items()
+        allocations = {
+            symbol: Allocation(side * share, sized if side else Reason.ZERO_NOT_POSITIVE)
+            for symbol, side in sides.items()
         }
-        return whole_lots(wishes, idle, state, rebalance_band=self.rebalance_band)
+        return whole_lots(allocations, idle, state, rebalance_band=self.rebalance_band)
 
     def _side(self, belief: Belief, state: PortfolioState) -> int:
         if belief.mean_bps > 0.0:

@@ -16,7 +16,7 @@ from sapphire.portfolio.state import PortfolioState
 from sapphire.portfolio.targets import Reason, Target
 
 
-class Wish(NamedTuple):
+class Allocation(NamedTuple):
     """A wanted weight, signed share of equity, and what limited it."""
 
     weight: float
@@ -24,18 +24,18 @@ class Wish(NamedTuple):
 
 
 def whole_lots(
-    wishes: Mapping[str, Wish],
+    allocations: Mapping[str, Allocation],
     idle: Mapping[str, Reason],
     state: PortfolioState,
     *,
     rebalance_band: float,
     hold: bool = False,
 ) -> tuple[Target, ...]:
-    """One target per wish and per idle symbol, in alphabetical order.
+    """One target per allocation and per idle symbol, in alphabetical order.
 
     Parameters
     ----------
-    wishes : symbol to wanted weight; each symbol has a price, and their gross sum is at most 1.
+    allocations : symbol to wanted weight; each symbol has a price, and their gross sum is at most 1.
     idle : symbol to the reason why nothing of it is wanted.
     state : equity, prices, positions, instruments.
     rebalance_band : relative change, in [0, 1), up to which the lots held are kept. It is relative to the larger of
@@ -45,10 +45,10 @@ def whole_lots(
     """
     wanted: dict[str, Target] = {}
     kept: dict[str, Target] = {}
-    for symbol, wish in wishes.items():
+    for symbol, allocation in allocations.items():
         instrument = state.instruments[symbol]
         lot_quote = instrument.lot_atoms / ATOMS_PER_UNIT * state.prices[symbol]
-        target = wanted[symbol] = _wanted(wish, instrument, lot_quote, state)
+        target = wanted[symbol] = _wanted(allocation, instrument, lot_quote, state)
         held = state.lots.get(symbol, 0)
         if held != target.lots:
             reason = _keeps(held, target.lots, instrument, lot_quote, rebalance_band, hold=hold)
@@ -70,13 +70,13 @@ def may_be_short(instrument: Instrument, *, long_only: bool) -> bool:
     return not long_only and instrument.kind is not InstrumentKind.SPOT
 
 
-def _wanted(wish: Wish, instrument: Instrument, lot_quote: float, state: PortfolioState) -> Target:
-    """The lots of a wish; `lot_quote` is what one lot is worth."""
+def _wanted(allocation: Allocation, instrument: Instrument, lot_quote: float, state: PortfolioState) -> Target:
+    """The lots of an allocation; `lot_quote` is what one lot is worth."""
     symbol = instrument.symbol
-    lots = instrument.floor_lots(wish.weight * state.equity_quote / state.prices[symbol])
+    lots = instrument.floor_lots(allocation.weight * state.equity_quote / state.prices[symbol])
     if lots == 0 or below_smallest_order(lots, instrument, lot_quote):
-        return Target(symbol, 0, 0.0, Reason.ZERO_TOO_SMALL if wish.weight else wish.reason)
-    return Target(symbol, lots, lots * lot_quote / state.equity_quote, wish.reason)
+        return Target(symbol, 0, 0.0, Reason.ZERO_TOO_SMALL if allocation.weight else allocation.reason)
+    return Target(symbol, lots, lots * lot_quote / state.equity_quote, allocation.reason)
 
 
 def _keeps(

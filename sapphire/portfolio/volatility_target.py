@@ -11,14 +11,14 @@ from typing import ClassVar
 from sapphire.domain.errors import ValueRefused
 from sapphire.domain.views import Belief
 from sapphire.portfolio.baselines import require_kinds
-from sapphire.portfolio.lots import Wish, may_be_short, whole_lots
+from sapphire.portfolio.lots import Allocation, may_be_short, whole_lots
 from sapphire.portfolio.standing import standing_beliefs
 from sapphire.portfolio.state import PortfolioState
 from sapphire.portfolio.targets import Reason, Target
 
 _YEAR = timedelta(days=365)
 _HIGHEST = 3.0
-_NOTHING = Wish(0.0, Reason.ZERO_NOT_POSITIVE)
+_NOTHING = Allocation(0.0, Reason.ZERO_NOT_POSITIVE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,16 +112,16 @@ class VolatilityTarget:
         LeakFound : a belief from after the state.
         """
         standing, idle = standing_beliefs(beliefs, state)
-        wishes: dict[str, Wish] = {}
+        allocations: dict[str, Allocation] = {}
         for symbol, belief in standing.items():
             volatility = state.volatility.get(symbol)
             if volatility is None:
                 idle[symbol] = Reason.ZERO_NO_VOLATILITY
             else:
-                wishes[symbol] = self._alone(belief, volatility, state)
-        return whole_lots(self._together(wishes, state), idle, state, rebalance_band=self.rebalance_band)
+                allocations[symbol] = self._alone(belief, volatility, state)
+        return whole_lots(self._together(allocations, state), idle, state, rebalance_band=self.rebalance_band)
 
-    def _alone(self, belief: Belief, volatility: float, state: PortfolioState) -> Wish:
+    def _alone(self, belief: Belief, volatility: float, state: PortfolioState) -> Allocation:
         """What the belief would get if it were the only one, and a change had to earn its cost."""
         if self.cost_bps == 0.0:
             return self._wanted(belief, belief.mean_bps, volatility, state)
@@ -130,9 +130,9 @@ class VolatilityTarget:
         if held < bought.weight:
             return bought
         sold = self._wanted(belief, belief.mean_bps + self.cost_bps, volatility, state)
-        return sold if held > sold.weight else Wish(held, Reason.KEPT_WITHIN_COSTS)
+        return sold if held > sold.weight else Allocation(held, Reason.KEPT_WITHIN_COSTS)
 
-    def _wanted(self, belief: Belief, mean_bps: float, volatility: float, state: PortfolioState) -> Wish:
+    def _wanted(self, belief: Belief, mean_bps: float, volatility: float, state: PortfolioState) -> Allocation:
         """The weight of a mean."""
         sharpe = mean_bps / belief.std_bps * math.sqrt(_YEAR / belief.horizon)
         conviction = max(-1.0, min(1.0, sharpe / self.full_conviction))
@@ -142,22 +142,25 @@ class VolatilityTarget:
             return _NOTHING
         weight = conviction * self.annual / volatility
         if abs(weight) > self.max_weight:
-            return Wish(math.copysign(self.max_weight, weight), Reason.LIMITED_BY_WEIGHT)
-        return Wish(weight, Reason.SIZED)
+            return Allocation(math.copysign(self.max_weight, weight), Reason.LIMITED_BY_WEIGHT)
+        return Allocation(weight, Reason.SIZED)
 
-    def _together(self, wishes: Mapping[str, Wish], state: PortfolioState) -> dict[str, Wish]:
-        """The same wishes, scaled down until volatility and gross weight are within their limits."""
+    def _together(self, allocations: Mapping[str, Allocation], state: PortfolioState) -> dict[str, Allocation]:
+        """The same allocations, scaled down until volatility and gross weight are within their limits."""
         scale, reason = 1.0, None
-        volatility = expected_volatility({symbol: wish.weight for symbol, wish in wishes.items()}, state)
+        volatility = expected_volatility(
+            {symbol: allocation.weight for symbol, allocation in allocations.items()}, state
+        )
         if volatility > self.annual:
             scale, reason = self.annual / volatility, Reason.LIMITED_BY_VOLATILITY
-        gross = scale * sum(abs(wish.weight) for wish in wishes.values())
+        gross = scale * sum(abs(allocation.weight) for allocation in allocations.values())
         if gross > self.max_gross:
             scale, reason = scale * self.max_gross / gross, Reason.LIMITED_BY_GROSS
         if reason is None:
-            return dict(wishes)
+            return dict(allocations)
         return {
-            symbol: Wish(wish.weight * scale, reason if wish.weight else wish.reason) for symbol, wish in wishes.items()
+            symbol: Allocation(allocation.weight * scale, reason if allocation.weight else allocation.reason)
+            for symbol, allocation in allocations.items()
         }
 
 

@@ -323,10 +323,10 @@ def _power_text(found: Difference, needs: Need, looks: int) -> str:
 
 def _edge_survives(asked: _Asked) -> _Answer:
     """The largest tested multiple of the costs up to which something was left; 0 if there was nothing to lose."""
-    plain, dear = asked.bundle.walk_forward.total_return, asked.bundle.costs
-    left = dear.outcome.total_return
-    note = f"{100 * plain:+.2f} % at the costs, {100 * left:+.2f} % at {dear.times:g} times"
-    return (0.0 if plain <= 0.0 else dear.times if left > 0.0 else 1.0), note
+    plain, costly = asked.bundle.walk_forward.total_return, asked.bundle.costs
+    left = costly.outcome.total_return
+    note = f"{100 * plain:+.2f} % at the costs, {100 * left:+.2f} % at {costly.times:g} times"
+    return (0.0 if plain <= 0.0 else costly.times if left > 0.0 else 1.0), note
 
 
 def _of_days(value: Callable[[PaperDays], Value]) -> Callable[[_Asked], _Answer]:

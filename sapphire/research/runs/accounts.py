@@ -74,9 +74,9 @@ class ScreenMarket:
             slippage=costs.slippage_bps / 10_000,
         )
 
-    def account(self, stance: NDArray[np.bool_]) -> Account:
-        """The account that holds an equal share in each symbol where `stance` [T, S] is true."""
-        orders, equity = _simulated(self, _targets(self, stance))
+    def account(self, position: NDArray[np.bool_]) -> Account:
+        """The account that holds an equal share in each symbol where `position` [T, S] is true."""
+        orders, equity = _simulated(self, _targets(self, position))
         return Account(equity, _summed(orders["size"] * orders["price"]), _summed(orders["fees"]), len(orders))
 
 
@@ -103,16 +103,16 @@ class Account:
         )
 
 
-def _targets(market: ScreenMarket, stance: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _targets(market: ScreenMarket, position: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Shares of the account where they change, one bar later, of each symbol among its own bars; NaN elsewhere.
 
     What is known at a close is traded at the next open; where there is none, at the first one that there is.
     """
-    symbols = stance.shape[1]
-    targets = np.full(stance.shape, np.nan)
+    symbols = position.shape[1]
+    targets = np.full(position.shape, np.nan)
     for column in range(symbols):
         rows = np.flatnonzero(market.listed[1:, column]) + 1
-        due = stance[rows - 1, column]
+        due = position[rows - 1, column]
         new = np.ones(len(rows), dtype=np.bool_)
         new[1:] = due[1:] != due[:-1]
         targets[rows[new], column] = due[new] / symbols

@@ -1,6 +1,6 @@
-"""What vectorbt made of a stance, from one look to the next: it takes longer to import than to keep an account.
+"""What vectorbt made of a position, from one look to the next: it takes longer to import than to keep an account.
 
-The name of a file holds the stance itself and the whole market that it trades on (`kept`).
+The name of a file holds the position itself and the whole market that it trades on (`kept`).
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ __all__ = ["kept_account"]
 _FORM = 1
 
 
-def kept_account(market: ScreenMarket, stance: NDArray[np.bool_]) -> Account:
-    """The account of a stance [T, S], as it was kept before where it was."""
+def kept_account(market: ScreenMarket, position: NDArray[np.bool_]) -> Account:
+    """The account of a position [T, S], as it was kept before where it was."""
     files = kept_files("screens", ".npz")
-    said = hashlib.sha256(np.packbits(stance).tobytes())
+    said = hashlib.sha256(np.packbits(position).tobytes())
     numbers = {}
     for name in (each.name for each in dataclasses.fields(market)):
         value = getattr(market, name)
@@ -37,7 +37,7 @@ def kept_account(market: ScreenMarket, stance: NDArray[np.bool_]) -> Account:
             said.update(value.tobytes())
         else:
             numbers[name] = str(value) if name == "interval" else float(value)
-    path = files.path({"form": _FORM, "arrays": said.hexdigest(), "shape": stance.shape, **numbers})
+    path = files.path({"form": _FORM, "arrays": said.hexdigest(), "shape": position.shape, **numbers})
     data = files.read(path)
     if data is not None:
         try:
@@ -46,7 +46,7 @@ def kept_account(market: ScreenMarket, stance: NDArray[np.bool_]) -> Account:
                 return Account(arrays["equity"], float(traded), float(fees), int(fills))
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # cut off, or written by another
             pass
-    account = market.account(stance)
+    account = market.account(position)
     made = io.BytesIO()
     np.savez(made, equity=account.equity, sums=np.array([account.traded, account.fees, account.fills]))
     files.write(path, made.getvalue())

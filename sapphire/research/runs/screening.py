@@ -36,10 +36,10 @@ __all__ = [
     "SCREENS",
     "ScreenedAccount",
     "equity_of_fills",
+    "position",
     "screen_sizing",
     "screened",
     "screened_ladder",
-    "stance",
 ]
 
 SCREENS = ("the screen", "no fee, no assumed slippage", "what the score is worth")
@@ -80,7 +80,7 @@ def screened(study: Study, agents: Sequence[Agent], views: Sequence[ViewPanel]) 
     """
     sizing = screen_sizing(study)
     begun = recording.begin(study, [recording.about(study, agent, "screen", sizing=sizing) for agent in agents])
-    accounts = _accounts(study, [stance(each) for each in views], study.costs)
+    accounts = _accounts(study, [position(each) for each in views], study.costs)
     recording.record(
         study,
         [
@@ -108,7 +108,7 @@ def screened_ladder(study: Study, agent: Agent, views: ViewPanel, beliefs: Belie
     seen = screened(study, [agent], [views])
     free = replace(study.costs, maker_bps=0.0, taker_bps=0.0, slippage_bps=0.0)
     worth = study.tested.frame("close") * 0.0 + beliefs.mean_bps > 0
-    others = _accounts(study, [stance(views), worth], free)
+    others = _accounts(study, [position(views), worth], free)
     recording.record(
         study,
         [
@@ -124,17 +124,17 @@ def screened_ladder(study: Study, agent: Agent, views: ViewPanel, beliefs: Belie
     return (*seen, *others)
 
 
-def stance(views: ViewPanel) -> pd.DataFrame:
+def position(views: ViewPanel) -> pd.DataFrame:
     """Where to be long: True where the view's one number is above zero, close time by symbol."""
     return one_number(views) > 0
 
 
-def _accounts(study: Study, stances: Sequence[pd.DataFrame], costs: Costs) -> list[ScreenedAccount]:
-    """One account per stance, frames close time by symbol."""
+def _accounts(study: Study, positions: Sequence[pd.DataFrame], costs: Costs) -> list[ScreenedAccount]:
+    """One account per position, frames close time by symbol."""
     import pandas as pd
 
     market = ScreenMarket.of(study.tested, costs, ends=ends_of(study.data.bars))
-    accounts = [kept_account(market, each.to_numpy(dtype=np.bool_)) for each in stances]
+    accounts = [kept_account(market, each.to_numpy(dtype=np.bool_)) for each in positions]
     times = study.tested.times
     return [
         ScreenedAccount(pd.Series(each.equity, index=times, name="equity"), each.performance(market.interval))

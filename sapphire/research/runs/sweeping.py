@@ -20,7 +20,7 @@ from sapphire.research.ledger import recording
 from sapphire.research.results.performance import Performance, simple_returns
 from sapphire.research.runs.accounts import ScreenMarket
 from sapphire.research.runs.delisting import ends_of
-from sapphire.research.runs.screening import screen_sizing, stance
+from sapphire.research.runs.screening import position, screen_sizing
 from sapphire.research.runs.walking import walk_views
 from sapphire.research.runs.workers import asked_in_order, chunks_of, computed_in_order
 
@@ -94,13 +94,13 @@ def swept(
     """
     variants = list(agents.values())
     labels = [", ".join(f"{name}={value}" for name, value in zip(names, values, strict=True)) for values in agents]
-    stances = _stances(study, variants, labels, told)
+    positions = _positions(study, variants, labels, told)
     begun = recording.begin(
         study, [recording.about(study, each, "sweep", sizing=screen_sizing(study)) for each in variants]
     )
     performances: list[Performance] = []
     waiting: list[Evaluation] = []
-    for run, account in zip(begun, _accounts(study, stances), strict=True):
+    for run, account in zip(begun, _accounts(study, positions), strict=True):
         told(len(performances), len(variants), f"accounts of {run.agent}")
         performances.append(account.performance)
         waiting.append(_evaluation(study, run, account))
@@ -113,7 +113,7 @@ def swept(
     return tuple(performances)
 
 
-def _stances(study: Study, variants: Sequence[Agent], labels: Sequence[str], told: Progress) -> list[Bits]:
+def _positions(study: Study, variants: Sequence[Agent], labels: Sequence[str], told: Progress) -> list[Bits]:
     """Where each variant is long, as bits; those with a twin are compared with their views."""
     many = len(variants) >= _MANY
     answers = _answers(study, variants, labels, told, _SAMPLED if many else TwinCheck().rows)
@@ -151,7 +151,7 @@ def _ask(question: _Question, variants: Sequence[Agent]) -> list[_Answer]:
             views = walk_views(variant, bars, question.folds, seed=question.seed, told=_quiet, check=check)
         except Exception as error:  # noqa: BLE001  (whatever an agent raises, it is named with its parameters)
             return [*answers, _Answer(None, raised=f"{type(error).__name__}: {error}")]
-        answers.append(_Answer(np.packbits(stance(views).to_numpy(dtype=np.bool_)), check.differs))
+        answers.append(_Answer(np.packbits(position(views).to_numpy(dtype=np.bool_)), check.differs))
     return answers
 
 
@@ -170,7 +170,7 @@ def _named(question: _Question, agent: Agent, label: str, raised: str) -> AgentE
     return error
 
 
-def _accounts(study: Study, stances: Sequence[Bits]) -> Iterator[_Account]:
+def _accounts(study: Study, positions: Sequence[Bits]) -> Iterator[_Account]:
     """The account of each, in threads: what computes them is compiled and holds no lock."""
     market = ScreenMarket.of(study.tested, study.costs, ends=ends_of(study.data.bars))
     held = recording.market_returns(study)
@@ -181,7 +181,7 @@ def _accounts(study: Study, stances: Sequence[Bits]) -> Iterator[_Account]:
         returns = simple_returns(account.equity)
         return _Account(returns, account.performance(market.interval), recording.active_ratio(returns, held))
 
-    with closing(computed_in_order(kept, stances)) as accounts:
+    with closing(computed_in_order(kept, positions)) as accounts:
         yield from accounts
 
 

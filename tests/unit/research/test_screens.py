@@ -10,7 +10,7 @@ import pytest
 from sapphire.agents import BuyAndHold, MovingAverageCross, RandomWalk, ViewPanel
 from sapphire.research import costs
 from sapphire.research.runs.accounts import ScreenMarket
-from sapphire.research.runs.screening import equity_of_fills, stance
+from sapphire.research.runs.screening import equity_of_fills, position
 from sapphire.research.runs.walking import one_number
 
 AGENT = MovingAverageCross(fast=3, slow=12, horizon=timedelta(hours=2))
@@ -76,7 +76,7 @@ def test_where_to_be_long_is_where_the_one_number_is_above_zero():
         ViewPanel(hour, mean_bps=frame, std_bps=wide),
         ViewPanel(hour, quantiles_bps={0.1: frame - 9, 0.45: frame, 0.9: frame + 9}),
     ):
-        assert stance(views)["BTC/USDT"].tolist() == [True, False, False, False]
+        assert position(views)["BTC/USDT"].tolist() == [True, False, False, False]
         assert one_number(views).equals(frame)
 
 

@@ -123,11 +123,11 @@ def performances(swept):
     return [each.as_dict() for each in swept.performances]
 
 
-def in_public(market, stance):
+def in_public(market, position):
     """The equity and the orders that vectorbt's public interface comes to."""
     import vectorbt
 
-    held = pd.DataFrame(stance, dtype=float) / stance.shape[1]
+    held = pd.DataFrame(position, dtype=float) / position.shape[1]
     due = held.shift(1).where(pd.DataFrame(market.listed))
     new = pd.DataFrame({name: (of := due[name].dropna()).where(of.ne(of.shift(1))) for name in due}, index=due.index)
     portfolio = vectorbt.Portfolio.from_orders(
@@ -153,9 +153,9 @@ def test_an_account_is_vectorbt_s_own_to_the_last_digit(make_study, walked, unli
     market = ScreenMarket.of(bars, study.costs, ends=ends_of(bars))
     assert market.closing.sum() == 1
     dice = np.random.default_rng(seed)
-    for stance in (dice.random(bars.close.shape) > 0.5, np.repeat(dice.random((60, 2)) > 0.5, 5, axis=0)):
-        found = market.account(stance & bars.listed)
-        equity, orders = in_public(market, stance & bars.listed)
+    for position in (dice.random(bars.close.shape) > 0.5, np.repeat(dice.random((60, 2)) > 0.5, 5, axis=0)):
+        found = market.account(position & bars.listed)
+        equity, orders = in_public(market, position & bars.listed)
         assert np.array_equal(found.equity, equity)
         assert found.fills == len(orders) > 20
         assert found.traded == np.cumsum(orders["size"] * orders["price"]).iloc[-1]
@@ -236,12 +236,12 @@ def test_one_twin_that_differs_has_all_of_them_looked_at(make_study):
 def test_the_memory_does_not_grow_with_the_combinations(make_study, walked):
     study = make_study(walked(8_000))
     dice = np.random.default_rng(3)
-    stances = [np.packbits(dice.random(study.tested.close.shape) > 0.5) for _ in range(90)]
-    deque(sweeping._accounts(study, stances[:4]), maxlen=0)  # what is imported and compiled stays
+    positions = [np.packbits(dice.random(study.tested.close.shape) > 0.5) for _ in range(90)]
+    deque(sweeping._accounts(study, positions[:4]), maxlen=0)  # what is imported and compiled stays
 
     def peak(count):
         tracemalloc.start()
-        deque(sweeping._accounts(study, stances[:count]), maxlen=0)
+        deque(sweeping._accounts(study, positions[:count]), maxlen=0)
         found = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return found
