@@ -246,8 +246,8 @@ class Study(Shown):
         """
         require_agent(agent)
         recording.admit(self)
-        with progress(f"screen {agent.name}") as told:
-            views = self._views(agent, told)
+        with progress(f"screen {agent.name}") as on_progress:
+            views = self._views(agent, on_progress)
         (screened,) = screening.screened(self, [agent], [views])
         return noted(Screen(self, agent, screened.equity, screened.performance, self._count))
 
@@ -266,8 +266,8 @@ class Study(Shown):
         names = tuple(grid)
         agents, refused = variants(agent, grid)
         recording.admit(self)
-        with progress(f"sweep {agent.name}") as told, self._remembered.open():
-            performances = swept(self, agents, names, told=told)
+        with progress(f"sweep {agent.name}") as on_progress, self._remembered.open():
+            performances = swept(self, agents, names, on_progress=on_progress)
         return noted(Sweep(self, agent, names, tuple(agents), performances, refused, self._count))
 
     def replay(self, agent: Agent) -> Replayed:
@@ -278,8 +278,8 @@ class Study(Shown):
         captured source.
         """
         beliefs = self._beliefs(agent)
-        with progress(f"replay {agent.name}, {REAL}") as told:
-            replayed = replay_beliefs(self, agent, beliefs, REAL, told=told, kept=True)
+        with progress(f"replay {agent.name}, {REAL}") as on_progress:
+            replayed = replay_beliefs(self, agent, beliefs, REAL, on_progress=on_progress, kept=True)
         return noted(dataclasses.replace(replayed, trials=self._count))
 
     def compare(self, agent: Agent) -> Comparison:
@@ -292,8 +292,8 @@ class Study(Shown):
         StudyError : the two differ by more than rounding where they should not.
         """
         beliefs = self._beliefs(agent)
-        with progress(f"replay {agent.name}, assumption by assumption") as told:
-            runs = replay_ladder(self, agent, beliefs, told=told, kept=True)
+        with progress(f"replay {agent.name}, assumption by assumption") as on_progress:
+            runs = replay_ladder(self, agent, beliefs, on_progress=on_progress, kept=True)
         theirs = screening.equity_of_fills(
             self.tested,
             ideal_of(runs).traded_at_opens(),
@@ -301,8 +301,8 @@ class Study(Shown):
             starting_cash=self.starting_cash,
         )
         compared = Comparison.of(self, agent, (), runs, theirs)
-        with progress(f"screen {agent.name}") as told:
-            views = self._views(agent, told)
+        with progress(f"screen {agent.name}") as on_progress:
+            views = self._views(agent, on_progress)
         screens = screening.screened_ladder(self, agent, views, beliefs)
         return dataclasses.replace(compared, screens=screens).counted(self._count)
 
@@ -313,8 +313,8 @@ class Study(Shown):
         """
         require_agent(agent)
         recording.admit(self)
-        with progress(f"information of {agent.name}") as told:
-            views = self._views(agent, told)
+        with progress(f"information of {agent.name}") as on_progress:
+            views = self._views(agent, on_progress)
         return dataclasses.replace(inform(self, agent, views), trials=self._count)
 
     def paths(
@@ -341,10 +341,10 @@ class Study(Shown):
         split = combinatorial_purged(groups, tested, purge=agent.horizon, embargo=embargo)
         asked = dataclasses.replace(self, split=split)
         recording.admit(asked)
-        with progress(f"paths of {agent.name}") as told:
+        with progress(f"paths of {agent.name}") as on_progress:
             with self._remembered.open():
-                panels = walk_paths(agent, asked.evaluation, asked.folds, seed=asked.seed, told=told)
-            runs = replay_paths(asked, agent, panels, told=told, kept=True)
+                panels = walk_paths(agent, asked.evaluation, asked.folds, seed=asked.seed, on_progress=on_progress)
+            runs = replay_paths(asked, agent, panels, on_progress=on_progress, kept=True)
         return Paths(asked, agent, runs, self._count)
 
     def trials(self) -> TrialsTable:
@@ -379,12 +379,12 @@ class Study(Shown):
     def _beliefs(self, agent: Agent) -> BeliefPanel:
         require_agent(agent)
         recording.admit(self)
-        with progress(f"walk {agent.name} forward") as told, self._remembered.open():
-            return walk_beliefs(agent, self.evaluation, self.folds, seed=self.seed, told=told)
+        with progress(f"walk {agent.name} forward") as on_progress, self._remembered.open():
+            return walk_beliefs(agent, self.evaluation, self.folds, seed=self.seed, on_progress=on_progress)
 
-    def _views(self, agent: Agent, told: Progress) -> ViewPanel:
+    def _views(self, agent: Agent, on_progress: Progress) -> ViewPanel:
         with self._remembered.open():
-            return walk_views(agent, self.evaluation, self.folds, seed=self.seed, told=told)
+            return walk_views(agent, self.evaluation, self.folds, seed=self.seed, on_progress=on_progress)
 
     @cached_property
     def _remembered(self) -> Remembered:

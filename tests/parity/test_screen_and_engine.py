@@ -137,8 +137,8 @@ def generated(tmp_path_factory):
 
 
 def run_of(asked, agent=RandomWalk(lookback=3), model=Model.IDEAL):  # noqa: B008  (a frozen dataclass)
-    beliefs = walk_beliefs(agent, asked.evaluation, asked.folds, seed=asked.seed, told=quiet)
-    return replay_beliefs(asked, agent, beliefs, model, told=quiet)
+    beliefs = walk_beliefs(agent, asked.evaluation, asked.folds, seed=asked.seed, on_progress=quiet)
+    return replay_beliefs(asked, agent, beliefs, model, on_progress=quiet)
 
 
 def vectorbt_of(run, *, traded=None, fee_rate=None):

@@ -193,7 +193,7 @@ def read_day(day: date | str) -> date:
         raise ValueRefused("a day of a report", expected="a date such as 2025-03-07, UTC", got=repr(day)) from None
 
 
-def daily_report(run: TradedRun, *, told: Progress = lambda *_: None) -> DailyReport:
+def daily_report(run: TradedRun, *, on_progress: Progress = lambda *_: None) -> DailyReport:
     """Measure a run, finished or running.
 
     Raises
@@ -203,7 +203,7 @@ def daily_report(run: TradedRun, *, told: Progress = lambda *_: None) -> DailyRe
     EvidenceRefused : the release is not the one that traded.
     EngineError : the journal or the replay cannot be read.
     """
-    runs = evidence_of(run.plan, run.release, told=told)
+    runs = evidence_of(run.plan, run.release, on_progress=on_progress)
     return DailyReport(
         run=run,
         runs=runs,

@@ -107,7 +107,11 @@ class Evidence:
 
 
 def evidence_of(
-    plan: EvidencePlan, release: LoadedRelease, *, models: Sequence[Model] = LADDER, told: Progress = lambda *_: None
+    plan: EvidencePlan,
+    release: LoadedRelease,
+    *,
+    models: Sequence[Model] = LADDER,
+    on_progress: Progress = lambda *_: None,
 ) -> dict[Model, Evidence]:
     """The run's bars by the engine, once per model, in the order of the ladder; views are asked for once.
 
@@ -120,17 +124,17 @@ def evidence_of(
     history = max(release.warmup, volatility_window(plan.interval))
     whole = history + len(plan.closes_ns)
     bars = plan.market.bars(manifest.universe, plan.interval, rows=whole, until_ns=plan.closes_ns[-1])
-    known = _known_at(plan, release, bars, history, told)
+    known = _known_at(plan, release, bars, history, on_progress)
     sizing = make_sizing(manifest.sizing.class_name, manifest.sizing.parameters)
     made: dict[Model, Evidence] = {}
     for number, model in enumerate(sorted(models, key=LADDER.index, reverse=True)):  # the one with limits first
-        told(number, len(models), f"replay, {model}")
+        on_progress(number, len(models), f"replay, {model}")
         limited = made.get(Model.LIMITED)
         if model is Model.COSTLESS and limited is not None and not limited.denied:
             made[model] = replace(limited, model=model)  # no limit was met: without any it is the same run
         else:
             made[model] = _replay(plan, model, known, sizing, manifest.when_views_stop)
-    told(len(models), len(models), f"replay, {REAL}")
+    on_progress(len(models), len(models), f"replay, {REAL}")
     return {model: made[model] for model in models}
 
 
@@ -145,12 +149,12 @@ class _Known:
 
 
 def _known_at(
-    plan: EvidencePlan, release: LoadedRelease, bars: Bars, history: int, told: Progress
+    plan: EvidencePlan, release: LoadedRelease, bars: Bars, history: int, on_progress: Progress
 ) -> dict[int, _Known]:
     known = {}
     for number, close_ns in enumerate(plan.closes_ns):
         if number % 50 == 0:
-            told(number, len(plan.closes_ns), f"views of {release.manifest.name}")
+            on_progress(number, len(plan.closes_ns), f"views of {release.manifest.name}")
         as_of = from_ns(close_ns)
         past = bars.head_until(as_of)
         try:

@@ -166,14 +166,18 @@ def submit(study: Study, agent: Agent) -> Release:
     recording.admit(study)
     kept = registry_of(home())
     check_anchors(study.ledger, kept)
-    with progress(f"submit {agent.name}") as told, tempfile.TemporaryDirectory() as scratch, recorded_calls() as calls:
-        told(0, _STEPS, "fit once on all before the hold-out")
+    with (
+        progress(f"submit {agent.name}") as on_progress,
+        tempfile.TemporaryDirectory() as scratch,
+        recorded_calls() as calls,
+    ):
+        on_progress(0, _STEPS, "fit once on all before the hold-out")
         lock, git = lock_state(workspace()), committed_state(agent, workspace())
         require_locked(agent, lock)
         code = ReleaseCode.of(agent)
         learned = fit_in_worker(code, study.evaluation, seed=study.seed, label=agent.name)
         fitted = code.agent(agent.name).with_arrays(learned)
-        told(1, _STEPS, "freeze")
+        on_progress(1, _STEPS, "freeze")
         manifest = freeze(
             fitted,
             name=study.name,
@@ -192,12 +196,12 @@ def submit(study: Study, agent: Agent) -> Release:
         measured = None
         if bundle is None:
             frozen = _Frozen(read_release(folder), fitted, learned, lock, git)
-            bundle, measured = _measure(study, agent, frozen, told)
-        told(_STEPS - 1, _STEPS, "register")
+            bundle, measured = _measure(study, agent, frozen, on_progress)
+        on_progress(_STEPS - 1, _STEPS, "register")
         params = {"agent": agent.name, **plain_parameters(agent)}
         registered = kept.register(folder, bundle, params=params, model_calls=calls.canonical)
         note_release(study, agent, registered, bundle, measured)
-        told(_STEPS, _STEPS, f"release {registered.label}")
+        on_progress(_STEPS, _STEPS, f"release {registered.label}")
     return Release(registered, bundle, kept)
 
 
@@ -225,11 +229,11 @@ class _Frozen:
 
 
 def _measure(
-    study: Study, agent: Agent, frozen: _Frozen, told: Any
+    study: Study, agent: Agent, frozen: _Frozen, on_progress: Any
 ) -> tuple[EvidenceBundle, tuple[Replayed, Replayed]]:
     """Every number that a gate may ask for, by the engine; and the replays of walk-forward and hold-out."""
     release = frozen.release
-    told(2, _STEPS, "walk forward, at the costs and at twice the venue's")
+    on_progress(2, _STEPS, "walk forward, at the costs and at twice the venue's")
     walk = walk_in_workers(
         release.code,
         study.evaluation,
@@ -237,19 +241,19 @@ def _measure(
         seed=study.seed,
         label=agent.name,
         horizon_of=frozen.agent,
-        told=_quiet,
+        on_progress=_quiet,
     )
-    walked, costly = replay_beside(study, agent, walk.beliefs, [Beside(times=_COSTS_TIMES)], told=_quiet)
-    told(3, _STEPS, "open the hold-out")
+    walked, costly = replay_beside(study, agent, walk.beliefs, [Beside(times=_COSTS_TIMES)], on_progress=_quiet)
+    on_progress(3, _STEPS, "open the hold-out")
     opened = open_holdout(study)
     seen_by = study.ledger.trials(*opened.span).studies
     bars, tested = opened.data.bars, opened.tested
     start = int(np.searchsorted(bars.close_time_ns, tested.close_time_ns[0]))
     held_out = ask_release(release, frozen.agent, bars, start, start + len(tested))
     held, market = replay_beside(
-        opened, agent, held_out.beliefs, [Beside(holds=True)], told=_quiet, method=HOLDOUT, code=release.digest
+        opened, agent, held_out.beliefs, [Beside(holds=True)], on_progress=_quiet, method=HOLDOUT, code=release.digest
     )
-    told(4, _STEPS, "check for leaks")
+    on_progress(4, _STEPS, "check for leaks")
     integrity = measure_integrity(
         release,
         (walk, held_out),

@@ -78,7 +78,14 @@ def fit_in_worker(code: ReleaseCode, bars: Bars, *, seed: int, label: str) -> Ma
 
 
 def walk_in_workers(
-    code: ReleaseCode, bars: Bars, folds: Sequence[Fold], *, seed: int, label: str, horizon_of: Agent, told: Progress
+    code: ReleaseCode,
+    bars: Bars,
+    folds: Sequence[Fold],
+    *,
+    seed: int,
+    label: str,
+    horizon_of: Agent,
+    on_progress: Progress,
 ) -> AskedBeliefs:
     """Calibrated forecasts of the folds' test bars, fitted and asked in workers.
 
@@ -103,7 +110,7 @@ def walk_in_workers(
 
         asked, again = started(), started(_OTHER_HASHES)
         for number, fold in enumerate(folds, start=1):
-            told(number - 1, len(folds), f"{label}: fold {number} of {len(folds)}")
+            on_progress(number - 1, len(folds), f"{label}: fold {number} of {len(folds)}")
             learned = fit_in_worker(code, training_bars(bars, fold), seed=seed, label=label)
             slopes.extend(slopes_in(code, learned, number))
             for worker in (asked, again):
@@ -120,7 +127,7 @@ def walk_in_workers(
                 deviations.append(found.std_bps)
                 closes.append(bars.close_time_ns[start:stop])
                 samples.append(found.sample)
-        told(len(folds), len(folds), f"{label}: {len(folds)} folds")
+        on_progress(len(folds), len(folds), f"{label}: {len(folds)} folds")
         panel = BeliefPanel(
             bars.symbols,
             horizon_of.horizon,

@@ -152,14 +152,14 @@ def measure(group: Group, number: int, data: Snapshot, settings: Settings, templ
     asked = _study(group, data)
     best = _best(asked, group, number, settings)
     quiet = _quiet
-    beliefs = walk_beliefs(best, asked.evaluation, asked.folds, seed=asked.seed, told=quiet)
-    (walked,) = replay_beside(asked, best, beliefs, [], told=quiet)
+    beliefs = walk_beliefs(best, asked.evaluation, asked.folds, seed=asked.seed, on_progress=quiet)
+    (walked,) = replay_beside(asked, best, beliefs, [], on_progress=quiet)
     opened = open_holdout(asked)
     seen_by = asked.ledger.trials(*opened.span).studies
-    held_beliefs = walk_beliefs(best, opened.evaluation, opened.folds, seed=asked.seed, told=quiet)
+    held_beliefs = walk_beliefs(best, opened.evaluation, opened.folds, seed=asked.seed, on_progress=quiet)
     release = template.manifest.digest
     held, market = replay_beside(
-        opened, best, held_beliefs, [Beside(holds=True)], told=quiet, method=OPENS, code=release
+        opened, best, held_beliefs, [Beside(holds=True)], on_progress=quiet, method=OPENS, code=release
     )
     bundle = replace(
         template.bundle,

@@ -57,20 +57,20 @@ def prove(settings: Settings, *, processes: int = 2) -> Proof:
     done, submitted = _read(folder / _STRATEGIES), _read_submitted(folder / _SUBMITTED)
     jobs = [job for job in _jobs(settings) if any(key not in done for key in _keys(job, settings))]
     wanted = [group for group in groups(settings)[: settings.submitted] if group.text not in submitted]
-    with progress("proof") as told:
+    with progress("proof") as on_progress:
         total = len(_jobs(settings))
-        told(0, total, "proof: the first strategies, the whole way")
+        on_progress(0, total, "proof: the first strategies, the whole way")
         if jobs or wanted:
             templates = _templates(settings)
             submitted |= {group.text: dict(templates[group.text].values) for group in wanted}
             write_text(folder / _SUBMITTED, json.dumps(submitted, sort_keys=True) + "\n")
-        told(total - len(jobs), total, "proof: strategies")
+        on_progress(total - len(jobs), total, "proof: strategies")
         if jobs:
             for count, found in enumerate(_measured(jobs, settings, templates, processes), start=1):
                 new = [each for each in found if _key(each) not in done]
                 done |= {_key(each): each for each in new}
                 _append(folder / _STRATEGIES, new)
-                told(total - len(jobs) + count, total, "proof: strategies")
+                on_progress(total - len(jobs) + count, total, "proof: strategies")
     proof = Proof(settings, _asked(done, settings), _shared(done, submitted, settings))
     write_text(folder / "proof.json", json.dumps(proof.as_dict(), indent=1, sort_keys=True) + "\n")
     proof.figure.write_html(folder / "proof.html", include_plotlyjs=True)

@@ -22,8 +22,8 @@ _EVERY_S = 0.1
 @contextmanager
 def progress(title: str) -> Iterator[Progress]:
     """A function to tell `(done, of, what)`; the bar goes away when the work is done."""
-    with _under_the_cell(title) if _is_in_a_notebook() else _in_a_terminal(title) as told:
-        yield told
+    with _under_the_cell(title) if _is_in_a_notebook() else _in_a_terminal(title) as on_progress:
+        yield on_progress
 
 
 def _is_in_a_notebook() -> bool:
@@ -40,7 +40,7 @@ def _under_the_cell(title: str) -> Iterator[Progress]:
     handle.display(page.HTML(_bar(title, 0, 0, 0.0)))
     last = begun
 
-    def told(done: int, of: int, what: str) -> None:
+    def on_progress(done: int, of: int, what: str) -> None:
         nonlocal last
         now = time.monotonic()
         if now - last >= _EVERY_S:
@@ -48,7 +48,7 @@ def _under_the_cell(title: str) -> Iterator[Progress]:
             handle.update(page.HTML(_bar(what, done, of, now - begun)))
 
     try:
-        yield told
+        yield on_progress
     finally:
         handle.update(page.HTML(""))
 
@@ -71,7 +71,7 @@ def _in_a_terminal(title: str) -> Iterator[Progress]:
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         task = bars.add_task(title, total=None)
 
-        def told(done: int, of: int, what: str) -> None:
+        def on_progress(done: int, of: int, what: str) -> None:
             bars.update(task, completed=done, total=of, description=what)
 
-        yield told
+        yield on_progress

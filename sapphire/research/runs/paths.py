@@ -64,7 +64,7 @@ def path_folds(folds: Sequence[Fold]) -> tuple[tuple[int, ...], ...]:
 
 
 def walk_paths(
-    agent: Agent, bars: Bars, folds: Sequence[Fold], *, seed: int, told: Progress
+    agent: Agent, bars: Bars, folds: Sequence[Fold], *, seed: int, on_progress: Progress
 ) -> tuple[BeliefPanel, ...]:
     """Calibrated forecasts of all test bars, one panel per path; the agent is fitted once in each fold.
 
@@ -78,9 +78,9 @@ def walk_paths(
     blocks = sorted({span for fold in folds for span in fold.testing})
     panels = []
     for number, fold in enumerate(folds, start=1):
-        told(number - 1, len(folds), f"{agent.name}: fold {number} of {len(folds)}")
-        panels.append(walk_beliefs(agent, bars, [fold], seed=seed, told=lambda *_: None))
-    told(len(folds), len(folds), f"{agent.name}: {len(folds)} folds, {len(paths)} paths")
+        on_progress(number - 1, len(folds), f"{agent.name}: fold {number} of {len(folds)}")
+        panels.append(walk_beliefs(agent, bars, [fold], seed=seed, on_progress=lambda *_: None))
+    on_progress(len(folds), len(folds), f"{agent.name}: {len(folds)} folds, {len(paths)} paths")
     return tuple(
         _joined([_within(panels[position], block) for position, block in zip(path, blocks, strict=True)])
         for path in paths

@@ -80,7 +80,7 @@ class Beside:
 
 
 def replay_beliefs(
-    study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, *, told: Progress, kept: bool = False
+    study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, *, on_progress: Progress, kept: bool = False
 ) -> Replayed:
     """Run the engine over the tested bars, one continuous account: a trial, in the ledger before it is run.
 
@@ -98,7 +98,7 @@ def replay_beliefs(
     """
     known = _known(study, beliefs, model, kept=kept)
     (begun,) = recording.begin(study, [_about(study, study, agent, "replay", model)])
-    run = _replayed(known, study, agent, beliefs, model, told, kept=kept)
+    run = _replayed(known, study, agent, beliefs, model, on_progress, kept=kept)
     recording.record(study, [recording.evaluation(study, begun, run.worth)])
     return run
 
@@ -109,7 +109,7 @@ def replay_beside(
     beliefs: BeliefPanel,
     others: Sequence[Beside],
     *,
-    told: Progress,
+    on_progress: Progress,
     method: str = "replay",
     code: str | None = None,
     kept: bool = False,
@@ -127,7 +127,7 @@ def replay_beside(
     """
     known = _known(study, beliefs, REAL, kept=kept)
     (begun,) = recording.begin(study, [_about(study, study, agent, method, REAL, code=code)])
-    evidence = _replayed(known, study, agent, beliefs, REAL, told, kept=kept)
+    evidence = _replayed(known, study, agent, beliefs, REAL, on_progress, kept=kept)
     changed = [(each.of(study), each.model) for each in others]
     runs: list[Replayed] = []
     for of, model in changed:
@@ -136,7 +136,7 @@ def replay_beside(
             runs.append(replace(limited, model=model))  # no limit was met: without any it is the same run
         else:
             here = _known(of, beliefs, model, kept=kept)
-            runs.append(_replayed(here, of, agent, beliefs, model, told, kept=kept))
+            runs.append(_replayed(here, of, agent, beliefs, model, on_progress, kept=kept))
     beside = [_about(study, run.study, agent, "counterfactual", run.model, code=code) for run in runs]
     lines = [recording.evaluation(study, of, run.worth, counted=False) for of, run in zip(beside, runs, strict=True)]
     recording.record(study, [*lines, recording.evaluation(study, begun, evidence.worth)])
@@ -144,16 +144,16 @@ def replay_beside(
 
 
 def replay_ladder(
-    study: Study, agent: Agent, beliefs: BeliefPanel, *, told: Progress, kept: bool = False
+    study: Study, agent: Agent, beliefs: BeliefPanel, *, on_progress: Progress, kept: bool = False
 ) -> tuple[Replayed, ...]:
     """One run per model of the ladder, in its order; the last one is the evidence and the trial."""
     others = [Beside(model) for model in reversed(LADDER[:-1])]
-    evidence, *runs = replay_beside(study, agent, beliefs, others, told=told, kept=kept)
+    evidence, *runs = replay_beside(study, agent, beliefs, others, on_progress=on_progress, kept=kept)
     return *reversed(runs), evidence
 
 
 def replay_paths(
-    study: Study, agent: Agent, paths: Sequence[BeliefPanel], *, told: Progress, kept: bool = False
+    study: Study, agent: Agent, paths: Sequence[BeliefPanel], *, on_progress: Progress, kept: bool = False
 ) -> tuple[Replayed, ...]:
     """One run per path, together one trial, in the ledger before it is run.
 
@@ -167,7 +167,8 @@ def replay_paths(
     known = [_known(study, path, REAL, kept=kept) for path in paths]
     (begun,) = recording.begin(study, [recording.about(study, agent, "paths", sizing=_sizing(study))])
     runs = tuple(
-        _replayed(each, study, agent, path, REAL, told, kept=kept) for each, path in zip(known, paths, strict=True)
+        _replayed(each, study, agent, path, REAL, on_progress, kept=kept)
+        for each, path in zip(known, paths, strict=True)
     )
     worth = np.concatenate([run.worth for run in runs])
     recording.record(study, [recording.evaluation(study, begun, worth, has_returns=False)])
@@ -192,12 +193,12 @@ def _known(study: Study, beliefs: BeliefPanel, model: Model, *, kept: bool) -> _
 
 
 def _replayed(
-    known: _Known, study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, told: Progress, *, kept: bool
+    known: _Known, study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, on_progress: Progress, *, kept: bool
 ) -> Replayed:
     record = known.record
     if record is None:
         with _refusals_of_ours():
-            record = _run(known.engine, study, agent, beliefs, model, told)
+            record = _run(known.engine, study, agent, beliefs, model, on_progress)
         if kept:
             keep_record(study, beliefs, model, record)
     equity = units_of(record["equity"]["equity_quote_atoms"])
@@ -218,7 +219,9 @@ def _sizing(study: Study) -> dict[str, Any]:
     return {"name": study.sizing.name, **study.sizing.parameters, "costs": study.costs.parameters()}
 
 
-def _run(engine: Any, study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, told: Progress) -> dict[str, Any]:
+def _run(
+    engine: Any, study: Study, agent: Agent, beliefs: BeliefPanel, model: Model, on_progress: Progress
+) -> dict[str, Any]:
     """Bar by bar: close, state, sizing, signals, end of bar. After the last close nothing is signalled."""
     bars, evaluation, delisting = study.tested, study.evaluation, Delisting(study.data.bars)
     first = int(np.searchsorted(evaluation.close_time_ns, bars.close_time_ns[0]))
@@ -251,8 +254,8 @@ def _run(engine: Any, study: Study, agent: Agent, beliefs: BeliefPanel, model: M
                     engine.signal(target.symbol, target.lots)
         engine.end_of_bar()
         if row % _TOLD_EVERY == 0:
-            told(row, len(bars), f"replay {agent.name}, {model}")
-    told(len(bars), len(bars), f"replay {agent.name}, {model}")
+            on_progress(row, len(bars), f"replay {agent.name}, {model}")
+    on_progress(len(bars), len(bars), f"replay {agent.name}, {model}")
     record: dict[str, Any] = engine.finish()
     record["settlements"] = delisting.settled
     record["decided_for"] = decisions.counted()

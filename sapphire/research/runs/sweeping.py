@@ -77,7 +77,7 @@ class _Account:
 
 
 def swept(
-    study: Study, agents: Mapping[tuple[Any, ...], Agent], names: Sequence[str], *, told: Progress
+    study: Study, agents: Mapping[tuple[Any, ...], Agent], names: Sequence[str], *, on_progress: Progress
 ) -> tuple[Performance, ...]:
     """The screen of every variant, each in the ledger before it is run.
 
@@ -94,14 +94,14 @@ def swept(
     """
     variants = list(agents.values())
     labels = [", ".join(f"{name}={value}" for name, value in zip(names, values, strict=True)) for values in agents]
-    positions = _positions(study, variants, labels, told)
+    positions = _positions(study, variants, labels, on_progress)
     begun = recording.begin(
         study, [recording.about(study, each, "sweep", sizing=screen_sizing(study)) for each in variants]
     )
     performances: list[Performance] = []
     waiting: list[Evaluation] = []
     for run, account in zip(begun, _accounts(study, positions), strict=True):
-        told(len(performances), len(variants), f"accounts of {run.agent}")
+        on_progress(len(performances), len(variants), f"accounts of {run.agent}")
         performances.append(account.performance)
         waiting.append(_evaluation(study, run, account))
         if len(waiting) == _RECORDED_AT_ONCE:
@@ -109,24 +109,24 @@ def swept(
             waiting = []
     if waiting:
         recording.record(study, waiting)
-    told(len(variants), len(variants), f"{len(variants)} combinations")
+    on_progress(len(variants), len(variants), f"{len(variants)} combinations")
     return tuple(performances)
 
 
-def _positions(study: Study, variants: Sequence[Agent], labels: Sequence[str], told: Progress) -> list[Bits]:
+def _positions(study: Study, variants: Sequence[Agent], labels: Sequence[str], on_progress: Progress) -> list[Bits]:
     """Where each variant is long, as bits; those with a twin are compared with their views."""
     many = len(variants) >= _MANY
-    answers = _answers(study, variants, labels, told, _SAMPLED if many else TwinCheck().rows)
+    answers = _answers(study, variants, labels, on_progress, _SAMPLED if many else TwinCheck().rows)
     if many and any(each.differs for each in answers):  # none of them is trusted by a glance
         again = [number for number, each in enumerate(answers) if not each.differs]
-        more = _answers(study, [variants[n] for n in again], [labels[n] for n in again], told, TwinCheck().rows)
+        more = _answers(study, [variants[n] for n in again], [labels[n] for n in again], on_progress, TwinCheck().rows)
         for number, answer in zip(again, more, strict=True):
             answers[number] = answer
     return [each.bits for each in answers if each.bits is not None]
 
 
 def _answers(
-    study: Study, variants: Sequence[Agent], labels: Sequence[str], told: Progress, sampled: int
+    study: Study, variants: Sequence[Agent], labels: Sequence[str], on_progress: Progress, sampled: int
 ) -> list[_Answer]:
     question = _Question(study.evaluation, study.folds, study.seed, sampled)
     answers: list[_Answer] = []
@@ -137,7 +137,7 @@ def _answers(
                 number = len(answers)
                 if answer.raised:
                     raise _named(question, variants[number], labels[number], answer.raised)
-                told(number, len(variants), f"{variants[number].name} {labels[number]}")
+                on_progress(number, len(variants), f"{variants[number].name} {labels[number]}")
                 answers.append(answer)
     return answers
 
@@ -148,7 +148,7 @@ def _ask(question: _Question, variants: Sequence[Agent]) -> list[_Answer]:
     for variant in variants:
         check = TwinCheck(question.sampled)
         try:
-            views = walk_views(variant, bars, question.folds, seed=question.seed, told=_quiet, check=check)
+            views = walk_views(variant, bars, question.folds, seed=question.seed, on_progress=_quiet, check=check)
         except Exception as error:  # noqa: BLE001  (whatever an agent raises, it is named with its parameters)
             return [*answers, _Answer(None, raised=f"{type(error).__name__}: {error}")]
         answers.append(_Answer(np.packbits(position(views).to_numpy(dtype=np.bool_)), check.differs))
@@ -164,7 +164,7 @@ def _named(question: _Question, agent: Agent, label: str, raised: str) -> AgentE
         next=f"agent.replace({label}) and study.screen show where; mend it, or leave it out of the grid",
     )
     try:
-        walk_views(agent, question.bars, question.folds, seed=question.seed, told=_quiet)
+        walk_views(agent, question.bars, question.folds, seed=question.seed, on_progress=_quiet)
     except Exception as cause:  # noqa: BLE001  (it becomes the cause)
         error.__cause__ = cause
     return error

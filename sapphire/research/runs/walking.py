@@ -81,7 +81,7 @@ class BeliefPanel:
         ]
 
 
-def walk_beliefs(agent: Agent, bars: Bars, folds: Sequence[Fold], *, seed: int, told: Progress) -> BeliefPanel:
+def walk_beliefs(agent: Agent, bars: Bars, folds: Sequence[Fold], *, seed: int, on_progress: Progress) -> BeliefPanel:
     """Calibrated forecasts of the folds' test bars, fold after fold.
 
     An agent is fitted once in each fold, on the bars of its training windows, and states views of each of its test
@@ -99,7 +99,7 @@ def walk_beliefs(agent: Agent, bars: Bars, folds: Sequence[Fold], *, seed: int, 
     means, deviations, closes = [], [], []
     slopes: list[ScoreSlope] = []
     for number, fold in enumerate(folds, start=1):
-        told(number - 1, len(folds), f"{agent.name}: fold {number} of {len(folds)}")
+        on_progress(number - 1, len(folds), f"{agent.name}: fold {number} of {len(folds)}")
         train = training_bars(bars, fold)
         tests = [tested_rows(bars, span) for span in fold.testing]
         fitted = calibrated(agent, train, seed)
@@ -109,7 +109,7 @@ def walk_beliefs(agent: Agent, bars: Bars, folds: Sequence[Fold], *, seed: int, 
             means.append(mean)
             deviations.append(deviation)
             closes.append(bars.close_time_ns[start:stop])
-    told(len(folds), len(folds), f"{agent.name}: {len(folds)} folds")
+    on_progress(len(folds), len(folds), f"{agent.name}: {len(folds)} folds")
     return BeliefPanel(
         symbols=bars.symbols,
         horizon=agent.horizon,
@@ -127,7 +127,7 @@ def calibrated(agent: Agent, train: Bars, seed: int) -> Agent:
 
 
 def walk_views(
-    agent: Agent, bars: Bars, folds: Sequence[Fold], *, seed: int, told: Progress, check: TwinCheck | None = None
+    agent: Agent, bars: Bars, folds: Sequence[Fold], *, seed: int, on_progress: Progress, check: TwinCheck | None = None
 ) -> ViewPanel:
     """The agent's own views of the folds' test bars, uncalibrated; it is fitted in each fold if it learns.
 
@@ -145,12 +145,12 @@ def walk_views(
         return _stated(agent, bars.rows(0, stop), first, check)
     parts = []
     for number, fold in enumerate(folds, start=1):
-        told(number - 1, len(folds), f"{agent.name}: fold {number} of {len(folds)}")
+        on_progress(number - 1, len(folds), f"{agent.name}: fold {number} of {len(folds)}")
         fitted = fitted_by(agent, training_bars(bars, fold), seed)
         for span in fold.testing:
             start, end = tested_rows(bars, span)
             parts.append(_stated(fitted, bars.rows(0, end), start, check))
-    told(len(folds), len(folds), f"{agent.name}: {len(folds)} folds")
+    on_progress(len(folds), len(folds), f"{agent.name}: {len(folds)} folds")
     return _joined(parts)
 
 

@@ -64,16 +64,16 @@ def stopped(*_):
 
 
 def walked_by(study):
-    settings = {"seed": 7, "told": quiet}
+    settings = {"seed": 7, "on_progress": quiet}
     beliefs = walk_beliefs(AGENT, study.evaluation, study.folds, **settings)
     return beliefs, walk_views(AGENT, study.evaluation, study.folds, **settings)
 
 
 ASKS = {
-    "replay_beliefs": lambda study, beliefs, views: replay_beliefs(study, AGENT, beliefs, REAL, told=quiet),
-    "replay_beside": lambda study, beliefs, views: replay_beside(study, AGENT, beliefs, [], told=quiet),
-    "replay_ladder": lambda study, beliefs, views: replay_ladder(study, AGENT, beliefs, told=quiet),
-    "replay_paths": lambda study, beliefs, views: replay_paths(study, AGENT, [beliefs, beliefs], told=quiet),
+    "replay_beliefs": lambda study, beliefs, views: replay_beliefs(study, AGENT, beliefs, REAL, on_progress=quiet),
+    "replay_beside": lambda study, beliefs, views: replay_beside(study, AGENT, beliefs, [], on_progress=quiet),
+    "replay_ladder": lambda study, beliefs, views: replay_ladder(study, AGENT, beliefs, on_progress=quiet),
+    "replay_paths": lambda study, beliefs, views: replay_paths(study, AGENT, [beliefs, beliefs], on_progress=quiet),
     "screened": lambda study, beliefs, views: screened(study, [AGENT, AGENT], [views, views]),
     "screened_ladder": lambda study, beliefs, views: screened_ladder(study, AGENT, views, beliefs),
     "inform": lambda study, beliefs, views: inform(study, AGENT, views),
@@ -118,7 +118,7 @@ def test_each_run_that_was_interrupted_counts(make_study):
     beliefs, _ = walked_by(study)
     for _ in range(3):
         with pytest.raises(KeyboardInterrupt):
-            replay_beliefs(study, AGENT, beliefs, REAL, told=stopped)
+            replay_beliefs(study, AGENT, beliefs, REAL, on_progress=stopped)
     assert study.trials().count == 3
     study.replay(AGENT)
     assert study.replay(AGENT).trials == 4, "what ends well is one trial, however often"
@@ -142,16 +142,16 @@ def test_an_evaluation_of_something_else_completes_nothing(make_study):
 def test_a_look_at_a_hold_out_that_was_interrupted_is_a_look(make_study):
     study = make_study()
     beliefs, _ = walked_by(study)
-    replay_beliefs(study, AGENT, beliefs, REAL, told=quiet)
+    replay_beliefs(study, AGENT, beliefs, REAL, on_progress=quiet)
     opened = open_holdout(study)
-    held = walk_beliefs(AGENT, opened.evaluation, opened.folds, seed=7, told=quiet)
+    held = walk_beliefs(AGENT, opened.evaluation, opened.folds, seed=7, on_progress=quiet)
     assert study.ledger.trials(*opened.span).count == 0
     with pytest.raises(KeyboardInterrupt):
-        replay_beside(opened, AGENT, held, [], told=stopped, method=HOLDOUT, code="c" * 64)
+        replay_beside(opened, AGENT, held, [], on_progress=stopped, method=HOLDOUT, code="c" * 64)
     looks = make_study(name="another").ledger.trials(*opened.span)
     assert (looks.count, looks.studies) == (1, ("trend",))
     assert [opening.code for opening in study.ledger.openings()] == ["c" * 64]
-    replay_beside(opened, AGENT, held, [], told=quiet, method=HOLDOUT, code="c" * 64)
+    replay_beside(opened, AGENT, held, [], on_progress=quiet, method=HOLDOUT, code="c" * 64)
     assert len(study.ledger.openings()) == 1, "it was opened for that release before"
 
 

@@ -38,7 +38,14 @@ def quiet(*_):
 def walked(study, agent, **changed):
     code = ReleaseCode.of(agent)
     return walk_in_workers(
-        code, study.evaluation, study.folds, seed=study.seed, label=agent.name, horizon_of=agent, told=quiet, **changed
+        code,
+        study.evaluation,
+        study.folds,
+        seed=study.seed,
+        label=agent.name,
+        horizon_of=agent,
+        on_progress=quiet,
+        **changed,
     )
 
 
@@ -69,7 +76,7 @@ def failed(found):
 def test_workers_say_what_the_notebook_does(make_study):
     study = make_study()
     found = walked(study, AGENT)
-    here = walk_beliefs(AGENT, study.evaluation, study.folds, seed=study.seed, told=quiet)
+    here = walk_beliefs(AGENT, study.evaluation, study.folds, seed=study.seed, on_progress=quiet)
     np.testing.assert_allclose(found.beliefs.mean_bps, here.mean_bps, rtol=1e-8)
     np.testing.assert_allclose(found.beliefs.std_bps, here.std_bps, rtol=1e-8)
     assert found.beliefs.close_time_ns.tolist() == here.close_time_ns.tolist()

@@ -71,7 +71,7 @@ def quiet(*_):
 
 def memories(study, walk):
     Memory.trained.clear()
-    found = walk(Memory(), study.evaluation, study.folds, seed=1, told=quiet)
+    found = walk(Memory(), study.evaluation, study.folds, seed=1, on_progress=quiet)
     return found, list(Memory.trained)
 
 
@@ -126,9 +126,9 @@ def test_a_bar_of_a_test_teaches_nothing_that_its_fold_says(make_study, walked, 
     def said(start, end):
         rows = np.flatnonzero((closes >= to_ns(start)) & (closes < to_ns(end)))
         bars = make_study(changed(walked(), rows, 2.0), split=SPLIT).evaluation
-        return walk_beliefs(Anchor(), bars, [fold], seed=1, told=quiet)
+        return walk_beliefs(Anchor(), bars, [fold], seed=1, on_progress=quiet)
 
-    plain = walk_beliefs(Anchor(), study.evaluation, [fold], seed=1, told=quiet)
+    plain = walk_beliefs(Anchor(), study.evaluation, [fold], seed=1, on_progress=quiet)
     rows = plain.close_time_ns < to_ns(first.end)
     assert 40 < rows.sum() < len(rows)
     spoiled = said(third.start, third.end)
@@ -146,7 +146,9 @@ def test_no_outcome_across_the_gap_is_calibrated_on(make_study, walked, changed)
     fold = study.folds[1]
     behind = np.flatnonzero(walked().close_time_ns >= to_ns(fold.training[1].start))
     far = make_study(changed(walked(), behind, 3.0), split=purged_k_fold(3))
-    (near,), (away,) = ([walk_beliefs(AGENT, one.evaluation, [fold], seed=1, told=quiet)] for one in (study, far))
+    (near,), (away,) = (
+        [walk_beliefs(AGENT, one.evaluation, [fold], seed=1, on_progress=quiet)] for one in (study, far)
+    )
     assert np.nanmax(near.std_bps) < 200.0
     assert np.nanmax(away.std_bps) == pytest.approx(np.nanmax(near.std_bps), rel=0.2)
 
@@ -157,17 +159,19 @@ def test_purged_folds_are_walked_as_a_walk_forward_is(make_study):
     assert beliefs.close_time_ns.tolist() == study.tested.close_time_ns.tolist()
     assert study.tested.close_time_ns.tolist() == study.evaluation.close_time_ns.tolist()
     assert len(trained) == 4
-    (path,) = walk_paths(Anchor(), study.evaluation, study.folds, seed=1, told=quiet)
-    again = walk_beliefs(Anchor(), study.evaluation, study.folds, seed=1, told=quiet)
+    (path,) = walk_paths(Anchor(), study.evaluation, study.folds, seed=1, on_progress=quiet)
+    again = walk_beliefs(Anchor(), study.evaluation, study.folds, seed=1, on_progress=quiet)
     assert np.array_equal(path.mean_bps, again.mean_bps, equal_nan=True)
-    assert walk_views(Memory(), study.evaluation, study.folds, seed=1, told=quiet).times.equals(study.tested.times)
+    assert walk_views(Memory(), study.evaluation, study.folds, seed=1, on_progress=quiet).times.equals(
+        study.tested.times
+    )
 
 
 def test_a_path_is_replayed_by_the_engine_as_beliefs_are(make_study):
     study = make_study(split=SPLIT)
     runs = [
-        replay_beliefs(study, Anchor(), panel, REAL, told=quiet)
-        for panel in walk_paths(Anchor(), study.evaluation, study.folds, seed=1, told=quiet)
+        replay_beliefs(study, Anchor(), panel, REAL, on_progress=quiet)
+        for panel in walk_paths(Anchor(), study.evaluation, study.folds, seed=1, on_progress=quiet)
     ]
     assert all(len(run.worth) == len(study.tested) for run in runs)
     assert len({run.digest for run in runs}) == 3
@@ -217,7 +221,7 @@ def test_folds_that_overlap_are_no_one_account(make_study):
     study = make_study(split=SPLIT)
     for walk in (walk_beliefs, walk_views):
         with pytest.raises(StudyError, match="more than once") as refused:
-            walk(AGENT, study.evaluation, study.folds, seed=1, told=quiet)
+            walk(AGENT, study.evaluation, study.folds, seed=1, on_progress=quiet)
         assert "walk_paths" in refused.value.next
 
 

@@ -8,10 +8,10 @@ CODE = """
 import time
 from sapphire.research.results.progress import progress
 
-with progress("walk <trend> forward") as told:
+with progress("walk <trend> forward") as on_progress:
     for done in range(4):
         time.sleep(0.12)
-        told(done, 4, f"<trend>: fold {done + 1} of 4")
+        on_progress(done, 4, f"<trend>: fold {done + 1} of 4")
 """
 
 

@@ -42,7 +42,7 @@ def quiet(*_):
 
 
 def walked_by(study, agent):
-    return walk_beliefs(agent, study.evaluation, study.folds, seed=study.seed, told=quiet)
+    return walk_beliefs(agent, study.evaluation, study.folds, seed=study.seed, on_progress=quiet)
 
 
 def test_a_study_asks_about_each_window_once(make_study):
@@ -138,5 +138,5 @@ def test_only_the_agents_asked_last_are_remembered(make_study):
 def test_nothing_is_remembered_outside(make_study):
     study = make_study()
     for _ in range(2):
-        walk_views(Slow(), study.evaluation, study.folds, seed=study.seed, told=quiet)
+        walk_views(Slow(), study.evaluation, study.folds, seed=study.seed, on_progress=quiet)
     assert set(Slow.asked.values()) == {2}

@@ -88,8 +88,8 @@ def quiet(*_):
 
 
 def run_of(study, agent=CHASER, model=REAL):
-    beliefs = walk_beliefs(agent, study.evaluation, study.folds, seed=study.seed, told=quiet)
-    return replay_beliefs(study, agent, beliefs, model, told=quiet)
+    beliefs = walk_beliefs(agent, study.evaluation, study.folds, seed=study.seed, on_progress=quiet)
+    return replay_beliefs(study, agent, beliefs, model, on_progress=quiet)
 
 
 def test_the_same_study_twice_is_the_same_evidence(make_study):
@@ -221,7 +221,7 @@ def test_a_daily_agent_holds_on_hourly_bars_and_what_it_leaves_follows_the_rule(
     opened = np.flatnonzero(btc)[0]
     assert set(np.flatnonzero(btc)) == set(range(opened, len(btc)))
     assert len(run.record["fills"]["order"]) < 30
-    beliefs = walk_beliefs(agent, study.evaluation, study.folds, seed=study.seed, told=quiet)
+    beliefs = walk_beliefs(agent, study.evaluation, study.folds, seed=study.seed, on_progress=quiet)
     spoke = np.flatnonzero(np.isfinite(beliefs.mean_bps[:, 1]))
     ends = int(spoke[-1]) + 24  # the first close without a living belief
     lots = eth // 10_000

@@ -71,11 +71,11 @@ def test_a_five_minute_hold_out_does_not_replay_the_hold_out_of_another_study(ma
 def test_there_is_no_way_round_by_the_functions_beneath(make_study, way):
     make_study(name="first").replay(AGENT)
     other = make_study(name="other", holdout="0h")
-    settings = {"seed": 7, "told": lambda *_: None}
+    settings = {"seed": 7, "on_progress": lambda *_: None}
     beliefs = walk_beliefs(AGENT, other.evaluation, other.folds, **settings)
     views = walk_views(AGENT, other.evaluation, other.folds, **settings)
     asks = {
-        "beliefs": lambda: replay_beliefs(other, AGENT, beliefs, REAL, told=settings["told"]),
+        "beliefs": lambda: replay_beliefs(other, AGENT, beliefs, REAL, on_progress=settings["on_progress"]),
         "views": lambda: screened(other, [AGENT], [views]),
         "information": lambda: inform(other, AGENT, views),
     }
@@ -85,14 +85,14 @@ def test_there_is_no_way_round_by_the_functions_beneath(make_study, way):
 
 def test_what_only_looks_like_a_study_evaluates_nothing(make_study):
     study = make_study()
-    beliefs = walk_beliefs(AGENT, study.evaluation, study.folds, seed=7, told=lambda *_: None)
+    beliefs = walk_beliefs(AGENT, study.evaluation, study.folds, seed=7, on_progress=lambda *_: None)
 
     class Quiet(type(study)):
         """One that would rather not be counted."""
 
     twin = Quiet(**{name: getattr(study, name) for name in study.__dataclass_fields__})
     with pytest.raises(StudyError, match="not a study"):
-        replay_beliefs(twin, AGENT, beliefs, REAL, told=lambda *_: None)
+        replay_beliefs(twin, AGENT, beliefs, REAL, on_progress=lambda *_: None)
     assert study.ledger.evaluations() == ()
 
 

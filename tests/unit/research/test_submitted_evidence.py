@@ -138,9 +138,9 @@ def test_beta_is_no_skill(make_study, bars_of):
 
 def test_counterfactuals_of_the_platform_are_no_sweep(make_study):
     study = make_study()
-    beliefs = walk_beliefs(AGENT, study.evaluation, study.folds, seed=7, told=lambda *_: None)
+    beliefs = walk_beliefs(AGENT, study.evaluation, study.folds, seed=7, on_progress=lambda *_: None)
     others = [Beside(Model.IDEAL), Beside(times=2.0), Beside(holds=True)]
-    evidence, *runs = replay_beside(study, AGENT, beliefs, others, told=lambda *_: None)
+    evidence, *runs = replay_beside(study, AGENT, beliefs, others, on_progress=lambda *_: None)
     assert (evidence.model, study.trials().count, len(study.ledger.evaluations())) == (REAL, 1, 4)
     assert runs[1].study.costs.taker_bps > study.costs.taker_bps
     with pytest.raises(ValueRefused, match="a counterfactual run"):
@@ -150,6 +150,8 @@ def test_counterfactuals_of_the_platform_are_no_sweep(make_study):
 def test_other_beliefs_under_the_same_name_are_another_trial(make_study):
     study = make_study()
     for factor in (1.0, -1.0, 0.1):
-        beliefs = walk_beliefs(AGENT, study.evaluation, study.folds, seed=7, told=lambda *_: None)
-        replay_beside(study, AGENT, replace(beliefs, mean_bps=factor * beliefs.mean_bps), [], told=lambda *_: None)
+        beliefs = walk_beliefs(AGENT, study.evaluation, study.folds, seed=7, on_progress=lambda *_: None)
+        replay_beside(
+            study, AGENT, replace(beliefs, mean_bps=factor * beliefs.mean_bps), [], on_progress=lambda *_: None
+        )
     assert study.trials().count > 1

@@ -127,7 +127,7 @@ def quiet(*_):
 
 
 def beliefs_of(study, agent=AGENT):
-    return walk_beliefs(agent, study.evaluation, study.folds, seed=study.seed, told=quiet)
+    return walk_beliefs(agent, study.evaluation, study.folds, seed=study.seed, on_progress=quiet)
 
 
 def same(left, right, rows=slice(None)):
@@ -190,7 +190,9 @@ def test_the_market_of_a_bar_reaches_the_engine_in_that_bar_and_not_before(make_
 def test_the_hold_out_decides_nothing(make_study, walked, changed, model):
     plain, spoiled = make_study(), make_study(changed(walked(), slice(260, None), 2.0))
     assert plain.holdout_start == from_ns(int(walked().close_time_ns[259]))
-    runs = [replay_beliefs(study, CHASER, beliefs_of(study, CHASER), model, told=quiet) for study in (plain, spoiled)]
+    runs = [
+        replay_beliefs(study, CHASER, beliefs_of(study, CHASER), model, on_progress=quiet) for study in (plain, spoiled)
+    ]
     assert runs[0].digest == runs[1].digest
     assert runs[0].performance.fills > 20
     assert runs[0].worth.tolist() == runs[1].worth.tolist()
@@ -238,7 +240,7 @@ def test_an_agent_that_learns_is_fitted_once_a_fold_on_its_bars(make_study):
     hour = 3_600_000_000_000
     assert Drift.lessons == [(to_ns(fold.train_start), to_ns(fold.train_end) - hour, 100, 11) for fold in study.folds]
     Drift.lessons.clear()
-    walk_views(Drift(), study.evaluation, study.folds, seed=3, told=quiet)
+    walk_views(Drift(), study.evaluation, study.folds, seed=3, on_progress=quiet)
     assert [(length, seed) for _, _, length, seed in Drift.lessons] == [(100, 3)] * 3
 
 
@@ -254,7 +256,7 @@ def test_a_score_that_was_learned_is_calibrated_inside_the_same_fold(make_study)
 
 def test_views_of_folds_that_learn_stand_where_their_tests_do(make_study):
     study = make_study()
-    views = walk_views(Drift(), study.evaluation, study.folds, seed=7, told=quiet)
+    views = walk_views(Drift(), study.evaluation, study.folds, seed=7, on_progress=quiet)
     assert views.times.equals(study.tested.times)
     drifts = views.mean_bps["BTC/USDT"].to_numpy()
     assert [len(set(drifts[rows].tolist())) for rows in (slice(0, 60), slice(60, 120), slice(120, 155))] == [1, 1, 1]
@@ -266,13 +268,13 @@ def test_window_by_window_is_the_twin(make_study, agent, monkeypatch):
     study = make_study()
     quick_beliefs, quick_views = (
         beliefs_of(study, agent),
-        walk_views(agent, study.evaluation, study.folds, seed=7, told=quiet),
+        walk_views(agent, study.evaluation, study.folds, seed=7, on_progress=quiet),
     )
     monkeypatch.setattr(type(agent), "has_twin", False)
     monkeypatch.setattr(type(agent), "views_panel", lambda self, bars: None)
     slow_beliefs, slow_views = (
         beliefs_of(study, agent),
-        walk_views(agent, study.evaluation, study.folds, seed=7, told=quiet),
+        walk_views(agent, study.evaluation, study.folds, seed=7, on_progress=quiet),
     )
     np.testing.assert_allclose(slow_beliefs.mean_bps, quick_beliefs.mean_bps, rtol=1e-8)
     np.testing.assert_allclose(slow_beliefs.std_bps, quick_beliefs.std_bps, rtol=1e-8)
@@ -289,7 +291,7 @@ def test_without_a_twin_only_tested_bars_are_asked_about(make_study, monkeypatch
         MovingAverageCross, "views", lambda self, window: asked.append(to_ns(window.as_of)) or views(self, window)
     )
     study = make_study()
-    walk_views(AGENT, study.evaluation, study.folds, seed=7, told=quiet)
+    walk_views(AGENT, study.evaluation, study.folds, seed=7, on_progress=quiet)
     assert asked == study.tested.close_time_ns.tolist()
 
 
@@ -327,7 +329,7 @@ def test_folds_that_speak_of_different_things_are_refused(make_study, monkeypatc
     study = make_study()
     monkeypatch.setattr(Drift, "views", fickle)
     with pytest.raises(AgentError, match="do not form a panel"):
-        walk_views(Drift(), study.evaluation, study.folds, seed=7, told=quiet)
+        walk_views(Drift(), study.evaluation, study.folds, seed=7, on_progress=quiet)
 
 
 def test_a_fold_of_silence_takes_the_kind_of_the_others(make_study, monkeypatch):
@@ -335,7 +337,7 @@ def test_a_fold_of_silence_takes_the_kind_of_the_others(make_study, monkeypatch)
     study = make_study()
     late = to_ns(study.folds[1].test_start)
     monkeypatch.setattr(Drift, "views", lambda self, window: views(self, window) if to_ns(window.as_of) >= late else [])
-    stated = walk_views(Drift(), study.evaluation, study.folds, seed=7, told=quiet)
+    stated = walk_views(Drift(), study.evaluation, study.folds, seed=7, on_progress=quiet)
     assert stated.kind == "forecast"
     assert stated.times.equals(study.tested.times)
     assert np.isnan(stated.mean_bps.to_numpy()[:60]).all()

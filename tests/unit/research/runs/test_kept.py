@@ -120,14 +120,14 @@ def test_another_thing_is_asked_anew(make_study, plain, walked, changed, tmp_pat
     again = make_study() if change != "bars" else study
     after = walk_in(again, agent)
     assert len(asked(plain)) > 150
-    assert after.equals(walk_views(agent, again.evaluation, again.folds, seed=again.seed, told=quiet).score)
+    assert after.equals(walk_views(agent, again.evaluation, again.folds, seed=again.seed, on_progress=quiet).score)
     if change in ("code", "parameter", "constant"):
         assert not after.equals(before)
 
 
 def walk_in(study, agent):
     with study._remembered.open():
-        return walk_views(agent, study.evaluation, study.folds, seed=study.seed, told=quiet).score
+        return walk_views(agent, study.evaluation, study.folds, seed=study.seed, on_progress=quiet).score
 
 
 def test_another_sizing_or_belief_is_run_anew(make_study, plain, engines):
@@ -157,9 +157,9 @@ def test_a_fooled_file_fools_no_evidence(make_study, plain, engines):
     record["equity"]["equity_quote_atoms"]["values"][-1] *= 2
     path.write_text(json.dumps(record))
     assert make_study().replay(plain()).performance.total_return > 0.5  # who writes there fools himself
-    beliefs = walk_beliefs(plain(), study.evaluation, study.folds, seed=study.seed, told=quiet)
+    beliefs = walk_beliefs(plain(), study.evaluation, study.folds, seed=study.seed, on_progress=quiet)
     engines.clear()
-    (evidence,) = replay_beside(study, plain(), beliefs, [], told=quiet)
+    (evidence,) = replay_beside(study, plain(), beliefs, [], on_progress=quiet)
     assert len(engines) == 1
     assert np.array_equal(evidence.worth, honest.worth)
     path.write_text("{")

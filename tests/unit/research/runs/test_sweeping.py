@@ -214,7 +214,7 @@ def test_whatever_stops_a_sweep_ends_its_workers(make_study, by_workers, monkeyp
 
     agents = {(lookback,): Plain(lookback=lookback) for lookback in range(8, 40)}
     with pytest.raises(KeyboardInterrupt):
-        sweeping.swept(study, agents, ("lookback",), told=interrupts)
+        sweeping.swept(study, agents, ("lookback",), on_progress=interrupts)
     assert len(at_work) == 2
     assert not psutil.wait_procs(at_work, timeout=20)[1]
     study.sweep(Plain(), lookback=[2, 3])  # and the next one has new ones
