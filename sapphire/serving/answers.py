@@ -1,7 +1,8 @@
 """Answers: VIEW messages out of views, and what a caller is told when there are none.
 
-An answer is finished bytes with a status: 200 views or a card, 400 a bad request, 403 a deliberate no, 503 not now
-(not ready, or bars that are not up to date), 500 the agent failed. Every refusal carries its error's four lines.
+An answer is finished bytes with a status: 200 views or a card, 400 a bad request, 403 a deliberate no, 429 too many at
+once, 503 not now (not ready, bars that are not up to date, or no turn in time), 500 the agent failed. Every refusal
+carries its error's four lines.
 """
 
 from __future__ import annotations

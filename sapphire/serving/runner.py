@@ -1,24 +1,29 @@
 """Runner: an admitted release, loaded once, checked against its golden outputs, and asked for its views.
 
 No code of the release runs in this process: it runs in a worker without files and sockets, as it did when the evidence
-was made. The runner knows nothing of BentoML: the service around it moves bytes. It stands at LOADING until `stand_up`
-has run, and after that at READY or, where golden outputs differ or the source does not run here, at REFUSED for good.
+was made. Reading a request, asking the permit and asking the worker happen in threads: the event loop only waits, so
+that a forward pass of seconds blocks no probe. The runner knows nothing of BentoML: the service around it moves bytes.
+It stands at LOADING until `stand_up` has run, and after that at READY or, where golden outputs differ or the source
+does not run here, at REFUSED for good.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import timedelta
 from enum import StrEnum
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from sapphire.domain.canonical import canonical_json
 from sapphire.domain.clocks import Clock, to_ns
 from sapphire.domain.display import stamp
-from sapphire.domain.errors import DataError, EvidenceRefused, MissingData, Refused, SapphireError
+from sapphire.domain.errors import DataError, MissingData, NotReady, Refused, SapphireError
 from sapphire.domain.view_requests import CachedRequest, read_request
 from sapphire.serving.answers import Answer, Speaker, answered, refused
+from sapphire.serving.turns import Turns
 
 if TYPE_CHECKING:
     from sapphire.agents.release import ReadRelease
@@ -51,11 +56,23 @@ class Runner:
     admitted : the release and its gate report.
     cache : the shared cache of bars.
     clock : the machine's.
+    turns : the queue before its worker.
+    views_within_s : how long the views of one window may take, in seconds.
     """
 
-    def __init__(self, admitted: Admitted, cache: BarCache, clock: Clock) -> None:
+    def __init__(
+        self,
+        admitted: Admitted,
+        cache: BarCache,
+        clock: Clock,
+        *,
+        turns: Turns | None = None,
+        views_within_s: float = _VIEWS_WITHIN_S,
+    ) -> None:
         self._admitted = admitted
         self._cache = cache
+        self._turns = turns or Turns()
+        self._views_within_s = views_within_s
         self._worker: ReleaseWorker | None = None
         self._refusal: SapphireError | None = None
         self._compared = 0
@@ -82,7 +99,7 @@ class Runner:
 
         try:
             read = read_release(self._admitted.folder, expected_digest=self._speaker.release)
-            worker = ReleaseWorker(read, views_within_s=_VIEWS_WITHIN_S)
+            worker = ReleaseWorker(read, views_within_s=self._views_within_s)
             self._compared = worker.check_golden()
             self._worker = worker
         except SapphireError as error:
@@ -96,32 +113,42 @@ class Runner:
             )
 
     async def views(self, body: bytes) -> Answer:
-        """Answer one request for views.
+        """Answer one request for views, when its turn comes.
 
         Raises
         ------
         Exception : whatever an agent raises that is not an error of ours.
         """
         try:
-            request = read_request(body)
+            with self._turns.place():
+                return await self._answer(body)
+        except NotReady as error:
+            return refused(error, 429)
+
+    async def _answer(self, body: bytes) -> Answer:
+        try:
+            request = await asyncio.to_thread(read_request, body)
         except SapphireError as error:
             return refused(error, 400)
-        if self._worker is None:
+        worker = self._worker
+        if worker is None:
             return refused(self._not_ready(), 503)
-        try:
-            self._admitted.permit.check()
-        except EvidenceRefused as refusal:
-            return refused(refusal, 403)
+        closed = await asyncio.to_thread(self._closed)
+        if closed is not None:
+            return refused(closed, 403)
         if isinstance(request, CachedRequest):
             try:
-                window = await self._cache.window(self._worker.release, request)
+                window = await self._cache.window(worker.release, request)
             except DataError as error:
                 return refused(error, 503)
             except SapphireError as error:
                 return refused(error, 400)
         else:
             window = request.window
-        return self._decide(self._worker, window, request)
+        try:
+            return await self._turns.take(partial(self._decide, worker, window, request))
+        except NotReady as error:
+            return refused(error, 503)
 
     def card(self) -> Answer:
         """What is served, on what evidence, and where it stands; it answers at every standing."""
@@ -160,13 +187,17 @@ class Runner:
         return Answer(200, canonical_json(about))
 
     def close(self) -> None:
-        """End the worker."""
+        """End the worker when it has answered what it is at."""
+        self._turns.close()
         if self._worker is not None:
             self._worker.close()
 
     def _decide(self, worker: ReleaseWorker, window: Window, request: WindowRequest | CachedRequest) -> Answer:
         release = worker.release
         as_of_ns = to_ns(window.as_of)
+        closed = self._closed()  # it may have waited for a while
+        if closed is not None:
+            return refused(closed, 403)
         try:
             _require_current(window)
             admitted = release.admitted(window)
@@ -185,6 +216,9 @@ class Runner:
             universe=release.manifest.universe,
             skill_failed=self._admitted.report.skill_failed,
         )
+
+    def _closed(self) -> SapphireError | None:
+        return self._admitted.permit.refusal
 
     def _not_ready(self) -> Refused:
         reason = json.dumps(self._refusal.what) if self._refusal is not None else "its golden outputs are being made"

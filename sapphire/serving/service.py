@@ -6,13 +6,14 @@ A bento is a class of its own that derives from `ReleaseService`, so that it has
     @bentoml.service(**cpu_service("lag_llama"))
     class LagLlama(ReleaseService): ...
 
-Endpoints are coroutines: a forward pass on the CPU takes milliseconds, in the worker that the runner asks. Requests are
-not batched: `max_latency_ms` of BentoML's batching is a deadline that answers 503, not a wait, and one request holds
-all symbols of a moment already.
+Endpoints are coroutines that wait for threads of the runner, so that probes and metrics answer during a forward pass.
+Requests are not batched: `max_latency_ms` of BentoML's batching is a deadline that answers 503, not a wait, and one
+request holds all symbols of a moment already. More requests than may wait are answered 429.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import threading
@@ -107,7 +108,7 @@ class ReleaseService:
     @bentoml.api(route="/card", input_spec=Body, output_spec=Body)
     async def card(self, body: Body, /) -> Response:
         """What is served, on what evidence, and where it stands."""
-        return _response(self._runner.card())
+        return _response(await asyncio.to_thread(self._runner.card))
 
     async def __is_ready__(self) -> bool:
         return self._runner.standing is Standing.READY
@@ -115,7 +116,7 @@ class ReleaseService:
     @bentoml.on_shutdown
     async def let_go(self) -> None:
         """Close what is open."""
-        self._runner.close()
+        await asyncio.to_thread(self._runner.close)
         await self._cache.close()
 
     def _stand_up(self) -> None:

@@ -57,8 +57,8 @@ class ReleaseWorker:
 
     @property
     def isolation(self) -> Isolation:
-        """Whether the system keeps it from files and sockets."""
-        return self.worker.isolation
+        """Whether the system keeps it from files and sockets; asked from any thread, it starts no worker."""
+        return self._worker.isolation
 
     @property
     def worker(self) -> Worker:
