@@ -19,7 +19,7 @@ from typing import Any
 
 from sapphire.agents.sources import Imported, Source
 
-__all__ = ["import_name", "imported_by"]
+__all__ = ["import_name", "imported_by", "imported_names"]
 
 _PLATFORM = "sapphire"
 
@@ -45,7 +45,7 @@ def imported_by(text: str, *, package: str, seen: Mapping[str, Any]) -> Imported
     seen : the running module's own names.
     """
     walk = _Walk()
-    names = {*_named(text, package), *_held(seen)}
+    names = {*imported_names(text, package), *_held(seen)}
     walk.follow(names)
     modules = tuple(walk.modules[path] for path in sorted(walk.modules))
     return Imported(modules, tuple(sorted(walk.installed)), tuple(sorted(walk.missing)))
@@ -92,7 +92,7 @@ class _Walk:
             return
         text = file.read_text("utf-8")
         self.modules[path] = Source(path, text, file)
-        self.follow(_named(text, package))
+        self.follow(imported_names(text, package))
 
 
 def _kind(place: Path) -> str:
@@ -104,8 +104,14 @@ def _kind(place: Path) -> str:
     return "folder" if place.is_dir() else "nothing"
 
 
-def _named(text: str, package: str) -> set[tuple[str, bool]]:
-    """Dotted names that a file imports, and whether each must be a module: `from a import b` may mean a name of a."""
+def imported_names(text: str, package: str) -> set[tuple[str, bool]]:
+    """Dotted names that a file imports, and whether each must be a module: `from a import b` may mean a name of a.
+
+    Parameters
+    ----------
+    text : of the file.
+    package : that the file is in, for relative imports; empty for none.
+    """
     names: set[tuple[str, bool]] = set()
     for node in _imports(ast.parse(text)):
         if isinstance(node, ast.Import):

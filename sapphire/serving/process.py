@@ -1,4 +1,4 @@
-"""A server process: `bentoml serve` of one release on this machine, from its start to its end.
+"""A server process: `bentoml serve` of one release's bento on this machine, from its start to its end.
 
 It listens on 127.0.0.1 unless told otherwise. What it says goes to a log. On Linux it ends when the thread that started
 it does, however that ends, so a server is started from a thread that outlives it, as a program's main thread does.
@@ -19,15 +19,13 @@ from typing import Self
 from sapphire.domain.errors import NotReady, Refused
 from sapphire.domain.workspace import HOME_VARIABLE
 from sapphire.registry import Deployment
+from sapphire.serving.bentos import bento_for
 from sapphire.serving.ports import LOCAL, free_port
 from sapphire.serving.settings import BARS_VARIABLE, RELEASE_VARIABLE, RUNNING_VARIABLE, STAGE_VARIABLE, Settings
 from sapphire.telemetry.http_client import HttpClient
 from sapphire.telemetry.launching import launch
 
-__all__ = ["CPU", "ServerProcess", "standing_of"]
-
-CPU = "sapphire.serving.cpu:Cpu"
-"""The service that serves any release on the CPU."""
+__all__ = ["ServerProcess", "standing_of"]
 
 _READY_WITHIN_S = 300.0
 _ASK_EVERY_S = 0.2
@@ -74,12 +72,13 @@ class ServerProcess:
     port : 0 chooses a free one.
     bind : address of this machine that it listens on.
     host : by what others reach it, as it stands in a URL; what is bound unless given.
-    service : "module:Class" of a `ReleaseService`.
+    service : what BentoML is to run, "module:Class" or a built bento; the bento that fits the release unless given.
     working_dir : where `service` is imported from besides the installed packages.
 
     Raises
     ------
     PortInUse : another process holds the port.
+    ConfigError, EvidenceRefused : as `bento_for`.
     """
 
     def __init__(
@@ -89,13 +88,16 @@ class ServerProcess:
         port: int = 0,
         bind: str = LOCAL,
         host: str | None = None,
-        service: str = CPU,
+        service: str | None = None,
         working_dir: Path | None = None,
     ) -> None:
         self.settings = settings
         self.port = free_port(port, bind=bind)
         self._bind, self._host = bind, host or bind
         self.folder = settings.home / "serving" / f"{settings.release[:12]}-{self.port}"
+        if service is None:
+            bento = bento_for(settings)
+            service, working_dir = bento.service, bento.root
         self._service = service
         self._working_dir = working_dir or self.folder
         self._process: subprocess.Popen[bytes] | None = None

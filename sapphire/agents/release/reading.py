@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sapphire.agents.release.code import AgentCode, ReleaseCode
 from sapphire.agents.release.files import read_release_files
 from sapphire.agents.release.golden import Golden
+from sapphire.agents.release.packages import packages_of
 from sapphire.agents.release.tensors import read_tensors
 from sapphire.domain.canonical import read_canonical
 from sapphire.domain.clocks import from_ns
@@ -64,6 +65,11 @@ class ReadRelease:
     def label(self) -> str:
         """What messages call it."""
         return f"release {self.manifest.name} {self.digest[:_SHORT]}"
+
+    @property
+    def packages(self) -> frozenset[str]:
+        """Top-level names of the packages that its code imports."""
+        return frozenset().union(*map(packages_of, self.code.members))
 
     @property
     def warmup(self) -> int:

@@ -124,10 +124,11 @@ def test_the_lag_llama_bento_says_what_the_notebook_says_to_the_last_bit(state, 
     digest = freeze_into(state, llama, bars, name="llama")
     report_on(state, digest)
     window = window_of(bars)
-    service = "bentos.lag_llama.service:LagLlama"
-    with ServerProcess(Settings(state, digest), service=service, working_dir=ROOT) as server:
+    with ServerProcess(Settings(state, digest)) as server:
         server.wait_until_ready()
         answer = httpx.post(f"{server.url}/views", content=encode_window(window), trust_env=False)
+        metrics = httpx.get(f"{server.url}/metrics", trust_env=False).text
+    assert 'service_name="lag_llama"' in metrics
     said = [decode(json.dumps(view).encode()).view() for view in answer.json()["views"]]
     wanted = [(view.symbol, view.mean_bps.hex(), view.std_bps.hex()) for view in llama.views(window)]
     assert [(view.symbol, view.mean_bps.hex(), view.std_bps.hex()) for view in said] == wanted

@@ -49,7 +49,7 @@ def served(state, bars, cross, cache, freeze_into, report_on):
     words = [sys.executable, "-c", VERB, digest[:10], "--bars", cache, "--json"]
     environment = os.environ | {"SAPPHIRE_HOME": str(state)}
     with (state / "verb.log").open("wb") as log:
-        verb = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=log, env=environment)
+        verb = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=log, env=environment, cwd=state)
     try:
         line = verb.stdout.readline()
         assert line, (state / "verb.log").read_text()
