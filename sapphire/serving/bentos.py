@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import sapphire
 from sapphire.domain.errors import ConfigError
 from sapphire.domain.workspace import find_workspace
 
@@ -85,7 +84,7 @@ def find_bentos() -> tuple[BentoFolder, ...]:
     ConfigError : one that does not read.
     """
     own = find_workspace()
-    roots = dict.fromkeys(root.resolve() for root in (own, Path(sapphire.__file__).parents[1]) if root is not None)
+    roots = dict.fromkeys(root.resolve() for root in (own, Path(__file__).parents[2]) if root is not None)
     return tuple(bento for root in roots for bento in _in(root / "bentos"))
 
 
