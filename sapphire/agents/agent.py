@@ -7,6 +7,7 @@ freezes. What it learned stands in fields made by `fitted()` and travels as arra
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -66,6 +67,8 @@ class Agent(ABC):
     """Kebab case of the class's name."""
     twin_tolerance: ClassVar[float] = 1e-9
     """How far views and twin may differ, relative; looser only for arithmetic in float32. The checks show it."""
+    golden_tolerance: ClassVar[float] = math.inf
+    """How far its golden views may be apart elsewhere, relative, where that is closer than the type of its numbers."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

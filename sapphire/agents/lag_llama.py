@@ -27,7 +27,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -94,6 +94,7 @@ class LagLlama(Agent):
     validation : share of the training window, its last part, that only decides when to stop.
     """
 
+    golden_tolerance: ClassVar[float] = 1e-9
     horizon: timedelta = timedelta(hours=1)
     context: int = 32
     lags: tuple[int, ...] = LAGS
@@ -217,8 +218,7 @@ class LagLlama(Agent):
         }
 
     def _trained_on(self) -> Interval:
-        seconds = int(self.training["interval_s"][0])
-        return next(interval for interval in map(Interval, INTERVALS) if interval.seconds == seconds)
+        return next(each for each in map(Interval, INTERVALS) if each.seconds == self.training["interval_s"][0])
 
 
 class _Inputs(NamedTuple):

@@ -39,6 +39,7 @@ __all__ = [
     "horizon_bars",
     "kind_stated",
     "outcomes_bps",
+    "tolerance_of",
     "twin_panel",
     "twin_tolerance_of",
     "view_panel",
@@ -49,6 +50,7 @@ __all__ = [
 
 LOOSEST_TOLERANCE = 1e-5
 """The largest relative difference that any agent may be allowed, whatever it asks for."""
+_EXACT_TWIN = 1e-9
 _SAMPLED = 32
 _DICE = np.random.default_rng()
 """From the system's entropy: no agent can know beforehand where its twin is compared."""
@@ -192,6 +194,14 @@ def twin_panel(agent: Agent, bars: Bars) -> ViewPanel | None:
 def twin_tolerance_of(agent: Agent) -> float:
     """How far views and twin may differ: the loosest that the agent or a part asks for, as far as that is allowed."""
     return min(LOOSEST_TOLERANCE, max(agent.twin_tolerance, *map(twin_tolerance_of, agent.parts()), 0.0))
+
+
+def tolerance_of(agent: Agent) -> float:
+    """How far views may be from those of another process on this machine, relative: 0 where all of it is float64."""
+    arrays = () if agent.parts() else agent.arrays().values()  # those of its parts are asked of the parts
+    coarse = any(array.dtype.kind == "f" and array.dtype.itemsize < 8 for array in arrays)
+    own = min(agent.twin_tolerance, LOOSEST_TOLERANCE) if coarse or agent.twin_tolerance > _EXACT_TWIN else 0.0
+    return max(own, *map(tolerance_of, agent.parts()), 0.0)
 
 
 def _equals_views(agent: Agent, bars: Bars, panel: ViewPanel, sampled: int) -> bool:

@@ -18,6 +18,7 @@ from sapphire.agents.release.code import AgentCode, calibrated_members, pooling_
 from sapphire.agents.release.files import write_release_files
 from sapphire.agents.release.golden import Golden, golden_bars, said
 from sapphire.agents.release.loading import load_release
+from sapphire.agents.release.numbers import Numbers
 from sapphire.agents.release.reading import PLAIN_BARS
 from sapphire.agents.release.tensors import write_tensors
 from sapphire.data.durable import replace_folder
@@ -155,8 +156,11 @@ def _frozen(
     release_says = said(whole, stretch, as_of_ns, features)
     for name, member in zip(_entry_names(members), members, strict=True):
         agent_says = said(member.agent, stretch, as_of_ns, features)
-        golden = Golden(stretch, as_of_ns, agent_says, release_says)
-        yield _Frozen(name=name, member=member, code=AgentCode.of(member.agent), golden=golden)
+        code = AgentCode.of(member.agent)
+        numbers = Numbers.of(member.agent.arrays(), code)
+        tolerance = min(numbers.widest, max(0.0, member.agent.golden_tolerance))
+        golden = Golden(stretch, as_of_ns, agent_says, release_says, numbers, tolerance)
+        yield _Frozen(name=name, member=member, code=code, golden=golden)
 
 
 def _entry_names(members: Sequence[Calibrated]) -> list[str]:

@@ -1,13 +1,17 @@
-"""Golden inputs and outputs: a stretch of real bars, and what the release says of it, to the last bit.
+"""Golden inputs and outputs: a stretch of real bars, and what the release says of it.
 
 They are captured when a release is frozen and made again wherever it is loaded: a build that differs (another library,
-another processor, another platform version) is found before anything trades on it. Agents that compute in float64 must
-repeat themselves exactly; one that keeps weights in float32, or asks for a looser twin, gets its `twin_tolerance`.
+another processor, another platform version) is found before anything trades on it. How far the outputs may be apart is
+written beside them: by the type of the agent's numbers, to the last bit for float64 in NumPy. A tolerance wider than
+the type that is found in the release's files allows is refused.
+
+`GOLDEN@1`, of before, states none. It is read, and held to the last bit where the arrays are float64, and to 1e-9 where
+they are coarser.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -17,7 +21,7 @@ import numpy as np
 from sapphire.agents.agent import Agent
 from sapphire.agents.answers import views_by
 from sapphire.agents.differences import far_apart, numbers_of_views
-from sapphire.agents.panels import LOOSEST_TOLERANCE
+from sapphire.agents.release.numbers import Numbers
 from sapphire.agents.release.tensors import read_tensors, write_tensors
 from sapphire.domain.bars import FIELDS, Bars
 from sapphire.domain.canonical import canonical_json, read_canonical
@@ -28,18 +32,18 @@ from sapphire.domain.views import View
 from sapphire.domain.windows import Window
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from sapphire.domain.windows import Feature
 
-__all__ = ["GOLDEN_FORMAT", "Golden", "golden_bars", "require_same_views", "said", "tolerance_of"]
+__all__ = ["GOLDEN_FORMAT", "Golden", "golden_bars", "require_same_views", "said"]
 
-GOLDEN_FORMAT = "GOLDEN@1"
+GOLDEN_FORMAT = "GOLDEN@2"
 """Format of `golden_outputs.json`."""
+_WITHOUT_TOLERANCE = "GOLDEN@1"
+_COARSE_BEFORE = 1e-9
+"""How close coarser types than float64 are held in the format that states no tolerance."""
 
 _MOMENTS = 5
 _STRIDE = 6
-_EXACT_TWIN = 1e-9
 _MICROSECOND = timedelta(microseconds=1)
 
 Said = Sequence[Sequence[View]]
@@ -56,12 +60,16 @@ class Golden:
     as_of_ns : closes at which the views were taken, rising.
     agent : what the agent itself says at each.
     release : what the release as a whole says at each.
+    numbers : what the agent computes in.
+    tolerance : how far its views may be apart elsewhere, relative; 0 for to the last bit.
     """
 
     bars: Bars
     as_of_ns: tuple[int, ...]
     agent: Said
     release: Said
+    numbers: Numbers
+    tolerance: float
 
     @property
     def inputs(self) -> bytes:
@@ -75,32 +83,48 @@ class Golden:
         return canonical_json(
             {
                 "format": GOLDEN_FORMAT,
+                "numbers": {"runtime": self.numbers.runtime, "type": self.numbers.type},
+                "tolerance": float(self.tolerance),
                 "agent": [[_plain(view) for view in views] for views in self.agent],
                 "release": [[_plain(view) for view in views] for views in self.release],
             }
         )
 
     @classmethod
-    def read(cls, inputs: bytes, outputs: bytes, *, symbols: tuple[str, ...], interval: Interval, label: str) -> Golden:
+    def read(
+        cls,
+        inputs: bytes,
+        outputs: bytes,
+        *,
+        symbols: tuple[str, ...],
+        interval: Interval,
+        label: str,
+        found: Numbers,
+    ) -> Golden:
         """What `inputs` and `outputs` hold.
+
+        Parameters
+        ----------
+        symbols, interval : of the release.
+        label : what messages call the agent.
+        found : what the agent computes in by its own files; bounds the tolerance.
 
         Raises
         ------
-        EvidenceRefused : one of them is not what it should be.
+        EvidenceRefused : one of them is not what it should be, or the tolerance is wider than `found` allows.
         """
         arrays = read_tensors(inputs, what=f"golden_inputs.safetensors of {label}")
         try:
             as_of_ns = tuple(int(ns) for ns in arrays.pop("as_of_ns"))
             bars = Bars(symbols=symbols, interval=interval, **arrays)
             value = read_canonical(outputs, what=f"golden_outputs.json of {label}")
-            if value["format"] != GOLDEN_FORMAT:
-                raise _unreadable(label, str(value["format"]))
+            numbers, tolerance = _allowed(value, found, label)
             agent, release = (_views(value[key], as_of_ns) for key in ("agent", "release"))
         except (KeyError, TypeError, ValueError, SapphireError) as error:
             if isinstance(error, EvidenceRefused):
                 raise
             raise _unreadable(label, f"{type(error).__name__}: {error}") from None
-        return cls(bars, as_of_ns, agent, release)
+        return cls(bars, as_of_ns, agent, release, numbers, tolerance)
 
 
 def golden_bars(bars: Bars, warmup: int) -> tuple[Bars, tuple[int, ...]]:
@@ -128,13 +152,6 @@ def said(agent: Agent, bars: Bars, as_of_ns: Sequence[int], features: Mapping[st
     return [views_by(agent, Window(bars.head_until(at).tail(agent.warmup), at, features)) for at in moments]
 
 
-def tolerance_of(agent: Agent) -> float:
-    """How far the views of `agent` may be from golden ones, relative: 0 where it computes in float64 throughout."""
-    coarse = any(array.dtype.kind == "f" and array.dtype.itemsize < 8 for array in _own_arrays(agent))
-    own = min(agent.twin_tolerance, LOOSEST_TOLERANCE) if coarse or agent.twin_tolerance > _EXACT_TWIN else 0.0
-    return max(own, *(tolerance_of(part) for part in agent.parts()), 0.0)
-
-
 def require_same_views(what: str, wanted: Said, got: Said, golden: Golden, tolerance: float) -> int:
     """Refuse views that are not the golden ones.
 
@@ -158,7 +175,7 @@ def require_same_views(what: str, wanted: Said, got: Said, golden: Golden, toler
     if found.worst > tolerance or looks:
         raise EvidenceRefused(
             f"{what} says something else here than when it was frozen",
-            expected=f"its golden outputs, {'to the last bit' if tolerance == 0.0 else f'within {tolerance:g}'}",
+            expected=f"its golden outputs, {_within(tolerance)}",
             got=looks[0] if looks else f"{found.note} (golden, now): {found.worst:.3g} apart",
             next="run it with the lock, the platform version and the kind of processor it was frozen with",
         )
@@ -169,10 +186,27 @@ def _horizons(views: Sequence[View]) -> dict[str, timedelta]:
     return {view.symbol: view.horizon for view in views}
 
 
-def _own_arrays(agent: Agent) -> Iterator[NDArray[Any]]:
-    """The agent's own arrays; those of its parts are asked of the parts."""
-    if not agent.parts():
-        yield from agent.arrays().values()
+def _allowed(value: Mapping[str, Any], found: Numbers, label: str) -> tuple[Numbers, float]:
+    """The numbers and the tolerance that golden outputs state; what was the rule before where they state none."""
+    if value["format"] == _WITHOUT_TOLERANCE:
+        return found, 0.0 if found.type == "float64" else _COARSE_BEFORE
+    if value["format"] != GOLDEN_FORMAT:
+        raise _unreadable(label, str(value["format"]))
+    numbers, tolerance = Numbers(**value["numbers"]), value["tolerance"]
+    if not numbers.is_known or type(tolerance) is not float:
+        raise _unreadable(label, f"tolerance {tolerance!r} for {numbers}")
+    if not 0.0 <= tolerance <= found.widest:
+        raise EvidenceRefused(
+            f"the golden tolerance of {label} is not one that it may have",
+            expected=f"{_within(found.widest)}: its arrays and its code compute in {found}",
+            got=f"{tolerance:g}, stated for {numbers}",
+            next="freeze it again; what a release may differ by is the rule of its numbers, not its own",
+        )
+    return numbers, tolerance
+
+
+def _within(tolerance: float) -> str:
+    return "to the last bit" if tolerance == 0.0 else f"within {tolerance:g}"
 
 
 def _plain(view: View) -> dict[str, Any]:
@@ -202,7 +236,7 @@ def _view(plain: Mapping[str, Any], as_of_ns: int) -> View:
 def _unreadable(label: str, got: str) -> EvidenceRefused:
     return EvidenceRefused(
         f"golden values of {label} do not read",
-        expected=f"bars as safetensors and views as {GOLDEN_FORMAT}",
+        expected=f"bars as safetensors and views as {GOLDEN_FORMAT} or {_WITHOUT_TOLERANCE}",
         got=got,
         next="freeze it again",
     )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from sapphire.agents.calibrated import Calibrated
 from sapphire.agents.pool import Pool
 from sapphire.agents.release.code import AgentCode, pool_of
-from sapphire.agents.release.golden import require_same_views, said, tolerance_of
+from sapphire.agents.release.golden import require_same_views, said
 from sapphire.agents.release.reading import ReadRelease, read_release
 from sapphire.domain.errors import EvidenceRefused
 from sapphire.domain.releases import ReleasedAgent
@@ -89,9 +89,9 @@ class LoadedRelease(ReadRelease):
             if inputs not in of_release:
                 of_release[inputs] = said(self.agent, golden.bars, golden.as_of_ns, self.features)
             compared += require_same_views(
-                f"agent {entry.name} of {named}", golden.agent, of_agent, golden, tolerance_of(member.agent)
+                f"agent {entry.name} of {named}", golden.agent, of_agent, golden, golden.tolerance
             )
-            compared += require_same_views(named, golden.release, of_release[inputs], golden, tolerance_of(self.agent))
+            compared += require_same_views(named, golden.release, of_release[inputs], golden, self.tolerance)
         return compared
 
 

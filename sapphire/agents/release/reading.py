@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sapphire.agents.release.code import AgentCode, ReleaseCode
 from sapphire.agents.release.files import read_release_files
 from sapphire.agents.release.golden import Golden
+from sapphire.agents.release.numbers import Numbers
 from sapphire.agents.release.packages import packages_of
 from sapphire.agents.release.tensors import read_tensors
 from sapphire.domain.canonical import read_canonical
@@ -70,6 +71,11 @@ class ReadRelease:
     def packages(self) -> frozenset[str]:
         """Top-level names of the packages that its code imports."""
         return frozenset().union(*map(packages_of, self.code.members))
+
+    @property
+    def tolerance(self) -> float:
+        """How far the views of the whole may be from its golden ones, relative: the widest that an agent may."""
+        return max(golden.tolerance for golden in self.golden.values())
 
     @property
     def warmup(self) -> int:
@@ -142,6 +148,7 @@ def read_release(folder: Path, *, expected_digest: str | None = None) -> ReadRel
             symbols=manifest.universe,
             interval=Interval(manifest.interval),
             label=label,
+            found=Numbers.of(arrays[-1] or {}, codes[-1]),
         )
     _check_pooling(manifest)
     return ReadRelease(

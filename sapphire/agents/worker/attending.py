@@ -19,10 +19,9 @@ from sapphire.agents.answers import panel_by, views_by
 from sapphire.agents.calibrated import Calibrated
 from sapphire.agents.models import hand_in
 from sapphire.agents.own_lines import lines_of_error
-from sapphire.agents.panels import twin_panel, twin_tolerance_of
+from sapphire.agents.panels import tolerance_of, twin_panel, twin_tolerance_of
 from sapphire.agents.pool import Pool
 from sapphire.agents.release.code import ReleaseCode
-from sapphire.agents.release.golden import tolerance_of
 from sapphire.agents.worker.confinement import Isolation, confine, seal
 from sapphire.agents.worker.day_clock import redirect_clocks
 from sapphire.agents.worker.messages import Ended, bars_of, read_message, write_message

@@ -92,8 +92,8 @@ class ReleaseWorker:
             # do so before the others have imported what they need.
             whole = self._said(golden, self.release.warmup, member=None)
             of_agent = self._said(golden, entry.warmup, member=place)
-            compared += require_same_views(about, golden.agent, of_agent, golden, self.worker.tolerance)
-            compared += require_same_views(self.release.label, golden.release, whole, golden, self.worker.tolerance)
+            compared += require_same_views(about, golden.agent, of_agent, golden, golden.tolerance)
+            compared += require_same_views(self.release.label, golden.release, whole, golden, self.release.tolerance)
         return compared
 
     def close(self) -> None:
