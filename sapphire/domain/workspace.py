@@ -24,6 +24,7 @@ __all__ = [
     "CONFIG_VARIABLE",
     "HOME_VARIABLE",
     "MARKER",
+    "PART_VARIABLE",
     "config_folder",
     "find_workspace",
     "home",
@@ -33,6 +34,8 @@ __all__ = [
 
 HOME_VARIABLE = "SAPPHIRE_HOME"
 """Environment variable that names the state folder."""
+PART_VARIABLE = "SAPPHIRE_PART"
+"""Environment variable by which a part's processes are found again: the stack's folder and the part's name."""
 CONFIG_VARIABLE = "XDG_CONFIG_HOME"
 """Environment variable that names the folder of the user's configuration; `~/.config` without it."""
 MARKER = "sapphire.toml"

@@ -14,10 +14,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-__all__ = ["MARK_VARIABLE", "launch"]
-
-MARK_VARIABLE = "SAPPHIRE_PART"
-"""Environment variable with what a part's processes are found again by: the stack's folder and the part's name."""
+__all__ = ["launch"]
 
 _PR_SET_PDEATHSIG = 1
 

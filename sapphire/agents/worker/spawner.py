@@ -31,7 +31,7 @@ from pathlib import Path
 
 from sapphire.agents.worker.printed import Printed
 from sapphire.domain.errors import AgentError
-from sapphire.telemetry.launching import MARK_VARIABLE
+from sapphire.domain.workspace import PART_VARIABLE
 
 __all__ = ["Spawner", "spawner_of"]
 
@@ -66,8 +66,8 @@ class Spawner:
             "TZ": "UTC",
             **dict.fromkeys(_ONE_THREAD, "1"),
         }
-        if MARK_VARIABLE in os.environ:
-            variables[MARK_VARIABLE] = os.environ[MARK_VARIABLE]
+        if PART_VARIABLE in os.environ:
+            variables[PART_VARIABLE] = os.environ[PART_VARIABLE]
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-s", "-c", _PROGRAM],
@@ -153,7 +153,7 @@ def _close_all() -> None:
 
 def attend() -> None:
     """What the spawner process does: import, and make a worker for every socket that comes in, until nobody asks."""
-    os.environ.pop(MARK_VARIABLE, None)
+    os.environ.pop(PART_VARIABLE, None)
     sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1) for number in (1, 2))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system buries them
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # it ends when its socket closes, and not before

@@ -10,7 +10,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from sapphire.telemetry.launching import MARK_VARIABLE
+from sapphire.domain.workspace import PART_VARIABLE
 from sapphire.telemetry.log_files import plain
 
 __all__ = ["end_marked", "has_ended", "is_stopped", "tail_of"]
@@ -51,7 +51,7 @@ def end_marked(mark: str) -> int:
     ended = []
     for process in psutil.process_iter():
         try:
-            carried = process.environ().get(MARK_VARIABLE, "")
+            carried = process.environ().get(PART_VARIABLE, "")
             if carried == mark or (mark.endswith(":") and carried.startswith(mark)):
                 process.kill()
                 ended.append(process)

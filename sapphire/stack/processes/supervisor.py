@@ -26,11 +26,12 @@ from typing import Self
 
 from sapphire.domain.clocks import Clock
 from sapphire.domain.errors import ExchangeError, NotReady, SapphireError
+from sapphire.domain.workspace import PART_VARIABLE
 from sapphire.stack.processes.groups import end_marked, has_ended, tail_of
 from sapphire.stack.processes.kept_parts import FIRST_PAUSE_S, Health, Kept, bring_up, probe_part, status_of, waves_of
 from sapphire.stack.processes.parts import Part, PartStatus, Standing
 from sapphire.stack.processes.run_lock import RunLock
-from sapphire.telemetry.launching import MARK_VARIABLE, launch
+from sapphire.telemetry.launching import launch
 from sapphire.telemetry.log_files import rotate
 
 __all__ = ["PartNews", "Supervisor"]
@@ -211,7 +212,7 @@ class Supervisor:
             kept.process = launch(
                 part.command,
                 log=part.log,
-                environment={**part.environment, MARK_VARIABLE: kept.mark},
+                environment={**part.environment, PART_VARIABLE: kept.mark},
                 folder=part.folder,
                 end_signal=part.end_signal,
                 is_piped=part.first_line is not None,

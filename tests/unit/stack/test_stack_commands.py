@@ -21,12 +21,12 @@ from prometheus_server import prometheus
 from typer.testing import CliRunner
 
 from sapphire.domain.errors import MissingData, Refused
+from sapphire.domain.workspace import PART_VARIABLE
 from sapphire.execution.journal import journal_rows
 from sapphire.monitoring import read_run, trace_order
 from sapphire.stack.background import service_of, take_down
 from sapphire.stack.commands import decisions, journal, logs, status, trading, up_and_down
 from sapphire.telemetry.http_client import HttpClient
-from sapphire.telemetry.launching import MARK_VARIABLE
 
 VERBS = {
     "up": up_and_down.up,
@@ -111,7 +111,7 @@ def of_stack(run):
     found = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get(MARK_VARIABLE, "").startswith(f"{run}:"):
+            if process.environ().get(PART_VARIABLE, "").startswith(f"{run}:"):
                 found.append(process.pid)
         except (psutil.Error, OSError):
             continue

@@ -12,6 +12,7 @@ import pytest
 
 from sapphire.domain.clocks import WallClock
 from sapphire.domain.errors import ConfigError, NotReady, Refused
+from sapphire.domain.workspace import PART_VARIABLE
 from sapphire.serving.ports import free_port
 from sapphire.stack.processes import supervisor as supervisor_module
 from sapphire.stack.processes.parts import Part, Probe, Standing
@@ -19,7 +20,6 @@ from sapphire.stack.processes.readiness import HttpChecks
 from sapphire.stack.processes.run_lock import RunLock
 from sapphire.stack.processes.supervisor import Supervisor
 from sapphire.telemetry import log_files
-from sapphire.telemetry.launching import MARK_VARIABLE
 
 SLEEP = "import time; time.sleep(600)"
 
@@ -234,7 +234,7 @@ def marked(folder):
     found = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get(MARK_VARIABLE, "").startswith(f"{folder}:"):
+            if process.environ().get(PART_VARIABLE, "").startswith(f"{folder}:"):
                 found.append(process.pid)
         except (psutil.Error, OSError):
             continue
