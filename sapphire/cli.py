@@ -43,12 +43,20 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
-_STACK: tuple[Callable[..., None], ...] = (up, status, logs, down, demo, new, exchange, mlflow)
+_STACK: tuple[Callable[..., None], ...] = (up, status, logs, down, demo, new, exchange)
 _REGISTRY: tuple[Callable[..., None], ...] = (releases, gates, promote, rollback, revoke, serve)
 _TRADING: tuple[Callable[..., None], ...] = (positions, orders, fills, decisions, halt, flatten, close, resume, trace)
 for _verb in _STACK + _REGISTRY + _TRADING:
     app.command(_verb.__name__)(_verb)
-_GROUPS = {"data": data, "agent": agent, "study": study, "journal": journal, "report": report, "notify": notify}
+_GROUPS = {
+    "data": data,
+    "agent": agent,
+    "study": study,
+    "journal": journal,
+    "report": report,
+    "notify": notify,
+    "mlflow": mlflow,
+}
 for _name, _verbs in _GROUPS.items():
     app.add_typer(_verbs, name=_name)
 

@@ -26,7 +26,7 @@ from xdist.scheduler import LoadScopeScheduling
 if TYPE_CHECKING:
     from sapphire.domain.evidence import GateReport
     from sapphire.domain.protocols import Protocol
-    from sapphire.registry import Registry
+    from sapphire.registry import EvidenceBundle, Registry
 
 # The machines that run this are shared: a deadline would test their other work, not ours.
 settings.register_profile("house", deadline=None)
@@ -299,3 +299,77 @@ def sign_permit(
 def sign_permit_fixture() -> Callable[..., GateReport]:
     """The function above."""
     return sign_permit
+
+
+def measured_release(digest: str, protocol: Protocol) -> EvidenceBundle:
+    """Measurements as a study makes them; an edge is not shown, so paper marks it."""
+    from sapphire.domain import to_ns
+    from sapphire.domain.canonical import sha256_of
+    from sapphire.registry import (
+        CheckEvidence,
+        CostEvidence,
+        EvidenceBundle,
+        HoldoutEvidence,
+        IntegrityEvidence,
+        Outcome,
+        WalkForwardEvidence,
+    )
+    from sapphire.registry.integrity import CHECKS
+
+    start_ns = to_ns("2025-01-01T00:00Z")
+    span = {"market": "real", "assets": {}, "bar_ns": 1, "start_ns": start_ns, "end_ns": start_ns + 1}
+    nothing = Outcome(total_return=0.0, sharpe=None)
+    return EvidenceBundle(
+        manifest_digest=digest,
+        source="embedded",
+        data="generated market, seed 7 (uncalibrated)",
+        engine_version="0.1.0",
+        walk_forward=WalkForwardEvidence(
+            sharpe=0.01,
+            skew=0.0,
+            kurtosis=3.0,
+            length=2_000,
+            total_return=0.02,
+            active=None,
+            folds=1,
+            tested_days=83.0,
+            fills=12,
+            span=span,
+            trials=3,
+            variance_of_trials=1e-4,
+            variance_of_active=1e-4,
+            effective_trials=None,
+            openings=1,
+            ledger_head="0" * 64,
+            ledger_lines=0,
+        ),
+        holdout=HoldoutEvidence(
+            start_ns=start_ns,
+            end_ns=start_ns + 1,
+            agent=Outcome(total_return=0.01, sharpe=0.01),
+            baselines={"cash": nothing, "buy_and_hold": Outcome(total_return=0.02, sharpe=0.02)},
+            over={"cash": None, "buy_and_hold": None},
+            span=span,
+            seen_by=(),
+        ),
+        costs=CostEvidence(times=2.0, outcome=Outcome(total_return=-0.01, sharpe=-0.01)),
+        integrity=IntegrityEvidence(
+            captured_source=True,
+            snapshot_hash=sha256_of(b"snapshot"),
+            snapshot_verified=True,
+            lock_sha256=sha256_of(b"lock"),
+            checks={name: CheckEvidence(verdict="pass", bars=460, worst=0.0) for name in CHECKS},
+            isolation="enforced",
+            golden_ok=True,
+            git_commit="",
+            dirty=True,
+        ),
+        protocol=protocol,
+        replays={name: sha256_of(name.encode()) for name in ("walk_forward", "holdout", "doubled_costs")},
+    )
+
+
+@pytest.fixture(scope="session", name="measured")
+def measured_fixture() -> Callable[[str, Protocol], EvidenceBundle]:
+    """The function above."""
+    return measured_release

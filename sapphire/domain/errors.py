@@ -21,6 +21,7 @@
     │   ├── HoldoutSealed
     │   └── LedgerDamaged
     ├── Refused                 a deliberate no: gates, promotion, serving, risk
+    │   ├── AccessDenied        a server does not take these credentials, or its user may not do this
     │   └── EvidenceRefused     a release, a report or a signature that does not verify; names what differs
     │       └── PermitClosed    it was refused later, was revoked, or its permit has ended
     ├── EngineError             the compiled engine
@@ -41,6 +42,7 @@ A message has up to four lines: what went wrong, what was expected, what came, w
 from __future__ import annotations
 
 __all__ = [
+    "AccessDenied",
     "AgentError",
     "BadBars",
     "BadMessage",
@@ -182,6 +184,10 @@ class LedgerDamaged(StudyError):
 
 class Refused(SapphireError):
     """A deliberate no, with its reason and what is open instead."""
+
+
+class AccessDenied(Refused):
+    """A server that does not take these credentials, or whose user may not do this."""
 
 
 class EvidenceRefused(Refused):

@@ -219,13 +219,13 @@ def installed_policies() -> Path:
 def policy_folder(workspace: Path | None) -> Path:
     """Where the policies are: the workspace's `mlflow/gates`, else that of the repository this package stands in.
 
-    A package that was installed has them with it, as `gate_policies`.
+    A package that was installed has them with it, in `mlflow_files`.
 
     Raises
     ------
     ConfigError : neither is there.
     """
-    own = [Path(__file__).parents[2] / "mlflow" / "gates", Path(__file__).parent / "gate_policies"]
+    own = [Path(__file__).parents[2] / "mlflow" / "gates", Path(__file__).parent / "mlflow_files" / "gates"]
     places = [*([workspace / "mlflow" / "gates"] if workspace else []), *own]
     for place in places:
         if place.is_dir():

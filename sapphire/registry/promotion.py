@@ -291,11 +291,13 @@ class Promoter:
         Raises
         ------
         EvidenceRefused : the bytes in research, or those at the target, are not the release.
+        AccessDenied : MLflow does not permit it; nothing is recorded.
         """
         model = model_name(target, report.name)
         history = History.of(model, self.versions, self.store)
         before = self.versions.at(model, "champion")
         there = self._copied(source, model, signed, report, tags)
+        self.versions.require_may_move(model, who())
         if history.champion is None or history.champion.number != there.number:
             facts = {"report": report.digest, "source": source.label}
             self._record(history, "promoted", there, history.champion, facts)
@@ -309,9 +311,11 @@ class Promoter:
         Raises
         ------
         EvidenceRefused : the bytes of the release that comes back are not what they were.
+        AccessDenied : MLflow does not permit it; nothing is recorded.
         """
         with tempfile.TemporaryDirectory() as temporary:
             self.versions.fetch(to, Path(temporary))
+        self.versions.require_may_move(history.model, who())
         left = history.champion
         self._record(history, "rolled_back", to, left, {"report": report.digest, "source": source})
         self.settle(history.model)

@@ -243,6 +243,7 @@ class Registry:
         Refused : no report, or one that does not permit it; names every gate that keeps it out. Symbols that cannot be
             traded on the market that its evidence is of.
         EvidenceRefused : the report, the evidence or the bytes do not verify, or something else is measured now.
+        AccessDenied : MLflow does not permit it to this user; nothing moved, and nothing says that it did.
         """
         digest = self.find(release)
         label, policy, door = self.label(digest), self._workings.policy(to), self.door

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,13 +19,14 @@ from sapphire.domain.canonical import is_sha256
 from sapphire.domain.errors import EvidenceRefused, Refused
 from sapphire.registry.release_files import keep_release, read_manifest
 from sapphire.registry.tracking import Tracking
+from sapphire.registry.tracking.access import access_checked, every
 from sapphire.registry.tracking.cards import Card
+from sapphire.registry.tracking.model_files import release_within, write_model
 from sapphire.registry.tracking.places import without_home
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
-    from mlflow.store.entities import PagedList
 
     from sapphire.domain.releases import Manifest
 
@@ -40,9 +41,9 @@ ALIASES = ("champion", "challenger", "previous")
 DIGEST_TAG = "manifest.sha256"
 FILE_TAG = "artifact.sha256/"
 MODEL_TAG = "logged_model"
+_MOVED_BY = "moved.by"
+"""Who asked for the last move of an alias."""
 _MODEL_TYPE = "sapphire-release"
-_MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
-_PAGE = 200
 # what MLflow keeps of a parameter's value, a dataset's name and its digest
 _MAX_PARAM = 6_000
 _MAX_DATASET_NAME = 500
@@ -108,9 +109,9 @@ class Versions:
 
     def all(self) -> list[Version]:
         """Every version of every release, by model and number; what else lies in that MLflow is left out."""
-        models = _every(self.client.search_registered_models)
+        models = every(self.client.search_registered_models)
         aliases = {str(model.name): _numbers(model.aliases) for model in models}
-        found = _every(self.client.search_model_versions)
+        found = every(self.client.search_model_versions)
         versions = [
             _version(each, aliases.get(each.name, {}))
             for each in found
@@ -126,25 +127,30 @@ class Versions:
 
     def of_model(self, model: str) -> list[Version]:
         """Every version of a model, oldest first."""
-        found = _every(partial(self.client.search_model_versions, f"name = '{model}'"))
+        found = every(partial(self.client.search_model_versions, f"name = '{model}'"))
         aliases = self._aliases(model) if found else {}
         return sorted((_version(each, aliases) for each in found), key=lambda each: each.number)
 
     def at(self, model: str, alias: str) -> Version | None:
         """The version that an alias points at; None where it points at none."""
-        from mlflow.exceptions import MlflowException
-
-        try:
-            version = self.client.get_model_version_by_alias(model, alias)
-        except MlflowException as error:
-            if error.error_code in _MISSING:
-                return None
-            raise
-        return _version(version, self._aliases(model))
+        found = self.client.search_registered_models(f"name = '{model}'")  # a server with users refuses to get none
+        aliases = _numbers(found[0].aliases) if found else {}
+        if alias not in aliases:
+            return None
+        return _version(self.client.get_model_version(model, str(aliases[alias])), aliases)
 
     def point(self, model: str, alias: str, number: int) -> None:
         """Let an alias point at a version."""
         self.client.set_registered_model_alias(model, alias, str(number))
+
+    def require_may_move(self, model: str, who: str) -> None:
+        """Look whether aliases of a model may be moved here, before anything says that they were.
+
+        Raises
+        ------
+        AccessDenied : MLflow does not permit it.
+        """
+        self.client.set_registered_model_tag(model, _MOVED_BY, who)
 
     def note(self, version: Version, key: str, value: str) -> None:
         """Note something on a version, as a tag."""
@@ -160,6 +166,8 @@ class Versions:
         card: Card | None = None,
     ) -> Version:
         """Put a release's bytes into MLflow as a LoggedModel of its own, and register them as a new version.
+
+        Beside them stands what MLflow needs to load them as a `python_function`; it verifies the gate report, too.
 
         Parameters
         ----------
@@ -180,7 +188,11 @@ class Versions:
             experiment, manifest.name, run_id, tags, _parameters(manifest), model_type=_MODEL_TYPE
         )
         try:
-            client.log_model_artifacts(logged.model_id, str(folder))
+            with tempfile.TemporaryDirectory() as temporary:
+                made = Path(temporary) / "model"
+                stage = "live" if _stage_of(model) == "live" else "paper"
+                write_model(made, folder, stage=stage, run_id=run_id, model_id=str(logged.model_id))
+                client.log_model_artifacts(logged.model_id, str(made))
             logged = client.finalize_logged_model(logged.model_id, "READY")
             with tempfile.TemporaryDirectory() as temporary:
                 self._fetch(logged.artifact_location, Path(temporary), manifest.digest)
@@ -189,7 +201,7 @@ class Versions:
             raise
         client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, 0)])
         self._ensure_model(model, card.model if card is not None else None)
-        made = client.create_model_version(
+        version = client.create_model_version(
             model,
             logged.artifact_location,
             run_id,
@@ -197,8 +209,8 @@ class Versions:
             description=card.version if card is not None else None,
             model_id=logged.model_id,
         )
-        self._link(logged.model_id, made)
-        return _version(made, {})
+        self._link(logged.model_id, version)
+        return _version(version, {})
 
     def fetch(self, version: Version, folder: Path) -> Path:
         """The version's bytes, verified, in a new folder under `folder`.
@@ -258,7 +270,10 @@ class Versions:
         from mlflow.exceptions import MlflowException
 
         try:
-            found = Path(download_artifacts(artifact_uri=source, dst_path=str(folder), tracking_uri=self.tracking.uri))
+            with access_checked(self.tracking.uri):
+                found = Path(
+                    download_artifacts(artifact_uri=source, dst_path=str(folder), tracking_uri=self.tracking.uri)
+                )
         except (MlflowException, OSError) as error:
             raise EvidenceRefused(
                 f"the bytes of release {digest[:12]} are not in the registry any more",
@@ -266,8 +281,9 @@ class Versions:
                 got=str(error).splitlines()[0] if str(error) else type(error).__name__,
                 next="submit the study again, or restore the registry's artifacts from a backup",
             ) from error
-        read_manifest(found, digest=digest)
-        return found
+        release = release_within(found, digest)
+        read_manifest(release, digest=digest)
+        return release
 
     def _aliases(self, model: str) -> Mapping[str, int]:
         return _numbers(self.client.get_registered_model(model).aliases)
@@ -287,18 +303,6 @@ class Versions:
 
         link = [{"name": version.name, "version": version.version}]
         self.client.set_logged_model_tags(model_id, {MLFLOW_MODEL_VERSIONS: json.dumps(link)})
-
-
-def _every(search: Callable[..., PagedList[Any]]) -> list[Any]:
-    """Every page of a search."""
-    found: list[Any] = []
-    token: str | None = None
-    while True:
-        page = search(max_results=_PAGE, page_token=token)
-        found += page
-        token = page.token
-        if not token:
-            return found
 
 
 def _numbers(aliases: Mapping[str, Any]) -> dict[str, int]:

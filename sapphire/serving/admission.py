@@ -38,7 +38,13 @@ class Admitted:
         return self.permit.report
 
 
-def admit(settings: Settings, *, deployment: Deployment | None = None, clock: Clock | None = None) -> Admitted:
+def admit(
+    settings: Settings,
+    *,
+    deployment: Deployment | None = None,
+    clock: Clock | None = None,
+    folder: Path | None = None,
+) -> Admitted:
     """The release that `settings` name, if its files verify and its permit for the stage holds. None of its code runs.
 
     A report that permits live admits to paper as well; one that permits paper does not admit to live. Where the
@@ -49,6 +55,7 @@ def admit(settings: Settings, *, deployment: Deployment | None = None, clock: Cl
     ----------
     deployment : what is trusted; as settings and environment say unless given.
     clock : wall time.
+    folder : where its bytes lie; below `releases` of the state folder unless given.
 
     Raises
     ------
@@ -58,7 +65,7 @@ def admit(settings: Settings, *, deployment: Deployment | None = None, clock: Cl
     """
     from sapphire.agents.release.files import read_release_files
 
-    folder = settings.home / "releases" / settings.release
+    folder = folder or settings.home / "releases" / settings.release
     manifest, _ = read_release_files(folder, settings.release)
     door = Door(settings.home, deployment or Deployment.read())
     told, stage = clock or WallClock(), settings.stage

@@ -26,12 +26,13 @@ def write_secret(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-def read_secret(path: Path, *, absent: str) -> str:
+def read_secret(path: Path, *, absent: str, next: str = "sapphire up writes it") -> str:
     """The text of a file.
 
     Parameters
     ----------
     absent : what it means that there is none, for the message.
+    next : what to do then.
 
     Raises
     ------
@@ -42,7 +43,7 @@ def read_secret(path: Path, *, absent: str) -> str:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         got = "none" if isinstance(error, FileNotFoundError) else type(error).__name__
-        raise Refused(absent, expected=f"the file {path}", got=got, next="sapphire up writes it") from None
+        raise Refused(absent, expected=f"the file {path}", got=got, next=next) from None
     if rights & 0o077:
         raise Refused(
             f"others can read {path}",

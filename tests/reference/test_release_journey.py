@@ -17,23 +17,10 @@ from sapphire.domain.canonical import sha256_of
 from sapphire.domain.errors import EvidenceRefused
 from sapphire.domain.protocols import Protocol
 from sapphire.domain.releases import ReleasedSizing
-from sapphire.registry import (
-    CheckEvidence,
-    CostEvidence,
-    EvidenceBundle,
-    HoldoutEvidence,
-    IntegrityEvidence,
-    Outcome,
-    Registry,
-    WalkForwardEvidence,
-)
-from sapphire.registry.integrity import CHECKS
+from sapphire.registry import EvidenceBundle, Registry
 
 LOCK = sha256_of(b"lock")
 START_NS = to_ns("2025-01-01T00:00Z")
-
-
-SPAN = {"market": "real", "assets": {}, "bar_ns": 1, "start_ns": START_NS, "end_ns": START_NS + 1}
 
 
 @pytest.fixture(scope="module")
@@ -68,62 +55,14 @@ def agents() -> dict[str, Agent]:
     return {"one": Calibrated(cross), "pool": Pool((cross, RandomWalk(lookback=10, horizon=timedelta(hours=3))))}
 
 
-def measured(digest: str, protocol: Protocol) -> EvidenceBundle:
-    """Measurements as a study makes them; an edge is not shown, so paper marks it."""
-    nothing = Outcome(total_return=0.0, sharpe=None)
-    return EvidenceBundle(
-        manifest_digest=digest,
-        source="embedded",
-        data="generated market, seed 7 (uncalibrated)",
-        engine_version="0.1.0",
-        walk_forward=WalkForwardEvidence(
-            sharpe=0.01,
-            skew=0.0,
-            kurtosis=3.0,
-            length=2_000,
-            total_return=0.02,
-            active=None,
-            folds=1,
-            tested_days=83.0,
-            fills=12,
-            span=SPAN,
-            trials=3,
-            variance_of_trials=1e-4,
-            variance_of_active=1e-4,
-            effective_trials=None,
-            openings=1,
-            ledger_head="0" * 64,
-            ledger_lines=0,
-        ),
-        holdout=HoldoutEvidence(
-            start_ns=START_NS,
-            end_ns=START_NS + 1,
-            agent=Outcome(total_return=0.01, sharpe=0.01),
-            baselines={"cash": nothing, "buy_and_hold": Outcome(total_return=0.02, sharpe=0.02)},
-            over={"cash": None, "buy_and_hold": None},
-            span=SPAN,
-            seen_by=(),
-        ),
-        costs=CostEvidence(times=2.0, outcome=Outcome(total_return=-0.01, sharpe=-0.01)),
-        integrity=IntegrityEvidence(
-            captured_source=True,
-            snapshot_hash=sha256_of(b"snapshot"),
-            snapshot_verified=True,
-            lock_sha256=LOCK,
-            checks={name: CheckEvidence(verdict="pass", bars=460, worst=0.0) for name in CHECKS},
-            isolation="enforced",
-            golden_ok=True,
-            git_commit="",
-            dirty=True,
-        ),
-        protocol=protocol,
-        replays={name: sha256_of(name.encode()) for name in ("walk_forward", "holdout", "doubled_costs")},
-    )
-
-
 @pytest.mark.parametrize("kind", ["one", "pool"])
 def test_what_was_frozen_is_what_trades(
-    registry: Registry, protocol: Protocol, bars: Bars, tmp_path: Path, kind: str
+    registry: Registry,
+    protocol: Protocol,
+    measured: Callable[..., EvidenceBundle],
+    bars: Bars,
+    tmp_path: Path,
+    kind: str,
 ) -> None:
     agent = agents()[kind].fit(bars, seed=7)
     manifest = freeze(

@@ -1,12 +1,16 @@
-"""What MLflow's pages say of a registered model, of its versions and of a release's gates."""
+"""What MLflow's pages say of a registered model, of its versions and of a release's gates.
+
+The words of a card are a template of `mlflow/cards`, which a team may change; what fills it is computed here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sapphire.domain.clocks import from_ns
+from sapphire.registry.mlflow_folder import fill_card
 from sapphire.registry.tracking.pages import Page, Table
 from sapphire.registry.tracking.stories import GATES_TAG
 
@@ -17,11 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Card", "gates_page", "promoted_card", "submitted_card"]
 
-_STAGES = {
-    "research": "Frozen releases of the study **{name}**, as they were submitted. Nothing here trades.",
-    "paper": "Releases of **{name}** that may trade on paper. `champion` trades, a rollback goes to `previous`.",
-    "live": "Releases of **{name}** that may trade. `champion` trades, a rollback goes to `previous`.",
-}
 _SHORT = 12
 
 
@@ -42,20 +41,22 @@ class Card:
 def submitted_card(manifest: Manifest, bundle: EvidenceBundle) -> Card:
     """Of a release in research and of what a submit measured."""
     walk, held = bundle.walk_forward, bundle.holdout
-    market = held.baselines["buy_and_hold"]
-    rows = [
-        ("walk-forward", f"{100 * walk.total_return:+.2f} %", f"{walk.length:,} bars in {walk.folds} folds"),
-        ("hold-out", f"{100 * held.agent.total_return:+.2f} %", f"{held.days:,.0f} days, opened once"),
-        ("buy and hold there", f"{100 * market.total_return:+.2f} %", "same engine, same costs"),
-        (f"costs x{bundle.costs.times:g}", f"{100 * bundle.costs.outcome.total_return:+.2f} %", "walk-forward again"),
-    ]
-    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    marks = "".join(f"\n\n**Marked:** {mark}." for mark in bundle.marks)
-    text = (
-        f"{_made_of(manifest)}\n\n| measured | return | how |\n|---|---|---|\n{table}\n\n"
-        f"Data: {bundle.data}. N = {walk.trials:,} trials in the ledger when it was measured.{marks}\n\n"
-        f"The run that this version links to has folds, hold-out and gates. Go on with "
-        f"`sapphire gates {manifest.digest[:_SHORT]} --to paper`."
+    text = fill_card(
+        "submitted",
+        digest=manifest.digest[:_SHORT],
+        agents=[f"{agent.class_name}({_named_values(agent.parameters)})" for agent in manifest.agents],
+        sizing=f"{manifest.sizing.class_name}({_named_values(manifest.sizing.parameters)})",
+        walk_forward_percent=100 * walk.total_return,
+        bars=walk.length,
+        folds=walk.folds,
+        holdout_percent=100 * held.agent.total_return,
+        days=held.days,
+        market_percent=100 * held.baselines["buy_and_hold"].total_return,
+        times=bundle.costs.times,
+        costs_percent=100 * bundle.costs.outcome.total_return,
+        data=bundle.data,
+        trials=walk.trials,
+        marks=bundle.marks,
     )
     return Card(_model("research", manifest.name), text)
 
@@ -67,12 +68,16 @@ def promoted_card(report: GateReport, source: str) -> Card:
     ----------
     source : the release in research, "trend@1".
     """
-    marks = "".join(f"\n\n**Marked:** {mark}." for mark in report.marked)
-    until = from_ns(report.valid_until_ns)
-    text = (
-        f"The bytes of `{source}`, permitted to {report.target} until {until:%Y-%m-%d %H:%M} UTC: "
-        f"{outcome(report)}. Measured on {report.data}; N = {report.trials:,} trials.{marks}\n\n"
-        f"The run that this version links to keeps the signed gate report. Go on with `sapphire up {report.name}`."
+    text = fill_card(
+        "promoted",
+        name=report.name,
+        source=source,
+        target=report.target,
+        until=f"{from_ns(report.valid_until_ns):%Y-%m-%d %H:%M}",
+        outcome=outcome(report),
+        data=report.data,
+        trials=report.trials,
+        marks=report.marked,
     )
     return Card(_model(report.target, report.name), text)
 
@@ -121,26 +126,9 @@ def _named(measures: Sequence[str], what: str) -> str:
     )
 
 
-def _made_of(manifest: Manifest) -> str:
-    agents = [
-        f"{agent.class_name}({', '.join(f'{name}={value}' for name, value in agent.parameters.items())})"
-        for agent in manifest.agents
-    ]
-    sizing = ", ".join(f"{name}={value}" for name, value in manifest.sizing.parameters.items())
-    return (
-        f"Release `{manifest.digest[:_SHORT]}`: {', '.join(agents)}, sized by {manifest.sizing.class_name}({sizing})."
-    )
+def _named_values(parameters: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in parameters.items())
 
 
 def _model(stage: str, name: str) -> str:
-    about = _STAGES[stage].format(name=name)
-    return (
-        f"{about}\n\nA version is bytes that are named by their digest and verified whenever they are loaded: "
-        f"source, learned arrays, sizing, limits. Its description says what it is made of and what was measured; the "
-        f"run that it links to has pictures, folds and gates.\n\n"
-        f"| to | type |\n|---|---|\n"
-        f"| see every version with its evidence | `sapphire releases` |\n"
-        f"| measure one against a policy | `sapphire gates {name}@1 --to paper` |\n"
-        f"| let it trade on paper | `sapphire promote {name}@1 --to paper`, then `sapphire up {name}@1` |\n"
-        f"| leave a champion | `sapphire rollback paper.{name}` |"
-    )
+    return fill_card("registered_model", stage=stage, name=name)

@@ -1,7 +1,8 @@
 """The MLflow that this state folder uses.
 
-Out of the box it is SQLite and a folder under `$SAPPHIRE_HOME/mlflow`; `MLFLOW_TRACKING_URI` names another. MLflow is
-imported only where it is used: that takes seconds.
+Out of the box it is SQLite and a folder under `$SAPPHIRE_HOME/mlflow`; `MLFLOW_TRACKING_URI` names a server. MLflow is
+imported only where it is used: that takes seconds. The database of a team's server is for that server alone: whoever
+went to it directly would go around its permissions.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from sapphire.data.durable import locked
 from sapphire.domain.errors import ConfigError
+from sapphire.registry.tracking.access import AccessChecked, read_password, shown_uri, without_password
 from sapphire.registry.tracking.places import (
     SCHEME,
     artifact_location,
@@ -30,13 +32,14 @@ if TYPE_CHECKING:
 
     from sapphire.domain.clocks import Clock
 
-__all__ = ["URI_VARIABLE", "Tracking"]
+__all__ = ["QUIET", "URI_VARIABLE", "Tracking"]
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 """Environment variable of MLflow's own that names the server."""
+_BEHIND_SERVERS = ("postgres", "mysql", "mssql")
 _NS_PER_MS = 1_000_000
 # MLflow reports usage to its maker, draws bars, and prints addresses on stdout, unless it is told not to
-_QUIET = {
+QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
@@ -61,9 +64,22 @@ class Tracking:
 
     @classmethod
     def of(cls, home: Path, environment: Mapping[str, str]) -> Tracking:
-        """The MLflow of a state folder, unless `MLFLOW_TRACKING_URI` names another."""
+        """The MLflow of a state folder, unless `MLFLOW_TRACKING_URI` names another.
+
+        Raises
+        ------
+        ConfigError : it names a database that a server has behind it.
+        """
         folder = home / "mlflow"
         named = environment.get(URI_VARIABLE, "")
+        if named.startswith(_BEHIND_SERVERS):
+            raise ConfigError(
+                f"{URI_VARIABLE} names a database",
+                expected="the address of the server before it, http://... or https://...",
+                got="the address of a database, not shown",
+                next=f"unset {URI_VARIABLE}, or name the server; MLFLOW_BACKEND_STORE_URI is what `sapphire mlflow` "
+                "serves a database by",
+            )
         uri = named or f"sqlite:///{folder / 'mlflow.db'}"
         return cls(uri, artifacts_beside(uri) if is_database(uri) else None, folder / ".lock")
 
@@ -83,14 +99,18 @@ class Tracking:
         Raises
         ------
         ConfigError : MLflow does not answer there.
+        AccessDenied : it does not take the credentials. So does whatever the client is asked that is not permitted.
+        Refused : the file that `MLFLOW_TRACKING_PASSWORD_FILE` names is not there, or others can read it.
         """
-        for name, value in _QUIET.items():
+        for name, value in QUIET.items():
             os.environ.setdefault(name, value)
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
         from sqlalchemy.exc import SQLAlchemyError
 
+        if self.uri.startswith("http"):
+            read_password()
         resolve_beside_database()
         for name in _TALKATIVE:
             logging.getLogger(name).setLevel(logging.WARNING)
@@ -98,16 +118,17 @@ class Tracking:
             try:
                 if is_database(self.uri) and not self.is_made:  # else its experiment "Default" keeps the folder of now
                     SqlAlchemyStore(self.uri, f"{SCHEME}:/")  # type: ignore[no-untyped-call]
-                client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+                made = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+                client = cast("MlflowClient", AccessChecked(made, self.uri))
                 client.search_registered_models(max_results=1)
                 client.search_experiments(max_results=1)
             except (MlflowException, SQLAlchemyError) as error:
                 raise ConfigError(
                     "MLflow does not answer",
-                    expected=f"a tracking server or database at {self.uri}",
-                    got=str(error).splitlines()[0],
+                    expected=f"a tracking server or database at {shown_uri(self.uri)}",
+                    got=without_password(str(error), self.uri).splitlines()[0],
                     next=f"start it, or unset {URI_VARIABLE} to use the state folder's own",
-                ) from error
+                ) from (None if "@" in self.uri else error)  # whose own text may repeat a password
         return client
 
     @contextmanager

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from sapphire.data.durable import locked, write_text
 from sapphire.domain.canonical import sha256_of
-from sapphire.domain.errors import ConfigError
+from sapphire.domain.errors import ConfigError, Refused
 from sapphire.registry.tracking.connection import Tracking
 from sapphire.registry.tracking.pages import Page
 
@@ -94,10 +94,10 @@ class Outbox:
         if not self.waiting:
             return 0
         begun = time.monotonic()
-        tracking = Tracking.of(self.home, self.environment)
         try:
+            tracking = Tracking.of(self.home, self.environment)
             client = tracking.client()
-        except ConfigError as error:
+        except (ConfigError, Refused) as error:
             self._say_kept(error)
             return 0
         from mlflow.exceptions import MlflowException
@@ -122,7 +122,7 @@ class Outbox:
                         continue
                     self._say_kept(error)
                     return done
-                except (SQLAlchemyError, OSError) as error:
+                except (Refused, SQLAlchemyError, OSError) as error:
                     self._say_kept(error)
                     return done
                 file.unlink(missing_ok=True)
@@ -144,7 +144,11 @@ class Outbox:
 
     def _is_there(self) -> bool:
         """Whether a server is named, and answers at once."""
-        tracking = Tracking.of(self.home, self.environment)
+        try:
+            tracking = Tracking.of(self.home, self.environment)
+        except ConfigError as error:
+            self._say_kept(error)
+            return False
         if not tracking.uri.startswith("http"):
             return False
         parts = urlsplit(tracking.uri)

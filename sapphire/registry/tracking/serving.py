@@ -25,7 +25,7 @@ from sapphire.registry.tracking.places import SCHEME
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-__all__ = ["application", "opening", "serve"]
+__all__ = ["application", "open_on_models", "opening", "serve", "tell_mlflow"]
 
 _LOOK_EVERY_S = 1.0
 _PATIENCE_S = 1
@@ -73,31 +73,35 @@ def application(tracking: Tracking) -> FastAPI:
     Artifacts are served by relative place, so a folder that was moved is served like before. MLflow's application reads
     its settings from the environment of the process.
     """
+    tell_mlflow(tracking.uri, None if tracking.artifacts is None else str(tracking.artifacts))
+    from mlflow.server.fastapi_app import app as served
+
+    open_on_models()
+    application: FastAPI = served
+    return application
+
+
+def tell_mlflow(records: str, artifacts: str | None) -> None:
+    """Put into the environment where MLflow's server has its records and artifacts; before it is imported."""
     from mlflow.server import constants
 
     os.environ |= {
-        constants.BACKEND_STORE_URI_ENV_VAR: tracking.uri,
-        constants.REGISTRY_STORE_URI_ENV_VAR: tracking.uri,
+        constants.BACKEND_STORE_URI_ENV_VAR: records,
+        constants.REGISTRY_STORE_URI_ENV_VAR: records,
         constants.ARTIFACT_ROOT_ENV_VAR: f"{SCHEME}:/",
         constants.SERVE_ARTIFACTS_ENV_VAR: "true",
     }
-    if tracking.artifacts is not None:
-        os.environ[constants.ARTIFACTS_DESTINATION_ENV_VAR] = str(tracking.artifacts)
+    if artifacts is not None:
+        os.environ[constants.ARTIFACTS_DESTINATION_ENV_VAR] = artifacts
 
+
+def open_on_models() -> None:
+    """Let the page at the root of MLflow's server open on models, for whoever it lets see the page."""
+    from flask import Response
     from mlflow.server import app as flask
-    from mlflow.server.fastapi_app import app as served
-    from starlette.requests import Request
-    from starlette.responses import HTMLResponse
-    from starlette.routing import Route
 
-    root = opening((Path(str(flask.static_folder)) / "index.html").read_text(encoding="utf-8"), _CHOICES)
-
-    async def index(_: Request) -> HTMLResponse:
-        return HTMLResponse(root)
-
-    application: FastAPI = served
-    application.router.routes.insert(0, Route("/", index))
-    return application
+    page = opening((Path(str(flask.static_folder)) / "index.html").read_text(encoding="utf-8"), _CHOICES)
+    flask.view_functions["serve"] = lambda: Response(page, mimetype="text/html")
 
 
 def opening(page: str, choices: Mapping[str, str]) -> str:

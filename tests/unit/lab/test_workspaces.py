@@ -161,10 +161,10 @@ def test_an_installed_package_has_the_templates_and_the_policies_with_it(monkeyp
     build.manifest_files = {}
     packed = set(build.find_data_files("sapphire", "sapphire"))
     wanted = {path for path in (ROOT / "sapphire" / "lab" / "templates").rglob("*") if path.is_file()}
-    wanted |= {*(ROOT / "sapphire").glob("*/templates/*.ipynb"), *(ROOT / "sapphire").glob("*/gate_policies/*.yaml")}
+    wanted |= {*(ROOT / "sapphire").glob("*/templates/*.ipynb"), *(ROOT / "sapphire").glob("*/mlflow_files/*/*")}
     wanted = {str(path.relative_to(ROOT)) for path in wanted if "__pycache__" not in path.parts}
-    assert len(wanted) == 9
+    assert len(wanted) == 14
     assert wanted <= packed
-    own = ROOT / "sapphire" / "registry" / "gate_policies"
+    own = ROOT / "sapphire" / "registry" / "mlflow_files" / "gates"
     for name in ("paper.yaml", "live.yaml"):
         assert filecmp.cmp(own / name, policy_folder(None) / name, shallow=False)

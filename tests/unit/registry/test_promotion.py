@@ -77,7 +77,8 @@ def versions_of(registry: Registry) -> Versions:
 def artifacts(registry: Registry, model: str, number: int = 1) -> Path:
     """Folder in which MLflow keeps the bytes of a version."""
     uri = versions_of(registry).client.get_model_version_download_uri(model, str(number))
-    return registry.home / "mlflow" / "artifacts" / uri.removeprefix("mlflow-artifacts:/")
+    held = registry.home / "mlflow" / "artifacts" / uri.removeprefix("mlflow-artifacts:/")
+    return held / "artifacts" / "release"
 
 
 def evidence(registry: Registry, digest: str, start: str, end: str) -> Path:

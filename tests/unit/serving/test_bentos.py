@@ -86,6 +86,9 @@ def test_the_built_bento_has_our_pins_and_no_index_address(built):
     requirements = built / "env/python/requirements.txt"
     assert pins(requirements) == pins(ROOT / "bentos/baselines/requirements.lock")
     assert "://" not in requirements.read_text()
+    told = "\n".join(path.read_text() for path in (built / "env" / "python").rglob("*") if path.is_file())
+    asked = re.findall(r"(?im)^.*\bsapphire\s*(?:[\[=<>~!@;].*)?$", told)
+    assert asked == []  # on an index the name is a stranger's
     assert not [path for path in (built / "src").rglob("*.py") if "research" in path.parts or "tests" in path.parts]
 
 
