@@ -1,4 +1,4 @@
-"""The control plane of the embedded exchange: move time, pay in, open accounts, look.
+"""The control plane of the embedded exchange: move time, pay in, add accounts, look.
 
 It is a separate address with a bearer token, so nothing here can be reached through the venue's own API. One connection
 is kept open; a client may be used from several threads, one call after the other.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from sapphire.domain.errors import ExchangeError
 from sapphire.telemetry.http_client import Answer, HttpClient
@@ -89,23 +90,41 @@ class Control:
         told = self._post("deposit", {"account": account, "asset": asset, "amount": amount})
         return {"free": told["free"], "locked": told["locked"]}
 
-    def open_account(
-        self, funds: Mapping[str, str] | None = None, *, maker: str | None = None, taker: str | None = None
+    def add_account(
+        self, name: str, funds: Mapping[str, str], *, maker: str | None = None, taker: str | None = None
     ) -> Credentials:
-        """Open an account with a key of its own.
+        """Add an account with a key, delays and books of its own, for as long as the exchange's journal is kept.
+
+        Its fills follow from seed, candles and its own requests: they are those that it would get alone, and no other
+        account's fills change. The public depth, trades and prices show the development account's books.
 
         Parameters
         ----------
+        name : 1 to 32 letters, digits, "-" and "_", no other account's. The development account has none.
         funds : what it begins with, by asset; amounts as decimal text.
         maker, taker : fee rates of 1 as decimal text ("0.001"); the venue's regular ones by default.
+
+        Raises
+        ------
+        ExchangeError : there is an account of that name, the name does not fit, or the funds do not: an asset that is
+            not traded here, an amount below zero or above what an account holds. No account was added then.
         """
-        body: dict[str, Any] = {"fund": dict(funds or {})}
+        body: dict[str, Any] = {"name": name, "fund": dict(funds)}
         if maker is not None:
             body["maker"] = maker
         if taker is not None:
             body["taker"] = taker
-        told = self._post("accounts", body)
-        return Credentials(told["account"], told["api_key"], told["api_secret"])
+        return _credentials(self._post("accounts", body))
+
+    def account(self, name: str) -> Credentials:
+        """The account of a name and its key, as `add_account` gave them.
+
+        Raises
+        ------
+        ExchangeError : there is no account of that name.
+        """
+        command = f"accounts/{quote(name, safe='')}"
+        return _credentials(self._told(command, self._client.get(f"/control/{command}", next=_NEXT)))
 
     def state(self, *, full: bool = False) -> dict[str, Any]:
         """Market time, books and accounts as the exchange has them; with `full` every order and fill."""
@@ -138,3 +157,7 @@ class Control:
             got = f"{answer.status}: {told.get('error') or answer.body.decode(errors='replace')}"
             raise ExchangeError(f"the exchange refused {command!r}", got=got)
         return told
+
+
+def _credentials(told: Mapping[str, Any]) -> Credentials:
+    return Credentials(told["account"], told["api_key"], told["api_secret"])

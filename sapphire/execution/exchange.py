@@ -3,6 +3,9 @@
 The process listens on 127.0.0.1 unless told otherwise. Its first line of output is one JSON object with its addresses
 and the keys of a funded development account; the rest of what it says goes to a log, whose end is shown when it does
 not come up.
+
+More accounts come by `control.add_account`. Each trades on books of its own, with the synthetic liquidity and its own
+orders in them; the public depth, trades and prices show the development account's.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ The binary is not built here: a missing one fails every test with the command th
 
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from itertools import count
 from typing import Any
 
 import ccxt
@@ -14,6 +15,7 @@ from sapphire.execution import Credentials, Exchange, ccxt_config
 
 FUNDS = {"USDT": "1000000", "BTC": "10"}
 MINUTE_NS = 60_000_000_000
+_NUMBERS = count(1)
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +44,7 @@ def stepped() -> Iterator[Exchange]:
 @pytest.fixture
 def account(venue: Exchange) -> Credentials:
     """An account of one's own at the exchange whose time runs."""
-    return venue.control.open_account(FUNDS)
+    return venue.control.add_account(f"test-{next(_NUMBERS)}", FUNDS)
 
 
 @pytest.fixture

@@ -189,20 +189,19 @@ def test_fetch_my_trades(client: ccxt.binance) -> None:
     assert len(client.fetch_my_trades(SYMBOL, since=trades[0]["timestamp"] - 1000)) == len(trades)
 
 
-def test_a_fill_as_maker_pays_the_makers_fee(venue: Exchange) -> None:
-    """One account stands at the best ask, another buys everything up to there."""
-    address, control = venue.address, venue.control
-    makers = control.open_account({"BTC": "1"}, maker="0.0002")
-    takers = control.open_account({"USDT": "1000000000"})
-    maker, taker = (
-        ccxt.binance(ccxt_config(address.url, address.ws_url, one.api_key, one.api_secret)) for one in (makers, takers)
-    )
+def test_a_fill_as_maker_pays_the_makers_fee(stepped: Exchange) -> None:
+    """An order rests at the best ask until the market has risen through it."""
+    address, control = stepped.address, stepped.control
+    makers = control.add_account("makers", {"BTC": "1"}, maker="0.0002")
+    maker = ccxt.binance(ccxt_config(address.url, address.ws_url, makers.api_key, makers.api_secret))
     price = maker.fetch_ticker(SYMBOL)["ask"]
-    stands = maker.create_order(SYMBOL, "limit", "sell", 0.00101, price, {"postOnly": True})
-    took = taker.create_order(SYMBOL, "limit", "buy", 1000, price, {"timeInForce": "IOC"})
-    assert took["filled"] >= 0.00101
+    rests = maker.create_order(SYMBOL, "limit", "sell", 0.00101, price, {"postOnly": True})
+    for _ in range(60):
+        control.advance_fully(control.now_ns() + 60_000_000_000)
+        if maker.fetch_order(rests["id"], SYMBOL)["status"] == "closed":
+            break
     (fill,) = maker.fetch_my_trades(SYMBOL)
-    assert (fill["takerOrMaker"], fill["order"], fill["amount"]) == ("maker", stands["id"], 0.00101)
+    assert (fill["takerOrMaker"], fill["order"], fill["amount"]) == ("maker", rests["id"], 0.00101)
     commission = Decimal("0.00101") * Decimal(str(price)) * 2 / 10_000
     assert Decimal(fill["info"]["commission"]) == commission.quantize(Decimal("1e-8"), rounding="ROUND_DOWN")
 

@@ -338,7 +338,7 @@ def test_the_user_stream_is_wrapped_ordered_and_ends(venue: Exchange, account: C
 
 def test_two_accounts_on_one_socket_are_told_apart(venue: Exchange, account: Credentials) -> None:
     async def story(session: aiohttp.ClientSession) -> None:
-        other = venue.control.open_account({"USDT": "1000"})
+        other = venue.control.add_account("beside", {"USDT": "1000"})
         async with session.ws_connect(venue.address.ws_url + "/ws-api/v3") as socket:
             for number, one in enumerate((account, other)):
                 answer = await ask(socket, id=1, method="userDataStream.subscribe.signature", params=signed(one))

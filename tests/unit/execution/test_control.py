@@ -36,7 +36,7 @@ def test_time_does_not_go_back(exchange: Exchange) -> None:
 
 def test_money_goes_in_and_out(exchange: Exchange) -> None:
     control = exchange.control
-    account = control.open_account({"USDT": "10.5"}).account
+    account = control.add_account("in-and-out", {"USDT": "10.5"}).account
     assert control.deposit(account, "USDT", "0.00000001") == {"free": "10.50000001", "locked": "0.00000000"}
     assert control.deposit(account, "USDT", "-10.5")["free"] == "0.00000001"
     for asset, amount in (("USDT", "-1"), ("NOSUCH", "1"), ("USDT", "1e3")):
@@ -68,7 +68,8 @@ def test_the_token_that_reads_looks_and_moves_nothing(exchange: Exchange) -> Non
     acts = (
         lambda: reader.advance(int(before["now_ns"]) + 60_000_000_000),
         lambda: reader.deposit(1, "USDT", "1"),
-        reader.open_account,
+        lambda: reader.add_account("third", {}),
+        lambda: reader.account("in-and-out"),
         reader.shutdown,
     )
     for act in acts:

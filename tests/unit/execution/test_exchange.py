@@ -52,7 +52,7 @@ def test_an_exchange_comes_up_tells_where_it_is_and_ends() -> None:
 
 def test_secrets_are_not_shown() -> None:
     with Exchange(lockstep=True) as exchange:
-        shown = repr(exchange.address) + repr(exchange.control.open_account())
+        shown = repr(exchange.address) + repr(exchange.control.add_account("second", {}))
         assert exchange.address.api_secret not in shown
         assert exchange.address.control_token not in shown
         assert exchange.address.control_read_token not in shown

@@ -200,6 +200,7 @@ pub struct Venue {
     books: Vec<Book>,
     is_closed: Vec<bool>,
     trade_numbers: Vec<u64>,
+    last_ticks: Vec<Option<i64>>,
     accounts: Vec<Account>,
     collected: Vec<Atoms>,
     standing: FxHashMap<OrderId, Order>,
@@ -215,6 +216,7 @@ impl Venue {
             books: instruments.iter().map(|_| Book::new()).collect(),
             is_closed: vec![false; instruments.len()],
             trade_numbers: vec![0; instruments.len()],
+            last_ticks: vec![None; instruments.len()],
             instruments,
             accounts: Vec::new(),
             collected: vec![0; assets],
@@ -265,6 +267,11 @@ impl Venue {
         if let Some(number) = self.trade_numbers.get_mut(id.0 as usize) {
             *number += trades;
         }
+    }
+
+    /// Price of an instrument's last trade; none before the first.
+    pub fn last_ticks(&self, id: InstrumentId) -> Option<i64> {
+        self.last_ticks.get(id.0 as usize).copied().flatten()
     }
 
     /// An account.

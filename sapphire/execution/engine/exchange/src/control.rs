@@ -12,7 +12,8 @@
 //! | `GET /control/state?full=true` | | the state; with `full` every order and fill |
 //! | `POST /control/advance` | `{"to_ns": "…", "wake_at_ns": ["…"]}` | `{"now_ns": "…", "events": n, "sequences": {"1": n}}` |
 //! | `POST /control/deposit` | `{"account": 1, "asset": "USDT", "amount": "100.5"}` | `{"free": "…", "locked": "…"}` |
-//! | `POST /control/accounts` | `{"fund": {"USDT": "1000"}, "maker": "0.001", "taker": "0.001"}` | `{"account": 2, "api_key": …, "api_secret": …}` |
+//! | `POST /control/accounts` | `{"name": "second", "fund": {"USDT": "1000"}, "maker": "0.001", "taker": "0.001"}` | `{"account": 2, "api_key": …, "api_secret": …}` |
+//! | `GET /control/accounts/second` | | the same again, for who lost the answer; acts |
 //! | `POST /control/drain` | `{"wait_ms": 2000}` | `{"drained": true, "open": n, "closing": [addresses]}`; reads |
 //! | `POST /control/shutdown` | | `{"stopping": true}` |
 //!
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::{Query, Request, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -41,7 +42,7 @@ use tokio::sync::watch;
 use crate::connections::Connections;
 use crate::desk::api::{Ask, DeskError, DeskHandle};
 use crate::desk::control::{Control, Figures};
-use crate::keys::Keyring;
+use crate::keys::{Credentials, Keyring};
 use crate::metrics::{CONTENT_TYPE, render};
 use crate::settings::{FEES, atoms};
 
@@ -80,6 +81,7 @@ pub fn router(plane: ControlPlane) -> Router {
         .route("/control/advance", post(advance))
         .route("/control/deposit", post(deposit))
         .route("/control/accounts", post(open_account))
+        .route("/control/accounts/{name}", get(find_account))
         .route("/control/shutdown", post(shutdown))
         .route_layer(from_fn_with_state(plane.clone(), acts));
     reading
@@ -103,7 +105,7 @@ impl IntoResponse for Refused {
 impl From<DeskError> for Refused {
     fn from(error: DeskError) -> Self {
         let status = match &error {
-            DeskError::Clock(_) => StatusCode::CONFLICT,
+            DeskError::Clock(_) | DeskError::NameTaken(_) => StatusCode::CONFLICT,
             DeskError::Journal(_) => StatusCode::INSUFFICIENT_STORAGE,
             DeskError::Closed => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_REQUEST,
@@ -206,6 +208,7 @@ async fn deposit(State(plane): State<ControlPlane>, body: Bytes) -> Answer {
 
 #[derive(Deserialize)]
 struct AccountBody {
+    name: String,
     #[serde(default)]
     fund: BTreeMap<String, String>,
     maker: Option<String>,
@@ -213,7 +216,8 @@ struct AccountBody {
 }
 
 async fn open_account(State(plane): State<ControlPlane>, body: Bytes) -> Answer {
-    let body: AccountBody = if body.is_empty() { parse(b"{}")? } else { parse(&body)? };
+    let body: AccountBody = parse(&body)?;
+    let name = body.name;
     let funds = body.fund.iter().map(|(asset, amount)| Ok((asset.clone(), amount_of(asset, amount)?)));
     let funds = funds.collect::<Result<Vec<_>, Refused>>()?;
     let rate = |name, given: Option<String>, usual| given.map_or(Ok(usual), |text| rate_of(name, &text));
@@ -221,10 +225,20 @@ async fn open_account(State(plane): State<ControlPlane>, body: Bytes) -> Answer 
         FeeRates { maker: rate("maker", body.maker, FEES.maker)?, taker: rate("taker", body.taker, FEES.taker)? };
     let credentials = Keyring::draw().map_err(|error| Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
     let given = credentials.clone();
-    let opened = plane.desk.ask(|reply| Ask::Control(Control::OpenAccount { credentials: given, fees, funds, reply }));
-    let account = opened.await?;
-    let (api_key, api_secret) = (credentials.api_key, credentials.api_secret);
-    Ok(Json(json!({"account": account.0, "api_key": api_key, "api_secret": api_secret})))
+    let open = |reply| Ask::Control(Control::OpenAccount { name, credentials: given, fees, funds, reply });
+    let account = plane.desk.ask(open).await?;
+    Ok(account_answer(account, credentials))
+}
+
+async fn find_account(State(plane): State<ControlPlane>, Path(name): Path<String>) -> Answer {
+    let account = plane.desk.ask(|reply| Ask::Control(Control::FindAccount { name, reply })).await?;
+    let credentials = plane.keys.of(account).ok_or(DeskError::UnknownAccount)?;
+    Ok(account_answer(account, credentials))
+}
+
+fn account_answer(account: AccountId, credentials: Credentials) -> Json<Value> {
+    let Credentials { api_key, api_secret } = credentials;
+    Json(json!({"account": account.0, "api_key": api_key, "api_secret": api_secret}))
 }
 
 #[derive(Default, Deserialize)]

@@ -4,18 +4,21 @@
 //! balances, trade ids and update ids. Announcements follow from the state and never change it. After every command
 //! the money adds up (checked in debug builds, see `money`).
 //!
+//! Each account trades on books of its own, so that its orders, fills, order ids and trade ids are those that it would
+//! have alone. Depth, trades, tickers and candles are public and show one book: the first account's, the development
+//! account's own orders in it. The others see their own orders in their own answers and user data alone.
+//!
 //! Known limitation: nothing is forgotten while the process lives, and a restart folds the whole journal.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
-use sapphire_core::amounts::Atoms;
 use sapphire_core::book::Tracking;
 use sapphire_core::instrument::InstrumentId;
 use sapphire_core::venue::{AccountId, FeeRates, NewOrder, OrderId, Terms};
 use sapphire_sim::latency::Latency;
-use sapphire_sim::market::{Market, Stamped, Until};
+use sapphire_sim::market::{Books, Market, Stamped, Until};
 
 mod absorb;
 mod actor;
@@ -47,7 +50,7 @@ use absorb::TICKER_NS;
 use announce::Channels;
 use api::{Catalog, OrderStatus, OrderType, OrderView, Refusal, TimeInForce};
 use charts::ChartRoom;
-use command::{Cancel, Command, Place};
+use command::{Cancel, Command, OpenAccount, Place};
 use day::DayWindow;
 use depth::{CUT_NS, DepthFeed};
 use digest::Digest;
@@ -83,8 +86,10 @@ pub(crate) struct Desk {
 }
 
 /// What the desk itself keeps of an account.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct AccountRow {
+    /// None of the house and of the development account.
+    name: Option<String>,
     events: u64,
     update_ns: i64,
 }
@@ -141,7 +146,7 @@ impl Desk {
             genesis,
         };
         // The house is account 0, so that indices of accounts are places everywhere.
-        desk.open_row();
+        desk.open_row(None);
         desk.number_standing_levels();
         desk.run_to(desk.market.now_ns(), Until::Time);
         desk
@@ -192,9 +197,7 @@ impl Desk {
             Command::Place(place) => Applied::Placed(self.place(place)),
             Command::Cancel(cancel) => Applied::Canceled(vec![self.cancel(cancel)]),
             Command::CancelAll { account, instrument } => Applied::Canceled(self.cancel_all(*account, *instrument)),
-            Command::OpenAccount { maker, taker, funds } => {
-                Applied::Opened(self.open_account(FeeRates { maker: *maker, taker: *taker }, funds))
-            }
+            Command::OpenAccount(opening) => Applied::Opened(self.open_account(opening)),
             Command::Deposit { account, asset, atoms } => {
                 self.deposit(*account, asset, *atoms);
                 Applied::Done
@@ -244,7 +247,7 @@ impl Desk {
     }
 
     fn place(&mut self, place: &Place) -> Result<OrderId, Refusal> {
-        let id = self.market.next_order_id();
+        let id = self.market.next_order_id(place.account);
         let now_ns = self.now_ns();
         let client_order_id = place.client_order_id.clone().unwrap_or_else(|| self.fresh_client_id(place.account, id));
         self.ledger.enter(view(place, id, client_order_id, now_ns));
@@ -283,17 +286,18 @@ impl Desk {
         client_id
     }
 
-    fn open_account(&mut self, fees: FeeRates, funds: &[(String, Atoms)]) -> AccountId {
-        let account = self.market.open_account(fees);
-        self.open_row();
-        for (asset, atoms) in funds {
+    fn open_account(&mut self, opening: &OpenAccount) -> AccountId {
+        let fees = FeeRates { maker: opening.maker, taker: opening.taker };
+        let account = self.market.open_account(fees, if opening.own_books { Books::Own } else { Books::First });
+        self.open_row(opening.name.clone());
+        for (asset, atoms) in &opening.funds {
             self.deposit(account, asset, *atoms);
         }
         account
     }
 
-    fn open_row(&mut self) {
-        self.accounts.push(AccountRow { events: 0, update_ns: self.market.now_ns() });
+    fn open_row(&mut self, name: Option<String>) {
+        self.accounts.push(AccountRow { name, events: 0, update_ns: self.market.now_ns() });
         self.ledger.open_account();
         self.channels.open_account();
     }

@@ -1,36 +1,39 @@
-//! Venue, house and travelling requests under one virtual clock.
+//! Paper accounts, house and travelling requests under one virtual clock.
 //!
 //! Invariant: house steps and arrivals happen in the order of market time (at the same instant the house first, then
 //! requests in the order in which they were sent). A symbol whose feed ends is closed at that instant. Nothing happens
 //! but through `Market::advance` and `Market::skip_to`, so the same calls give the same market.
+//!
+//! Each account has books of its own: the house's quotes and its own orders. What it is told is a function of seed,
+//! candles and its own requests at their market times; no other account changes it, and opening one does not either.
+//! What the public sees (depth, trades, best prices) is the first account's books.
+//!
+//! Known limitation: accounts do not trade with each other, and each one costs a set of books.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use rustc_hash::FxHashMap;
-use sapphire_core::instrument::{Asset, InstrumentId, Side};
-use sapphire_core::venue::{
-    AccountId, AccountKind, FeeRates, NewOrder, Order, OrderId, Outcome, Rejection, Terms, TimeInForce, Venue,
-};
+use sapphire_core::instrument::InstrumentId;
+use sapphire_core::venue::{AccountId, NewOrder, OrderId, Outcome, Rejection, Venue};
 
 use crate::candle::{Candle, MINUTE_NS};
 use crate::hash::symbol_key;
-use crate::house::{HouseStep, STEP_NS};
+use crate::house::HouseStep;
 use crate::latency::Latency;
 
+mod account_venue;
+mod accounts;
 mod closing;
 mod desk;
 mod listed;
 
+pub use accounts::Books;
 pub use listed::Listed;
 
+use account_venue::{AccountVenue, HOUSE, is_house_order};
+use accounts::Seat;
 use desk::HouseDesk;
-
-/// House orders carry this bit, client orders never do.
-const HOUSE_ORDER: u64 = 1 << 63;
-
-/// House orders are numbered by their step, with room for this many in each.
-const ORDERS_PER_STEP: u64 = 16;
 
 /// What happened, and when in market time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +68,7 @@ pub enum Until {
     ClientEvent,
 }
 
+/// What travels, in the terms of the venue that it goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Request {
     Place(NewOrder),
@@ -77,18 +81,18 @@ type Arrival = Reverse<(i64, u64)>;
 /// A market under a virtual clock.
 #[derive(Debug)]
 pub struct Market {
-    venue: Venue,
-    house: AccountId,
+    /// The first is the public one.
+    venues: Vec<AccountVenue>,
+    /// By account; the house's is its seat in the first venue.
+    seats: Vec<Seat>,
     listed: Vec<Listed>,
     desks: Vec<HouseDesk>,
     latency: Latency,
     now_ns: i64,
     arrivals: BinaryHeap<Arrival>,
-    travelling: FxHashMap<u64, Request>,
+    /// By number of sending: the venue that it goes to, and what is asked there.
+    travelling: FxHashMap<u64, (usize, Request)>,
     sent: u64,
-    last_order: u64,
-    /// Requests sent per instrument at the present instant: their ordinals.
-    ordinals: Vec<u64>,
 }
 
 impl Market {
@@ -97,14 +101,11 @@ impl Market {
     /// Assets are dense indices; `assets` is their number.
     #[must_use]
     pub fn new(listed: Vec<Listed>, assets: usize, seed: u64, latency: Latency, start_ns: i64) -> Self {
-        let mut venue = Venue::new(listed.iter().map(|listed| listed.instrument).collect(), assets);
-        let house = venue.open_account(AccountKind::House, FeeRates::default());
         let minute_ns = start_ns - start_ns.rem_euclid(MINUTE_NS);
         let desks = listed.iter().map(|listed| HouseDesk::new(seed, listed, minute_ns)).collect();
-        let ordinals = vec![0; listed.len()];
         let mut market = Self {
-            venue,
-            house,
+            venues: vec![AccountVenue::new(0, &listed, assets)],
+            seats: vec![Seat { venue: 0, account: HOUSE }],
             listed,
             desks,
             latency,
@@ -112,8 +113,6 @@ impl Market {
             arrivals: BinaryHeap::new(),
             travelling: FxHashMap::default(),
             sent: 0,
-            last_order: 0,
-            ordinals,
         };
         // What the house did before anybody looked.
         market.run_house(&mut Vec::new(), &mut Vec::new());
@@ -125,14 +124,19 @@ impl Market {
         self.now_ns
     }
 
-    /// Books and accounts.
+    /// The venue that the public sees: the first account's.
     pub fn venue(&self) -> &Venue {
-        &self.venue
+        &self.venues[0].venue
     }
 
-    /// Books and accounts, for deposits and the record of changed levels.
+    /// The venue that the public sees, for the record of changed levels.
     pub fn venue_mut(&mut self) -> &mut Venue {
-        &mut self.venue
+        &mut self.venues[0].venue
+    }
+
+    /// The venues of all accounts.
+    pub fn venues(&self) -> impl Iterator<Item = &Venue> {
+        self.venues.iter().map(|own| &own.venue)
     }
 
     /// The symbols, by instrument index.
@@ -142,41 +146,25 @@ impl Market {
 
     /// The house's account.
     pub fn house(&self) -> AccountId {
-        self.house
+        HOUSE
     }
 
     /// Whether an order is the house's.
     pub fn is_house(order: OrderId) -> bool {
-        order.0 & HOUSE_ORDER != 0
-    }
-
-    /// Opens a client's account.
-    pub fn open_account(&mut self, fees: FeeRates) -> AccountId {
-        self.venue.open_account(AccountKind::Client, fees)
-    }
-
-    /// Deposits (see [`Venue::deposit`]).
-    ///
-    /// # Errors
-    /// Those of [`Venue::deposit`].
-    pub fn deposit(&mut self, account: AccountId, asset: Asset, atoms: i128) -> Result<(), Rejection> {
-        self.venue.deposit(account, asset, atoms)
-    }
-
-    /// The id that the next order gets.
-    pub fn next_order_id(&mut self) -> OrderId {
-        self.last_order += 1;
-        OrderId(self.last_order)
+        is_house_order(order)
     }
 
     /// Sends an order; when it will arrive. What becomes of it comes out of [`Market::advance`].
     pub fn place(&mut self, order: NewOrder) -> i64 {
-        self.send(order.instrument, Request::Place(order))
+        let seat = self.seat_or_unknown(order.account);
+        let request = Request::Place(NewOrder { account: seat.account, ..order });
+        self.send(seat.venue, order.instrument, request)
     }
 
     /// Sends a cancel; when it will arrive.
     pub fn cancel(&mut self, account: AccountId, instrument: InstrumentId, order: OrderId) -> i64 {
-        self.send(instrument, Request::Cancel(account, order))
+        let seat = self.seat_or_unknown(account);
+        self.send(seat.venue, instrument, Request::Cancel(seat.account, order))
     }
 
     /// Requests that have not arrived yet.
@@ -210,7 +198,7 @@ impl Market {
         }
         for index in 0..self.desks.len() {
             let (unseen, last) = self.desks[index].skip(&self.listed[index], to_ns);
-            self.venue.count_trades(InstrumentId(index as u16), unseen);
+            self.venues.iter_mut().for_each(|own| own.venue.count_trades(InstrumentId(index as u16), unseen));
             self.run_last(index, last);
         }
         self.move_clock(to_ns);
@@ -235,7 +223,7 @@ impl Market {
 
     fn run_last(&mut self, index: usize, step: Option<HouseStep>) {
         if let Some(step) = step {
-            self.run_step(index, &step, &mut Vec::new());
+            self.run_step(index, step, &mut Vec::new(), &mut Vec::new());
         }
     }
 
@@ -245,29 +233,26 @@ impl Market {
         self.listed.get(instrument.0 as usize).map(|listed| listed.feed.minutes(from_ns, end)).unwrap_or_default()
     }
 
-    fn send(&mut self, instrument: InstrumentId, request: Request) -> i64 {
-        let ordinal = self.ordinals.get_mut(instrument.0 as usize).map_or(0, |ordinal| {
-            *ordinal += 1;
-            *ordinal
-        });
+    fn send(&mut self, venue: usize, instrument: InstrumentId, request: Request) -> i64 {
+        let ordinal = self.venues[venue].next_ordinal(instrument);
         let key = self.listed.get(instrument.0 as usize).map_or(0, |listed| symbol_key(&listed.symbol));
         let arrives_ns = self.now_ns + self.latency.delay_ns(key, self.now_ns, ordinal);
         self.sent += 1;
         self.arrivals.push(Reverse((arrives_ns, self.sent)));
-        self.travelling.insert(self.sent, request);
+        self.travelling.insert(self.sent, (venue, request));
         arrives_ns
     }
 
     fn move_clock(&mut self, to_ns: i64) {
         if to_ns > self.now_ns {
             self.now_ns = to_ns;
-            self.ordinals.fill(0);
+            self.venues.iter_mut().for_each(AccountVenue::begin_instant);
         }
     }
 
     /// When the house last renewed its quotes in a symbol: in a gap of the feed the last ones stand.
     pub fn quoted_ns(&self, instrument: InstrumentId) -> Option<i64> {
-        self.desks.get(instrument.0 as usize)?.quoted_ns
+        self.desks.get(instrument.0 as usize)?.quoted_ns()
     }
 
     /// When something happens next: a house step, the end of a symbol's market or an arrival; it may be due already.
@@ -282,50 +267,30 @@ impl Market {
     fn run_house(&mut self, outcomes: &mut Vec<Outcome>, out: &mut Vec<Stamped>) {
         for index in 0..self.desks.len() {
             while let Some(step) = self.desks[index].take_due(self.now_ns) {
-                self.run_step(index, &step, outcomes);
+                self.run_step(index, step, outcomes, out);
                 self.desks[index].load_next(&self.listed[index]);
-                let instrument = InstrumentId(index as u16);
-                out.extend(outcomes.drain(..).map(|outcome| self.stamp(MarketEvent::Outcome(outcome))));
-                out.push(self.stamp(MarketEvent::Quoted(instrument)));
+                out.push(self.stamp(MarketEvent::Quoted(InstrumentId(index as u16))));
             }
             self.close_if_due(index, outcomes, out);
         }
     }
 
-    fn run_step(&mut self, index: usize, step: &HouseStep, outcomes: &mut Vec<Outcome>) {
-        let desk = &mut self.desks[index];
-        self.venue.withdraw_all(desk.standing.drain(..));
-        desk.quoted_ns = Some(step.time_ns);
-        let instrument = InstrumentId(index as u16);
-        let account = self.house;
-        let first = (step.time_ns / STEP_NS) as u64 * ORDERS_PER_STEP;
-        let mut placed = 0;
-        let mut order = |side, terms| {
-            let id = OrderId(HOUSE_ORDER | (index as u64) << 48 | (first + placed));
-            placed += 1;
-            (NewOrder { id, account, instrument, side, terms }, id)
-        };
-        for quote in &step.quotes {
-            let terms =
-                Terms::Limit { ticks: quote.ticks, lots: quote.lots, time_in_force: TimeInForce::GoodTillCancel };
-            let (quote, id) = order(quote.side, terms);
-            if self.venue.submit(quote, outcomes).is_ok() {
-                desk.standing.push(id);
-            }
+    /// Runs a house step in every account's books; what the house does by itself is reported of the public ones alone.
+    fn run_step(&mut self, index: usize, step: HouseStep, outcomes: &mut Vec<Outcome>, out: &mut Vec<Stamped>) {
+        let time_ns = self.now_ns;
+        for (venue, own) in self.venues.iter_mut().enumerate() {
+            own.run_step(index, &step, outcomes);
+            let is_told =
+                |outcome: &Outcome| is_clients(outcome) || venue == 0 && matches!(outcome, Outcome::Traded(_));
+            let told = outcomes.drain(..).filter(is_told).map(|outcome| own.outward(outcome));
+            out.extend(told.map(|outcome| Stamped { time_ns, event: MarketEvent::Outcome(outcome) }));
         }
-        if let Some(taker) = step.taker {
-            let (taker, _) = order(taker.side, Terms::Market { lots: taker.lots });
-            // A refusal (the book is empty on that side) leaves the market as it is.
-            let _ = self.venue.submit(taker, outcomes);
-        }
-        outcomes
-            .retain(|outcome| !matches!(outcome, Outcome::Accepted(_) | Outcome::Expired(..)) || is_clients(outcome));
+        self.desks[index].ran(step);
     }
 
     fn client_order_stands(&self) -> bool {
-        (0..self.listed.len()).filter_map(|index| self.venue.book(InstrumentId(index as u16))).any(|book| {
-            [Side::Buy, Side::Sell].into_iter().any(|side| book.queue(side).any(|resting| !Self::is_house(resting.id)))
-        })
+        (0..self.listed.len())
+            .any(|index| self.venues.iter().any(|own| own.client_order_stands(InstrumentId(index as u16))))
     }
 
     fn run_arrivals(&mut self, outcomes: &mut Vec<Outcome>, out: &mut Vec<Stamped>) {
@@ -334,29 +299,26 @@ impl Market {
                 break;
             }
             self.arrivals.pop();
-            let Some(request) = self.travelling.remove(&number) else { continue };
+            let Some((venue, request)) = self.travelling.remove(&number) else { continue };
+            let own = &mut self.venues[venue];
             let refusal = match request {
                 Request::Place(order) => {
-                    self.venue.submit(order, outcomes).err().map(|rejection| MarketEvent::Rejected(order.id, rejection))
+                    own.venue.submit(order, outcomes).err().map(|rejection| MarketEvent::Rejected(order.id, rejection))
                 }
-                Request::Cancel(account, id) => self
+                Request::Cancel(account, id) => own
                     .venue
                     .cancel(account, id, outcomes)
                     .err()
                     .map(|rejection| MarketEvent::CancelRejected(id, rejection)),
             };
-            out.extend(outcomes.drain(..).map(|outcome| self.stamp(MarketEvent::Outcome(outcome))));
+            let told = outcomes.drain(..).map(|outcome| MarketEvent::Outcome(self.venues[venue].outward(outcome)));
+            out.extend(told.map(|event| Stamped { time_ns: self.now_ns, event }));
             out.extend(refusal.map(|event| self.stamp(event)));
         }
     }
 
     fn stamp(&self, event: MarketEvent) -> Stamped {
         Stamped { time_ns: self.now_ns, event }
-    }
-
-    /// A standing order.
-    pub fn order(&self, id: OrderId) -> Option<&Order> {
-        self.venue.order(id)
     }
 }
 

@@ -9,7 +9,7 @@ use sapphire_sim::candle::{Candle, MINUTE_NS};
 use sapphire_sim::feed::{Feed, RecordedFeed};
 use sapphire_sim::latency::Latency;
 use sapphire_sim::listing::listing;
-use sapphire_sim::market::{Listed, Market, MarketEvent, Stamped, Until};
+use sapphire_sim::market::{Books, Listed, Market, MarketEvent, Stamped, Until};
 
 const SECOND_NS: i64 = 1_000_000_000;
 /// 2024-01-01T00:00Z.
@@ -33,7 +33,7 @@ fn market(seed: u64, latency: Latency, start_ns: i64) -> (Market, AccountId) {
         },
     ];
     let mut market = Market::new(listed, 3, seed, latency, start_ns);
-    let client = market.open_account(FeeRates { maker: 100_000, taker: 100_000 });
+    let client = market.open_account(FeeRates { maker: 100_000, taker: 100_000 }, Books::Own);
     for asset in 0..3 {
         market.deposit(client, Asset(asset), 10_000 * COIN).unwrap();
     }
@@ -52,7 +52,7 @@ fn recorded(seed: u64) -> RecordedFeed {
 }
 
 fn order(market: &mut Market, account: AccountId, instrument: InstrumentId, side: Side, terms: Terms) -> NewOrder {
-    NewOrder { id: market.next_order_id(), account, instrument, side, terms }
+    NewOrder { id: market.next_order_id(account), account, instrument, side, terms }
 }
 
 fn limit(ticks: i64, lots: i64) -> Terms {
@@ -95,8 +95,8 @@ fn view(market: &Market, client: AccountId, orders: &[OrderId]) -> impl PartialE
         .into_iter()
         .flat_map(|id| [Side::Buy, Side::Sell].map(|side| market.venue().book(id).unwrap().levels(side, 100)))
         .collect();
-    let balances = market.venue().account(client).unwrap().balances().to_vec();
-    let standing: Vec<_> = orders.iter().map(|id| market.order(*id).copied()).collect();
+    let balances = market.account(client).unwrap().balances().to_vec();
+    let standing: Vec<_> = orders.iter().map(|id| market.order(client, *id).copied()).collect();
     (market.now_ns(), books, balances, standing, market.travelling())
 }
 
@@ -232,6 +232,44 @@ fn time_is_not_skipped_over_a_clients_order() {
     let gone_ns = market.cancel(client, ETHUSDT, stands.id);
     run(&mut market, gone_ns);
     assert!(market.skip_to(START_NS + MINUTE_NS));
+    // Nor over an order in another account's books.
+    let other = market.open_account(FeeRates::default(), Books::Own);
+    market.deposit(other, Asset(1), COIN).unwrap();
+    let stands = order(&mut market, other, ETHUSDT, Side::Sell, limit(400_000, 1_000));
+    let arrives_ns = market.place(stands);
+    run(&mut market, arrives_ns);
+    assert!(market.order(other, stands.id).is_some() && market.order(client, stands.id).is_none());
+    assert!(!market.skip_to(START_NS + 2 * MINUTE_NS));
+}
+
+#[test]
+fn an_account_opened_late_finds_the_books_of_those_who_never_traded() {
+    let (mut market, client) = market(11, Latency::NONE, START_NS);
+    let early = market.open_account(FeeRates::default(), Books::Own);
+    let best = market.venue().book(BTCUSDT).unwrap().best(Side::Sell).unwrap();
+    // The first account takes and rests all the while.
+    for minute in 1..30 {
+        for (side, away) in [(Side::Buy, 40), (Side::Sell, 2)] {
+            let order = order(&mut market, client, BTCUSDT, side, limit(best + away, 90_000));
+            market.place(order);
+        }
+        run(&mut market, START_NS + minute * MINUTE_NS + 7 * SECOND_NS);
+    }
+    let late = market.open_account(FeeRates::default(), Books::Own);
+    for account in [early, late] {
+        market.deposit(account, USDT, 10_000_000 * COIN).unwrap();
+        for instrument in [BTCUSDT, ETHUSDT] {
+            let taking = order(&mut market, account, instrument, Side::Buy, Terms::Market { lots: 700_000 });
+            market.place(taking);
+        }
+    }
+    let seen = trades(&run(&mut market, START_NS + 31 * MINUTE_NS));
+    let of = |account| -> Vec<_> {
+        let own = seen.iter().filter(|(_, trade)| trade.taker.account == account);
+        own.map(|(time_ns, trade)| (*time_ns, trade.number, trade.ticks, trade.lots, trade.taker.fee_atoms)).collect()
+    };
+    assert!(of(early).len() > 3 && of(early) == of(late), "{:?}\n{:?}", of(early), of(late));
+    assert_eq!(market.venues().count(), 3);
 }
 
 /// Something a client does: wait, then an order about the best price, or a cancel of an earlier order.

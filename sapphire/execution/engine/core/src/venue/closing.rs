@@ -3,6 +3,11 @@
 use super::{ExpiryReason, InstrumentId, OrderId, Outcome, Side, Venue};
 
 impl Venue {
+    /// Whether an instrument's market has closed.
+    pub fn is_closed(&self, id: InstrumentId) -> bool {
+        self.is_closed.get(id.0 as usize).copied().unwrap_or_default()
+    }
+
     /// Closes an instrument's market for good: every order that stands in its book expires, which frees what it had
     /// locked, and new ones are refused with [`super::Rejection::MarketClosed`].
     pub fn close(&mut self, id: InstrumentId, out: &mut Vec<Outcome>) {

@@ -173,6 +173,7 @@ impl Venue {
         let maker = NewOrder { id: resting.id, account: resting.account, side: resting.side, ..order.request };
         let maker_fee = self.settle(&maker, &instrument, lots, quote_atoms, Liquidity::Maker);
         self.trade_numbers[id.0 as usize] += 1;
+        self.last_ticks[id.0 as usize] = Some(resting.ticks);
         let party = |order: &NewOrder, fee: (Asset, Atoms), complete| Party {
             order: order.id,
             account: order.account,

@@ -84,14 +84,9 @@ impl Desk {
     }
 
     fn traded(&mut self, trade: &Trade, time_ns: i64, touched: &mut Touched) -> u64 {
-        let instrument = trade.instrument;
-        let index = instrument.0 as usize;
-        self.traded[index] = true;
-        let (public, ended) = self.tapes[index].print(trade, time_ns);
-        if let Some(aggregate) = ended {
-            self.channels.market(instrument, || MarketUpdate::AggTrade(aggregate));
+        if self.market.is_public(trade.taker.account) && self.market.is_public(trade.maker.account) {
+            self.print(trade, time_ns);
         }
-        self.channels.market(instrument, || MarketUpdate::Trade(public));
         let mut seen = 0;
         for (party, is_maker) in [(&trade.taker, false), (&trade.maker, true)] {
             if Market::is_house(party.order) {
@@ -102,6 +97,18 @@ impl Desk {
             seen += self.report(order, Execution::Trade(fill), None, time_ns, touched);
         }
         seen
+    }
+
+    /// Prints a trade on the public tape.
+    fn print(&mut self, trade: &Trade, time_ns: i64) {
+        let instrument = trade.instrument;
+        let index = instrument.0 as usize;
+        self.traded[index] = true;
+        let (public, ended) = self.tapes[index].print(trade, time_ns);
+        if let Some(aggregate) = ended {
+            self.channels.market(instrument, || MarketUpdate::AggTrade(aggregate));
+        }
+        self.channels.market(instrument, || MarketUpdate::Trade(public));
     }
 
     fn rejected(&mut self, id: OrderId, refusal: Refusal, time_ns: i64, touched: &mut Touched) -> u64 {
@@ -171,7 +178,7 @@ impl Desk {
     }
 
     pub(super) fn balance(&self, account: AccountId, asset: Asset) -> Option<BalanceView> {
-        let balance = self.market.venue().account(account)?.balance(asset);
+        let balance = self.market.account(account)?.balance(asset);
         Some(BalanceView { asset, free_atoms: balance.free, locked_atoms: balance.locked })
     }
 

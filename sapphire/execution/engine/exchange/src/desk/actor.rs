@@ -168,9 +168,10 @@ impl Actor {
             Control::Deposit { account, asset, atoms, reply } => {
                 give(reply, self.deposit(account, &asset, atoms, clock));
             }
-            Control::OpenAccount { credentials, fees, funds, reply } => {
-                give(reply, self.open_account(&credentials, fees, &funds));
+            Control::OpenAccount { name, credentials, fees, funds, reply } => {
+                give(reply, self.open_account(Some(&name), &credentials, fees, &funds));
             }
+            Control::FindAccount { name, reply } => give(reply, self.desk.account_named(&name)),
             Control::State { full, reply } => {
                 let marks = self.journal.as_ref().map(super::journal::JournalFile::watermarks);
                 give(reply, Ok(self.desk.state(full, marks)));
@@ -240,11 +241,12 @@ impl Actor {
     /// Opens an account whose key is kept first, so that no account is ever without.
     pub(super) fn open_account(
         &mut self,
+        name: Option<&str>,
         credentials: &Credentials,
         fees: FeeRates,
         funds: &[(String, Atoms)],
     ) -> Result<AccountId, DeskError> {
-        let command = self.desk.check_account_opening(fees, funds)?;
+        let command = self.desk.check_account_opening(name, fees, funds)?;
         let account = self.desk.next_account();
         self.keys.add(account, credentials).map_err(|error| DeskError::Journal(error.to_string()))?;
         match self.carry_out(self.desk.now_ns(), &command) {

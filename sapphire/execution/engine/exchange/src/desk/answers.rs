@@ -58,7 +58,7 @@ impl Desk {
 
     pub(super) fn account(&self, account: AccountId) -> Result<AccountView, DeskError> {
         self.check_account(account)?;
-        let venue = self.market.venue().account(account).ok_or(DeskError::UnknownAccount)?;
+        let venue = self.market.account(account).ok_or(DeskError::UnknownAccount)?;
         let row = self.accounts.get(account.0 as usize).ok_or(DeskError::UnknownAccount)?;
         let assets = (0..self.catalog.assets().len()).map(|index| sapphire_core::instrument::Asset(index as u16));
         Ok(AccountView {
@@ -105,7 +105,7 @@ impl Desk {
 
     pub(super) fn prices(&self, instruments: &[InstrumentId]) -> Result<Vec<i64>, DeskError> {
         let price = |instrument: &InstrumentId| {
-            self.check_instrument(*instrument).map(|()| self.last_price(*instrument).unwrap_or_default())
+            self.check_instrument(*instrument).map(|()| self.public_price(*instrument).unwrap_or_default())
         };
         instruments.iter().map(price).collect()
     }

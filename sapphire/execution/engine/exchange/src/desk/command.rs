@@ -5,7 +5,7 @@
 
 use sapphire_core::amounts::Atoms;
 use sapphire_core::instrument::{InstrumentId, Side};
-use sapphire_core::venue::{AccountId, FeeRates, OrderId, Terms, TimeInForce};
+use sapphire_core::venue::{AccountId, OrderId, Terms, TimeInForce};
 use serde::{Deserialize, Serialize};
 
 use crate::settings::Genesis;
@@ -42,15 +42,8 @@ pub(crate) enum Command {
         #[serde(with = "place")]
         instrument: InstrumentId,
     },
-    /// A new account. Its secret is in the key file, not here.
-    OpenAccount {
-        /// Maker fee rate, 1e-8.
-        maker: i64,
-        /// Taker fee rate, 1e-8.
-        taker: i64,
-        /// What it begins with: names of assets and atoms.
-        funds: Vec<(String, Atoms)>,
-    },
+    /// A new account.
+    OpenAccount(OpenAccount),
     /// A deposit, or a withdrawal when negative.
     Deposit {
         /// Account.
@@ -61,6 +54,29 @@ pub(crate) enum Command {
         /// Atoms.
         atoms: Atoms,
     },
+}
+
+/// A new account. Its secret is in the key file, not here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct OpenAccount {
+    /// Maker fee rate, 1e-8.
+    pub(crate) maker: i64,
+    /// Taker fee rate, 1e-8.
+    pub(crate) taker: i64,
+    /// What it begins with: names of assets and atoms.
+    pub(crate) funds: Vec<(String, Atoms)>,
+    /// None of the development account, and in journals from before accounts had names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
+    /// Whether it trades on books of its own. The first account does either way; others of journals from before there
+    /// were such books share the first one's.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) own_books: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// A new order that passed the desk's checks.
@@ -98,13 +114,9 @@ impl Command {
             Self::Place(_) => 5,
             Self::Cancel(_) => 6,
             Self::CancelAll { .. } => 7,
-            Self::OpenAccount { .. } => 8,
+            Self::OpenAccount(_) => 8,
             Self::Deposit { .. } => 9,
         }
-    }
-
-    pub(crate) fn open_account(fees: FeeRates, funds: Vec<(String, Atoms)>) -> Self {
-        Self::OpenAccount { maker: fees.maker, taker: fees.taker, funds }
     }
 }
 
@@ -240,6 +252,17 @@ mod tests {
             let text = serde_json::to_vec(&entry).unwrap();
             prop_assert_eq!(serde_json::from_slice::<Entry>(&text).unwrap(), entry);
         }
+    }
+
+    /// A journal from before accounts had names and books of their own is read, and the development account's opening is
+    /// written as it was then.
+    #[test]
+    fn an_account_of_an_older_journal_has_no_name_and_shares_the_first_ones_books() {
+        let text = r#"{"OpenAccount":{"maker":1,"taker":2,"funds":[["USDT",5]]}}"#;
+        let command: Command = serde_json::from_str(text).unwrap();
+        let Command::OpenAccount(opening) = &command else { panic!("{command:?}") };
+        assert_eq!((&opening.name, opening.own_books), (&None, false));
+        assert_eq!(serde_json::to_string(&command).unwrap(), text);
     }
 
     #[test]

@@ -37,12 +37,21 @@ pub enum Control {
     },
     /// Opens an account and gives it a key.
     OpenAccount {
+        /// Its name, no other account's.
+        name: String,
         /// Its key.
         credentials: Credentials,
         /// Its fee rates.
         fees: FeeRates,
         /// What it begins with.
         funds: Vec<(String, Atoms)>,
+        /// Its index.
+        reply: Reply<AccountId>,
+    },
+    /// Finds an account by its name.
+    FindAccount {
+        /// Its name.
+        name: String,
         /// Its index.
         reply: Reply<AccountId>,
     },
@@ -179,6 +188,9 @@ impl Desk {
             "orders": orders,
             "fills": fills,
         });
+        if let Some(name) = &self.accounts[account.0 as usize].name {
+            state["name"] = json!(name);
+        }
         if full {
             state["history"] = self.ledger.all(account).iter().map(|order| self.order_state(order)).collect();
         }
@@ -186,7 +198,8 @@ impl Desk {
     }
 
     fn order_state(&self, order: &OrderView) -> Value {
-        let locked = self.market.order(OrderId(order.order_id)).map_or(0, |standing| standing.locked_atoms);
+        let locked =
+            self.market.order(order.account, OrderId(order.order_id)).map_or(0, |standing| standing.locked_atoms);
         let fills: Vec<FillState> = self.ledger.fills_of(order).iter().map(FillState::of).collect();
         json!({
             "symbol": self.catalog.symbols()[order.instrument.0 as usize].symbol,

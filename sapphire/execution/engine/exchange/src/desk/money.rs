@@ -2,7 +2,7 @@
 
 use sapphire_core::amounts::Atoms;
 use sapphire_core::instrument::{Asset, Side};
-use sapphire_core::venue::{AccountId, OrderId};
+use sapphire_core::venue::{AccountId, OrderId, Venue};
 
 use super::Desk;
 use super::api::UserEventKind;
@@ -26,12 +26,14 @@ impl Desk {
     /// # Errors
     /// The first sentence that does not hold.
     pub(crate) fn check_money(&self) -> Result<(), String> {
-        let venue = self.market.venue();
         for (index, deposited) in self.deposits.iter().enumerate() {
             let asset = Asset(index as u16);
-            let accounts = (0..self.accounts.len()).filter_map(|index| venue.account(AccountId(index as u32)));
-            let held: Atoms = accounts.map(|account| account.balance(asset).total()).sum();
-            let total = held + venue.collected()[index];
+            let accounts = (1..self.accounts.len()).filter_map(|index| self.market.account(AccountId(index as u32)));
+            let clients: Atoms = accounts.map(|account| account.balance(asset).total()).sum();
+            let house =
+                |venue: &Venue| venue.account(self.market.house()).map_or(0, |house| house.balance(asset).total());
+            let others: Atoms = self.market.venues().map(|venue| house(venue) + venue.collected()[index]).sum();
+            let total = clients + others;
             if total != *deposited {
                 let name = self.catalog.asset_name(asset);
                 return Err(format!("{name}: {deposited} atoms were paid in and {total} are there"));
@@ -44,11 +46,10 @@ impl Desk {
     }
 
     fn check_locks(&self, account: AccountId) -> Result<(), String> {
-        let venue = self.market.venue();
         let mut needed = vec![0; self.deposits.len()];
         for order in self.ledger.open(account, None) {
-            let Some(standing) = venue.order(OrderId(order.order_id)) else { continue };
-            let Some(instrument) = venue.instrument(order.instrument) else { continue };
+            let Some(standing) = self.market.order(account, OrderId(order.order_id)) else { continue };
+            let Some(instrument) = self.market.venue().instrument(order.instrument) else { continue };
             let rest = order.quantity_lots - order.executed_lots;
             let (asset, atoms) = match order.side {
                 Side::Buy => (instrument.quote, instrument.notional(order.price_ticks, rest)),
@@ -61,7 +62,7 @@ impl Desk {
         }
         for (index, needed) in needed.into_iter().enumerate() {
             let asset = Asset(index as u16);
-            let balance = venue.account(account).map(|account| account.balance(asset)).unwrap_or_default();
+            let balance = self.market.account(account).map(|account| account.balance(asset)).unwrap_or_default();
             if balance.locked != needed || balance.free < 0 {
                 let name = self.catalog.asset_name(asset);
                 return Err(format!("account {} {name}: {balance:?} while open orders need {needed}", account.0));

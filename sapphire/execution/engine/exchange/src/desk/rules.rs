@@ -13,11 +13,14 @@ use super::api::{
     CancelAll, CancelOrder, DeskError, Filter, MAX_CLIENT_ORDER_ID, MAX_OPEN_ORDERS, OrderKind, PlaceOrder, Refusal,
     TimeInForce,
 };
-use super::command::{Cancel, Command, Place};
+use super::command::{Cancel, Command, OpenAccount, Place};
 use super::{Desk, Genesis};
 
 /// How far market time can go: the generated market's history ends there (2048-11-01).
 const LAST_NS: i64 = 2_487_196_800_000_000_000;
+
+/// Longest name of an account, in bytes.
+const LONGEST_NAME: usize = 32;
 
 /// Fee rates above this are a mistake: 10 %, in 1e-8.
 const HIGHEST_FEE: i64 = 10_000_000;
@@ -65,7 +68,7 @@ impl Desk {
             }
             OrderKind::Market { quantity_atoms } => {
                 let lots = lots(rules, quantity_atoms, Filter::MarketLotSize)?;
-                let reference = self.last_price(order.instrument);
+                let reference = self.last_price(order.account, order.instrument);
                 if reference.is_some_and(|ticks| !rules.is_worth_an_order(ticks, lots)) {
                     return Err(Refusal::Filter(Filter::Notional));
                 }
@@ -80,10 +83,23 @@ impl Desk {
         }
     }
 
-    /// The last trade's price, or the path's where nothing has traded yet.
-    pub(super) fn last_price(&self, instrument: InstrumentId) -> Option<i64> {
+    /// The price of the last trade that an account could see: in its own books, or in the public ones where they are
+    /// the same.
+    fn last_price(&self, account: AccountId, instrument: InstrumentId) -> Option<i64> {
+        if self.market.is_public(account) {
+            return self.public_price(instrument);
+        }
+        self.market.last_ticks(account, instrument).or_else(|| self.path_price(instrument))
+    }
+
+    /// The last public trade's price, or the path's where nothing has traded yet.
+    pub(super) fn public_price(&self, instrument: InstrumentId) -> Option<i64> {
         let traded = self.tapes.get(instrument.0 as usize).and_then(|tape| tape.last()).map(|trade| trade.ticks);
-        traded.or_else(|| self.charts.present_minute(instrument, self.now_ns()).map(|minute| minute.close))
+        traded.or_else(|| self.path_price(instrument))
+    }
+
+    fn path_price(&self, instrument: InstrumentId) -> Option<i64> {
+        self.charts.present_minute(instrument, self.now_ns()).map(|minute| minute.close)
     }
 
     /// The command of a cancel.
@@ -126,12 +142,19 @@ impl Desk {
         Ok(Command::Deposit { account, asset: asset.to_owned(), atoms })
     }
 
-    /// The command of a new account.
+    /// The command of a new account; one without a name is the development account.
     pub(super) fn check_account_opening(
         &self,
+        name: Option<&str>,
         fees: FeeRates,
         funds: &[(String, Atoms)],
     ) -> Result<Command, DeskError> {
+        if let Some(name) = name {
+            check_name(name)?;
+            if self.account_named(name).is_ok() {
+                return Err(DeskError::NameTaken(name.to_owned()));
+            }
+        }
         for (asset, atoms) in funds {
             self.fundable(asset)?;
             if !(0..=MAX_ATOMS).contains(atoms) {
@@ -143,7 +166,19 @@ impl Desk {
         if [fees.maker, fees.taker].iter().any(|rate| !(0..=HIGHEST_FEE).contains(rate)) {
             return Err(DeskError::Deposit(format!("expected fee rates from 0 to {HIGHEST_FEE} (1e-8), got {fees:?}")));
         }
-        Ok(Command::open_account(fees, funds.to_vec()))
+        let FeeRates { maker, taker } = fees;
+        let (name, own_books) = (name.map(str::to_owned), name.is_some());
+        Ok(Command::OpenAccount(OpenAccount { maker, taker, funds: funds.to_vec(), name, own_books }))
+    }
+
+    /// The account of a name.
+    pub(super) fn account_named(&self, name: &str) -> Result<AccountId, DeskError> {
+        let found = self.accounts.iter().position(|row| row.name.as_deref() == Some(name));
+        found.map(|index| AccountId(index as u32)).ok_or_else(|| {
+            let names: Vec<&str> = self.accounts.iter().filter_map(|row| row.name.as_deref()).collect();
+            let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            DeskError::AccountName(format!("expected the name of an account (there are: {known}), got {name:?}"))
+        })
     }
 
     /// The command of an advance to `to_ns` that a `wake_at` may end earlier.
@@ -169,7 +204,7 @@ impl Desk {
     }
 
     pub(super) fn check_account(&self, account: AccountId) -> Result<(), DeskError> {
-        let kind = self.market.venue().account(account).map(sapphire_core::venue::Account::kind);
+        let kind = self.market.account(account).map(sapphire_core::venue::Account::kind);
         if kind == Some(AccountKind::Client) { Ok(()) } else { Err(DeskError::UnknownAccount) }
     }
 
@@ -197,6 +232,16 @@ pub(super) fn check_genesis(genesis: &Genesis) -> Result<(), String> {
     Err(format!(
         "--start does not fit\n  expected: a time from {first} to {last}\n  got:      {got}\n  next:     choose another"
     ))
+}
+
+fn check_name(name: &str) -> Result<(), DeskError> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if (1..=LONGEST_NAME).contains(&name.len()) && name.bytes().all(is_plain) {
+        return Ok(());
+    }
+    Err(DeskError::AccountName(format!(
+        "expected an account name of 1 to {LONGEST_NAME} letters, digits, - and _, got {name:?}"
+    )))
 }
 
 fn check_client_id(text: &str) -> Result<(), Refusal> {

@@ -148,7 +148,7 @@ fn development(actor: &mut Actor, keys: &Keyring, arguments: &Arguments) -> Resu
     let credentials = Keyring::draw()?;
     let catalog = Arc::clone(actor.desk().catalog());
     let quotes: Vec<&str> = catalog.symbols().iter().map(|info| info.quote_asset.as_str()).collect();
-    let opened = actor.open_account(&credentials, FEES, &arguments.funds(&quotes));
+    let opened = actor.open_account(None, &credentials, FEES, &arguments.funds(&quotes));
     opened.map_err(|error| StartError::Fund(error.to_string()))?;
     Ok(credentials)
 }

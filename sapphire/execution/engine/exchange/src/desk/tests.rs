@@ -15,6 +15,7 @@ use crate::settings::{FEES, Genesis};
 use sapphire_sim::feed::GENERATOR_VERSION;
 
 mod closing;
+mod isolation;
 mod properties;
 
 const UNIT: i128 = ATOMS_PER_UNIT as i128;
@@ -58,8 +59,9 @@ impl Bench {
         let mut bench = Self { desk, floor, entries: Vec::new(), now_ns: start_ns };
         let base = bench.desk.catalog.symbols()[0].base_asset.clone();
         let funds = || vec![("USDT".to_owned(), 1_000_000 * UNIT), (base.clone(), 10 * UNIT)];
-        for _ in 0..2 {
-            bench.carry_out(&Command::open_account(FEES, funds()));
+        for name in [None, Some("second")] {
+            let command = bench.desk.check_account_opening(name, FEES, &funds()).unwrap();
+            bench.carry_out(&command);
         }
         bench
     }
@@ -213,6 +215,23 @@ fn a_client_order_id_is_used_once_in_an_accounts_life() {
 }
 
 #[test]
+fn accounts_of_an_older_journal_still_trade_with_each_other() {
+    let mut bench = Bench::new(false);
+    let text = r#"{"OpenAccount":{"maker":0,"taker":0,"funds":[["USDT",100000000000000],["BTC",1000000000]]}}"#;
+    let Applied::Opened(old) = bench.carry_out(&serde_json::from_str(text).unwrap()) else { panic!("not an opening") };
+    let kind = bench.limit(Side::Sell, 1, 100, TimeInForce::Gtc);
+    let stands = bench.place(&Bench::order(ONE, Side::Sell, kind)).unwrap();
+    let lots = bench.desk.depth(BTC, 1, START_NS).unwrap().asks[0].1;
+    let kind = |bench: &Bench| bench.limit(Side::Buy, 0, lots, TimeInForce::Ioc);
+    let apart = bench.place(&Bench::order(TWO, Side::Buy, kind(&bench))).unwrap();
+    assert!(apart.executed_lots < lots, "the first account's order is not in its books");
+    assert_eq!(bench.status(stands.order_id), OrderStatus::New);
+    bench.place(&Bench::order(old, Side::Buy, kind(&bench))).unwrap();
+    assert_eq!(bench.status(stands.order_id), OrderStatus::Filled);
+    assert_eq!(bench.replayed().state(true, None), bench.desk.state(true, None));
+}
+
+#[test]
 fn every_filter_is_named() {
     let bench = Bench::new(false);
     let refusal = |kind| bench.desk.check_place(&Bench::order(ONE, Side::Buy, kind)).unwrap_err();
@@ -310,5 +329,5 @@ fn an_account_holds_as_much_as_can_be_held_and_no_atom_more() {
     assert_eq!(held(&bench), Some(MAX_ATOMS));
     // Another account begins with no more either.
     let funds = [("USDT".to_owned(), MAX_ATOMS + 1)];
-    assert!(bench.desk.check_account_opening(FEES, &funds).is_err());
+    assert!(bench.desk.check_account_opening(Some("third"), FEES, &funds).is_err());
 }

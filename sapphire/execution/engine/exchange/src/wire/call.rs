@@ -165,7 +165,11 @@ impl From<DeskError> for Refusal {
             DeskError::UnknownAccount => Self::unknown_key(),
             DeskError::UnknownInstrument => Self::bad_symbol(),
             DeskError::Closed => Self::unavailable(),
-            DeskError::Deposit(_) | DeskError::Journal(_) | DeskError::Clock(_) => Self::unknown(),
+            DeskError::Deposit(_)
+            | DeskError::AccountName(_)
+            | DeskError::NameTaken(_)
+            | DeskError::Journal(_)
+            | DeskError::Clock(_) => Self::unknown(),
         }
     }
 }

@@ -78,9 +78,24 @@ fn the_same_seed_gives_the_same_fills() {
 #[test]
 fn money_goes_in_and_out_and_accounts_are_apart() {
     let exchange = Exchange::start(&LOCKSTEP);
-    let (status, opened) = exchange.control("accounts", &json!({"fund": {"BTC": "1.5"}, "taker": "0.0004"}));
+    let asked = json!({"name": "second", "fund": {"BTC": "1.5"}, "taker": "0.0004"});
+    let (status, opened) = exchange.control("accounts", &asked);
     assert_eq!((status, &opened["account"]), (200, &json!(2)), "{opened}");
     assert_ne!(opened["api_key"].as_str().unwrap(), exchange.text("api_key"));
+    let refused = [
+        (asked, 409, "already"),
+        (json!({"name": "", "fund": {}}), 400, "letters"),
+        (json!({"name": "a b"}), 400, "letters"),
+        (json!({"name": "x".repeat(33)}), 400, "letters"),
+        (json!({"fund": {}}), 400, "name"),
+        (json!({"name": "third", "fund": {"XYZ": "1"}}), 400, "assets"),
+        (json!({"name": "third", "fund": {"USDT": "-1"}}), 400, "begins with"),
+        (json!({"name": "third", "fund": {"USDT": "1e3"}}), 400, "decimal"),
+    ];
+    for (body, status, word) in refused {
+        let answer = exchange.control("accounts", &body);
+        assert!(answer.0 == status && answer.1["error"].as_str().unwrap().contains(word), "{body}: {answer:?}");
+    }
     let deposit = |amount: &str| exchange.control("deposit", &json!({"account": 2, "asset": "USDT", "amount": amount}));
     assert_eq!(deposit("100.5"), (200, json!({"free": "100.50000000", "locked": "0.00000000"})));
     assert_eq!(deposit("-0.5"), (200, json!({"free": "100.00000000", "locked": "0.00000000"})));
@@ -89,6 +104,8 @@ fn money_goes_in_and_out_and_accounts_are_apart() {
     let unknown = exchange.control("deposit", &json!({"account": 2, "asset": "XYZ", "amount": "1"}));
     assert_eq!(unknown.0, 400);
     let state = exchange.state();
+    assert_eq!(state["accounts"].as_array().unwrap().len(), 2, "what is refused opens nothing");
+    assert_eq!((&state["accounts"][1]["name"], &state["accounts"][0]["name"]), (&json!("second"), &Value::Null));
     assert_eq!(state["accounts"][1]["balances"]["BTC"]["free"], "150000000");
     assert_eq!(state["accounts"][0]["balances"]["BTC"]["free"], "0");
 }

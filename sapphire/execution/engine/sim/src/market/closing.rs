@@ -12,9 +12,12 @@ impl Market {
             return;
         }
         let instrument = InstrumentId(index as u16);
-        self.venue.close(instrument, outcomes);
-        let ended = outcomes.drain(..).filter(is_clients);
-        out.extend(ended.map(|outcome| self.stamp(MarketEvent::Outcome(outcome))));
+        let time_ns = self.now_ns;
+        for own in &mut self.venues {
+            own.close(index, outcomes);
+            let ended = outcomes.drain(..).filter(is_clients).map(|outcome| own.outward(outcome));
+            out.extend(ended.map(|outcome| Stamped { time_ns, event: MarketEvent::Outcome(outcome) }));
+        }
         out.push(self.stamp(MarketEvent::Closed(instrument)));
     }
 

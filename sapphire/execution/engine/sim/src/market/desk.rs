@@ -1,8 +1,6 @@
-//! The house's desk in one symbol: which step comes next, and what stands of the last one.
+//! The house's desk in one symbol: which step comes next, and which was the last.
 
 use std::collections::VecDeque;
-
-use sapphire_core::venue::OrderId;
 
 use super::Listed;
 use crate::candle::{Candle, MINUTE_NS};
@@ -20,10 +18,11 @@ pub(super) struct HouseDesk {
     /// Where the feed is read on.
     read_ns: i64,
     steps: std::vec::IntoIter<HouseStep>,
-    pub(super) next: Option<HouseStep>,
-    pub(super) standing: Vec<OrderId>,
-    /// When its quotes were made.
-    pub(super) quoted_ns: Option<i64>,
+    next: Option<HouseStep>,
+    /// The step that was run last: its quotes stand.
+    last: Option<HouseStep>,
+    /// Trades that its market orders have made with nobody else in the book.
+    trades: u64,
     /// When the symbol's market closes; none where it does not, or has.
     ends_ns: Option<i64>,
 }
@@ -37,8 +36,8 @@ impl HouseDesk {
             read_ns: minute_ns,
             steps: Vec::new().into_iter(),
             next: None,
-            standing: Vec::new(),
-            quoted_ns: None,
+            last: None,
+            trades: 0,
             ends_ns: listed.feed.ends_ns(),
         };
         desk.load_next(listed);
@@ -52,11 +51,28 @@ impl HouseDesk {
 
     /// Whether the end of the market has come, which it does once; the house is gone then.
     pub(super) fn take_end(&mut self, now_ns: i64) -> bool {
-        let ends = self.ends_ns.take_if(|ends_ns| *ends_ns <= now_ns).is_some();
-        if ends {
-            self.standing.clear();
-        }
-        ends
+        self.ends_ns.take_if(|ends_ns| *ends_ns <= now_ns).is_some()
+    }
+
+    /// Takes in that a step was run.
+    pub(super) fn ran(&mut self, step: HouseStep) {
+        self.trades += u64::from(step.taker.is_some());
+        self.last = Some(step);
+    }
+
+    /// The step that was run last.
+    pub(super) fn last(&self) -> Option<&HouseStep> {
+        self.last.as_ref()
+    }
+
+    /// When its quotes were made.
+    pub(super) fn quoted_ns(&self) -> Option<i64> {
+        self.last.as_ref().map(|step| step.time_ns)
+    }
+
+    /// Trades that the house has made by itself before its last step.
+    pub(super) fn trades_before(&self) -> u64 {
+        self.trades - u64::from(self.last.as_ref().is_some_and(|step| step.taker.is_some()))
     }
 
     /// The next step, if its time has come.
@@ -118,6 +134,7 @@ impl HouseDesk {
                 self.load_next(listed);
             }
         }
+        self.trades += steps.trades;
         (steps.trades, steps.last)
     }
 

@@ -15,7 +15,7 @@ use super::recorder::Route;
 use super::reports::{Reporter, cancel_rejected, client_id, venue_id};
 use super::{Model, ReplayConfig};
 use crate::candle::MINUTE_NS;
-use crate::market::{Listed, Market, MarketEvent, Stamped, Until};
+use crate::market::{Books, Listed, Market, MarketEvent, Stamped, Until};
 
 /// Where orders go.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ impl Exchange {
         match config.model {
             Model::Book { latency } => {
                 let mut market = Market::new(listed, config.assets, config.seed, latency, config.start_ns);
-                let account = market.open_account(config.fees);
+                let account = market.open_account(config.fees, Books::Own);
                 for (asset, atoms) in &config.deposits {
                     market.deposit(account, *asset, *atoms)?;
                 }
@@ -102,7 +102,7 @@ impl Route for Exchange {
     fn balance(&self, asset: Asset) -> Option<Atoms> {
         match self {
             Self::Book(book) => {
-                let balance = book.market.venue().account(book.account)?.balance(asset);
+                let balance = book.market.account(book.account)?.balance(asset);
                 Some(balance.total())
             }
             Self::NextOpen(_) => None,

@@ -106,6 +106,12 @@ pub enum DeskError {
     /// No such asset, or an amount that cannot be taken from it.
     #[error("{0}")]
     Deposit(String),
+    /// An account name that does not fit, or that no account has.
+    #[error("{0}")]
+    AccountName(String),
+    /// A new account's name is another's.
+    #[error("there is an account {0:?} already; expected another name, or ask for that account's keys")]
+    NameTaken(String),
     /// The request could not be written to the journal, so it was not carried out.
     #[error("the journal could not be written, so the request was not carried out: {0}")]
     Journal(String),

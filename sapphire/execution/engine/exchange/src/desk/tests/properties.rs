@@ -98,7 +98,7 @@ fn check_history(bench: &Bench) {
                 order.executed_quote_atoms,
                 "{order:?}"
             );
-            let stands = bench.desk.market.order(sapphire_core::venue::OrderId(order.order_id)).is_some();
+            let stands = bench.desk.market.order(account, sapphire_core::venue::OrderId(order.order_id)).is_some();
             let is_working = matches!(order.status, OrderStatus::New | OrderStatus::PartiallyFilled);
             assert_eq!(stands, is_working, "{order:?}");
             if order.status == OrderStatus::Filled {

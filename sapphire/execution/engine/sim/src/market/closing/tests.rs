@@ -10,7 +10,7 @@ use crate::candle::MINUTE_NS;
 use crate::feed::GeneratedFeed;
 use crate::latency::Latency;
 use crate::listing::{Listing, listing};
-use crate::market::{Listed, Until};
+use crate::market::{Books, Listed, Until};
 
 const SYMBOL: InstrumentId = InstrumentId(0);
 const COINS: i128 = 1_000_000_000_000_000;
@@ -34,7 +34,7 @@ fn market((seed, listing, ends_ns): (u64, &Listing, i64), before_ns: i64, latenc
     let listed = Listed::generated(seed, listing, (Asset(0), Asset(1)), start_ns);
     assert_eq!(listed.feed.ends_ns(), Some(ends_ns));
     let mut market = Market::new(vec![listed], 2, seed, latency, start_ns);
-    let client = market.open_account(FeeRates::default());
+    let client = market.open_account(FeeRates::default(), Books::Own);
     for asset in [Asset(0), Asset(1)] {
         market.deposit(client, asset, COINS).unwrap();
     }
@@ -49,7 +49,7 @@ fn away(market: &mut Market, account: AccountId, side: Side) -> NewOrder {
     let mut powers = std::iter::successors(Some(1_i64), |lots| lots.checked_mul(10));
     let lots = powers.find(|lots| rules.is_worth_an_order(ticks, *lots)).unwrap();
     let terms = Terms::Limit { ticks, lots, time_in_force: TimeInForce::GoodTillCancel };
-    NewOrder { id: market.next_order_id(), account, instrument: SYMBOL, side, terms }
+    NewOrder { id: market.next_order_id(account), account, instrument: SYMBOL, side, terms }
 }
 
 fn run(market: &mut Market, to_ns: i64) -> Vec<Stamped> {
@@ -109,6 +109,13 @@ fn what_arrives_after_the_end_is_refused() {
     assert!(refused(arrives_ns, MarketEvent::Rejected(late.id, Rejection::MarketClosed)), "{out:?}");
     assert!(refused(cancel_ns, MarketEvent::CancelRejected(standing.id, Rejection::UnknownOrder)), "{out:?}");
     assert!(out.contains(&expired(ends_ns, standing.id)));
+
+    // An account that is opened then finds the market closed as well.
+    let newcomer = market.open_account(FeeRates::default(), Books::Own);
+    let order = NewOrder { id: market.next_order_id(newcomer), account: newcomer, ..late };
+    market.place(order);
+    let out = run(&mut market, ends_ns + 2 * MINUTE_NS);
+    assert_eq!(out[0].event, MarketEvent::Rejected(order.id, Rejection::MarketClosed));
 }
 
 #[test]
