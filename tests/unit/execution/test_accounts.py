@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,8 @@ def trade(of: ccxt.binance, bar: int, best: dict[str, float], *, name: str) -> d
         ("buy", best["ask"] + 5, 3.0, "IOC"),
     )[bar % 5]
     named = {"timeInForce": kind, "clientOrderId": f"{name}-{bar}"}
-    return of.create_order(SYMBOL, "limit", side, amount, price, named)
+    order: dict[str, Any] = of.create_order(SYMBOL, "limit", side, amount, price, named)
+    return order
 
 
 def thirty_bars(running: Exchange, *, is_second_there: bool) -> list[str]:
@@ -143,7 +145,7 @@ def test_nobody_finds_an_account_that_is_not_there(with_second: Control) -> None
 
 
 @pytest.fixture(scope="module")
-def with_second() -> Any:
+def with_second() -> Iterator[Control]:
     """The control plane of an exchange that has an account "second"."""
     with exchange() as running:
         running.control.add_account("second", {})
