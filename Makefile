@@ -27,7 +27,7 @@ demo: setup  ## the whole loop on the embedded exchange, from market to report
 lab: setup  ## JupyterLab on the notebooks
 	@$(VENV)/bin/jupyter lab --ip 127.0.0.1 --notebook-dir notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
 
-test: setup $(VENV)/.dev chromium iproute2 prometheus  ## every test (recorded data too, when SAPPHIRE_RECORDINGS names its folder)
+test: setup $(VENV)/.dev chromium iproute2 postgresql prometheus  ## every test (recorded data too, when SAPPHIRE_RECORDINGS names its folder)
 	@cd $(ENGINE) && cargo test $(CRATES) --quiet --no-run
 	@$(MAKE) --no-print-directory --keep-going --jobs 2 .pytest .cargo-test
 
@@ -143,6 +143,8 @@ endef
 
 BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
 $(eval $(call program,chromium,[ -n "$$$${CHROMIUM:-}" ] || command -v $(BROWSERS) >/dev/null,chromium fonts-dejavu-core,one of $(BROWSERS) on the PATH (a test opens the notebooks in a browser),; or name its program: make test CHROMIUM=/path/to/it))
+INITDB := PATH="$$$$PATH:$$$$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tr '\n' ':')" command -v initdb >/dev/null
+$(eval $(call program,postgresql,$(INITDB),postgresql,initdb and postgres on the PATH or in /usr/lib/postgresql (tests keep state in it)))
 $(eval $(call program,prometheus,command -v prometheus >/dev/null,prometheus,prometheus on the PATH (a test lets it scrape every part)))
 $(eval $(call program,iproute2,command -v ip >/dev/null,iproute2,ip on the PATH (a test gives each part a network namespace)))
 

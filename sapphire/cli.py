@@ -31,6 +31,7 @@ from sapphire.stack.commands.journal import journal
 from sapphire.stack.commands.logs import logs
 from sapphire.stack.commands.mlflow_pages import mlflow
 from sapphire.stack.commands.notify import notify
+from sapphire.stack.commands.places import places
 from sapphire.stack.commands.status import status
 from sapphire.stack.commands.trading import close, fills, flatten, halt, orders, positions, resume
 from sapphire.stack.commands.up_and_down import down, up
@@ -55,6 +56,7 @@ _GROUPS = {
     "journal": journal,
     "report": report,
     "notify": notify,
+    "places": places,
     "mlflow": mlflow,
 }
 for _name, _verbs in _GROUPS.items():

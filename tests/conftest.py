@@ -24,6 +24,8 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 if TYPE_CHECKING:
+    from place_servers import GcsServer, PostgresServer, S3Server
+
     from sapphire.domain.evidence import GateReport
     from sapphire.domain.protocols import Protocol
     from sapphire.registry import EvidenceBundle, Registry
@@ -172,6 +174,33 @@ def own_bus_ports(testrun_uid: str, worker_id: str) -> Iterator[range]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(port_finder, "find_free_port", functools.partial(port_finder.find_free_port, start_port=ports[0]))
         yield ports
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A PostgreSQL of this worker's; each test names databases of its own."""
+    from place_servers import postgres_server
+
+    with postgres_server(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A bucket of the S3 API of this worker's; each test has a prefix of its own."""
+    from place_servers import s3_server
+
+    with s3_server(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GcsServer]:
+    """Google's bucket of this worker's; likewise."""
+    from place_servers import gcs_server
+
+    with gcs_server(tmp_path_factory.mktemp("gcs")) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

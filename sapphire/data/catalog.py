@@ -23,6 +23,7 @@ from sapphire.data.rows import Rows
 from sapphire.data.rule_files import read_rules
 from sapphire.data.rules import fits, rules_of, told_rules
 from sapphire.data.series import DEFAULT_VENUE, EMBEDDED, pair_of, symbol_to_name
+from sapphire.data.shared_snapshots import bring_snapshot, send_snapshot, shared_hashes, shared_manifest
 from sapphire.data.snapshots import Snapshot, canonical, content_hash, instruments_of, panel, provenance_of, summary
 from sapphire.data.store import Origin, StoredSeries
 from sapphire.data.trading_rules import TradingRules
@@ -133,8 +134,10 @@ def load_snapshot(digest: str) -> Snapshot:
     ------
     MissingData : no such snapshot, or several that start so.
     DataError : a file of it is missing or damaged; names the file.
+    PlaceError : the shared place does not answer.
     """
-    folders = [folder for folder in _folders() if digest and folder.name.startswith(digest)]
+    known = sorted({folder.name for folder in _folders()} | set(shared_hashes()))
+    folders = [snapshots_folder() / name for name in known if digest and name.startswith(digest)]
     if len(folders) != 1:
         raise MissingData(
             f"no snapshot {digest}" if not folders else f"{len(folders)} snapshots start with {digest}",
@@ -142,17 +145,21 @@ def load_snapshot(digest: str) -> Snapshot:
             got=", ".join(folder.name[:16] for folder in folders) or "none",
             next="sapphire data list",
         )
+    bring_snapshot(snapshots_folder(), folders[0].name)
     return _load(folders[0])
 
 
 def list_snapshots() -> list[dict[str, Any]]:
-    """Every snapshot's manifest in short, newest first. The bars are not read.
+    """Every snapshot's manifest in short, newest first; those in the shared place too. The bars are not read.
 
     Raises
     ------
     DataError : a manifest that is damaged.
+    PlaceError : the shared place does not answer.
     """
-    found = [summary(_manifest(folder), folder.name) for folder in _folders()]
+    here = {folder.name: _manifest(folder) for folder in _folders()}
+    there = {digest: shared_manifest(digest) for digest in shared_hashes() if digest not in here}
+    found = [summary(manifest, digest) for digest, manifest in {**here, **there}.items()]
     return sorted(found, key=lambda entry: (entry["as_of"], entry["hash"]), reverse=True)
 
 
@@ -270,6 +277,7 @@ def _keep(
     }
     folder = snapshots_folder() / content_hash(manifest)
     if folder.is_dir():
+        send_snapshot(folder)
         return _load(folder)
     bars = panel(rows, interval)
 
@@ -278,7 +286,9 @@ def _keep(
             write_rows(temporary / entry["file"], rows[entry["symbol"]])
         (temporary / _MANIFEST).write_text(canonical(manifest) + "\n", encoding="utf-8")
 
-    if not replace_folder(folder, fill):
+    is_new = replace_folder(folder, fill)
+    send_snapshot(folder)
+    if not is_new:
         return _load(folder)
     return Snapshot(bars, provenance_of(manifest, folder.name), instruments_of(manifest), manifest, folder)
 

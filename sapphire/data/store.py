@@ -28,17 +28,18 @@ from sapphire.data.parquet import read_rows, write_rows
 from sapphire.data.quality import check, repair
 from sapphire.data.rows import Rows
 from sapphire.data.series import Series
+from sapphire.data.shared_recordings import SERIES_FILE, SharedSeries, shared_series
+from sapphire.data.spans import Span, joined_spans, month_span, without
 from sapphire.domain.display import stamp
-from sapphire.domain.errors import BadBars, DataError, MissingData
+from sapphire.domain.errors import BadBars, DataError, HeadMoved, MissingData
 from sapphire.domain.workspace import home
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Origin", "Span", "Store", "StoredSeries"]
+    from sapphire.data.places.place import Head
 
-Span = tuple[int, int]
-"""A stretch of open times `[start, end)`, UTC nanoseconds."""
+__all__ = ["Origin", "Span", "Store", "StoredSeries"]
 
 _FORMAT = "sapphire-series-1"
 
@@ -115,25 +116,61 @@ class Store:
 
     Parameters
     ----------
-    root : its folder; by default `data/recorded` in `$SAPPHIRE_HOME`.
+    root : its folder; by default `data/recorded` in `$SAPPHIRE_HOME`, which the shared place has too. Another one is
+        this machine's alone.
     """
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = root or home() / "data" / "recorded"
+        self._is_shared = root is None
 
     def folder(self, series: Series) -> Path:
         """Where a series is kept."""
         return self.root / series.folder
 
     def held(self) -> list[StoredSeries]:
-        """Every series, by name."""
-        found = sorted(self.root.glob("venue=*/symbol=*/measure=*/interval=*/series.json"))
-        return [self._load(path) for path in found]
+        """Every series, by name; those in the shared place too, as far as they are known there."""
+        paths = sorted(self.root.glob("venue=*/symbol=*/measure=*/interval=*/series.json"))
+        here = {path.parent.relative_to(self.root).as_posix(): self._load(path) for path in paths}
+        there = {name: data for name, data in shared_series().items() if name not in here} if self._is_shared else {}
+        loaded = {name: self._parsed(data, self.root / name / SERIES_FILE) for name, data in there.items()}
+        return [each for _, each in sorted({**here, **loaded}.items())]
 
     def find(self, series: Series) -> StoredSeries | None:
-        """What is known about a series; None if it was never recorded."""
-        path = self.folder(series) / "series.json"
+        """What is known about a series, here and in the shared place; None if it was never recorded.
+
+        Raises
+        ------
+        PlaceError : the shared place does not answer.
+        DataError : what is there contradicts what is here.
+        """
+        shared = self._shared(series)
+        if shared is not None and not shared.is_seen(shared.head()):
+            with locked(self.folder(series) / ".lock"):
+                self._join(series, shared)
+        return self._known(series)
+
+    def _known(self, series: Series) -> StoredSeries | None:
+        path = self.folder(series) / SERIES_FILE
         return self._load(path) if path.is_file() else None
+
+    def _shared(self, series: Series) -> SharedSeries | None:
+        return SharedSeries.of(self.root, self.folder(series)) if self._is_shared else None
+
+    def _join(self, series: Series, shared: SharedSeries) -> Head | None:
+        """Add what the place has to what is here, under the lock; where the place stands."""
+        head = shared.head()
+        if head is not None and not shared.is_seen(head):
+            with shared.fetched(head) as folder:
+                other = Store(folder)
+                theirs = other._known(series)
+                for covered in () if theirs is None else theirs.covered:
+                    rows = other.read(series, *covered)
+                    self._add(
+                        series, rows, covered, theirs.origin if theirs else Origin(), theirs.rules if theirs else {}
+                    )
+            shared.note(head)
+        return head
 
     def missing(self, series: Series, start_ns: int, end_ns: int) -> list[Span]:
         """The parts of `[start_ns, end_ns)` that are not covered."""
@@ -155,7 +192,7 @@ class Store:
             )
         parts = []
         for month, count in sorted(known.months.items()):
-            first, last = _month_span(month)
+            first, last = month_span(month)
             if (start_ns is None or last > start_ns) and (end_ns is None or first < end_ns):
                 parts.append(self._read_month(series, month, count))
         rows = Rows.joined(series.measure, parts)
@@ -200,21 +237,60 @@ class Store:
         ------
         BadBars : a fault in `rows`, a row outside `covered`, or a row that contradicts a stored one.
         DataError : the stored series is from another market, or a file of it is damaged.
+        PlaceError : the shared place does not answer, and nothing is added; or it does not take what was added here,
+            which the next call sends.
         """
         origin, rows = origin or Origin(), rows.as_decimals()
-        folder = self.folder(series)
+        folder, shared = self.folder(series), self._shared(series)
         with locked(folder / ".lock"):
             for torn in folder.glob(".writing-*"):  # a writer that was killed; the lock is ours now
                 torn.unlink()
-            known, merged = self._prove(series, rows, covered, origin)
             added = 0
-            for month, whole in merged.items():
-                added += len(whole) - known.months.get(month, 0)
-                write_rows(folder / f"{month}.parquet", whole)
-            counts = dict(known.months) | {month: len(whole) for month, whole in merged.items()}
-            spans = joined_spans([*known.covered, covered])
-            self._save(StoredSeries(series, spans, counts, origin, dict(rules or known.rules)))
+            while True:
+                head = None if shared is None else self._join(series, shared)
+                added += self._add(series, rows, covered, origin, rules)
+                try:
+                    if shared is not None:
+                        shared.send(head)
+                except HeadMoved:
+                    continue
+                return added
+
+    def _add(self, series: Series, rows: Rows, covered: Span, origin: Origin, rules: Mapping[str, str] | None) -> int:
+        """Write rows, then what is covered; how many are new."""
+        known, merged = self._prove(series, rows, covered, origin)
+        added = 0
+        for month, whole in merged.items():
+            added += len(whole) - known.months.get(month, 0)
+            write_rows(self.folder(series) / f"{month}.parquet", whole)
+        counts = dict(known.months) | {month: len(whole) for month, whole in merged.items()}
+        spans = joined_spans([*known.covered, covered])
+        self._save(StoredSeries(series, spans, counts, origin, dict(rules or known.rules)))
         return added
+
+    def share(self) -> int:
+        """Put every series that is here into the shared place, joined with what it has; how many it did not have so.
+
+        Raises
+        ------
+        PlaceError : it does not answer or take them.
+        DataError : what is there contradicts what is here.
+        """
+        sent = 0
+        for path in sorted(self.root.glob(f"venue=*/symbol=*/measure=*/interval=*/{SERIES_FILE}")):
+            series = self._load(path).series
+            shared = self._shared(series)
+            if shared is None:
+                continue
+            with locked(path.parent / ".lock"):
+                while True:
+                    head = self._join(series, shared)
+                    try:
+                        sent += shared.send(head)
+                    except HeadMoved:
+                        continue
+                    break
+        return sent
 
     def prove(self, series: Series, rows: Rows, *, covered: Span, origin: Origin | None = None) -> None:
         """Raise what `append` would raise, and write nothing."""
@@ -229,7 +305,7 @@ class Store:
                 expected=f"{stamp(covered[0])} to {stamp(covered[1])}",
                 got=f"{stamp(rows.open_time_ns[0])} to {stamp(rows.open_time_ns[-1])}",
             )
-        known = self.find(series) or StoredSeries(series, (), {}, origin, {})
+        known = self._known(series) or StoredSeries(series, (), {}, origin, {})
         if known.origin != origin:
             raise DataError(
                 f"{series} is from another market",
@@ -274,8 +350,11 @@ class Store:
         return f"delete {self.folder(series)} and collect or import it again"
 
     def _load(self, path: Path) -> StoredSeries:
+        return self._parsed(path.read_bytes(), path)
+
+    def _parsed(self, data: bytes, path: Path) -> StoredSeries:
         try:
-            said = json.loads(path.read_text(encoding="utf-8"))
+            said = json.loads(data)
             if said["format"] != _FORMAT:
                 raise ValueError(f"format {said['format']}")
             return StoredSeries(
@@ -301,47 +380,7 @@ class Store:
             "origin": {"generated": known.origin.generated, "detail": dict(known.origin.detail)},
             "rules": dict(known.rules),
         }
-        write_text(self.folder(known.series) / "series.json", json.dumps(said, indent=1, sort_keys=True) + "\n")
-
-
-def joined_spans(spans: list[Span]) -> tuple[Span, ...]:
-    """The same times as `spans`, in order, with those that touch made one.
-
-    Examples
-    --------
-    >>> joined_spans([(5, 9), (0, 3), (3, 5), (12, 12)])
-    ((0, 9),)
-    """
-    joined: list[Span] = []
-    for start, end in sorted(span for span in spans if span[0] < span[1]):
-        if joined and start <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
-        else:
-            joined.append((start, end))
-    return tuple(joined)
-
-
-def without(span: Span, covered: tuple[Span, ...]) -> list[Span]:
-    """The parts of `span` that are in none of `covered` (in order, apart from each other).
-
-    Examples
-    --------
-    >>> without((0, 10), ((2, 4), (8, 20)))
-    [(0, 2), (4, 8)]
-    """
-    left: list[Span] = []
-    at, end = span
-    for first, last in covered:
-        if last <= at:
-            continue
-        if first >= end:
-            break
-        if first > at:
-            left.append((at, first))
-        at = last
-    if at < end:
-        left.append((at, end))
-    return left
+        write_text(self.folder(known.series) / SERIES_FILE, json.dumps(said, indent=1, sort_keys=True) + "\n")
 
 
 def _by_month(rows: Rows) -> Iterator[tuple[str, Rows]]:
@@ -349,9 +388,3 @@ def _by_month(rows: Rows) -> Iterator[tuple[str, Rows]]:
     months = rows.open_time_ns.view("datetime64[ns]").astype("datetime64[M]")
     for month in np.unique(months):
         yield str(month), rows.take(months == month)
-
-
-def _month_span(month: str) -> Span:
-    first = np.datetime64(month, "M")
-    start, end = np.array([first, first + 1]).astype("datetime64[ns]").astype(np.int64).tolist()
-    return start, end

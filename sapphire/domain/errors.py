@@ -29,6 +29,12 @@
     ├── ExchangeError           a venue or the embedded exchange
     │   ├── PortInUse
     │   └── NotReady
+    ├── PlaceError              where state lies that several machines need
+    │   ├── PlaceUnreachable    it does not answer, or not in time
+    │   ├── PlaceDenied         a credential that is wrong, has ended, or lacks a right
+    │   ├── PlaceFull           no room for more
+    │   ├── PlaceDamaged        bytes or moves that were there and are not, or are others
+    │   └── HeadMoved           somebody else moved it first
     ├── ConfigError             sapphire.toml, the environment, a policy file
     └── MessageError            a message on the wire
         ├── UnknownSchema       a schema id that this version does not have
@@ -52,6 +58,7 @@ __all__ = [
     "EngineMissing",
     "EvidenceRefused",
     "ExchangeError",
+    "HeadMoved",
     "HoldoutSealed",
     "LeakFound",
     "LedgerDamaged",
@@ -60,6 +67,11 @@ __all__ = [
     "NotFitted",
     "NotReady",
     "PermitClosed",
+    "PlaceDamaged",
+    "PlaceDenied",
+    "PlaceError",
+    "PlaceFull",
+    "PlaceUnreachable",
     "PortInUse",
     "PrecisionError",
     "Refused",
@@ -216,6 +228,30 @@ class PortInUse(ExchangeError):
 
 class NotReady(ExchangeError):
     """It did not come up in time."""
+
+
+class PlaceError(SapphireError):
+    """Where shared state lies could not give or take it. What was there before is still there."""
+
+
+class PlaceUnreachable(PlaceError):
+    """It does not answer, or not in time."""
+
+
+class PlaceDenied(PlaceError):
+    """A credential that is wrong, has ended, or has not the right."""
+
+
+class PlaceFull(PlaceError):
+    """It has no room for more."""
+
+
+class PlaceDamaged(PlaceError):
+    """What it held is missing, or is other than what was put there."""
+
+
+class HeadMoved(PlaceError):
+    """A head stands elsewhere than whoever wanted to move it thought."""
 
 
 class ConfigError(SapphireError):

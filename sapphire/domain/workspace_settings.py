@@ -71,6 +71,7 @@ SETTINGS: Final[Mapping[str, Kind]] = {
     "trust.authority": _TEXT,
     "trust.key": _TEXT,
     **{f"trust.policies.{target}": _DIGESTS for target in get_args(Target)},
+    **{f"places.{key}": _TEXT for key in ("folder", "database", "bucket", "bucket_url", "region", "credentials")},
     "notify.denials_in_a_bar": _COUNT,
     **{
         f"notify.{shape}.{key}": kind
@@ -83,6 +84,9 @@ SETTINGS: Final[Mapping[str, Kind]] = {
 
 _SECRET = re.compile(r"://|hooks\.slack\.com|/api/webhooks/|\b[0-9]{6,}:[A-Za-z0-9_-]{20,}")
 """What an address or a bot's token looks like."""
+_PLACES = "places."
+_PASSWORD = re.compile(r"://[^/?#]*:[^/?#]*@|(password|passfile|secret|token)\s*=", re.IGNORECASE)
+"""A password in the address of a database or a bucket."""
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 """In capitals, as the custom is: a token that was put there by mistake is none."""
 _HIDDEN = "an address or a token, not shown"
@@ -127,13 +131,20 @@ def check_settings(found: Mapping[str, Any], path: str) -> None:
                 f"{key} in {path}",
                 expected=_MEANT.get(key.rpartition(".")[2], called),
                 got=_shown(key, value),
-                next=_SECRET_ADVICE if is_like_a_secret(value) else f"change it in {path}, or take it out",
+                next=_advice_on_secrets(key) if _holds_a_secret(key, value) else f"change it in {path}, or take it out",
             )
 
 
 def is_like_a_secret(value: object) -> bool:
     """Whether a value looks like an address or a token, which a file that is shared must not hold."""
     return _SECRET.search(str(value)) is not None
+
+
+def _holds_a_secret(key: str, value: object) -> bool:
+    """Whether a setting holds what the file must not; a place's address may stand there, without a password in it."""
+    if key.startswith(_PLACES) and key in SETTINGS:
+        return _PASSWORD.search(str(value)) is not None
+    return is_like_a_secret(value)
 
 
 def _leaves(found: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
@@ -153,7 +164,7 @@ def _is_empty_section(key: str, value: object) -> bool:
 
 def _is_meant(key: str, value: object) -> bool:
     """Whether a value of the right kind is one that can be meant."""
-    if is_like_a_secret(value) or isinstance(value, bool):
+    if _holds_a_secret(key, value) or isinstance(value, bool):
         return False
     match key.rpartition(".")[2]:
         case "address_env":
@@ -177,16 +188,26 @@ _SECRET_ADVICE: Final = (
 )
 
 
+_PASSWORD_ADVICE: Final = (
+    "this file is shared: put the password or the key into SAPPHIRE_PLACES_... or into a file that only you can read "
+    "(places.credentials names it); if it was ever committed, make a new one"
+)
+
+
+def _advice_on_secrets(key: str) -> str:
+    return _PASSWORD_ADVICE if key.startswith(_PLACES) else _SECRET_ADVICE
+
+
 def _shown(key: str, value: object) -> str:
     """A value as an error may repeat it; no text of somebody's that stands where addresses are set."""
     is_theirs = key.startswith("notify.") and isinstance(value, str) and not key.endswith(".address_file")
-    return _HIDDEN if is_theirs or is_like_a_secret(value) else repr(value)
+    return _HIDDEN if is_theirs or _holds_a_secret(key, value) else repr(value)
 
 
 def _advice(key: str, value: object) -> str:
     """The known key that is nearest: by its place, else by its last word, which may stand in another section."""
-    if is_like_a_secret(value):
-        return f"{key}: {_SECRET_ADVICE}"
+    if _holds_a_secret(key, value):
+        return f"{key}: {_advice_on_secrets(key)}"
     by_word: dict[str, str] = {}
     of_settings = [known for known in SETTINGS if not known.startswith(("network.hosts.", "ports."))]
     for known in of_settings:  # names of servers are no names of settings

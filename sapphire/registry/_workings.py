@@ -8,10 +8,11 @@ rooms that know these things wire them here (`sapphire.research.ledger.counting`
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sapphire.data.durable import locked
 from sapphire.data.tradable import require_tradable
@@ -29,12 +30,17 @@ from sapphire.registry.measurements import EvidenceBundle, WalkForwardEvidence
 from sapphire.registry.paper_days import PaperDays, Witness
 from sapphire.registry.policies import Policy, installed_policies, load_policy
 from sapphire.registry.promotion import Promoter
+from sapphire.registry.recorded_versions import KnownVersions
 from sapphire.registry.release_files import read_manifest
+from sapphire.registry.sharing import bring, bring_release
 from sapphire.registry.signing import SigningKey, signing_key
 from sapphire.registry.tracking import Outbox, Tracking, lineage_tags, notebook_name
 from sapphire.registry.tracking.cards import gates_page
 from sapphire.registry.trust import Deployment
 from sapphire.registry.versions import Version, Versions
+
+if TYPE_CHECKING:
+    from sapphire.domain.releases import Manifest
 
 __all__ = ["Workings"]
 
@@ -84,13 +90,53 @@ class Workings:
         """Where the bytes of a release are kept."""
         return self.home / "releases" / digest
 
-    def lock(self) -> AbstractContextManager[None]:
-        """Held by whatever writes."""
-        return locked(self.home / "mlflow" / "registry.lock")
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Held by whatever writes; what the place has is here then."""
+        with locked(self.home / "mlflow" / "registry.lock"):
+            self.bring()
+            yield
+
+    def bring(self) -> None:
+        """Bring what the place has of evidence and revocations.
+
+        Raises
+        ------
+        PlaceError : it does not answer.
+        EvidenceRefused : what is here or there does not verify.
+        """
+        bring(self.home, self.door.deployment)
+
+    def manifest(self, digest: str) -> Manifest:
+        """The manifest of a release, every file verified; brought where it is not here yet.
+
+        Raises
+        ------
+        EvidenceRefused : no release, or a file that is missing, changed or in no manifest.
+        PlaceError : the place does not answer.
+        """
+        bring_release(self.home, digest)
+        return read_manifest(self.folder(digest), digest=digest)
+
+    def known(self) -> KnownVersions:
+        """What MLflow holds, and what the evidence alone knows."""
+        self.bring()
+        return KnownVersions(self.versions(), self.store)
 
     def versions(self) -> Versions:
         """What MLflow holds."""
         return Versions.of(Tracking.of(self.home, self.environment))
+
+    def versions_of(self, name: str) -> Versions:
+        """What MLflow holds, for whoever adds to it: it has to know every version of a release's name that others made.
+
+        Raises
+        ------
+        ConfigError : it does not.
+        """
+        versions = self.versions()
+        KnownVersions(versions, self.store).require(name)
+        return versions
 
     def policy(self, target: Target) -> Policy:
         """The policy for a target.
@@ -119,7 +165,7 @@ class Workings:
         ConfigError : nobody handed in how to count trials.
         LedgerDamaged : the ledger is not the one that evidence was counted on.
         """
-        bundle, manifest = self.store.bundle(digest), read_manifest(self.folder(digest), digest=digest)
+        bundle, manifest = self.store.bundle(digest), self.manifest(digest)
         require_tradable(
             manifest.universe,
             generated=bundle.source == "embedded",

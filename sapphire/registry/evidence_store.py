@@ -22,16 +22,16 @@ from typing import Any
 
 from sapphire.data.durable import locked, replace_file
 from sapphire.domain.canonical import canonical_json, is_sha256, plain, sha256_of
-from sapphire.domain.errors import EvidenceRefused
+from sapphire.domain.errors import EvidenceRefused, HeadMoved
 from sapphire.domain.evidence import GateReport, Target
 from sapphire.domain.permits import RecordedReport
 from sapphire.registry.measurements import EvidenceBundle
 from sapphire.registry.paper_days import ParityDay
 from sapphire.registry.record_lines import FIRST, SHORT, Record, append_line, read_chain
+from sapphire.registry.shared_evidence import RECORDS, bring_record, shared_record, whole_record
 
 __all__ = ["EvidenceStore"]
 
-_RECORDS = "records.jsonl"
 _CALLS = ".jsonl"
 
 
@@ -64,7 +64,7 @@ class EvidenceStore:
         EvidenceRefused : a line or a file that does not verify, or no evidence at all; names it.
         """
         folder = self.folder(digest)
-        path = folder / _RECORDS
+        path = folder / RECORDS
         if not path.is_file():
             raise EvidenceRefused(
                 f"no evidence of release {digest[:SHORT]}",
@@ -101,24 +101,33 @@ class EvidenceStore:
         Raises
         ------
         EvidenceRefused : what is there does not verify, or has gone on; nothing is written.
+        PlaceError : the place does not take it, or does not answer. Likewise.
         """
         folder = self.folder(digest)
-        path = folder / _RECORDS
+        path, shared = folder / RECORDS, shared_record(self.root, digest)
+        named = {name: sha256_of(data) for name, data in files.items()}
+        told = plain(facts or {})
         with locked(folder / ".lock"):
-            heads = [record.head for record in read_chain(path)] if path.exists() else []
-            before = heads[-1] if heads else FIRST
-            if after is not None and after != before:
-                raise EvidenceRefused(
-                    f"the evidence of release {digest[:SHORT]} has gone on",
-                    expected=f"a last line with digest {after[:SHORT]}",
-                    got=before[:SHORT],
-                    next="measure again what is there now",
-                )
+            while True:
+                bring_record(shared)
+                heads = [record.head for record in read_chain(path)] if path.exists() else []
+                before = heads[-1] if heads else FIRST
+                if after is not None and after != before:
+                    raise EvidenceRefused(
+                        f"the evidence of release {digest[:SHORT]} has gone on",
+                        expected=f"a last line with digest {after[:SHORT]}",
+                        got=before[:SHORT],
+                        next="measure again what is there now",
+                    )
+                line = canonical_json({"at_ns": at_ns, "before": before, "facts": told, "files": named, "kind": kind})
+                try:
+                    if shared is not None:
+                        shared.append(heads, [line], files, whole=lambda: whole_record(path))
+                except HeadMoved:
+                    continue
+                break
             for name, data in files.items():
                 _put(folder / name, data)
-            named = {name: sha256_of(data) for name, data in files.items()}
-            told = plain(facts or {})
-            line = canonical_json({"at_ns": at_ns, "before": before, "facts": told, "files": named, "kind": kind})
             append_line(path, line)
         return Record(kind, at_ns, told, named, before, sha256_of(line))
 
@@ -146,7 +155,7 @@ class EvidenceStore:
         ------
         EvidenceRefused : something that does not verify.
         """
-        if not (self.folder(digest) / _RECORDS).exists():
+        if not (self.folder(digest) / RECORDS).exists():
             return None
         found = self.last(digest, "bundle", {"protocol": protocol, "snapshot": snapshot})
         return None if found is None else EvidenceBundle.parse(self._file(digest, found, ".json"))
@@ -170,7 +179,7 @@ class EvidenceStore:
         model_calls : what the agents asked of models and were answered, one line per call.
         """
         digest = bundle.manifest_digest
-        if (self.folder(digest) / _RECORDS).exists():
+        if (self.folder(digest) / RECORDS).exists():
             last = self.last(digest, "bundle")
             if last is not None and bundle.digest in last.files.values():
                 return False

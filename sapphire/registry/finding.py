@@ -8,7 +8,7 @@ from sapphire.domain.canonical import is_sha256
 from sapphire.domain.errors import EvidenceRefused, Refused
 from sapphire.registry.evidence_store import EvidenceStore
 
-__all__ = ["find_release", "label_of"]
+__all__ = ["find_release", "is_unregistered", "label_of"]
 
 _LABEL = re.compile(r"(?:research\.)?(?P<name>[a-z0-9][a-z0-9_-]*)@(?P<version>[1-9][0-9]*)", re.ASCII)
 _PREFIX = re.compile(r"[0-9a-f]{8,64}", re.ASCII)
@@ -47,6 +47,12 @@ def label_of(store: EvidenceStore, digest: str) -> str:
     """What a registered release is called, "trend@1"; the start of its digest where it is not registered."""
     record = store.last(digest, "registered")
     return f"{record.facts['name']}@{record.facts['version']}" if record is not None else digest[:_SHORT]
+
+
+def is_unregistered(store: EvidenceStore, digest: str) -> bool:
+    """Whether something was measured of a release since it was registered last."""
+    kinds = [record.kind for record in store.records(digest) if record.kind in ("bundle", "registered")]
+    return kinds[-1] == "bundle"
 
 
 def _registered_as(store: EvidenceStore, name: str, number: int) -> tuple[list[str], list[str]]:

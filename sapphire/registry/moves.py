@@ -10,12 +10,12 @@ from __future__ import annotations
 import getpass
 import platform
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from sapphire.registry.evidence_store import EvidenceStore
 from sapphire.registry.versions import Version, Versions
 
-__all__ = ["History", "Move", "who"]
+__all__ = ["History", "Listed", "Move", "who"]
 
 _KINDS = ("promoted", "rolled_back")
 
@@ -23,6 +23,16 @@ _KINDS = ("promoted", "rolled_back")
 def who() -> str:
     """Who acts, "user@host"."""
     return f"{getpass.getuser()}@{platform.node()}"
+
+
+class Listed(Protocol):
+    """Versions, and where aliases point."""
+
+    def of_model(self, model: str) -> list[Version]:
+        """Every version of a model."""
+
+    def at(self, model: str, alias: str) -> Version | None:
+        """The version that an alias points at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +73,7 @@ class History:
     first: tuple[str, ...]
 
     @classmethod
-    def of(cls, model: str, versions: Versions, store: EvidenceStore) -> History:
+    def of(cls, model: str, versions: Listed, store: EvidenceStore) -> History:
         """The history of a model, from the evidence of each of its versions.
 
         Raises

@@ -20,7 +20,7 @@ from sapphire.registry._workings import Workings
 from sapphire.registry.anchors import check_tags
 from sapphire.registry.doors import Door
 from sapphire.registry.evidence_store import EvidenceStore
-from sapphire.registry.finding import find_release, label_of
+from sapphire.registry.finding import find_release, is_unregistered, label_of
 from sapphire.registry.gates import Issue
 from sapphire.registry.ledger_anchors import LedgerAnchor, anchors_in, anchors_of
 from sapphire.registry.listing import RegisteredRelease, ReleaseTable, standing_of
@@ -39,6 +39,7 @@ from sapphire.registry.promotion import (
 from sapphire.registry.record_lines import FIRST
 from sapphire.registry.release_files import keep_release, read_manifest
 from sapphire.registry.revoking import add_revocation, check_signer
+from sapphire.registry.sharing import bring_release, send_release
 from sapphire.registry.signing import sign
 from sapphire.registry.tracking.cards import submitted_card
 from sapphire.registry.versions import Version, Versions, model_name, traded_model
@@ -134,12 +135,13 @@ class Registry:
                 next="measure the release that was frozen",
             )
         keep_release(folder, self.folder(manifest.digest))
+        send_release(self.folder(manifest.digest))
         told = {**(tags or {}), **self._workings.lineage(bundle)}
         with self._workings.lock():
             # kept before MLflow is asked: what was measured outlives a server that does not answer
             self.store.add_bundle(bundle, at_ns=self._workings.now_ns, model_calls=model_calls)
-            new = _is_unregistered(self.store, manifest.digest)
-            versions = self._workings.versions()
+            new = is_unregistered(self.store, manifest.digest)
+            versions = self._workings.versions_of(manifest.name)
             version = versions.with_digest(model_name("research", manifest.name), manifest.digest)
             known = self.store.last(manifest.digest, "registered")
             if version is not None:
@@ -150,7 +152,7 @@ class Registry:
 
     def releases(self) -> ReleaseTable:
         """Every version of every release, and what the evidence here says of it."""
-        versions = tuple(self._workings.versions().all())
+        versions = tuple(self._workings.known().all())
         now_ns, door = self._workings.now_ns, self.door
         standings = {each.digest: standing_of(door, each.digest, each.name, now_ns) for each in versions}
         return ReleaseTable(versions, standings)
@@ -162,6 +164,7 @@ class Registry:
         ------
         Refused : no such release here, or several.
         """
+        self._workings.bring()
         return find_release(self.store, release)
 
     def label(self, digest: str) -> str:
@@ -248,14 +251,14 @@ class Registry:
         digest = self.find(release)
         label, policy, door = self.label(digest), self._workings.policy(to), self.door
         with self._workings.lock():
-            read_manifest(self.folder(digest), digest=digest)
+            self._workings.manifest(digest)
             self._workings.checked_heads(door, digest)
             signed, report = checked_report(self.store, digest, policy, door, label=label)
             trust = door.deployment.trust(self.home)
             promotable(report, label, paper_is_open=self._workings.paper_is_open(digest, report, trust))
             door.permit(digest, stage=to, at_ns=self._workings.now_ns, name=report.name)
             same_as_measured(report, self._workings.evaluate(digest, policy, trust, Issue()), label)
-            versions = self._workings.versions()
+            versions = self._workings.versions_of(report.name)
             check_tags(versions, report.name, digest, self.store.heads(digest))
             source = versions.with_digest(model_name("research", report.name), digest)
             if source is None:
@@ -272,7 +275,7 @@ class Registry:
 
     def is_promoted(self, digest: str, name: str, *, to: Target) -> bool:
         """Whether a release is champion of "paper.NAME" or "live.NAME", or one that it can go back to."""
-        history = History.of(model_name(to, name), self._workings.versions(), self.store)
+        history = History.of(model_name(to, name), self._workings.known(), self.store)
         return any(history.versions[label].digest == digest for label in history.stack)
 
     def rollback(self, model: str, *, leaving: str | None = None) -> Promotion:
@@ -343,8 +346,7 @@ class Registry:
         Refused : no such alias.
         EvidenceRefused : the bytes do not verify.
         """
-        versions = self._workings.versions()
-        version = versions.at(model, alias)
+        version = self._workings.known().at(model, alias)
         if version is None:
             raise Refused(
                 f"{model} has no {alias}",
@@ -352,8 +354,9 @@ class Registry:
                 got="none",
                 next="sapphire releases lists them",
             )
+        bring_release(self.home, version.digest)
         target = self.folder(version.digest)
-        versions.have(version, target)
+        self._workings.versions().have(version, target)
         return target
 
     def ledger_anchors(self) -> tuple[LedgerAnchor, ...]:
@@ -392,9 +395,3 @@ class Registry:
         self.store.append(manifest.digest, "registered", at_ns=self._workings.now_ns, facts=facts, files={})
         self._workings.anchor(manifest.digest, versions, version)
         return made
-
-
-def _is_unregistered(store: EvidenceStore, digest: str) -> bool:
-    """Whether something was measured of a release since it was registered last."""
-    kinds = [record.kind for record in store.records(digest) if record.kind in ("bundle", "registered")]
-    return kinds[-1] == "bundle"

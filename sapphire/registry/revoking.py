@@ -9,6 +9,7 @@ from sapphire.domain.errors import EvidenceRefused
 from sapphire.domain.permits import Trust
 from sapphire.domain.revocations import Revocation, Revocations
 from sapphire.registry.doors import Door
+from sapphire.registry.sharing import send_revocations
 from sapphire.registry.signing import SigningKey
 from sapphire.registry.trust import revocation_files
 
@@ -21,14 +22,21 @@ def add_revocation(door: Door, trust: Trust, key: SigningKey, revocation: Revoca
     Raises
     ------
     EvidenceRefused : the list that is there does not verify, or the key is not the one that is trusted.
+    PlaceError : the place does not take it; nothing is revoked.
     """
     check_signer(key, trust)
     keys = door.deployment.key.parent
+
+    def grow(known: Revocations) -> tuple[Revocations, bytes]:
+        is_there = known.find(revocation.manifest_digest) is not None
+        grown = known if is_there else Revocations((*known.entries, revocation))
+        return grown, grown.signed(key.sign(grown.canonical))
+
     with locked(keys / ".lock"):
+        send_revocations(door.home, door.deployment, trust, grow)
         known = door.deployment.revocations(door.home, trust)
         found = known.find(revocation.manifest_digest)
-        grown = known if found is not None else Revocations((*known.entries, revocation))
-        data = grown.signed(key.sign(grown.canonical))
+        _, data = grow(known)
         for path in revocation_files(keys, door.home):
             _put(path, data)
     return found or revocation, found is None

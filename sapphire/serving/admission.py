@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sapphire.domain.clocks import Clock, WallClock
 from sapphire.registry import Deployment, Door, Permit
+from sapphire.registry.sharing import bring
 
 if TYPE_CHECKING:
     from sapphire.domain.evidence import GateReport
@@ -44,6 +45,7 @@ def admit(
     deployment: Deployment | None = None,
     clock: Clock | None = None,
     folder: Path | None = None,
+    brings: bool = True,
 ) -> Admitted:
     """The release that `settings` name, if its files verify and its permit for the stage holds. None of its code runs.
 
@@ -56,18 +58,22 @@ def admit(
     deployment : what is trusted; as settings and environment say unless given.
     clock : wall time.
     folder : where its bytes lie; below `releases` of the state folder unless given.
+    brings : whether what the shared place has of it is brought first; else the state folder is looked at as it is.
 
     Raises
     ------
     PermitClosed : it was refused later, was revoked, or its permit has ended, and it is not running.
     EvidenceRefused : a file that is missing, changed or foreign; no evidence, no report, or one that does not verify
         or does not open the stage.
+    PlaceError : the place that state is shared by does not answer, and it is not running.
     """
     from sapphire.agents.release.files import read_release_files
 
+    door = Door(settings.home, deployment or Deployment.read())
+    if brings:
+        bring(settings.home, door.deployment, settings.release, goes_on=settings.running)
     folder = folder or settings.home / "releases" / settings.release
     manifest, _ = read_release_files(folder, settings.release)
-    door = Door(settings.home, deployment or Deployment.read())
     told, stage = clock or WallClock(), settings.stage
     permit = Permit(door, settings.release, stage=stage, name=manifest.name, clock=told, running=settings.running)
     return Admitted(folder, manifest, permit)

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from sapphire.data.places import PlaceSettings
 from sapphire.domain.errors import NotReady, Refused
 from sapphire.domain.workspace import HOME_VARIABLE
 from sapphire.registry import Deployment
@@ -128,6 +129,7 @@ class ServerProcess:
             BARS_VARIABLE: self.settings.bars_url,
             RUNNING_VARIABLE: "1" if self.settings.running else "",
             **Deployment.read().variables,
+            **PlaceSettings.read().variables,
             "BENTOML_HOME": str(self.settings.home / "bentoml"),
             "BENTOML_DO_NOT_TRACK": "True",
             "PROMETHEUS_MULTIPROC_DIR": str(self.folder / "metrics"),

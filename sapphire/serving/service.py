@@ -26,6 +26,7 @@ from starlette.responses import Response
 from sapphire.domain.clocks import WallClock
 from sapphire.domain.errors import SapphireError
 from sapphire.domain.view_requests import MAX_REQUEST_BYTES
+from sapphire.registry.watching import Watch
 from sapphire.serving.admission import admit
 from sapphire.serving.cached_windows import BarCache
 from sapphire.serving.metrics import with_labels
@@ -90,6 +91,7 @@ class ReleaseService:
         settings = Settings.read(os.environ)
         self._cache = BarCache(settings.bars_url)
         self._runner = Runner(admit(settings), self._cache, WallClock())
+        self._watch = Watch(settings.home, settings.release).start()
         threading.Thread(target=self._stand_up, name="load-release", daemon=True).start()
 
     @bentoml.on_deployment
@@ -121,6 +123,7 @@ class ReleaseService:
     @bentoml.on_shutdown
     async def let_go(self) -> None:
         """Close what is open."""
+        await asyncio.to_thread(self._watch.stop)
         await asyncio.to_thread(self._runner.close)
         await self._cache.close()
 

@@ -263,12 +263,14 @@ def run_coordinator(config: CoordinatorConfig, runtime: PartRuntime) -> None:
     """
     from sapphire.coordination.decision_log import last_decision
     from sapphire.domain.intervals import Interval
+    from sapphire.registry.watching import Watch
     from sapphire.serving.admission import admit
     from sapphire.serving.settings import Settings
 
     last = last_decision(config.decisions)
     running = last is not None and last.facts["release"] == config.release
     admitted = admit(Settings(config.home, config.release, config.stage, running=running))
+    Watch(config.home, config.release).start()  # the engine's service looks at the same files
     manifest = admitted.manifest
     clock, bus, address = WallClock(), runtime.bus(config.bus_url), runtime.serve()
     pulse = Pulse(bus, COORDINATOR, clock, release=config.release, address=address, turned=runtime.turned)

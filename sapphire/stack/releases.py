@@ -109,7 +109,7 @@ def permit_now(home: Path, digest: str, stage: Target) -> dict[str, Any]:
 
     rule = None
     try:
-        admitted = admit(Settings(home, digest, stage, running=True))
+        admitted = admit(Settings(home, digest, stage, running=True), brings=False)  # whoever trades keeps it current
         rule = admitted.manifest.when_views_stop.text
         admitted.permit.check()
     except EvidenceRefused as refusal:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from sapphire.data.durable import write_text
+from sapphire.data.places import SharedChain, shared_place
 from sapphire.domain.errors import LedgerDamaged
 from sapphire.domain.protocols import Protocol
 from sapphire.domain.workspace import config_folder
@@ -150,7 +151,9 @@ class Ledger:
     @property
     def chain(self) -> Chain:
         """The lines."""
-        return Chain(self.folder / "trials.jsonl")
+        place = shared_place()
+        shared = None if place is None else SharedChain(place, "ledger/trials", "ledger", self.folder)
+        return Chain(self.folder / "trials.jsonl", shared)
 
     @property
     def returns(self) -> TrialReturns:
@@ -293,8 +296,8 @@ class Ledger:
             lines = [*self._sealing(views, entries, before, digests), *(each.as_dict() for each in entries)]
             return [{"at_ns": at_ns, "who": author, **line} for line in lines]
 
-        self._keep(entries, views)
-        return self.chain.append(lines_after, written=lambda head: self.mark.note(head.lines, head.digest))
+        files = self._keep(entries, views)
+        return self.chain.append(lines_after, written=lambda head: self.mark.note(head.lines, head.digest), files=files)
 
     def _sealing(
         self,
@@ -327,14 +330,19 @@ class Ledger:
             self.mark.check(marked, digests)
         return entries, digests
 
-    def _keep(self, entries: Sequence[Evaluation | Begun], views: Views) -> None:
-        """What the lines will name, before the lines."""
-        self.sketches().keep(views.sketches)
+    def _keep(self, entries: Sequence[Evaluation | Begun], views: Views) -> dict[str, Path]:
+        """What the lines will name, before the lines; by its path in the folder."""
+        paths = [*self.sketches().keep(views.sketches)]
         protocol = views.protocol
-        if protocol is not None and not self._protocol_file(protocol.digest).exists():
-            write_text(self._protocol_file(protocol.digest), protocol.canonical.decode())
+        if protocol is not None:
+            path = self._protocol_file(protocol.digest)
+            if not path.exists():
+                write_text(path, protocol.canonical.decode())
+            paths.append(path)
         ends = [each for each in entries if isinstance(each, Evaluation)]
-        self.returns.keep({each.trial: each.series for each in ends if each.counted and each.series is not None})
+        kept = self.returns.keep({each.trial: each.series for each in ends if each.counted and each.series is not None})
+        paths += [] if kept is None else [kept]
+        return {path.relative_to(self.folder).as_posix(): path for path in paths}
 
     def _protocol_file(self, digest: str) -> Path:
         return self.folder / "protocols" / f"{digest}.json"

@@ -2,6 +2,9 @@
 
 A line that was changed, taken out or put in is found when the chain is next read. That lines at its end were cut off
 is found by whoever kept an earlier head of it: a count of lines and the digest of the last.
+
+A chain that is shared lies in a place; the file here has its first lines. Whoever reads brings the rest, and whoever
+appends moves the place's head first: of two that append at once, the second reads the first's lines and tries again.
 """
 
 from __future__ import annotations
@@ -14,9 +17,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sapphire.domain.errors import LedgerDamaged
+from sapphire.domain.errors import HeadMoved, LedgerDamaged
+
+if TYPE_CHECKING:
+    from sapphire.data.places import SharedChain
 
 __all__ = ["FIRST", "Chain", "Head", "canonical"]
 
@@ -49,9 +55,15 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """The chain in a file; made with the first line."""
+    """The chain in a file; made with the first line.
+
+    Parameters
+    ----------
+    shared : the same chain in a place, where there is one.
+    """
 
     path: Path
+    shared: SharedChain | None = None
 
     def read(self) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
         """Every entry in order and the digest of each line, verified.
@@ -59,15 +71,27 @@ class Chain:
         Raises
         ------
         LedgerDamaged : a line does not verify; names it.
+        PlaceError : the place does not answer.
         """
-        return self._verified(self.path.read_bytes() if self.path.exists() else b"")
+        if self.shared is None:
+            return self._verified(self.path.read_bytes() if self.path.exists() else b"")
+        with self._locked() as file:
+            return self._brought(file)
 
-    def append(self, lines_after: LinesAfter, *, written: Callable[[Head], None]) -> tuple[str, ...]:
+    def append(
+        self,
+        lines_after: LinesAfter,
+        *,
+        written: Callable[[Head], None],
+        files: Mapping[str, Path] | None = None,
+    ) -> tuple[str, ...]:
         """Append what `lines_after` makes of the entries that stand there and their digests, all or none, under a lock.
 
         Parameters
         ----------
+        lines_after : asked again where somebody else appended meanwhile.
         written : told the new head once the lines are on the disk, under the same lock.
+        files : what the lines name, by its path from the chain's folder.
 
         Returns
         -------
@@ -76,27 +100,42 @@ class Chain:
         Raises
         ------
         LedgerDamaged : what stands there does not verify. Nothing is appended.
+        PlaceError : the place does not take it. Likewise.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._locked() as file:
-            file.seek(0)
-            entries, digests = self._verified(file.read())
-            made, now = [], [*digests]
-            for entry in lines_after(entries, digests):
-                line = canonical({**entry, "before": Head.of(now).digest})
-                now.append(hashlib.sha256(line).hexdigest())
-                made.append(line + b"\n")
-            end = file.seek(0, os.SEEK_END)
-            try:
-                file.write(b"".join(made))
-                file.flush()
-                os.fsync(file.fileno())
-            except OSError:
-                file.truncate(end)
-                raise
+            while True:
+                entries, digests = self._brought(file)
+                made, now = [], [*digests]
+                for entry in lines_after(entries, digests):
+                    made.append(canonical({**entry, "before": Head.of(now).digest}))
+                    now.append(hashlib.sha256(made[-1]).hexdigest())
+                if made and self.shared is not None:
+                    named = {name: path.read_bytes() for name, path in (files or {}).items()}
+                    try:
+                        self.shared.append(digests, made, named, whole=self._whole)
+                    except HeadMoved:
+                        continue
+                break
+            _write(file, made)
             if made:
                 written(Head.of(now))
         return tuple(now)
+
+    def begin(self) -> bool:
+        """Put a chain that was kept here alone into its place, if that has nothing of it; whether it was put.
+
+        Raises
+        ------
+        LedgerDamaged, PlaceError : as `read`.
+        """
+        if self.shared is None or not self.path.exists():
+            return False
+        with self._locked() as file:
+            _, digests = self._brought(file)
+            if not digests or self.shared.place.head(self.shared.name) is not None:
+                return False
+            self.shared.begin(*self._whole())
+        return True
 
     def holds(self, head: Head, *, kept_by: str) -> None:
         """Refuse a chain that an earlier head of it is no longer in.
@@ -128,6 +167,26 @@ class Chain:
             next=f"restore {self.path} from a backup: a gate counts no trials on a ledger that does not verify",
         )
 
+    def _brought(self, file: Any) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+        """What the locked file has, with what the place has behind it written to it first; verified."""
+        file.seek(0)
+        entries, digests = self._verified(file.read())
+        if self.shared is None:
+            return entries, digests
+        lines = [line for batch in self.shared.news(digests) for line in batch.lines]
+        if not lines:
+            return entries, digests
+        _write(file, lines)
+        file.seek(0)
+        return self._verified(file.read())
+
+    def _whole(self) -> tuple[list[bytes], dict[str, bytes]]:
+        """Every line, and every file beside the chain."""
+        folder = self.path.parent
+        beside = [path for path in sorted(folder.rglob("*")) if path.is_file() and path != self.path]
+        files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in beside if path.name[0] != "."}
+        return self.path.read_bytes().splitlines(), files
+
     def _verified(self, data: bytes) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
         entries: list[dict[str, Any]] = []
         digests: list[str] = []
@@ -154,9 +213,22 @@ class Chain:
 
     @contextmanager
     def _locked(self) -> Iterator[Any]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield file
+
+
+def _write(file: Any, lines: Sequence[bytes]) -> None:
+    """Add lines at the end for good, all or none."""
+    end = file.seek(0, os.SEEK_END)
+    try:
+        file.write(b"".join(line + b"\n" for line in lines))
+        file.flush()
+        os.fsync(file.fileno())
+    except OSError:
+        file.truncate(end)
+        raise
 
 
 def canonical(value: Any) -> bytes:

@@ -102,12 +102,15 @@ class Sketches:
     folder: Path
     at_hand: tuple[Sketch, ...] = ()
 
-    def keep(self, sketches: Iterable[Sketch]) -> None:
-        """Keep sketches; those that are there already are left as they are."""
+    def keep(self, sketches: Iterable[Sketch]) -> tuple[Path, ...]:
+        """Keep sketches; those that are there already are left as they are. Their files."""
+        paths = []
         for sketch in sketches:
             path = self.folder / f"{sketch.digest}.json"
             if not path.exists():
                 write_text(path, sketch.canonical.decode())
+            paths.append(path)
+        return tuple(paths)
 
     def get(self, digest: str) -> Sketch:
         """The sketch of this digest.

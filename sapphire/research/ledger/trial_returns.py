@@ -53,16 +53,16 @@ class TrialReturns:
 
     folder: Path
 
-    def keep(self, series: Mapping[str, ReturnSeries]) -> None:
-        """Keep the returns of trials, all or none, by the trials' identities."""
+    def keep(self, series: Mapping[str, ReturnSeries]) -> Path | None:
+        """Keep the returns of trials, all or none, by the trials' identities. Their file; None for no returns."""
         if not series:
-            return
+            return None
         import polars as pl
 
         identity = hashlib.sha256("\n".join(f"{trial} {each.digest}" for trial, each in series.items()).encode())
         path = self.folder / f"{identity.hexdigest()}.parquet"
         if path.exists():
-            return
+            return path
         tables = [
             pl.select(
                 trial=pl.repeat(trial, len(each.values)),
@@ -73,6 +73,7 @@ class TrialReturns:
         ]
         table = pl.concat(tables)
         replace_file(path, table.write_parquet)
+        return path
 
     def of(self, digests: Mapping[str, str]) -> dict[str, ReturnSeries]:
         """The kept returns of trials, by their identities; those whose digest is not the ledger's are left out.

@@ -21,6 +21,7 @@ from typing import Any, get_args
 import numpy as np
 
 from sapphire.data import Snapshot
+from sapphire.data.places.settings import ALONE_VARIABLE
 from sapphire.domain.evidence import Authority
 from sapphire.domain.releases import Manifest
 from sapphire.domain.workspace import CONFIG_VARIABLE, HOME_VARIABLE
@@ -124,10 +125,11 @@ class Template:
 @contextmanager
 def own_home() -> Iterator[None]:
     """A state folder and keys that nobody else has, for as long as one strategy lasts."""
-    names = (HOME_VARIABLE, CONFIG_VARIABLE)
+    names = (HOME_VARIABLE, CONFIG_VARIABLE, ALONE_VARIABLE)
     before = {name: os.environ.get(name) for name in names}
     with tempfile.TemporaryDirectory(prefix="sapphire-proof-") as folder:
-        os.environ |= {name: f"{folder}/{name.lower()}" for name in names}
+        os.environ |= {name: f"{folder}/{name.lower()}" for name in (HOME_VARIABLE, CONFIG_VARIABLE)}
+        os.environ[ALONE_VARIABLE] = "yes"
         try:
             yield
         finally:

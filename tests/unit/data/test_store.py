@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sapphire.data import Measure, Origin, Rows, Series, Store
-from sapphire.data.store import joined_spans, without
+from sapphire.data.spans import joined_spans, without
 from sapphire.domain import BadBars, DataError, Interval, MissingData, to_ns
 
 HOUR = Interval("1h")

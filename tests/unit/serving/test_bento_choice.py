@@ -115,11 +115,11 @@ def test_an_import_in_a_captured_module_counts_and_the_module_itself_is_no_packa
 
 
 def test_a_package_that_no_bento_pins_is_named_and_a_bento_of_the_workspace_may_pin_it(released, workspace):
-    settings = released(inside="import scipy")
+    settings = released(inside="import polars")
     with pytest.raises(ConfigError, match="no bento fits release trend") as refused:
         ServerProcess(settings)
-    assert "scipy" in refused.value.expected
-    assert refused.value.got == "baselines lacks scipy; lag_llama lacks scipy"
+    assert "polars" in refused.value.expected
+    assert refused.value.got == "baselines lacks polars; lag_llama lacks polars"
     assert "bentos/NAME in the workspace" in refused.value.next
     own = bento_in(workspace, "desk", pins=["numpy", "pandas", "Scipy"])
     assert bento_for(settings).folder == own.resolve()
