@@ -121,7 +121,7 @@ def test_a_package_that_no_bento_pins_is_named_and_a_bento_of_the_workspace_may_
     assert "polars" in refused.value.expected
     assert refused.value.got == "baselines lacks polars; lag_llama lacks polars"
     assert "bentos/NAME in the workspace" in refused.value.next
-    own = bento_in(workspace, "desk", pins=["numpy", "pandas", "Scipy"])
+    own = bento_in(workspace, "desk", pins=["numpy", "pandas", "Polars"])
     assert bento_for(settings).folder == own.resolve()
     assert ServerProcess(settings).command[-1] == str(workspace.resolve())
     assert [bento.name for bento in find_bentos()] == ["desk", "baselines", "lag_llama"]
