@@ -20,6 +20,10 @@ class Lan:
         """The command as it is run on a host."""
         return ("ip", "netns", "exec", self._namespace(host), *command)
 
+    def address(self, host):
+        """Where a host is."""
+        return f"{SUBNET}.{self.hosts.index(host) + 1}"
+
     def __enter__(self):
         try:
             self._make()

@@ -1,6 +1,7 @@
-"""Every part on a host of its own, reached by name: the run is the one of a single machine."""
+"""Every part on a host of its own, reached by name, and its release from PostgreSQL and a bucket: one machine's run."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,8 @@ import pytest
 from lan import SUBNET, Lan
 
 PARTS = ("bus", "exchange", "bento", "collector", "coordinator", "service")
-HOSTS = ("keeper", *PARTS)
+SERVERS = ("database", "bucket")
+HOSTS = ("keeper", *PARTS, *SERVERS)
 DRIVE = Path(__file__).parent / "drive.py"
 BARS = 40
 
@@ -31,15 +33,20 @@ def drive(restless, tmp_path_factory):
             "bind": "127.0.0.1" if lan is None else "0.0.0.0",
             "hosts": {} if lan is None else {part: part for part in PARTS},
             "words": {} if lan is None else {part: lan.words(part, ()) for part in PARTS},
+            "servers": {} if lan is None else {host: (lan.address(host), lan.words(host, ())) for host in SERVERS},
         }
         path = folder / "settings.json"
         path.write_text(json.dumps(settings))
         words = (sys.executable, str(DRIVE), str(path))
         done = subprocess.run(
-            words if lan is None else lan.words("keeper", words), capture_output=True, text=True, timeout=250
+            words if lan is None else lan.words("keeper", words),
+            capture_output=True,
+            text=True,
+            timeout=250,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         )
         assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        return json.loads(done.stdout) | {"folder": str(folder)}
 
     return run
 
@@ -89,3 +96,14 @@ def test_each_is_reached_by_its_name(apart):
     for part in PARTS:
         assert f"//{part}:" in apart["addresses"][part]
     assert not any("127.0.0.1" in address or SUBNET in address for address in apart["addresses"].values())
+
+
+def test_what_decides_and_trades_has_its_release_from_the_place(restless, apart):
+    home, digest = restless
+    for part in ("bento", "coordinator", "service"):
+        own = Path(apart["folder"]) / "homes" / part
+        assert (own / "releases" / digest / "manifest.json").read_bytes() == (
+            home / "releases" / digest / "manifest.json"
+        ).read_bytes()
+        assert (own / "evidence" / digest).is_dir()
+    assert not list((Path(apart["folder"]) / "homes" / "bus").iterdir())

@@ -121,10 +121,10 @@ class _Server:
     def __exit__(self, *_: object) -> None:
         self._end()
 
-    def _spawn(self, words: Sequence[str], **more: object) -> subprocess.Popen[bytes]:
+    def _spawn(self, words: Sequence[str]) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
             whole = [*self._wrap, *words]
-            return subprocess.Popen(whole, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.data, **more)
+            return subprocess.Popen(whole, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.data)
 
     def _begin(self) -> subprocess.Popen[bytes]:
         raise NotImplementedError
@@ -190,22 +190,23 @@ class PostgresServer(_Server):
         }
         words = [_program("postgres"), "-D", str(self._cluster), "-p", str(self.port)]
         words += [word for name, value in told.items() for word in ("-c", f"{name}={value}")]
-        return self._spawn(words, **self._as_owner)
+        return self._spawn([*self._as_owner, *words])
 
     def _answers(self) -> None:
         self.connection().close()
 
     def _run(self, program: str, *words: str) -> None:
-        done = subprocess.run([_program(program), *words], cwd=self.data, capture_output=True, **self._as_owner)
+        done = subprocess.run([*self._as_owner, _program(program), *words], cwd=self.data, capture_output=True)
         if done.returncode:
             raise NotReady(f"{program} failed", expected="a new cluster", got=done.stderr.decode()[-2000:])
 
     @property
-    def _as_owner(self) -> dict[str, object]:
+    def _as_owner(self) -> tuple[str, ...]:
+        """Words before a program that make it run as somebody else than root, behind those that place it."""
         if self._owner is None:
-            return {}
+            return ()
         entry = pwd.getpwnam(self._owner)
-        return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+        return ("setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups")
 
 
 class S3Server(_Server):

@@ -88,12 +88,13 @@ def send() -> None:
 @places.command()
 def watch(
     release: Annotated[str, typer.Argument(help="A release: NAME@VERSION, or its digest.")],
+    once: Annotated[bool, typer.Option("--once", help="Bring what there is and end.")] = False,
 ) -> None:
     """Keep a release, its evidence and the revocations current in this state folder, until interrupted.
 
     `sapphire up` does it by itself; this is for an engine or a server that runs alone.
 
-    Example: sapphire places watch trend@1
+    Example: sapphire places watch trend@1 --once
     """
     from sapphire.domain.workspace import home
     from sapphire.registry import Deployment, Registry
@@ -106,6 +107,9 @@ def watch(
     registry, deployment = Registry(home()), Deployment.read()
     digest = registry.find(release)
     bring(home(), deployment, digest)
+    if once:
+        say(f"release {digest[:12]} and its evidence are in {home()}")
+        return
     say(f"release {digest[:12]} is kept current in {home()}, every {EVERY_S:g} s; ctrl-c ends it")
     watching = Watch(home(), digest, deployment=deployment)
     while True:
