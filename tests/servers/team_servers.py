@@ -1,16 +1,10 @@
-"""A PostgreSQL and the MLflow of a team on it, real ones, for the tests of this folder."""
+"""The MLflow of a team, and other servers as processes, for the tests of this folder."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import pwd
-import shutil
-import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,52 +12,7 @@ from pathlib import Path
 import httpx
 
 ADMIN = "a-password-of-the-admin"
-DATABASE_PASSWORD = "a-password-of-the-database"
 _WITHIN_S = 120.0
-_SHARED_MEMORY = Path("/dev/shm")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
-@contextlib.contextmanager
-def postgres() -> Iterator[str]:
-    """The address of an empty database; PostgreSQL refuses to run as root."""
-    owner = None
-    if os.geteuid() == 0:
-        names = {entry.pw_name for entry in pwd.getpwall()}
-        owner = "postgres" if "postgres" in names else "nobody"
-    folder = Path(tempfile.mkdtemp(prefix="postgres-", dir=_SHARED_MEMORY if _SHARED_MEMORY.is_dir() else None))
-    (folder / "password").write_text(DATABASE_PASSWORD)
-    if owner:
-        for path in (folder, folder / "password"):
-            shutil.chown(path, owner)
-    cluster, port = folder / "cluster", free_port()
-    words = ["initdb", "-D", str(cluster), "-U", "mlflow", f"--pwfile={folder / 'password'}", "--no-sync"]
-    subprocess.run([*words, "--auth=scram-sha-256"], check=True, capture_output=True, user=owner, cwd=folder)
-    words = ["postgres", "-D", str(cluster), "-p", str(port), "-k", str(folder), "-c", "fsync=off"]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(words, stdout=log, stderr=log, user=owner, cwd=folder)
-    try:
-        url = f"postgresql://mlflow:{DATABASE_PASSWORD}@127.0.0.1:{port}/postgres"
-        _until(lambda: _connects(url), process, folder / "log")
-        yield url
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(30)
-        shutil.rmtree(folder)
-
-
-def _connects(url: str) -> bool:
-    import psycopg
-
-    try:
-        psycopg.connect(url).close()
-    except psycopg.OperationalError:
-        return False
-    return True
 
 
 @contextlib.contextmanager

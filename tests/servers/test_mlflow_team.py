@@ -20,7 +20,9 @@ import pytest
 import requests
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from team_servers import ADMIN, DATABASE_PASSWORD, free_port, postgres, process, team_words
+from place_servers import PASSWORD as DATABASE_PASSWORD
+from place_servers import PostgresServer
+from team_servers import ADMIN, process, team_words
 
 from sapphire.agents import Calibrated, MovingAverageCross
 from sapphire.agents.release import freeze
@@ -35,6 +37,7 @@ from sapphire.domain.view_requests import encode_window
 from sapphire.registry import Registry
 from sapphire.registry.team import TeamServer, TeamUsers
 from sapphire.registry.tracking import Tracking
+from sapphire.serving.ports import free_port
 
 ROLES = {"anna": "quant", "bert": "quant", "desk": "promoter", "grafana": "reader", "left": "promoter"}
 FIELDS = ("open", "high", "low", "close", "volume")
@@ -81,24 +84,24 @@ def written(folder: Path, name: str, text: str, rights: int = 0o600) -> Path:
 
 
 @pytest.fixture(scope="module")
-def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
+def team(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> Iterator[Team]:
     """The server with its users: one for the module, because it takes a while to start."""
     folder = tmp_path_factory.mktemp("team")
-    with postgres() as database:
-        port = free_port()
-        secrets = {
-            "MLFLOW_BACKEND_STORE_URI": database,
-            "MLFLOW_AUTH_ADMIN_PASSWORD": ADMIN,
-            "MLFLOW_FLASK_SERVER_SECRET_KEY": SECRET_KEY,
-        }
-        files = {f"{name}_FILE": str(written(folder, name, f"{value}\n")) for name, value in secrets.items()}
-        environment = os.environ | {"SAPPHIRE_HOME": str(folder / "home"), **files}
-        url = f"http://127.0.0.1:{port}"
-        with process(team_words(port), environment, folder / "server.log", f"{url}/health") as server:
-            made = Team(url, database, folder, server.pid)
-            words = [f"--{role}={name}={written(folder, name, password_of(name))}" for name, role in ROLES.items()]
-            assert made.users(*words) == 0
-            yield made
+    database = postgres.url("mlflow")
+    port = free_port(0)
+    secrets = {
+        "MLFLOW_BACKEND_STORE_URI": database,
+        "MLFLOW_AUTH_ADMIN_PASSWORD": ADMIN,
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": SECRET_KEY,
+    }
+    files = {f"{name}_FILE": str(written(folder, name, f"{value}\n")) for name, value in secrets.items()}
+    environment = os.environ | {"SAPPHIRE_HOME": str(folder / "home"), **files}
+    url = f"http://127.0.0.1:{port}"
+    with process(team_words(port), environment, folder / "server.log", f"{url}/health") as server:
+        made = Team(url, database, folder, server.pid)
+        words = [f"--{role}={name}={written(folder, name, password_of(name))}" for name, role in ROLES.items()]
+        assert made.users(*words) == 0
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -349,7 +352,7 @@ def test_a_database_that_does_not_answer_is_an_error_without_its_password(
 ) -> None:
     changed = {
         "password": team.database.replace(DATABASE_PASSWORD, "another-password"),
-        "port": f"postgresql://mlflow:another-password@127.0.0.1:{free_port()}/postgres",
+        "port": f"postgresql://mlflow:another-password@127.0.0.1:{free_port(0)}/postgres",
         "address": "postgresql://mlflow:another-password@127.0.0.1:port/postgres",
     }[wrong]
     told = {
@@ -397,11 +400,12 @@ def said_by_the_bento(home: Path, digest: str, bars: Bars) -> list[Any]:
 def test_mlflow_serves_a_promoted_release_and_says_what_the_bento_says(
     team: Team, registry: Registry, promoted: list[str], bars: Bars, tmp_path: Path
 ) -> None:
-    port = free_port()
+    port = free_port(0)
     uri = "models:/paper.trend@champion"
     words = ["-m", "mlflow", "models", "serve", "--env-manager", "local", "-m", uri, "-p", str(port)]
     with team.as_user("grafana"):
-        environment = os.environ | {"SAPPHIRE_HOME": str(registry.home)}
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # it looks for uvicorn there
+        environment = os.environ | {"SAPPHIRE_HOME": str(registry.home), "PATH": path}
         with process([sys.executable, *words], environment, tmp_path / "log", f"http://127.0.0.1:{port}/ping"):
             shuffled = table(bars).sample(frac=1.0, random_state=3)
             body = {"dataframe_split": json.loads(shuffled.to_json(orient="split", index=False, date_format="iso"))}
