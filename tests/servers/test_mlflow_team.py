@@ -403,17 +403,18 @@ def test_mlflow_serves_a_promoted_release_and_says_what_the_bento_says(
     port = free_port(0)
     uri = "models:/paper.trend@champion"
     words = ["-m", "mlflow", "models", "serve", "--env-manager", "local", "-m", uri, "-p", str(port)]
-    with team.as_user("grafana"):
+    with team.as_user("grafana") as client:
+        champion = int(client.get_model_version_by_alias("paper.trend", "champion").version)
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # it looks for uvicorn there
         environment = os.environ | {"SAPPHIRE_HOME": str(registry.home), "PATH": path}
         with process([sys.executable, *words], environment, tmp_path / "log", f"http://127.0.0.1:{port}/ping"):
             shuffled = table(bars).sample(frac=1.0, random_state=3)
             body = {"dataframe_split": json.loads(shuffled.to_json(orient="split", index=False, date_format="iso"))}
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as client:
-                answer = client.post("/invocations", json=body)
-                wrong = client.post("/invocations", json={"dataframe_split": {**body["dataframe_split"], "data": []}})
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as asking:
+                answer = asking.post("/invocations", json=body)
+                wrong = asking.post("/invocations", json={"dataframe_split": {**body["dataframe_split"], "data": []}})
     assert answer.status_code == 200, answer.text
-    wanted = said_by_the_bento(registry.home, promoted[0], bars)
+    wanted = said_by_the_bento(registry.home, promoted[champion - 1], bars)
     got = answer.json()["predictions"]
     assert [(each["symbol"], each["mean_bps"], each["std_bps"], each["horizon_s"]) for each in got] == [
         (view.symbol, view.mean_bps, view.std_bps, view.horizon.total_seconds()) for view in wanted
