@@ -16,7 +16,7 @@ ALONE    := env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL
 # Each of the loop's processes would compile the libraries' source again, which takes longer than what they do.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo lab test check proof bench notebook engine setup lock format clean
+.PHONY: help demo lab test test-days check proof bench notebook engine setup lock format clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -60,6 +60,9 @@ check: setup $(VENV)/.dev  ## format, lint, types, import contract, generated fi
 
 proof: setup  ## what the gates let through: 2,000 noise strategies and 300 planted ones, an hour on 2 cores
 	@$(VENV)/bin/sapphire study proof
+
+test-days: setup $(VENV)/.dev  ## a month and a hundred days of trading: sizes, and a day's report; 15 minutes on 2 cores
+	@$(ALONE) $(PYTHON) -m pytest -s tests/days/days.py
 
 bench: setup  ## how fast, with machine and n
 	@cd $(ENGINE) && cargo run --release --quiet -p sapphire-core --example matching_bench

@@ -201,6 +201,7 @@ class Coordinator:
             self._count(decision)
             self._tell(decision)
             self._show(decision)
+        self._log.archive()
 
     def _count(self, decision: Decision) -> None:
         """Into the metrics: what came of the bar, and how far behind the newest one it is."""

@@ -1,16 +1,19 @@
 """decisions.jsonl: one line for each bar, written before anything of the decision is said.
 
 A line is written by one `write` to the end of the file, so after `kill -9` it is there whole, or its torn rest is cut
-off at the next start and the bar is decided again.
+off at the next start and the bar is decided again. Days that are over are archived (`decision_archive`).
 """
 
 from __future__ import annotations
 
 import os
 from collections import deque
+from datetime import date
 from pathlib import Path
 
+from sapphire.coordination.decision_archive import archived_days, day_of, decision_lines, move_old_days
 from sapphire.coordination.decisions import Decision
+from sapphire.domain.decisions import DecisionLine
 from sapphire.domain.errors import DataError, ValueRefused
 
 __all__ = ["DecisionLog", "last_decision", "latest_decisions", "may_hold"]
@@ -33,10 +36,12 @@ class DecisionLog:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._archived_on: date | None = None
         self._path = path
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self._file = self._open()
         self.last = self._cut_and_read()
         """The newest decision."""
+        self.archive()
 
     def append(self, decision: Decision) -> None:
         """Write a decision at the end.
@@ -44,7 +49,9 @@ class DecisionLog:
         Raises
         ------
         DataError : the disk did not take all of it; what it took is cut off again.
+        ValueRefused : not what a line says; nothing is written.
         """
+        DecisionLine.read(decision.line)
         line, end = decision.line, os.fstat(self._file).st_size
         written = os.write(self._file, line)
         if written != len(line):
@@ -63,13 +70,30 @@ class DecisionLog:
             return None
         if bar_close_ns == self.last.bar_close_ns:
             return self.last
-        with self._path.open("rb") as lines:
-            decisions = (_read(self._path, line) for line in lines)
-            return next((made for made in decisions if made.bar_close_ns == bar_close_ns), None)
+        day = day_of(bar_close_ns)
+        decisions = (_read(self._path, line) for line in decision_lines(self._path, first=day, last=day))
+        return next((made for made in decisions if made.bar_close_ns == bar_close_ns), None)
+
+    def archive(self) -> None:
+        """Move days that are long over out of the file, where the newest decision has begun another day.
+
+        Raises
+        ------
+        DataError : a day's archive does not read back; its lines stay where they are.
+        """
+        if self.last is None or self._archived_on == day_of(self.last.bar_close_ns):
+            return
+        if move_old_days(self._path):
+            os.close(self._file)
+            self._file = self._open()
+        self._archived_on = day_of(self.last.bar_close_ns)
 
     def close(self) -> None:
         """Let the file go."""
         os.close(self._file)
+
+    def _open(self) -> int:
+        return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
 
     def _cut_and_read(self) -> Decision | None:
         """Cut a torn line off, and read the last whole one."""
@@ -108,6 +132,8 @@ def latest_decisions(path: Path, limit: int) -> list[Decision]:
             lines = deque((line for line in file if line.endswith(b"\n")), maxlen=limit)
     except FileNotFoundError:
         return []
+    if len(lines) < limit and archived_days(path):
+        lines = deque(decision_lines(path), maxlen=limit)
     return [_read(path, line) for line in lines]
 
 

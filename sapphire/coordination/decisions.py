@@ -6,6 +6,7 @@ differ. 64-bit numbers are text in it, floats are numbers that read back as the 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,9 +14,10 @@ from enum import StrEnum
 from typing import Any
 
 from sapphire.coordination.sizing import Chosen
-from sapphire.domain.canonical import canonical_json, plain, read_canonical
+from sapphire.domain.canonical import canonical_json, plain
 from sapphire.domain.clocks import from_ns, to_ns
-from sapphire.domain.errors import SapphireError, ValueRefused
+from sapphire.domain.decisions import DECISION_FORMAT, DecisionLine
+from sapphire.domain.errors import SapphireError
 from sapphire.domain.messages import AccountStateMessage, HftSignalMessage, Message, Quantile, ViewMessage
 from sapphire.domain.stopped_views import LastBelief, Stopped
 from sapphire.domain.views import Belief
@@ -54,6 +56,7 @@ _NOTHING: Mapping[str, Any] = {
     "beliefs": [],
     "closes_ticks": {},
     "equity_quote_atoms": None,
+    "format": DECISION_FORMAT,
     "history_rows": 0,
     "reason": None,
     "remembered": [],
@@ -63,7 +66,6 @@ _NOTHING: Mapping[str, Any] = {
     "targets": [],
     "views": [],
 }
-_KEYS = {*_NOTHING, "bar_close_ns", "bars_entry", "release", "trace_id"}
 
 
 class Obstacle(StrEnum):
@@ -112,15 +114,8 @@ class Decision:
         ------
         ValueRefused : not such a line.
         """
-        facts = read_canonical(line, what="a line of the decisions")
-        if not isinstance(facts, dict) or facts.keys() != _KEYS:
-            raise ValueRefused(
-                "a line of the decisions of another version",
-                expected=", ".join(sorted(_KEYS)),
-                got=", ".join(sorted(facts)) if isinstance(facts, dict) else type(facts).__name__,
-                next="keep the file with the version of Sapphire that wrote it, and begin another",
-            )
-        return cls(facts)
+        DecisionLine.read(line)
+        return cls(json.loads(line))
 
     def knowing(self, **facts: Any) -> Decision:
         """The same decision with more known about it."""

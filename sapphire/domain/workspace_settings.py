@@ -44,19 +44,22 @@ NOTICE_KINDS: Final = ("halt", "denials", "undecided", "restarts", "fills", "rep
 """What a receiver is told of."""
 _NOTICES: Final[Kind] = ((list,), "a list of some of " + ", ".join(NOTICE_KINDS))
 
-NETWORK_HOSTS: Final = ("exchange", "bus", "bento", "service", "mlflow", "collector", "coordinator", "notices")
+NETWORK_HOSTS: Final = (
+    *("exchange", "bus", "bento", "service", "mlflow"),
+    *("collector", "coordinator", "notices", "reports"),
+)
 """Servers of a stack that may have a host of their own."""
 
 LAST_PORT: Final = 65_535
 PORTS: Final = (
     *("exchange", "exchange_control", "bus", "bento", "service", "mlflow"),
-    *("collector", "coordinator", "notices", "keeper"),
+    *("collector", "coordinator", "notices", "reports", "keeper"),
 )
 """Who listens on a port of its own."""
 
 _OF_EVERY_PART: Final[Mapping[str, Kind]] = {"hung_after_s": _SECONDS}
 PART_SETTINGS: Final[Mapping[str, Mapping[str, Kind]]] = {
-    **dict.fromkeys(("collector", "coordinator", "notices"), _OF_EVERY_PART),
+    **dict.fromkeys(("collector", "coordinator", "notices", "reports"), _OF_EVERY_PART),
     "keeper": {**_OF_EVERY_PART, "probe_every_s": _SECONDS, "probe_within_s": _SECONDS, "probe_failures": _COUNT},
 }
 """What a Python part may be told besides what follows from the run."""

@@ -69,6 +69,10 @@ _RIGHTS: Mapping[str, _Rights] = {
 }
 
 
+_SELECTORS: Mapping[str, tuple[str, ...]] = {CONDUCTOR: ("+info", "(%W~* +xtrim)")}
+"""What a user may do besides, to other streams: who keeps the stack trims all of them, and writes to few."""
+
+
 @dataclass(frozen=True, slots=True)
 class BusUsers:
     """The users of one bus.
@@ -107,7 +111,8 @@ class BusUsers:
             keys = [f"%R~{key}" for key in rights.reads] + [f"%W~{key}" for key in rights.writes]
             commands = [f"+{command}" for command in (*_LOOKS, *rights.commands)]
             digest = hashlib.sha256(self.passwords[name].encode()).hexdigest()
-            lines.append(" ".join([f"user {name} on", f"#{digest}", *keys, "resetchannels", "-@all", *commands]))
+            also = _SELECTORS.get(name, ())
+            lines.append(" ".join([f"user {name} on", f"#{digest}", *keys, "resetchannels", "-@all", *commands, *also]))
         return "\n".join(lines) + "\n"
 
     def url(self, user: str, bus_url: str) -> str:

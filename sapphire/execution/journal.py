@@ -20,6 +20,7 @@ __all__ = [
     "JournalEntry",
     "JournalReplay",
     "JournalVerified",
+    "journal_bars",
     "journal_entries",
     "journal_rows",
     "replay_journal",
@@ -116,14 +117,35 @@ def journal_entries(account: Path) -> Iterator[JournalEntry]:
     return (JournalEntry.of(row) for row in _lines("show", account))
 
 
-def journal_rows(account: Path) -> Iterator[Mapping[str, Any]]:
+def journal_rows(account: Path, window: tuple[int, int] | None = None) -> Iterator[Mapping[str, Any]]:
     """Everything that happened, as the engine folds it: one mapping each, numbers of money and 64 bits as text.
+
+    Parameters
+    ----------
+    window : only from when to when, market time: a midnight and the next. A bar that closes at either is told; the
+        first day of a run has what lies before it too, the last what lies behind it; and of the rest the
+        configuration, starts and releases until then, and what the account began with.
 
     Raises
     ------
     MissingData, EngineError, EngineMissing : as `journal_entries`.
     """
-    return _lines("export", account)
+    more = [] if window is None else ["--begin-ns", str(window[0]), "--end-ns", str(window[1])]
+    return _lines("export", account, *more)
+
+
+def journal_bars(account: Path) -> tuple[int, int] | None:
+    """Closes of the first and the last bar whose end the last run was told of; None where none has closed.
+
+    Only the ends of the journal are read.
+
+    Raises
+    ------
+    MissingData, EngineError, EngineMissing : as `journal_entries`.
+    """
+    told = _one("bars", account)
+    first, last = told["first_bar_close_ns"], told["last_bar_close_ns"]
+    return None if first is None else (int(first), int(last))
 
 
 def verify_journal(account: Path) -> JournalVerified:
@@ -163,9 +185,9 @@ def _one(command: str, account: Path) -> dict[str, Any]:
     return told
 
 
-def _lines(command: str, account: Path) -> Iterator[dict[str, Any]]:
+def _lines(command: str, account: Path, *more: str) -> Iterator[dict[str, Any]]:
     """The objects that a command says, line by line, as they come."""
-    process = subprocess.Popen(_words(command, account), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen([*_words(command, account), *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     if process.stdout is None or process.stderr is None:  # they were asked for
         return
     with process.stdout, process.stderr:

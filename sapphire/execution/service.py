@@ -81,9 +81,7 @@ class ServiceSettings:
     host: str | None = None
     limits: Mapping[str, Any] = field(default_factory=dict)
     execution: Mapping[str, Any] = field(default_factory=dict)
-    journal: Mapping[str, int] = field(
-        default_factory=lambda: {"segment_bytes": 16_777_216, "reserve_bytes": 1_048_576}
-    )
+    journal: Mapping[str, int] = field(default_factory=lambda: {"segment_bytes": 4_194_304, "reserve_bytes": 1_048_576})
     spin: bool = False
 
     def as_dict(self) -> dict[str, Any]:

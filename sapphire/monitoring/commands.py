@@ -1,4 +1,4 @@
-"""The verbs `sapphire trace` and `sapphire report run|list`. Each calls monitoring and shows what came back.
+"""The verbs `sapphire trace` and `sapphire report run|list|schedule`. Each calls monitoring and shows what came back.
 
 With `--json` one object stands on stdout and nothing else; prose goes to stderr.
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -59,12 +61,16 @@ def run_report(
         str | None, typer.Option("--day", help="A UTC day such as 2025-03-07, or `all` of the run. [its last]")
     ] = None,
     run: RunOption = None,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Print each page as a PDF too, by Chromium.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Render a report on a run into the state folder's reports/, one page for each day.
 
-    Example: sapphire report run daily --day all
+    A day whose notebook fails has a page that says so; the others are rendered, and the command ends with 1.
+
+    Example: sapphire report run daily --day all --pdf
     """
+    from sapphire.domain.errors import StudyError
     from sapphire.domain.workspace import workspace
     from sapphire.monitoring.judging.daily import read_day
     from sapphire.monitoring.reading.day_of_run import days_of
@@ -73,18 +79,28 @@ def run_report(
 
     folder, home = _run_and_home(run)
     days = days_of(read_run(folder, home)) if day == _ALL else (None if day is None else read_day(day),)
-    pages = []
+    pages, failures = [], []
     for each in days:
         _say(f"rendering {name} of {folder}{'' if each is None else f', {each.isoformat()}'} ...")
-        pages.append(render_report(name, folder, home=home, workspace=workspace(), day=each))
+        try:
+            pages.append(render_report(name, folder, home=home, workspace=workspace(), day=each, with_pdf=pdf))
+        except StudyError as failure:
+            failures.append(failure)
+            continue
         if not as_json:
             sys.stdout.write(f"{pages[-1].html}\n")
-    _keep_paper_days(folder, home)
+    _keep_paper_days(folder, home, [page.day for page in pages if page.day is not None])
+    for another in failures[1:]:
+        sys.stderr.write(f"{another}\n")
+    if failures:
+        raise failures[0]
     last = pages[-1]
     if as_json:
         told = {**last.as_dict(), "pages": [str(page.html) for page in pages]}
         sys.stdout.write(json.dumps(told, sort_keys=True) + "\n")
-    _say(f"rendered in {sum(page.seconds for page in pages):.0f} s; open {last.html} in a browser")
+    _say(
+        f"rendered in {sum(page.seconds for page in pages):.0f} s; open {last.html} in a browser, {last.index} for all"
+    )
 
 
 @report.command("list")
@@ -115,14 +131,47 @@ def list_kept(as_json: AsJson = False) -> None:
     _say("next: sapphire report run NAME")
 
 
-def _keep_paper_days(folder: Path, home: Path) -> None:
-    """The days of a run become evidence for the release that traded them: computed here, not read off the report."""
+@report.command("schedule")
+def show_schedule(as_json: AsJson = False) -> None:
+    """Show the workspace's schedule of reports (reports.toml), which `sapphire up` runs.
+
+    A job is a table with a cron expression, UTC and in the market's time: [daily] with cron = "5 0 * * *". With --json
+    it is what CronJobs are made of.
+
+    Example: sapphire report schedule --json
+    """
+    from sapphire.domain.display import bundle
+    from sapphire.domain.workspace import workspace
+    from sapphire.monitoring.telling.reports import known_reports
+    from sapphire.monitoring.telling.schedule import SCHEDULE_FILE, read_schedule
+
+    place = workspace()
+    jobs = read_schedule(place, known_reports(place))
+    if as_json:
+        told = {"file": str(place / SCHEDULE_FILE), "jobs": [job.as_dict() for job in jobs]}
+        sys.stdout.write(json.dumps(told, sort_keys=True) + "\n")
+        return
+    lines = [(job.name, job.report, job.cron, "yes" if job.pdf else "", " ".join(job.command())) for job in jobs]
+    shown = bundle(f"{len(jobs)} scheduled reports, UTC", ("job", "report", "cron", "PDF", "sapphire"), lines)
+    sys.stdout.write(f"{shown['text/plain']}\n")
+    _say("sapphire up runs it" if jobs else f'none: write {place / SCHEDULE_FILE}: [daily] with cron = "5 0 * * *"')
+
+
+def _keep_paper_days(folder: Path, home: Path, rendered: Sequence[date]) -> None:
+    """Days of a run become evidence for the release that traded them: computed here, not read off the report.
+
+    Those that were rendered, and those of which nothing is recorded yet.
+    """
     from sapphire.monitoring.judging.days_on_paper import keep_paper_days
+    from sapphire.monitoring.reading.day_of_run import days_of
     from sapphire.monitoring.reading.run_folder import read_run
     from sapphire.registry import Registry
 
-    facts = read_run(folder, home).facts
-    kept = keep_paper_days(Registry(home), facts.release, folder)
+    run, registry = read_run(folder, home), Registry(home)
+    facts = run.facts
+    known = {day.day for day in registry.store.parity(facts.release)} - {day.isoformat() for day in rendered}
+    days = [day for day in days_of(run) if day.isoformat() not in known]
+    kept = keep_paper_days(registry, facts.release, folder, days)
     _say(f"evidence of {facts.label}: {kept} new days on paper; sapphire gates says what they come to")
 
 

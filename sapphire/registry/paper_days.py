@@ -44,7 +44,7 @@ class ParityDay:
     replays : whether the journal folds again to the same decisions.
     unexplained_lots : lots by which account and evidence differ, timing and venue set aside.
     explained_lots : those that timing or the venue explain, by cause.
-    journal_digest : sha256 of everything in the journal up to the day's last close.
+    journal_digest : sha256 of the run's configuration and everything in the journal of that day.
 
     Raises
     ------

@@ -40,6 +40,7 @@ class Ports:
     coordinator: int
     notices: int
     keeper: int
+    reports: int
     network: Network = field(default_factory=Network)
 
     @classmethod

@@ -9,6 +9,7 @@
     collector    closed bars from the exchange onto the bus: needs bus and exchange
     coordinator  views, sizing, signals: needs the bus
     service      the execution service with its journal: needs bus and exchange
+    reports      scheduled reports, where the workspace has a reports.toml and market time runs by itself
     notices      messages to receivers that sapphire.toml names, where market time runs by itself: needs the bus
 """
 
@@ -42,6 +43,7 @@ from sapphire.stack.plan import Plan
 from sapphire.stack.processes.answering import bus_answers
 from sapphire.stack.processes.parts import Part, Probe
 from sapphire.stack.processes.readiness import HttpChecks
+from sapphire.stack.reports_part import reports_parts
 from sapphire.stack.servers import bento_part, mlflow_part
 from sapphire.telemetry.part_settings import PartSettings
 from sapphire.telemetry.secret_files import write_secret
@@ -143,6 +145,7 @@ class Assembly:
             self._coordinator(),
             service,
             *notices_parts(plan, self.folder, self.bus_url(NOTICES), ports=self.ports, probe=self.probe),
+            *reports_parts(plan, self.folder, ports=self.ports, probe=self.probe),
         ]
 
     def _bus(self) -> Part:

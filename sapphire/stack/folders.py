@@ -84,6 +84,11 @@ class RunFolder:
         """What Prometheus scrapes, in the form of its `file_sd_configs`."""
         return self.path / "prometheus.json"
 
+    @property
+    def reports_state(self) -> Path:
+        """Up to when each scheduled report is rendered, in market time."""
+        return self.path / "reports_state.json"
+
     def settings(self, part: str) -> Path:
         """A part's settings file."""
         return self.path / f"{part}.json"

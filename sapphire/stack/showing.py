@@ -29,7 +29,7 @@ __all__ = [
 _NS_PER_S = 1_000_000_000
 _SHORT = 12
 _PIPE_WIDTH = 200
-_ORDER = ("bus", "exchange", "mlflow", "bento", "collector", "coordinator", "service", "notices")
+_ORDER = ("bus", "exchange", "mlflow", "bento", "collector", "coordinator", "service", "notices", "reports")
 
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], *, to: IO[str] | None = None) -> None:

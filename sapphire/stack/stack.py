@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from sapphire.coordination.decision_archive import archive_folder
 from sapphire.domain.clocks import WallClock
 from sapphire.domain.errors import NotReady, Refused, SapphireError
 from sapphire.domain.intervals import Interval
@@ -26,12 +27,14 @@ from sapphire.execution.control import Control
 from sapphire.execution.service import Service
 from sapphire.stack.addresses import Ports
 from sapphire.stack.assembly import VENUE, Assembly
+from sapphire.stack.bus_trimming import BusTrimmer
 from sapphire.stack.folders import RunFolder
 from sapphire.stack.plan import Plan
 from sapphire.stack.processes.parts import Part, PartStatus, Probe
 from sapphire.stack.processes.run_lock import RunLock
 from sapphire.stack.processes.supervisor import PartNews, Supervisor
 from sapphire.stack.releases import admit_to
+from sapphire.stack.reports_part import REPORTS
 from sapphire.stack.scraping import scrape_targets
 from sapphire.telemetry.bus import Bus
 
@@ -43,6 +46,7 @@ __all__ = ["FAILED", "READY", "STARTING", "STOPPED", "Stack", "run_bars"]
 STARTING, READY, STOPPED, FAILED = "starting", "ready", "stopped", "failed"
 """How a stack as a whole stands, in `stack.json`."""
 
+_TRIMMER_PATIENCE_S = 2.0
 _CLOSE_NAMES = ("first_bar_close_ns", "last_bar_close_ns")
 
 
@@ -92,6 +96,7 @@ class Stack:
         self._lock = RunLock(plan.run)
         self._assembly: Assembly | None = None
         self._supervisor: Supervisor | None = None
+        self._trimmer: BusTrimmer | None = None
         self._writing = threading.Lock()
         self._state, self._error = STARTING, ""
         self._more: dict[str, Any] = dict.fromkeys((*_CLOSE_NAMES, "start_ns"))
@@ -107,6 +112,13 @@ class Stack:
         except BaseException as error:
             self._fail(error)
             raise
+        self._trimmer = BusTrimmer(
+            self.folder,
+            lambda: self.bus(patience_s=_TRIMMER_PATIENCE_S),
+            lambda: self.service.state(),
+            has_notices=NOTICES in self.parts,
+        )
+        self._trimmer.start()
         self._stand(READY)
         return self
 
@@ -116,6 +128,8 @@ class Stack:
             self._lock.free()
             return
         self._state = STOPPED
+        if self._trimmer is not None:
+            self._trimmer.stop()
         self._supervisor.stop()
         self._write()
 
@@ -342,12 +356,14 @@ def _forget(run: Path) -> None:
     """Remove what stacks write into a run folder, and nothing else."""
     folder = RunFolder(run)
     files = [folder.facts, folder.credentials, folder.decisions, folder.exchange_state, folder.account_state]
+    archived = archive_folder(folder.decisions)
     files += [
         folder.notices_state,
+        folder.reports_state,
         folder.scrape_targets,
-        *(folder.settings(part) for part in ("service", "collector", "coordinator", NOTICES)),
+        *(folder.settings(part) for part in ("service", "collector", "coordinator", NOTICES, REPORTS)),
     ]
     for path in files:
         path.unlink(missing_ok=True)
-    for path in (folder.bus, folder.exchange, folder.account, run / "logs"):
+    for path in (folder.bus, folder.exchange, folder.account, archived, run / "logs"):
         shutil.rmtree(path, ignore_errors=True)

@@ -223,6 +223,14 @@ class Bus:
             if left_ms <= 0:
                 return None
 
+    def trim(self, stream: str, first: EntryId) -> int:
+        """Take the entries before `first` out, but for some that lie beside it; how many went."""
+        return int(self._reach(lambda: self._client.xtrim(stream, minid=str(first), approximate=True)))
+
+    def memory_bytes(self) -> int:
+        """What the server's data takes in memory; for users that may ask."""
+        return int(self._reach(lambda: self._client.info("memory"))["used_memory"])
+
     def values(self, keys: Sequence[str]) -> list[bytes | None]:
         """The values of keys, in their order."""
         return list(self._reach(lambda: self._client.mget(list(keys)))) if keys else []

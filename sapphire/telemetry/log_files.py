@@ -26,6 +26,8 @@ MAX_BYTES = 2 * 2**20
 
 _CHUNK = 2**16
 _LOOK_S = 0.2
+_HEAD = 256
+"""Bytes by which two logs are told apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,25 @@ def latest(log: Path, count: int) -> tuple[list[LogLine], int]:
     return list(lines), read
 
 
+def _identity(path: Path) -> int | None:
+    """Which file it is; None where there is none."""
+    return path.stat().st_ino if path.exists() else None
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _from(path: Path, position: int) -> bytes:
+    """What stands behind a byte of a file."""
+    try:
+        with path.open("rb") as file:
+            file.seek(position)
+            return file.read()
+    except FileNotFoundError:
+        return b""
+
+
 def follow(log: Path, position: int, *, is_over: Callable[[], bool] = lambda: False) -> Iterator[LogLine]:
     """The lines behind `position`, as they are written, over rotations; until it is over.
 
@@ -115,17 +136,16 @@ def follow(log: Path, position: int, *, is_over: Callable[[], bool] = lambda: Fa
     ----------
     is_over : asked where nothing new was there.
     """
-    rest = b""
+    rest, kept = b"", _identity(before(log))
     while True:
-        size = log.stat().st_size if log.exists() else 0
-        if size < position:
+        data, now = b"", _identity(before(log))
+        if now != kept and _from(log, 0)[:_HEAD] != _from(before(log), 0)[:_HEAD]:  # it was rotated, and is cut by now
+            data, position, kept = _from(before(log), position), 0, now
+        elif position > _size(log):
             position, rest = 0, b""
-        data = b""
-        if size > position:
-            with log.open("rb") as file:
-                file.seek(position)
-                data = file.read()
-        position += len(data)
+        more = _from(log, position)
+        position += len(more)
+        data += more
         *whole, rest = (rest + data).split(b"\n")
         yield from (LogLine.read(line) for line in whole)
         if not data:

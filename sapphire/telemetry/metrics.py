@@ -13,6 +13,7 @@
     sapphire_bus_reconnects_total       connections to the bus after the first
     sapphire_dead_letters_total         entries that were refused, and kept
     sapphire_notices_total              messages to receivers, by receiver and by what came of it   notices
+    sapphire_reports_total              scheduled reports, by job and by what came of it            reports
     sapphire_part_restarts_total        restarts, by part                                           keeper
     sapphire_part_ready                 1 where a part is ready                                     keeper
 
@@ -95,6 +96,11 @@ class PartMetrics:
     def notices(self) -> Callable[[str, str], Counter]:
         """Messages by receiver and by what came of it."""
         return self._by("sapphire_notices", "Messages to receivers.", "receiver", "came")
+
+    @cached_property
+    def reports(self) -> Callable[[str, str], Counter]:
+        """Scheduled reports by job and by what came of it."""
+        return self._by("sapphire_reports", "Scheduled reports.", "job", "came")
 
     def _by(self, name: str, what: str, *more: str) -> Callable[..., Counter]:
         """A counter for each value of more labels."""

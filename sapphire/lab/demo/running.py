@@ -16,7 +16,7 @@ from sapphire.lab.demo.research import NOTEBOOKS, research
 from sapphire.lab.demo.steps import Steps
 from sapphire.lab.demo.summary import summarised
 from sapphire.lab.demo.tracking import tracking_server
-from sapphire.monitoring import Rendered, days_of, keep_paper_days, read_run, render_report
+from sapphire.monitoring import Rendered, daily_report, days_of, keep_paper_days, read_run, render_report
 from sapphire.registry import Registry
 
 __all__ = ["run_demo"]
@@ -55,7 +55,7 @@ def run_demo(
         release = researched.last("submit")["release"]
         trade_on_paper(release, market, home=state, run=run, steps=steps)
         pages = steps.run(f"report: {_REPORT}", lambda: _pages(run, state, place))
-        report = pages[-1].facts["whole"]
+        report = daily_report(read_run(run, state)).as_dict()
         keep_paper_days(Registry(state), report["release"]["digest"], run)
         orders = read_run(run, state).day.orders
         summary = summarised(

@@ -64,10 +64,17 @@ class Reconciliation:
         return self.balances_equal and not (self.lost or self.doubled or self.changed)
 
 
-def reconcile(day: TradedDay, books: ExchangeBooks) -> Reconciliation:
-    """Compare the service's day with the exchange's books of the same moment."""
-    ours = day.final_holdings()
-    assets = sorted({*(asset for asset, atoms in ours.items() if atoms), *books.balances})
+def reconcile(day: TradedDay, books: ExchangeBooks, *, holdings: Mapping[str, int] | None = None) -> Reconciliation:
+    """Compare the service's day with the exchange's books of the same moment.
+
+    Parameters
+    ----------
+    holdings : what the engine holds at the end of the run, atoms by asset; only these assets are compared. What the
+        day's own rows come to unless given, which is what is held where the day is a whole run.
+    """
+    ours = day.final_holdings() if holdings is None else dict(holdings)
+    told = {*(asset for asset, atoms in ours.items() if atoms), *books.balances}
+    assets = sorted(told if holdings is None else set(holdings))
     balances = tuple(Balance(asset, ours.get(asset, 0), books.balances.get(asset, 0)) for asset in assets)
     pairs = {symbol.replace("/", ""): symbol for symbol in (each["symbol"] for each in day.config["instruments"])}
     lost_orders, doubled_orders = _orders(day, books)

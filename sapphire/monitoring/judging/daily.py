@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from typing import Any
@@ -25,7 +25,6 @@ from sapphire.monitoring.reading.day_of_run import DayOfRun, equal_cash
 from sapphire.monitoring.reading.decisions import why_untraded
 from sapphire.monitoring.reading.hops import SIGNAL_TO_WIRE, HopSummary, summarise_hops
 from sapphire.monitoring.reading.run_folder import TradedRun
-from sapphire.registry.paper_days import ParityDay
 from sapphire.research.results.fees import FeesPaid
 from sapphire.research.results.replays import REAL, Model
 
@@ -44,8 +43,7 @@ class DailyReport:
     ladder : from the screen's world to the evidence.
     reconciliation : service against exchange; None while the exchange's books are not saved.
     hops : latency by hop.
-    replay : the journal folded again, step by step; as the books, it is of the whole run.
-    whole : the report of the whole run, where this is one of a day.
+    replay : the journal folded again, step by step, up to now; of a whole run or of one whose day this is.
     """
 
     run: TradedRun
@@ -55,29 +53,6 @@ class DailyReport:
     reconciliation: Reconciliation | None
     hops: tuple[HopSummary, ...]
     replay: JournalReplay
-    whole: DailyReport | None = None
-
-    def on(self, day: date | str) -> DailyReport:
-        """The report of one UTC day: of a whole one, or of what the run has of it.
-
-        Raises
-        ------
-        MissingData : no bar of the run opened on that day.
-        ValueRefused : text that is no date.
-        """
-        run = DayOfRun.of_run(self.run, read_day(day))
-        runs = {model: run.of(evidence) for model, evidence in self.runs.items()}
-        closes = [state.bar_close_ns for state in run.states if run.has_close(state.bar_close_ns)]
-        differences = tuple(each for each in self.parity.differences if run.has_close(each.bar_close_ns))
-        return replace(
-            self,
-            run=run,
-            runs=runs,
-            parity=Parity(len(closes), equal_cash(run, closes, runs[REAL]), differences),
-            ladder=ladder_of(runs),
-            hops=summarise_hops(run.hops),
-            whole=self,
-        )
 
     @property
     def utc_day(self) -> date | None:
@@ -129,12 +104,6 @@ class DailyReport:
         made, symbols = self.run.decisions.values(), self.run.facts.symbols
         return why_untraded(made, symbols, denied=day.denied_for, refused=day.refused_for)
 
-    def _paper_days(self) -> list[ParityDay]:
-        """The days that are over, of a whole run; of a day, itself where it is over."""
-        return [
-            day for day in paper_days(self.whole or self) if self.utc_day is None or day.day == self.utc_day.isoformat()
-        ]
-
     def as_dict(self) -> dict[str, Any]:
         """Plain values with stable keys."""
         day, books, facts = self.run.day, self.reconciliation, self.run.facts
@@ -174,9 +143,10 @@ class DailyReport:
             },
             "books": None if books is None else _books(books),
             "latency": [_hop(hop) for hop in self.hops],
-            "paper_days": [dataclasses.asdict(day) for day in self._paper_days()],
+            "paper_days": [dataclasses.asdict(day) for day in paper_days(self)],
             "replay": {"steps": self.replay.steps, "identical": self.replay.identical, "digest": self.replay.digest},
             "sound": self.is_sound,
+            "run_bars": self.run.run_bars,
         }
 
 
@@ -193,16 +163,21 @@ def read_day(day: date | str) -> date:
         raise ValueRefused("a day of a report", expected="a date such as 2025-03-07, UTC", got=repr(day)) from None
 
 
-def daily_report(run: TradedRun, *, on_progress: Progress = lambda *_: None) -> DailyReport:
-    """Measure a run, finished or running.
+def daily_report(
+    run: TradedRun, day: date | str | None = None, *, on_progress: Progress = lambda *_: None
+) -> DailyReport:
+    """Measure a run, finished or running, or one day (UTC) of it, for which only what is the day's is read.
 
     Raises
     ------
-    MissingData : no bar has closed yet, or the market has no bars where the run had.
+    MissingData : no bar has closed yet, none opened on that day, or the market has no bars where the run had.
     DataError : something that the run wrote cannot be read.
+    ValueRefused : text that is no date.
     EvidenceRefused : the release is not the one that traded.
     EngineError : the journal or the replay cannot be read.
     """
+    if day is not None:
+        return _of_day(DayOfRun.of_run(run, read_day(day)), on_progress)
     runs = evidence_of(run.plan, run.release, on_progress=on_progress)
     return DailyReport(
         run=run,
@@ -210,6 +185,26 @@ def daily_report(run: TradedRun, *, on_progress: Progress = lambda *_: None) -> 
         parity=compare(run.day, run.decisions, runs[REAL]),
         ladder=ladder_of(runs),
         reconciliation=None if run.exchange is None else reconcile(run.day, run.exchange),
+        hops=summarise_hops(run.hops),
+        replay=replay_journal(run.account_folder),
+    )
+
+
+def _of_day(run: DayOfRun, on_progress: Progress) -> DailyReport:
+    runs = {
+        model: run.of(evidence)
+        for model, evidence in evidence_of(run.plan, run.release, on_progress=on_progress).items()
+    }
+    found = compare(run.day, run.decisions, runs[REAL])
+    closes = [state.bar_close_ns for state in run.states if run.has_close(state.bar_close_ns)]
+    differences = tuple(each for each in found.differences if run.has_close(each.bar_close_ns))
+    books, holdings = run.exchange, run.day.holdings
+    return DailyReport(
+        run=run,
+        runs=runs,
+        parity=Parity(len(closes), equal_cash(run, closes, runs[REAL]), differences),
+        ladder=ladder_of(runs),
+        reconciliation=None if books is None else reconcile(run.day, books, holdings=holdings),
         hops=summarise_hops(run.hops),
         replay=replay_journal(run.account_folder),
     )

@@ -5,16 +5,17 @@ Out:   one record for each day (UTC) that is over, bad ones as bad, beside the r
        recorded day again before a gate counts it.
 Never: takes a number from a notebook, leaves a day out because it is bad.
 
-A day's journal is the journal's rows up to its last close, so it stays the same while the account trades on.
+A day is computed from its own part of the run and the account that was carried over midnight. Its journal is the rows
+of the day, so it stays the same while the account trades on.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ _SHORT = 12
 
 
 def paper_days(report: DailyReport) -> tuple[ParityDay, ...]:
-    """Every day of a run that is over, whatever it is like.
+    """Every day of a report that is over, whatever it is like: of a whole run, or the one that the report is of.
 
     Raises
     ------
@@ -44,7 +45,7 @@ def paper_days(report: DailyReport) -> tuple[ParityDay, ...]:
     run = report.run
     _require_own_journal(run)
     days = _closes_by_day(run)
-    journals = _journal_digests(run.journal, {day: closes[-1] for day, closes in days.items()})
+    journals = _journal_digests(run.journal, days)
     counts = _Counts.of(report)
     books = None if report.reconciliation is None else report.reconciliation.is_sound
     interval = run.facts.interval
@@ -70,13 +71,14 @@ def paper_days(report: DailyReport) -> tuple[ParityDay, ...]:
     )
 
 
-def keep_paper_days(registry: Registry, release: str, run: Path) -> int:
-    """Compute the days of a run and keep them beside their release; how many say anything new.
+def keep_paper_days(registry: Registry, release: str, run: Path, days: Iterable[date] | None = None) -> int:
+    """Compute days of a run and keep them beside their release; how many say anything new.
 
     Parameters
     ----------
     release : digest of its manifest.
     run : the run's folder.
+    days : only these; every day of the run unless given.
 
     Raises
     ------
@@ -85,26 +87,28 @@ def keep_paper_days(registry: Registry, release: str, run: Path) -> int:
     Refused : the release is not in this registry.
     SapphireError : what `daily_report` raises.
     """
-    return registry.record_paper_days(release, run, lambda folder: _measured(folder, registry.home))
+    wanted = None if days is None else tuple(days)
+    return registry.record_paper_days(release, run, lambda folder: _measured(folder, registry.home, wanted))
 
 
 def paper_day_witness(home: Path) -> Witness:
-    """What compares a recorded day with the journals of the state folder's runs, each of which is read once.
+    """What compares a recorded day with the journals of the state folder's runs; of each only that day is read.
 
     The account's journal has to be there yet: a day whose run was forgotten cannot be shown any more.
     """
     from sapphire.monitoring.reading.finding import run_folders
 
-    measured: dict[Path, tuple[str, tuple[ParityDay, ...]]] = {}
+    measured: dict[tuple[Path, str], tuple[str, Sequence[ParityDay]]] = {}
 
     def witness(release: str, day: ParityDay) -> str:
         for folder in run_folders(home):
-            if folder not in measured:
+            known = folder, day.day
+            if known not in measured:
                 try:
-                    measured[folder] = _measured(folder, home)
-                except SapphireError:  # a run that cannot be read shows no day
-                    measured[folder] = ("", ())
-            traded, days = measured[folder]
+                    measured[known] = _measured(folder, home, (date.fromisoformat(day.day),))
+                except SapphireError:  # a run that cannot be read, or has no such day, shows no day
+                    measured[known] = ("", ())
+            traded, days = measured[known]
             if traded == release and day in days:
                 return ""
         return "not in the journal of any run here"
@@ -120,12 +124,14 @@ def witnessed_registry(home: Path) -> Registry:
     return Registry._of(replace(registry_of(home)._workings, witness=paper_day_witness(home)))
 
 
-def _measured(folder: Path, home: Path) -> tuple[str, tuple[ParityDay, ...]]:
+def _measured(folder: Path, home: Path, days: Sequence[date] | None) -> tuple[str, list[ParityDay]]:
     from sapphire.monitoring.judging.daily import daily_report
+    from sapphire.monitoring.reading.day_of_run import days_of
     from sapphire.monitoring.reading.run_folder import read_run
 
-    report = daily_report(read_run(folder, home))
-    return report.run.facts.release, paper_days(report)
+    run = read_run(folder, home)
+    reports = (daily_report(run, day) for day in (days_of(run) if days is None else days))
+    return run.facts.release, [day for report in reports for day in paper_days(report)]
 
 
 def _require_own_journal(run: TradedRun) -> None:
@@ -147,23 +153,30 @@ def _closes_by_day(run: TradedRun) -> dict[str, list[int]]:
     interval, days = run.facts.interval, defaultdict(list)
     for close_ns in run.closes_ns:
         days[from_ns(close_ns - interval.ns).date().isoformat()].append(close_ns)
+    # A run, or a day of it, whose last close is no midnight is not over.
     last = max(days)
-    if from_ns(days[last][-1]).date().isoformat() == last:  # the last close of a day is the next midnight
+    if from_ns(days[last][-1]).date().isoformat() == last:
         del days[last]
     return dict(days)
 
 
-def _journal_digests(rows: Iterable[Mapping[str, Any]], ends: Mapping[str, int]) -> dict[str, str]:
-    """sha256 of the journal's rows up to each day's last close; of all of them where it ends before that."""
-    waiting, hashed = sorted(ends, key=ends.__getitem__), hashlib.sha256()
-    found: dict[str, str] = {}
+def _journal_digests(rows: Iterable[Mapping[str, Any]], days: Iterable[str]) -> dict[str, str]:
+    """sha256 of the run's configuration and the rows of each day, in their order."""
+    hashes = {day: hashlib.sha256() for day in days}
     for row in rows:
-        market_ns = int(row.get("market_ns", 0))
-        while waiting and market_ns > ends[waiting[0]]:
-            found[waiting.pop(0)] = hashed.hexdigest()
-        if row["kind"] != "end":  # it sums up what comes before it, and moves on with the journal
-            hashed.update(canonical_json(row))
-    return found | dict.fromkeys(waiting, hashed.hexdigest())
+        if row["kind"] == "run":
+            for hashed in hashes.values():
+                hashed.update(canonical_json(row["config"]))
+        elif "market_ns" in row and (of_day := hashes.get(_day_of_row(row))) is not None:
+            of_day.update(canonical_json(row))
+    return {day: hashed.hexdigest() for day, hashed in hashes.items()}
+
+
+def _day_of_row(row: Mapping[str, Any]) -> str:
+    """The day that a row is of: what happens at midnight is of the day that begins, a bar that ends then is not."""
+    if row["kind"] in ("state", "end_of_bar"):
+        return from_ns(int(row["bar_close_ns"]) - 1_000).date().isoformat()
+    return from_ns(int(row["market_ns"])).date().isoformat()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from sapphire.domain.engine import load_engine
 from sapphire.domain.errors import EngineError, MissingData, SapphireError
 from sapphire.domain.money import ATOMS_PER_UNIT
 from sapphire.domain.progress import Progress
-from sapphire.domain.stopped_views import LastBelief, WhenViewsStop
+from sapphire.domain.stopped_views import WhenViewsStop
 from sapphire.domain.views import Belief, View
 from sapphire.domain.windows import Window
 from sapphire.monitoring.reading.evidence_plan import EvidencePlan
@@ -193,7 +193,7 @@ def _replay(
     try:
         engine = _engine(plan, model)
         bars = []
-        remembered: tuple[LastBelief, ...] = ()
+        remembered = plan.remembered
         for close_ns in plan.closes_ns:
             state = engine.close_bar(close_ns)
             lots = dict(zip(symbols, state.position_lots, strict=True))

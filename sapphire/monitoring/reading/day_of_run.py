@@ -1,7 +1,8 @@
-"""One UTC day of a run: the same values as of the whole, cut to the bars that opened in it.
+"""One UTC day of a run, read from the day's own part of what the run wrote, however long the run is.
 
 What happens at a close that is midnight, and after it, belongs to the day that begins. The close at which the day began
-stands before its bars, so that a return of the day is what the account's equity did from one midnight to the next.
+stands before its bars, so that a return of the day is what the account's equity did from one midnight to the next; the
+evidence of the day begins with the account as it stood there.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from sapphire.domain.clocks import from_ns, to_ns
 from sapphire.domain.display import stamp
 from sapphire.domain.errors import MissingData
-from sapphire.domain.instruments import Universe
-from sapphire.monitoring.reading.decisions import DecidedBar
+from sapphire.execution.journal import journal_rows
+from sapphire.monitoring.reading.decisions import DecidedBar, read_decisions
+from sapphire.monitoring.reading.evidence_plan import EvidencePlan
 from sapphire.monitoring.reading.exchange_books import ExchangeBooks
-from sapphire.monitoring.reading.happened import Adjustment
-from sapphire.monitoring.reading.hops import OrderHops
+from sapphire.monitoring.reading.happened import AccountAt, Adjustment
+from sapphire.monitoring.reading.hops import OrderHops, read_hops
 from sapphire.monitoring.reading.market import Marks
-from sapphire.monitoring.reading.run_folder import TradedRun
+from sapphire.monitoring.reading.run_folder import EXCHANGE_FILE, TradedRun, read_json
 from sapphire.monitoring.reading.trading_day import JournalRow, TradedDay
 
 if TYPE_CHECKING:
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
 __all__ = ["DayOfRun", "days_of", "equal_cash"]
 
 _DAY_NS = 86_400_000_000_000
+_NEVER_NS = 2**63 - 1
+_BARS_BEFORE = 2
+"""Marks before the day's first close: that of the account that is carried over, and one for what was filled before."""
 
 
 class _At(Protocol):
@@ -43,16 +48,17 @@ _Event = TypeVar("_Event", bound=_At)
 
 def days_of(run: TradedRun) -> tuple[date, ...]:
     """The UTC days in which bars of a run opened, rising."""
-    return tuple(dict.fromkeys(_day_of(close, run.facts.interval.ns) for close in run.closes_ns))
+    first, last = (_day_of(close, run.facts.interval.ns) for close in run.span_ns)
+    return tuple(first + timedelta(days=number) for number in range((last - first).days + 1))
 
 
 @dataclass(frozen=True)
 class DayOfRun(TradedRun):
-    """A run on one day; everything else is the run's own.
+    """A run on one day: what the day's own files say, and the account as it was carried over midnight.
 
     Parameters
     ----------
-    whole : the run.
+    whole : the run; nothing of it is read but where it begins and ends.
     utc_day : the day.
 
     Raises
@@ -94,67 +100,121 @@ class DayOfRun(TradedRun):
         return self.begin_ns + _DAY_NS
 
     @property
+    def is_over(self) -> bool:
+        """Whether the run has come to the next midnight."""
+        return self.span_ns[1] >= self.end_ns
+
+    @property
+    def span_ns(self) -> tuple[int, int]:
+        """Of the whole run."""
+        return self.whole.span_ns
+
+    @cached_property
     def journal(self) -> tuple[JournalRow, ...]:
-        """The whole run's."""
-        return self.whole.journal
+        """The day's rows, and what they need to be read alone."""
+        return tuple(journal_rows(self.account_folder, (self.begin_ns, self.end_ns)))
 
     @cached_property
     def day(self) -> TradedDay:
         """What the service's journal says of this day."""
-        whole = self.whole.day
+        told = TradedDay.of(self.journal)
+        states = tuple(state for state in told.states if self.begin_ns <= state.bar_close_ns <= self.end_ns)
         return replace(
-            whole,
-            signals=self._during(whole.signals),
-            ended_bars=tuple(close for close in whole.ended_bars if self.has_close(close)),
-            orders=self._during(whole.orders),
-            denials=self._during(whole.denials),
-            reports=self._during(whole.reports),
-            fills=self._during(whole.fills),
-            targets=self._during(whole.targets),
-            states=tuple(state for state in whole.states if self._is_shown(state.bar_close_ns)),
-            adjustments=self._during(whole.adjusted_later),
-            trading=self._during(whole.trading),
+            told,
+            signals=self._during(told.signals),
+            ended_bars=tuple(close for close in told.ended_bars if self.has_close(close)),
+            orders=self._during(told.orders),
+            denials=self._during(told.denials),
+            reports=self._during(told.reports),
+            fills=self._during(told.fills),
+            targets=self._during(told.targets),
+            states=states,
+            adjustments=self._during(told.adjustments),
+            trading=self._during(told.trading),
         )
 
     @property
     def adjusted_later(self) -> tuple[Adjustment, ...]:
         """Balances that changed on this day without a fill."""
-        return self.day.adjustments
+        return self.day.adjusted_later if self._is_first else self.day.adjustments
 
     @cached_property
     def decisions(self) -> Mapping[int, DecidedBar]:
         """What was decided at the closes of the day's bars."""
-        return {close: made for close, made in self.whole.decisions.items() if self.has_close(close)}
+        return {close: made for close, made in self._decided.items() if self.has_close(close)}
+
+    @cached_property
+    def _decided(self) -> Mapping[int, DecidedBar]:
+        """The same, and that of the day before, whose end is carried over."""
+        first = self.utc_day - timedelta(days=1)
+        return read_decisions(self.folder / "decisions.jsonl", first=first, last=self.utc_day)
 
     @cached_property
     def hops(self) -> tuple[OrderHops, ...]:
         """When each order of the day passed where."""
-        return self._during(self.whole.hops)
+        return read_hops(self.account_folder / "hops", self._window)
 
-    @property
+    @cached_property
     def exchange(self) -> ExchangeBooks | None:
-        """The exchange's books at the end of the whole run."""
-        return self.whole.exchange
+        """The exchange's books of the day, with its balances at the end of the run; None while it runs."""
+        path = self.folder / EXCHANGE_FILE
+        books = ExchangeBooks.of(read_json(path), window=self._window) if path.is_file() else None
+        return None if books is None or books.now_ns < self.span_ns[1] else books
 
     @property
     def release(self) -> LoadedRelease:
         """The whole run's."""
         return self.whole.release
 
-    @property
-    def instruments(self) -> Universe:
-        """The whole run's."""
-        return self.whole.instruments
-
-    @property
-    def marks(self) -> Marks:
-        """Closes of the whole run."""
-        return self.whole.marks
-
     @cached_property
     def closes_ns(self) -> tuple[int, ...]:
         """Closes of the day's bars."""
-        return tuple(close for close in self.whole.closes_ns if self.has_close(close))
+        first, last = self.span_ns
+        step = self.facts.interval.ns
+        begin = first + max(0, -(-(self.begin_ns + 1 - first) // step)) * step
+        return tuple(range(begin, min(last, self.end_ns) + 1, step))
+
+    @property
+    def start_ns(self) -> int:
+        """Where the evidence begins: with the run on its first day, else a bar before the account that is carried."""
+        carried = self._carried
+        return super().start_ns if carried is None else carried.bar_close_ns - self.facts.interval.ns
+
+    @property
+    def _carried(self) -> AccountAt | None:
+        """The account at midnight, or at the first close that the service saw since; None on the run's first day."""
+        return None if self._is_first or not self.states else self.states[0]
+
+    @property
+    def plan(self) -> EvidencePlan:
+        """What the day was made of: the account at midnight, and the bars since.
+
+        The risk gate's loss of the day, and what was halted before it, begin anew with it.
+        """
+        carried, interval_ns = self._carried, self.facts.interval.ns
+        if carried is None:
+            return super().plan
+        held = {symbol.split("/")[0]: held.atoms for symbol, held in carried.positions.items() if held.atoms}
+        before = self._decided.get(carried.bar_close_ns - interval_ns)
+        since = (close for close in self.closes_ns if close > carried.bar_close_ns)
+        return replace(
+            super().plan,
+            closes_ns=(carried.bar_close_ns, *since),
+            deposits_atoms={str(self.day.config["quote"]): carried.cash_quote_atoms, **held},
+            remembered=() if before is None else before.remembered,
+        )
+
+    @cached_property
+    def marks(self) -> Marks:
+        """Closes to value positions by, from the bar before the day's first."""
+        ticks = {symbol: int(listing["tick_atoms"]) for symbol, listing in self.listings.items()}
+        return self.facts.market.marks(
+            self.facts.symbols,
+            self.facts.interval,
+            ticks,
+            rows=len(self.closes_ns) + _BARS_BEFORE,
+            until_ns=self.closes_ns[-1],
+        )
 
     @property
     def is_whole(self) -> bool:
@@ -177,7 +237,7 @@ class DayOfRun(TradedRun):
         facts = self.facts
         return (
             f"{facts.label} on {facts.stage}, {', '.join(facts.symbols)}, {facts.interval} bars of {self.covers}; "
-            f"{facts.market.label}; the run began {stamp(self.whole.closes_ns[0] - facts.interval.ns)}"
+            f"{facts.market.label}; the run began {stamp(self.span_ns[0] - facts.interval.ns)}"
         )
 
     def has_close(self, close_ns: int) -> bool:
@@ -185,31 +245,34 @@ class DayOfRun(TradedRun):
         return self.begin_ns < close_ns <= self.end_ns
 
     def of(self, evidence: Evidence) -> Evidence:
-        """A replay of the run, on this day."""
+        """A replay of the day's plan, without what belongs to the next day."""
         return replace(
             evidence,
-            bars=tuple(bar for bar in evidence.bars if self._is_shown(bar.bar_close_ns)),
             orders=tuple(order for order in evidence.orders if self._has(order.sent_ns)),
             fills=self._during(evidence.fills),
             denied={key: codes for key, codes in evidence.denied.items() if self.has_close(key[1])},
             refused={key: why for key, why in evidence.refused.items() if self.has_close(key[1])},
         )
 
-    def _is_shown(self, close_ns: int) -> bool:
-        """Whether an account at a close is shown: those of the day's bars, and the one before them."""
-        return self.has_close(close_ns) or close_ns == self._before_ns
+    @property
+    def _window(self) -> tuple[int, int]:
+        """Market time of what is of this day; the first and the last day have what lies before and behind the bars."""
+        return (0 if self._is_first else self.begin_ns, _NEVER_NS if self._is_last else self.end_ns)
 
-    @cached_property
-    def _before_ns(self) -> int | None:
-        """The last close of the run before the day's bars; None on its first day."""
-        before = [state.bar_close_ns for state in self.whole.states if state.bar_close_ns <= self.begin_ns]
-        return before[-1] if before else None
+    @property
+    def _is_first(self) -> bool:
+        """No bar of the run has closed by its midnight."""
+        return self.span_ns[0] > self.begin_ns
+
+    @property
+    def _is_last(self) -> bool:
+        """No bar of the run closes behind it."""
+        return self.span_ns[1] <= self.end_ns
 
     def _has(self, market_ns: int) -> bool:
-        """Whether it happened on this day; the first and the last day have what lies before and behind the bars."""
-        days = days_of(self.whole)
-        after = self.begin_ns <= market_ns or self.utc_day == days[0]
-        return after and (market_ns < self.end_ns or self.utc_day == days[-1])
+        """Whether it happened on this day."""
+        begin_ns, end_ns = self._window
+        return begin_ns <= market_ns < end_ns
 
     def _during(self, events: Iterable[_Event]) -> tuple[_Event, ...]:
         return tuple(event for event in events if self._has(event.market_ns))

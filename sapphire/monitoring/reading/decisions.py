@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+from sapphire.coordination.decision_archive import decision_lines
+from sapphire.coordination.decisions import Decision
 from sapphire.domain.clocks import from_ns
-from sapphire.domain.errors import DataError
+from sapphire.domain.errors import DataError, ValueRefused
+from sapphire.domain.stopped_views import LastBelief
 from sapphire.domain.views import Belief, View
 from sapphire.portfolio import Target
 from sapphire.research.runs.decided import Decisions, reasons_text
@@ -47,6 +49,7 @@ class DecidedBar:
     silent : symbols without a view.
     code, text : why nothing was decided; None where something was.
     asked_ns, answered_ns : wall time of the question to the release's server and of the answer; None when not asked.
+    remembered : the newest belief of each symbol behind this bar.
     """
 
     bar_close_ns: int
@@ -65,10 +68,11 @@ class DecidedBar:
     text: str
     asked_ns: int | None
     answered_ns: int | None
+    remembered: tuple[LastBelief, ...] = ()
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> DecidedBar:
-        """The decision that a line holds."""
+        """The decision of the facts of a line, which `DecisionLine` has read."""
         account = row["account"]
         positions = {} if account is None else {each["symbol"]: int(each["atoms"]) for each in account["positions"]}
         reason = row["reason"]
@@ -98,31 +102,33 @@ class DecidedBar:
             text="" if reason is None else str(reason["text"]),
             asked_ns=_whole(row["asked_ns"]),
             answered_ns=_whole(row["answered_ns"]),
+            remembered=Decision(row).remembered,
         )
 
 
-def read_decisions(path: Path) -> dict[int, DecidedBar]:
+def read_decisions(path: Path, *, first: date | None = None, last: date | None = None) -> dict[int, DecidedBar]:
     """Every bar's decision by the bar's close, in the file's order; empty where there is no file yet.
 
     A last line that is still being written is passed over.
+
+    Parameters
+    ----------
+    first, last : UTC days in which the bars end, both in it; all of them unless given.
 
     Raises
     ------
     DataError : a line that cannot be read, or two lines about one bar.
     """
-    if not path.is_file():
-        return {}
     decisions: dict[int, DecidedBar] = {}
-    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(decision_lines(path, first=first, last=last), start=1):
         try:
-            decision = DecidedBar.of(json.loads(line))
-        except (KeyError, TypeError, ValueError) as error:
+            decision = DecidedBar.of(Decision.read(line).facts)
+        except ValueRefused as error:
             raise DataError(
                 f"{path.name}: line {number:,} cannot be read",
-                expected="one decision of the coordinator",
-                got=f"{type(error).__name__}: {error}",
-                next="coordinator and reader must be of one version",
+                expected=error.expected or "one decision of the coordinator",
+                got=f"{error.what}: {error.got}",
+                next=error.next or "coordinator and reader must be of one version",
             ) from error
         if decision.bar_close_ns in decisions:
             raise DataError(

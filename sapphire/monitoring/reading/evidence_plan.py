@@ -8,6 +8,7 @@ from typing import Any
 
 from sapphire.domain.instruments import Universe
 from sapphire.domain.intervals import Interval
+from sapphire.domain.stopped_views import LastBelief
 from sapphire.monitoring.reading.market import Market
 
 __all__ = ["EvidencePlan"]
@@ -29,6 +30,7 @@ class EvidencePlan:
     fee_e8 : rate of every fee, 1e-8.
     latency_ns : shortest and longest delay of a request.
     limits, execution : the gate's numbers and how targets are worked, by the engine's names.
+    remembered : the newest belief of each symbol before the first close; none where the run begins there.
     """
 
     market: Market
@@ -42,3 +44,4 @@ class EvidencePlan:
     latency_ns: tuple[int, int]
     limits: Mapping[str, Any] = field(hash=False, default_factory=dict)
     execution: Mapping[str, Any] = field(hash=False, default_factory=dict)
+    remembered: tuple[LastBelief, ...] = ()

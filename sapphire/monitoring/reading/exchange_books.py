@@ -63,12 +63,13 @@ class ExchangeBooks:
     orders: tuple[ExchangeOrder, ...]
 
     @classmethod
-    def of(cls, state: Mapping[str, Any], *, account: int = 1) -> ExchangeBooks:
+    def of(cls, state: Mapping[str, Any], *, account: int = 1, window: tuple[int, int] | None = None) -> ExchangeBooks:
         """From the control plane's full state.
 
         Parameters
         ----------
         account : its number at the exchange; 1 is the development account.
+        window : only orders that came from then on and before, market time.
 
         Raises
         ------
@@ -79,7 +80,7 @@ class ExchangeBooks:
             return cls(
                 now_ns=int(state["now_ns"]),
                 balances={asset: int(held["free"]) + int(held["locked"]) for asset, held in of["balances"].items()},
-                orders=tuple(_order(row) for row in of["history"]),
+                orders=tuple(_order(row) for row in of["history"] if _is_in(int(row["time_ns"]), window)),
             )
         except (KeyError, TypeError, ValueError, StopIteration) as error:
             raise DataError(
@@ -93,6 +94,10 @@ class ExchangeBooks:
     def fills(self) -> tuple[ExchangeFill, ...]:
         """Every fill of every order."""
         return tuple(fill for order in self.orders for fill in order.fills)
+
+
+def _is_in(market_ns: int, window: tuple[int, int] | None) -> bool:
+    return window is None or window[0] <= market_ns < window[1]
 
 
 def _order(row: Mapping[str, Any]) -> ExchangeOrder:

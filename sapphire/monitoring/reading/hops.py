@@ -101,8 +101,14 @@ def order_id(account: int, epoch: int, sequence: int) -> str:
     return f"sap-{account:04x}-{epoch:08x}-{sequence:x}"
 
 
-def read_hops(folder: Path) -> tuple[OrderHops, ...]:
-    """Every order's stamps in `folder` (EPOCH.bin), by epoch and then as written; none where nothing was sent.
+def read_hops(folder: Path, window: tuple[int, int] | None = None) -> tuple[OrderHops, ...]:
+    """Every order's stamps in `folder` (EPOCH.bin, or EPOCH.bin.zst of an earlier start), by epoch and then as written.
+
+    None where nothing was sent.
+
+    Parameters
+    ----------
+    window : only orders that were decided from then on and before, market time.
 
     A last record that a killed service left half written is passed over.
 
@@ -112,12 +118,13 @@ def read_hops(folder: Path) -> tuple[OrderHops, ...]:
     """
     if not folder.is_dir():
         return ()
-    files = {}
-    for path in folder.glob("*.bin"):
-        if not path.stem.isdigit():
+    epochs = set()
+    for path in (*folder.glob("*.bin"), *folder.glob("*.bin.zst")):
+        epoch = path.name.partition(".")[0]
+        if not epoch.isdigit():
             raise DataError(f"{path.name} is no file of stamps", expected="EPOCH.bin", got=path.name, next="remove it")
-        files[int(path.stem)] = path
-    return tuple(hops for _, path in sorted(files.items()) for hops in _read(path))
+        epochs.add(int(epoch))
+    return tuple(hops for epoch in sorted(epochs) for hops in _read(folder / f"{epoch}.bin", window))
 
 
 def summarise_hops(orders: Sequence[OrderHops]) -> tuple[HopSummary, ...]:
@@ -148,11 +155,24 @@ def _allowed(percent: float, n: int) -> bool:
     return round(n * (100.0 - percent), 6) >= 100.0 * _BEYOND
 
 
-def _read(path: Path) -> list[OrderHops]:
-    data = path.read_bytes()
+def _read(path: Path, window: tuple[int, int] | None) -> list[OrderHops]:
+    data = _bytes(path)
     whole = len(data) - len(data) % _RECORD.itemsize
     records: NDArray[np.void] = np.frombuffer(data[:whole], _RECORD)
+    if window is not None:
+        records = records[(records["market_ns"] >= window[0]) & (records["market_ns"] < window[1])]
     return [_hops(record) for record in records]
+
+
+def _bytes(path: Path) -> bytes:
+    """A file's bytes, plain, or from its archive."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        import pyarrow
+
+        with pyarrow.input_stream(path.with_name(f"{path.name}.zst"), compression="zstd") as stream:
+            return bytes(stream.read())
 
 
 def _hops(record: np.void) -> OrderHops:

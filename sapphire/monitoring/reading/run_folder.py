@@ -19,12 +19,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sapphire.coordination.decision_log import last_decision
 from sapphire.domain.display import stamp
 from sapphire.domain.errors import DataError, MissingData
 from sapphire.domain.instruments import Instrument, InstrumentKind, Universe
 from sapphire.domain.intervals import Interval
 from sapphire.domain.money import ATOMS_PER_UNIT
-from sapphire.execution.journal import journal_rows
+from sapphire.execution.journal import journal_bars, journal_rows
 from sapphire.monitoring.reading.decisions import DecidedBar, read_decisions
 from sapphire.monitoring.reading.evidence_plan import EvidencePlan
 from sapphire.monitoring.reading.exchange_books import ExchangeBooks
@@ -37,7 +38,7 @@ from sapphire.research.results.fees import Fee, FeesPaid, fees_paid
 if TYPE_CHECKING:
     from sapphire.agents.release import LoadedRelease
 
-__all__ = ["RunFacts", "TradedRun", "read_run"]
+__all__ = ["EXCHANGE_FILE", "RunFacts", "TradedRun", "read_json", "read_run"]
 
 STACK_FILE, COORDINATOR_FILE, EXCHANGE_FILE = "stack.json", "coordinator.json", "exchange_state.json"
 _NS_PER_MS = 1_000_000
@@ -118,6 +119,26 @@ class TradedRun:
         return tuple(journal_rows(self.account_folder))
 
     @cached_property
+    def span_ns(self) -> tuple[int, int]:
+        """Closes of the run's first and last bar, known without reading what lies between.
+
+        Raises
+        ------
+        MissingData : no bar has closed yet.
+        """
+        found = journal_bars(self.account_folder)
+        if found is None:
+            raise self._no_bar()
+        last = last_decision(self.folder / "decisions.jsonl")
+        return found[0], found[1] if last is None else max(found[1], last.bar_close_ns)
+
+    @property
+    def run_bars(self) -> int:
+        """How many bars the whole run has."""
+        first, last = self.span_ns
+        return (last - first) // self.facts.interval.ns + 1
+
+    @cached_property
     def decisions(self) -> Mapping[int, DecidedBar]:
         """What the coordinator decided, by close of the bar."""
         return read_decisions(self.folder / "decisions.jsonl")
@@ -131,7 +152,7 @@ class TradedRun:
     def exchange(self) -> ExchangeBooks | None:
         """The exchange's own books at the end of the run; None while it runs, and where it went on since."""
         path = self.folder / EXCHANGE_FILE
-        books = ExchangeBooks.of(_read_json(path)) if path.is_file() else None
+        books = ExchangeBooks.of(read_json(path)) if path.is_file() else None
         return None if books is None or books.now_ns < self.day.last_ns else books
 
     @cached_property
@@ -167,15 +188,18 @@ class TradedRun:
         MissingData : no bar has closed yet.
         """
         if not self.states:
-            raise MissingData(
-                f"no bar has closed in {self.folder}",
-                expected="at least one",
-                got="none",
-                next="sapphire status says how far it is",
-            )
+            raise self._no_bar()
         closes = [state.bar_close_ns for state in self.states]
         last = max(*closes, *self.decisions) if self.decisions else max(closes)
         return tuple(range(min(closes), last + 1, self.facts.interval.ns))
+
+    def _no_bar(self) -> MissingData:
+        return MissingData(
+            f"no bar has closed in {self.folder}",
+            expected="at least one",
+            got="none",
+            next="sapphire status says how far it is",
+        )
 
     @cached_property
     def listings(self) -> Mapping[str, Mapping[str, Any]]:
@@ -190,7 +214,7 @@ class TradedRun:
         ------
         DataError : steps other than those that the service traded in: a target would mean another quantity.
         """
-        told = _read_json(self.folder / COORDINATOR_FILE)
+        told = read_json(self.folder / COORDINATOR_FILE)
         made = Universe(_instrument(row) for row in told["instruments"])
         for instrument in made:
             listing = self.listings[instrument.symbol]
@@ -294,7 +318,7 @@ def read_run(folder: Path, home: Path) -> TradedRun:
             got="no such file",
             next="sapphire up starts one, sapphire demo makes one",
         )
-    told = _read_json(path)
+    told = read_json(path)
     try:
         facts = RunFacts.of(told)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -307,7 +331,13 @@ def read_run(folder: Path, home: Path) -> TradedRun:
     return TradedRun(folder, home, facts)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """The one object of a file of a run.
+
+    Raises
+    ------
+    MissingData, DataError : no such file, or another shape.
+    """
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

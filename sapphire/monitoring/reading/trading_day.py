@@ -27,6 +27,9 @@ from sapphire.monitoring.reading.happened import (
 
 __all__ = ["JournalRow", "TradedDay"]
 
+_NOTHING_TRADED = ("verdict", "not_holdable")
+"""Kinds that change nothing of a day: verdicts on releases, and balances that no engine holds."""
+
 JournalRow = Mapping[str, Any]
 """One row of `service journal export`."""
 
@@ -43,6 +46,7 @@ class TradedDay:
     ended_bars : closes of the bars whose end marker was taken.
     steps : events of the run.
     digest : of all decisions.
+    holdings : atoms by asset at the end of the run, as the engine has them; none where the journal did not say.
     """
 
     config: Mapping[str, Any] = field(hash=False)
@@ -60,6 +64,7 @@ class TradedDay:
     trading: tuple[TradingChange, ...]
     steps: int
     digest: str
+    holdings: Mapping[str, int] = field(hash=False, default_factory=dict)
 
     @classmethod
     def of(cls, rows: Iterable[JournalRow]) -> TradedDay:
@@ -155,6 +160,7 @@ class _Reading:
         self._adjustments: list[Adjustment] = []
         self._trading: list[TradingChange] = []
         self._steps, self._digest = 0, ""
+        self._holdings: dict[str, int] = {}
 
     def take(self, row: JournalRow) -> None:
         """One row."""
@@ -171,7 +177,8 @@ class _Reading:
             self._states.append(_state(row))
         elif kind == "end":
             self._steps, self._digest = int(row["steps"]), str(row["digest"])
-        elif kind != "verdict":
+            self._holdings = {str(asset): int(atoms) for asset, atoms in row.get("holdings", {}).items()}
+        elif kind not in _NOTHING_TRADED:
             self._take_step(kind, row)
 
     def _take_step(self, kind: str, row: JournalRow) -> None:
@@ -224,6 +231,7 @@ class _Reading:
             trading=tuple(self._trading),
             steps=self._steps,
             digest=self._digest,
+            holdings=self._holdings,
         )
 
 

@@ -14,7 +14,9 @@ from sapphire.monitoring.telling.stills import still
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-__all__ = ["retitle", "title_of", "write_page"]
+    from sapphire.domain.errors import SapphireError
+
+__all__ = ["document", "retitle", "title_of", "write_failed_page", "write_page"]
 
 _PLOTLY = "application/vnd.plotly.v1+json"
 
@@ -48,8 +50,6 @@ def write_page(notebook: Path, page: Path, *, title: str) -> None:
     ----------
     title : of the browser's tab.
     """
-    from html import escape
-
     import nbformat
     from nbconvert import HTMLExporter
 
@@ -60,12 +60,40 @@ def write_page(notebook: Path, page: Path, *, title: str) -> None:
         template_name="basic", exclude_input=True, exclude_anchor_links=True, embed_images=True
     )
     body, _ = exporter.from_notebook_node(_with_stills(made))
+    write_text(page, document(title, body))
+
+
+def document(title: str, body: str) -> str:
+    """A whole HTML page, light or dark as its reader has it.
+
+    Parameters
+    ----------
+    title : of the browser's tab, as text.
+    body : HTML.
+    """
+    from html import escape
+
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-    write_text(
-        page,
+    return (
         f'<!DOCTYPE html>\n<html lang="en"><head>{head}<title>{escape(title)}</title><style>{_STYLE}</style></head>'
-        f"<body><main>{body}</main></body></html>\n",
+        f"<body><main>{body}</main></body></html>\n"
     )
+
+
+def write_failed_page(page: Path, *, title: str, error: SapphireError, notebook: Path) -> None:
+    """A page that says that a report failed: where, why, and what to do."""
+    from html import escape
+
+    from sapphire.data.durable import write_text
+
+    rows = (("what", error.what), ("why", error.got or ""), ("next", error.next or ""))
+    said = "".join(f"<tr><th>{name}</th><td><pre>{escape(text)}</pre></td></tr>" for name, text in rows if text)
+    link = f'<a href="{escape(notebook.name)}">{escape(notebook.name)}</a>'
+    body = (
+        f"<h1>{escape(title)} failed</h1><p>A cell of the notebook ended with an error, so there is no report. "
+        f"What ran until then is kept in {link}.</p><table><tbody>{said}</tbody></table>"
+    )
+    write_text(page, document(f"{title} failed", body))
 
 
 def title_of(notebook: Path) -> str:

@@ -66,8 +66,7 @@ def summary_section(report: DailyReport) -> Section:
             f"{'byte-identical' if report.replay.identical else 'NOT identical'}",
         ),
     ]
-    whole = None if report.whole is None else report.whole.as_dict()
-    return Section(report.run.title, ("what", "value"), lines, {**report.as_dict(), "whole": whole})
+    return Section(report.run.title, ("what", "value"), lines, report.as_dict())
 
 
 def equity_section(report: DailyReport) -> Section:

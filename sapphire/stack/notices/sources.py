@@ -3,7 +3,7 @@
 ::
 
     executions      on the bus         behind an entry id
-    decisions.jsonl in the run folder  behind a byte
+    decisions.jsonl in the run folder  behind a byte; behind a bar's close where days were archived since
     stack.json      in the run folder  as it is now
 
 Decisions are read before executions, so once a bar of a later day is seen, every fill of the day before it is there.
@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from sapphire.coordination.decision_archive import archived_days, day_of, decision_lines
 from sapphire.domain.clocks import Clock
 from sapphire.domain.errors import ConfigError, MessageError, NotReady, Refused
 from sapphire.stack.folders import RunFolder
@@ -61,6 +63,7 @@ class Sources:
     def __init__(self, folder: RunFolder, bus: Bus, watch: Watch, cursor: Mapping[str, Any], clock: Clock) -> None:
         self._folder, self._bus, self._watch, self._clock = folder, bus, watch, clock
         self._executions, self._decisions = EntryId.parse(cursor["executions"]), int(cursor["decisions"])
+        self._file, self._close_ns = cursor.get("decisions_file"), cursor.get("decided_close_ns")
 
     @property
     def cursor(self) -> dict[str, Any]:
@@ -68,6 +71,8 @@ class Sources:
         return {
             "executions": str(self._executions),
             "decisions": self._decisions,
+            "decisions_file": self._file,
+            "decided_close_ns": self._close_ns,
             "watch": json.loads(json.dumps(self._watch.state)),
         }
 
@@ -95,16 +100,40 @@ class Sources:
     def _decided(self) -> Iterator[Mapping[str, Any]]:
         try:
             with self._folder.decisions.open("rb") as file:
-                file.seek(self._decisions)
+                number = str(os.fstat(file.fileno()).st_ino)
+                is_other = self._file != number and (self._file is not None or not self._decisions)
+                moved = list(self._archived()) if is_other else []
+                file.seek(0 if is_other else self._decisions)
                 told = file.read(_AT_ONCE)
+                if self._file != number:
+                    self._decisions = file.tell() - len(told)
+                self._file = number
         except FileNotFoundError:
             return
+        for line in moved:
+            yield from self._decision(line)
         for line in told[: told.rfind(b"\n") + 1].splitlines(keepends=True):
             self._decisions += len(line)
-            try:
-                yield json.loads(line)
-            except ValueError as error:
-                _log.error("a decision that cannot be read is passed over: %s", error)
+            yield from self._decision(line)
+
+    def _archived(self) -> Iterator[bytes]:
+        """Lines of archived days that may not have been read."""
+        first, path = None if self._close_ns is None else day_of(int(self._close_ns)), self._folder.decisions
+        for day in archived_days(path):
+            if first is None or day >= first:
+                yield from decision_lines(path, first=day, last=day)
+
+    def _decision(self, line: bytes) -> Iterator[Mapping[str, Any]]:
+        """The decision of a line, once."""
+        try:
+            row: Mapping[str, Any] = json.loads(line)
+            close_ns = int(row["bar_close_ns"])
+        except (ValueError, KeyError, TypeError) as error:
+            _log.error("a decision that cannot be read is passed over: %s", error)
+            return
+        if self._close_ns is None or close_ns > int(self._close_ns):
+            self._close_ns = str(close_ns)
+            yield row
 
     def _executed(self, now_ns: int) -> Iterator[Notice]:
         while entries := self._bus.read(EXECUTIONS, self._executions):

@@ -536,8 +536,11 @@ def test_what_a_release_may_still_hold_is_read_from_the_decisions(tmp_path):
     log = DecisionLog(path)
 
     def line(bar, *, release=RELEASE, held=None, aimed=0):
-        account = None if held is None else {"positions": [{"symbol": "BTC/USDT", "atoms": "7", "lots": str(held)}]}
-        signals = [{"symbol": "BTC/USDT", "target_lots": str(aimed)}]
+        position = {"symbol": "BTC/USDT", "atoms": "7", "lots": str(held)}
+        state = {"account": "paper", "entry": "1-1", "state": "ACTIVE", "quote": "USDT", "cash_quote_atoms": "0"}
+        account = None if held is None else {**state, "positions": [position]}
+        signal = {"symbol": "BTC/USDT", "target_lots": str(aimed), "reference_ticks": "1", "time_to_live_ns": "1"}
+        signals = [{**signal, "entry": "1-1"}]
         log.append(Decision.on(release, bar * 1_000_000).knowing(account=account, signals=signals))
 
     for bar, (more, holds) in enumerate([

@@ -164,7 +164,15 @@ def tell_rows(folder: Path, rows, monkeypatch):
     binaries.mkdir()
     (binaries / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     replay = json.dumps({"steps": str(len(rows)), "digest": "f" * 64, "identical": True})
-    script = f"#!/bin/sh\nif [ \"$2\" = export ]; then cat {binaries}/rows.jsonl; else echo '{replay}'; fi\n"
+    closes = [row["bar_close_ns"] for row in rows if row["kind"] == "state"]
+    bars = {f"{name}_bar_close_ns": how(closes, key=int, default=None) for name, how in (("first", min), ("last", max))}
+    script = f"""#!/bin/sh
+case "$2" in
+  export) cat {binaries}/rows.jsonl;;
+  bars) echo '{json.dumps(bars)}';;
+  *) echo '{replay}';;
+esac
+"""
     (binaries / "service").write_text(script)
     (binaries / "service").chmod(0o755)
     monkeypatch.setenv("SAPPHIRE_ENGINE_BIN", str(binaries))

@@ -142,7 +142,7 @@ def test_a_run_without_a_trade_is_told_without_numbers_that_are_not_there(told, 
     assert said["NEVER TRADED"] == daily.untraded
     assert "mean " in daily.untraded
     assert " of 96 decisions" in daily.untraded
-    assert dict(showing.summary_section(daily.on("2025-04-07")).lines)["NO TRADE TODAY"]
+    assert dict(showing.summary_section(daily_report(daily.run, "2025-04-07")).lines)["NO TRADE TODAY"]
     showing.equity_section(daily)
     showing.positions_section(daily)
 
@@ -176,7 +176,7 @@ def test_facts_of_another_form_are_refused(tmp_path):
 
 
 def test_a_day_has_its_own_part_of_everything(daily, evidence):
-    first, second = (daily.on(day) for day in ("2025-04-06", "2025-04-07"))
+    first, second = (daily_report(daily.run, day) for day in ("2025-04-06", "2025-04-07"))
     assert days_of(daily.run) == (first.utc_day, second.utc_day)
     assert [len(day.run.closes_ns) for day in (first, second)] == [24, 24]
     assert len(first.run.day.fills) + len(second.run.day.fills) == len(evidence.fills)
@@ -200,7 +200,7 @@ def test_a_day_that_is_not_whole_says_from_when_to_when(told, write_run):
     ended = to_ns("2025-04-07T05:00Z")
     told.rows = [row for row in told.rows if int(row.get("market_ns", 0)) <= ended]
     told.decisions = [made for made in told.decisions if made.bar_close_ns <= ended]
-    report = daily_report(write_run(told)).on("2025-04-07")
+    report = daily_report(write_run(told), "2025-04-07")
     assert "2025-04-07 from 00:00 to 05:00 UTC, 5 of the day's 24 bars" in report.run.title
 
 
@@ -210,7 +210,7 @@ def test_a_day_that_is_not_whole_says_from_when_to_when(told, write_run):
 )
 def test_a_day_that_the_run_does_not_have_is_refused(daily, day, error, said):
     with pytest.raises(error) as refused:
-        daily.on(day)
+        daily_report(daily.run, day)
     assert said in str(refused.value)
 
 
@@ -225,9 +225,9 @@ def test_each_day_has_a_small_page_without_network_or_script(run, home, monkeypa
     verbs(["run", "daily", "--run", str(run.folder), "--json"], standalone_mode=False)
     said = capsys.readouterr()
     told = json.loads(said.out)
-    assert told["facts"]["sound"] is told["facts"]["whole"]["sound"] is True
+    assert told["facts"]["sound"] is True
     assert (told["day"], told["facts"]["day"], told["facts"]["bars"]) == ("2025-04-07", "2025-04-07", 24)
-    assert told["facts"]["whole"]["bars"] == 48
+    assert told["facts"]["run_bars"] == 48
     assert "2 new days on paper" in said.err
     assert {day.day for day in EvidenceStore(home / "evidence").parity(run.facts.release)} == {
         "2025-04-06",
@@ -235,7 +235,9 @@ def test_each_day_has_a_small_page_without_network_or_script(run, home, monkeypa
     }
     path = Path(told["html"])
     assert told["pages"] == [str(path)]
-    assert path == home / "reports" / "daily-2025-04-07.html"
+    assert path.name == "daily-2025-04-07.html"
+    assert path.parent.parent == home / "reports"
+    assert path.parent.name.startswith("run-")
     assert path.with_suffix(".ipynb").is_file()
     page = path.read_text()
     assert len(page) < 2_000_000

@@ -65,3 +65,19 @@ def test_a_file_that_is_no_start_is_refused(tmp_path):
     (tmp_path / "notes.bin").write_bytes(b"")
     with pytest.raises(DataError, match=r"notes\.bin is no file of stamps"):
         read_hops(tmp_path)
+
+
+def test_stamps_of_an_earlier_start_are_read_from_their_archive(told, write_run):
+    import pyarrow
+
+    run = write_run(told)
+    (plain,) = (run.folder / "account" / "hops").glob("*.bin")
+    before = read_hops(plain.parent)
+    archive = plain.with_name(f"{plain.name}.zst")
+    with pyarrow.output_stream(archive, compression="zstd") as stream:
+        stream.write(plain.read_bytes())
+    assert read_hops(plain.parent) == before  # both, as a kill between the two leaves them
+    plain.unlink()
+    assert read_hops(plain.parent) == before
+    middle = sorted(order.market_ns for order in before)[len(before) // 2]
+    assert read_hops(plain.parent, (middle, 2**63 - 1)) == tuple(each for each in before if each.market_ns >= middle)

@@ -68,3 +68,21 @@ def test_a_line_of_another_program_is_shown_and_told_as_it_is():
     assert LogLine.read(OURS).as_dict("x") == json.loads(OURS)
     assert LogLine.read(b'{"torn": ').facts is None
     assert plain(OURS + b"plain\n") == "2026-11-30T11:05:36.123Z INFO ends\nplain"
+
+
+def test_lines_between_the_last_look_and_a_rotation_are_followed_too(tmp_path, monkeypatch):
+    """The log is longer again than it was read before anybody looks, so that its length alone tells nothing."""
+    log, looks = tmp_path / "a.log", []
+    log.write_text("one\n")
+
+    def looked(_):
+        looks.append(1)
+        if len(looks) == 1:
+            with log.open("a") as file:
+                file.write("two\nthree\n")
+            assert rotate(log, max_bytes=1)
+            log.write_text("four, and longer than all that stood there before\n")
+
+    monkeypatch.setattr("sapphire.telemetry.log_files.time.sleep", looked)
+    found = [line.text for line in follow(log, 0, is_over=lambda: len(looks) > 2)]
+    assert found == ["one", "two", "three", "four, and longer than all that stood there before"]

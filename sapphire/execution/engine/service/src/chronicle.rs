@@ -11,13 +11,16 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+mod fields;
 mod rows;
 mod telling;
 mod walk;
+mod window;
 
 use rows::Rows;
 use telling::Names;
 use walk::{Walked, walk};
+pub use window::Window;
 
 use crate::entry::Entry;
 use crate::fold::{Audience, Difference, Fold, FoldFault, Step};
@@ -168,12 +171,28 @@ fn differs(fault: &FoldFault, path: &Path) -> Value {
     }
 }
 
-/// Writes everything that happened as JSON lines, run by run.
+/// Writes everything that happened as JSON lines, run by run; of a window, where one is given, what happened in it, and
+/// of the rest what a day needs to be read alone (`Window`).
 ///
 /// # Errors
 /// [`ChronicleFailure`]; the rows before it are written.
-pub fn export(account: &Path, out: &mut dyn Write) -> Result<Outcome, ChronicleFailure> {
-    walk(account, &mut Rows::new(out))?;
+pub fn export(account: &Path, window: Option<Window>, out: &mut dyn Write) -> Result<Outcome, ChronicleFailure> {
+    walk(account, &mut Rows::new(window, out))?;
+    Ok(Outcome::Good)
+}
+
+/// Says the closes of the first and the last bar of the last run, without folding it.
+///
+/// # Errors
+/// [`ChronicleFailure`] when the journal cannot be read.
+pub fn bars(account: &Path, form: Form, out: &mut dyn Write) -> Result<Outcome, ChronicleFailure> {
+    let found = crate::journal::reading::bars(account)?;
+    let text = |close: Option<i64>| close.map(|close_ns| close_ns.to_string());
+    let row = json!({
+        "first_bar_close_ns": text(found.map(|(first, _)| first)),
+        "last_bar_close_ns": text(found.map(|(_, last)| last)),
+    });
+    say(out, form, &row)?;
     Ok(Outcome::Good)
 }
 

@@ -1,7 +1,8 @@
 //! When each order passed where: one record per order in a side file, and the same into histograms.
 //!
 //! In: `HopRecord`s of the desk, one per order, when the venue has acknowledged it (or never will).
-//! Out: `hops/EPOCH.bin` in the account's folder, records of `RECORD_BYTES`, and [`crate::metrics`].
+//! Out: `hops/EPOCH.bin` in the account's folder, records of `RECORD_BYTES`, and [`crate::metrics`]; files of earlier
+//! starts are archived.
 //! Never: on the desk's thread, and never in the way of an order: a record that finds the queue full is counted.
 //!
 //! Known limitation: the file is written, not synced; its last records can be lost with the machine. The journal is
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
+use sapphire_archive::{Archiver, Content};
 use sapphire_core::orders::ClientOrderId;
 
 use crate::inbox::{Inbox, Lane};
@@ -144,10 +146,16 @@ impl Scribe {
     pub fn start(folder: &Path, epoch: u32, metrics: Arc<Metrics>) -> io::Result<(Self, Lane<HopRecord>)> {
         let folder = folder.join("hops");
         fs::create_dir_all(&folder)?;
-        let file = OpenOptions::new().create(true).append(true).open(folder.join(format!("{epoch}.bin")))?;
+        let path = folder.join(format!("{epoch}.bin"));
+        let file = OpenOptions::new().create(true).append(true).open(&path)?;
+        let archiver = archive_others(&folder, &path)?;
         let (inbox, mut lanes) = Inbox::with_room(1, ROOM);
         let lane = lanes.pop().ok_or_else(|| io::Error::other("an inbox without a lane"))?;
-        let thread = Builder::new().name("hops".into()).spawn(move || write(inbox, file, &metrics))?;
+        let thread = Builder::new().name("hops".into()).spawn(move || {
+            let written = write(inbox, file, &metrics);
+            drop(archiver);
+            written
+        })?;
         Ok((Self { thread }, lane))
     }
 
@@ -158,6 +166,18 @@ impl Scribe {
     pub fn finish(self) -> io::Result<()> {
         self.thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread that writes hops ended in a panic")))
     }
+}
+
+/// Archives the files of earlier starts.
+fn archive_others(folder: &Path, current: &Path) -> io::Result<Archiver> {
+    let archiver = Archiver::start()?;
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path != current && path.extension().is_some_and(|extension| extension == "bin") {
+            archiver.add(path, Content::Bytes);
+        }
+    }
+    Ok(archiver)
 }
 
 fn write(mut inbox: Inbox<HopRecord>, mut file: File, metrics: &Metrics) -> io::Result<()> {

@@ -3,8 +3,8 @@
 //! Invariant: an entry is in the file before it is applied: one `write(2)`, and the page cache outlives the process.
 //! `fdatasync` follows in groups on another thread. An entry that could not be written whole is erased again. Files are
 //! made in full before they are needed; when there is no room for the next, a reserve is left, which takes only what
-//! stops, ends or tells (`Entry::is_essential`). One process has the folder. A run is all that was written under one
-//! `RunConfig`; the epoch rises with every start, whatever the run.
+//! stops, ends or tells (`Entry::is_essential`). Closed files are archived (`sapphire_archive`) beside all that. One process
+//! has the folder. A run is all that was written under one `RunConfig`; the epoch rises with every start, whatever the run.
 //!
 //! Known limitations: a start reads the whole journal. A file system that copies on write (btrfs, ZFS) may run out of
 //! room inside a file that was made in full; then the write fails, and is erased or the journal closes.
@@ -14,6 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use sapphire_archive::{Archiver, Content};
 use sapphire_core::engine::Engine;
 use sapphire_core::risk::Command;
 
@@ -30,7 +31,7 @@ use folder::{Folder, allocate, file_failure};
 pub use options::JournalOptions;
 use recovery::{first_entry, next_epoch, recover};
 use segment::{Name, Segment, Stamped};
-use sync::{Shared, Stock, Syncer};
+use sync::{Done, Shared, Stock, Syncer};
 
 use crate::entry::{Entry, RunConfig, Source};
 use crate::fold::{Audience, Fold, KnownRelease};
@@ -144,7 +145,9 @@ impl Journal {
         segment.file().sync_all().map_err(file_failure(segment.path()))?;
         folder::sync_folder(folder.journal()).map_err(file_failure(folder.journal()))?;
         shared.turn_to(segment.file(), None);
-        let syncer = Syncer::start(Arc::clone(&shared), stock.clone()).map_err(file_failure(folder.journal()))?;
+        let archiver = if options.archives { Some(archiver_of(account, segment.path())?) } else { None };
+        let syncer =
+            Syncer::start(Arc::clone(&shared), stock.clone(), archiver).map_err(file_failure(folder.journal()))?;
         let (steps, cursor, lockstep) = (fold.steps(), fold.cursor(), fold.lockstep());
         let mut journal = Self {
             folder,
@@ -301,7 +304,8 @@ impl Journal {
         let first = Stamped { entry: &entry, outputs: self.outputs, market_ns, monotonic_ns };
         let (segment, on_reserve) =
             begin_segment(&self.folder, &self.stock, &self.shared, &self.options, name, &first)?;
-        self.shared.turn_to(segment.file(), Some((Arc::clone(self.segment.file()), self.segment.length())));
+        let (file, length) = (Arc::clone(self.segment.file()), self.segment.length());
+        self.shared.turn_to(segment.file(), Some(Done { file, length, closed: Some(self.segment.path().clone()) }));
         (self.segment, self.on_reserve, self.outputs) = (segment, on_reserve, None);
         self.note_written();
         self.syncer.nudge();
@@ -312,8 +316,20 @@ impl Journal {
 impl Drop for Journal {
     /// Everything written is synced, and the last file cut to its records, before the folder is let go.
     fn drop(&mut self) {
-        self.syncer.end((Arc::clone(self.segment.file()), self.segment.length()));
+        let (file, length) = (Arc::clone(self.segment.file()), self.segment.length());
+        self.syncer.end(Done { file, length, closed: None });
     }
+}
+
+/// What archives closed files, begun with those that earlier starts left plain.
+fn archiver_of(account: &Path, current: &Path) -> Result<Archiver, JournalFailure> {
+    let archiver = Archiver::start().map_err(file_failure(account))?;
+    for file in folder::segments(account)? {
+        if file.path != current && file.path.exists() {
+            archiver.add(file.path, Content::Journal);
+        }
+    }
+    Ok(archiver)
 }
 
 /// Begins a file where there is room for one; whether it is the reserve.

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use sapphire_service::chronicle::{self, ChronicleFailure, Form, Outcome};
+use sapphire_service::chronicle::{self, ChronicleFailure, Form, Outcome, Window};
 use sapphire_service::evidence::{self, EvidenceArguments};
 use sapphire_service::settings::Settings;
 use sapphire_service::start;
@@ -48,7 +48,9 @@ enum JournalVerb {
     /// Folds it again; exit code 1 at the first step that differs
     Replay(Look),
     /// JSON rows of what happened
-    Export(Look),
+    Export(Part),
+    /// Closes of the first and the last bar
+    Bars(Look),
 }
 
 #[derive(Args, Debug)]
@@ -58,6 +60,18 @@ struct Look {
     /// JSON instead of text
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Args, Debug)]
+struct Part {
+    /// The account's folder
+    folder: PathBuf,
+    /// Only what happened from here on, market time in nanoseconds, such as a midnight
+    #[arg(long, requires = "end_ns")]
+    begin_ns: Option<i64>,
+    /// And until here; a bar that closes then is in it
+    #[arg(long, requires = "begin_ns")]
+    end_ns: Option<i64>,
 }
 
 fn main() -> ExitCode {
@@ -97,7 +111,11 @@ fn journal(verb: &JournalVerb) -> Done {
         JournalVerb::Show(look) => chronicle::show(&look.folder, form(look), &mut out),
         JournalVerb::Verify(look) => chronicle::verify(&look.folder, form(look), &mut out),
         JournalVerb::Replay(look) => chronicle::replay(&look.folder, form(look), &mut out),
-        JournalVerb::Export(look) => chronicle::export(&look.folder, &mut out),
+        JournalVerb::Export(part) => {
+            let window = part.begin_ns.zip(part.end_ns).map(|(begin_ns, end_ns)| Window { begin_ns, end_ns });
+            chronicle::export(&part.folder, window, &mut out)
+        }
+        JournalVerb::Bars(look) => chronicle::bars(&look.folder, form(look), &mut out),
     };
     let flushed = out.flush();
     match told {

@@ -155,7 +155,7 @@ pub struct JournalSetting {
 
 impl Default for JournalSetting {
     fn default() -> Self {
-        Self { segment_bytes: 16 << 20, reserve_bytes: 1 << 20 }
+        Self { segment_bytes: 4 << 20, reserve_bytes: 1 << 20 }
     }
 }
 

@@ -11,7 +11,7 @@ use sapphire_core::engine::{Body, Signal};
 use sapphire_core::instrument::InstrumentId;
 use sapphire_core::orders::ReleaseId;
 use sapphire_core::risk::Command;
-use sapphire_service::chronicle::{Form, Outcome, export, replay, show, verify};
+use sapphire_service::chronicle::{Form, Outcome, Window, bars, export, replay, show, verify};
 use sapphire_service::entry::{RunConfig, Source};
 use sapphire_service::words::EntryId;
 use serde_json::{Value, json};
@@ -41,7 +41,7 @@ fn lines(bytes: &[u8]) -> Vec<Value> {
 
 fn rows(folder: &Scratch) -> Vec<Value> {
     let mut out = Vec::new();
-    assert_eq!(export(&folder.0, &mut out).unwrap(), Outcome::Good);
+    assert_eq!(export(&folder.0, None, &mut out).unwrap(), Outcome::Good);
     lines(&out)
 }
 
@@ -224,4 +224,59 @@ fn a_folder_without_a_journal_is_an_error() {
     let folder = Scratch::new();
     let failure = verify(&folder.0, Form::Json, &mut Vec::new()).unwrap_err().to_string();
     assert!(failure.contains(folder.0.to_str().unwrap()), "{failure}");
+}
+
+/// What Python's reader is held to (`tests/reference/test_journal_rows.py`): a key that is renamed here breaks one of
+/// the two tests. Written anew where `SAPPHIRE_WRITE_GOLDEN` is set.
+#[test]
+fn rows_are_those_that_python_reads() {
+    let folder = Scratch::new();
+    let _clerk = day(&folder);
+    let mut out = Vec::new();
+    export(&folder.0, None, &mut out).unwrap();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../../tests/reference/golden/journal_rows.jsonl");
+    if std::env::var_os("SAPPHIRE_WRITE_GOLDEN").is_some() {
+        fs::write(path, &out).unwrap();
+    }
+    assert_eq!(String::from_utf8(out).unwrap(), fs::read_to_string(path).unwrap(), "{path} is not current");
+}
+
+/// Each row is one window's, whatever windows a run is cut into; what a window needs besides is the same in all.
+#[test]
+fn windows_share_a_run_out() {
+    let folder = Scratch::new();
+    let mut clerk = Clerk::open(&folder.0);
+    for bar in 1..=6 {
+        clerk.bar([Some(1_000 * bar), None]).unwrap();
+        clerk.report(Told::Accepted).unwrap();
+        clerk.report(Told::Traded(100)).unwrap();
+    }
+    drop(clerk);
+    let all = rows(&folder);
+    let in_window = |begin_ns: i64, end_ns: i64| {
+        let mut out = Vec::new();
+        export(&folder.0, Some(Window { begin_ns, end_ns }), &mut out).unwrap();
+        lines(&out)
+    };
+    let is_carried =
+        |row: &&Value| !matches!(row["kind"].as_str(), Some("run" | "epoch" | "release" | "adjusted" | "end"));
+    let windows: Vec<Vec<Value>> =
+        (0..3).map(|day| in_window(T + day * 2 * HOUR_NS, T + (day + 1) * 2 * HOUR_NS)).collect();
+    let mut shared: Vec<&Value> = Vec::new();
+    for window in &windows {
+        assert_eq!((&window[0], &window[window.len() - 1]), (&all[0], &all[all.len() - 1]));
+        shared.extend(window.iter().filter(is_carried).filter(|row| !shared.contains(row)).collect::<Vec<_>>());
+    }
+    let mut wanted: Vec<&Value> = all.iter().filter(is_carried).collect();
+    let by_text = |row: &&Value| row.to_string();
+    shared.sort_by_key(by_text);
+    wanted.sort_by_key(by_text);
+    assert_eq!(shared, wanted);
+    let closes =
+        |window: &[Value]| of(window, "state").iter().map(|row| row["bar_close_ns"].clone()).collect::<Vec<_>>();
+    let at = |hour: i64| json!((T + hour * HOUR_NS).to_string());
+    assert_eq!(closes(&windows[1]), [at(2), at(3), at(4)], "the account at midnight is carried over");
+    let mut out = Vec::new();
+    assert_eq!(bars(&folder.0, Form::Json, &mut out).unwrap(), Outcome::Good);
+    assert_eq!(lines(&out)[0], json!({ "first_bar_close_ns": at(1), "last_bar_close_ns": at(6) }));
 }

@@ -341,3 +341,44 @@ fn bytes_behind_the_last_record_are_cut_off() {
     assert_eq!((again, recovered.was_torn), (seen, true));
     assert_eq!(fs::metadata(&path).unwrap().len(), length);
 }
+
+/// Closed files are archived beside the writer; a start, a check and a replay read them as they read plain ones, and an
+/// archive that was changed is named.
+#[test]
+fn archived_files_are_read_as_plain_ones() {
+    let folder = Scratch::new();
+    let options = JournalOptions { archives: true, ..OPTIONS };
+    let (mut clerk, _) = Clerk::open_with(&folder.0, &run_config(), &options, T).unwrap();
+    for bar in 1..=60 {
+        clerk.bar([Some(1_000 * (bar % 7)), None]).unwrap();
+    }
+    let Clerk { journal, seen, .. } = clerk;
+    let archives = || {
+        let names = fs::read_dir(folder.0.join("journal")).unwrap();
+        let mut names: Vec<_> = names.map(|entry| entry.unwrap().path()).collect();
+        names.retain(|path| path.extension().is_some_and(|extension| extension == "zst"));
+        names.sort();
+        names
+    };
+    let began = Instant::now();
+    while archives().len() < 2 {
+        assert!(began.elapsed() < Duration::from_secs(20), "nothing is archived");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    drop(journal);
+    let mut again = Seen::default();
+    let (journal, recovered) = Journal::open(&folder.0, &run_config(), &options, T, &mut again).unwrap();
+    assert_eq!((again.0.len() as u64, &again.0), (recovered.steps, &seen.0));
+    drop(journal);
+    let mut out = Vec::new();
+    sapphire_service::chronicle::verify(&folder.0, sapphire_service::chronicle::Form::Json, &mut out).unwrap();
+    assert!(String::from_utf8(out).unwrap().contains("\"ok\":true"));
+
+    let first = &archives()[0];
+    let mut bytes = fs::read(first).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(first, bytes).unwrap();
+    let refused = Journal::open(&folder.0, &run_config(), &options, T, &mut Nobody).unwrap_err();
+    assert!(matches!(refused, JournalFailure::File { .. }), "{refused}");
+}

@@ -1,30 +1,29 @@
-//! The journal's files: one per start of the process, in a folder that one process holds.
+//! The journal's files, in a folder that one process holds: each start begins one, and so does a file that is full.
 //!
 //! Invariant: an entry is in the file before it is applied: one `write(2)`, and the page cache outlives the process.
 //! `fdatasync` follows in groups on another thread. An entry that could not be written whole is cut off again, so that
-//! a full disk refuses a request and damages nothing; if even that fails the journal stays closed.
+//! a full disk refuses a request and damages nothing; if even that fails the journal stays closed. A file beyond
+//! 4 MiB is followed by one of the next epoch, and archived (`sapphire_archive`) once it is synced.
 //!
-//! Known limitation: files grow as they are written; nothing is reserved.
+//! Known limitation: files grow as they are written; nothing is reserved. A start reads all of them.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
-use sapphire_core::journal::{Decoder, Encoder, FIRST_SEQUENCE, Header, JournalError, JournalKind};
+use sapphire_archive::{Archiver, Content, plain_name};
+use sapphire_core::journal::{Decoder, FIRST_SEQUENCE, Header, JournalError, JournalKind};
 use sha2::{Digest, Sha256};
 
 use super::command::{Command, Entry};
 use super::start::StartError;
 use crate::settings::Genesis;
 
-/// Writes that one `fdatasync` waits for.
-const GROUP: Duration = Duration::from_millis(4);
+mod writing;
+
+pub(crate) use writing::{JournalFile, Watermarks};
+use writing::{SEGMENT_BYTES, Segment};
 
 const LOCK: &str = "lock";
 
@@ -76,30 +75,6 @@ pub enum JournalFailure {
     Encode(String),
 }
 
-/// How far the journal is written and synced.
-#[derive(Clone, Debug)]
-pub(crate) struct Watermarks {
-    pub(crate) epoch: u64,
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    written: AtomicU64,
-    synced: AtomicU64,
-    failed: AtomicBool,
-}
-
-impl Watermarks {
-    pub(crate) fn written(&self) -> u64 {
-        self.shared.written.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn synced(&self) -> u64 {
-        self.shared.synced.load(Ordering::Acquire)
-    }
-}
-
 /// A journal folder that this process holds.
 #[derive(Debug)]
 pub(crate) struct Folder {
@@ -146,7 +121,8 @@ impl Folder {
         let files = self.files()?;
         for (index, (epoch, path)) in files.iter().enumerate() {
             let is_last = index + 1 == files.len();
-            let bytes = fs::read(path).map_err(|source| JournalFailure::File { path: path.clone(), source })?;
+            let bytes =
+                sapphire_archive::read(path).map_err(|source| JournalFailure::File { path: path.clone(), source })?;
             if is_last && let Err(JournalError::TornHeader { .. }) = Decoder::new(&bytes) {
                 fs::remove_file(path).map_err(|source| JournalFailure::File { path: path.clone(), source })?;
                 kept.was_torn = true;
@@ -165,33 +141,41 @@ impl Folder {
         Ok(kept)
     }
 
-    /// Begins the file of a new epoch.
+    /// Begins the file of a new epoch; those before it are archived.
     pub(crate) fn begin(&self, kept: &Kept, genesis: &Genesis, wall_ns: i64) -> Result<JournalFile, JournalFailure> {
+        self.begin_with(kept, genesis, wall_ns, SEGMENT_BYTES)
+    }
+
+    fn begin_with(
+        &self,
+        kept: &Kept,
+        genesis: &Genesis,
+        wall_ns: i64,
+        segment_bytes: u64,
+    ) -> Result<JournalFile, JournalFailure> {
         let seconds = (wall_ns / 1_000_000_000).max(0) as u64;
         let epoch = kept.last_epoch.map_or(seconds, |last| seconds.max(last + 1));
-        let path = self.path.join(name(epoch));
-        let failure = |source| JournalFailure::File { path: path.clone(), source };
-        let header = Header { kind: JournalKind::Exchange, epoch, config_digest: config_digest(genesis) };
-        let mut bytes = Vec::new();
-        let encoder = Encoder::new(&header, &mut bytes);
-        let mut options = OpenOptions::new();
-        let file = options.write(true).create_new(true).mode(0o600).open(&path).map_err(failure)?;
-        file.write_all_at(&bytes, 0).map_err(failure)?;
-        file.sync_all().map_err(failure)?;
-        File::open(&self.path).and_then(|folder| folder.sync_all()).map_err(failure)?;
-        let offset = bytes.len() as u64;
-        JournalFile::new(path, file, encoder, offset, epoch)
+        let segment = Segment::begin(&self.path, epoch, config_digest(genesis))?;
+        let failure = |source| JournalFailure::File { path: self.path.clone(), source };
+        let archiver = Archiver::start().map_err(failure)?;
+        for (_, path) in self.files()? {
+            if path != segment.path && path.exists() {
+                archiver.add(path, Content::Journal);
+            }
+        }
+        JournalFile::new(segment, segment_bytes, archiver)
     }
 
     fn files(&self) -> Result<Vec<(u64, PathBuf)>, JournalFailure> {
         let failure = |source| JournalFailure::File { path: self.path.clone(), source };
         let mut files = Vec::new();
         for entry in fs::read_dir(&self.path).map_err(failure)? {
-            let path = entry.map_err(failure)?.path();
-            let number = path.file_name().and_then(|name| name.to_str()).and_then(epoch_of);
-            files.extend(number.map(|epoch| (epoch, path)));
+            let name = entry.map_err(failure)?.file_name();
+            let Some(plain) = name.to_str().and_then(plain_name) else { continue };
+            files.extend(epoch_of(plain).map(|epoch| (epoch, self.path.join(plain))));
         }
         files.sort();
+        files.dedup();
         Ok(files)
     }
 }
@@ -273,106 +257,5 @@ fn check_first(entry: &Entry, header: &Header, kept: &mut Kept) -> Result<(), St
     Err("its header belongs to another market".into())
 }
 
-/// The open file of this epoch.
-#[derive(Debug)]
-pub(crate) struct JournalFile {
-    path: PathBuf,
-    file: Arc<File>,
-    encoder: Encoder,
-    offset: u64,
-    buffer: Vec<u8>,
-    began: Instant,
-    is_closed: bool,
-    marks: Watermarks,
-    nudge: Option<SyncSender<()>>,
-    syncer: Option<JoinHandle<()>>,
-}
-
-impl JournalFile {
-    fn new(path: PathBuf, file: File, encoder: Encoder, offset: u64, epoch: u64) -> Result<Self, JournalFailure> {
-        let file = Arc::new(file);
-        let shared = Arc::new(Shared::default());
-        let (nudge, nudged) = sync_channel(1);
-        let (target, marks) = (Arc::clone(&file), Arc::clone(&shared));
-        let thread = std::thread::Builder::new().name("journal-sync".into());
-        let syncer = thread.spawn(move || sync_in_groups(&target, &marks, &nudged));
-        let syncer = syncer.map_err(|source| JournalFailure::File { path: path.clone(), source })?;
-        Ok(Self {
-            path,
-            file,
-            encoder,
-            offset,
-            buffer: Vec::new(),
-            began: Instant::now(),
-            is_closed: false,
-            marks: Watermarks { epoch, shared },
-            nudge: Some(nudge),
-            syncer: Some(syncer),
-        })
-    }
-
-    pub(crate) fn watermarks(&self) -> &Watermarks {
-        &self.marks
-    }
-
-    /// Writes one entry.
-    pub(crate) fn append(&mut self, market_ns: i64, entry: &Entry) -> Result<(), JournalFailure> {
-        if self.is_closed || self.marks.shared.failed.load(Ordering::Acquire) {
-            return Err(JournalFailure::Closed(self.path.clone()));
-        }
-        let payload = serde_json::to_vec(entry).map_err(|error| JournalFailure::Encode(error.to_string()))?;
-        let monotonic_ns = i64::try_from(self.began.elapsed().as_nanos()).unwrap_or(i64::MAX);
-        let mut encoder = self.encoder.clone();
-        self.buffer.clear();
-        let sequence = encoder.encode(market_ns, monotonic_ns, entry.command.kind(), &payload, &mut self.buffer);
-        let sequence = sequence.map_err(|error| JournalFailure::Encode(error.to_string()))?;
-        if let Err(source) = self.file.write_all_at(&self.buffer, self.offset) {
-            self.is_closed = self.file.set_len(self.offset).is_err();
-            return Err(JournalFailure::Write { path: self.path.clone(), sequence, source });
-        }
-        self.encoder = encoder;
-        self.offset += self.buffer.len() as u64;
-        self.marks.shared.written.store(sequence, Ordering::Release);
-        self.nudge();
-        Ok(())
-    }
-
-    fn nudge(&self) {
-        if let Some(nudge) = &self.nudge {
-            // Full means that a sync is about to happen anyway.
-            let (Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(()))) = nudge.try_send(());
-        }
-    }
-}
-
-impl Drop for JournalFile {
-    /// Everything written is synced before the file is let go.
-    fn drop(&mut self) {
-        self.nudge.take();
-        if let Some(syncer) = self.syncer.take() {
-            // A panic there has been reported by its own thread.
-            let _ = syncer.join();
-        }
-    }
-}
-
-fn sync_in_groups(file: &File, shared: &Shared, nudged: &Receiver<()>) {
-    loop {
-        let is_last = nudged.recv().is_err();
-        if !is_last {
-            std::thread::sleep(GROUP);
-        }
-        let written = shared.written.load(Ordering::Acquire);
-        match file.sync_data() {
-            Ok(()) => shared.synced.store(written, Ordering::Release),
-            Err(error) => {
-                shared.failed.store(true, Ordering::Release);
-                tracing::error!(%error, "the journal could not be synced; nothing more is accepted");
-                return;
-            }
-        }
-        if is_last {
-            return;
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -7,13 +7,13 @@ use std::io::{self, Write};
 
 use sapphire_core::amounts::Atoms;
 use sapphire_core::engine::{Body, Engine, Event, Output, Signal, SignalId};
-use sapphire_core::instrument::Side;
 use sapphire_core::orders::{Order, OrderState, ReleaseId, Report, ReportKind};
 use sapphire_core::risk::{Cause, Command, Denial};
-use sapphire_core::venue::TimeInForce;
 use serde_json::{Map, Value, json};
 
+use super::fields::{holdings, money_as_text, side, time_in_force};
 use super::walk::Listener;
+use super::window::{Place, Waiting, Window};
 use crate::entry::{Begin, SlotTaken, Source};
 use crate::fold::{Audience, Fold, Step};
 use crate::latched::word;
@@ -29,6 +29,15 @@ pub(super) struct Rows<'a> {
     held: Held,
     /// Close of the last bar whose end was told.
     ended_bar_ns: i64,
+    /// Close of the first bar whose end was told.
+    first_bar_ns: Option<i64>,
+    /// What is asked for; everything where nothing is.
+    window: Option<Window>,
+    waiting: Waiting,
+    /// The run has sent an order.
+    has_orders: bool,
+    /// Market time of the last event.
+    now_ns: i64,
 }
 
 /// Cash and positions.
@@ -40,17 +49,59 @@ struct Held {
 }
 
 impl<'a> Rows<'a> {
-    pub(super) fn new(out: &'a mut dyn Write) -> Self {
-        Self { out, failure: None, filled_before: 0, held: Held::default(), ended_bar_ns: i64::MIN }
+    pub(super) fn new(window: Option<Window>, out: &'a mut dyn Write) -> Self {
+        Self {
+            out,
+            failure: None,
+            filled_before: 0,
+            held: Held::default(),
+            ended_bar_ns: i64::MIN,
+            first_bar_ns: None,
+            window,
+            waiting: Waiting::default(),
+            has_orders: false,
+            now_ns: i64::MIN,
+        }
     }
 
+    /// A row of the event that is told now.
     fn write(&mut self, kind: &str, mut row: Value) {
         if let Some(fields) = row.as_object_mut() {
             fields.insert("kind".into(), kind.into());
         }
+        match self.place(kind) {
+            Place::Kept => self.put(&row),
+            place => self.waiting.keep(place, row),
+        }
+    }
+
+    fn put(&mut self, row: &Value) {
         if self.failure.is_none() {
             self.failure = writeln!(self.out, "{row}").err();
         }
+    }
+
+    /// Where a row of this kind belongs that is written now.
+    fn place(&self, kind: &str) -> Place {
+        let Some(window) = self.window else { return Place::Kept };
+        let place = match kind {
+            "run" | "end" => return Place::Kept,
+            "state" | "end_of_bar" if window.has_close(self.ended_bar_ns) => return Place::Kept,
+            "state" | "end_of_bar" if self.ended_bar_ns < window.begin_ns => Place::Early,
+            "state" | "end_of_bar" => Place::Late,
+            _ => window.place(self.now_ns),
+        };
+        // What the account began with, and under what, is part of every day.
+        let is_kept = kind == "epoch" || kind == "release" || (kind == "adjusted" && !self.has_orders);
+        if place == Place::Early && is_kept { Place::Kept } else { place }
+    }
+
+    /// Whether nothing of this event is asked for.
+    fn passes_over(&self, step: &Step<'_>) -> bool {
+        let Some(window) = self.window else { return false };
+        let place = window.place(self.now_ns);
+        let is_kept = matches!(step.event.body, Body::Epoch { .. } | Body::EndOfBar { .. }) || !self.has_orders;
+        self.waiting.drops(place) && !is_kept
     }
 
     /// What the event itself says.
@@ -73,6 +124,12 @@ impl<'a> Rows<'a> {
             return;
         }
         self.ended_bar_ns = bar_close_ns;
+        self.first_bar_ns.get_or_insert(bar_close_ns);
+        if let Some(window) = self.window {
+            for row in self.waiting.closed(window, bar_close_ns) {
+                self.put(&row);
+            }
+        }
         let held = self.held.atoms.iter().zip(&step.run.instruments);
         let positions: Map<String, Value> = held
             .map(|(atoms, listing)| {
@@ -189,14 +246,20 @@ impl Audience for Rows<'_> {
     }
 
     fn after(&mut self, step: &Step<'_>) {
-        self.told(step);
-        self.decided(step);
+        self.now_ns = step.engine.now_ns();
+        if !self.passes_over(step) {
+            self.told(step);
+            self.decided(step);
+        }
+        self.has_orders |= step.outputs.iter().any(|output| matches!(output, Output::Place(_)));
     }
 }
 
 impl Listener for Rows<'_> {
     fn begin(&mut self, begin: &Begin) {
         self.ended_bar_ns = i64::MIN;
+        (self.first_bar_ns, self.has_orders, self.now_ns) = (None, false, i64::MIN);
+        self.waiting = Waiting::default();
         let config = serde_json::to_value(&begin.run).map(money_as_text).unwrap_or_default();
         self.write("run", json!({ "config": config, "wall_ns": begin.wall_ns.to_string() }));
     }
@@ -206,8 +269,19 @@ impl Listener for Rows<'_> {
     }
 
     fn end(&mut self, fold: &Fold) {
+        for row in self.waiting.end() {
+            self.put(&row);
+        }
         let digest = blake3::Hash::from_bytes(fold.digest()).to_string();
-        self.write("end", json!({ "steps": fold.steps().to_string(), "digest": digest }));
+        let last = self.first_bar_ns.map(|_| self.ended_bar_ns.to_string());
+        let row = json!({
+            "steps": fold.steps().to_string(),
+            "digest": digest,
+            "first_bar_close_ns": self.first_bar_ns.map(|close_ns| close_ns.to_string()),
+            "last_bar_close_ns": last,
+            "holdings": holdings(fold),
+        });
+        self.write("end", row);
     }
 
     fn failure(&mut self) -> Option<io::Error> {
@@ -317,38 +391,4 @@ fn report_row(kind: &ReportKind) -> Map<String, Value> {
 
 fn release_of(step: &Step<'_>, release: ReleaseId) -> Option<String> {
     step.releases.get(usize::from(release.0)).map(|known| known.digest.to_string())
-}
-
-fn side(side: Side) -> &'static str {
-    match side {
-        Side::Buy => "BUY",
-        Side::Sell => "SELL",
-    }
-}
-
-/// As Binance and our messages name them.
-fn time_in_force(time_in_force: TimeInForce) -> &'static str {
-    match time_in_force {
-        TimeInForce::GoodTillCancel => "GTC",
-        TimeInForce::ImmediateOrCancel => "IOC",
-        TimeInForce::FillOrKill => "FOK",
-        TimeInForce::PostOnly => "GTX",
-    }
-}
-
-/// Numbers of money and of time become text, by the unit in their names.
-fn money_as_text(value: Value) -> Value {
-    match value {
-        Value::Object(fields) => {
-            let is_wide =
-                |key: &str| ["_atoms", "_ns", "_lots", "_ticks", "fee_rate"].iter().any(|unit| key.ends_with(unit));
-            let fields = fields.into_iter().map(|(key, value)| match value {
-                Value::Number(number) if is_wide(&key) => (key, number.to_string().into()),
-                other => (key, money_as_text(other)),
-            });
-            Value::Object(fields.collect())
-        }
-        Value::Array(items) => Value::Array(items.into_iter().map(money_as_text).collect()),
-        other => other,
-    }
 }

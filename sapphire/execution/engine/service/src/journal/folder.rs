@@ -8,6 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FallocateFlags, fallocate};
+use sapphire_archive::plain_name;
 
 use super::JournalFailure;
 
@@ -70,17 +71,32 @@ impl Folder {
     }
 }
 
-/// The journal's files below an account's folder, oldest first.
+/// The journal's files below an account's folder, oldest first; an archived one by the name of its plain file.
+///
+/// A file that is archived meanwhile has one name or the other in each look, so two looks that agree have missed none.
 pub(crate) fn segments(account: &Path) -> Result<Vec<SegmentFile>, JournalFailure> {
+    let mut before = look(account)?;
+    loop {
+        let files = look(account)?;
+        if files == before {
+            return Ok(files);
+        }
+        before = files;
+    }
+}
+
+fn look(account: &Path) -> Result<Vec<SegmentFile>, JournalFailure> {
     let journal = account.join(JOURNAL);
     let failure = file_failure(&journal);
     let mut files = Vec::new();
     for entry in fs::read_dir(&journal).map_err(&failure)? {
-        let path = entry.map_err(&failure)?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).and_then(numbers);
-        files.extend(name.map(|(epoch, number)| SegmentFile { epoch, number, path }));
+        let name = entry.map_err(&failure)?.file_name();
+        let Some(plain) = name.to_str().and_then(plain_name) else { continue };
+        let path = journal.join(plain);
+        files.extend(numbers(plain).map(|(epoch, number)| SegmentFile { epoch, number, path }));
     }
     files.sort();
+    files.dedup();
     Ok(files)
 }
 

@@ -13,12 +13,14 @@ pub struct JournalOptions {
     pub reserve_bytes: u64,
     /// How long the disk may lag behind before the journal says so.
     pub max_sync_lag: Duration,
+    /// Whether closed files are compressed and verified, and the plain ones removed.
+    pub archives: bool,
 }
 
 impl Default for JournalOptions {
-    /// 16 MiB, 1 MiB, 1 s.
+    /// 4 MiB, 1 MiB, 1 s, archived.
     fn default() -> Self {
-        Self { segment_bytes: 16 << 20, reserve_bytes: 1 << 20, max_sync_lag: Duration::from_secs(1) }
+        Self { segment_bytes: 4 << 20, reserve_bytes: 1 << 20, max_sync_lag: Duration::from_secs(1), archives: true }
     }
 }
 

@@ -2,11 +2,11 @@
 //!
 //! Invariant: each file follows the one before it, to the hash of its last record; a record that is damaged, a file that
 //! is missing and one that does not belong are named. Only the last file may end in a torn record. Nothing is changed.
+//! Archived files are read as plain ones.
 
-use std::fs;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use sapphire_core::engine::Body;
 use sapphire_core::journal::{Decoder, FIRST_SEQUENCE, HEADER_LEN, Header, JournalError, JournalKind};
 
 use super::JournalFailure;
@@ -65,7 +65,7 @@ pub(crate) fn read<E: From<JournalFailure>>(
     }
     let last_run = first_of_last_run(&files)?;
     for (place, file) in files.iter().enumerate() {
-        let bytes = fs::read(&file.path).map_err(file_failure(&file.path))?;
+        let bytes = sapphire_archive::read(&file.path).map_err(file_failure(&file.path))?;
         let end = read_file(file, &bytes, place >= last_run, &mut found, take)?;
         // Zeros behind the last record are room, not a torn record.
         let is_torn = bytes[end..].iter().any(|byte| *byte != 0);
@@ -76,6 +76,56 @@ pub(crate) fn read<E: From<JournalFailure>>(
         found.end = Some((file.path.clone(), end as u64));
     }
     Ok(found)
+}
+
+/// Closes of the first and the last bar whose end the last run was told of; none where it was told of none. Only the
+/// files at both ends are read.
+pub(crate) fn bars(account: &Path) -> Result<Option<(i64, i64)>, JournalFailure> {
+    let mut files = segments(account)?;
+    while let Some(last) = files.pop() {
+        if has_records(&last)? {
+            files.push(last);
+            break;
+        }
+    }
+    let of_run = &files[first_of_last_run(&files)?..];
+    let mut first = None;
+    for file in of_run {
+        first = ended_bars(file)?.first().copied();
+        if first.is_some() {
+            break;
+        }
+    }
+    let mut last = None;
+    for file in of_run.iter().rev() {
+        last = ended_bars(file)?.iter().max().copied();
+        if last.is_some() {
+            break;
+        }
+    }
+    Ok(first.zip(last))
+}
+
+/// Closes of the bars whose end a file tells.
+fn ended_bars(file: &SegmentFile) -> Result<Vec<i64>, JournalFailure> {
+    let bytes = sapphire_archive::read(&file.path).map_err(file_failure(&file.path))?;
+    let (_, decoder) = Decoder::new(&bytes).map_err(damaged(&file.path))?;
+    let mut closes = Vec::new();
+    for record in decoder {
+        let record = match record {
+            Ok(record) => record,
+            Err(JournalError::TornTail { .. }) => break,
+            Err(error) => return Err(damaged(&file.path)(error)),
+        };
+        let (entry, _) = Entry::decode(record.kind, record.payload)
+            .map_err(|error| inconsistent(&file.path, format!("record {}: {error}", record.sequence)))?;
+        if let Entry::Event { event, .. } = entry
+            && let Body::EndOfBar { bar_close_ns } = event.body
+        {
+            closes.push(bar_close_ns);
+        }
+    }
+    Ok(closes)
 }
 
 fn inconsistent(path: &Path, reason: impl Into<String>) -> JournalFailure {
@@ -89,7 +139,7 @@ fn damaged(path: &Path) -> impl Fn(JournalError) -> JournalFailure + use<> {
 
 /// Whether the last file has a whole record.
 fn has_records(file: &SegmentFile) -> Result<bool, JournalFailure> {
-    let bytes = fs::read(&file.path).map_err(file_failure(&file.path))?;
+    let bytes = sapphire_archive::read(&file.path).map_err(file_failure(&file.path))?;
     match Decoder::new(&bytes) {
         Err(JournalError::TornHeader { .. }) => Ok(false),
         // A header that was cut while it was written, and room.
@@ -106,8 +156,7 @@ fn first_of_last_run(files: &[SegmentFile]) -> Result<usize, JournalFailure> {
     let mut of_run = None;
     for (place, file) in files.iter().enumerate().rev() {
         let mut head = [0; HEADER_LEN];
-        let read = fs::File::open(&file.path).and_then(|mut opened| opened.read_exact(&mut head));
-        read.map_err(file_failure(&file.path))?;
+        sapphire_archive::read_head(&file.path, &mut head).map_err(file_failure(&file.path))?;
         let (header, _) = Decoder::new(&head).map_err(damaged(&file.path))?;
         if *of_run.get_or_insert(header.config_digest) != header.config_digest {
             break;

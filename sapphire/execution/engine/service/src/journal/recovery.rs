@@ -52,7 +52,8 @@ pub(super) fn recover(
     for path in &found.empty {
         fs::remove_file(path).map_err(file_failure(path))?;
     }
-    if let Some((path, end)) = &found.end {
+    // An archived file ends with its last record.
+    if let Some((path, end)) = found.end.as_ref().filter(|(path, _)| path.exists()) {
         let cut = fs::OpenOptions::new().write(true).open(path).and_then(|file| {
             file.set_len(*end)?;
             file.sync_all()

@@ -13,6 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use sapphire_archive::{Archiver, Content};
+
 use super::folder::{Folder, allocate, sync_folder};
 
 /// Writes that one `fdatasync` waits for: with the call itself, 5 ms on a disk that is well.
@@ -42,11 +44,21 @@ pub(super) struct Shared {
     files: Mutex<Files>,
 }
 
+/// A file that takes no more records.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) file: Arc<File>,
+    /// Where its records end.
+    pub(super) length: u64,
+    /// Where it lies, when another file follows it.
+    pub(super) closed: Option<PathBuf>,
+}
+
 #[derive(Debug, Default)]
 struct Files {
     current: Option<Arc<File>>,
-    /// Files that are done, and where their records end.
-    done: Vec<(Arc<File>, u64)>,
+    /// Files that are done.
+    done: Vec<Done>,
     spare: Option<File>,
     reserve: Option<File>,
     /// A file has got a name since the folder was synced.
@@ -119,7 +131,7 @@ impl Shared {
     }
 
     /// From here entries go to `file`; the one before it, if any, is done.
-    pub(super) fn turn_to(&self, file: &Arc<File>, done: Option<(Arc<File>, u64)>) {
+    pub(super) fn turn_to(&self, file: &Arc<File>, done: Option<Done>) {
         let mut files = self.files();
         files.current = Some(Arc::clone(file));
         files.done.extend(done);
@@ -127,7 +139,7 @@ impl Shared {
     }
 
     /// No entry follows.
-    fn end(&self, done: (Arc<File>, u64)) {
+    fn end(&self, done: Done) {
         let mut files = self.files();
         files.current = None;
         files.done.push(done);
@@ -138,16 +150,19 @@ impl Shared {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn sync(&self, stock: &Stock) -> io::Result<()> {
+    fn sync(&self, stock: &Stock, archiver: Option<&Archiver>) -> io::Result<()> {
         let written = self.written();
         let (done, current, named) = {
             let mut files = self.files();
             (std::mem::take(&mut files.done), files.current.clone(), std::mem::take(&mut files.named))
         };
-        for (file, length) in done {
+        for Done { file, length, closed } in done {
             file.sync_data()?;
             file.set_len(length)?;
             file.sync_all()?;
+            if let (Some(archiver), Some(path)) = (archiver, closed) {
+                archiver.add(path, Content::Journal);
+            }
         }
         if named {
             sync_folder(&stock.journal)?;
@@ -188,11 +203,12 @@ pub(super) struct Syncer {
 }
 
 impl Syncer {
-    pub(super) fn start(shared: Arc<Shared>, stock: Stock) -> io::Result<Self> {
+    /// Starts it; files that are done go to the archiver, where there is one.
+    pub(super) fn start(shared: Arc<Shared>, stock: Stock, archiver: Option<Archiver>) -> io::Result<Self> {
         let (nudge, nudged) = sync_channel(1);
         let seen = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("journal-sync".into());
-        let thread = thread.spawn(move || run(&seen, &stock, &nudged))?;
+        let thread = thread.spawn(move || run(&seen, &stock, &nudged, archiver.as_ref()))?;
         Ok(Self { shared, nudge: Some(nudge), thread: Some(thread) })
     }
 
@@ -205,7 +221,7 @@ impl Syncer {
     }
 
     /// Syncs everything and cuts the last file, then lets the thread end.
-    pub(super) fn end(&mut self, last: (Arc<File>, u64)) {
+    pub(super) fn end(&mut self, last: Done) {
         self.shared.end(last);
         self.nudge.take();
         if let Some(thread) = self.thread.take() {
@@ -215,7 +231,7 @@ impl Syncer {
     }
 }
 
-fn run(shared: &Shared, stock: &Stock, nudged: &Receiver<()>) {
+fn run(shared: &Shared, stock: &Stock, nudged: &Receiver<()>, archiver: Option<&Archiver>) {
     loop {
         let is_full =
             shared.renew(stock).inspect_err(|error| tracing::warn!(%error, "no room for the journal's next file"));
@@ -228,7 +244,7 @@ fn run(shared: &Shared, stock: &Stock, nudged: &Receiver<()>) {
         if heard == Ok(()) {
             std::thread::sleep(GROUP);
         }
-        if let Err(error) = shared.sync(stock) {
+        if let Err(error) = shared.sync(stock, archiver) {
             shared.failed.store(true, Ordering::Release);
             tracing::error!(%error, "the journal could not be synced; nothing more is accepted");
             return;

@@ -25,8 +25,12 @@ pub const FEE_RATE: i64 = 100_000;
 pub const SYMBOLS: [&str; 2] = ["BTC/USDT", "ETH/USDT"];
 
 /// Small files, so that a short run has many.
-pub const OPTIONS: JournalOptions =
-    JournalOptions { segment_bytes: 8_192, reserve_bytes: 4_096, max_sync_lag: Duration::from_secs(5) };
+pub const OPTIONS: JournalOptions = JournalOptions {
+    segment_bytes: 8_192,
+    reserve_bytes: 4_096,
+    max_sync_lag: Duration::from_secs(5),
+    archives: false,
+};
 
 /// A folder of its own that goes with the test.
 pub struct Scratch(pub PathBuf);
