@@ -6,5 +6,5 @@ from .decision_log import (
     latest_decisions as latest_decisions,
     may_hold as may_hold,
 )
-from .decisions import Decision as Decision, Obstacle as Obstacle
+from .decisions import Decision as Decision, Obstacle as Obstacle, Scope as Scope
 from .sizing import Account as Account, Asked as Asked, Size as Size, equity_atoms as equity_atoms

@@ -1,6 +1,6 @@
 """The coordinator: at each closed bar it asks the release, has its beliefs sized, and says the targets.
 
-Everything it knows is on the bus and in the decisions' file. What `signals` ends with says which bars are done; a bar
+Everything it knows is on the bus and in the decisions' file. What its signals end with says which bars are done; a bar
 whose line is written is said as the line has it, any other is decided from the same bars, state and views, so a
 coordinator that was killed anywhere says the same again.
 
@@ -26,9 +26,9 @@ from sapphire.coordination.decision_log import DecisionLog
 from sapphire.coordination.decisions import (
     Decision,
     Obstacle,
+    Scope,
     account_facts,
     belief_facts,
-    caused_by,
     obstacle,
     remembered_facts,
     stopped_facts,
@@ -49,15 +49,10 @@ from sapphire.telemetry.logs import traced
 from sapphire.telemetry.part_runtime import PartRuntime
 from sapphire.telemetry.signal_keys import SignalKey
 from sapphire.telemetry.streams import (
-    ACCOUNT,
-    BARS,
     COORDINATOR,
-    SIGNALS,
-    VIEWS,
     EntryId,
     account_entry,
     bar_of,
-    bar_trace,
     end_of_bar,
     is_end_of_bar,
 )
@@ -77,7 +72,7 @@ class Duty:
 
     Parameters
     ----------
-    release : digest of the release that decides.
+    scope : the account, the release that decides, and the streams between which it does.
     universe : its instruments, in its order.
     interval : length of its bars.
     lockstep : whether a bar stands until it is decided.
@@ -86,7 +81,7 @@ class Duty:
     patience_s : seconds of wall time that a release which is not ready is asked again; for ever in lock-step.
     """
 
-    release: str
+    scope: Scope
     universe: Universe
     interval: Interval
     lockstep: bool
@@ -132,6 +127,7 @@ class Coordinator:
         self._log, self._bus, self._clock, self._pulse = log, bus, clock, pulse
         self._runtime = runtime or PartRuntime(COORDINATOR)
         self._metrics = self._runtime.metrics
+        self._scope, self._streams = duty.scope, duty.scope.streams
         self._places = {symbol: place for place, symbol in enumerate(duty.universe.symbols)}
         self._closed: list[MarketDataMessage] = []
         """Bars of the close whose end marker has not been read yet."""
@@ -145,40 +141,40 @@ class Coordinator:
         DataError : a decision could not be written.
         """
         position = self._position()
-        _log.info("release %s, after entry %s of %s", self._duty.release[:12], position, BARS)
+        _log.info("release %s, after entry %s of %s", self._scope.release[:12], position, self._scope.bars)
         self._pulse.state(PartState.READY)
         self._show(self._log.last)
         while True:
-            for entry in self._bus.read(BARS, position, block_ms=_WAIT_MS):
+            for entry in self._bus.read(self._scope.bars, position, block_ms=_WAIT_MS):
                 self._take(entry)
                 position = entry.id
             self._pulse.beat()
 
     def _position(self) -> EntryId:
-        """Up to where `bars` is done."""
-        last = self._bus.last(SIGNALS)
+        """Up to where the bars are done."""
+        last = self._bus.last(self._scope.signals)
         if last is not None:
             return last.id if is_end_of_bar(last.id) else EntryId(last.id.ms, 0)
         if self._log.last is not None:
             return EntryId(end_of_bar(self._log.last.bar_close_ns).ms, 0)
-        newest = None if self._duty.lockstep else self._bus.last(BARS)
+        newest = None if self._duty.lockstep else self._bus.last(self._scope.bars)
         return EntryId.BEGIN if newest is None else EntryId(newest.id.ms, 0)
 
     def _take(self, entry: Entry) -> None:
-        """One entry of `bars`: a bar is kept until its end marker comes, whose id says it all."""
+        """One entry of the stream of bars: a bar is kept until its end marker comes, whose id says it all."""
         if is_end_of_bar(entry.id):
             closed, self._closed = self._closed, []
-            with traced(bar_trace(bar_of(entry.id))):
+            with traced(self._streams.trace(bar_of(entry.id))):
                 self._end_of_bar(bar_of(entry.id), closed)
             return
         try:
             message = entry.message
             if not isinstance(message, MarketDataMessage) or message.interval != self._duty.interval.text:
                 expected = f"MARKET_DATA of {self._duty.interval}, or an end marker"
-                raise BadMessage(f"an entry of {BARS}", expected=expected, got=message.envelope.message_id)
+                raise BadMessage(f"an entry of {entry.stream}", expected=expected, got=message.envelope.message_id)
         except MessageError as error:
             _log.warning("entry %s of %s: %s", entry.id, entry.stream, error)
-            self._bus.refuse(entry, error)
+            self._bus.refuse(entry, error, to=self._streams.dead_letters)
             self._history.forget()
             return
         if message.symbol in self._places:
@@ -194,8 +190,8 @@ class Coordinator:
             if known is None:
                 self._log.append(decision)
             now_ns = self._clock.now_ns()
-            self._bus.publish_all(VIEWS, decision.views(now_ns))
-            self._bus.publish_all(SIGNALS, decision.signals(now_ns), key=self._duty.key)
+            self._bus.publish_all(self._scope.views, decision.views(self._scope, now_ns))
+            self._bus.publish_all(self._scope.signals, decision.signals(self._scope, now_ns), key=self._duty.key)
         self._metrics.bars_seen.inc()
         if known is None:
             self._count(decision)
@@ -208,13 +204,13 @@ class Coordinator:
         reason = decision.facts["reason"]
         done = self._metrics.bars_decided if reason is None else self._metrics.bars_undecided(reason["code"])
         done.inc()
-        newest = self._bus.last(BARS)
+        newest = self._bus.last(self._scope.bars)
         behind_ns = 0 if newest is None else bar_of(newest.id) - decision.bar_close_ns
         self._metrics.market_lag.set(max(behind_ns, 0) / 1e9)
 
     def _decide(self, close_ns: int, closed: list[MarketDataMessage]) -> Decision:
         before = () if self._log.last is None else self._log.last.remembered
-        decision = self._remembering(Decision.on(self._duty.release, close_ns), before)
+        decision = self._remembering(Decision.on(self._scope, close_ns), before)
         try:
             self._require_in_time(close_ns)
             decision, said = self._asked(decision)
@@ -268,14 +264,17 @@ class Coordinator:
             asked_ns=str(asked_ns),
             answered_ns=str(self._clock.now_ns()),
             asked_times=times,
-            views=[view_facts(view, self._places[view.symbol]) for view in self._in_order(said)],
+            views=[view_facts(view, self._scope.agent, self._places[view.symbol]) for view in self._in_order(said)],
             silent=list(said.silent),
         ), said
 
     def _said(self, close_ns: int) -> Said:
         with self._metrics.bento_ask.time():
             return self._bento.ask(
-                close_ns, self._duty.universe.symbols, trace_id=bar_trace(close_ns), causation_id=caused_by(close_ns)
+                close_ns,
+                self._duty.universe.symbols,
+                trace_id=self._streams.trace(close_ns),
+                causation_id=self._scope.caused_by(close_ns),
             )
 
     def _in_order(self, said: Said) -> list[ViewMessage]:
@@ -291,7 +290,7 @@ class Coordinator:
         """
         wanted = account_entry(close_ns)
         while True:
-            entry = self._bus.wait_for(ACCOUNT, wanted, timeout_s=_WAIT_S)
+            entry = self._bus.wait_for(self._streams.states, wanted, timeout_s=_WAIT_S)
             if entry is not None:
                 break
             self._pulse.beat()
@@ -299,9 +298,9 @@ class Coordinator:
         try:
             message = entry.message
             if not isinstance(message, AccountStateMessage) or message.bar_close_ns != close_ns:
-                raise BadMessage(f"an entry of {ACCOUNT}", expected="ACCOUNT_STATE of its bar", got=str(entry.id))
+                raise BadMessage(f"an entry of {entry.stream}", expected="ACCOUNT_STATE of its bar", got=str(entry.id))
         except MessageError as error:
-            self._bus.refuse(entry, error)
+            self._bus.refuse(entry, error, to=self._streams.dead_letters)
             raise
         return message
 
@@ -358,6 +357,6 @@ class Coordinator:
 
     def _require_in_time(self, close_ns: int) -> None:
         if not self._duty.lockstep:
-            newest = self._bus.last(BARS)
+            newest = self._bus.last(self._scope.bars)
             if newest is not None and bar_of(newest.id) > close_ns:
                 raise _Late

@@ -17,21 +17,19 @@ from sapphire.coordination.sizing import Chosen
 from sapphire.domain.canonical import canonical_json, plain
 from sapphire.domain.clocks import from_ns, to_ns
 from sapphire.domain.decisions import DECISION_FORMAT, DecisionLine
+from sapphire.domain.envelope import Envelope
 from sapphire.domain.errors import SapphireError
 from sapphire.domain.messages import AccountStateMessage, HftSignalMessage, Message, Quantile, ViewMessage
 from sapphire.domain.stopped_views import LastBelief, Stopped
 from sapphire.domain.views import Belief
 from sapphire.telemetry.bar_messages import bar_envelope, end_marker
 from sapphire.telemetry.streams import (
-    BARS,
     COLLECTOR,
     COORDINATOR,
-    SIGNALS,
-    VIEWS,
+    AccountStreams,
     EntryId,
     account_entry,
     bar_entry,
-    bar_trace,
     end_of_bar,
 )
 from sapphire.telemetry.streams import message_id as id_of_message
@@ -39,9 +37,9 @@ from sapphire.telemetry.streams import message_id as id_of_message
 __all__ = [
     "Decision",
     "Obstacle",
+    "Scope",
     "account_facts",
     "belief_facts",
-    "caused_by",
     "obstacle",
     "remembered_facts",
     "stopped_facts",
@@ -85,6 +83,43 @@ class Obstacle(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """For whom decisions are made, and where they are said.
+
+    Parameters
+    ----------
+    streams : of the account.
+    release : digest of the release that decides.
+    agent : who believes: the release's only agent, or the release itself where it pools several.
+    bars : the stream of bars that are decided.
+
+    Examples
+    --------
+    >>> Scope(AccountStreams("embedded", "paper"), "ab" * 32, "trend", "bars:embedded:5m:cd").views
+    'views:embedded:paper:abababababababab:trend'
+    """
+
+    streams: AccountStreams
+    release: str
+    agent: str
+    bars: str
+
+    @property
+    def signals(self) -> str:
+        """The stream of targets."""
+        return self.streams.signals(self.release)
+
+    @property
+    def views(self) -> str:
+        """The stream of what the agent believes."""
+        return self.streams.views(self.release, self.agent)
+
+    def caused_by(self, close_ns: int) -> str:
+        """Id of the message that a decision answers: the end marker of the bar."""
+        return id_of_message(COLLECTOR, self.bars, end_of_bar(close_ns))
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """The decision on one bar.
 
@@ -96,13 +131,13 @@ class Decision:
     facts: Mapping[str, Any]
 
     @classmethod
-    def on(cls, release: str, close_ns: int) -> Decision:
+    def on(cls, scope: Scope, close_ns: int) -> Decision:
         """A decision about which nothing is known yet."""
         identity = {
             "bar_close_ns": str(close_ns),
             "bars_entry": str(end_of_bar(close_ns)),
-            "release": release,
-            "trace_id": bar_trace(close_ns),
+            "release": scope.release,
+            "trace_id": scope.streams.trace(close_ns),
         }
         return cls({**_NOTHING, **identity})
 
@@ -192,37 +227,43 @@ class Decision:
         """Close of the bar, market time."""
         return int(self.facts["bar_close_ns"])
 
-    def views(self, publish_time_ns: int) -> list[tuple[EntryId, Message]]:
-        """What goes to `views`."""
-        return [self._view(facts, publish_time_ns) for facts in self.facts["views"]]
+    def views(self, scope: Scope, publish_time_ns: int) -> list[tuple[EntryId, Message]]:
+        """What goes to the agent's stream of views."""
+        return [self._view(scope, facts, publish_time_ns) for facts in self.facts["views"]]
 
-    def signals(self, publish_time_ns: int) -> list[tuple[EntryId, Message]]:
-        """What goes to `signals`: one message for each, and the marker that these are all."""
-        said: list[tuple[EntryId, Message]] = [self._signal(facts, publish_time_ns) for facts in self.facts["signals"]]
+    def signals(self, scope: Scope, publish_time_ns: int) -> list[tuple[EntryId, Message]]:
+        """What goes to the release's stream of signals: one message for each, and the marker that these are all."""
+        said: list[tuple[EntryId, Message]] = [
+            self._signal(scope, facts, publish_time_ns) for facts in self.facts["signals"]
+        ]
         marker = end_marker(
             COORDINATOR,
-            SIGNALS,
+            scope.signals,
             self.bar_close_ns,
             sent=len(said),
-            consumed=[(BARS, EntryId.parse(self.facts["bars_entry"]))],
+            consumed=[(scope.bars, EntryId.parse(self.facts["bars_entry"]))],
             publish_time_ns=publish_time_ns,
-            causation_id=caused_by(self.bar_close_ns),
+            trace_id=scope.streams.trace(self.bar_close_ns),
+            causation_id=scope.caused_by(self.bar_close_ns),
         )
         return [*said, marker]
 
-    def _view(self, facts: Mapping[str, Any], publish_time_ns: int) -> tuple[EntryId, ViewMessage]:
-        entry = EntryId.parse(facts["entry"])
-        envelope = bar_envelope(
-            ViewMessage.SCHEMA_ID,
+    def _envelope(self, scope: Scope, schema_id: str, stream: str, entry: EntryId, publish_time_ns: int) -> Envelope:
+        return bar_envelope(
+            schema_id,
             COORDINATOR,
-            VIEWS,
+            stream,
             entry,
             publish_time_ns=publish_time_ns,
-            causation_id=caused_by(self.bar_close_ns),
+            trace_id=scope.streams.trace(self.bar_close_ns),
+            causation_id=scope.caused_by(self.bar_close_ns),
         )
+
+    def _view(self, scope: Scope, facts: Mapping[str, Any], publish_time_ns: int) -> tuple[EntryId, ViewMessage]:
+        entry = EntryId.parse(facts["entry"])
         return entry, ViewMessage(
-            envelope=envelope,
-            agent=self.facts["release"],
+            envelope=self._envelope(scope, ViewMessage.SCHEMA_ID, scope.views, entry, publish_time_ns),
+            agent=scope.agent,
             symbol=facts["symbol"],
             as_of_ns=int(facts["as_of_ns"]),
             horizon_ns=int(facts["horizon_ns"]),
@@ -232,18 +273,10 @@ class Decision:
             quantiles=tuple(Quantile(**point) for point in facts["quantiles"]),
         )
 
-    def _signal(self, facts: Mapping[str, Any], publish_time_ns: int) -> tuple[EntryId, HftSignalMessage]:
+    def _signal(self, scope: Scope, facts: Mapping[str, Any], publish_time_ns: int) -> tuple[EntryId, HftSignalMessage]:
         entry = EntryId.parse(facts["entry"])
-        envelope = bar_envelope(
-            HftSignalMessage.SCHEMA_ID,
-            COORDINATOR,
-            SIGNALS,
-            entry,
-            publish_time_ns=publish_time_ns,
-            causation_id=caused_by(self.bar_close_ns),
-        )
         return entry, HftSignalMessage(
-            envelope=envelope,
+            envelope=self._envelope(scope, HftSignalMessage.SCHEMA_ID, scope.signals, entry, publish_time_ns),
             release=self.facts["release"],
             symbol=facts["symbol"],
             target_lots=int(facts["target_lots"]),
@@ -253,15 +286,10 @@ class Decision:
         )
 
 
-def caused_by(close_ns: int) -> str:
-    """Id of the message that a decision answers: the end marker of the bar."""
-    return id_of_message(COLLECTOR, BARS, end_of_bar(close_ns))
-
-
-def view_facts(view: ViewMessage, place: int) -> dict[str, Any]:
-    """A view as the line says it; `place` is that of its symbol in the universe."""
+def view_facts(view: ViewMessage, agent: str, place: int) -> dict[str, Any]:
+    """An agent's view as the line says it; `place` is that of its symbol in the universe."""
     wire = view.model_dump(mode="json", exclude={"envelope", "agent"})
-    return {**wire, "entry": str(bar_entry(view.as_of_ns, place))}
+    return {**wire, "agent": agent, "entry": str(bar_entry(view.as_of_ns, place))}
 
 
 def belief_facts(belief: Belief) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The collector of closed bars: each bar, once it has closed, into the cache and onto the bus.
 
-It keeps nothing that the bus does not have. What `bars` ends with says where it was, so a collector that was killed
-anywhere goes on with the same entries; the cache is filled again where it is not whole.
+It keeps nothing that the bus does not have. What its stream of bars ends with says where it was, so a collector that
+was killed anywhere goes on with the same entries; the cache is filled again where it is not whole.
 
 Venue time decides what has closed. In lock-step a bar closes when the conductor says so; on a running venue the
 collector wakes at the close and asks until the venue shows a candle behind it, so that no bar is taken while it forms.
@@ -36,14 +36,12 @@ from sapphire.telemetry.heartbeats import Pulse
 from sapphire.telemetry.logs import traced
 from sapphire.telemetry.part_runtime import PartRuntime
 from sapphire.telemetry.streams import (
-    BARS,
     COLLECTOR,
-    LOCKSTEP,
     MAX_SYMBOLS,
     EntryId,
+    VenueStreams,
     bar_entry,
     bar_of,
-    bar_trace,
     is_end_of_bar,
 )
 
@@ -66,12 +64,13 @@ class Following:
 
     Parameters
     ----------
-    venue : its name in the cache and in messages.
+    venue : its name in streams and messages.
     market : what market it shows.
     symbols : in the order of the universe; the place in it is part of an entry's id.
     interval : length of a bar.
     history_bars : intervals that the cache holds at least.
     speed : how fast market time runs, 1 on a real venue; None in lock-step.
+    cache : what the venue is called in the cache of bars, where two collectors follow it; its name unless given.
 
     Raises
     ------
@@ -84,6 +83,7 @@ class Following:
     interval: Interval
     history_bars: int
     speed: float | None
+    cache: str = ""
 
     def __post_init__(self) -> None:
         once = 0 < len(set(self.symbols)) == len(self.symbols) <= MAX_SYMBOLS
@@ -118,14 +118,16 @@ class ClosedBars:
         runtime: PartRuntime | None = None,
     ) -> None:
         self._following, self._venue, self._bus = following, venue, bus
+        self._streams = VenueStreams(following.venue)
+        self._stream = self._streams.bars(following.interval.text, following.symbols)
         self._clock, self._pulse = clock, pulse
         self._runtime = runtime or PartRuntime(COLLECTOR)
-        about = (following.venue, following.symbols, following.interval, following.history_bars)
+        about = (following.cache or following.venue, following.symbols, following.interval, following.history_bars)
         self._rings = BarRings(bus, *about)
         self._cached_ns = 0
         """The cache is whole up to this close."""
         self._published_ns: int | None = None
-        """`bars` is whole up to this close; none yet in a run that begins."""
+        """The stream is whole up to this close; none yet in a run that begins."""
 
     def run(self) -> None:
         """Follow the venue for ever.
@@ -151,7 +153,7 @@ class ClosedBars:
         """Fill the cache up to the last closed bar, and publish what closed while nobody looked."""
         interval, history_ns = self._following.interval, self._following.history_bars * self._following.interval.ns
         now_ns = interval.floor(self._patiently(self._venue.now_ns))
-        last = self._bus.last(BARS)
+        last = self._bus.last(self._stream)
         if last is not None:
             # a bar without its marker is not whole, and is done again
             self._published_ns = bar_of(last.id) - (0 if is_end_of_bar(last.id) else interval.ns)
@@ -170,12 +172,12 @@ class ClosedBars:
 
     def _follow_conductor(self) -> None:
         """Do each bar that the conductor closes. It waits for each, so only the last one can be missing at a start."""
-        last = self._bus.last(LOCKSTEP)
+        last = self._bus.last(self._streams.lockstep)
         if last is not None:
             self._advanced(last)
         position = EntryId.BEGIN if last is None else last.id
         while True:
-            for entry in self._bus.read(LOCKSTEP, position, block_ms=_WAIT_MS):
+            for entry in self._bus.read(self._streams.lockstep, position, block_ms=_WAIT_MS):
                 self._advanced(entry)
                 position = entry.id
             self._pulse.beat()
@@ -187,7 +189,7 @@ class ClosedBars:
                 raise BadMessage("another message than a step", expected="ADVANCED", got=type(message).__name__)
         except MessageError as error:
             _log.warning("entry %s of %s: %s", entry.id, entry.stream, error)
-            self._bus.refuse(entry, error)
+            self._bus.refuse(entry, error, to=self._streams.dead_letters)
             return
         close_ns = message.bar_close_ns
         if close_ns is None or (self._published_ns is not None and close_ns <= self._published_ns):
@@ -263,14 +265,22 @@ class ClosedBars:
             self._message(bars, row, column, now_ns, causation_id) for column in listed
         ]
         messages.append(
-            end_marker(COLLECTOR, BARS, close_ns, sent=len(listed), publish_time_ns=now_ns, causation_id=causation_id)
+            end_marker(
+                COLLECTOR,
+                self._stream,
+                close_ns,
+                sent=len(listed),
+                publish_time_ns=now_ns,
+                trace_id=self._streams.trace(close_ns),
+                causation_id=causation_id,
+            )
         )
-        self._bus.publish_all(BARS, messages)
+        self._bus.publish_all(self._stream, messages)
         self._published_ns = close_ns
         self._runtime.metrics.bars_seen.inc()
         if len(listed) < len(bars.symbols):
             missing = ", ".join(symbol for place, symbol in enumerate(bars.symbols) if place not in listed)
-            with traced(bar_trace(close_ns)):
+            with traced(self._streams.trace(close_ns)):
                 _log.warning("the venue has no bar of %s that closed at %s", missing, stamp(close_ns))
 
     def _message(
@@ -278,7 +288,13 @@ class ClosedBars:
     ) -> tuple[EntryId, MarketDataMessage]:
         entry = bar_entry(int(bars.close_time_ns[row]), column)
         envelope = bar_envelope(
-            MarketDataMessage.SCHEMA_ID, COLLECTOR, BARS, entry, publish_time_ns=now_ns, causation_id=causation_id
+            MarketDataMessage.SCHEMA_ID,
+            COLLECTOR,
+            self._stream,
+            entry,
+            publish_time_ns=now_ns,
+            trace_id=self._streams.trace(bar_of(entry)),
+            causation_id=causation_id,
         )
         return entry, MarketDataMessage(
             envelope=envelope,

@@ -1,5 +1,8 @@
 """Who may do what on the bus: a user with a password for each part, which reads and writes its own streams alone.
 
+A part that works for one account is a user of that account, "coordinator:second", and has nothing of another's. Users
+of an account that comes later are added to the same two files, and the running server reads them again.
+
 Nobody without a password is let in. The server is told hashes of the passwords (`users.acl`); the passwords lie in a
 file beside it that only its owner can read, and reach a part in the address of the bus that its settings name.
 """
@@ -13,24 +16,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from sapphire.telemetry.secret_files import read_secret, write_secret
-from sapphire.telemetry.streams import (
-    ACCOUNT,
-    BARS,
-    COLLECTOR,
-    COORDINATOR,
-    DEAD_LETTERS,
-    EXECUTIONS,
-    HEARTBEATS,
-    LOCKSTEP,
-    SETTLED,
-    SIGNALS,
-    VIEWS,
-)
+from sapphire.telemetry.streams import COLLECTOR, COORDINATOR, AccountStreams, VenueStreams
 
-__all__ = ["BENTO", "CONDUCTOR", "NOTICES", "SERVICE", "BusUsers"]
+__all__ = ["BENTO", "CONDUCTOR", "NOTICES", "SERVICE", "BusUsers", "user_of"]
 
 CONDUCTOR = "conductor"
 """Who keeps the stack: it advances market time in lock-step and looks at everything."""
@@ -38,8 +29,8 @@ BENTO = "bento"
 SERVICE = "service"
 NOTICES = "notices"
 
-_CACHE = "bars:*"
-_ALL = "*"
+_BARS = "bars:*"
+"""Closed bars: the streams, and the cache."""
 _LOOKS = ("ping", "hello", "auth", "select", "client|setinfo", "xread", "xrange", "xrevrange", "get", "mget")
 _WRITES = ("xadd",)
 _PASSWORD_BYTES = 32
@@ -52,21 +43,42 @@ class _Rights:
     commands: tuple[str, ...] = ()
 
 
-_RIGHTS: Mapping[str, _Rights] = {
-    CONDUCTOR: _Rights((_ALL,), (LOCKSTEP, HEARTBEATS), _WRITES),
-    COLLECTOR: _Rights(
-        (LOCKSTEP, BARS, _CACHE), (BARS, _CACHE, HEARTBEATS, DEAD_LETTERS), (*_WRITES, "set", "setrange")
-    ),
-    COORDINATOR: _Rights((BARS, ACCOUNT, VIEWS, SIGNALS, _CACHE), (VIEWS, SIGNALS, HEARTBEATS, DEAD_LETTERS), _WRITES),
-    # It takes out of `signals` what the coordinator did not sign, and writes the stream anew.
-    SERVICE: _Rights(
-        (LOCKSTEP, SIGNALS, SETTLED, ACCOUNT, EXECUTIONS),
-        (SIGNALS, SETTLED, ACCOUNT, EXECUTIONS, HEARTBEATS, DEAD_LETTERS),
-        (*_WRITES, "eval", "del"),
-    ),
-    BENTO: _Rights((_CACHE,)),
-    NOTICES: _Rights((EXECUTIONS,)),
-}
+_OF_ACCOUNT = (COORDINATOR, SERVICE, BENTO, NOTICES)
+
+
+def user_of(part: str, account: str) -> str:
+    """The user that a part of an account is.
+
+    Examples
+    --------
+    >>> user_of("coordinator", "second")
+    'coordinator:second'
+    """
+    return f"{part}:{account}"
+
+
+def _shared_rights(venue: VenueStreams) -> dict[str, _Rights]:
+    lockstep = (venue.lockstep, f"{venue.lockstep}:*")
+    return {
+        # It adds the users of an account that comes later: the server reads its file, which only its owner can write.
+        CONDUCTOR: _Rights(("*",), (*lockstep, venue.heartbeats), (*_WRITES, "acl|load")),
+        COLLECTOR: _Rights(
+            (venue.lockstep, _BARS), (_BARS, venue.heartbeats, venue.dead_letters), (*_WRITES, "set", "setrange")
+        ),
+    }
+
+
+def _account_rights(account: AccountStreams) -> dict[str, _Rights]:
+    of = f"{account.venue}:{account.account}"
+    signals, views, common = f"signals:{of}:*", f"views:{of}:*", (account.shared.heartbeats, account.dead_letters)
+    own = (account.settled, account.states, account.executions)
+    return {
+        COORDINATOR: _Rights((_BARS, account.states, views, signals), (views, signals, *common), _WRITES),
+        # It takes out of its signals what the coordinator did not sign, and writes the stream anew.
+        SERVICE: _Rights((account.lockstep, signals, *own), (signals, *own, *common), (*_WRITES, "eval", "del")),
+        BENTO: _Rights((_BARS,)),
+        NOTICES: _Rights((account.executions,)),
+    }
 
 
 _SELECTORS: Mapping[str, tuple[str, ...]] = {CONDUCTOR: ("+info", "(%W~* +xtrim)")}
@@ -79,24 +91,35 @@ class BusUsers:
 
     Parameters
     ----------
+    venue : whose streams they are.
     passwords : by user, 64 hexadecimal digits each.
     """
 
+    venue: str
     passwords: Mapping[str, str] = field(repr=False)
 
     @classmethod
-    def keep(cls, folder: Path) -> Self:
-        """The users of the bus of a folder: those that were made before, and new ones for parts that had none.
+    def keep(cls, folder: Path, venue: str, account: str) -> Self:
+        """The users of the bus of a folder: those that were made before, and new ones where an account's parts or the
+        shared ones have none.
 
         Raises
         ------
         Refused : others can read the passwords.
+        ValueRefused : not the name of a venue or an account.
         """
+        from sapphire.data.durable import locked
+
+        streams = AccountStreams(venue, account)
+        wanted = (*_shared_rights(streams.shared), *(user_of(part, account) for part in _OF_ACCOUNT))
         path = folder / "passwords.json"
-        known = json.loads(read_secret(path, absent="this bus has no passwords")) if path.exists() else {}
-        made = cls({name: known.get(name) or secrets.token_hex(_PASSWORD_BYTES) for name in _RIGHTS})
-        write_secret(path, json.dumps(made.passwords))
-        write_secret(made.acl_file(folder), made.acl())
+        with locked(folder / "users.lock"):
+            known = json.loads(read_secret(path, absent="this bus has no passwords")) if path.exists() else {}
+            # Users without an account are those of a version before, which had one account.
+            kept = {name: password for name, password in known.items() if ":" in name or name in wanted}
+            made = cls(venue, kept | {name: secrets.token_hex(_PASSWORD_BYTES) for name in wanted if name not in kept})
+            write_secret(path, json.dumps(made.passwords))
+            write_secret(made.acl_file(folder), made.acl())
         return made
 
     @staticmethod
@@ -107,7 +130,7 @@ class BusUsers:
     def acl(self) -> str:
         """The users as the server reads them, with hashes in place of passwords."""
         lines = ["user default off resetpass resetkeys resetchannels -@all"]
-        for name, rights in _RIGHTS.items():
+        for name, rights in self._rights().items():
             keys = [f"%R~{key}" for key in rights.reads] + [f"%W~{key}" for key in rights.writes]
             commands = [f"+{command}" for command in (*_LOOKS, *rights.commands)]
             digest = hashlib.sha256(self.passwords[name].encode()).hexdigest()
@@ -118,4 +141,12 @@ class BusUsers:
     def url(self, user: str, bus_url: str) -> str:
         """The address of the bus for a user, with its password in it."""
         address = urlsplit(bus_url)
-        return address._replace(netloc=f"{user}:{self.passwords[user]}@{address.netloc}").geturl()
+        return address._replace(netloc=f"{quote(user, safe='')}:{self.passwords[user]}@{address.netloc}").geturl()
+
+    def _rights(self) -> dict[str, _Rights]:
+        accounts = sorted({name.partition(":")[2] for name in self.passwords if ":" in name})
+        rights = _shared_rights(VenueStreams(self.venue))
+        for account in accounts:
+            of_parts = _account_rights(AccountStreams(self.venue, account))
+            rights |= {user_of(part, account): each for part, each in of_parts.items()}
+        return rights

@@ -3,7 +3,7 @@
 It moves the embedded exchange to the next thing that a client sees or a part wants to be woken for, tells it on the bus
 (ADVANCED), and waits until the service has settled; and again, until the bar's close is reached. There it waits for the
 service's state, the collector's bars, the coordinator's signals and the service once more. So a run is as fast as the
-machine and gives the same fills every time.
+machine and gives the same fills every time. Where several accounts trade there, every one of them answers each step.
 
 A part that is killed meanwhile is started again by its supervisor and does what is missing, because every entry has an
 id of its own: the conductor only waits. It survives itself the same way: a new one takes up the last step on the bus.
@@ -12,33 +12,28 @@ id of its own: the conductor only waits. It survives itself the same way: a new 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sapphire.domain.clocks import Clock
 from sapphire.domain.display import stamp
 from sapphire.domain.envelope import Envelope, Message
-from sapphire.domain.errors import ExchangeError, MessageError, NotReady
+from sapphire.domain.errors import ExchangeError, MessageError, NotReady, ValueRefused
 from sapphire.domain.intervals import Interval
 from sapphire.domain.messages import AdvancedMessage, SettledMessage
 from sapphire.execution.control import Advanced, Control
 from sapphire.telemetry.bus import Bus
 from sapphire.telemetry.streams import (
-    ACCOUNT,
-    BARS,
-    LOCKSTEP,
-    SETTLED,
-    SIGNALS,
+    AccountStreams,
     EntryId,
     account_entry,
-    bar_trace,
     end_of_bar,
     message_id,
     step_entry,
 )
 
-__all__ = ["BarProgress", "Conductor", "Driven", "Moment", "Phase", "Watch"]
+__all__ = ["BarProgress", "Conductor", "Driven", "Led", "Moment", "Phase", "Watch"]
 
 PRODUCER = "conductor"
 
@@ -55,7 +50,7 @@ class Phase(StrEnum):
     STEPPING = "stepping"
     """The step is on the bus; nobody has settled it yet."""
     SETTLED = "settled"
-    """The service has settled the step."""
+    """Every service has settled the step."""
     CLOSED = "closed"
     """The bar is complete."""
 
@@ -71,7 +66,7 @@ class Moment:
     step : number of the last step that was begun.
     now_ns : market time.
     is_close : whether that step closes the bar.
-    settled : the service's answer, in SETTLED and CLOSED.
+    settled : the services' answers by account, in SETTLED and CLOSED.
     """
 
     phase: Phase
@@ -79,12 +74,13 @@ class Moment:
     step: int
     now_ns: int
     is_close: bool
-    settled: SettledMessage | None = None
+    settled: Mapping[str, SettledMessage] = field(default_factory=dict)
 
     @property
     def orders_sent(self) -> int:
-        """Placements and cancels that the service sent in the step."""
-        return sum(sent.count for sent in self.settled.sent if sent.stream == "orders") if self.settled else 0
+        """Placements and cancels that the services sent in the step."""
+        answers = self.settled.values()
+        return sum(sent.count for answer in answers for sent in answer.sent if sent.stream == "orders")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +106,39 @@ BarProgress = Callable[[int, int, int], None]
 Watch = Callable[[Moment], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Led:
+    """An account that is led through the steps.
+
+    Parameters
+    ----------
+    streams : of the account.
+    signals : the stream of what its release wants.
+    bars : the stream of bars that it decides on.
+    index : of the account at the exchange.
+    """
+
+    streams: AccountStreams
+    signals: str
+    bars: str
+    index: int = 1
+
+    @property
+    def name(self) -> str:
+        """Of the account."""
+        return self.streams.account
+
+
 class Conductor:
-    """Drives one account of an embedded exchange in lock-step.
+    """Drives the accounts of an embedded exchange in lock-step.
 
     Parameters
     ----------
     bus : where steps are told and answers come; one that gives up after `deadline_s` when the server is gone.
     control : the exchange's control plane.
+    accounts : who trades there, one or more of one venue; each of them answers each step.
     interval : of the bars.
     clock : the machine's.
-    account : index of the account at the exchange.
     watch : is told every moment, on this thread; a test may kill a part there.
     deadline_s : wall seconds that any part has for its answer.
     """
@@ -129,18 +148,26 @@ class Conductor:
         bus: Bus,
         control: Control,
         *,
+        accounts: Sequence[Led],
         interval: Interval,
         clock: Clock,
-        account: int = 1,
         watch: Watch = lambda _: None,
         deadline_s: float = 120.0,
     ) -> None:
         self._bus, self._control = bus, control
-        self._interval, self._clock, self._account = interval, clock, account
+        self._accounts, self._interval, self._clock = tuple(accounts), interval, clock
+        venues = {account.streams.venue for account in self._accounts}
+        if len(venues) != 1 or len({account.name for account in self._accounts}) != len(self._accounts):
+            raise ValueRefused(
+                "accounts of a run in lock-step",
+                expected="one or more of one venue, each once",
+                got=", ".join(f"{account.name} on {account.streams.venue}" for account in self._accounts) or "none",
+            )
+        self._shared = self._accounts[0].streams.shared
         self._watch, self._deadline_s = watch, deadline_s
         self._step = 0
-        self._wake_ns: int | None = None
-        self._seen = 0
+        self._wakes: tuple[int, ...] = ()
+        self._seen = dict.fromkeys((account.index for account in self._accounts), 0)
         self._now_ns = 0
         self._closed_ns = 0
         self._is_up = False
@@ -183,7 +210,7 @@ class Conductor:
         if self._is_up:
             return
         self._now_ns, self._seen = self._where()
-        last = self._bus.last(LOCKSTEP)
+        last = self._bus.last(self._shared.lockstep)
         if last is None:
             self._closed_ns = self._interval.floor(self._now_ns)
             self._is_up = True
@@ -197,12 +224,14 @@ class Conductor:
                 next="start the run in a folder of its own",
             )
         self._step = told.envelope.sequence
+        seen = told.account_events
+        self._publish(told.now_ns, told.bar_close_ns)
         if told.bar_close_ns is not None:
             self._await_bar(told.bar_close_ns)
-        self._wake_ns = self._await_settled(told).wake_at_ns
+        self._await_settled()
         # Market time may have moved after that step without anybody being told.
         self._closed_ns = told.bar_close_ns if told.bar_close_ns is not None else self._interval.floor(told.now_ns - 1)
-        if self._now_ns > told.now_ns or self._seen > told.account_events:
+        if self._now_ns > told.now_ns or self._events > seen:
             self._tell(self._now_ns, None, self._closed_ns + self._interval.ns)
         self._is_up = True
 
@@ -213,14 +242,15 @@ class Conductor:
             self._watch(Moment(Phase.ADVANCING, to_ns, self._step, self._now_ns, is_close=False))
             before_ns = self._now_ns
             advanced = self._advance(to_ns)
-            self._now_ns, self._seen = advanced.now_ns, advanced.sequences.get(self._account, self._seen)
-            is_woken = self._wake_ns is not None and self._wake_ns <= self._now_ns
+            self._now_ns = advanced.now_ns
+            self._seen |= {index: advanced.sequences[index] for index in self._seen if index in advanced.sequences}
+            is_woken = any(wake_ns <= self._now_ns for wake_ns in self._wakes)
             if self._now_ns == to_ns and not advanced.events and not is_woken:
                 return
             at_once = at_once + 1 if self._now_ns == before_ns else 0
             if at_once > _MOST_STEPS_AT_ONCE:
                 raise NotReady(
-                    f"the service wants to be woken again and again at {stamp(self._now_ns)}",
+                    f"a service wants to be woken again and again at {stamp(self._now_ns)}",
                     expected="a wake_at after the market time of the step, or none",
                     got=f"{at_once} steps at one instant",
                     next="see its log in the run folder, logs/service.log",
@@ -233,46 +263,78 @@ class Conductor:
         self._closed_ns = close_ns
         self._watch(Moment(Phase.CLOSED, close_ns, self._step, close_ns, is_close=True, settled=settled))
 
-    def _tell(self, now_ns: int, bar_close_ns: int | None, towards_ns: int) -> SettledMessage:
-        """Put the next step on the bus and wait until it is settled."""
+    def _tell(self, now_ns: int, bar_close_ns: int | None, towards_ns: int) -> Mapping[str, SettledMessage]:
+        """Put the next step on the bus and wait until every account has settled it."""
         self._step += 1
-        told = self._message(now_ns, bar_close_ns)
-        self._bus.publish(LOCKSTEP, step_entry(self._step), told)
+        self._bus.publish(
+            self._shared.lockstep,
+            step_entry(self._step),
+            self._message(self._shared.lockstep, now_ns, bar_close_ns, self._events),
+        )
+        self._publish(now_ns, bar_close_ns)
         is_close = bar_close_ns is not None
         self._watch(Moment(Phase.STEPPING, towards_ns, self._step, now_ns, is_close=is_close))
         if bar_close_ns is not None:
             self._await_bar(bar_close_ns)
-        settled = self._await_settled(told)
-        self._wake_ns = settled.wake_at_ns
+        settled = self._await_settled()
         self._watch(Moment(Phase.SETTLED, towards_ns, self._step, now_ns, is_close=is_close, settled=settled))
         return settled
 
-    def _message(self, now_ns: int, bar_close_ns: int | None) -> AdvancedMessage:
+    def _publish(self, now_ns: int, bar_close_ns: int | None) -> None:
+        """The step to each account, with the number of its own events; who was told it already is not told again."""
+        entry = step_entry(self._step)
+        for account in self._accounts:
+            stream = account.streams.lockstep
+            if self._bus.entry(stream, entry) is None:
+                message = self._message(stream, now_ns, bar_close_ns, self._seen[account.index])
+                self._bus.publish(stream, entry, message)
+
+    @property
+    def _events(self) -> int:
+        """How much the exchange told all of the accounts."""
+        return sum(self._seen.values())
+
+    def _message(self, stream: str, now_ns: int, bar_close_ns: int | None, events: int) -> AdvancedMessage:
         entry = step_entry(self._step)
         envelope = Envelope(
             schema_id=AdvancedMessage.SCHEMA_ID,
-            message_id=message_id(PRODUCER, LOCKSTEP, entry),
+            message_id=message_id(PRODUCER, stream, entry),
             producer=PRODUCER,
             sequence=self._step,
             event_time_ns=now_ns,
             publish_time_ns=self._clock.now_ns(),
-            trace_id=bar_trace(self._closed_ns if bar_close_ns is None else bar_close_ns),
+            trace_id=self._shared.trace(self._closed_ns if bar_close_ns is None else bar_close_ns),
             causation_id=None,
         )
-        return AdvancedMessage(envelope=envelope, now_ns=now_ns, bar_close_ns=bar_close_ns, account_events=self._seen)
+        return AdvancedMessage(envelope=envelope, now_ns=now_ns, bar_close_ns=bar_close_ns, account_events=events)
 
     def _await_bar(self, close_ns: int) -> None:
-        self._await(ACCOUNT, account_entry(close_ns), "service", f"the state of the account at {stamp(close_ns)}")
-        self._await(BARS, end_of_bar(close_ns), "collector", f"the bars that closed at {stamp(close_ns)}")
-        self._await(SIGNALS, end_of_bar(close_ns), "coordinator", f"signals on the bars of {stamp(close_ns)}")
+        at = stamp(close_ns)
+        for account in self._accounts:
+            what = f"the state of account {account.name} at {at}"
+            self._await(account.streams.states, account_entry(close_ns), "service", what)
+        for bars in sorted({account.bars for account in self._accounts}):
+            self._await(bars, end_of_bar(close_ns), "collector", f"the bars that closed at {at}")
+        for account in self._accounts:
+            what = f"signals of account {account.name} on the bars of {at}"
+            self._await(account.signals, end_of_bar(close_ns), "coordinator", what)
 
-    def _await_settled(self, told: AdvancedMessage) -> SettledMessage:
-        number = told.envelope.sequence
-        answer = self._await(SETTLED, step_entry(number), "service", f"SETTLED for step {number}")
-        if not isinstance(answer, SettledMessage) or answer.envelope.causation_id != told.envelope.message_id:
+    def _await_settled(self) -> dict[str, SettledMessage]:
+        """Every account's answer to the step; then it is known when they want to be woken."""
+        settled = {account.name: self._answer_of(account) for account in self._accounts}
+        wakes = (answer.wake_at_ns for answer in settled.values())
+        self._wakes = tuple(wake_ns for wake_ns in wakes if wake_ns is not None)
+        return settled
+
+    def _answer_of(self, account: Led) -> SettledMessage:
+        entry = step_entry(self._step)
+        asked = message_id(PRODUCER, account.streams.lockstep, entry)
+        what = f"SETTLED of account {account.name} for step {self._step}"
+        answer = self._await(account.streams.settled, entry, "service", what)
+        if not isinstance(answer, SettledMessage) or answer.envelope.causation_id != asked:
             raise MessageError(
-                f"the answer to step {number} is of something else",
-                expected=f"SETTLED that answers {told.envelope.message_id}",
+                f"the answer to step {self._step} is of something else",
+                expected=f"SETTLED that answers {asked}",
                 got=f"{answer.envelope.schema_id} that answers {answer.envelope.causation_id}",
             )
         return answer
@@ -290,18 +352,18 @@ class Conductor:
 
     def _advance(self, to_ns: int) -> Advanced:
         """Move market time; an exchange that dies over it is waited for, and asked where it stands."""
-        wake = () if self._wake_ns is None else (self._wake_ns,)
         while True:
             try:
-                return self._control.advance(to_ns, wake_at_ns=wake)
+                return self._control.advance(to_ns, wake_at_ns=self._wakes)
             except NotReady:
                 now_ns, seen = self._where()
-            if now_ns > self._now_ns or seen > self._seen:
-                # It moved, and nobody knows what was seen on the way: the service shall look.
-                return Advanced(now_ns, max(1, seen - self._seen), {self._account: seen})
+            more = sum(seen.values()) - self._events
+            if now_ns > self._now_ns or more > 0:
+                # It moved, and nobody knows what was seen on the way: the services shall look.
+                return Advanced(now_ns, max(1, more), seen)
 
-    def _where(self) -> tuple[int, int]:
-        """Market time and the number of the account's last event, once the exchange answers."""
+    def _where(self) -> tuple[int, dict[int, int]]:
+        """Market time and the number of each account's last event, once the exchange answers."""
         began = time.monotonic()
         while True:
             try:
@@ -317,4 +379,4 @@ class Conductor:
                     ) from error
                 time.sleep(_ASK_AGAIN_S)
         rows = {int(row["account"]): int(row["event_sequence"]) for row in state["accounts"]}
-        return int(state["now_ns"]), rows.get(self._account, 0)
+        return int(state["now_ns"]), {index: rows.get(index, 0) for index in self._seen}

@@ -42,6 +42,8 @@ class ServiceSettings:
     Parameters
     ----------
     account : its name; `account_tag` is in each of its order ids.
+    release : digest of the release that it trades: no signal of another one is taken.
+    venue : name of the venue, as streams and metrics have it.
     stage : what a release's evidence has to permit.
     home : the state folder, with `releases/` and `evidence/`.
     trust : the key, the pinned policies and the required measures, as `sapphire.registry.Deployment.as_dict` says.
@@ -62,6 +64,8 @@ class ServiceSettings:
 
     account: str
     account_tag: int
+    release: str
+    venue: str
     stage: str
     home: Path
     trust: Mapping[str, Any]
@@ -89,6 +93,7 @@ class ServiceSettings:
         return {
             "account": self.account,
             "account_tag": self.account_tag,
+            "release": self.release,
             "stage": self.stage,
             "home": str(self.home),
             "trust": dict(self.trust),
@@ -96,7 +101,12 @@ class ServiceSettings:
             "symbols": list(self.symbols),
             "quote": self.quote,
             "interval": self.interval,
-            "venue": {"rest_url": self.rest_url, "ws_url": self.ws_url, "control_url": self.control_url},
+            "venue": {
+                "name": self.venue,
+                "rest_url": self.rest_url,
+                "ws_url": self.ws_url,
+                "control_url": self.control_url,
+            },
             "credentials": str(self.credentials),
             "bus_url": self.bus_url,
             "signal_key": str(self.signal_key),

@@ -34,9 +34,15 @@ RunOption = Annotated[
 ]
 
 
+AccountOption = Annotated[
+    str | None, typer.Option("--account", help="An account of the stack. [the one that was written to last]")
+]
+
+
 def trace(
     order: Annotated[str, typer.Argument(help="A client order id, or enough of its beginning or end to mean one.")],
     run: RunOption = None,
+    account: AccountOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Show one order's life: release, views, target, signal, risk, hops, the venue's words, fills with fees.
@@ -46,7 +52,7 @@ def trace(
     from sapphire.monitoring.reading.run_folder import read_run
     from sapphire.monitoring.reading.tracing import trace_order
 
-    found = trace_order(read_run(*_run_and_home(run)), order)
+    found = trace_order(read_run(*_run_and_home(run, account)), order)
     if as_json:
         sys.stdout.write(json.dumps(found.as_dict(), sort_keys=True) + "\n")
     else:
@@ -62,6 +68,7 @@ def run_report(
     ] = None,
     run: RunOption = None,
     pdf: Annotated[bool, typer.Option("--pdf", help="Print each page as a PDF too, by Chromium.")] = False,
+    account: AccountOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Render a report on a run into the state folder's reports/, one page for each day.
@@ -77,7 +84,7 @@ def run_report(
     from sapphire.monitoring.reading.run_folder import read_run
     from sapphire.monitoring.telling.reports import render_report
 
-    folder, home = _run_and_home(run)
+    folder, home = _run_and_home(run, account)
     days = days_of(read_run(folder, home)) if day == _ALL else (None if day is None else read_day(day),)
     pages, failures = [], []
     for each in days:
@@ -175,12 +182,14 @@ def _keep_paper_days(folder: Path, home: Path, rendered: Sequence[date]) -> None
     _say(f"evidence of {facts.label}: {kept} new days on paper; sapphire gates says what they come to")
 
 
-def _run_and_home(run: Path | None) -> tuple[Path, Path]:
+def _run_and_home(run: Path | None, account: str | None) -> tuple[Path, Path]:
     """The run's folder and the state folder."""
     from sapphire.domain.workspace import home
-    from sapphire.monitoring.reading.finding import latest_run
+    from sapphire.monitoring.reading.finding import latest_run, run_of
 
     state = home()
+    if account is not None:
+        return run_of(state if run is None else run.absolute(), account), state
     return (latest_run(state) if run is None else run.absolute()), state
 
 

@@ -21,15 +21,16 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sapphire.domain.clocks import WallClock, to_ns
 from sapphire.domain.messages import MarketKind
 from sapphire.domain.workspace import HOME_VARIABLE
 from sapphire.execution.binaries import engine_binary
 from sapphire.execution.bus_server import bus_command
-from sapphire.execution.bus_users import BENTO, CONDUCTOR, NOTICES, SERVICE, BusUsers
-from sapphire.execution.candle_folder import candle_instruments, first_common_ns
+from sapphire.execution.bus_users import BENTO, CONDUCTOR, NOTICES, SERVICE, BusUsers, user_of
+from sapphire.execution.candle_folder import candle_instruments
+from sapphire.execution.conductor import Led
 from sapphire.execution.exchange import ExchangeAddress, exchange_arguments
 from sapphire.execution.service import ServiceAddress, ServiceSettings, draw_token, write_credentials
 from sapphire.registry.tracking import Tracking, models_page
@@ -37,8 +38,10 @@ from sapphire.registry.trust import Deployment
 from sapphire.serving.settings import Settings
 from sapphire.stack.addresses import Ports
 from sapphire.stack.folders import RunFolder
+from sapphire.stack.joining import Shared, join, keep_address, require_history
+from sapphire.stack.market_start import market_start_ns
 from sapphire.stack.notices.process import notices_parts
-from sapphire.stack.part import CollectorConfig, CoordinatorConfig, history_of, instrument_row
+from sapphire.stack.part import CollectorConfig, CoordinatorConfig, history_of, instrument_row, scope_of
 from sapphire.stack.plan import Plan
 from sapphire.stack.processes.answering import bus_answers
 from sapphire.stack.processes.parts import Part, Probe
@@ -59,9 +62,6 @@ __all__ = ["VENUE", "Assembly"]
 VENUE = "embedded"
 """What the embedded exchange is called in the cache of bars."""
 
-_LOCKSTEP_START = "2024-01-01T00:00:00Z"
-"""Where the embedded exchange's market begins in lock-step when nobody says (`LOCKSTEP_START_NS` in its settings)."""
-
 
 class Assembly:
     """The parts of a plan. Making them writes settings files into the run folder, so its lock is held by then.
@@ -78,18 +78,52 @@ class Assembly:
         self.plan, self.ports, self.probe = plan, ports, probe or Probe()
         self.folder = RunFolder(plan.run)
         self.venue: ExchangeAddress | None = None
+        self.shared = self._own() if plan.joins is None else Shared.of(RunFolder(plan.joins))
         self.service_token, self.service_read_token = draw_token(), draw_token()
         self.history_bars = history_of(manifest)
+        self.scope = scope_of(VENUE, plan.account, plan.release.digest, manifest)
+        self.led = Led(self.scope.streams, self.scope.signals, self.scope.bars)
+        self._cache = VENUE
+        if plan.joins is not None:
+            self._join(plan.joins)
         self.tracking = Tracking.of(plan.home, os.environ)
-        self.start_ns = _start_ns(plan, self.folder)
+        self.start_ns = market_start_ns(plan, self.folder)
+
+    def _own(self) -> Shared:
+        ports = self.ports
+        urls = (ports.bus_url, ports.url("exchange"), ports.url("exchange", scheme="ws"), ports.url("exchange_control"))
+        return Shared(self.folder, *urls)
+
+    def _join(self, first: Path) -> None:
+        """Come onto the bus and the exchange of the stack that runs; its bars serve where they are the release's."""
+        account = join(self.plan, self.shared, VENUE)
+        self.venue, self.led = account.address, replace(self.led, index=account.index)
+        collected = Plan.from_dict(RunFolder(first).read())
+        if (collected.symbols, collected.interval) != (self.plan.symbols, self.plan.interval):
+            self._cache = f"{VENUE}:{self.plan.account}"
+            return
+        require_history(self.plan, self.history_bars, RunFolder(first).read()["history_bars"])
+
+    @property
+    def _collects(self) -> bool:
+        """Whether a collector of its own is needed."""
+        return self.plan.joins is None or self._cache != VENUE
+
+    def _on_shared(self, *names: str) -> tuple[str, ...]:
+        """These parts as needs, where they are this stack's own."""
+        return names if self.plan.joins is None else ()
 
     @cached_property
     def _users(self) -> BusUsers:
-        return BusUsers.keep(self.folder.bus)
+        return BusUsers.keep(self.shared.folder.bus, VENUE, self.plan.account)
 
     def bus_url(self, user: str) -> str:
         """The address of the bus for a user, with its password in it: only files of the owner's have it."""
-        return self._users.url(user, self.ports.bus_url)
+        return self._users.url(user, self.shared.bus_url)
+
+    def _own_bus_url(self, part: str) -> str:
+        """The address of the bus for a part of the account."""
+        return self.bus_url(user_of(part, self.plan.account))
 
     @property
     def bento_url(self) -> str:
@@ -107,10 +141,10 @@ class Assembly:
     def addresses(self) -> dict[str, str | None]:
         """Every address, by stable keys."""
         return {
-            "bus_url": self.ports.bus_url,
-            "exchange_url": self.ports.url("exchange"),
-            "exchange_ws_url": self.ports.url("exchange", scheme="ws"),
-            "exchange_control_url": self.ports.url("exchange_control"),
+            "bus_url": self.shared.bus_url,
+            "exchange_url": self.shared.exchange_url,
+            "exchange_ws_url": self.shared.exchange_ws_url,
+            "exchange_control_url": self.shared.exchange_control_url,
             "bento_url": self.bento_url,
             "service_url": self.ports.url("service"),
             "mlflow_url": self.mlflow_url,
@@ -135,16 +169,27 @@ class Assembly:
         """
         plan = self.plan
         SignalKey.keep(self.folder.signal_key)
-        made = [self._bus(), replace(self._exchange(), before_end=before_exchange_ends)]
+        made: list[Part] = []
+        if plan.joins is None:
+            made += [self._bus(), replace(self._exchange(), before_end=before_exchange_ends)]
+        else:
+            self._keep_keys()
         made += [self._mlflow()] if plan.mlflow and not self.tracking.uri.startswith("http") else []
         made += [self._bento()] if plan.bento_url is None else []
         service = replace(self._service(), before_end=before_service_ends)
         return [
             *made,
-            self._collector(),
+            *([self._collector()] if self._collects else []),
             self._coordinator(),
             service,
-            *notices_parts(plan, self.folder, self.bus_url(NOTICES), ports=self.ports, probe=self.probe),
+            *notices_parts(
+                plan,
+                self.folder,
+                self._own_bus_url(NOTICES),
+                venue=VENUE,
+                ports=self.ports,
+                probe=self.probe,
+            ),
             *reports_parts(plan, self.folder, ports=self.ports, probe=self.probe),
         ]
 
@@ -195,6 +240,12 @@ class Assembly:
     def _hear_exchange(self, line: bytes) -> None:
         """Keep the keys that the exchange tells: they are the same at every start in this folder."""
         self.venue = ExchangeAddress.read(line)
+        keep_address(self.folder, self.venue)
+        self._keep_keys()
+
+    def _keep_keys(self) -> None:
+        if self.venue is None:
+            return
         write_credentials(
             self.folder.credentials,
             self.venue,
@@ -223,7 +274,7 @@ class Assembly:
     def _bento(self) -> Part:
         plan = self.plan
         # The stack has asked the door by now: a server that is started again after it was closed goes on.
-        settings = Settings(plan.home, plan.release.digest, plan.stage, self.bus_url(BENTO), running=True)
+        settings = Settings(plan.home, plan.release.digest, plan.stage, self._own_bus_url(BENTO), running=True)
         return bento_part(
             settings,
             port=self.ports.bento,
@@ -238,9 +289,10 @@ class Assembly:
         config = CollectorConfig(
             bus_url=self.bus_url(COLLECTOR),
             venue=VENUE,
+            cache=self._cache,
             clock=plan.clock,
             exchange="embedded",
-            url=self.ports.url("exchange"),
+            url=self.shared.exchange_url,
             market=MarketKind.RECORDED if plan.market.candles else MarketKind.GENERATED,
             symbols=plan.symbols,
             interval=plan.interval,
@@ -248,13 +300,14 @@ class Assembly:
             host=self.ports.network.bind,
             port=self.ports.collector,
         )
-        return self._python_part(COLLECTOR, config, needs=("bus", "exchange"))
+        return self._python_part(COLLECTOR, config, needs=self._on_shared("bus", "exchange"))
 
     def _coordinator(self) -> Part:
         plan = self.plan
         config = CoordinatorConfig(
-            bus_url=self.bus_url(COORDINATOR),
+            bus_url=self._own_bus_url(COORDINATOR),
             venue=VENUE,
+            cache=self._cache,
             clock=plan.clock,
             account=plan.account,
             signal_key=self.folder.signal_key,
@@ -267,7 +320,7 @@ class Assembly:
             host=self.ports.network.bind,
             port=self.ports.coordinator,
         )
-        return self._python_part(COORDINATOR, config, needs=("bus",), release=plan.release.digest)
+        return self._python_part(COORDINATOR, config, needs=self._on_shared("bus"), release=plan.release.digest)
 
     def _instrument(self, symbol: str) -> Instrument:
         """The rules that the exchange trades by: the candles', else those in force at the generated market's start."""
@@ -305,6 +358,8 @@ class Assembly:
         settings = ServiceSettings(
             account=plan.account,
             account_tag=plan.account_tag,
+            release=plan.release.digest,
+            venue=VENUE,
             stage=plan.stage,
             home=plan.home,
             trust=Deployment.read().as_dict(),
@@ -312,11 +367,11 @@ class Assembly:
             symbols=plan.symbols,
             quote=plan.quote,
             interval=plan.interval,
-            rest_url=ports.url("exchange"),
-            ws_url=ports.url("exchange", scheme="ws"),
-            control_url=ports.url("exchange_control") if plan.is_lockstep else None,
+            rest_url=self.shared.exchange_url,
+            ws_url=self.shared.exchange_ws_url,
+            control_url=self.shared.exchange_control_url if plan.is_lockstep else None,
             credentials=self.folder.credentials,
-            bus_url=self.bus_url(SERVICE),
+            bus_url=self._own_bus_url(SERVICE),
             signal_key=self.folder.signal_key,
             clock=plan.clock,
             bind=ports.network.bind,
@@ -334,7 +389,7 @@ class Assembly:
             name="service",
             command=(str(engine_binary("service")), "run", "--config", str(path)),
             log=self.folder.log("service"),
-            needs=("bus", "exchange"),
+            needs=self._on_shared("bus", "exchange"),
             first_line=_hear_service,
             ready=lambda _: checks.ready(),
             live=checks.live,
@@ -347,15 +402,3 @@ class Assembly:
 
 def _hear_service(line: bytes) -> None:
     ServiceAddress.read(line)
-
-
-def _start_ns(plan: Plan, folder: RunFolder) -> int:
-    """Where the exchange's market begins or began; the first start in this folder is kept in its journal."""
-    kept = folder.read()["market"].get("start_ns") if folder.facts.is_file() and folder.exchange.is_dir() else None
-    if kept is not None:
-        return int(kept)
-    if plan.market.start is not None:
-        return to_ns(plan.market.start)
-    if plan.market.candles is not None:
-        return first_common_ns(plan.market.candles, plan.symbols)
-    return to_ns(_LOCKSTEP_START) if plan.is_lockstep else WallClock().now_ns()

@@ -23,7 +23,7 @@ from sapphire.stack.processes.groups import end_marked, tail_of
 from sapphire.stack.processes.run_lock import RunLock
 from sapphire.stack.stack import FAILED, READY
 
-__all__ = ["bring_up", "require_running", "service_at", "service_of", "take_down"]
+__all__ = ["bring_up", "require_running", "require_to_join", "service_at", "service_of", "take_down"]
 
 _LOOK_EVERY_S = 0.1
 _END_WITHIN_S = 90.0
@@ -118,6 +118,36 @@ def require_running(run: Path) -> dict[str, Any]:
     if RunLock(run).holder() is None:
         raise Refused(f"no stack runs in {run}", expected="a running stack", got="none", next="sapphire up starts one")
     return RunFolder(run).read()
+
+
+def require_to_join(first: RunFolder, *, fresh: bool, mlflow: bool | None) -> None:
+    """Refuse what cannot be asked for an account that joins.
+
+    Parameters
+    ----------
+    first : run folder of the stack that it is to join.
+    fresh, mlflow : as `up` was told.
+
+    Raises
+    ------
+    Refused : no stack runs there, it is not up yet, or it is to be forgotten what others trade on.
+    """
+    facts = require_running(first.path)
+    if facts["state"] != READY:
+        raise Refused(
+            f"the stack in {first.path} is not up",
+            expected="one that is ready, for an account to join",
+            got=f"one that is {facts['state']}",
+            next="sapphire status says how far it is",
+        )
+    for word, is_said in (("--fresh", fresh), ("--mlflow", mlflow is True)):
+        if is_said:
+            raise Refused(
+                f"{word} with --account",
+                expected="words of the account: its release, funds, ports",
+                got=f"{word}, which is of the whole stack",
+                next="give the account another name to begin anew" if fresh else "leave it out",
+            )
 
 
 def service_of(run: Path, *, acts: bool = False) -> Service:

@@ -1,13 +1,17 @@
-"""Who trims the bus of a stack: a thread that asks from time to time how far each consumer's own record is.
+"""Who trims the bus of a stack: a thread of each account's keeper, which asks how far each consumer's own record is.
 
 ::
 
-    stream              consumer and its record                       stays besides
-    bars, account       coordinator: decisions.jsonl                  a day of market time
-    views               nobody at home: as the decisions they are of  a day of market time
-    signals             service: its journal                          a day of market time
-    executions          notices: notices_state.json, where they run   20,000 steps
-    lockstep, settled   the conductor, which waits for both           2,000 steps
+    stream                        consumer and its record                          stays besides
+    bars                          coordinators of all accounts that decide on      a day of market time
+                                  them and run: their decisions.jsonl
+    account                       coordinator: decisions.jsonl                     a day of market time
+    views                         nobody at home: as the decisions they are of     a day of market time
+    signals                       service: its journal                             a day of market time
+    executions                    notices: notices_state.json, where they run      20,000 steps
+    lockstep, settled             the conductor, which waits for all               2,000 steps
+
+An account that does not run holds nothing back: it goes on with the bars that there are.
 """
 
 from __future__ import annotations
@@ -20,20 +24,12 @@ from pathlib import Path
 from typing import Any
 
 from sapphire.coordination.decision_log import last_decision
+from sapphire.coordination.decisions import Scope
 from sapphire.domain.errors import SapphireError
 from sapphire.stack.folders import RunFolder
+from sapphire.stack.processes.run_lock import RunLock
 from sapphire.telemetry.bus import Bus
-from sapphire.telemetry.streams import (
-    ACCOUNT,
-    BARS,
-    EXECUTIONS,
-    LOCKSTEP,
-    SETTLED,
-    SIGNALS,
-    VIEWS,
-    EntryId,
-    end_of_bar,
-)
+from sapphire.telemetry.streams import EntryId, VenueStreams, end_of_bar
 from sapphire.telemetry.trimming import Consumed, trim
 
 __all__ = ["BusTrimmer", "consumed_streams"]
@@ -45,31 +41,51 @@ _EVERY_S = 10.0
 _log = logging.getLogger(__name__)
 
 
-def consumed_streams(run: RunFolder, bus: Bus, taken_close_ns: int | None, *, has_notices: bool) -> Iterator[Consumed]:
-    """How far the consumers of each stream of a run are.
+def consumed_streams(
+    run: RunFolder, first: RunFolder, scope: Scope, bus: Bus, taken_close_ns: int | None, *, has_notices: bool
+) -> Iterator[Consumed]:
+    """How far the consumers of an account's streams are; the account that a stack began with has the venue's too.
 
     Parameters
     ----------
+    run, first : run folders of the account, and of the account that the stack began with.
+    scope : for whom the account's coordinator decides.
     taken_close_ns : close of the last bar whose signals the service has in its journal.
     has_notices : whether a part tells notices of executions.
 
     Raises
     ------
-    DataError : the last decision cannot be read.
+    DataError : a last decision cannot be read.
     NotReady : the bus was not reached in time.
     """
-    last = last_decision(run.decisions)
-    decided = None if last is None else end_of_bar(last.bar_close_ns)
-    for stream in (BARS, ACCOUNT, VIEWS):
+    streams, decided = scope.streams, _decided(run)
+    followers = [each for each in (first, *first.joined) if each != run and _follows(each, scope)]
+    yield Consumed(scope.bars, (decided, *map(_decided, followers)), _DAY_MS)
+    for stream in (streams.states, scope.views):
         yield Consumed(stream, (decided,), _DAY_MS)
     taken = None if taken_close_ns is None else end_of_bar(taken_close_ns)
-    yield Consumed(SIGNALS, (decided, taken), _DAY_MS)
-    for stream, kept in ((LOCKSTEP, _STEPS_KEPT), (SETTLED, _STEPS_KEPT), (EXECUTIONS, _EXECUTIONS_KEPT)):
+    yield Consumed(scope.signals, (decided, taken), _DAY_MS)
+    of_the_venue = (streams.shared.lockstep,) if run == first else ()
+    for stream in (*of_the_venue, streams.lockstep, streams.settled, streams.executions):
         newest = bus.last(stream)
         read: list[EntryId | None] = [None if newest is None else newest.id]
-        if stream == EXECUTIONS and has_notices:
+        if stream == streams.executions and has_notices:
             read.append(_noticed(run.notices_state))
-        yield Consumed(stream, tuple(read), kept)
+        yield Consumed(stream, tuple(read), _EXECUTIONS_KEPT if stream == streams.executions else _STEPS_KEPT)
+
+
+def _decided(run: RunFolder) -> EntryId | None:
+    """Up to where an account's coordinator has decided."""
+    last = last_decision(run.decisions)
+    return None if last is None else end_of_bar(last.bar_close_ns)
+
+
+def _follows(run: RunFolder, scope: Scope) -> bool:
+    """Whether an account runs and decides on the same bars."""
+    if not run.facts.is_file() or RunLock(run.path).holder() is None:
+        return False
+    facts = run.read()
+    return VenueStreams(scope.streams.venue).bars(facts["interval"], facts["symbols"]) == scope.bars
 
 
 def _noticed(path: Path) -> EntryId | None:
@@ -85,7 +101,8 @@ class BusTrimmer:
 
     Parameters
     ----------
-    run : whose bus it is.
+    run, first : run folders of the account, and of the account that the stack began with.
+    scope : for whom its coordinator decides.
     bus : makes a connection that may trim.
     service_state : what the service says of itself.
     has_notices : whether a part tells notices.
@@ -94,13 +111,16 @@ class BusTrimmer:
     def __init__(
         self,
         run: RunFolder,
+        first: RunFolder,
+        scope: Scope,
         bus: Callable[[], Bus],
         service_state: Callable[[], dict[str, Any]],
         *,
         has_notices: bool,
         every_s: float = _EVERY_S,
     ) -> None:
-        self._run, self._bus, self._service_state = run, bus, service_state
+        self._run, self._first, self._scope = run, first, scope
+        self._bus, self._service_state = bus, service_state
         self._has_notices, self._every_s = has_notices, every_s
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._work, name="bus-trimmer", daemon=True)
@@ -127,9 +147,8 @@ class BusTrimmer:
         taken = self._service_state()["last_bar_close_ns"]
         bus = self._bus()
         try:
-            streams = consumed_streams(
-                self._run, bus, None if taken is None else int(taken), has_notices=self._has_notices
-            )
+            at_ns = None if taken is None else int(taken)
+            streams = consumed_streams(self._run, self._first, self._scope, bus, at_ns, has_notices=self._has_notices)
             return trim(bus, list(streams))
         finally:
             bus.close()

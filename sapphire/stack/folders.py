@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from sapphire.domain.errors import ConfigError, Refused
 
@@ -38,6 +38,38 @@ class RunFolder:
     def signal_key(self) -> Path:
         """What signs the account's signals; only the owner can read it."""
         return self.path / "signal-key"
+
+    @property
+    def exchange_address(self) -> Path:
+        """How the exchange is reached, for accounts that join; only the owner can read it."""
+        return self.path / "exchange-address.json"
+
+    @property
+    def exchange_account(self) -> Path:
+        """The keys of an account that joined; only the owner can read it."""
+        return self.path / "exchange-account.json"
+
+    @property
+    def accounts(self) -> Path:
+        """Where the run folders of the accounts are that joined."""
+        return self.path / "accounts"
+
+    def of_account(self, account: str) -> Self:
+        """The run folder of an account that joined this stack, or is to.
+
+        Raises
+        ------
+        ValueRefused : not the name of an account.
+        """
+        from sapphire.telemetry.streams import require_name
+
+        return type(self)(self.accounts / require_name(account, "name of an account"))
+
+    @property
+    def joined(self) -> list[Self]:
+        """The run folders of the accounts that joined, by name."""
+        found = sorted(self.accounts.iterdir()) if self.accounts.is_dir() else []
+        return [type(self)(path) for path in found if type(self)(path).facts.is_file()]
 
     @property
     def bus(self) -> Path:

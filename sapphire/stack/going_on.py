@@ -22,7 +22,7 @@ from sapphire.stack.plan import USUAL_FUNDS, ChosenRelease, Market, Plan
 if TYPE_CHECKING:
     from sapphire.domain.releases import Manifest
 
-__all__ = ["SEED", "SPEED", "Asked", "kept_plan", "plan_to_start"]
+__all__ = ["SEED", "SPEED", "Asked", "kept_plan", "plan_to_join", "plan_to_start"]
 
 SPEED, SEED = 60.0, 7
 """Market seconds per second of wall time, and seed of the generated market, when nobody says."""
@@ -100,6 +100,56 @@ def plan_to_start(asked: Asked, run: RunFolder, home: Path, *, fresh: bool, now_
         say(f"going on where this run stood: {_what(plan)}")
     limits = account_limits(home, chosen.digest, plan.equity_atoms)
     return replace(plan, limits=limits, execution=manifest.execution, network=network)
+
+
+def plan_to_join(asked: Asked, account: str, first: RunFolder, home: Path, *, say: Say) -> Plan:
+    """What is started for another account beside a stack that runs: its market, and its own release, funds and limits.
+
+    Parameters
+    ----------
+    account : its name.
+    first : run folder of the stack that runs.
+    home : the state folder.
+
+    Raises
+    ------
+    Refused : nothing to trade, or another market than the stack has.
+    DataError : the candles are not those of the release's symbols.
+    ValueRefused : not the name of an account.
+    """
+    from sapphire.stack.account.limits import account_limits
+    from sapphire.stack.joining import next_tag, require_same_market
+
+    run, facts = first.of_account(account), first.read()
+    running = Plan.from_dict(facts)
+    kept = Plan.from_dict(run.read()) if run.facts.is_file() and run.exchange_account.exists() else None
+    say("looking up the release")
+    chosen, manifest = _release(asked, kept, home, None if kept is None else run, say)
+    before = running.market if kept is None else kept.market
+    candles = _exchange_candles(asked.candles, asked.rules, manifest) or before.candles
+    seed = before.seed if asked.seed is None else asked.seed
+    if kept is not None and asked.funds and _atoms(asked.funds) != _atoms(kept.funds):
+        raise _other(f"began with {_amounts(kept.funds)}", f"--fund {_amounts(asked.funds)}", option="--fund")
+    funds = dict(kept.funds) if kept else dict(asked.funds) or _funds(home, chosen.digest, manifest) or USUAL_FUNDS
+    plan = Plan(
+        run=run.path,
+        home=home,
+        release=chosen,
+        symbols=manifest.universe,
+        interval=manifest.interval,
+        market=Market(seed, candles, asked.start or before.start),
+        speed=running.speed if asked.speed is None else asked.speed,
+        funds=dict(funds),
+        account=account,
+        joins=first.path,
+        ports=asked.ports if kept is None else {**kept.ports, **asked.ports},
+        network=running.network,
+        execution=manifest.execution,
+        spin=asked.spin is True or (asked.spin is None and kept is not None and kept.spin),
+    )
+    require_same_market(plan, facts)
+    limits = account_limits(home, chosen.digest, plan.equity_atoms)
+    return replace(plan, limits=limits, account_tag=next_tag(first, account))
 
 
 def _release(

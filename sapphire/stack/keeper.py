@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 
 from sapphire.domain.errors import PortInUse, SapphireError
 from sapphire.serving.ports import free_port
+from sapphire.stack.assembly import VENUE
 from sapphire.stack.folders import RunFolder
 from sapphire.stack.plan import Plan
 from sapphire.stack.processes.parts import Probe, Standing
@@ -88,7 +89,7 @@ def _serve(stack: Stack, runtime: PartRuntime, readiness: _PartsReadiness, port:
     """Answer probes, and tell Prometheus how the parts do; where that cannot be, nothing is left running."""
     readiness.stack = stack
     told = PartsCollector(
-        stack.plan.account,
+        {"venue": VENUE, "account": stack.plan.account, "release": stack.plan.release.digest},
         lambda: {name: (part.standing is Standing.READY, part.restarts) for name, part in stack.parts.items()},
     )
     runtime.metrics.registry.register(told)
@@ -120,7 +121,7 @@ def main(words: Sequence[str] | None = None) -> int:
         settings = KeeperSettings().configured(KEEPER).overridden(KEEPER, os.environ)
         free_port(settings.port)  # one that is taken is told before anything is started
         plan = Plan.from_dict(json.loads(RunFolder(told.run).settings(PLAN).read_bytes()))
-        identity = {"account": plan.account, "release": plan.release.digest}
+        identity = {"venue": VENUE, "account": plan.account, "release": plan.release.digest}
         log_to_stderr(KEEPER, identity=identity)
         readiness = _PartsReadiness()
         runtime = PartRuntime(KEEPER, settings, identity=identity, readiness=readiness)

@@ -18,27 +18,28 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from sapphire.domain.canonical import is_sha256
 from sapphire.domain.clocks import WallClock
-from sapphire.domain.errors import ConfigError, NotReady
+from sapphire.domain.errors import ConfigError, NotReady, ValueRefused
 from sapphire.domain.evidence import Target
 from sapphire.domain.messages import MarketKind, PartState
+from sapphire.execution.bus_users import user_of
 from sapphire.telemetry.bus import Bus, without_password
 from sapphire.telemetry.heartbeats import Pulse
 from sapphire.telemetry.logs import log_to_stderr
 from sapphire.telemetry.part_runtime import PartRuntime, run_part
 from sapphire.telemetry.part_settings import PartSettings, is_number
 from sapphire.telemetry.signal_keys import SignalKey
-from sapphire.telemetry.streams import COLLECTOR, COORDINATOR
+from sapphire.telemetry.streams import COLLECTOR, COORDINATOR, AccountStreams, VenueStreams, require_name
 
 if TYPE_CHECKING:
     from sapphire.coordination.coordinator import Duty
+    from sapphire.coordination.decisions import Scope
     from sapphire.coordination.sizing import Asked, Size
     from sapphire.domain.instruments import Instrument, Universe
     from sapphire.domain.intervals import Interval
     from sapphire.domain.releases import Manifest
-    from sapphire.domain.stopped_views import WhenViewsStop
     from sapphire.portfolio import Sized
 
-__all__ = ["CollectorConfig", "CoordinatorConfig", "history_of", "instrument_row", "main", "sizing_of"]
+__all__ = ["CollectorConfig", "CoordinatorConfig", "history_of", "instrument_row", "main", "scope_of", "sizing_of"]
 
 _INSTRUMENT_KEYS = ("symbol", "tick", "lot", "min_notional")
 _GOODBYE_WITHIN_S = 0.5
@@ -50,13 +51,15 @@ class _Config(PartSettings):
 
     EXPECTED: ClassVar[Mapping[str, str]] = {
         "bus_url": "valkey://USER:PASSWORD@HOST:PORT/DATABASE",
-        "venue": "a name",
+        "venue": "a name of letters, digits, - and _",
+        "cache": "what the venue is called in the cache of bars",
         "clock": '{"lockstep": true} or {"speed": a number above zero}',
     }
 
     bus_url: str
     venue: str
     clock: Mapping[str, Any]
+    cache: str = ""
 
     @property
     def speed(self) -> float | None:
@@ -65,8 +68,8 @@ class _Config(PartSettings):
 
     def _check(self, **sound: bool) -> None:
         """Refuse the first key that is not sound."""
-        texts = {"bus_url": self.bus_url, "venue": self.venue}
-        sound = {key: isinstance(value, str) and bool(value) for key, value in texts.items()} | sound
+        sound["bus_url"] = isinstance(self.bus_url, str) and bool(self.bus_url)
+        sound["venue"], sound["cache"] = _is_name(self.venue), isinstance(self.cache, str)
         sound["clock"] = self.clock == {"lockstep": True} or (
             isinstance(self.clock, Mapping) and set(self.clock) == {"speed"} and is_number(self.clock["speed"])
         )
@@ -85,7 +88,8 @@ class CollectorConfig(_Config):
     ----------
     bus_url : "valkey://127.0.0.1:6379/0".
     exchange, url : "embedded" and the address of its REST API; or ccxt's id of a venue, and None.
-    venue : its name in the cache of bars and in messages.
+    venue : its name in streams and messages.
+    cache : what it is called in the cache of bars, where two collectors follow it; its name unless given.
     market : GENERATED, RECORDED or REAL.
     symbols : in the order of the release's universe.
     interval : "5m".
@@ -126,7 +130,7 @@ class CoordinatorConfig(_Config):
 
     Parameters
     ----------
-    bus_url, venue, clock : as the collector's.
+    bus_url, venue, cache, clock : as the collector's.
     account, signal_key : whose targets it decides, and the file with the key that signs them.
     bento_url : "http://127.0.0.1:3000".
     home, release, stage : state folder, digest, "paper" or "live": what admission is asked.
@@ -135,7 +139,7 @@ class CoordinatorConfig(_Config):
     """
 
     EXPECTED: ClassVar[Mapping[str, str]] = {
-        "account": "a name",
+        "account": "a name of letters, digits, - and _",
         "signal_key": "path of the account's signal key",
         "bento_url": "http://HOST:PORT",
         "home": "the state folder",
@@ -156,7 +160,7 @@ class CoordinatorConfig(_Config):
 
     def __post_init__(self) -> None:
         self._check(
-            account=isinstance(self.account, str) and bool(self.account),
+            account=_is_name(self.account),
             signal_key=isinstance(self.signal_key, str | Path) and bool(str(self.signal_key)),
             bento_url=isinstance(self.bento_url, str),
             home=isinstance(self.home, str | Path) and bool(str(self.home)),
@@ -173,6 +177,13 @@ class CoordinatorConfig(_Config):
         object.__setattr__(self, "home", Path(self.home))
         object.__setattr__(self, "decisions", Path(self.decisions))
         object.__setattr__(self, "signal_key", Path(self.signal_key))
+
+
+def _is_name(value: object) -> bool:
+    try:
+        return isinstance(value, str) and bool(require_name(value, "name"))
+    except ValueRefused:
+        return False
 
 
 def instrument_row(instrument: Instrument) -> dict[str, str]:
@@ -230,7 +241,8 @@ def run_collector(config: CollectorConfig, runtime: PartRuntime) -> None:
     SapphireError : what `sapphire.data.closed_bars.ClosedBars.run` raises.
     """
     clock, bus, address = WallClock(), runtime.bus(config.bus_url), runtime.serve()
-    pulse = Pulse(bus, COLLECTOR, clock, address=address, turned=runtime.turned)
+    heartbeats = VenueStreams(config.venue).heartbeats
+    pulse = Pulse(bus, heartbeats, COLLECTOR, clock, address=address, turned=runtime.turned)
     pulse.state(PartState.STARTING)
     from sapphire.data.closed_bars import ClosedBars, Following
     from sapphire.data.venue import Venue
@@ -244,6 +256,7 @@ def run_collector(config: CollectorConfig, runtime: PartRuntime) -> None:
         interval=Interval(config.interval),
         history_bars=config.history_bars,
         speed=config.speed,
+        cache=config.cache,
     )
     embedded = config.url is not None
     venue = Venue("binance", ccxt_config(str(config.url), "")) if embedded else Venue(config.exchange)
@@ -273,7 +286,16 @@ def run_coordinator(config: CoordinatorConfig, runtime: PartRuntime) -> None:
     Watch(config.home, config.release).start()  # the engine's service looks at the same files
     manifest = admitted.manifest
     clock, bus, address = WallClock(), runtime.bus(config.bus_url), runtime.serve()
-    pulse = Pulse(bus, COORDINATOR, clock, release=config.release, address=address, turned=runtime.turned)
+    streams = AccountStreams(config.venue, config.account)
+    pulse = Pulse(
+        bus,
+        streams.shared.heartbeats,
+        user_of(COORDINATOR, config.account),
+        clock,
+        release=config.release,
+        address=address,
+        turned=runtime.turned,
+    )
     pulse.state(PartState.STARTING)
     from sapphire.coordination.bento import Bento
     from sapphire.coordination.coordinator import Coordinator
@@ -281,11 +303,12 @@ def run_coordinator(config: CoordinatorConfig, runtime: PartRuntime) -> None:
     from sapphire.coordination.history import History
 
     universe, interval = _universe(config, manifest), Interval(manifest.interval)
+    cache = config.cache or config.venue
     Coordinator(
-        _duty(config, universe, interval, manifest.when_views_stop),
-        bento=Bento(config.bento_url, config.release, config.venue, admitted.permit, waits=pulse.beat),
+        _duty(config, universe, interval, manifest),
+        bento=Bento(config.bento_url, config.release, cache, admitted.permit, waits=pulse.beat),
         size=sizing_of(manifest, universe),
-        history=History(bus, config.venue, universe.symbols, interval, history_of(manifest)),
+        history=History(bus, cache, universe.symbols, interval, history_of(manifest)),
         log=DecisionLog(config.decisions),
         bus=bus,
         clock=clock,
@@ -294,14 +317,26 @@ def run_coordinator(config: CoordinatorConfig, runtime: PartRuntime) -> None:
     ).run()
 
 
-def _duty(config: CoordinatorConfig, universe: Universe, interval: Interval, rule: WhenViewsStop) -> Duty:
+def scope_of(venue: str, account: str, release: str, manifest: Manifest) -> Scope:
+    """For whom a release decides, and where it is said: its only agent believes, or the pool, called as the release."""
+    from sapphire.coordination.decisions import Scope
+
+    agents = manifest.agents
+    agent = agents[0].name if len(agents) == 1 else manifest.name
+    bars = VenueStreams(venue).bars(manifest.interval, manifest.universe)
+    return Scope(AccountStreams(venue, account), release, agent, bars)
+
+
+def _duty(config: CoordinatorConfig, universe: Universe, interval: Interval, manifest: Manifest) -> Duty:
     """What is coordinated; on a running venue a release has half a bar to answer in, so that signals live yet."""
     from sapphire.coordination.coordinator import Duty
 
     lockstep = config.speed is None
     patience_s = math.inf if config.speed is None else interval.timedelta.total_seconds() / config.speed / 2.0
-    key = SignalKey.read(config.signal_key, config.account)
-    return Duty(config.release, universe, interval, lockstep=lockstep, key=key, rule=rule, patience_s=patience_s)
+    scope = scope_of(config.venue, config.account, config.release, manifest)
+    key = SignalKey.read(config.signal_key, scope.signals)
+    rule = manifest.when_views_stop
+    return Duty(scope, universe, interval, lockstep=lockstep, key=key, rule=rule, patience_s=patience_s)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -330,7 +365,9 @@ def _run(config: _Config, part: str, more: Mapping[str, str], run: Callable[[Par
 
     def goodbye() -> None:
         with suppress(NotReady):
-            Pulse(Bus(config.bus_url, patience_s=_GOODBYE_WITHIN_S), part, WallClock()).state(PartState.STOPPING)
+            bus = Bus(config.bus_url, patience_s=_GOODBYE_WITHIN_S)
+            named = user_of(part, more["account"]) if "account" in more else part
+            Pulse(bus, VenueStreams(config.venue).heartbeats, named, WallClock()).state(PartState.STOPPING)
 
     return run_part(PartRuntime(part, config, identity=identity), run, goodbye=goodbye)
 

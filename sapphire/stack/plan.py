@@ -13,8 +13,12 @@ from sapphire.domain.evidence import Target
 from sapphire.domain.limits import STANDARD
 from sapphire.domain.money import to_atoms
 from sapphire.stack.network import Network
+from sapphire.telemetry.streams import require_name
 
-__all__ = ["USUAL_FUNDS", "ChosenRelease", "Market", "Plan"]
+__all__ = ["FIRST_ACCOUNT", "USUAL_FUNDS", "ChosenRelease", "Market", "Plan"]
+
+FIRST_ACCOUNT = "paper"
+"""What the account is called that a stack begins with."""
 
 USUAL_FUNDS = MappingProxyType({"USDT": "100000"})
 """What the account begins with when nobody says: what the embedded exchange gives a development account."""
@@ -80,6 +84,7 @@ class Plan:
     latency_ms : shortest and longest travel time of a request, in lock-step.
     funds : what the account begins with, by asset; decimal text.
     account, account_tag : name of the account, and its number in each of its order ids.
+    joins : run folder of the stack whose bus and exchange it trades on; None has its own.
     stage : what the release's evidence has to permit.
     mlflow : whether MLflow's pages are served beside it.
     bento_url : a server of the release that runs already; None starts one.
@@ -102,8 +107,9 @@ class Plan:
     speed: float | None = None
     latency_ms: tuple[int, int] | None = None
     funds: Mapping[str, str] = field(default_factory=lambda: dict(USUAL_FUNDS))
-    account: str = "paper"
+    account: str = FIRST_ACCOUNT
     account_tag: int = 1
+    joins: Path | None = None
     stage: Target = "paper"
     mlflow: bool = False
     bento_url: str | None = None
@@ -114,6 +120,7 @@ class Plan:
     spin: bool = False
 
     def __post_init__(self) -> None:
+        require_name(self.account, "name of an account")
         if self.latency_ms is not None and self.speed is not None:
             raise ConfigError("latency of a paced market", expected="none: it is real there", got=str(self.latency_ms))
         if self.latency_ms is None and self.speed is None:
@@ -176,6 +183,7 @@ class Plan:
             "funds": dict(self.funds),
             "account": self.account,
             "account_tag": self.account_tag,
+            "joins": None if self.joins is None else str(self.joins),
             "mlflow": self.mlflow,
             "bento_url": self.bento_url,
             "ports": dict(self.ports),
@@ -214,6 +222,7 @@ class Plan:
                 funds=facts["funds"],
                 account=facts["account"],
                 account_tag=facts["account_tag"],
+                joins=Path(facts["joins"]) if facts.get("joins") else None,
                 stage=release["stage"],
                 mlflow=facts["mlflow"],
                 bento_url=facts["bento_url"],

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -29,6 +29,7 @@ from sapphire.stack.addresses import Ports
 from sapphire.stack.assembly import VENUE, Assembly
 from sapphire.stack.bus_trimming import BusTrimmer
 from sapphire.stack.folders import RunFolder
+from sapphire.stack.joining import require_may_forget
 from sapphire.stack.plan import Plan
 from sapphire.stack.processes.parts import Part, PartStatus, Probe
 from sapphire.stack.processes.run_lock import RunLock
@@ -114,6 +115,8 @@ class Stack:
             raise
         self._trimmer = BusTrimmer(
             self.folder,
+            self._made.shared.folder,
+            self._made.scope,
             lambda: self.bus(patience_s=_TRIMMER_PATIENCE_S),
             lambda: self.service.state(),
             has_notices=NOTICES in self.parts,
@@ -160,8 +163,14 @@ class Stack:
         """A connection to the bus."""
         return Bus(self._made.bus_url(CONDUCTOR), patience_s=patience_s)
 
-    def conductor(self, *, watch: Watch = lambda _: None, deadline_s: float = 120.0) -> Conductor:
+    def conductor(
+        self, *, beside: Sequence[Stack] = (), watch: Watch = lambda _: None, deadline_s: float = 120.0
+    ) -> Conductor:
         """What drives this stack in lock-step.
+
+        Parameters
+        ----------
+        beside : stacks of accounts that joined this one, and answer each step too.
 
         Raises
         ------
@@ -177,6 +186,7 @@ class Stack:
         return Conductor(
             self.bus(patience_s=deadline_s),
             self.control,
+            accounts=[self._made.led, *(stack._made.led for stack in beside)],
             interval=Interval(self.plan.interval),
             clock=self._clock,
             watch=watch,
@@ -228,6 +238,7 @@ class Stack:
     def _assemble(self) -> None:
         plan = self.plan
         if self._fresh:
+            require_may_forget(plan)
             _forget(plan.run)
         elif self.folder.facts.exists():
             before = self.folder.read()
@@ -285,6 +296,7 @@ class Stack:
                 "written_ns": str(self._clock.now_ns()),
                 "venue": VENUE,
                 "keeper": self._kept_at,
+                "exchange_account": assembly.led.index if assembly else None,
                 "history_bars": assembly.history_bars if assembly else None,
                 "addresses": assembly.addresses if assembly else {},
                 "parts": {name: part.as_dict() for name, part in supervisor.parts.items()} if supervisor else {},
@@ -297,7 +309,8 @@ class Stack:
         """The exchange's own books, as they are when the run ends."""
         from sapphire.data.durable import write_text
 
-        if not self._keeper.parts["exchange"].standing.is_up:
+        exchange = self._keeper.parts.get("exchange")
+        if exchange is not None and not exchange.standing.is_up:
             return
         try:
             state = self.control.state(full=True)
@@ -317,12 +330,15 @@ class Stack:
         except (NotReady, Refused):  # it dies at this moment; what it knows is in its journal
             return
         write_text(self.folder.account_state, json.dumps(told, sort_keys=True) + "\n")
+        if self.plan.joins is not None:  # the exchange is another stack's, and goes on
+            self._keep_exchange_state()
 
 
 def run_bars(
     stack: Stack,
     bars: int = 500,
     *,
+    beside: Sequence[Stack] = (),
     rest: timedelta = timedelta(0),
     told: BarProgress = lambda *_: None,
     watch: Watch = lambda _: None,
@@ -333,6 +349,7 @@ def run_bars(
     Parameters
     ----------
     bars : how many.
+    beside : stacks of accounts that joined this one, and trade the same bars.
     rest : how far to go on behind the last close, below one bar, so that orders under way arrive.
     told : bars done, bars to do, close of the last one.
     watch : told of every moment of the run, on the driving thread.
@@ -343,12 +360,13 @@ def run_bars(
     Refused : the stack's market runs at a speed.
     NotReady : a part has not answered within the deadline; names it.
     """
-    conductor = stack.conductor(watch=watch, deadline_s=deadline_s)
+    conductor = stack.conductor(beside=beside, watch=watch, deadline_s=deadline_s)
     driven = conductor.run(bars, told=told)
     if rest:
         late = conductor.drive(driven.now_ns + rest // timedelta(microseconds=1) * 1_000)
         driven = replace(driven, steps=driven.steps + late.steps, now_ns=late.now_ns)
-    stack.note_bars(driven)
+    for each in (stack, *beside):
+        each.note_bars(driven)
     return driven
 
 
@@ -356,6 +374,7 @@ def _forget(run: Path) -> None:
     """Remove what stacks write into a run folder, and nothing else."""
     folder = RunFolder(run)
     files = [folder.facts, folder.credentials, folder.decisions, folder.exchange_state, folder.account_state]
+    files += [folder.exchange_address, folder.exchange_account]
     archived = archive_folder(folder.decisions)
     files += [
         folder.notices_state,
@@ -365,5 +384,5 @@ def _forget(run: Path) -> None:
     ]
     for path in files:
         path.unlink(missing_ok=True)
-    for path in (folder.bus, folder.exchange, folder.account, archived, run / "logs"):
+    for path in (folder.bus, folder.exchange, folder.account, folder.accounts, archived, run / "logs"):
         shutil.rmtree(path, ignore_errors=True)

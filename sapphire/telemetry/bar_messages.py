@@ -6,29 +6,36 @@ from collections.abc import Sequence
 
 from sapphire.domain.envelope import Envelope
 from sapphire.domain.messages import Sent, SettledMessage, StreamPosition
-from sapphire.telemetry.streams import EntryId, bar_of, bar_sequence, bar_trace, end_of_bar, message_id
+from sapphire.telemetry.streams import EntryId, bar_of, bar_sequence, end_of_bar, message_id
 
 __all__ = ["bar_envelope", "end_marker"]
 
 
 def bar_envelope(
-    schema_id: str, producer: str, stream: str, entry: EntryId, *, publish_time_ns: int, causation_id: str | None
+    schema_id: str,
+    producer: str,
+    stream: str,
+    entry: EntryId,
+    *,
+    publish_time_ns: int,
+    trace_id: str,
+    causation_id: str | None,
 ) -> Envelope:
     """Envelope of a message about a bar; but for `publish_time_ns` it is the same whenever it is made.
 
     Parameters
     ----------
+    trace_id : of the bar, `VenueStreams.trace` or `AccountStreams.trace`.
     causation_id : the message that this one answers, itself a function of the bar.
     """
-    close_ns = bar_of(entry)
     return Envelope(
         schema_id=schema_id,
         message_id=message_id(producer, stream, entry),
         producer=producer,
         sequence=bar_sequence(entry),
-        event_time_ns=close_ns,
+        event_time_ns=bar_of(entry),
         publish_time_ns=publish_time_ns,
-        trace_id=bar_trace(close_ns),
+        trace_id=trace_id,
         causation_id=causation_id,
     )
 
@@ -41,6 +48,7 @@ def end_marker(
     sent: int,
     consumed: Sequence[tuple[str, EntryId]] = (),
     publish_time_ns: int,
+    trace_id: str,
     causation_id: str | None,
 ) -> tuple[EntryId, SettledMessage]:
     """The marker that all of a bar is in a stream, and its entry.
@@ -57,6 +65,7 @@ def end_marker(
         stream,
         entry,
         publish_time_ns=publish_time_ns,
+        trace_id=trace_id,
         causation_id=causation_id,
     )
     return entry, SettledMessage(

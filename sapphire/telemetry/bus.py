@@ -29,7 +29,7 @@ from valkey.exceptions import (
 from sapphire.domain.errors import ConfigError, MessageError, MissingData, NotReady, Refused, SapphireError
 from sapphire.domain.messages import Message, decode, encode
 from sapphire.telemetry.signal_keys import TAG_FIELD, SignalKey
-from sapphire.telemetry.streams import DEAD_LETTERS, EntryId
+from sapphire.telemetry.streams import EntryId
 
 __all__ = ["Bus", "BusWatch", "Entry", "same_message", "without_password"]
 
@@ -171,10 +171,10 @@ class Bus:
         """
         return self._add(stream, {_FIELD: encode(message)}, max_length=max_length)
 
-    def refuse(self, entry: Entry, error: SapphireError) -> EntryId:
-        """Keep an entry that cannot be used among the dead letters, with the reason and where it is from."""
+    def refuse(self, entry: Entry, error: SapphireError, *, to: str) -> EntryId:
+        """Keep an entry that cannot be used in a stream of dead letters, with the reason and where it is from."""
         fields = {_FIELD: entry.data, b"why": str(error).encode(), b"from": f"{entry.stream} {entry.id}".encode()}
-        kept = self._add(DEAD_LETTERS, fields)
+        kept = self._add(to, fields)
         if self._watch is not None:
             self._watch.refused()
         return kept
@@ -260,6 +260,10 @@ class Bus:
             raise self._no(error) from None
         except _LOST:
             return False
+
+    def read_users(self) -> None:
+        """Let the server read its file of users again; whose rights did not change keeps its connections."""
+        self._reach(lambda: self._client.acl_load())
 
     def close(self) -> None:
         """Let the connection go."""

@@ -8,7 +8,6 @@ from sapphire.domain.clocks import Clock
 from sapphire.domain.envelope import Envelope
 from sapphire.domain.messages import HeartbeatMessage, PartState
 from sapphire.telemetry.bus import Bus
-from sapphire.telemetry.streams import HEARTBEATS
 
 __all__ = ["Pulse"]
 
@@ -23,7 +22,8 @@ class Pulse:
     Parameters
     ----------
     bus : where to.
-    producer : name of the part.
+    stream : of heartbeats.
+    producer : name of the part, "collector", or with its account, "coordinator:paper".
     clock : the machine's.
     every_s : how often.
     release : digest of the release that it runs.
@@ -34,6 +34,7 @@ class Pulse:
     def __init__(
         self,
         bus: Bus,
+        stream: str,
         producer: str,
         clock: Clock,
         *,
@@ -42,7 +43,7 @@ class Pulse:
         address: str | None = None,
         turned: Callable[[], None] = lambda: None,
     ) -> None:
-        self._bus, self._producer, self._clock = bus, producer, clock
+        self._bus, self._stream, self._producer, self._clock = bus, stream, producer, clock
         self._every_ns = int(every_s * _NS_PER_S)
         self._release, self._address = release, address
         self._turned = turned
@@ -65,7 +66,7 @@ class Pulse:
         now_ns = self._clock.now_ns()
         envelope = Envelope(
             schema_id=HeartbeatMessage.SCHEMA_ID,
-            message_id=f"{self._producer}-{HEARTBEATS}-{now_ns}",
+            message_id=f"{self._producer}-{self._stream}-{now_ns}",
             producer=self._producer,
             sequence=self._count,
             event_time_ns=now_ns,
@@ -80,6 +81,6 @@ class Pulse:
             address=self._address,
             release=self._release,
         )
-        self._bus.append(HEARTBEATS, message, max_length=_KEPT)
+        self._bus.append(self._stream, message, max_length=_KEPT)
         self._said_ns = self._clock.monotonic_ns()
         self._count += 1

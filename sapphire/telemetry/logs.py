@@ -3,7 +3,7 @@
 ::
 
     {"time": "2026-11-30T11:05:36.123Z", "level": "INFO", "part": "coordinator", "message": "...",
-     "trace_id": "bar-1709294700000", "account": "paper", ...}
+     "trace_id": "bar:embedded:paper:1709294700000", "account": "paper", ...}
 
 `trace_id` is there while something with a trace is worked on (`traced`), what the part is (its account, its release)
 where it said so, and `error` where a traceback belongs to the line. Nothing else goes to stderr: an exception that
@@ -35,7 +35,7 @@ def traced(trace_id: str) -> Iterator[None]:
 
     Parameters
     ----------
-    trace_id : "bar-1709294700000", as messages have it.
+    trace_id : "bar:embedded:paper:1709294700000", as messages have it.
     """
     token = _TRACE.set(trace_id)
     try:

@@ -119,19 +119,19 @@ class PartsCollector(Collector):
 
     Parameters
     ----------
-    account : whose stack it is.
+    identity : whose stack it is, such as {"venue": "embedded", "account": "paper"}.
     parts : names with whether each is ready, and how often it was restarted.
     """
 
-    def __init__(self, account: str, parts: Callable[[], Mapping[str, tuple[bool, int]]]) -> None:
-        self._account, self._parts = account, parts
+    def __init__(self, identity: Mapping[str, str], parts: Callable[[], Mapping[str, tuple[bool, int]]]) -> None:
+        self._identity, self._parts = dict(identity), parts
 
     def collect(self) -> Iterable[Metric]:
         """The two families."""
-        names = ("account", "part")
+        names, own = (*self._identity, "part"), tuple(self._identity.values())
         ready = GaugeMetricFamily("sapphire_part_ready", "1 where a part is ready.", labels=names)
         restarts = CounterMetricFamily("sapphire_part_restarts", "Restarts of a part.", labels=names)
         for name, (is_ready, count) in self._parts().items():
-            ready.add_metric((self._account, name), float(is_ready))
-            restarts.add_metric((self._account, name), count)
+            ready.add_metric((*own, name), float(is_ready))
+            restarts.add_metric((*own, name), count)
         return ready, restarts

@@ -1,8 +1,9 @@
 """Who may signal: the key that an account's coordinator and its engine share.
 
-An entry of `signals` counts only where its tag is the HMAC-SHA256 (RFC 2104) of the account, the entry's own id and the
-message, which names the release. So nobody else of the machine can trade, nor one account as another, nor with a signal
-that was copied to another place. The engine's twin is `service/src/signal_key.rs`; both are held to one set of vectors.
+An entry of signals counts only where its tag is the HMAC-SHA256 (RFC 2104) of the stream's name, which names venue,
+account and release, the entry's own id and the message. So nobody else of the machine can trade, nor one account as
+another, nor with a signal that was copied to another place. The engine's twin is `service/src/signal_key.rs`; both are
+held to one set of vectors.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ __all__ = ["TAG_FIELD", "SignalKey"]
 TAG_FIELD = b"hmac"
 """The field of an entry that its tag is in."""
 
-_FORM = b"SIGNAL@1"
+_FORM = b"SIGNAL@2"
 _KEY_BYTES = 32
 _HEX = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
@@ -32,7 +33,7 @@ class SignalKey:
     Parameters
     ----------
     key : 32 bytes.
-    account : whose signals it signs.
+    stream : the name of the stream that it signs for, `AccountStreams.signals`.
 
     Raises
     ------
@@ -40,21 +41,21 @@ class SignalKey:
 
     Examples
     --------
-    >>> SignalKey(bytes(32), "paper").tag(EntryId(1709294700000, 1), b"{}")[:12]
-    '74022faf99d9'
+    >>> SignalKey(bytes(32), "signals:embedded:paper:abababababababab").tag(EntryId(1709294700000, 1), b"{}")[:12]
+    'f3e792a5a3de'
     """
 
-    def __init__(self, key: bytes, account: str) -> None:
+    def __init__(self, key: bytes, stream: str) -> None:
         if len(key) != _KEY_BYTES:
             raise ValueRefused("signal key", expected=f"{_KEY_BYTES} bytes", got=f"{len(key)} of them")
-        self._mac = hmac.new(key, b"\0".join((_FORM, account.encode(), b"")), "sha256")
+        self._mac = hmac.new(key, b"\0".join((_FORM, stream.encode(), b"")), "sha256")
 
     def __repr__(self) -> str:
         return "SignalKey(hidden)"
 
     @classmethod
-    def read(cls, path: Path, account: str) -> SignalKey:
-        """The key that a file holds, as 64 hexadecimal digits.
+    def read(cls, path: Path, stream: str) -> SignalKey:
+        """The key that a file holds, as 64 hexadecimal digits, for a stream.
 
         Raises
         ------
@@ -66,7 +67,7 @@ class SignalKey:
                 f"{path} holds no signal key", expected="64 hexadecimal digits", got="something else",
                 next="remove it, and sapphire up writes another",
             )  # fmt: skip
-        return cls(bytes.fromhex(text), account)
+        return cls(bytes.fromhex(text), stream)
 
     @staticmethod
     def keep(path: Path) -> None:

@@ -1,69 +1,63 @@
-"""Streams of the bus, and the entry ids that follow from what an entry is about.
+"""Streams of the bus: their names, and the entry ids that follow from what an entry is about.
 
 ::
 
-    stream        who writes    what                                            entry id
-    lockstep      conductor     ADVANCED: market time stands here, step n       n-1
-    settled       service       SETTLED: the answer to step n                   n-1
-    account       service       ACCOUNT_STATE at each bar's close               ms-1
-    bars          collector     MARKET_DATA for each symbol k that has a bar    ms-(k+1), then the end marker ms-65535
-    views         coordinator   VIEW for each symbol k                          ms-(k+1)
-    signals       coordinator   HFT_SIGNAL for each symbol k                    ms-(k+1), then the end marker ms-65535
-    executions    service       ORDER_EXECUTION, RISK_UPDATE of journal step s  s-(k+1)
-    heartbeats    every part    HEARTBEAT                                       given by the server
-    dead-letters  who refuses   the refused bytes, why, and where from          given by the server
+    stream                              who writes    what                                          entry id
+    lockstep:VENUE                      conductor     ADVANCED: market time stands here, step n     n-1
+    lockstep:VENUE:ACCOUNT              conductor     ADVANCED: the same step, with the account's   n-1
+                                                      own number of events
+    settled:VENUE:ACCOUNT               service       SETTLED: the answer to step n                 n-1
+    account:VENUE:ACCOUNT               service       ACCOUNT_STATE at each bar's close             ms-1
+    bars:VENUE:INTERVAL:UNIVERSE        collector     MARKET_DATA for each symbol k that has a bar  ms-(k+1), then the
+                                                                                                    end marker ms-65535
+    views:VENUE:ACCOUNT:RELEASE:AGENT   coordinator   VIEW for each symbol k                        ms-(k+1)
+    signals:VENUE:ACCOUNT:RELEASE       coordinator   HFT_SIGNAL for each symbol k                  ms-(k+1), then the
+                                                                                                    end marker ms-65535
+    executions:VENUE:ACCOUNT            service       ORDER_EXECUTION, RISK_UPDATE of step s        s-(k+1)
+    heartbeats:VENUE                    every part    HEARTBEAT                                     given by the server
+    dead-letters:VENUE[:ACCOUNT]        who refuses   the refused bytes, why, and where from        given by the server
 
 `ms` is the bar's close in milliseconds, k the symbol's place in the universe. An end marker is a SETTLED message: all
 of the bar is there. The ids of a stream only rise, so a writer that repeats itself is told what is there already.
+
+RELEASE is the first 16 digits of the release's digest, UNIVERSE a digest of the symbols in their order. Names are
+letters, digits, - and _, so a colon only ever stands between them. The service's twin of the names is
+`service/src/streams.rs`; both are held to one set of vectors.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+from sapphire.domain.canonical import is_sha256
 from sapphire.domain.errors import ValueRefused
 
 __all__ = [
-    "ACCOUNT",
-    "BARS",
     "COLLECTOR",
     "COORDINATOR",
-    "DEAD_LETTERS",
-    "EXECUTIONS",
-    "HEARTBEATS",
-    "LOCKSTEP",
     "MAX_SYMBOLS",
-    "SETTLED",
-    "SIGNALS",
-    "VIEWS",
+    "AccountStreams",
     "EntryId",
+    "VenueStreams",
     "account_entry",
     "bar_entry",
     "bar_of",
     "bar_sequence",
-    "bar_trace",
     "end_of_bar",
     "is_end_of_bar",
     "message_id",
+    "require_name",
     "step_entry",
 ]
 
-LOCKSTEP = "lockstep"
-SETTLED = "settled"
-ACCOUNT = "account"
-BARS = "bars"
-VIEWS = "views"
-SIGNALS = "signals"
-EXECUTIONS = "executions"
-HEARTBEATS = "heartbeats"
-DEAD_LETTERS = "dead-letters"
-
 COLLECTOR = "collector"
-"""Who writes `bars`, as its messages and heartbeats name it."""
+"""Who writes bars, as its messages name it."""
 COORDINATOR = "coordinator"
-"""Who writes `views` and `signals`."""
+"""Who writes views and signals."""
 
 MAX_SYMBOLS = 1_023
 """Symbols of a bar; the sequence number of a message about a bar has room for so many and the end marker."""
@@ -72,6 +66,164 @@ _NS_PER_MS = 1_000_000
 _END = 65_535
 _ID = re.compile(r"(0|[1-9][0-9]{0,19})-(0|[1-9][0-9]{0,19})", re.ASCII)
 _MAX = 2**64 - 1
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*", re.ASCII)
+_LONGEST_NAME = 20
+"""Of a venue or an account: with it, the id of a view's message fits into the 128 characters of a name."""
+_LONGEST_AGENT = 24
+_SHORT = 16
+"""Digits of a digest in a stream's name."""
+
+
+def require_name(name: str, what: str) -> str:
+    """The name of a venue or an account, as it stands in the names of streams, users of the bus and folders.
+
+    Raises
+    ------
+    ValueRefused : other characters than letters, digits, - and _, or more than 20 of them.
+
+    Examples
+    --------
+    >>> require_name("second", "name of an account")
+    'second'
+    """
+    if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
+        raise ValueRefused(
+            what,
+            expected=f"1 to {_LONGEST_NAME} letters, digits, - and _, with a letter or a digit first",
+            got=repr(name),
+            next="a colon parts the names in a stream's name, so none may stand in one" if ":" in name else "",
+        )
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class VenueStreams:
+    """Names of the streams that the accounts of a venue share.
+
+    Parameters
+    ----------
+    venue : "embedded".
+
+    Raises
+    ------
+    ValueRefused : not a name.
+
+    Examples
+    --------
+    >>> VenueStreams("embedded").bars("5m", ["BTC/USDT", "ETH/USDT"])
+    'bars:embedded:5m:e22d794814a998ad'
+    """
+
+    venue: str
+
+    def __post_init__(self) -> None:
+        require_name(self.venue, "name of a venue")
+
+    @property
+    def lockstep(self) -> str:
+        """Steps, as the collectors follow them."""
+        return f"lockstep:{self.venue}"
+
+    @property
+    def heartbeats(self) -> str:
+        """That parts are alive."""
+        return f"heartbeats:{self.venue}"
+
+    @property
+    def dead_letters(self) -> str:
+        """What a part of no account refused."""
+        return f"dead-letters:{self.venue}"
+
+    def bars(self, interval: str, symbols: Sequence[str]) -> str:
+        """Closed bars of these symbols, in this order."""
+        universe = hashlib.sha256("\n".join(symbols).encode()).hexdigest()[:_SHORT]
+        return f"bars:{self.venue}:{require_name(interval, 'interval of bars')}:{universe}"
+
+    def trace(self, bar_close_ns: int) -> str:
+        """Trace id of what is said about a bar for every account."""
+        return f"bar:{self.venue}:{_ms(bar_close_ns)}"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountStreams:
+    """Names of the streams of one account.
+
+    Parameters
+    ----------
+    venue, account : "embedded", "paper".
+
+    Raises
+    ------
+    ValueRefused : not a name.
+
+    Examples
+    --------
+    >>> AccountStreams("embedded", "paper").signals("ab" * 32)
+    'signals:embedded:paper:abababababababab'
+    """
+
+    venue: str
+    account: str
+
+    def __post_init__(self) -> None:
+        require_name(self.venue, "name of a venue")
+        require_name(self.account, "name of an account")
+
+    @property
+    def shared(self) -> VenueStreams:
+        """Those of every account of the venue."""
+        return VenueStreams(self.venue)
+
+    @property
+    def lockstep(self) -> str:
+        """Steps, with the account's number of events."""
+        return f"lockstep:{self._own}"
+
+    @property
+    def settled(self) -> str:
+        """Answers to steps."""
+        return f"settled:{self._own}"
+
+    @property
+    def states(self) -> str:
+        """The account at each bar's close."""
+        return f"account:{self._own}"
+
+    @property
+    def executions(self) -> str:
+        """What became of orders, and what stopped trading."""
+        return f"executions:{self._own}"
+
+    @property
+    def dead_letters(self) -> str:
+        """What a part of the account refused."""
+        return f"dead-letters:{self._own}"
+
+    def signals(self, release: str) -> str:
+        """What a release wants; `release` is its digest."""
+        return f"signals:{self._own}:{_short(release)}"
+
+    def views(self, release: str, agent: str) -> str:
+        """What an agent of a release believes. A long name ends in digits of its digest, so no two are one."""
+        if len(agent) > _LONGEST_AGENT:
+            agent = f"{agent[: _LONGEST_AGENT - 9]}-{hashlib.sha256(agent.encode()).hexdigest()[:8]}"
+        if not _NAME.fullmatch(agent):
+            raise ValueRefused("name of an agent", expected="letters, digits, - and _", got=repr(agent))
+        return f"views:{self._own}:{_short(release)}:{agent}"
+
+    def trace(self, bar_close_ns: int) -> str:
+        """Trace id of everything that follows from a bar for the account.
+
+        Examples
+        --------
+        >>> AccountStreams("embedded", "paper").trace(1709294700000000000)
+        'bar:embedded:paper:1709294700000'
+        """
+        return f"bar:{self._own}:{_ms(bar_close_ns)}"
+
+    @property
+    def _own(self) -> str:
+        return f"{self.venue}:{self.account}"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -130,7 +282,7 @@ EntryId.BEGIN = EntryId(0, 0)
 
 
 def step_entry(number: int) -> EntryId:
-    """Id of step `number` in `lockstep` and `settled`; steps count from 1."""
+    """Id of step `number` in the streams of steps and of their answers; steps count from 1."""
     if number < 1:
         raise ValueRefused("number of a step", expected="1 or more", got=str(number))
     return EntryId(number, 1)
@@ -165,7 +317,7 @@ def is_end_of_bar(entry: EntryId) -> bool:
 
 
 def bar_of(entry: EntryId) -> int:
-    """Close (UTC ns) of the bar that an entry of `bars`, `views`, `signals` or `account` is about."""
+    """Close (UTC ns) of the bar that an entry of bars, views, signals or states is about."""
     return entry.ms * _NS_PER_MS
 
 
@@ -174,20 +326,15 @@ def message_id(producer: str, stream: str, entry: EntryId) -> str:
     return f"{producer}-{stream}-{entry}"
 
 
-def bar_trace(bar_close_ns: int) -> str:
-    """Trace id of everything that follows from a bar.
-
-    Examples
-    --------
-    >>> bar_trace(1709294700000000000)
-    'bar-1709294700000'
-    """
-    return f"bar-{_ms(bar_close_ns)}"
-
-
 def bar_sequence(entry: EntryId) -> int:
     """Sequence number of a message about a bar; it rises with the entry's id and fits in 53 bits."""
     return entry.ms // 1_000 * (MAX_SYMBOLS + 1) + min(entry.seq - 1, MAX_SYMBOLS)
+
+
+def _short(release: str) -> str:
+    if not is_sha256(release):
+        raise ValueRefused("digest of a release", expected="64 hexadecimal digits", got=repr(release))
+    return release[:_SHORT]
 
 
 def _ms(bar_close_ns: int) -> int:

@@ -24,7 +24,7 @@ import pytest
 from restless import SEED, restless
 
 from sapphire.domain.clocks import WallClock, to_ns
-from sapphire.execution.bus_users import BENTO, BusUsers
+from sapphire.execution.bus_users import BENTO, BusUsers, user_of
 from sapphire.execution.conductor import Driven, Moment, Phase
 from sapphire.execution.journal import JournalReplay, journal_rows, replay_journal
 from sapphire.serving.settings import Settings
@@ -232,7 +232,9 @@ def prepared(restless: tuple[Path, str]) -> Iterator[Prepared]:
     folder = home.parent
     ports = Ports.choose(folder)
     users = folder / "users"
-    settings = Settings(home, digest, "paper", BusUsers.keep(users).url(BENTO, ports.bus_url))
+    settings = Settings(
+        home, digest, "paper", BusUsers.keep(users, "embedded", "paper").url(user_of(BENTO, "paper"), ports.bus_url)
+    )
     part = bento_part(settings, port=ports.bento, log=folder / "bento.log", probe=PROBE)
     with Supervisor([part], lock=RunLock(folder / "bento"), clock=WallClock()) as bento:
         yield Prepared(home, digest, ports.bus, part.address, bento, users)

@@ -20,7 +20,7 @@ from sapphire.stack.folders import RunFolder
 from sapphire.stack.plan import Market, Plan
 from sapphire.stack.releases import described, permit_now
 from sapphire.stack.stack import Stack, run_bars
-from sapphire.telemetry.streams import COORDINATOR, HEARTBEATS, EntryId
+from sapphire.telemetry.streams import EntryId, VenueStreams
 
 START = "2025-03-07T00:00:00Z"
 
@@ -48,9 +48,11 @@ def decisions(stack: Stack) -> list[dict[str, Any]]:
 
 def readyz(stack: Stack) -> httpx.Response:
     """What the coordinator answers; its address is in its heartbeats."""
-    messages = [entry.message for entry in stack.bus().read(HEARTBEATS, EntryId.BEGIN, count=100_000)]
+    messages = [
+        entry.message for entry in stack.bus().read(VenueStreams("embedded").heartbeats, EntryId.BEGIN, count=100_000)
+    ]
     beats = [each for each in messages if isinstance(each, HeartbeatMessage)]
-    address = next(beat.address for beat in reversed(beats) if beat.envelope.producer == COORDINATOR)
+    address = next(beat.address for beat in reversed(beats) if beat.envelope.producer == "coordinator:paper")
     return httpx.get(f"{address}/readyz", trust_env=False)
 
 

@@ -112,7 +112,17 @@ class DailyReport:
             "run": str(self.run.folder),
             "day": None if self.utc_day is None else self.utc_day.isoformat(),
             "market": facts.market.label,
+            "account": facts.account,
             "release": {"label": facts.label, "digest": facts.release, "stage": facts.stage},
+            "releases_traded": [
+                {
+                    "name": day.releases.get(each.release),
+                    "digest": each.release,
+                    "since_market_ns": str(each.market_ns),
+                    "since_wall_ns": str(each.wall_ns),
+                }
+                for each in day.traded
+            ],
             "first_close_ns": str(self.run.closes_ns[0]),
             "last_close_ns": str(self.run.closes_ns[-1]),
             "bars": len(self.run.closes_ns),

@@ -20,7 +20,7 @@ from sapphire.execution.journal import journal_rows
 from sapphire.monitoring.reading.decisions import DecidedBar, read_decisions
 from sapphire.monitoring.reading.evidence_plan import EvidencePlan
 from sapphire.monitoring.reading.exchange_books import ExchangeBooks
-from sapphire.monitoring.reading.happened import AccountAt, Adjustment
+from sapphire.monitoring.reading.happened import AccountAt, Adjustment, ReleaseTraded
 from sapphire.monitoring.reading.hops import OrderHops, read_hops
 from sapphire.monitoring.reading.market import Marks
 from sapphire.monitoring.reading.run_folder import EXCHANGE_FILE, TradedRun, read_json
@@ -131,6 +131,15 @@ class DayOfRun(TradedRun):
             states=states,
             adjustments=self._during(told.adjustments),
             trading=self._during(told.trading),
+            traded=self._traded(told.traded),
+        )
+
+    def _traded(self, told: Sequence[ReleaseTraded]) -> tuple[ReleaseTraded, ...]:
+        """What was traded on this day: what it began with, and what came on it."""
+        return tuple(
+            each
+            for each, after in zip(told, (*told[1:], None), strict=False)
+            if each.market_ns < self.end_ns and (after is None or after.market_ns > self.begin_ns)
         )
 
     @property

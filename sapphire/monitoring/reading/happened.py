@@ -15,6 +15,7 @@ __all__ = [
     "Adjustment",
     "DeniedOrder",
     "Held",
+    "ReleaseTraded",
     "SentOrder",
     "TakenSignal",
     "TargetEnd",
@@ -152,6 +153,15 @@ class Adjustment:
     market_ns: int
     asset: str
     atoms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseTraded:
+    """From when on the account traded a release: market time, and the machine's time at that start of the service."""
+
+    release: str
+    market_ns: int
+    wall_ns: int
 
 
 @dataclass(frozen=True, slots=True)

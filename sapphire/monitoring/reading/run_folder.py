@@ -59,6 +59,7 @@ class RunFacts:
     latency_ns : shortest and longest delay of a request in lock-step; zeros on a paced clock, where nobody knows it.
     is_lockstep : market time stands until every part has settled.
     account : the account's name; None where the stack did not say.
+    exchange_account : its number at the exchange.
     """
 
     release: str
@@ -72,6 +73,7 @@ class RunFacts:
     latency_ns: tuple[int, int]
     is_lockstep: bool
     account: str | None
+    exchange_account: int = 1
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> RunFacts:
@@ -90,6 +92,7 @@ class RunFacts:
             latency_ns=(int(shortest * _NS_PER_MS), int(longest * _NS_PER_MS)),
             is_lockstep=bool(told["clock"].get("lockstep", False)),
             account=None if told.get("account") is None else str(told["account"]),
+            exchange_account=int(told.get("exchange_account") or 1),
         )
 
 
@@ -152,7 +155,7 @@ class TradedRun:
     def exchange(self) -> ExchangeBooks | None:
         """The exchange's own books at the end of the run; None while it runs, and where it went on since."""
         path = self.folder / EXCHANGE_FILE
-        books = ExchangeBooks.of(read_json(path)) if path.is_file() else None
+        books = ExchangeBooks.of(read_json(path), account=self.facts.exchange_account) if path.is_file() else None
         return None if books is None or books.now_ns < self.day.last_ns else books
 
     @cached_property

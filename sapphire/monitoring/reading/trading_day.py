@@ -17,6 +17,7 @@ from sapphire.monitoring.reading.happened import (
     Adjustment,
     DeniedOrder,
     Held,
+    ReleaseTraded,
     SentOrder,
     TakenSignal,
     TargetEnd,
@@ -47,6 +48,7 @@ class TradedDay:
     steps : events of the run.
     digest : of all decisions.
     holdings : atoms by asset at the end of the run, as the engine has them; none where the journal did not say.
+    traded : which release was traded from when on, oldest first; empty for a journal of before it was written.
     """
 
     config: Mapping[str, Any] = field(hash=False)
@@ -65,6 +67,7 @@ class TradedDay:
     steps: int
     digest: str
     holdings: Mapping[str, int] = field(hash=False, default_factory=dict)
+    traded: tuple[ReleaseTraded, ...] = ()
 
     @classmethod
     def of(cls, rows: Iterable[JournalRow]) -> TradedDay:
@@ -141,6 +144,8 @@ class _Reading:
     """The day so far."""
 
     def __init__(self) -> None:
+        self._traded: list[ReleaseTraded] = []
+        self._start: tuple[str, int] | None = None
         self._begin({})
         self._seen = False
 
@@ -167,8 +172,11 @@ class _Reading:
         kind = row["kind"]
         if kind == "run":
             self._begin(row["config"])
+        elif kind == "start":
+            self._start = None if row["release"] is None else (str(row["release"]), int(row["wall_ns"]))
         elif kind == "epoch":
             self._epochs.append(int(row["epoch"]))
+            self._trade(int(row["market_ns"]))
         elif kind == "release":
             self._releases[str(row["digest"])] = str(row["name"])
         elif kind == "end_of_bar":
@@ -180,6 +188,12 @@ class _Reading:
             self._holdings = {str(asset): int(atoms) for asset, atoms in row.get("holdings", {}).items()}
         elif kind not in _NOTHING_TRADED:
             self._take_step(kind, row)
+
+    def _trade(self, market_ns: int) -> None:
+        """A service has begun to trade; over several runs it is said once for each release in turn."""
+        start, self._start = self._start, None
+        if start is not None and (not self._traded or self._traded[-1].release != start[0]):
+            self._traded.append(ReleaseTraded(start[0], market_ns, start[1]))
 
     def _take_step(self, kind: str, row: JournalRow) -> None:
         """A row that stands at a step and a market time."""
@@ -232,6 +246,7 @@ class _Reading:
             steps=self._steps,
             digest=self._digest,
             holdings=self._holdings,
+            traded=tuple(self._traded),
         )
 
 

@@ -32,6 +32,18 @@ __all__ = [
 ]
 
 
+def _releases_traded(report: DailyReport) -> list[tuple[str, str]]:
+    """Which release was traded from when on, where it was more than one; times are of the market."""
+    day = report.run.day
+    if len(day.traded) < 2:
+        return []
+    named = [
+        f"{day.releases.get(each.release) or 'no evidence'} {each.release[:12]} since {stamp(each.market_ns)}"
+        for each in day.traded
+    ]
+    return [("releases traded", "; ".join(named))]
+
+
 def summary_section(report: DailyReport) -> Section:
     """The run in eight lines, and in one more why it never traded."""
     day, facts = report.run.day, report.run.facts
@@ -39,6 +51,7 @@ def summary_section(report: DailyReport) -> Section:
     mark = f" ({', '.join(facts.marks)})" if facts.marks else ""
     lines = [
         ("release", f"{facts.label} {facts.release[:12]} on {facts.stage}{mark}"),
+        *_releases_traded(report),
         ("market", facts.market.label),
         (
             "traded",

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sapphire.stack.commands.command_line import AsJson, Limit, RunOption, put, run_folder, say
+from sapphire.stack.commands.command_line import AccountOption, AsJson, Limit, RunOption, put, run_folder, say
 
 __all__ = ["decisions"]
 
@@ -17,6 +17,7 @@ def decisions(
     symbol: Annotated[str | None, typer.Option(help="Only this symbol, such as BTC/USDT.")] = None,
     limit: Limit = 50,
     run: RunOption = None,
+    account: AccountOption = None,
     as_json: AsJson = False,
 ) -> None:
     """List what was decided at the latest closes, oldest first, with the reason of each target.
@@ -29,7 +30,7 @@ def decisions(
     from sapphire.stack.rules import Rules
     from sapphire.stack.showing import print_table
 
-    folder = RunFolder(run_folder(run))
+    folder = RunFolder(run_folder(run, account))
     facts = folder.read()
     _check_symbol(symbol, facts["symbols"])
     rows = list(decision_rows(latest_decisions(folder.decisions, limit), Rules.of(folder), symbol))

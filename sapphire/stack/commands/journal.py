@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from sapphire.domain.clocks import from_ns
-from sapphire.stack.commands.command_line import AsJson, Limit, RunOption, put, run_folder, say
+from sapphire.stack.commands.command_line import AccountOption, AsJson, Limit, RunOption, put, run_folder, say
 
 __all__ = ["journal"]
 
@@ -30,6 +30,7 @@ def journal_show(
     limit: Limit = 50,
     kind: Annotated[str | None, typer.Option(help="Only records of this kind, such as signal or report.")] = None,
     run: RunOption = None,
+    account: AccountOption = None,
     as_json: AsJson = False,
 ) -> None:
     """List the latest records, oldest first.
@@ -38,7 +39,7 @@ def journal_show(
     """
     from sapphire.execution.journal import journal_entries
 
-    found = (entry for entry in journal_entries(_account(run)) if kind in (None, entry.kind))
+    found = (entry for entry in journal_entries(_account(run, account)) if kind in (None, entry.kind))
     entries = deque(found, maxlen=limit)
     put({"entries": [asdict(entry) for entry in entries]}, as_json=as_json)
     if not as_json:
@@ -64,14 +65,14 @@ def _from(source: str) -> str:
 
 
 @journal.command("verify")
-def journal_verify(run: RunOption = None, as_json: AsJson = False) -> None:
+def journal_verify(run: RunOption = None, account: AccountOption = None, as_json: AsJson = False) -> None:
     """Check every record and every file against the one before it. Ends with 1 at damage.
 
     Example: sapphire journal verify
     """
     from sapphire.execution.journal import verify_journal
 
-    found = verify_journal(_account(run))
+    found = verify_journal(_account(run, account))
     _tell(found.told, as_json=as_json)
     say("every record follows from the one before" if found.ok else "the journal is damaged")
     if not found.ok:
@@ -79,24 +80,24 @@ def journal_verify(run: RunOption = None, as_json: AsJson = False) -> None:
 
 
 @journal.command("replay")
-def journal_replay(run: RunOption = None, as_json: AsJson = False) -> None:
+def journal_replay(run: RunOption = None, account: AccountOption = None, as_json: AsJson = False) -> None:
     """Fold the journal again and compare every decision, byte for byte. Ends with 1 at the first step that differs.
 
     Example: sapphire journal replay --run .sapphire/demo/run
     """
     from sapphire.execution.journal import replay_journal
 
-    found = replay_journal(_account(run))
+    found = replay_journal(_account(run, account))
     _tell(found.told, as_json=as_json)
     say(f"{found.steps:,} steps, byte-identical" if found.steps is not None else "a step differs")
     if not found.identical:
         raise typer.Exit(1)
 
 
-def _account(run: Path | None) -> Path:
+def _account(run: Path | None, account: str | None) -> Path:
     from sapphire.stack.folders import RunFolder
 
-    return RunFolder(run_folder(run)).account
+    return RunFolder(run_folder(run, account)).account
 
 
 def _tell(told: Mapping[str, Any], *, as_json: bool) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sapphire.stack.commands.command_line import Limit, RunOption, again, run_folder, say
+from sapphire.stack.commands.command_line import AccountOption, Limit, RunOption, again, run_folder, say
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,6 +29,7 @@ def logs(
     ] = False,
     limit: Limit = 100,
     run: RunOption = None,
+    account: AccountOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Raw: one JSON object per line on stdout.")] = False,
 ) -> None:
     """Show what a part says: the latest lines, oldest first. A part's log takes at most 4 MiB; older lines are gone.
@@ -41,7 +42,7 @@ def logs(
     from sapphire.stack.processes.run_lock import RunLock
     from sapphire.telemetry import log_files
 
-    folder = RunFolder(run_folder(run))
+    folder = RunFolder(run_folder(run, account))
     log = _log_of(folder, part)
     console = Console(highlight=False, soft_wrap=True)
     lines, position = log_files.latest(log, limit)
@@ -55,9 +56,9 @@ def logs(
                 sys.stdout.flush()
         except KeyboardInterrupt:
             return
-        say(f"the stack has ended; next: sapphire up{again(run)} starts it")
+        say(f"the stack has ended; next: sapphire up{again(run, account)} starts it")
         return
-    say(f"next: sapphire logs {part}{again(run)} --follow goes on with what comes")
+    say(f"next: sapphire logs {part}{again(run, account)} --follow goes on with what comes")
 
 
 def _log_of(folder: RunFolder, part: str) -> Path:

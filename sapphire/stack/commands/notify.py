@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sapphire.stack.commands.command_line import AsJson, RunOption, put, run_folder, say
+from sapphire.stack.commands.command_line import AccountOption, AsJson, RunOption, put, run_folder, say
 
 if TYPE_CHECKING:
     from sapphire.stack.folders import RunFolder
@@ -27,7 +27,7 @@ kinds = ["halt", "restarts"]      # of halt, denials, undecided, restarts, fills
 
 
 @notify.command("list")
-def list_receivers(run: RunOption = None, as_json: AsJson = False) -> None:
+def list_receivers(run: RunOption = None, account: AccountOption = None, as_json: AsJson = False) -> None:
     """List who is told of what, and how the run's messages to each stand.
 
     Example: sapphire notify list
@@ -35,7 +35,7 @@ def list_receivers(run: RunOption = None, as_json: AsJson = False) -> None:
     from sapphire.stack.folders import RunFolder
     from sapphire.stack.showing import print_table
 
-    receivers, stands = _receivers(), notices_of(RunFolder(run_folder(run)))
+    receivers, stands = _receivers(), notices_of(RunFolder(run_folder(run, account)))
     put({"receivers": [_told(each) | {"run": stands.get(each.shape)} for each in receivers]}, as_json=as_json)
     if not as_json:
         rows = [

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sapphire.stack.commands.command_line import AsJson, RunOption, again, put, run_folder, say
+from sapphire.stack.commands.command_line import AccountOption, AsJson, RunOption, again, put, run_folder, say
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -34,7 +34,7 @@ class Look:
     ----------
     facts : of `stack.json`.
     is_running : whether a keeper holds the run folder.
-    permit, views, account, why, notices : as `status --json` says.
+    permit, views, account, why, notices, accounts : as `status --json` says.
     now_ns : wall time.
     """
 
@@ -45,6 +45,7 @@ class Look:
     account: dict[str, Any] | None
     why: str | None
     notices: dict[str, dict[str, Any]]
+    accounts: list[dict[str, Any]]
     now_ns: int
 
     @classmethod
@@ -57,6 +58,7 @@ class Look:
         """
         from sapphire.coordination.decision_log import last_decision
         from sapphire.domain.clocks import WallClock
+        from sapphire.stack.account.beside import account_row, rows_beside
         from sapphire.stack.account.standing import last_account
         from sapphire.stack.background import service_at
         from sapphire.stack.commands.notify import notices_of
@@ -67,13 +69,15 @@ class Look:
         is_running = RunLock(folder.path).holder() is not None
         decided = last_decision(folder.decisions)
         release = facts["release"]
+        told = last_account(folder, is_running=is_running, service=service_at(folder, facts) if is_running else None)
         return cls(
             facts=facts,
             is_running=is_running,
             permit=permit_now(Path(facts["home"]), release["digest"], release["stage"]),
             views=None if decided is None else decided.standing,
-            **last_account(folder, is_running=is_running, service=service_at(folder, facts) if is_running else None),
+            **told,
             notices=notices_of(folder),
+            accounts=[account_row(facts, told["account"], is_running=is_running), *rows_beside(folder)],
             now_ns=WallClock().now_ns(),
         )
 
@@ -81,17 +85,21 @@ class Look:
     def as_dict(self) -> dict[str, Any]:
         """Stable keys."""
         more = {"running": self.is_running, "permit": self.permit, "views": self.views, "account": self.account}
-        return {**self.facts, **more, "account_unknown_because": self.why, "notices": self.notices}
+        more |= {"account_unknown_because": self.why, "notices": self.notices, "accounts": self.accounts}
+        return {**self.facts, "account_name": self.facts["account"], **more}
 
     def parts(self) -> Iterator[RenderableType]:
         """Everything for people, in the order of a page."""
         from rich.text import Text
 
+        from sapphire.stack.account.beside import accounts_table
         from sapphire.stack.account.showing import account_parts
         from sapphire.stack.commands.notify import notice_lines
         from sapphire.stack.showing import parts_table, permit_lines, views_parts
 
         yield parts_table(self.facts, now_ns=self.now_ns, is_running=self.is_running)
+        if len(self.accounts) > 1:
+            yield accounts_table(self.accounts, now_ns=self.now_ns)
         yield from (Text(line) for line in permit_lines(self.permit))
         yield from views_parts(self.views)
         yield from (Text(line) for line in notice_lines(self.notices))
@@ -108,9 +116,12 @@ def status(
         bool, typer.Option("--watch", help="Look again each second, until Ctrl-C or the end of the stack.")
     ] = False,
     run: RunOption = None,
+    account: AccountOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what runs and how it does: parts, permit, views, what trading may do and why, positions, fills, latency.
+
+    Where several accounts trade on one stack they stand in a table; --account shows one of them whole.
 
     Example: sapphire status --watch
     """
@@ -119,7 +130,7 @@ def status(
 
     if watch_it and as_json:
         raise typer.BadParameter("--watch is for people; --json gives one object each time", param_hint="--watch")
-    folder = RunFolder(run_folder(run))
+    folder = RunFolder(run_folder(run, account))
     look = Look.at(folder)
     if watch_it and look.is_running:
         look = watch(folder, look)
@@ -128,8 +139,8 @@ def status(
         show(look.parts())
     if look.facts["error"]:
         say(look.facts["error"])
-    logs = f"logs in {folder.log('bus').parent}; sapphire logs PART{again(run)} shows one"
-    say(logs if look.is_running else f"next: sapphire up{again(run)} starts it")
+    logs = f"logs in {folder.log('bus').parent}; sapphire logs PART{again(run, account)} shows one"
+    say(logs if look.is_running else f"next: sapphire up{again(run, account)} starts it")
 
 
 def watch(folder: RunFolder, look: Look, *, pause: Callable[[float], None] = time.sleep) -> Look:

@@ -8,12 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from sapphire.stack.commands.command_line import AsJson, Limit, RunOption, again, put, run_folder, say
+from sapphire.stack.commands.command_line import AccountOption, AsJson, Limit, RunOption, again, put, run_folder, say
 
 __all__ = ["close", "fills", "flatten", "halt", "orders", "positions", "resume"]
 
 
-def positions(run: RunOption = None, as_json: AsJson = False) -> None:
+def positions(run: RunOption = None, account: AccountOption = None, as_json: AsJson = False) -> None:
     """Show what trading may do, cash, equity and what the account holds, as the engine has it.
 
     Example: sapphire positions --json
@@ -22,14 +22,14 @@ def positions(run: RunOption = None, as_json: AsJson = False) -> None:
     from sapphire.stack.account.standing import positions_now
     from sapphire.stack.background import service_of
 
-    folder, rules = _folder(run)
+    folder, rules = _folder(run, account)
     told = positions_now(service_of(folder), rules)
     put(told, as_json=as_json)
     if not as_json:
         show_positions(told)
 
 
-def orders(limit: Limit = 50, run: RunOption = None, as_json: AsJson = False) -> None:
+def orders(limit: Limit = 50, run: RunOption = None, account: AccountOption = None, as_json: AsJson = False) -> None:
     """List the latest orders, oldest first.
 
     Example: sapphire orders --limit 20
@@ -37,15 +37,15 @@ def orders(limit: Limit = 50, run: RunOption = None, as_json: AsJson = False) ->
     from sapphire.stack.account.showing import show_orders
     from sapphire.stack.background import service_of
 
-    folder, rules = _folder(run)
+    folder, rules = _folder(run, account)
     rows = [rules.named(row) for row in service_of(folder).orders(limit=limit)]
     put({"orders": rows}, as_json=as_json)
     if not as_json:
         show_orders(rows)
-        say(f"next: sapphire trace ORDER{again(run)} tells one order's life")
+        say(f"next: sapphire trace ORDER{again(run, account)} tells one order's life")
 
 
-def fills(limit: Limit = 50, run: RunOption = None, as_json: AsJson = False) -> None:
+def fills(limit: Limit = 50, run: RunOption = None, account: AccountOption = None, as_json: AsJson = False) -> None:
     """List the latest fills, oldest first.
 
     Example: sapphire fills --limit 20
@@ -53,7 +53,7 @@ def fills(limit: Limit = 50, run: RunOption = None, as_json: AsJson = False) -> 
     from sapphire.stack.account.showing import show_fills
     from sapphire.stack.background import service_of
 
-    folder, rules = _folder(run)
+    folder, rules = _folder(run, account)
     rows = [rules.named(row) for row in service_of(folder).fills(limit=limit)]
     put({"fills": rows}, as_json=as_json)
     if not as_json:
@@ -63,6 +63,7 @@ def fills(limit: Limit = 50, run: RunOption = None, as_json: AsJson = False) -> 
 def halt(
     reason: Annotated[str, typer.Argument(help="Why; it is kept in the journal.")] = "by hand",
     run: RunOption = None,
+    account: AccountOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Stop trading at once. It stays stopped until `sapphire resume`, over restarts as well.
@@ -72,16 +73,17 @@ def halt(
     from sapphire.execution.service import os_user
     from sapphire.stack.background import service_of
 
-    told = service_of(run_folder(run), acts=True).halt(reason, by=os_user())
+    told = service_of(run_folder(run, account), acts=True).halt(reason, by=os_user())
     put(told, as_json=as_json)
     say(f"trading is {told['state']}")
-    more = again(run)
+    more = again(run, account)
     say(f"next: sapphire status{more}; sapphire flatten REASON{more} sells; sapphire resume REASON{more} trades again")
 
 
 def resume(
     reason: Annotated[str, typer.Argument(help="Why it is safe again; it is kept in the journal.")],
     run: RunOption = None,
+    account: AccountOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Trade again after a halt, a flatten or a close: a deliberate act, so it wants a reason.
@@ -91,7 +93,7 @@ def resume(
     from sapphire.execution.service import os_user
     from sapphire.stack.background import service_of
 
-    told = service_of(run_folder(run), acts=True).resume(reason, by=os_user())
+    told = service_of(run_folder(run, account), acts=True).resume(reason, by=os_user())
     put(told, as_json=as_json)
     say(f"trading is {told['state']}: the next bar's signals set the positions")
 
@@ -99,6 +101,7 @@ def resume(
 def flatten(
     reason: Annotated[str, typer.Argument(help="Why; it is kept in the journal.")],
     run: RunOption = None,
+    account: AccountOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Sell everything and buy nothing back: trading is REDUCING, and no signal is taken, until `sapphire resume`.
@@ -111,15 +114,16 @@ def flatten(
     from sapphire.execution.service import os_user
     from sapphire.stack.background import service_of
 
-    folder, rules = _folder(run)
+    folder, rules = _folder(run, account)
     told = service_of(folder, acts=True).flatten(reason, by=os_user())
-    _tell({**told, "closed": [rules.named(row) for row in told["closed"]]}, run, as_json=as_json)
+    _tell({**told, "closed": [rules.named(row) for row in told["closed"]]}, again(run, account), as_json=as_json)
 
 
 def close(
     symbol: Annotated[str, typer.Argument(help="Such as BTC/USDT.")],
     reason: Annotated[str, typer.Argument(help="Why; it is kept in the journal.")],
     run: RunOption = None,
+    account: AccountOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Sell all of one symbol and take no signal of it until `sapphire resume`; the other symbols go on trading.
@@ -129,25 +133,24 @@ def close(
     from sapphire.execution.service import os_user
     from sapphire.stack.background import service_of
 
-    folder, rules = _folder(run)
+    folder, rules = _folder(run, account)
     told = service_of(folder, acts=True).close(symbol, reason, by=os_user())
-    _tell({**told, "closed": [rules.named(row) for row in told["closed"]]}, run, as_json=as_json)
+    _tell({**told, "closed": [rules.named(row) for row in told["closed"]]}, again(run, account), as_json=as_json)
 
 
-def _tell(told: Mapping[str, Any], run: Path | None, *, as_json: bool) -> None:
+def _tell(told: Mapping[str, Any], more: str, *, as_json: bool) -> None:
     """What is closed now, and how to see it through."""
     put(told, as_json=as_json)
     say(f"trading is {told['state']}")
     for row in told["closed"]:
         say(f"{row['symbol']}: {row['standing']}, {row['quantity'] or row['lots']} left; no signal of it is taken")
-    more = again(run)
     say(f"next: sapphire status{more} says how far it is; sapphire resume REASON{more} trades again")
 
 
-def _folder(run: Path | None) -> tuple[Path, Any]:
+def _folder(run: Path | None, account: str | None) -> tuple[Path, Any]:
     """The run folder, and the rules of its symbols."""
     from sapphire.stack.folders import RunFolder
     from sapphire.stack.rules import Rules
 
-    folder = run_folder(run)
+    folder = run_folder(run, account)
     return folder, Rules.of(RunFolder(folder))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sapphire.domain.workspace_settings import LAST_PORT
-from sapphire.stack.commands.command_line import AsJson, RunOption, again, put, run_folder, say
+from sapphire.stack.commands.command_line import AccountOption, AsJson, RunOption, again, put, run_folder, say
 
 if TYPE_CHECKING:
     from sapphire.stack.background import Seen
@@ -57,6 +57,10 @@ def up(
         bool, typer.Option("--fresh", help="Forget the account, market and bus of the run before.")
     ] = False,
     run: RunOption = None,
+    account: Annotated[
+        str | None,
+        typer.Option(help="Join the running stack with an account of this name, its own release, funds and limits."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Start the whole stack on this machine; it trades in the background until `sapphire down`.
@@ -64,16 +68,19 @@ def up(
     A run that began goes on as it was: the same release, market, speed and addresses, unless told otherwise. What a
     stack before held of a release whose permit was closed since is reduced by the release's rule, and no more.
 
+    With --account another account trades beside it, on the same market, bus and exchange: its release, funds and limits
+    are its own, and what happens to it touches no other.
+
     Example: sapphire up trend --speed 60
     """
     from sapphire.domain.clocks import WallClock
     from sapphire.domain.workspace import home
     from sapphire.stack.addresses import ports_of_the_workspace
-    from sapphire.stack.background import bring_up
+    from sapphire.stack.background import bring_up, require_to_join
     from sapphire.stack.commands.notify import require_addresses
     from sapphire.stack.commands.status import Look
     from sapphire.stack.folders import RunFolder
-    from sapphire.stack.going_on import Asked, plan_to_start
+    from sapphire.stack.going_on import Asked, plan_to_join, plan_to_start
     from sapphire.stack.processes.run_lock import RunLock
     from sapphire.stack.showing import show
 
@@ -90,11 +97,17 @@ def up(
         mlflow=mlflow,
         spin=spin,
     )
-    folder = RunFolder(run_folder(run))
+    folder, first = RunFolder(run_folder(run, account)), RunFolder(run_folder(run))
+    joins = folder != first
+    if joins:
+        require_to_join(first, fresh=fresh, mlflow=mlflow)
     with RunLock(folder.path):  # a folder in use is refused before anything else takes its time
         pass
     require_addresses()
-    plan = plan_to_start(asked, folder, home(), fresh=fresh, now_ns=clock.now_ns(), say=say)
+    if joins:
+        plan = plan_to_join(asked, folder.path.name, first, home(), say=say)
+    else:
+        plan = plan_to_start(asked, folder, home(), fresh=fresh, now_ns=clock.now_ns(), say=say)
     with _progress(began) as seen:
         bring_up(plan, fresh=fresh, seen=seen)
     look = Look.at(folder)
@@ -103,25 +116,30 @@ def up(
         _warn(look.account)
     else:
         show(look.parts())
-    more = again(run)
+    more = again(run, account)
     say(f"up after {time.monotonic() - began:.0f} s; run folder {folder.path}")
     say(f"next: sapphire status{more}; sapphire positions{more}; sapphire down{more} ends it")
 
 
-def down(run: RunOption = None, as_json: AsJson = False) -> None:
+def down(run: RunOption = None, account: AccountOption = None, as_json: AsJson = False) -> None:
     """End the stack; account, market and bus stay in the run folder, and the next `up` goes on with them.
+
+    Accounts that joined it are ended first. With --account that one is ended alone, and the rest goes on.
 
     Example: sapphire down
     """
     from sapphire.stack.background import take_down
     from sapphire.stack.folders import RunFolder
 
-    folder = RunFolder(run_folder(run))
+    folder = RunFolder(run_folder(run, account))
+    ended = [joined.path.name for joined in folder.joined if take_down(joined.path)]
     was_running = take_down(folder.path)
-    put({"run": str(folder.path), "was_running": was_running}, as_json=as_json)
+    put({"run": str(folder.path), "was_running": was_running, "accounts": ended}, as_json=as_json)
+    for name in ended:
+        say(f"account {name} has ended")
     say(f"the stack in {folder.path} has ended" if was_running else f"no stack runs in {folder.path}")
     _say_untraded(folder)
-    say(f"next: {_what_next(folder, again(run))}")
+    say(f"next: {_what_next(folder, again(run, account))}")
 
 
 def _warn(account: Mapping[str, Any] | None) -> None:

@@ -33,6 +33,7 @@ from sapphire.stack.rules import Rules
 from sapphire.telemetry.bus import Bus
 from sapphire.telemetry.logs import log_to_stderr
 from sapphire.telemetry.part_runtime import PartRuntime, run_part
+from sapphire.telemetry.streams import AccountStreams
 
 if TYPE_CHECKING:
     from prometheus_client import Counter
@@ -111,10 +112,10 @@ def _sources(
     config: NoticesConfig, folder: RunFolder, bus: Bus, outbox: Outbox, clock: Clock, runtime: PartRuntime
 ) -> Sources:
     """Where to read on, once the bus is there."""
-    cursor = outbox.cursor
+    cursor, stream = outbox.cursor, AccountStreams(config.venue, config.account).executions
     while cursor is None:
         with contextlib.suppress(NotReady):
-            cursor = begin(folder, bus, anew=config.anew)
+            cursor = begin(folder, bus, stream, anew=config.anew)
         if cursor is None:
             runtime.turned()
             time.sleep(_TURN_S)
@@ -126,7 +127,7 @@ def _sources(
         denials_in_a_bar=config.sources["denials_in_a_bar"],
         state=cursor["watch"],
     )
-    sources = Sources(folder, bus, watch, cursor, clock)
+    sources = Sources(folder, bus, stream, watch, cursor, clock)
     outbox.put([], sources.cursor)
     return sources
 
@@ -170,7 +171,10 @@ def main(words: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         log.error("%s", error)
         return 1
-    return run_part(PartRuntime(NOTICES, config), lambda runtime: run(config, runtime), goodbye=lambda: None)
+    identity = {"venue": config.venue, "account": config.account}
+    log_to_stderr(NOTICES, identity=identity)
+    runtime = PartRuntime(NOTICES, config, identity=identity)
+    return run_part(runtime, lambda runtime: run(config, runtime), goodbye=lambda: None)
 
 
 if __name__ == "__main__":

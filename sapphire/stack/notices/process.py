@@ -33,6 +33,7 @@ class NoticesConfig(PartSettings):
     Parameters
     ----------
     bus_url : with the password of its user.
+    venue, account : whose executions it tells of.
     run : run folder that it tells of.
     about : what stands in each message.
     quote, interval_ns : asset and length of a bar.
@@ -42,6 +43,8 @@ class NoticesConfig(PartSettings):
 
     EXPECTED: ClassVar[Mapping[str, str]] = {
         "bus_url": "valkey://USER:PASSWORD@HOST:PORT/DATABASE",
+        "venue": "a name",
+        "account": "a name",
         "run": "path of the run folder",
         "about": "text",
         "quote": "an asset",
@@ -51,6 +54,8 @@ class NoticesConfig(PartSettings):
     }
 
     bus_url: str
+    venue: str
+    account: str
     run: str
     about: str
     quote: str
@@ -60,7 +65,10 @@ class NoticesConfig(PartSettings):
 
     def __post_init__(self) -> None:
         self._check(
-            **{key: isinstance(getattr(self, key), str) for key in ("bus_url", "run", "about", "quote")},
+            **{
+                key: isinstance(getattr(self, key), str)
+                for key in ("bus_url", "venue", "account", "run", "about", "quote")
+            },
             interval_ns=type(self.interval_ns) is int and self.interval_ns > 0,
             anew=isinstance(self.anew, bool),
             sources=isinstance(self.sources, Mapping),
@@ -71,7 +79,7 @@ class NoticesConfig(PartSettings):
         return without_password(given) if key == "bus_url" and isinstance(given, str) else given
 
 
-def notices_parts(plan: Plan, folder: RunFolder, bus_url: str, *, ports: Ports, probe: Probe) -> list[Part]:
+def notices_parts(plan: Plan, folder: RunFolder, bus_url: str, *, venue: str, ports: Ports, probe: Probe) -> list[Part]:
     """The part, where `sapphire.toml` names somebody to tell.
 
     Its settings are written; the bus's password is in them, and no address of a receiver.
@@ -80,6 +88,7 @@ def notices_parts(plan: Plan, folder: RunFolder, bus_url: str, *, ports: Ports, 
 
     Parameters
     ----------
+    venue : where the account trades.
     ports : where it answers probes.
     probe : how it is asked.
 
@@ -93,6 +102,8 @@ def notices_parts(plan: Plan, folder: RunFolder, bus_url: str, *, ports: Ports, 
     path = folder.settings(NOTICES)
     config = NoticesConfig(
         bus_url=bus_url,
+        venue=venue,
+        account=plan.account,
         run=str(plan.run),
         about=About.of(plan.as_dict()).line,
         quote=plan.quote,
@@ -110,7 +121,7 @@ def notices_parts(plan: Plan, folder: RunFolder, bus_url: str, *, ports: Ports, 
             name=NOTICES,
             command=command,
             log=folder.log(NOTICES),
-            needs=("bus",),
+            needs=("bus",) if plan.joins is None else (),
             ready=lambda _: checks.ready(),
             live=checks.live,
             probe=probe,

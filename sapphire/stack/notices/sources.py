@@ -24,7 +24,7 @@ from sapphire.stack.folders import RunFolder
 from sapphire.stack.notices.notice import Notice
 from sapphire.stack.notices.watch import Watch
 from sapphire.telemetry.bus import Bus
-from sapphire.telemetry.streams import EXECUTIONS, EntryId
+from sapphire.telemetry.streams import EntryId
 
 __all__ = ["Sources", "begin"]
 
@@ -34,7 +34,7 @@ _AT_ONCE = 1 << 22
 _log = logging.getLogger(__name__)
 
 
-def begin(folder: RunFolder, bus: Bus, *, anew: bool) -> dict[str, Any]:
+def begin(folder: RunFolder, bus: Bus, stream: str, *, anew: bool) -> dict[str, Any]:
     """Where a first reader stands: before everything in a run that begins, behind everything in one that went on.
 
     Raises
@@ -43,7 +43,7 @@ def begin(folder: RunFolder, bus: Bus, *, anew: bool) -> dict[str, Any]:
     """
     if anew:
         return {"executions": str(EntryId.BEGIN), "decisions": 0, "watch": {}}
-    last = bus.last(EXECUTIONS)
+    last = bus.last(stream)
     decided = folder.decisions.stat().st_size if folder.decisions.exists() else 0
     return {"executions": str(last.id if last else EntryId.BEGIN), "decisions": decided, "watch": {}}
 
@@ -55,13 +55,17 @@ class Sources:
     ----------
     folder : of the run.
     bus : a connection with some patience.
+    stream : the account's executions.
     watch : what is made of it; its state is part of the cursor.
     cursor : where to go on.
     clock : the machine's.
     """
 
-    def __init__(self, folder: RunFolder, bus: Bus, watch: Watch, cursor: Mapping[str, Any], clock: Clock) -> None:
-        self._folder, self._bus, self._watch, self._clock = folder, bus, watch, clock
+    def __init__(
+        self, folder: RunFolder, bus: Bus, stream: str, watch: Watch, cursor: Mapping[str, Any], clock: Clock
+    ) -> None:
+        self._folder, self._bus, self._stream = folder, bus, stream
+        self._watch, self._clock = watch, clock
         self._executions, self._decisions = EntryId.parse(cursor["executions"]), int(cursor["decisions"])
         self._file, self._close_ns = cursor.get("decisions_file"), cursor.get("decided_close_ns")
 
@@ -136,7 +140,7 @@ class Sources:
             yield row
 
     def _executed(self, now_ns: int) -> Iterator[Notice]:
-        while entries := self._bus.read(EXECUTIONS, self._executions):
+        while entries := self._bus.read(self._stream, self._executions):
             for entry in entries:
                 self._executions = entry.id
                 try:

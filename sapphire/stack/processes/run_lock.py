@@ -47,7 +47,7 @@ class RunLock:
                 f"a stack already runs in {self.folder}",
                 expected="a folder of its own for each stack",
                 got=f"process {held_by} holds it",
-                next="sapphire down ends it; another SAPPHIRE_HOME gives a second stack",
+                next="sapphire up RELEASE --account NAME trades beside it; sapphire down ends it",
             )
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)

@@ -39,12 +39,21 @@ from sapphire.serving.settings import Settings
 from sapphire.telemetry.bar_messages import bar_envelope, end_marker
 from sapphire.telemetry.bus import Bus
 from sapphire.telemetry.heartbeats import Pulse
-from sapphire.telemetry.streams import ACCOUNT, BARS, EntryId, account_entry, bar_entry, step_entry
+from sapphire.telemetry.streams import (
+    AccountStreams,
+    EntryId,
+    VenueStreams,
+    account_entry,
+    bar_entry,
+    bar_of,
+    step_entry,
+)
 
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
 FIVE = Interval("5m")
 START_NS = to_ns("2025-01-03T12:00Z")
 SEED = 7
+SHARED, OWN = VenueStreams("embedded"), AccountStreams("embedded", "paper")
 
 
 class Done(Exception):  # noqa: N818  (it says what happened)
@@ -55,7 +64,7 @@ class PulseUntil(Pulse):
     """Ends a part in this process at the first beat at which `over` says so."""
 
     def __init__(self, bus, producer, over):
-        super().__init__(bus, producer, WallClock())
+        super().__init__(bus, SHARED.heartbeats, producer, WallClock())
         self._over, self._until_s = over, time.monotonic() + 60.0
 
     def beat(self):
@@ -82,7 +91,7 @@ class Run:
         entry, close_ns = step_entry(bar), cls.close_of(bar)
         envelope = Envelope(
             schema_id=AdvancedMessage.SCHEMA_ID,
-            message_id=f"conductor-lockstep-{entry}",
+            message_id=f"conductor-{SHARED.lockstep}-{entry}",
             producer="conductor",
             sequence=bar,
             event_time_ns=close_ns,
@@ -97,7 +106,13 @@ class Run:
         """The service: the account at a close; `held` is symbol to (atoms, lots)."""
         entry = account_entry(close_ns)
         envelope = bar_envelope(
-            AccountStateMessage.SCHEMA_ID, "service", ACCOUNT, entry, publish_time_ns=1, causation_id=None
+            AccountStateMessage.SCHEMA_ID,
+            "service",
+            OWN.states,
+            entry,
+            publish_time_ns=1,
+            trace_id=OWN.trace(close_ns),
+            causation_id=None,
         )
         positions = tuple(
             PositionState(symbol=symbol, atoms=atoms, lots=lots) for symbol, (atoms, lots) in held.items()
@@ -302,6 +317,7 @@ class Market:
 
     def __init__(self, bus, bars, *, venue="embedded", capacity=2_048):
         self.bus, self.bars, self.venue = bus, bars, venue
+        self.stream = SHARED.bars(bars.interval.text, bars.symbols)
         for symbol in bars.symbols:
             bus.put(ring_key(venue, symbol, bars.interval), ring_of(bars, symbol, capacity=capacity))
 
@@ -313,7 +329,13 @@ class Market:
                 continue
             entry = bar_entry(close_ns, column)
             envelope = bar_envelope(
-                MarketDataMessage.SCHEMA_ID, "collector", BARS, entry, publish_time_ns=1, causation_id=None
+                MarketDataMessage.SCHEMA_ID,
+                "collector",
+                self.stream,
+                entry,
+                publish_time_ns=1,
+                trace_id=SHARED.trace(bar_of(entry)),
+                causation_id=None,
             )
             values = {name: decimal_of_float(getattr(bars, name)[row, column]) for name in FIELDS[:-1]}
             message = MarketDataMessage(
@@ -326,11 +348,18 @@ class Market:
                 volume_base=decimal_of_float(bars.volume[row, column]),
                 **values,
             )
-            self.bus.publish(BARS, entry, message)
+            self.bus.publish(self.stream, entry, message)
             sent += 1
-        self.bus.publish(
-            BARS, *end_marker("collector", BARS, close_ns, sent=sent, publish_time_ns=1, causation_id=None)
+        end = end_marker(
+            "collector",
+            self.stream,
+            close_ns,
+            sent=sent,
+            publish_time_ns=1,
+            trace_id=SHARED.trace(close_ns),
+            causation_id=None,
         )
+        self.bus.publish(self.stream, *end)
         return close_ns
 
 

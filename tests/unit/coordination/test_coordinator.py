@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -11,7 +12,7 @@ import httpx
 import numpy as np
 import pytest
 
-from sapphire.coordination import Bento, Coordinator, Decision, DecisionLog, Duty, last_decision, may_hold
+from sapphire.coordination import Bento, Coordinator, Decision, DecisionLog, Duty, Scope, last_decision, may_hold
 from sapphire.coordination.history import History
 from sapphire.domain import Bars
 from sapphire.domain.bar_cache import ring_key
@@ -25,20 +26,14 @@ from sapphire.portfolio import FixedFraction, PortfolioState, size_at_close
 from sapphire.portfolio.targets import Target
 from sapphire.telemetry.part_runtime import PartRuntime
 from sapphire.telemetry.signal_keys import TAG_FIELD, SignalKey
-from sapphire.telemetry.streams import (
-    ACCOUNT,
-    BARS,
-    DEAD_LETTERS,
-    SIGNALS,
-    VIEWS,
-    EntryId,
-    account_entry,
-    bar_entry,
-    end_of_bar,
-)
+from sapphire.telemetry.streams import AccountStreams, EntryId, account_entry, bar_entry, end_of_bar
 
 RELEASE = "f" * 64
-KEY = SignalKey(bytes(32), "paper")
+OWN = AccountStreams("embedded", "paper")
+BARS = OWN.shared.bars("5m", ("BTC/USDT", "ETH/USDT"))
+SCOPE = Scope(OWN, RELEASE, "trend", BARS)
+ACCOUNT, DEAD_LETTERS, SIGNALS, VIEWS = OWN.states, OWN.dead_letters, SCOPE.signals, SCOPE.views
+KEY = SignalKey(bytes(32), SIGNALS)
 LENGTH = 60
 RULE = WhenViewsStop(hold_bars=1, reduce_bars=1)
 
@@ -135,7 +130,7 @@ def decide(run, bus, universe, tmp_path, pulse_until):
             return SimpleNamespace(targets=size(asked.beliefs, asked.account), remembered=asked.remembered)
 
         coordinator = Coordinator(
-            Duty(RELEASE, universe, run.interval, lockstep=lockstep, key=KEY, rule=RULE, **duty),
+            Duty(SCOPE, universe, run.interval, lockstep=lockstep, key=KEY, rule=RULE, **duty),
             bento=Bento(url, RELEASE, "embedded", permit),
             size=sized,
             history=History(bus, "embedded", universe.symbols, run.interval, rows),
@@ -166,14 +161,14 @@ def test_a_bar_becomes_views_signals_and_a_marker(close, run, bus, said, speakin
         "schema": "CACHED_WINDOW@1",
         "venue": "embedded",
         "as_of_ns": str(close_ns),
-        "trace_id": f"bar-{close_ns // 10**6}",
-        "causation_id": f"collector-bars-{end_of_bar(close_ns)}",
+        "trace_id": OWN.trace(close_ns),
+        "causation_id": f"collector-{BARS}-{end_of_bar(close_ns)}",
     }
     views, signals = messages(bus, VIEWS), messages(bus, SIGNALS)
     assert [entry for entry, _ in views] == [bar_entry(close_ns, 0), bar_entry(close_ns, 1)]
     assert [(each.symbol, each.agent, float(each.mean_bps)) for _, each in views] == [
-        ("BTC/USDT", RELEASE, 12.5),
-        ("ETH/USDT", RELEASE, -3.25),
+        ("BTC/USDT", "trend", 12.5),
+        ("ETH/USDT", "trend", -3.25),
     ]
     (first, btc), (second, eth), (last, marker) = signals
     assert (first, second, last) == (bar_entry(close_ns, 0), bar_entry(close_ns, 1), end_of_bar(close_ns))
@@ -193,8 +188,8 @@ def test_a_bar_becomes_views_signals_and_a_marker(close, run, bus, said, speakin
     for entry, message in (*views, *signals):
         stream = VIEWS if isinstance(message, ViewMessage) else SIGNALS
         assert message.envelope.message_id == f"coordinator-{stream}-{entry}"
-        assert message.envelope.trace_id == f"bar-{close_ns // 10**6}"
-        assert message.envelope.causation_id == f"collector-bars-{end_of_bar(close_ns)}"
+        assert message.envelope.trace_id == OWN.trace(close_ns)
+        assert message.envelope.causation_id == f"collector-{BARS}-{end_of_bar(close_ns)}"
         assert message.envelope.event_time_ns == close_ns
     assert line["reason"] is None
     assert (line["account"]["entry"], line["bars_entry"]) == (str(account_entry(close_ns)), str(end_of_bar(close_ns)))
@@ -541,7 +536,9 @@ def test_what_a_release_may_still_hold_is_read_from_the_decisions(tmp_path):
         account = None if held is None else {**state, "positions": [position]}
         signal = {"symbol": "BTC/USDT", "target_lots": str(aimed), "reference_ticks": "1", "time_to_live_ns": "1"}
         signals = [{**signal, "entry": "1-1"}]
-        log.append(Decision.on(release, bar * 1_000_000).knowing(account=account, signals=signals))
+        log.append(
+            Decision.on(replace(SCOPE, release=release), bar * 1_000_000).knowing(account=account, signals=signals)
+        )
 
     for bar, (more, holds) in enumerate([
         ({"aimed": 0}, True),
@@ -752,7 +749,7 @@ def test_the_log_finds_what_it_holds_and_cuts_what_is_torn(run, tmp_path):
     path = tmp_path / "deep" / "decisions.jsonl"
     log = DecisionLog(path)
     assert (log.last, log.find(run.close_of(1))) == (None, None)
-    made = [Decision.on(RELEASE, run.close_of(bar)) for bar in (1, 2, 3)]
+    made = [Decision.on(SCOPE, run.close_of(bar)) for bar in (1, 2, 3)]
     for decision in made:
         log.append(decision)
     log.close()

@@ -16,9 +16,12 @@ from sapphire.serving.process import ServerProcess
 from sapphire.stack.part import CollectorConfig, CoordinatorConfig, instrument_row
 from sapphire.telemetry.bus import Bus
 from sapphire.telemetry.signal_keys import SignalKey
-from sapphire.telemetry.streams import ACCOUNT, BARS, HEARTBEATS, LOCKSTEP, SIGNALS, VIEWS, EntryId, end_of_bar
+from sapphire.telemetry.streams import AccountStreams, EntryId, end_of_bar
 
 LAST = 10
+OWN = AccountStreams("embedded", "paper")
+BARS = OWN.shared.bars("5m", ["BTC/USDT", "ETH/USDT"])
+AGENT = "moving-average-cross"
 
 
 class Parts:
@@ -52,7 +55,7 @@ class Parts:
             instruments=tuple(map(instrument_row, universe)),
         )
         SignalKey.keep(folder / "signal-key")
-        self.folder, self.running = folder, {}
+        self.folder, self.release, self.running = folder, release, {}
         for name, config in (("collector", collector), ("coordinator", coordinator)):
             (folder / f"{name}.json").write_text(json.dumps(config.as_dict()))
             self.start(name)
@@ -94,9 +97,8 @@ def kill_family(pid):
 
 
 def streams(run, bus, parts):
-    return [run.without_times(bus, stream) for stream in (BARS, VIEWS, SIGNALS)], run.decisions(
-        parts.folder / "decisions.jsonl"
-    )
+    own = (BARS, OWN.views(parts.release, AGENT), OWN.signals(parts.release))
+    return [run.without_times(bus, stream) for stream in own], run.decisions(parts.folder / "decisions.jsonl")
 
 
 @pytest.fixture(scope="module")
@@ -108,13 +110,17 @@ def undisturbed(run, server, bus_url, bento, state_folder, universe, tmp_path_fa
         parts = stack.enter_context(Parts(folder, exchange, bento.url, bus_url, state_folder, universe))
         for bar in range(1, LAST + 1):
             exchange.control.advance_fully(run.close_of(bar))
-            bus.publish(LOCKSTEP, *run.advanced(bar))
-            bus.publish(ACCOUNT, *run.account(bar))
-            found = bus.wait_for(SIGNALS, end_of_bar(run.close_of(bar)), timeout_s=60.0)
+            bus.publish(OWN.shared.lockstep, *run.advanced(bar))
+            bus.publish(OWN.states, *run.account(bar))
+            found = bus.wait_for(OWN.signals(parts.release), end_of_bar(run.close_of(bar)), timeout_s=60.0)
             assert found is not None, parts.logs()
         assert parts.end() == [0, 0], parts.logs()
-    states = {(e.message.envelope.producer, str(e.message.state)) for e in bus.read(HEARTBEATS, EntryId.BEGIN)}
-    assert states == {(part, at) for part in parts.running for at in ("STARTING", "READY", "STOPPING")}
+    states = {
+        (e.message.envelope.producer, str(e.message.state)) for e in bus.read(OWN.shared.heartbeats, EntryId.BEGIN)
+    }
+    assert states == {
+        (part, at) for part in ("collector", "coordinator:paper") for at in ("STARTING", "READY", "STOPPING")
+    }
     return streams(run, bus, parts)
 
 
@@ -149,8 +155,8 @@ def test_killed_anywhere_they_say_the_same(undisturbed, run, bus, bus_url, bento
                 exchange.control.advance_fully(run.close_of(bar))
                 if bar == LAST:  # the bento dies too, and comes back at its address
                     kill_family(serving.pid)
-                bus.publish(LOCKSTEP, *run.advanced(bar))
-                bus.publish(ACCOUNT, *run.account(bar))
+                bus.publish(OWN.shared.lockstep, *run.advanced(bar))
+                bus.publish(OWN.states, *run.account(bar))
                 if bar == LAST:
                     time.sleep(0.5)
                     serving.stop()
@@ -158,7 +164,7 @@ def test_killed_anywhere_they_say_the_same(undisturbed, run, bus, bus_url, bento
                 for name, after_s in kills.get(bar, ()):
                     time.sleep(after_s)
                     parts.kill(name)
-                found = bus.wait_for(SIGNALS, end_of_bar(run.close_of(bar)), timeout_s=90.0)
+                found = bus.wait_for(OWN.signals(parts.release), end_of_bar(run.close_of(bar)), timeout_s=90.0)
                 assert found is not None, parts.logs()
             assert parts.end() == [0, 0], parts.logs()
         finally:
@@ -182,9 +188,11 @@ def test_started_again_after_its_permit_was_closed_the_coordinator_goes_on_by_th
                 sign_permit(home, release, passed=False)
                 parts.kill("coordinator")
             exchange.control.advance_fully(run.close_of(bar))
-            bus.publish(LOCKSTEP, *run.advanced(bar))
-            bus.publish(ACCOUNT, *run.account(bar))
-            assert bus.wait_for(SIGNALS, end_of_bar(run.close_of(bar)), timeout_s=60.0) is not None, parts.logs()
+            bus.publish(OWN.shared.lockstep, *run.advanced(bar))
+            bus.publish(OWN.states, *run.account(bar))
+            assert (
+                bus.wait_for(OWN.signals(parts.release), end_of_bar(run.close_of(bar)), timeout_s=60.0) is not None
+            ), parts.logs()
         (tmp_path / "decisions.jsonl").rename(tmp_path / "decided.jsonl")
         parts.kill("coordinator")
         assert parts.running["coordinator"].wait(60) == 1, "what was never let in here does not start"

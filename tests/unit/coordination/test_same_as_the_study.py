@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sapphire.agents import RandomWalk
-from sapphire.coordination import Bento, Coordinator, Decision, DecisionLog, Duty
+from sapphire.coordination import Bento, Coordinator, Decision, DecisionLog, Duty, Scope
 from sapphire.coordination.history import History
 from sapphire.data import snapshot
 from sapphire.domain.clocks import FixedClock, WallClock
@@ -24,10 +24,12 @@ from sapphire.research.runs.replaying import replay_beliefs
 from sapphire.research.runs.walking import BeliefPanel
 from sapphire.stack.part import sizing_of
 from sapphire.telemetry.signal_keys import SignalKey
-from sapphire.telemetry.streams import ACCOUNT, SIGNALS, end_of_bar
+from sapphire.telemetry.streams import AccountStreams, end_of_bar
 
 RELEASE = "f" * 64
 SYMBOLS = ["BTC/USDT", "ETH/USDT"]
+OWN = AccountStreams("embedded", "paper")
+ACCOUNT, SIGNALS = OWN.states, OWN.signals(RELEASE)
 RULE = WhenViewsStop(hold_bars=2, reduce_bars=3)
 RULED = {Reason.VIEWS_STOPPED_HELD, Reason.VIEWS_STOPPED_REDUCED, Reason.VIEWS_STOPPED_ZERO}
 RESTARTED_EVERY = 16
@@ -96,7 +98,14 @@ def coordinate(tmp_path, bus, run, market, speaking, pulse_until):
             if row % RESTARTED_EVERY and row < len(closes) - 1:
                 continue
             coordinator = Coordinator(
-                Duty(RELEASE, universe, interval, lockstep=True, key=SignalKey(bytes(32), "paper"), rule=RULE),
+                Duty(
+                    Scope(OWN, RELEASE, "trend", shown.stream),
+                    universe,
+                    interval,
+                    lockstep=True,
+                    key=SignalKey(bytes(32), SIGNALS),
+                    rule=RULE,
+                ),
                 bento=Bento(url, RELEASE, "embedded"),
                 size=sizing_of(Named(released), universe),
                 history=History(bus, "embedded", universe.symbols, interval, volatility_window(interval)),
@@ -127,7 +136,7 @@ def test_targets_equal_those_of_the_study(sizing, seed, tmp_path, said, coordina
     monkeypatch.setattr("sapphire.research.runs.replaying.size_at_close", remembering)
     made, beliefs = studied(sizing, seed)
     agent = RandomWalk()
-    record = replay_beliefs(made, agent, beliefs, REAL, told=lambda *_: None).record
+    record = replay_beliefs(made, agent, beliefs, REAL, on_progress=lambda *_: None).record
     equity = record["equity"]
     assert len(record["fills"]["order"]) > 20
     follows = sizing.name != "equal_weight"  # it trades on whatever anybody believes

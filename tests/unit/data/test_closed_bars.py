@@ -24,12 +24,14 @@ from sapphire.domain.messages import AdvancedMessage, MarketDataMessage, MarketK
 from sapphire.execution import Exchange, ccxt_config
 from sapphire.telemetry.bus import Bus
 from sapphire.telemetry.heartbeats import Pulse
-from sapphire.telemetry.streams import BARS, DEAD_LETTERS, LOCKSTEP, EntryId, end_of_bar, is_end_of_bar, step_entry
+from sapphire.telemetry.streams import EntryId, VenueStreams, end_of_bar, is_end_of_bar, step_entry
 
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
 FIVE, MINUTE = Interval("5m"), Interval("1m")
 START_NS = to_ns("2024-03-01T12:00Z")
 BARS_RUN = 10
+OF_VENUE = VenueStreams("embedded")
+BARS, LOCKSTEP, DEAD_LETTERS = OF_VENUE.bars("5m", SYMBOLS), OF_VENUE.lockstep, OF_VENUE.dead_letters
 HISTORY = 3_000
 SEED = 7
 
@@ -42,7 +44,7 @@ class PulseUntil(Pulse):
     """Ends a part in this process at the first beat at which `over` says so."""
 
     def __init__(self, bus, over):
-        super().__init__(bus, "collector", WallClock())
+        super().__init__(bus, OF_VENUE.heartbeats, "collector", WallClock())
         self._over, self._until_s = over, time.monotonic() + 60.0
 
     def beat(self):
@@ -84,7 +86,7 @@ def advanced(bar, *, within_ns=None):
     entry, now_ns = step_entry(bar), close_of(bar) if within_ns is None else within_ns
     envelope = Envelope(
         schema_id=AdvancedMessage.SCHEMA_ID,
-        message_id=f"conductor-lockstep-{entry}",
+        message_id=f"conductor-{LOCKSTEP}-{entry}",
         producer="conductor",
         sequence=bar,
         event_time_ns=now_ns,
@@ -119,8 +121,10 @@ def collector(bus, url, over, *, interval=FIVE, speed=None, symbols=SYMBOLS, his
 def collect_until(bus, url, close_ns, **more):
     """Run a collector in this process until the bar that closes then is on the bus."""
 
+    stream = OF_VENUE.bars(more.get("interval", FIVE).text, SYMBOLS)
+
     def over():
-        last = bus.last(BARS)
+        last = bus.last(stream)
         return last is not None and last.id >= end_of_bar(close_ns)
 
     with pytest.raises(Done):
@@ -180,12 +184,12 @@ def test_the_stream_holds_the_venue_s_bars_and_a_marker_behind_each(undisturbed)
     for place, (entry, text) in enumerate(stream):
         bar, column = divmod(place, len(SYMBOLS) + 1)
         told, ms = json.loads(text), close_of(bar + 1) // 1_000_000
-        assert told["envelope"]["trace_id"] == f"bar-{ms}"
-        assert told["envelope"]["message_id"] == f"collector-bars-{entry}"
-        assert told["envelope"]["causation_id"] == f"conductor-lockstep-{bar + 1}-1"
+        assert told["envelope"]["trace_id"] == f"bar:embedded:{ms}"
+        assert told["envelope"]["message_id"] == f"collector-{BARS}-{entry}"
+        assert told["envelope"]["causation_id"] == f"conductor-{LOCKSTEP}-{bar + 1}-1"
         if column == len(SYMBOLS):
             assert entry == f"{ms}-65535"
-            assert told["sent"] == [{"count": len(SYMBOLS), "stream": "bars"}]
+            assert told["sent"] == [{"count": len(SYMBOLS), "stream": BARS}]
         else:
             assert entry == f"{ms}-{column + 1}"
             numbers = [float(told[name]) for name in ("open", "high", "low", "close", "volume_base")]
@@ -294,7 +298,7 @@ def test_on_a_running_venue_no_bar_is_taken_while_it_forms_and_none_is_left_out(
         collect_until(bus, exchange.address.url, first_ns, **where)
         time.sleep(0.5)
         collect_until(bus, exchange.address.url, first_ns + 12 * MINUTE.ns, **where)
-    entries = bus.read(BARS, EntryId.BEGIN)
+    entries = bus.read(OF_VENUE.bars("1m", SYMBOLS), EntryId.BEGIN)
     closes = [entry.id.ms for entry in entries if is_end_of_bar(entry.id)]
     assert np.diff(closes).tolist() == [60_000] * (len(closes) - 1)
     assert len(closes) >= 13

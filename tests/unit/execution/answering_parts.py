@@ -15,19 +15,11 @@ from pathlib import Path
 from sapphire.domain.envelope import Envelope
 from sapphire.domain.messages import AccountStateMessage, AdvancedMessage, Sent, SettledMessage
 from sapphire.telemetry.bus import Bus
-from sapphire.telemetry.streams import (
-    ACCOUNT,
-    BARS,
-    LOCKSTEP,
-    SETTLED,
-    SIGNALS,
-    EntryId,
-    account_entry,
-    bar_trace,
-    end_of_bar,
-    message_id,
-    step_entry,
-)
+from sapphire.telemetry.streams import AccountStreams, EntryId, account_entry, end_of_bar, message_id, step_entry
+
+OWN = AccountStreams("embedded", "paper")
+BARS, SIGNALS = OWN.shared.bars("1m", ["BTC/USDT"]), OWN.signals("ab" * 32)
+ACCOUNT, LOCKSTEP, SETTLED = OWN.states, OWN.lockstep, OWN.settled
 
 
 def envelope(kind, producer, stream, entry, at_ns, *, causation=None):
@@ -38,7 +30,7 @@ def envelope(kind, producer, stream, entry, at_ns, *, causation=None):
         sequence=entry.seq,
         event_time_ns=at_ns,
         publish_time_ns=time.time_ns(),
-        trace_id=bar_trace(at_ns),
+        trace_id=OWN.trace(at_ns),
         causation_id=causation,
     )
 

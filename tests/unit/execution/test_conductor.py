@@ -18,7 +18,7 @@ from sapphire.domain.clocks import WallClock
 from sapphire.domain.errors import ExchangeError, MessageError, NotReady
 from sapphire.execution import Exchange
 from sapphire.execution.binaries import engine_binary
-from sapphire.execution.conductor import Conductor, Phase
+from sapphire.execution.conductor import Conductor, Led, Phase
 from sapphire.execution.control import Control
 from sapphire.execution.exchange import ExchangeAddress, exchange_arguments
 from sapphire.serving.ports import free_port
@@ -26,11 +26,14 @@ from sapphire.stack.processes.parts import Part
 from sapphire.stack.processes.run_lock import RunLock
 from sapphire.stack.processes.supervisor import Supervisor
 from sapphire.telemetry.bus import Bus
+from sapphire.telemetry.streams import AccountStreams
 
 MINUTE = Interval("1m")
 START_NS = 1_704_067_200_000_000_000  # 2024-01-01, where a market in lock-step begins
 ANSWERING = Path(__file__).parent / "answering_parts.py"
 TRADES = (2, 3, 5)
+OWN = AccountStreams("embedded", "paper")
+ACCOUNTS = [Led(OWN, OWN.signals("ab" * 32), OWN.shared.bars("1m", ["BTC/USDT"]))]
 
 
 @dataclass
@@ -54,7 +57,7 @@ class Run:
     def conductor(self, **more) -> Conductor:
         deadline_s = more.setdefault("deadline_s", 20.0)
         bus = Bus(self.bus_url, patience_s=deadline_s)
-        return Conductor(bus, self.control, interval=MINUTE, clock=WallClock(), **more)
+        return Conductor(bus, self.control, accounts=ACCOUNTS, interval=MINUTE, clock=WallClock(), **more)
 
     def steps(self):
         """Market time, close and account events of each step that was answered; a repeated one counts once."""
@@ -117,7 +120,7 @@ def test_a_run_goes_on_where_the_last_one_stood_and_drives_a_rest(run):
         third = run.conductor().run(1)
     numbers = first.steps + rest.steps + driven.steps + third.steps
     assert len(run.steps()) == numbers
-    last = Bus(run.bus_url).last("lockstep")
+    last = Bus(run.bus_url).last(OWN.shared.lockstep)
     assert last.message.envelope.sequence == numbers
     assert str(last.id) == f"{numbers}-1"
 
@@ -242,6 +245,6 @@ def test_the_bus_of_another_run_is_refused(run):
         run.conductor().run(2)
     with Exchange(symbols=["BTC/USDT"], seed=7, lockstep=True) as other:
         control = Control(other.address.control_url, other.address.control_token)
-        conductor = Conductor(Bus(run.bus_url), control, interval=MINUTE, clock=WallClock())
+        conductor = Conductor(Bus(run.bus_url), control, accounts=ACCOUNTS, interval=MINUTE, clock=WallClock())
         with pytest.raises(MessageError, match="of another run"):
             conductor.run(1)

@@ -27,7 +27,8 @@ TRUST = {"key": "/c/promoter.ed25519.pub"}
 
 def settings(**changed):
     given = {
-        "account": "paper", "account_tag": 1, "stage": "paper", "home": Path("/h"), "trust": TRUST,
+        "account": "paper", "account_tag": 1, "release": "ab" * 32, "venue": "embedded", "stage": "paper",
+        "home": Path("/h"), "trust": TRUST,
         "folder": Path("/r/account"), "symbols": ("BTC/USDT", "ETH/USDT"), "quote": "USDT", "interval": "5m",
         "rest_url": "http://127.0.0.1:1", "ws_url": "ws://127.0.0.1:1", "credentials": Path("/r/credentials.json"),
         "bus_url": "valkey://127.0.0.1:2/0", "signal_key": Path("/r/signal-key"),
@@ -40,9 +41,13 @@ def test_the_settings_file_says_what_the_service_reads(tmp_path):
     path = tmp_path / "service.json"
     settings(control_url="http://127.0.0.1:4", execution={"max_slippage_bps": 20}).write(path)
     assert json.loads(path.read_text()) == {
-        "account": "paper", "account_tag": 1, "stage": "paper", "home": "/h", "trust": TRUST, "folder": "/r/account",
+        "account": "paper", "account_tag": 1, "release": "ab" * 32, "stage": "paper", "home": "/h", "trust": TRUST,
+        "folder": "/r/account",
         "symbols": ["BTC/USDT", "ETH/USDT"], "quote": "USDT", "interval": "5m",
-        "venue": {"rest_url": "http://127.0.0.1:1", "ws_url": "ws://127.0.0.1:1", "control_url": "http://127.0.0.1:4"},
+        "venue": {
+            "name": "embedded", "rest_url": "http://127.0.0.1:1", "ws_url": "ws://127.0.0.1:1",
+            "control_url": "http://127.0.0.1:4",
+        },
         "credentials": "/r/credentials.json", "bus_url": "valkey://127.0.0.1:2/0", "clock": {"lockstep": True},
         "signal_key": "/r/signal-key",
         "limits": {}, "execution": {"max_slippage_bps": 20}, "port": 3, "bind": "127.0.0.1", "host": None,

@@ -10,7 +10,7 @@ import pytest
 
 from sapphire.agents import Calibrated, MovingAverageCross
 from sapphire.agents.release import freeze, load_release
-from sapphire.coordination.decisions import Decision
+from sapphire.coordination.decisions import Decision, Scope
 from sapphire.data.generated import generated_instrument
 from sapphire.domain import Interval
 from sapphire.domain.clocks import to_ns
@@ -23,6 +23,7 @@ from sapphire.monitoring.reading.market import Market
 from sapphire.monitoring.reading.run_folder import read_run
 from sapphire.registry import EvidenceStore
 from sapphire.research.results.replays import REAL
+from sapphire.telemetry.streams import AccountStreams
 
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
 HOUR = Interval("1h")
@@ -272,7 +273,9 @@ def decisions_of(release, evidence):
         ]
         account = {"account": "paper", "state": "ACTIVE", "quote": "USDT", "positions": positions, "entry": "1-1",
                    "cash_quote_atoms": str(bar.cash_quote_atoms)}  # fmt: skip
-        decision = Decision.on(release.digest, bar.bar_close_ns).knowing(
+        decision = Decision.on(
+            Scope(AccountStreams("embedded", "paper"), release.digest, "trend", "bars"), bar.bar_close_ns
+        ).knowing(
             account=account,
             views=views,
             beliefs=beliefs,

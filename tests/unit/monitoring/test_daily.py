@@ -8,11 +8,13 @@ import pytest
 import typer
 
 from sapphire.domain.clocks import to_ns
+from sapphire.domain.display import stamp
 from sapphire.domain.errors import ConfigError, DataError, MissingData, ValueRefused
 from sapphire.lab.workspaces import make_workspace
 from sapphire.monitoring import daily_report, days_of, list_reports, read_run, render_report
 from sapphire.monitoring.commands import report as report_verbs
-from sapphire.monitoring.reading.finding import latest_run
+from sapphire.monitoring.reading.day_of_run import DayOfRun
+from sapphire.monitoring.reading.finding import latest_run, run_folders, run_of
 from sapphire.monitoring.telling import showing
 from sapphire.registry import EvidenceStore
 
@@ -264,3 +266,42 @@ def test_a_report_that_there_is_not_is_refused_before_anything_runs(tmp_path):
         render_report("weekly", tmp_path, home=tmp_path, workspace=ROOT)
     assert "daily" in refused.value.expected
     assert [each.html for each in list_reports(tmp_path, ROOT)] == [None]
+
+
+def test_a_run_that_changed_its_release_mid_way_shows_both_with_their_times(told, write_run, release):
+    start_ns, other = to_ns("2025-04-06T00:00Z"), "cd" * 32
+    half_ns = start_ns + 24 * 3_600 * 10**9
+    place = next(place for place, row in enumerate(told.rows) if int(row.get("market_ns", 0)) >= half_ns)
+    told.rows[place:place] = [
+        {"kind": "start", "epoch": 1_700_000_001, "release": release.digest, "wall_ns": "2"},
+        {"kind": "epoch", "epoch": 1_700_000_001, "step": "7", "market_ns": str(half_ns)},
+    ]
+    told.rows.insert(1, {"kind": "start", "epoch": 1_700_000_000, "release": other, "wall_ns": "1"})
+    made = daily_report(write_run(told))
+    traded = made.as_dict()["releases_traded"]
+    assert [(row["digest"], row["since_market_ns"], row["since_wall_ns"]) for row in traded] == [
+        (other, str(start_ns), "1"),
+        (release.digest, str(half_ns), "2"),
+    ]
+    (line,) = [text for name, text in showing.summary_section(made).lines if name == "releases traded"]
+    assert (
+        line == f"no evidence {other[:12]} since {stamp(start_ns)}; trend {release.digest[:12]} since {stamp(half_ns)}"
+    )
+    days = [DayOfRun.of_run(made.run, day) for day in days_of(made.run)]
+    assert [[each.release for each in day.day.traded] for day in days] == [[other], [release.digest]]
+
+
+def test_runs_of_accounts_that_joined_are_found_by_name(tmp_path):
+    for folder, account in (("stack", "paper"), ("stack/accounts/second", "second"), ("demo/run", "paper")):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "stack.json").write_text(json.dumps({"account": account}))
+    assert [str(run.relative_to(tmp_path)) for run in run_folders(tmp_path)] == [
+        "stack",
+        "stack/accounts/second",
+        "demo/run",
+    ]
+    assert run_of(tmp_path, "second") == run_of(tmp_path / "stack", "second") == tmp_path / "stack/accounts/second"
+    assert run_of(tmp_path, "paper") == tmp_path / "stack"
+    with pytest.raises(MissingData, match="no account third") as missing:
+        run_of(tmp_path, "third")
+    assert missing.value.expected == "one of paper, second"

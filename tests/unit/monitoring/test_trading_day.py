@@ -69,3 +69,24 @@ def test_a_row_that_cannot_be_read_is_refused_and_named(row, said):
 def test_a_journal_without_a_run_is_refused():
     with pytest.raises(DataError, match="holds no run"):
         TradedDay.of([])
+
+
+def start(release, epoch, market_ns):
+    """A start of the service: what it begins with, and its first event."""
+    wall_ns = str(10 * market_ns)
+    return (
+        {"kind": "start", "epoch": epoch, "release": release, "wall_ns": wall_ns},
+        {"kind": "epoch", "epoch": epoch, "step": str(epoch), "market_ns": str(market_ns)},
+    )
+
+
+def test_what_was_traded_when_is_said_once_for_each_release_in_turn():
+    one, two = "ab" * 32, "cd" * 32
+    made = day(*start(one, 1, 100), *start(one, 2, 200), *start(two, 3, 300), *start(one, 4, 400))
+    assert [(each.release, each.market_ns, each.wall_ns) for each in made.traded] == [
+        (one, 100, 1_000),
+        (two, 300, 3_000),
+        (one, 400, 4_000),
+    ]
+    assert made.epochs == (1, 2, 3, 4)
+    assert day(*start(None, 1, 100)).traded == (), "a journal of before it was written does not say"

@@ -42,17 +42,50 @@ def frozen(tmp_path_factory, sign_permit):
 
 
 @pytest.fixture(scope="session")
-def champion(frozen, with_mlflow):
-    """The same release once it was promoted on its signed report: registered, copied and recorded by the promoter."""
-    home, digest = frozen
-    tracking, clock, store = Tracking.of(with_mlflow(home), {}), WallClock(), EvidenceStore(home / "evidence")
-    versions = Versions.of(tracking)
-    with tracking.run(versions.client, "research.trend", "submit trend", tags={}, clock=clock) as run:
-        source = versions.create("research.trend", home / "releases" / digest, run_id=run, tags={})
-    report = Door(home, Deployment.read()).permit(digest, stage="paper", at_ns=clock.now_ns(), name="trend")
-    (signed,) = store.reports(digest)
-    Promoter(versions, store, clock, report.signer).promote(source, "paper", signed, report, {})
-    return home, digest
+def champion(frozen, promoted):
+    """The same release once it was promoted on its signed report."""
+    promoted(*frozen)
+    return frozen
+
+
+@pytest.fixture(scope="session")
+def other_release(frozen, sign_permit):
+    """The digest of another release in the same state folder, admitted to paper too."""
+    serving, home = fixtures_of("serving"), frozen[0]
+    bars = serving.random_bars(600)
+    agent = Calibrated(MovingAverageCross(fast=4, slow=12, horizon=timedelta(minutes=15)))
+    digest = serving.freeze_into(home, agent.fit(bars.rows(0, 400), seed=7), bars)
+    sign_permit(home, digest)
+    return digest
+
+
+@pytest.fixture(scope="session")
+def narrow_release(frozen, sign_permit):
+    """The digest of a release on the first of the symbols alone, admitted to paper."""
+    serving, home = fixtures_of("serving"), frozen[0]
+    bars = serving.random_bars(600, seed=6).symbols_only(["BTC/USDT"])
+    agent = Calibrated(MovingAverageCross(fast=2, slow=6, horizon=timedelta(minutes=15)))
+    digest = serving.freeze_into(home, agent.fit(bars.rows(0, 400), seed=7), bars)
+    sign_permit(home, digest)
+    return digest
+
+
+@pytest.fixture(scope="session")
+def promoted(with_mlflow):
+    """Promotes a release that is admitted to paper: registered, copied and recorded by the promoter."""
+
+    def promote(home, digest):
+        if not (home / "mlflow" / "mlflow.db").exists():
+            with_mlflow(home)
+        tracking, clock, store = Tracking.of(home, {}), WallClock(), EvidenceStore(home / "evidence")
+        versions = Versions.of(tracking)
+        with tracking.run(versions.client, "research.trend", "submit trend", tags={}, clock=clock) as run:
+            source = versions.create("research.trend", home / "releases" / digest, run_id=run, tags={})
+        report = Door(home, Deployment.read()).permit(digest, stage="paper", at_ns=clock.now_ns(), name="trend")
+        (signed,) = store.reports(digest)
+        Promoter(versions, store, clock, report.signer).promote(source, "paper", signed, report, {})
+
+    return promote
 
 
 @pytest.fixture(scope="session")

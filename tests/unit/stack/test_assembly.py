@@ -66,6 +66,7 @@ def test_every_server_is_bound_and_reached_as_the_network_says(assembled, tmp_pa
     assert (service["bind"], service["host"], service["port"]) == ("0.0.0.0", "localhost", ports.service)
     exchange = f"127.0.0.3:{ports.exchange}"
     assert service["venue"] == {
+        "name": "embedded",
         "rest_url": f"http://{exchange}",
         "ws_url": f"ws://{exchange}",
         "control_url": f"http://127.0.0.3:{ports.exchange_control}",

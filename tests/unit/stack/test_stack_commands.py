@@ -95,7 +95,8 @@ def test_without_a_run_there_is_no_status_and_no_journal(sapphire, empty):
     for what in ("show", "verify", "replay"):
         with pytest.raises(MissingData, match="no account of a service"):
             sapphire("journal", what, code="raises")
-    assert json.loads(sapphire("down", "--json").stdout) == {"run": str(empty / "stack"), "was_running": False}
+    told = json.loads(sapphire("down", "--json").stdout)
+    assert told == {"run": str(empty / "stack"), "was_running": False, "accounts": []}
 
 
 @pytest.mark.parametrize(

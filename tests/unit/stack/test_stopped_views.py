@@ -8,7 +8,7 @@ from io import StringIO
 import typer
 from typer.testing import CliRunner
 
-from sapphire.coordination import Decision, Obstacle
+from sapphire.coordination import Decision, Obstacle, Scope
 from sapphire.coordination.decisions import remembered_facts, stopped_facts
 from sapphire.domain.clocks import from_ns
 from sapphire.domain.intervals import Interval
@@ -17,6 +17,7 @@ from sapphire.domain.views import Belief
 from sapphire.stack.commands import status
 from sapphire.stack.folders import RunFolder
 from sapphire.stack.showing import permit_lines, show, views_parts
+from sapphire.telemetry.streams import AccountStreams
 
 CLOSE_NS = 1_709_298_000_000_000_000  # 2024-03-01T13:00Z
 HOUR = Interval("1h")
@@ -27,7 +28,7 @@ def decided(*, ago, code=None):
     belief = Belief("BTC/USDT", from_ns(CLOSE_NS - ago * HOUR.ns), timedelta(hours=1), 10.0, 40.0)
     last = [LastBelief(belief, lots=7)]
     ended = stopped_views(last, from_ns(CLOSE_NS), rule=WhenViewsStop(), interval=HOUR)
-    made = Decision.on("f" * 64, CLOSE_NS).knowing(
+    made = Decision.on(Scope(AccountStreams("embedded", "paper"), "f" * 64, "trend", "bars"), CLOSE_NS).knowing(
         remembered=[remembered_facts(each) for each in last], stopped=[stopped_facts(each) for each in ended]
     )
     return made if code is None else made.hindered(code, "its permit is closed")
@@ -75,7 +76,8 @@ def test_status_reads_it_from_the_run(tmp_path, frozen, sign_permit):
     facts = {
         "state": "ready", "error": None, "parts": {"coordinator": part}, "symbols": ["BTC/USDT"], "interval": "1h",
         "release": {"label": "paper.trend@1", "stage": "paper", "marks": [], "digest": digest},
-        "home": str(home), "clock": {"speed": 1.0},
+        "home": str(home), "clock": {"speed": 1.0}, "account": "paper", "run": str(tmp_path), "quote": "USDT",
+        "written_ns": str(CLOSE_NS),
         "market": {"source": "generated", "seed": 7, "candles": None},
     }  # fmt: skip
     folder = RunFolder(tmp_path)

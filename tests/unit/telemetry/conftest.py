@@ -35,6 +35,8 @@ def marker():
     """Close, count and publish time to an entry id and a message."""
 
     def make(close_ns: int, *, sent: int = 2, at_ns: int = 1) -> tuple[object, SettledMessage]:
-        return end_marker("collector", "bars", close_ns, sent=sent, publish_time_ns=at_ns, causation_id=None)
+        return end_marker(
+            "collector", "bars", close_ns, sent=sent, publish_time_ns=at_ns, trace_id="bar", causation_id=None
+        )
 
     return make

@@ -13,9 +13,11 @@ from sapphire.domain.errors import BadMessage, ConfigError, MessageError, Missin
 from sapphire.domain.messages import HeartbeatMessage, PartState, decode, encode
 from sapphire.telemetry.bus import Bus, Entry
 from sapphire.telemetry.heartbeats import Pulse
-from sapphire.telemetry.streams import BARS, DEAD_LETTERS, HEARTBEATS, EntryId
+from sapphire.telemetry.streams import EntryId
 
 MINUTE_NS = 60_000_000_000
+BARS, DEAD_LETTERS, HEARTBEATS = "bars", "dead-letters", "heartbeats"
+"""Any streams: the bus knows no names."""
 
 
 def test_the_same_message_again_is_the_same_entry(bus, marker):
@@ -84,7 +86,7 @@ def test_a_refused_message_is_kept_with_the_reason_and_where_it_is_from(bus, ser
     (entry,) = bus.read(BARS, EntryId.BEGIN)
     with pytest.raises(BadMessage) as bad:
         _ = entry.message
-    bus.refuse(entry, bad.value)
+    bus.refuse(entry, bad.value, to=DEAD_LETTERS)
     ((_, fields),) = server.client().xrange(DEAD_LETTERS)
     assert (fields[b"m"], fields[b"from"]) == (b"{}", b"bars 7-1")
     assert b"envelope" in fields[b"why"]
@@ -166,7 +168,7 @@ class ClockByHand:
 
 def test_a_pulse_says_where_a_part_is_and_then_only_when_it_is_time(bus):
     clock = ClockByHand()
-    pulse = Pulse(bus, "collector", clock, every_s=2.0, release="a" * 64)
+    pulse = Pulse(bus, HEARTBEATS, "collector", clock, every_s=2.0, release="a" * 64)
     pulse.state(PartState.STARTING)
     clock.ns += 5
     pulse.state(PartState.READY)

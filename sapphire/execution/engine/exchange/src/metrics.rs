@@ -12,12 +12,16 @@ use crate::desk::control::Figures;
 /// What the text is served as.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// What the venue is called in metrics, as its streams and log lines name it.
+const VENUE: &str = "embedded";
+
 /// The text of all figures.
 ///
 /// # Errors
 /// None that is known: writing to a string does not fail.
 pub fn render(figures: &Figures, connections: usize) -> Result<String, fmt::Error> {
-    let mut registry = Registry::with_prefix("sapphire_exchange");
+    let venue = [("venue".into(), VENUE.into())].into_iter();
+    let mut registry = Registry::with_prefix_and_labels("sapphire_exchange", venue);
     let mut gauge = |name: &str, help: &str, value: i64| registry.register(name, help, ConstGauge::new(value));
     gauge("market_time_ns", "Market time, UTC nanoseconds", figures.now_ns);
     gauge("accounts", "Accounts of clients", count(figures.accounts));

@@ -121,10 +121,10 @@ fn measure(spin: bool, pause: Duration, orders: usize, is_apart: bool) -> Vec<Ho
 impl Rig {
     /// Waits until an order is filled; where that stands in its stream.
     fn await_fill(&mut self, after: EntryId) -> EntryId {
-        let (clock, mut after) = (Monotonic::new(), after);
+        let (clock, executions, mut after) = (Monotonic::new(), self.stream("executions"), after);
         let deadline = Instant::now() + rig::PATIENCE;
         while Instant::now() < deadline {
-            let batch = self.bus.read("executions", after, 100, Duration::from_secs(1), clock).unwrap();
+            let batch = self.bus.read(&executions, after, 100, Duration::from_secs(1), clock).unwrap();
             for entry in batch.entries() {
                 after = entry.id;
                 match Message::decode(entry.message().unwrap()).unwrap() {

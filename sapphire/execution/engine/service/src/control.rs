@@ -426,7 +426,7 @@ mod tests {
         let plane = Plane {
             desk: Arc::new(Mutex::new(lane)),
             switch: Arc::default(),
-            metrics: Arc::new(Metrics::new()),
+            metrics: Arc::new(Metrics::new(&[])),
             blotter: Arc::default(),
             tokens: Tokens::new("look", "move").unwrap(),
         };

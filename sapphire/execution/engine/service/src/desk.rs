@@ -19,6 +19,7 @@ use sapphire_core::risk::Command;
 use crate::clock::{MarketTime, Monotonic, Pace, ShownTime};
 use crate::control::KillSwitch;
 use crate::entry::{RunConfig, Source};
+use crate::fold::Traded;
 use crate::gateway::Gateway;
 use crate::hops::HopRecord;
 use crate::inbox::{Inbox, Lane, Patience};
@@ -97,6 +98,8 @@ pub struct Parts {
     pub shown: ShownTime,
     /// Names and numbers of the run.
     pub run: RunConfig,
+    /// The releases that the run traded; the last is traded now.
+    pub traded: Vec<Traded>,
     /// The venue's rules by index.
     pub instruments: Vec<Instrument>,
     /// Length of a bar.
@@ -181,6 +184,7 @@ pub struct Desk {
     market: MarketTime,
     shown: ShownTime,
     run: RunConfig,
+    traded: Vec<Traded>,
     instruments: Vec<Instrument>,
     interval_ns: i64,
     engine: Engine,
@@ -243,6 +247,7 @@ impl Desk {
             pace: parts.pace,
             shown: parts.shown,
             run: parts.run,
+            traded: parts.traded,
             instruments: parts.instruments,
             interval_ns: parts.interval_ns,
             engine: parts.engine,

@@ -77,6 +77,9 @@ pub struct Begin {
     pub run: RunConfig,
     /// What stands before it, when another run does.
     pub follows: Option<Follows>,
+    /// The release that is traded from here on; journals of before it was written do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<ReleaseDigest>,
     /// The machine's time, UTC nanoseconds.
     pub wall_ns: i64,
 }
@@ -89,6 +92,9 @@ pub struct Resume {
     pub follows: Follows,
     /// Events of the run before it.
     pub steps: u64,
+    /// The release that is traded from here on; journals of before it was written do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<ReleaseDigest>,
     /// The machine's time, UTC nanoseconds.
     pub wall_ns: i64,
 }

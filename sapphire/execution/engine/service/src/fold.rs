@@ -72,6 +72,17 @@ pub struct KnownRelease {
     pub ok: bool,
 }
 
+/// From when on a release was traded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Traded {
+    /// The release.
+    pub release: ReleaseDigest,
+    /// The machine's time at the start of the process, UTC nanoseconds.
+    pub wall_ns: i64,
+    /// Market time of the first event after it; none before there was one.
+    pub market_ns: Option<i64>,
+}
+
 /// One step, after it was made.
 #[derive(Clone, Copy, Debug)]
 pub struct Step<'a> {
@@ -121,7 +132,11 @@ pub struct Fold {
     engine: Engine,
     epoch: u32,
     steps: u64,
+    /// Where the signals of the release that is traded have been read to.
     cursor: EntryId,
+    /// The releases that were traded, and where the signals of those before the last have been read to.
+    traded: Vec<Traded>,
+    cursors: Vec<(Option<ReleaseDigest>, EntryId)>,
     lockstep: u64,
     published_from: u64,
     releases: Vec<KnownRelease>,
@@ -145,6 +160,8 @@ impl Fold {
             epoch,
             steps: 0,
             cursor: EntryId::default(),
+            traded: Vec::new(),
+            cursors: Vec::new(),
             lockstep: 0,
             published_from: 0,
             releases: Vec::new(),
@@ -171,15 +188,37 @@ impl Fold {
         self.compare(recorded)?;
         self.epoch = epoch;
         match entry {
-            Entry::Begin(_) => self.published_from = entry.published_from(),
+            Entry::Begin(begin) => {
+                self.published_from = entry.published_from();
+                begin.release.into_iter().for_each(|release| self.trade(release, begin.wall_ns));
+            }
             Entry::Continue(_) => {}
-            Entry::Resume(resume) if resume.steps == self.steps => {}
-            Entry::Resume(resume) => return Err(FoldFault::Steps { expected: self.steps, got: resume.steps }),
+            Entry::Resume(resume) if resume.steps != self.steps => {
+                return Err(FoldFault::Steps { expected: self.steps, got: resume.steps });
+            }
+            Entry::Resume(resume) => resume.release.into_iter().for_each(|release| self.trade(release, resume.wall_ns)),
             Entry::Release(slot) => self.seat(slot)?,
             Entry::Passed(entry) => self.cursor = self.cursor.max(*entry),
             Entry::Event { event, source } => self.step(event, source, audience),
         }
         Ok(())
+    }
+
+    /// A release is traded from here on. Each has a stream of signals and a place in it of its own.
+    pub(crate) fn trade(&mut self, release: ReleaseDigest, wall_ns: i64) {
+        let before = self.traded.last().map(|traded| traded.release);
+        if before == Some(release) {
+            return;
+        }
+        self.cursors.push((before, self.cursor));
+        self.traded.push(Traded { release, wall_ns, market_ns: None });
+        let known = self.cursors.iter().rev().find(|(known, _)| *known == Some(release));
+        self.cursor = known.map_or_else(EntryId::default, |(_, cursor)| *cursor);
+    }
+
+    /// The releases that were traded, oldest first; journals of before they were written do not say.
+    pub fn traded(&self) -> &[Traded] {
+        &self.traded
     }
 
     /// The run.
@@ -207,7 +246,7 @@ impl Fold {
         &self.engine
     }
 
-    /// Where the stream of signals has been read to.
+    /// Where the signals of the release that is traded have been read to.
     pub fn cursor(&self) -> EntryId {
         self.cursor
     }
@@ -271,6 +310,9 @@ impl Fold {
         self.engine.step(event, &mut self.outputs);
         self.steps += 1;
         self.latched.follow(event, source, &self.outputs);
+        if let Some(traded) = self.traded.last_mut() {
+            traded.market_ns.get_or_insert(event.market_ns);
+        }
         self.last = Some(event.clone());
         self.cursor = source.cursor().map_or(self.cursor, |entry| self.cursor.max(entry));
         if let Source::Step(number) = source {

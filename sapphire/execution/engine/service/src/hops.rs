@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn records_are_written_and_measured() {
         let folder = std::env::temp_dir().join(format!("sapphire-hops-{}", std::process::id()));
-        let metrics = Arc::new(Metrics::new());
+        let metrics = Arc::new(Metrics::new(&[]));
         let (scribe, mut lane) = Scribe::start(&folder, 5, Arc::clone(&metrics)).unwrap();
         let order = ClientOrderId { account: 1, epoch: 5, sequence: 1 };
         let record = HopRecord {

@@ -1,7 +1,7 @@
 //! What comes in from the bus: signals with their end markers, and the steps of lock-step.
 //!
-//! Invariant: every entry of `signals` after the cursor becomes a word, in the stream's order, exactly once in the life
-//! of the process: a signal, an end of bar, or, once it is kept in `dead-letters`, a dead letter. Before the first signal
+//! Invariant: every entry of the release's signals after the cursor becomes a word, in the stream's order, exactly once in the life
+//! of the process: a signal, an end of bar, or, once it is kept among the dead letters, a dead letter. Before the first signal
 //! of a release comes the door's verdict on it. The cursor itself is the desk's, in its journal.
 //!
 //! What the account's coordinator did not sign, or signed for a bar that is not over, is taken out of the stream: its id
@@ -23,19 +23,17 @@ use crate::evidence::Door;
 use crate::inbox::{DeskGone, Lane};
 use crate::publisher::{bury, insist};
 use crate::signal_key::SignalKey;
+use crate::streams::Streams;
 use crate::words::{EntryId, Intake, ReleaseDigest, Word};
 
 mod reading;
 mod releases;
 mod steps;
 
-pub use steps::{LOCKSTEP, StepIntake};
+pub use steps::StepIntake;
 
 use reading::Reading;
 use releases::Releases;
-
-/// Stream of the coordinator's signals.
-pub const SIGNALS: &str = "signals";
 
 /// How long a read blocks before the thread looks whether the process is ending.
 const BLOCK: Duration = Duration::from_secs(1);
@@ -64,7 +62,7 @@ pub enum Ended {
     DeskGone(#[from] DeskGone),
 }
 
-/// Reads `signals`. One thread runs it.
+/// Reads the signals of the account's release. One thread runs it.
 #[derive(Debug)]
 pub struct SignalIntake {
     bus: Bus,
@@ -81,6 +79,10 @@ pub struct SignalIntake {
 /// What entries are held against.
 #[derive(Clone, Debug)]
 pub struct IntakeGround {
+    /// The account's streams.
+    pub streams: Streams,
+    /// The release that it trades: nothing of another one is taken.
+    pub release: ReleaseDigest,
     /// Who may signal.
     pub key: SignalKey,
     /// Market time as the desk knows it.
@@ -123,7 +125,7 @@ impl SignalIntake {
     fn round(&mut self) -> Result<(), Ended> {
         let (after, clock) = (self.cursor, self.clock);
         let block = if self.owes_look { AFTER_BAR } else { BLOCK };
-        let batch = ended(insist(|| self.bus.read(SIGNALS, after, BATCH, block, clock)))?;
+        let batch = ended(insist(|| self.bus.read(&self.ground.streams.signals, after, BATCH, block, clock)))?;
         if batch.is_empty() {
             return self.look_again();
         }
@@ -159,6 +161,10 @@ impl SignalIntake {
         (received_ns, parsed_ns): (i64, i64),
     ) -> Result<(), Ended> {
         match reading {
+            Ok(Reading::Signal(_, release)) if release != self.ground.release => {
+                let why = format!("expected a signal of release {}, got one of {release}", self.ground.release);
+                self.bury_letter(entry, &why)
+            }
             Ok(Reading::Signal(signal, release)) => {
                 if self.owes_look {
                     self.look_again()?;
@@ -186,12 +192,16 @@ impl SignalIntake {
                 self.owes_look = true;
                 Ok(())
             }
-            Err(why) => {
-                refuse(&mut self.bus, SIGNALS, entry, &why)?;
-                self.lane.send(Word::Intake(Intake::DeadLetter { entry: entry.id }))?;
-                Ok(())
-            }
+            Err(why) => self.bury_letter(entry, &why),
         }
+    }
+
+    /// Keeps an entry among the dead letters, and tells the desk that it is passed over.
+    fn bury_letter(&mut self, entry: &Entry<'_>, why: &str) -> Result<(), Ended> {
+        let streams = &self.ground.streams;
+        refuse(&mut self.bus, &streams.dead_letters, &streams.signals, entry, why)?;
+        self.lane.send(Word::Intake(Intake::DeadLetter { entry: entry.id }))?;
+        Ok(())
     }
 
     /// Market time, once the desk knows it; no signal is taken before.
@@ -207,11 +217,12 @@ impl SignalIntake {
         }
     }
 
-    /// Keeps an entry in `dead-letters` and leaves the stream as if it had not been written.
+    /// Keeps an entry among the dead letters and leaves the stream as if it had not been written.
     fn throw_out(&mut self, entry: &Entry<'_>, why: &str) -> Result<bool, Ended> {
-        refuse(&mut self.bus, SIGNALS, entry, why)?;
+        let streams = &self.ground.streams;
+        refuse(&mut self.bus, &streams.dead_letters, &streams.signals, entry, why)?;
         self.lane.send(Word::Intake(Intake::Thrown))?;
-        match self.bus.take_out(SIGNALS, entry.id) {
+        match self.bus.take_out(&streams.signals, entry.id) {
             Ok(()) => Ok(false),
             Err(BusError::Stopped) => Err(Ended::Stopped),
             Err(refused) => {
@@ -234,23 +245,25 @@ impl SignalIntake {
 ///
 /// # Errors
 /// [`BusError::Refused`], [`BusError::Stopped`].
-pub fn last_signed(bus: &mut Bus, key: &SignalKey) -> Result<EntryId, BusError> {
+pub fn last_signed(bus: &mut Bus, streams: &Streams, key: &SignalKey) -> Result<EntryId, BusError> {
     loop {
-        let batch = bus.last(SIGNALS)?;
+        let signals = &streams.signals;
+        let batch = bus.last(signals)?;
         let Some(entry) = batch.entries().next() else { return Ok(EntryId::default()) };
         if entry.tagged().is_some_and(|(message, tag)| key.vouches(entry.id, message, tag)) {
             return Ok(entry.id);
         }
-        bury(bus, entry.field(MESSAGE_FIELD).unwrap_or_default(), STRANGER, &format!("{SIGNALS} {}", entry.id))?;
-        bus.take_out(SIGNALS, entry.id)?;
+        let (bytes, from) = (entry.field(MESSAGE_FIELD).unwrap_or_default(), format!("{signals} {}", entry.id));
+        bury(bus, &streams.dead_letters, bytes, STRANGER, &from)?;
+        bus.take_out(signals, entry.id)?;
     }
 }
 
-/// Keeps an entry that cannot be read in `dead-letters`.
-fn refuse(bus: &mut Bus, stream: &str, entry: &Entry<'_>, why: &str) -> Result<(), Ended> {
-    tracing::warn!(stream, entry = %entry.id, why, "an entry cannot be read; it is kept in dead-letters");
+/// Keeps an entry of `stream` that cannot be read in `dead_letters`.
+fn refuse(bus: &mut Bus, dead_letters: &str, stream: &str, entry: &Entry<'_>, why: &str) -> Result<(), Ended> {
+    tracing::warn!(stream, entry = %entry.id, why, "an entry cannot be read; it is kept among the dead letters");
     let bytes = entry.field(MESSAGE_FIELD).unwrap_or_default();
-    ended(bury(bus, bytes, why, &format!("{stream} {}", entry.id)))
+    ended(bury(bus, dead_letters, bytes, why, &format!("{stream} {}", entry.id)))
 }
 
 /// What a call that is asked until it is answered gave; it ends only with the process.

@@ -34,9 +34,9 @@ use segment::{Name, Segment, Stamped};
 use sync::{Done, Shared, Stock, Syncer};
 
 use crate::entry::{Entry, RunConfig, Source};
-use crate::fold::{Audience, Fold, KnownRelease};
+use crate::fold::{Audience, Fold, KnownRelease, Traded};
 use crate::latched::Latched;
-use crate::words::EntryId;
+use crate::words::{EntryId, ReleaseDigest};
 
 /// How far the journal is written and synced: entries since the start of the process, the first one being its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +67,7 @@ pub struct Recovered {
     pub engine: Engine,
     /// Events of the run so far.
     pub steps: u64,
-    /// Where the stream of signals has been read to.
+    /// Where the signals of the release that is traded now have been read to.
     pub cursor: EntryId,
     /// The last step of the lock-step that an event came from; 0 when none did.
     pub lockstep: u64,
@@ -75,6 +75,8 @@ pub struct Recovered {
     pub published_from: u64,
     /// Releases by slot.
     pub releases: Vec<KnownRelease>,
+    /// The releases that the run traded, oldest first; the last is traded now.
+    pub traded: Vec<Traded>,
     /// Who set what passes.
     pub latched: Latched,
     /// What the run before had closed, to be said to this one first: a new run opens nothing by itself.
@@ -108,8 +110,9 @@ pub struct Journal {
 
 impl Journal {
     /// Takes an account's folder, folds its last run when that is under `run` (anything else begins a new run), and
-    /// begins a new epoch: the last one and one, or the machine's time in seconds if that is more. `audience` sees every
-    /// step of the fold, so that what had been decided can be published again.
+    /// begins a new epoch: the last one and one, or the machine's time in seconds if that is more. What it begins with
+    /// names `release`, which is traded from here on. `audience` sees every step of the fold, so that what had been
+    /// decided can be published again.
     ///
     /// # Errors
     /// [`JournalFailure`]: a folder that another process holds, damage, a fold that differs from what was recorded, or
@@ -117,6 +120,7 @@ impl Journal {
     pub fn open(
         account: &Path,
         run: &RunConfig,
+        release: ReleaseDigest,
         options: &JournalOptions,
         wall_ns: i64,
         audience: &mut dyn Audience,
@@ -127,8 +131,9 @@ impl Journal {
         let (found, recovered, carried) = recover(account, run, audience)?;
         let epoch = next_epoch(found.last_epoch, wall_ns)?;
         let is_new_run = recovered.is_none();
-        let fold = recovered.unwrap_or(fresh);
-        let first = first_entry(run, &found, fold.steps(), is_new_run, wall_ns);
+        let mut fold = recovered.unwrap_or(fresh);
+        let first = first_entry((run, release), &found, (!is_new_run).then(|| fold.steps()), wall_ns);
+        fold.trade(release, wall_ns);
         let published_from = if is_new_run { first.published_from() } else { fold.published_from() };
 
         let stock = Stock::new(&folder, options.segment_bytes, options.reserve_bytes);
@@ -165,7 +170,7 @@ impl Journal {
         };
         journal.note_written();
         journal.syncer.nudge();
-        let (was_torn, latched) = (found.is_torn, fold.latched().clone());
+        let (was_torn, latched, traded) = (found.is_torn, fold.latched().clone(), fold.traded().to_vec());
         let (engine, releases) = fold.into_engine();
         let recovered = Recovered {
             engine,
@@ -174,6 +179,7 @@ impl Journal {
             lockstep,
             published_from,
             releases,
+            traded,
             latched,
             carried,
             epoch,

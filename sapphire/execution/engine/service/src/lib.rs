@@ -46,6 +46,8 @@ pub mod settings;
 pub mod signal_key;
 /// How a service begins and ends.
 pub mod start;
+/// Names of the bus's streams.
+pub mod streams;
 /// Numbers as people read them.
 pub mod units;
 /// What threads tell the desk.

@@ -149,13 +149,13 @@ pub struct Metrics {
     denials: [AtomicU64; DenialCode::ALL.len()],
     refusals: [AtomicU64; Refusal::ALL.len()],
     spans: Mutex<Vec<Span>>,
+    identity: Vec<(&'static str, String)>,
 }
 
 impl Metrics {
-    /// All zero.
+    /// All zero, each to be shown with what the service is: names and values, such as its account.
     #[must_use]
-    #[expect(clippy::new_without_default, reason = "a process has one, made on purpose")]
-    pub fn new() -> Self {
+    pub fn new(identity: &[(&'static str, &str)]) -> Self {
         let bounds: Histogram<u64> =
             Histogram::new_with_bounds(1, LONGEST_NS, 3).unwrap_or_else(|_| unreachable!("the bounds are sound"));
         let span = || Span { histogram: bounds.clone(), sum_ns: 0 };
@@ -164,6 +164,7 @@ impl Metrics {
             denials: std::array::from_fn(|_| AtomicU64::new(0)),
             refusals: std::array::from_fn(|_| AtomicU64::new(0)),
             spans: Mutex::new(HOPS.iter().map(|_| span()).collect()),
+            identity: identity.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
         }
     }
 
@@ -224,7 +225,8 @@ impl Metrics {
     /// # Errors
     /// None that is known: writing to a string does not fail.
     pub fn render(&self) -> Result<String, fmt::Error> {
-        let mut registry = Registry::with_prefix("sapphire");
+        let labels = self.identity.iter().map(|(name, value)| ((*name).into(), value.clone().into()));
+        let mut registry = Registry::with_prefix_and_labels("sapphire", labels);
         for (figure, name, rises, help) in FIGURES {
             let value = self.get(figure);
             if rises {
@@ -330,7 +332,7 @@ mod tests {
 
     #[test]
     fn buckets_are_cumulative_and_codes_are_counted() {
-        let metrics = Metrics::new();
+        let metrics = Metrics::new(&[]);
         let mut spans = [None; HOPS.len()];
         for nanoseconds in [900, 20_000, 40_000, 20_000_000_000] {
             spans[7] = Some(nanoseconds);
@@ -352,5 +354,8 @@ mod tests {
             assert!(text.lines().any(|line| line == expected), "{expected}\n{text}");
         }
         assert_eq!(metrics.quantiles(7, &[0.5]).0, 4);
+        let second = Metrics::new(&[("venue", "embedded"), ("account", "second")]).render().unwrap();
+        assert!(second.contains("sapphire_orders_total{venue=\"embedded\",account=\"second\"} 0"), "{second}");
+        assert!(second.contains("sapphire_denials_total{venue=\"embedded\",account=\"second\",code="), "{second}");
     }
 }

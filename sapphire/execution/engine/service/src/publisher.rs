@@ -18,9 +18,6 @@ use crate::bus::{Bus, BusError, MESSAGE_FIELD};
 use crate::inbox::{DeskGone, Inbox, Lane};
 use crate::words::EntryId;
 
-/// Stream of what was refused.
-pub const DEAD_LETTERS: &str = "dead-letters";
-
 /// How long the thread sleeps before it looks whether its sender is gone.
 const IDLE: Duration = Duration::from_secs(1);
 
@@ -31,7 +28,7 @@ const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outgoing {
     /// The stream.
-    pub stream: &'static str,
+    pub stream: Arc<str>,
     /// Its id; none where the server numbers (heartbeats).
     pub entry: Option<EntryId>,
     /// The message.
@@ -98,16 +95,18 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Starts the thread, with room for so many entries between it and the desk.
+    /// Starts the thread, with room for so many entries between it and the desk; what cannot be written goes to the stream
+    /// `dead_letters`.
     ///
     /// # Errors
     /// The machine gives no thread.
-    pub fn start(bus: Bus, room: usize) -> io::Result<Self> {
+    pub fn start(bus: Bus, dead_letters: &Arc<str>, room: usize) -> io::Result<Self> {
         let (inbox, mut lanes) = Inbox::with_room(1, room);
         let progress = Arc::new(Progress::default());
         let lane = lanes.pop().ok_or_else(|| io::Error::other("an inbox without a lane"))?;
-        let shared = Arc::clone(&progress);
-        let thread = thread::Builder::new().name("publisher".to_owned()).spawn(move || write(bus, inbox, &shared))?;
+        let (shared, dead_letters) = (Arc::clone(&progress), Arc::clone(dead_letters));
+        let work = move || write(bus, inbox, &dead_letters, &shared);
+        let thread = thread::Builder::new().name("publisher".to_owned()).spawn(work)?;
         Ok(Self { lane, handed: 0, progress, thread })
     }
 
@@ -183,11 +182,11 @@ impl Publisher {
     }
 }
 
-fn write(mut bus: Bus, mut inbox: Inbox<Outgoing>, progress: &Progress) -> Result<(), BusError> {
+fn write(mut bus: Bus, mut inbox: Inbox<Outgoing>, dead_letters: &str, progress: &Progress) -> Result<(), BusError> {
     loop {
         match inbox.next(IDLE) {
             Some(outgoing) => {
-                let refused = publish(&mut bus, &outgoing)?;
+                let refused = publish(&mut bus, dead_letters, &outgoing)?;
                 progress.settle(refused);
             }
             None if inbox.is_over() => return Ok(()),
@@ -196,30 +195,30 @@ fn write(mut bus: Bus, mut inbox: Inbox<Outgoing>, progress: &Progress) -> Resul
     }
 }
 
-/// Writes one entry, or keeps it in `dead-letters` and gives the reason.
-fn publish(bus: &mut Bus, outgoing: &Outgoing) -> Result<Option<BusError>, BusError> {
+/// Writes one entry, or keeps it in `dead_letters` and gives the reason.
+fn publish(bus: &mut Bus, dead_letters: &str, outgoing: &Outgoing) -> Result<Option<BusError>, BusError> {
     let written = insist(|| match outgoing.entry {
-        Some(entry) => bus.publish(outgoing.stream, entry, &outgoing.bytes).map(drop),
-        None => bus.publish_next(outgoing.stream, &outgoing.bytes),
+        Some(entry) => bus.publish(&outgoing.stream, entry, &outgoing.bytes).map(drop),
+        None => bus.publish_next(&outgoing.stream, &outgoing.bytes),
     });
     let refusal = match written {
         Ok(()) => return Ok(None),
         Err(BusError::Stopped) => return Err(BusError::Stopped),
         Err(refusal) => refusal,
     };
-    tracing::error!(stream = outgoing.stream, %refusal, "an entry could not be published");
+    tracing::error!(stream = %outgoing.stream, %refusal, "an entry could not be published");
     let from = outgoing.entry.map_or_else(String::new, |entry| format!("{} {entry}", outgoing.stream));
-    bury(bus, &outgoing.bytes, &refusal.to_string(), &from)?;
+    bury(bus, dead_letters, &outgoing.bytes, &refusal.to_string(), &from)?;
     Ok(Some(refusal))
 }
 
-/// Keeps refused bytes in `dead-letters`, with the reason and with stream and id where they stood.
+/// Keeps refused bytes in `dead_letters`, with the reason and with stream and id where they stood.
 ///
 /// # Errors
 /// [`BusError::Stopped`].
-pub(crate) fn bury(bus: &mut Bus, bytes: &[u8], why: &str, from: &str) -> Result<(), BusError> {
+pub(crate) fn bury(bus: &mut Bus, dead_letters: &str, bytes: &[u8], why: &str, from: &str) -> Result<(), BusError> {
     insist(|| {
-        bus.append(DEAD_LETTERS, None, &[(MESSAGE_FIELD, bytes), ("why", why.as_bytes()), ("from", from.as_bytes())])
+        bus.append(dead_letters, None, &[(MESSAGE_FIELD, bytes), ("why", why.as_bytes()), ("from", from.as_bytes())])
     })
 }
 

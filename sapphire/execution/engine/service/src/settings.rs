@@ -16,6 +16,8 @@ use serde::de::DeserializeOwned;
 use crate::clock::Pace;
 use crate::entry::LimitRules;
 use crate::evidence::{Stage, TrustSettings};
+use crate::streams;
+use crate::words::ReleaseDigest;
 
 /// How many releases an account can meet in its life.
 pub const RELEASE_SLOTS: u16 = 64;
@@ -50,6 +52,8 @@ pub struct Settings {
     pub account: String,
     /// Its tag in order ids.
     pub account_tag: u16,
+    /// sha256 of the manifest of the release that it trades; no signal of another one is taken.
+    pub release: ReleaseDigest,
     /// What a release's evidence has to permit.
     pub stage: Stage,
     /// Where releases and evidence are.
@@ -106,6 +110,8 @@ fn local() -> String {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VenueAddress {
+    /// Its name in streams and metrics.
+    pub name: String,
     /// REST.
     pub rest_url: String,
     /// WebSocket.
@@ -208,8 +214,10 @@ impl Settings {
                 &wrong_trust,
             );
         }
-        if !is_name(&self.account) {
-            return wrong("the account's name does not fit", "1 to 64 printable characters", &self.account);
+        for (what, text) in [("the account's name", &self.account), ("the venue's name", &self.venue.name)] {
+            if let Err(error) = streams::name(text) {
+                return wrong(&format!("{what} does not fit"), error.expected, text);
+            }
         }
         if self.symbols.is_empty() || self.symbols.len() > usize::from(u16::MAX) {
             return wrong("the account trades nothing", "one symbol or more", &self.symbols);
@@ -330,14 +338,14 @@ mod tests {
 
     fn example() -> Value {
         json!({
-            "account": "paper", "account_tag": 1, "stage": "paper", "home": "h", "folder": "f",
+            "account": "paper", "account_tag": 1, "release": "ab".repeat(32), "stage": "paper", "home": "h", "folder": "f",
             "trust": {
                 "key": "k", "authority": "promoter identity",
                 "policies": {"paper": ["c".repeat(64)], "live": ["d".repeat(64)]},
                 "required": {"paper": ["integrity.captured_source"], "live": ["parity.paper_days"]},
             },
             "symbols": ["BTC/USDT", "ETH/USDT"], "quote": "USDT", "interval": "5m",
-            "venue": {"rest_url": "http://127.0.0.1:1", "ws_url": "ws://127.0.0.1:1", "control_url": null},
+            "venue": {"name": "embedded", "rest_url": "http://127.0.0.1:1", "ws_url": "ws://127.0.0.1:1", "control_url": null},
             "credentials": "c", "bus_url": "valkey://127.0.0.1:2/0", "signal_key": "s", "clock": {"lockstep": true},
             "limits": {"max_daily_loss_bps": 500, "symbols": {"ETH/USDT": {"max_order_atoms": 7}}},
             "execution": {"retry_ns": 9}, "port": 0,
@@ -374,6 +382,8 @@ mod tests {
         assert!(with("surprise", json!(1)).contains("surprise"));
         assert!(with("clock", json!({"lockstep": true, "speed": 2.0})).contains("the clock does not fit"));
         assert!(with("clock", json!({"speed": 0.0})).contains("the clock does not fit"));
+        assert!(with("account", json!("second:other")).contains("the account's name does not fit"));
+        assert!(with("release", json!("trend@1")).contains("64 hexadecimal digits"));
         assert!(with("symbols", json!(["BTC/EUR"])).contains("BASE/USDT"));
         assert!(with("symbols", json!(["BTC/USDT", "BTC/USDT"])).contains("twice"));
         let trusting = |key: &str, value: Value| {

@@ -1,8 +1,8 @@
 //! Who may signal: the key that an account's coordinator and its engine share.
 //!
-//! Invariant: an entry counts only where its tag is the HMAC-SHA256 of the account, the entry's own id and the message
-//! (which names the release) under this key, so neither another account's signal nor one that was copied to another
-//! place is taken. The key is read from a file that only its owner can read, and is never shown.
+//! Invariant: an entry counts only where its tag is the HMAC-SHA256 of the stream's name (venue, account, release), the
+//! entry's own id and the message under this key, so neither another account's signal nor one that was copied to
+//! another place is taken. The key is read from a file that only its owner can read, and is never shown.
 
 use std::fmt;
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::words::EntryId;
 /// The field that an entry's tag is in.
 pub const TAG_FIELD: &str = "hmac";
 
-const FORM: &[u8] = b"SIGNAL@1";
+const FORM: &[u8] = b"SIGNAL@2";
 const KEY_BYTES: usize = 32;
 
 /// The key of an account's signals, ready to verify.
@@ -30,11 +30,11 @@ impl fmt::Debug for SignalKey {
 }
 
 impl SignalKey {
-    /// Reads the key of an account: a file with 64 hexadecimal digits.
+    /// Reads the key for a stream of signals: a file with 64 hexadecimal digits.
     ///
     /// # Errors
     /// A file that is not there, that others can read, or that holds something else.
-    pub fn read(path: &Path, account: &str) -> Result<Self, SettingError> {
+    pub fn read(path: &Path, stream: &str) -> Result<Self, SettingError> {
         let text = read_secret(path, "signal key")?;
         let key = hex(text.trim().as_bytes()).filter(|key| key.len() == KEY_BYTES).ok_or_else(|| SettingError {
             what: format!("signal key {}", path.display()),
@@ -42,18 +42,18 @@ impl SignalKey {
             got: "something else".to_owned(),
             next: "sapphire up writes it; coordinator and service read the same one".to_owned(),
         })?;
-        Ok(Self::new(&key, account))
+        Ok(Self::new(&key, stream))
     }
 
-    /// The key of an account.
+    /// The key for a stream of signals.
     #[must_use]
-    pub fn new(key: &[u8], account: &str) -> Self {
+    pub fn new(key: &[u8], stream: &str) -> Self {
         // HMAC takes a key of any length.
         let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(key)
             .unwrap_or_else(|_| <Hmac<Sha256> as Mac>::new(&hmac::digest::Key::<Hmac<Sha256>>::default()));
         mac.update(FORM);
         mac.update(b"\0");
-        mac.update(account.as_bytes());
+        mac.update(stream.as_bytes());
         mac.update(b"\0");
         Self(mac)
     }
@@ -107,7 +107,7 @@ mod tests {
         assert!(vectors.len() >= 4);
         for vector in vectors {
             let text = |name: &str| vector[name].as_str().unwrap();
-            let key = SignalKey::new(&hex(text("key").as_bytes()).unwrap(), text("account"));
+            let key = SignalKey::new(&hex(text("key").as_bytes()).unwrap(), text("stream"));
             let (entry, message) = (text("entry").parse().unwrap(), text("message").as_bytes());
             assert_eq!(key.tag(entry, message), text("tag"));
             assert!(key.vouches(entry, message, text("tag").as_bytes()));

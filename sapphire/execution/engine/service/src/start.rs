@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::Builder;
 
-use sapphire_core::engine::{Engine, Event, FeeSide};
+use sapphire_core::engine::{Engine, Event};
 use sapphire_endpoint::{ListenError, Listening, Tokens, listen};
 use serde_json::json;
 
@@ -22,22 +22,24 @@ use crate::desk::herald::{Herald, Tools};
 use crate::desk::messages::{Wording, execution_entry};
 use crate::desk::telling::{Teller, Told};
 use crate::desk::{Desk, DeskFailure, Parts, lanes};
-use crate::entry::{Listing, RunConfig};
+use crate::entry::RunConfig;
 use crate::evidence::Door;
 use crate::fold::{Audience, Step};
-use crate::gateway::{
-    DrainControl, Gateway, GatewayError, Identity, Lanes, RECV_WINDOW_MS, Secret, VenueRules, VenueSettings,
-    commission, exchange_info,
-};
+use crate::gateway::{Gateway, GatewayError, Identity, Lanes, VenueRules, VenueSettings, exchange_info};
 use crate::hops::Scribe;
 use crate::inbox::{Inbox, Lane};
 use crate::intake::{Ended, IntakeGround, SignalIntake, StepIntake, last_signed};
 use crate::journal::{Journal, JournalFailure, JournalOptions, Recovered};
 use crate::metrics::Metrics;
 use crate::publisher::Publisher;
-use crate::settings::{Credentials, RELEASE_SLOTS, SettingError, Settings};
+use crate::settings::{Credentials, SettingError, Settings};
 use crate::signal_key::SignalKey;
-use crate::words::{EntryId, Intake, ReleaseDigest};
+use crate::streams::Streams;
+use crate::words::{BadText, EntryId, Intake, ReleaseDigest};
+
+mod ground;
+
+use ground::{run_config, taker_fees, venue_settings};
 
 /// Entries on their way to the bus.
 const OUTGOING: usize = 4_096;
@@ -48,6 +50,9 @@ pub enum Failure {
     /// A setting.
     #[error(transparent)]
     Setting(#[from] SettingError),
+    /// A name of the settings that streams cannot carry.
+    #[error("the account's or the venue's name: {0}")]
+    Name(#[from] BadText),
     /// The venue.
     #[error(transparent)]
     Venue(#[from] GatewayError),
@@ -85,6 +90,7 @@ struct Ground {
     listening: Listening,
     clock: Monotonic,
     shown: ShownTime,
+    streams: Streams,
     key: SignalKey,
     venue: VenueSettings,
     rules: VenueRules,
@@ -96,7 +102,8 @@ struct Ground {
 impl Ground {
     fn of(settings: &Settings) -> Result<Self, Failure> {
         let credentials = Credentials::read(&settings.credentials)?;
-        let key = SignalKey::read(&settings.signal_key, &settings.account)?;
+        let streams = Streams::new(&settings.venue.name, &settings.account, &settings.release)?;
+        let key = SignalKey::read(&settings.signal_key, &streams.signals)?;
         let tokens = credentials.tokens()?;
         let (pace, interval_ns) = (settings.clock.pace()?, settings.interval_ns()?);
         let listening = listen(&settings.bind, settings.host.as_deref(), settings.port)?;
@@ -106,7 +113,7 @@ impl Ground {
         let fees = taker_fees(&venue, &mut rules)?;
         let run = run_config(settings, &rules, fees);
         let (clock, shown, stop) = (Monotonic::new(), ShownTime::default(), Arc::new(AtomicBool::new(false)));
-        Ok(Self { pace, interval_ns, tokens, listening, clock, shown, key, venue, rules, run, stop })
+        Ok(Self { pace, interval_ns, tokens, listening, clock, shown, streams, key, venue, rules, run, stop })
     }
 
     fn bus(&self, settings: &Settings) -> Result<Bus, Failure> {
@@ -124,18 +131,18 @@ struct Heard {
 }
 
 impl Heard {
-    fn on(bus: &mut Bus, key: &SignalKey) -> Result<Self, Failure> {
+    fn on(bus: &mut Bus, streams: &Streams, key: &SignalKey) -> Result<Self, Failure> {
         bus.connect()?;
         let mut last = |stream: &str| -> Result<EntryId, Failure> {
             Ok(bus.last(stream)?.entries().last().map(|entry| entry.id).unwrap_or_default())
         };
         // The answers before the steps: what is settled was begun.
-        let settled = last("settled")?.ms;
+        let settled = last(&streams.settled)?.ms;
         Ok(Self {
-            executions: last("executions")?,
-            account: last("account")?,
-            steps: (last("lockstep")?.ms, settled),
-            signals: last_signed(bus, key)?,
+            executions: last(&streams.executions)?,
+            account: last(&streams.states)?,
+            steps: (last(&streams.lockstep)?.ms, settled),
+            signals: last_signed(bus, streams, key)?,
         })
     }
 }
@@ -146,15 +153,22 @@ impl Heard {
 /// [`Failure`]: what was expected, what came, what to do next.
 pub fn run(settings: &Settings) -> Result<(), Failure> {
     let ground = Ground::of(settings)?;
-    let heard = Heard::on(&mut ground.bus(settings)?, &ground.key)?;
+    let heard = Heard::on(&mut ground.bus(settings)?, &ground.streams, &ground.key)?;
     let mut retelling = Retelling::new(heard.executions);
     let (journal, recovered) = open_journal(settings, &ground.run, &mut retelling)?;
     let (inbox, [signals, steps, reader, asker, feed, control]) = desk_inbox()?;
-    let metrics = Arc::new(Metrics::new());
+    let release = settings.release.to_string();
+    let identity = [("venue", settings.venue.name.as_str()), ("account", &settings.account), ("release", &release)];
+    let metrics = Arc::new(Metrics::new(&identity));
     let blotter = Arc::new(Blotter::default());
     let tools = Tools {
-        wording: Wording::new(ground.run.clone(), recovered.published_from, &recovered.releases),
-        publisher: Publisher::start(ground.bus(settings)?, OUTGOING).map_err(machine("the publisher's thread"))?,
+        wording: Wording::new(
+            (ground.run.clone(), settings.release, ground.streams.clone()),
+            recovered.published_from,
+            &recovered.releases,
+        ),
+        publisher: Publisher::start(ground.bus(settings)?, &ground.streams.dead_letters, OUTGOING)
+            .map_err(machine("the publisher's thread"))?,
         blotter: Arc::clone(&blotter),
         metrics: Arc::clone(&metrics),
         waker: inbox.waker(),
@@ -180,6 +194,7 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
         shown: ground.shown,
         instruments: ground.rules.instruments(),
         run: ground.run,
+        traded: recovered.traded,
         interval_ns: ground.interval_ns,
         engine: recovered.engine,
         journal,
@@ -246,8 +261,9 @@ fn open_journal(
         reserve_bytes: settings.journal.reserve_bytes,
         ..JournalOptions::default()
     };
-    let (journal, recovered) = Journal::open(&settings.folder, run, &options, wall_ns(), retelling)?;
+    let (journal, recovered) = Journal::open(&settings.folder, run, settings.release, &options, wall_ns(), retelling)?;
     tracing::info!(
+        release = %settings.release,
         epoch = recovered.epoch,
         steps = recovered.steps,
         cursor = %recovered.cursor,
@@ -270,12 +286,18 @@ fn take_in(
     let traded: Vec<ReleaseDigest> = recovered.releases.iter().map(|release| release.digest).collect();
     let door = Door::new(&settings.home, settings.stage, settings.trust.clone());
     let (bus, clock) = (ground.bus(settings)?, ground.clock);
-    let against = IntakeGround { key: ground.key.clone(), time: ground.shown.clone(), interval_ns: ground.interval_ns };
+    let against = IntakeGround {
+        streams: ground.streams.clone(),
+        release: settings.release,
+        key: ground.key.clone(),
+        time: ground.shown.clone(),
+        interval_ns: ground.interval_ns,
+    };
     let mut intake = SignalIntake::new(bus, passed, signals, &settings.symbols, door, against, clock);
     let verdicts = intake.judge(&traded);
     begin("signals", move || intake.run())?;
     if ground.pace == Pace::Lockstep {
-        let intake = StepIntake::new(ground.bus(settings)?, steps, clock);
+        let intake = StepIntake::new(ground.bus(settings)?, ground.streams.clone(), steps, clock);
         begin("steps", move || intake.run())?;
     }
     Ok(verdicts)
@@ -301,64 +323,6 @@ fn announce(settings: &Settings, listening: &Listening, epoch: u32) -> io::Resul
     let mut stdout = io::stdout();
     writeln!(stdout, "{line}")?;
     stdout.flush()
-}
-
-fn venue_settings(settings: &Settings, credentials: &Credentials, pace: Pace) -> VenueSettings {
-    let control = settings.venue.control_url.as_ref().zip(credentials.venue_control_token.as_ref());
-    VenueSettings {
-        rest_url: settings.venue.rest_url.clone(),
-        ws_url: settings.venue.ws_url.clone(),
-        api_key: Secret::new(&credentials.api_key),
-        api_secret: Secret::new(&credentials.api_secret),
-        pace,
-        control: control.map(|(url, token)| DrainControl { url: url.clone(), token: Secret::new(token) }),
-        recv_window_ms: RECV_WINDOW_MS,
-    }
-}
-
-/// The highest taker fee among the symbols, so that what is held back for a fee is enough for each, and what it is
-/// taken in. The asset that fees can be taken in beside those traded is followed with them.
-fn taker_fees(venue: &VenueSettings, rules: &mut VenueRules) -> Result<(i64, FeeSide), GatewayError> {
-    let fees = rules.symbols.iter().map(|symbol| commission(venue, &symbol.name));
-    let fees = fees.collect::<Result<Vec<_>, _>>()?;
-    for asset in fees.iter().filter_map(|fees| fees.other_asset.as_deref()) {
-        rules.follow(asset);
-    }
-    let is_in_other = !fees.is_empty() && fees.iter().all(|fees| fees.is_in_other);
-    let side = if is_in_other { FeeSide::Other } else { FeeSide::Received };
-    Ok((fees.iter().map(|fees| fees.taker).max().unwrap_or_default(), side))
-}
-
-fn run_config(settings: &Settings, rules: &VenueRules, (fee_rate, fee_side): (i64, FeeSide)) -> RunConfig {
-    let listings = settings.symbols.iter().zip(&rules.symbols).map(|(symbol, listed)| {
-        let instrument = &listed.instrument;
-        Listing {
-            symbol: symbol.clone(),
-            base: rules.assets.get(usize::from(instrument.base.0)).cloned().unwrap_or_default(),
-            tick_atoms: instrument.tick_atoms,
-            lot_atoms: instrument.lot_atoms,
-            min_lots: instrument.min_lots,
-            max_lots: instrument.max_lots,
-            min_ticks: instrument.min_ticks,
-            max_ticks: instrument.max_ticks,
-            min_notional_atoms: instrument.min_notional_atoms,
-        }
-    });
-    RunConfig {
-        engine: RunConfig::ENGINE.to_owned(),
-        account: settings.account.clone(),
-        account_tag: settings.account_tag,
-        stage: settings.stage.as_str().to_owned(),
-        interval: settings.interval.clone(),
-        quote: settings.quote.clone(),
-        assets: rules.assets.clone(),
-        instruments: listings.collect(),
-        releases: RELEASE_SLOTS,
-        fee_rate,
-        fee_side,
-        execution: settings.execution,
-        limits: settings.limits.clone(),
-    }
 }
 
 /// What the journal has told: to the bus what it may not have, to the blotter the latest.

@@ -57,6 +57,7 @@ fn every_thing_that_happened_has_its_row() {
     let kinds: Vec<&str> = rows.iter().map(|row| row["kind"].as_str().unwrap()).collect();
     let expected = [
         "run",
+        "start",
         "epoch",
         "release",
         "verdict",
@@ -78,6 +79,7 @@ fn every_thing_that_happened_has_its_row() {
         "denied",
         "trading",
         "target",
+        "start",
         "epoch",
         "end",
     ];
@@ -86,6 +88,8 @@ fn every_thing_that_happened_has_its_row() {
     assert_eq!(run["config"]["instruments"][0]["min_notional_atoms"], "500000000");
     assert_eq!(run["config"]["limits"]["account"]["max_order_atoms"], "600000000000");
     assert_eq!(run["config"]["execution"]["style"], "taker");
+    let starts: Vec<_> = of(&rows, "start").iter().map(|row| row["release"].clone()).collect();
+    assert_eq!(starts, [json!(release), json!(release)]);
     assert_eq!(
         of(&rows, "release")[0],
         &json!({ "kind": "release", "slot": 0, "digest": release, "name": "paper.trend@1" })

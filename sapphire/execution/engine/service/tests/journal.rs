@@ -8,7 +8,7 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
-use clerk::{Act, Clerk, OPTIONS, SECOND_NS, Scratch, Seen, T, Told, run_config, slot};
+use clerk::{Act, Clerk, OPTIONS, RELEASE, SECOND_NS, Scratch, Seen, T, Told, run_config, slot};
 use proptest::prelude::*;
 use sapphire_core::engine::{Body, Event};
 use sapphire_core::journal::Decoder;
@@ -50,7 +50,7 @@ fn written(acts: &[Act]) -> (Scratch, Seen) {
 
 fn recover(folder: &Scratch) -> Result<(Seen, Recovered), JournalFailure> {
     let mut seen = Seen::default();
-    let (_, recovered) = Journal::open(&folder.0, &run_config(), &OPTIONS, T, &mut seen)?;
+    let (_, recovered) = Journal::open(&folder.0, &run_config(), RELEASE, &OPTIONS, T, &mut seen)?;
     Ok((seen, recovered))
 }
 
@@ -140,7 +140,8 @@ proptest! {
 #[test]
 fn writing_an_event_takes_no_memory() {
     let folder = Scratch::new();
-    let mut journal = Journal::open(&folder.0, &run_config(), &JournalOptions::default(), T, &mut Nobody).unwrap().0;
+    let mut journal =
+        Journal::open(&folder.0, &run_config(), RELEASE, &JournalOptions::default(), T, &mut Nobody).unwrap().0;
     let event = Event { market_ns: T, body: Body::EndOfBar { bar_close_ns: T } };
     let entry = Entry::Event { event, source: Source::Bus(EntryId { ms: 1, seq: 65_535 }) };
     let mut write = || {
@@ -222,7 +223,7 @@ fn outputs_that_nobody_noted_are_not_compared() {
 fn the_epoch_rises_whatever_the_clock_says() {
     let folder = Scratch::new();
     let open = |wall_ns| {
-        let opened = Journal::open(&folder.0, &run_config(), &OPTIONS, wall_ns, &mut Nobody);
+        let opened = Journal::open(&folder.0, &run_config(), RELEASE, &OPTIONS, wall_ns, &mut Nobody);
         opened.map(|(_, recovered)| recovered.epoch)
     };
     assert_eq!(open(100 * SECOND_NS).unwrap(), 100);
@@ -281,7 +282,7 @@ fn a_release_takes_the_next_slot_or_none() {
 fn options_and_settings_that_cannot_be_meant_are_named() {
     let folder = Scratch::new();
     let refused = |run: &RunConfig, options: &JournalOptions| {
-        Journal::open(&folder.0, run, options, T, &mut Nobody).map(drop).unwrap_err().to_string()
+        Journal::open(&folder.0, run, RELEASE, options, T, &mut Nobody).map(drop).unwrap_err().to_string()
     };
     let options = JournalOptions { reserve_bytes: 10, ..OPTIONS };
     assert_eq!(refused(&run_config(), &options), "journal.reserve_bytes: expected 4096 or more, got 10");

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use clerk::{Clerk, OPTIONS, Scratch, Seen, T, Told, run_config};
+use clerk::{Clerk, OPTIONS, RELEASE, Scratch, Seen, T, Told, run_config};
 use sapphire_core::engine::{Body, Signal};
 use sapphire_core::instrument::InstrumentId;
 use sapphire_core::orders::ReleaseId;
@@ -211,7 +211,7 @@ fn what_was_written_outlives_a_kill() {
         }
         drop(other);
         let mut seen = Seen::default();
-        let (journal, recovered) = Journal::open(&folder.0, &run_config(), &SIZES, T, &mut seen).unwrap();
+        let (journal, recovered) = Journal::open(&folder.0, &run_config(), RELEASE, &SIZES, T, &mut seen).unwrap();
         assert!(recovered.steps >= told, "{} of {told}", recovered.steps);
         assert_eq!(recovered.steps, seen.0.len() as u64);
         assert_eq!(seen.0[..before.0.len()], before.0[..], "what was there stays as it was");
@@ -248,7 +248,7 @@ fn an_entry_that_cannot_be_written_whole_leaves_nothing_behind() {
     assert_eq!(other.tell("halt").0, "ok");
     let told = steps(&other.say("look"));
     drop(other);
-    let (_, recovered) = Journal::open(&folder.0, &run_config(), &SIZES, T, &mut Seen::default()).unwrap();
+    let (_, recovered) = Journal::open(&folder.0, &run_config(), RELEASE, &SIZES, T, &mut Seen::default()).unwrap();
     assert_eq!((recovered.steps, recovered.was_torn), (told, false));
 }
 
@@ -292,7 +292,7 @@ fn a_disk_that_fills_up_still_records_halt_and_fills() {
     let told = steps(&other.say("look"));
     drop(other);
     let mut seen = Seen::default();
-    let (_, recovered) = Journal::open(&folder.0, &run_config(), &SIZES, T, &mut seen).unwrap();
+    let (_, recovered) = Journal::open(&folder.0, &run_config(), RELEASE, &SIZES, T, &mut seen).unwrap();
     assert_eq!((recovered.steps, recovered.was_torn), (told, false));
     let halts = |body: &Body| matches!(body, Body::Command(Operator::Halt));
     assert_eq!(seen.0.iter().filter(|(_, event, _)| halts(&event.body)).count(), 1);
@@ -311,6 +311,6 @@ fn a_start_on_a_full_disk_begins_on_the_reserve() {
     assert_eq!(other.tell("halt").0, "ok");
     drop(other);
     let mut seen = Seen::default();
-    let (_, recovered) = Journal::open(&folder.0, &run_config(), &SIZES, T, &mut seen).unwrap();
+    let (_, recovered) = Journal::open(&folder.0, &run_config(), RELEASE, &SIZES, T, &mut seen).unwrap();
     assert_eq!(recovered.steps, told + 2);
 }

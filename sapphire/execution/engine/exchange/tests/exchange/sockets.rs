@@ -178,9 +178,9 @@ fn probes_and_figures_need_no_token() {
     let (kind, text) = ask("/metrics");
     assert!(kind.starts_with("application/openmetrics-text") && text.ends_with("# EOF\n"), "{kind}\n{text}");
     for line in [
-        format!("sapphire_exchange_market_time_ns {}", START_NS + SECOND_NS),
-        "sapphire_exchange_accounts 1".to_owned(),
-        "sapphire_exchange_orders_total 0".to_owned(),
+        format!("sapphire_exchange_market_time_ns{{venue=\"embedded\"}} {}", START_NS + SECOND_NS),
+        "sapphire_exchange_accounts{venue=\"embedded\"} 1".to_owned(),
+        "sapphire_exchange_orders_total{venue=\"embedded\"} 0".to_owned(),
     ] {
         assert!(text.lines().any(|told| told == line), "{line}\n{text}");
     }

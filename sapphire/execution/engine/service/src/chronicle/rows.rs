@@ -18,6 +18,7 @@ use crate::entry::{Begin, SlotTaken, Source};
 use crate::fold::{Audience, Fold, Step};
 use crate::latched::word;
 use crate::units::Units;
+use crate::words::ReleaseDigest;
 
 /// Writes rows.
 pub(super) struct Rows<'a> {
@@ -262,6 +263,10 @@ impl Listener for Rows<'_> {
         self.waiting = Waiting::default();
         let config = serde_json::to_value(&begin.run).map(money_as_text).unwrap_or_default();
         self.write("run", json!({ "config": config, "wall_ns": begin.wall_ns.to_string() }));
+    }
+
+    fn start(&mut self, epoch: u32, release: Option<ReleaseDigest>, wall_ns: i64) {
+        self.write("start", json!({ "epoch": epoch, "release": release, "wall_ns": wall_ns.to_string() }));
     }
 
     fn seat(&mut self, slot: &SlotTaken) {

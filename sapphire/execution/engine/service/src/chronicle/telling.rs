@@ -12,6 +12,7 @@ use crate::entry::{Entry, RunConfig, Source};
 use crate::fold::{Audience, Step};
 use crate::journal::reading::Read;
 use crate::units::{Units, instant};
+use crate::words::ReleaseDigest;
 
 /// What the numbers of a run stand for, as far as it has been read.
 #[derive(Debug, Default)]
@@ -111,13 +112,19 @@ fn source(entry: &Entry) -> String {
     }
 }
 
+/// What is traded from a start on, where it says so.
+fn release(release: Option<&ReleaseDigest>) -> String {
+    release.map(|release| format!(", trades release {release}")).unwrap_or_default()
+}
+
 fn detail(entry: &Entry, names: &Names) -> String {
     match entry {
         Entry::Begin(begin) => {
             let symbols: Vec<&str> = begin.run.instruments.iter().map(|listing| listing.symbol.as_str()).collect();
-            format!("account {} on {}, {}", begin.run.account, symbols.join(" "), begin.run.engine)
+            let traded = release(begin.release.as_ref());
+            format!("account {} on {}, {}{traded}", begin.run.account, symbols.join(" "), begin.run.engine)
         }
-        Entry::Resume(resume) => format!("after {} steps", resume.steps),
+        Entry::Resume(resume) => format!("after {} steps{}", resume.steps, release(resume.release.as_ref())),
         Entry::Continue(follows) => format!("after {} records of segment {}", follows.records, follows.segment),
         Entry::Release(slot) => format!("{} takes slot {}: {}", slot.name, slot.slot, slot.digest),
         Entry::Passed(entry) => format!("entry {entry} of the bus is no signal"),

@@ -8,12 +8,18 @@ use crate::entry::{Begin, Entry, RunConfig, SlotTaken};
 use crate::fold::{Audience, Fold};
 use crate::journal::JournalFailure;
 use crate::journal::reading::read;
+use crate::words::ReleaseDigest;
 
 /// Who hears of more than steps.
 pub(super) trait Listener: Audience {
     /// A run begins.
     fn begin(&mut self, begin: &Begin) {
         let _ = begin;
+    }
+
+    /// A process starts, and trades a release from here on; journals of before it was written do not say which.
+    fn start(&mut self, epoch: u32, release: Option<ReleaseDigest>, wall_ns: i64) {
+        let _ = (epoch, release, wall_ns);
     }
 
     /// A release takes a slot.
@@ -64,8 +70,11 @@ pub(super) fn walk<L: Listener>(account: &Path, listener: &mut L) -> Result<Walk
         if has_digest && steps > steps_compared {
             (steps_compared, walked.compared) = (steps, walked.compared + 1);
         }
-        if let Entry::Release(slot) = &read.entry {
-            listener.seat(slot);
+        match &read.entry {
+            Entry::Begin(begin) => listener.start(epoch, begin.release, begin.wall_ns),
+            Entry::Resume(resume) => listener.start(epoch, resume.release, resume.wall_ns),
+            Entry::Release(slot) => listener.seat(slot),
+            _ => {}
         }
         listener.failure().map_or(Ok(()), |error| Err(ChronicleFailure::Output(error)))
     })?;

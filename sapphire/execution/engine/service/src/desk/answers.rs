@@ -9,6 +9,7 @@ use super::{Desk, DeskFailure, Stage};
 use crate::control::{Answer, Question};
 use crate::entry::Source;
 use crate::fold::KnownRelease;
+use crate::fold::Traded;
 use crate::hops::HOPS;
 use crate::journal::Standing;
 use crate::latched::{Note, word};
@@ -99,6 +100,8 @@ impl Desk {
         let refused = self.unadmitted.iter().map(|(digest, why)| json!({"digest": digest.to_string(), "why": why}));
         json!({
             "account": self.run.account,
+            "release": self.traded.last().map(|traded| traded.release),
+            "traded": self.traded.iter().map(traded_row).collect::<Vec<_>>(),
             "stage": self.run.stage,
             "trading": self.engine.trading_state().text(),
             "trading_set": self.latched.state().map(note),
@@ -204,4 +207,13 @@ impl Desk {
 /// A word that was obeyed, as it is told.
 fn note(note: &Note) -> Value {
     json!({ "word": note.word, "market_ns": note.market_ns.to_string(), "by": note.by, "why": note.why })
+}
+
+/// From when on a release was traded.
+fn traded_row(traded: &Traded) -> Value {
+    json!({
+        "release": traded.release,
+        "wall_ns": traded.wall_ns.to_string(),
+        "market_ns": traded.market_ns.map(|market_ns| market_ns.to_string()),
+    })
 }

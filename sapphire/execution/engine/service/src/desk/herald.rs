@@ -16,13 +16,14 @@ use sapphire_core::messages::{Message, PartState};
 
 use super::DeskFailure;
 use super::blotter::Blotter;
-use super::messages::{AccountFact, SettledFact, Untellable, Wording, account_entry, heartbeat, step_entry};
+use super::messages::{AccountFact, SettledFact, Untellable, Wording, account_entry, step_entry};
 use super::telling::Told;
 use crate::bus::BusError;
 use crate::clock::wall_ns;
 use crate::inbox::{Inbox, Lane, Waker};
 use crate::metrics::{Figure, Metrics};
 use crate::publisher::{Outgoing, Publisher, PublisherGone};
+use crate::streams::Streams;
 use crate::words::{EntryId, ReleaseDigest};
 
 /// Facts that may wait.
@@ -33,12 +34,6 @@ const BEAT: Duration = Duration::from_secs(2);
 
 /// How long the end waits for a bus that does not answer.
 const LAST_PATIENCE: Duration = Duration::from_secs(2);
-
-/// Streams that are written.
-const EXECUTIONS: &str = "executions";
-const ACCOUNT: &str = "account";
-const SETTLED: &str = "settled";
-const HEARTBEATS: &str = "heartbeats";
 
 /// What the thread is handed.
 #[derive(Debug)]
@@ -234,11 +229,11 @@ impl Room {
             }
             Note::Account(fact) => {
                 let message = self.tools.wording.account(&fact, wall_ns());
-                self.send(ACCOUNT, Some(account_entry(fact.bar_close_ns)), message)
+                self.send(|streams| &streams.states, Some(account_entry(fact.bar_close_ns)), message)
             }
             Note::Settled(fact) => {
                 let message = self.tools.wording.settled(&fact, wall_ns());
-                self.send(SETTLED, Some(step_entry(fact.number)), message)
+                self.send(|streams| &streams.settled, Some(step_entry(fact.number)), message)
             }
             Note::Flush(token) => {
                 while !self.tools.publisher.flush(BEAT) {
@@ -260,23 +255,24 @@ impl Room {
 
     fn publish(&mut self, told: &Told) -> Result<(), Over> {
         let message = self.tools.wording.told(told, wall_ns());
-        self.send(EXECUTIONS, Some(self.tools.wording.entry(told)), message)
+        self.send(|streams| &streams.executions, Some(self.tools.wording.entry(told)), message)
     }
 
     fn send(
         &mut self,
-        stream: &'static str,
+        stream: impl Fn(&Streams) -> &Arc<str>,
         entry: Option<EntryId>,
         message: Result<Message, Untellable>,
     ) -> Result<(), Over> {
+        let stream = Arc::clone(stream(self.tools.wording.streams()));
         let bytes = match message.map(|message| message.encode()) {
             Ok(Ok(bytes)) => bytes,
             Ok(Err(error)) => {
-                tracing::error!(stream, ?entry, %error, "a message could not be written");
+                tracing::error!(%stream, ?entry, %error, "a message could not be written");
                 return Ok(());
             }
             Err(error) => {
-                tracing::error!(stream, ?entry, %error, "a fact could not be told");
+                tracing::error!(%stream, ?entry, %error, "a fact could not be told");
                 return Ok(());
             }
         };
@@ -292,7 +288,7 @@ impl Room {
         }
         self.last_beat = Some(Instant::now());
         self.beats += 1;
-        let message = heartbeat(self.state, &self.tools.address, self.beats, wall_ns());
-        self.send(HEARTBEATS, None, message)
+        let message = self.tools.wording.heartbeat(self.state, &self.tools.address, self.beats, wall_ns());
+        self.send(|streams| &streams.heartbeats, None, message)
     }
 }

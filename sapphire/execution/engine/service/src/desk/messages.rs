@@ -15,6 +15,7 @@ use sapphire_core::{engine, instrument, risk};
 use super::telling::{Fact, OrderFact, Told};
 use crate::entry::RunConfig;
 use crate::fold::KnownRelease;
+use crate::streams::Streams;
 use crate::units::Units;
 use crate::words::{EntryId, ReleaseDigest};
 
@@ -78,6 +79,8 @@ pub struct SettledFact {
 #[derive(Debug)]
 pub struct Wording {
     run: RunConfig,
+    release: ReleaseDigest,
+    streams: Streams,
     published_from: u64,
     releases: Vec<ReleaseDigest>,
 }
@@ -103,10 +106,21 @@ pub fn execution_entry(from: u64, told: &Told) -> EntryId {
 }
 
 impl Wording {
-    /// Names of a run, what its steps are published on top of, and the releases it has met.
+    /// Names of a run and its streams, the release that it trades now, what its steps are published on top of, and the
+    /// releases it has met.
     #[must_use]
-    pub fn new(run: RunConfig, published_from: u64, releases: &[KnownRelease]) -> Self {
-        Self { run, published_from, releases: releases.iter().map(|release| release.digest).collect() }
+    pub fn new(
+        (run, release, streams): (RunConfig, ReleaseDigest, Streams),
+        published_from: u64,
+        releases: &[KnownRelease],
+    ) -> Self {
+        let releases = releases.iter().map(|release| release.digest).collect();
+        Self { run, release, streams, published_from, releases }
+    }
+
+    /// The streams that it says things in.
+    pub fn streams(&self) -> &Streams {
+        &self.streams
     }
 
     /// Where a fact stands in the stream of executions.
@@ -264,12 +278,12 @@ impl Wording {
             envelope: Envelope {
                 causation_id: None,
                 event_time_ns: fact.bar_close_ns,
-                message_id: name(&format!("{PRODUCER}-account-{entry}"))?,
+                message_id: name(&format!("{PRODUCER}-{}-{entry}", self.streams.states))?,
                 producer: name(PRODUCER)?,
                 publish_time_ns: wall_ns,
                 schema_id: name("ACCOUNT_STATE@1")?,
                 sequence: close_ms / 1_000 * FACTS_PER_STEP,
-                trace_id: name(&format!("bar-{close_ms}"))?,
+                trace_id: name(&self.streams.trace(close_ms))?,
             },
             positions: positions.collect::<Result<_, Untellable>>()?,
             quote: name(&self.run.quote)?,
@@ -288,16 +302,16 @@ impl Wording {
         };
         Ok(Message::Settled(Box::new(Settled {
             bar_close_ns: fact.bar_close_ns,
-            consumed: vec![position("signals", fact.cursor)?],
+            consumed: vec![position(&self.streams.signals, fact.cursor)?],
             envelope: Envelope {
                 causation_id: Some(name(&fact.message_id)?),
                 event_time_ns: fact.now_ns,
-                message_id: name(&format!("{PRODUCER}-settled-{entry}"))?,
+                message_id: name(&format!("{PRODUCER}-{}-{entry}", self.streams.settled))?,
                 producer: name(PRODUCER)?,
                 publish_time_ns: wall_ns,
                 schema_id: name("SETTLED@1")?,
                 sequence: fact.number,
-                trace_id: name(&format!("bar-{}", ms(fact.bar_close_ns)))?,
+                trace_id: name(&self.streams.trace(ms(fact.bar_close_ns)))?,
             },
             sent: vec![Sent { count: fact.sent, stream: name("orders")? }],
             wake_at_ns: fact.wake_at_ns.filter(|wake_ns| *wake_ns >= 0),
@@ -308,12 +322,12 @@ impl Wording {
         let entry = self.entry(told);
         let trace = match bar_close_ns {
             0 => format!("{}-step-{}", self.run.account, told.step),
-            close_ns => format!("bar-{}", ms(close_ns)),
+            close_ns => self.streams.trace(ms(close_ns)),
         };
         Ok(Envelope {
             causation_id: None,
             event_time_ns: told.market_ns.max(0),
-            message_id: name(&format!("{PRODUCER}-executions-{entry}"))?,
+            message_id: name(&format!("{PRODUCER}-{}-{entry}", self.streams.executions))?,
             producer: name(PRODUCER)?,
             publish_time_ns: wall_ns,
             schema_id: name(schema_id)?,
@@ -321,34 +335,36 @@ impl Wording {
             trace_id: name(&trace)?,
         })
     }
-}
 
-/// That the process is alive.
-///
-/// # Errors
-/// [`Untellable`].
-pub fn heartbeat(
-    (state, since_ns): (PartState, i64),
-    address: &str,
-    count: u64,
-    wall_ns: i64,
-) -> Result<Message, Untellable> {
-    Ok(Message::Heartbeat(Box::new(Heartbeat {
-        address: Name::new(address).ok(),
-        envelope: Envelope {
-            causation_id: None,
-            event_time_ns: wall_ns,
-            message_id: name(&format!("{PRODUCER}-heartbeats-{wall_ns}"))?,
-            producer: name(PRODUCER)?,
-            publish_time_ns: wall_ns,
-            schema_id: name("HEARTBEAT@1")?,
-            sequence: count,
-            trace_id: name(&format!("{PRODUCER}-heartbeats"))?,
-        },
-        release: None,
-        since_ns,
-        state,
-    })))
+    /// That the process is alive.
+    ///
+    /// # Errors
+    /// [`Untellable`].
+    pub fn heartbeat(
+        &self,
+        (state, since_ns): (PartState, i64),
+        address: &str,
+        count: u64,
+        wall_ns: i64,
+    ) -> Result<Message, Untellable> {
+        let producer = format!("{PRODUCER}:{}", self.run.account);
+        Ok(Message::Heartbeat(Box::new(Heartbeat {
+            address: Name::new(address).ok(),
+            envelope: Envelope {
+                causation_id: None,
+                event_time_ns: wall_ns,
+                message_id: name(&format!("{producer}-{}-{wall_ns}", self.streams.heartbeats))?,
+                producer: name(&producer)?,
+                publish_time_ns: wall_ns,
+                schema_id: name("HEARTBEAT@1")?,
+                sequence: count,
+                trace_id: name(&format!("part-{producer}"))?,
+            },
+            release: Some(name(&self.release.to_string())?),
+            since_ns,
+            state,
+        })))
+    }
 }
 
 fn refusal_text(reason: Refusal) -> String {

@@ -63,6 +63,10 @@ impl Desk {
 
     fn begin_epoch(&mut self) -> Result<(), DeskFailure> {
         let trigger = Trigger::at(self.clock.now_ns());
+        let market_ns = self.market.at(trigger.taken_ns);
+        if let Some(traded) = self.traded.last_mut() {
+            traded.market_ns.get_or_insert(market_ns);
+        }
         self.apply(Body::Epoch { epoch: self.journal.epoch() }, Source::Start, &trigger)
     }
 

@@ -181,6 +181,8 @@ fn decode_text(bytes: &[u8]) -> Result<(String, &[u8]), BadEntry> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::super::{Follows, Resume, SlotTaken};
     use super::*;
     use crate::words::ReleaseDigest;
@@ -212,17 +214,27 @@ mod tests {
             name,
         });
         prop_oneof![
-            (follows.clone(), any::<u64>(), any::<i64>()).prop_map(|(follows, steps, wall_ns)| Entry::Resume(Resume {
-                follows,
-                steps,
-                wall_ns
-            })),
+            (follows.clone(), any::<u64>(), any::<Option<[u8; 32]>>(), any::<i64>()).prop_map(
+                |(follows, steps, release, wall_ns)| {
+                    let release = release.map(ReleaseDigest);
+                    Entry::Resume(Resume { follows, steps, release, wall_ns })
+                }
+            ),
             follows.prop_map(Entry::Continue),
             slot.prop_map(Entry::Release),
             any::<(u64, u64)>().prop_map(|(ms, seq)| Entry::Passed(EntryId { ms, seq })),
             (sources(), any::<i64>())
                 .prop_map(|(source, market_ns)| Entry::Event { event: Event { market_ns, body: Body::Timer }, source }),
         ]
+    }
+
+    #[test]
+    fn a_start_of_before_it_named_its_release_is_read() {
+        let follows = json!({"epoch": 1, "segment": 1, "records": 2, "hash": "0"});
+        let old = json!({"follows": follows, "steps": 7, "wall_ns": 5}).to_string();
+        let (entry, _) = Entry::decode(RESUME, &[&[0], old.as_bytes()].concat()).unwrap();
+        let Entry::Resume(resume) = entry else { panic!("{entry:?}") };
+        assert_eq!((resume.steps, resume.release), (7, None));
     }
 
     proptest! {

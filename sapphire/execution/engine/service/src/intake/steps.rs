@@ -10,15 +10,14 @@ use crate::bus::{Bus, Entry};
 use crate::clock::Monotonic;
 use crate::inbox::Lane;
 use crate::publisher::insist;
+use crate::streams::Streams;
 use crate::words::{EntryId, Step, Word};
 
-/// Stream of the conductor's steps.
-pub const LOCKSTEP: &str = "lockstep";
-
-/// Reads `lockstep`. One thread runs it.
+/// Reads the account's steps. One thread runs it.
 #[derive(Debug)]
 pub struct StepIntake {
     bus: Bus,
+    streams: Streams,
     lane: Lane,
     clock: Monotonic,
 }
@@ -26,8 +25,8 @@ pub struct StepIntake {
 impl StepIntake {
     /// An intake that begins with the last step there is.
     #[must_use]
-    pub fn new(bus: Bus, lane: Lane, clock: Monotonic) -> Self {
-        Self { bus, lane, clock }
+    pub fn new(bus: Bus, streams: Streams, lane: Lane, clock: Monotonic) -> Self {
+        Self { bus, streams, lane, clock }
     }
 
     /// Reads until the process ends or nobody listens.
@@ -40,21 +39,21 @@ impl StepIntake {
 
     fn read(&mut self) -> Result<std::convert::Infallible, Ended> {
         let mut cursor = EntryId::default();
-        let mut batch = ended(insist(|| self.bus.last(LOCKSTEP)))?;
+        let mut batch = ended(insist(|| self.bus.last(&self.streams.lockstep)))?;
         loop {
             for entry in batch.entries() {
                 self.take(&entry)?;
                 cursor = entry.id;
             }
             let clock = self.clock;
-            batch = ended(insist(|| self.bus.read(LOCKSTEP, cursor, BATCH, BLOCK, clock)))?;
+            batch = ended(insist(|| self.bus.read(&self.streams.lockstep, cursor, BATCH, BLOCK, clock)))?;
         }
     }
 
     fn take(&mut self, entry: &Entry<'_>) -> Result<(), Ended> {
         match read_step(entry) {
             Ok(step) => Ok(self.lane.send(Word::Step(step))?),
-            Err(why) => refuse(&mut self.bus, LOCKSTEP, entry, &why),
+            Err(why) => refuse(&mut self.bus, &self.streams.dead_letters, &self.streams.lockstep, entry, &why),
         }
     }
 }

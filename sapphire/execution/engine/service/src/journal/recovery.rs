@@ -10,6 +10,7 @@ use super::folder::file_failure;
 use super::reading::{self, Found};
 use crate::entry::{Begin, Entry, Resume, RunConfig, Source};
 use crate::fold::{Audience, Fold, Nobody};
+use crate::words::ReleaseDigest;
 
 /// What a run that ended under another configuration had closed.
 pub(super) type Carried = Vec<(Command, Source)>;
@@ -69,9 +70,16 @@ pub(super) fn next_epoch(last: Option<u32>, wall_ns: i64) -> Result<u32, Journal
     u32::try_from(epoch).map_err(|_| JournalFailure::Epoch(epoch))
 }
 
-pub(super) fn first_entry(run: &RunConfig, found: &Found, steps: u64, is_new_run: bool, wall_ns: i64) -> Entry {
-    match found.last.clone() {
-        Some(follows) if !is_new_run => Entry::Resume(Resume { follows, steps, wall_ns }),
-        follows => Entry::Begin(Box::new(Begin { run: run.clone(), follows, wall_ns })),
+/// The first entry of a start: it goes on after the last run's `steps`, or begins a run.
+pub(super) fn first_entry(
+    (run, release): (&RunConfig, ReleaseDigest),
+    found: &Found,
+    steps: Option<u64>,
+    wall_ns: i64,
+) -> Entry {
+    let release = Some(release);
+    match (found.last.clone(), steps) {
+        (Some(follows), Some(steps)) => Entry::Resume(Resume { follows, steps, release, wall_ns }),
+        (follows, _) => Entry::Begin(Box::new(Begin { run: run.clone(), follows, release, wall_ns })),
     }
 }

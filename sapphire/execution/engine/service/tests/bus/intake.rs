@@ -13,18 +13,21 @@ use sapphire_service::bus::Bus;
 use sapphire_service::clock::{MarketTime, Monotonic, Pace, ShownTime};
 use sapphire_service::evidence::{Door, Stage};
 use sapphire_service::inbox::Inbox;
-use sapphire_service::intake::{Ended, IntakeGround, LOCKSTEP, SIGNALS, SignalIntake, StepIntake, last_signed};
-use sapphire_service::publisher::DEAD_LETTERS;
+use sapphire_service::intake::{Ended, IntakeGround, SignalIntake, StepIntake, last_signed};
 use sapphire_service::words::{EntryId, Intake, ReleaseDigest, Step, Word};
 use serde_json::json;
 
 use crate::home::Home;
 use crate::messages::{BAR_NS, START_NS, advanced, settled, signal};
-use crate::valkey::{Valkey, publish_signed, signal_key};
+use crate::valkey::{Valkey, publish_signed, signal_key, streams};
 
 /// Where market time stands.
 const LAST_BAR: i64 = 300;
 
+/// Whose steps are read; any release does.
+const STEPS: ReleaseDigest = ReleaseDigest([0xab; 32]);
+
+const DEAD_LETTERS: &str = "dead-letters:embedded:paper";
 const LONG: Duration = Duration::from_secs(60);
 const QUIET: Duration = Duration::from_millis(200);
 
@@ -49,7 +52,9 @@ impl Listener {
         let mut now = MarketTime::new(Pace::Lockstep, 0);
         now.stand_at(START_NS + LAST_BAR * BAR_NS);
         time.show(now);
-        let against = IntakeGround { key: signal_key(), time, interval_ns: BAR_NS };
+        let (streams, release) = (streams(&home.digest), home.digest);
+        let key = signal_key(&streams);
+        let against = IntakeGround { streams, release, key, time, interval_ns: BAR_NS };
         let mut intake = SignalIntake::new(bus, cursor, lane, &symbols, door, against, Monotonic::new());
         let judged = intake.judge(known).into();
         Self { inbox, judged, stop, thread: Some(thread::spawn(move || intake.run())) }
@@ -59,7 +64,7 @@ impl Listener {
         let (inbox, mut lanes) = Inbox::new(1);
         let stop = Arc::new(AtomicBool::new(false));
         let (bus, lane) = (valkey.bus_until(&stop), lanes.pop().unwrap());
-        let intake = StepIntake::new(bus, lane, Monotonic::new());
+        let intake = StepIntake::new(bus, streams(&STEPS), lane, Monotonic::new());
         Self { inbox, judged: VecDeque::new(), stop, thread: Some(thread::spawn(move || intake.run())) }
     }
 
@@ -97,9 +102,10 @@ fn end_of(bar: i64) -> EntryId {
 
 fn publish_bar(bus: &mut Bus, home: &Home, bar: i64) {
     let (release, close_ns) = (home.digest.to_string(), START_NS + bar * BAR_NS);
-    publish_signed(bus, place(bar, 0), &signal(&release, "BTC/USDT", close_ns, 100 + bar));
-    publish_signed(bus, place(bar, 1), &signal(&release, "ETH/USDT", close_ns, -bar));
-    publish_signed(bus, end_of(bar), &settled(close_ns, 3));
+    let streams = &streams(&home.digest);
+    publish_signed(bus, streams, place(bar, 0), &signal(&release, "BTC/USDT", close_ns, 100 + bar));
+    publish_signed(bus, streams, place(bar, 1), &signal(&release, "ETH/USDT", close_ns, -bar));
+    publish_signed(bus, streams, end_of(bar), &settled(close_ns, 3));
 }
 
 /// Entry, instrument, target and close of a signal; entry and close of an end of bar.
@@ -141,14 +147,13 @@ fn signals_come_with_the_verdict_on_their_release_before_them() {
     assert_eq!(verdict(listener.next()), Ok(limits));
     expect_bar(&mut listener, 1);
     let stranger = "1".repeat(64);
-    publish_signed(&mut bus, place(2, 0), &signal(&stranger, "DOGE/USDT", START_NS, 1));
-    match listener.next() {
-        Intake::Release { digest, name, verdict: Err(why) } => {
-            assert_eq!((digest.to_string(), name), (stranger.clone(), stranger[..12].to_owned()));
-            assert!(why.starts_with("no release here"), "{why}");
-        }
-        other => panic!("{other:?}"),
-    }
+    let (streams, own) = (streams(&home.digest), home.digest.to_string());
+    publish_signed(&mut bus, &streams, place(2, 0), &signal(&stranger, "BTC/USDT", START_NS, 1));
+    assert_eq!(listener.next(), Intake::DeadLetter { entry: place(2, 0) });
+    let kept = bus.last(&streams.dead_letters).unwrap();
+    let why = String::from_utf8_lossy(kept.entries().next().unwrap().field("why").unwrap()).into_owned();
+    assert_eq!(why, format!("expected a signal of release {own}, got one of {stranger}"));
+    publish_signed(&mut bus, &streams, place(2, 1), &signal(&own, "DOGE/USDT", START_NS, 1));
     match listener.next() {
         Intake::Signal { instrument: None, symbol, received_ns, parsed_ns, .. } => {
             assert_eq!(symbol, "DOGE/USDT");
@@ -216,7 +221,7 @@ fn a_change_before_the_end_of_a_bar_holds_for_the_next() {
     let mut listener = Listener::to_signals(&valkey, &home, EntryId::default(), &[home.digest]);
     verdict(listener.next()).unwrap();
     fs::remove_file(home.source()).unwrap();
-    publish_signed(&mut bus, end_of(1), &settled(START_NS + BAR_NS, 3));
+    publish_signed(&mut bus, &streams(&home.digest), end_of(1), &settled(START_NS + BAR_NS, 3));
     publish_bar(&mut bus, &home, 2);
     let before: Vec<_> =
         std::iter::from_fn(|| Some(listener.next()).filter(|word| !matches!(word, Intake::Signal { .. }))).collect();
@@ -243,7 +248,7 @@ fn what_cannot_be_read_is_kept_and_only_the_cursor_moves() {
     let mut ids = Vec::new();
     for (k, (bytes, _)) in bad.iter().enumerate() {
         ids.push(place(1, k as u64));
-        publish_signed(&mut bus, place(1, k as u64), bytes);
+        publish_signed(&mut bus, &streams(&home.digest), place(1, k as u64), bytes);
     }
     let mut listener = Listener::to_signals(&valkey, &home, EntryId::default(), &[]);
     for id in &ids {
@@ -259,7 +264,7 @@ fn what_cannot_be_read_is_kept_and_only_the_cursor_moves() {
     for (k, (bytes, why)) in bad.iter().enumerate() {
         assert_eq!(kept[k].field("m"), Some(bytes.as_slice()));
         assert!(field(k, "why").contains(why), "{}", field(k, "why"));
-        assert_eq!(field(k, "from"), format!("signals {}", ids[k]));
+        assert_eq!(field(k, "from"), format!("{} {}", streams(&home.digest).signals, ids[k]));
     }
 }
 
@@ -271,7 +276,7 @@ fn unwelcome(home: &Home) -> Vec<Unwelcome> {
     let (release, close_ns) = (home.digest.to_string(), START_NS + 2 * BAR_NS);
     let good = signal(&release, "BTC/USDT", close_ns, 1);
     let tagged = |entry: EntryId, message: &[u8]| {
-        let tag = signal_key().tag(entry, message).into_bytes();
+        let tag = signal_key(&streams(&home.digest)).tag(entry, message).into_bytes();
         vec![("m", message.to_vec()), ("hmac", tag)]
     };
     let huge = EntryId { ms: u64::MAX - 1, seq: 7 };
@@ -279,7 +284,9 @@ fn unwelcome(home: &Home) -> Vec<Unwelcome> {
     let far = EntryId { ms: (far_ns / 1_000_000) as u64, seq: 65_535 };
     let (unsigned, elsewhere, future) = ("coordinator signed", "coordinator signed", "one of the future");
     let mut other = tagged(place(2, 0), &good);
-    other[1].1 = sapphire_service::signal_key::SignalKey::new(&[1; 32], "paper").tag(place(2, 0), &good).into_bytes();
+    other[1].1 = sapphire_service::signal_key::SignalKey::new(&[1; 32], &streams(&home.digest).signals)
+        .tag(place(2, 0), &good)
+        .into_bytes();
     let mut more = tagged(place(2, 0), &good);
     more.push(("n", b"x".to_vec()));
     vec![
@@ -303,13 +310,13 @@ fn what_is_not_the_coordinators_leaves_the_stream_as_it_was() {
     verdict(listener.next()).unwrap();
     publish_bar(&mut bus, &home, 1);
     expect_bar(&mut listener, 1);
-    let unwelcome = unwelcome(&home);
+    let (unwelcome, signals) = (unwelcome(&home), streams(&home.digest).signals);
     for (entry, fields, _) in &unwelcome {
         let fields: Vec<(&str, &[u8])> = fields.iter().map(|(name, value)| (*name, value.as_slice())).collect();
-        bus.append(SIGNALS, Some(*entry), &fields).unwrap();
+        bus.append(&signals, Some(*entry), &fields).unwrap();
         assert_eq!(listener.next(), Intake::Thrown, "{entry}");
         // The next one could not be written if the stream did not begin again behind the last bar.
-        while bus.last(SIGNALS).unwrap().entries().next().unwrap().id != end_of(1) {
+        while bus.last(&signals).unwrap().entries().next().unwrap().id != end_of(1) {
             thread::sleep(Duration::from_millis(1));
         }
     }
@@ -326,13 +333,13 @@ fn what_is_not_the_coordinators_leaves_the_stream_as_it_was() {
 #[test]
 fn a_new_run_begins_behind_the_last_entry_that_the_coordinator_signed() {
     let (valkey, home) = (Valkey::start(), Home::new(&json!({})));
-    let mut bus = valkey.bus();
-    assert_eq!(last_signed(&mut bus, &signal_key()), Ok(EntryId::default()));
+    let (mut bus, streams) = (valkey.bus(), streams(&home.digest));
+    assert_eq!(last_signed(&mut bus, &streams, &signal_key(&streams)), Ok(EntryId::default()));
     publish_bar(&mut bus, &home, 1);
     for seq in [5, 6] {
-        bus.append(SIGNALS, Some(EntryId { ms: u64::MAX - 1, seq }), &[("m", b"{}")]).unwrap();
+        bus.append(&streams.signals, Some(EntryId { ms: u64::MAX - 1, seq }), &[("m", b"{}")]).unwrap();
     }
-    assert_eq!(last_signed(&mut bus, &signal_key()), Ok(end_of(1)));
+    assert_eq!(last_signed(&mut bus, &streams, &signal_key(&streams)), Ok(end_of(1)));
     publish_bar(&mut bus, &home, 2);
     let kept = bus.read(DEAD_LETTERS, EntryId::default(), 9, Duration::from_millis(1), Monotonic::new()).unwrap();
     assert_eq!(kept.entries().count(), 2);
@@ -379,27 +386,28 @@ fn a_server_killed_while_signals_come_loses_and_doubles_none() {
 fn steps_begin_with_the_last_one_and_leave_none_out() {
     let valkey = Valkey::start();
     let mut bus = valkey.bus();
-    let at = |ms| EntryId { ms, seq: 1 };
+    let (at, lockstep) = (|ms| EntryId { ms, seq: 1 }, streams(&STEPS).lockstep);
     for number in 1..=4 {
-        bus.publish(LOCKSTEP, at(number), &advanced(number, None)).unwrap();
+        bus.publish(&lockstep, at(number), &advanced(number, None)).unwrap();
     }
     let mut listener = Listener::to_steps(&valkey);
     let last = listener.step();
     let (number, now_ns) = (4, START_NS + 4);
     let message_id = "test-ADVANCED@1-4".to_owned();
     assert_eq!(last, Step { number, message_id, now_ns, bar_close_ns: None, account_events: 40 });
-    bus.publish(LOCKSTEP, at(5), &settled(START_NS, 3)).unwrap();
-    bus.publish(LOCKSTEP, at(6), &advanced(7, None)).unwrap();
+    bus.publish(&lockstep, at(5), &settled(START_NS, 3)).unwrap();
+    bus.publish(&lockstep, at(6), &advanced(7, None)).unwrap();
     for number in 8..=600 {
-        bus.publish(LOCKSTEP, at(number), &advanced(number, Some(START_NS))).unwrap();
+        bus.publish(&lockstep, at(number), &advanced(number, Some(START_NS))).unwrap();
     }
     for number in 8..=600 {
         let step = listener.step();
         assert_eq!((step.number, step.bar_close_ns), (number, Some(START_NS)));
     }
     let dead = bus.read(DEAD_LETTERS, EntryId::default(), 10, Duration::from_millis(1), Monotonic::new()).unwrap();
-    let from: Vec<_> = dead.entries().map(|entry| entry.field("from").unwrap().to_vec()).collect();
-    assert_eq!(from, [b"lockstep 5-1", b"lockstep 6-1"]);
+    let from: Vec<_> =
+        dead.entries().map(|entry| String::from_utf8_lossy(entry.field("from").unwrap()).into_owned()).collect();
+    assert_eq!(from, [format!("{lockstep} 5-1"), format!("{lockstep} 6-1")]);
     assert_eq!(listener.end(), Ended::Stopped);
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use sapphire_service::bus::{Batch, Bus, BusError, Written};
 use sapphire_service::clock::Monotonic;
-use sapphire_service::publisher::{DEAD_LETTERS, Outgoing, Publisher};
+use sapphire_service::publisher::{Outgoing, Publisher};
 use sapphire_service::words::EntryId;
 
 use crate::messages::{START_NS, settled};
@@ -15,12 +15,14 @@ use crate::valkey::Valkey;
 
 const LONG: Duration = Duration::from_secs(60);
 
+const DEAD_LETTERS: &str = "dead-letters:embedded:paper";
+
 fn at(ms: u64) -> EntryId {
     EntryId { ms, seq: 1 }
 }
 
 fn outgoing(ms: u64) -> Outgoing {
-    Outgoing { stream: "executions", entry: Some(at(ms)), bytes: settled(START_NS + ms as i64, 1) }
+    Outgoing { stream: "executions".into(), entry: Some(at(ms)), bytes: settled(START_NS + ms as i64, 1) }
 }
 
 fn all(bus: &mut Bus, stream: &str) -> Vec<(EntryId, Vec<u8>)> {
@@ -123,7 +125,7 @@ fn nothing_is_lost_or_doubled_when_the_server_is_killed_in_the_middle() {
         }
         (found, reader.connects().load(Ordering::Relaxed))
     });
-    let mut publisher = Publisher::start(valkey.bus(), 64).unwrap();
+    let mut publisher = Publisher::start(valkey.bus(), &DEAD_LETTERS.into(), 64).unwrap();
     let watermark = publisher.watermark();
     let sending = thread::spawn(move || {
         let numbers: Vec<_> = (1..=COUNT).map(|ms| publisher.send(outgoing(ms)).unwrap()).collect();
@@ -152,7 +154,7 @@ fn nothing_is_lost_or_doubled_when_the_server_is_killed_in_the_middle() {
 #[test]
 fn a_queue_that_is_full_waits_for_the_bus_and_tells_so() {
     let mut valkey = Valkey::absent();
-    let mut publisher = Publisher::start(valkey.bus(), 4).unwrap();
+    let mut publisher = Publisher::start(valkey.bus(), &DEAD_LETTERS.into(), 4).unwrap();
     // one is in the thread's hand, four in the queue
     let deadline = Instant::now() + LONG;
     let mut handed = 0;
@@ -175,11 +177,11 @@ fn an_entry_that_can_never_be_written_is_kept_aside_and_the_next_go_on() {
     let valkey = Valkey::start();
     let mut bus = valkey.bus();
     bus.publish("executions", at(2), &settled(START_NS, 1)).unwrap();
-    let mut publisher = Publisher::start(valkey.bus(), 16).unwrap();
+    let mut publisher = Publisher::start(valkey.bus(), &DEAD_LETTERS.into(), 16).unwrap();
     for ms in 1..=3 {
         publisher.send(outgoing(ms)).unwrap();
     }
-    publisher.send(Outgoing { stream: "heartbeats", entry: None, bytes: settled(START_NS, 4) }).unwrap();
+    publisher.send(Outgoing { stream: "heartbeats".into(), entry: None, bytes: settled(START_NS, 4) }).unwrap();
     assert!(publisher.flush(LONG));
     let watermark = publisher.watermark();
     assert_eq!((watermark.confirmed(), watermark.refused()), (4, 2));
@@ -198,7 +200,7 @@ fn an_entry_that_can_never_be_written_is_kept_aside_and_the_next_go_on() {
 fn a_process_that_ends_leaves_a_bus_that_is_away() {
     let valkey = Valkey::absent();
     let stop = Arc::new(AtomicBool::new(false));
-    let mut publisher = Publisher::start(valkey.bus_until(&stop), 4).unwrap();
+    let mut publisher = Publisher::start(valkey.bus_until(&stop), &DEAD_LETTERS.into(), 4).unwrap();
     publisher.send(outgoing(1)).unwrap();
     thread::sleep(Duration::from_millis(100));
     stop.store(true, Ordering::Relaxed);

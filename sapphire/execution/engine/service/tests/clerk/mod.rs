@@ -15,6 +15,8 @@ use sapphire_service::fold::{Audience, Step};
 use sapphire_service::journal::{Journal, JournalFailure, JournalOptions, Recovered};
 use sapphire_service::words::{EntryId, ReleaseDigest};
 
+/// What the account trades.
+pub const RELEASE: ReleaseDigest = ReleaseDigest([0xab; 32]);
 pub const USDT: Asset = Asset(0);
 pub const UNIT: i128 = 100_000_000;
 pub const SECOND_NS: i64 = 1_000_000_000;
@@ -160,7 +162,7 @@ impl Clerk {
         wall_ns: i64,
     ) -> Result<(Self, bool), JournalFailure> {
         let mut seen = Seen::default();
-        let (journal, recovered) = Journal::open(folder, run, options, wall_ns, &mut seen)?;
+        let (journal, recovered) = Journal::open(folder, run, RELEASE, options, wall_ns, &mut seen)?;
         let Recovered { engine, cursor, releases, epoch, was_torn, is_new_run, .. } = recovered;
         let now_ns = engine.now_ns().max(T);
         let mut clerk = Self { journal, engine, seen, cursor, now_ns, trades: 0, live: Vec::new() };
@@ -291,6 +293,6 @@ impl Clerk {
 }
 
 pub fn slot(slot: u16) -> Entry {
-    let digest = ReleaseDigest([0xab; 32]);
+    let digest = RELEASE;
     Entry::Release(SlotTaken { slot, digest, name: "paper.trend@1".to_owned() })
 }

@@ -44,7 +44,7 @@ fn addresses_that_cannot_be_are_named_before_anything_is_begun() {
     }
     let rig = Rig::new();
     for key in ["rest_url", "ws_url", "control_url"] {
-        let mut venue = json!({});
+        let mut venue = json!({"name": "embedded"});
         for (setting, told) in [("rest_url", "url"), ("ws_url", "ws_url"), ("control_url", "control_url")] {
             let url = rig.exchange.text(told);
             let url = if setting == key { url.replace("127.0.0.1", "no-such.invalid") } else { url.to_owned() };

@@ -114,18 +114,20 @@ impl Rig {
     pub fn signal(&mut self, symbol: &str, target_lots: i64, bar_close_ns: i64, entry: EntryId) {
         let release = self.home.digest.to_string();
         let bytes = signal(&release, symbol, target_lots, bar_close_ns, entry);
-        publish_signed(&mut self.bus, entry, &bytes);
+        let streams = self.streams();
+        publish_signed(&mut self.bus, &streams, entry, &bytes);
     }
 
     pub fn end_of_bar(&mut self, bar_close_ns: i64) {
-        publish_signed(&mut self.bus, signal_entry(bar_close_ns, 65_535), &end_of_bar(bar_close_ns));
+        let streams = self.streams();
+        publish_signed(&mut self.bus, &streams, signal_entry(bar_close_ns, 65_535), &end_of_bar(bar_close_ns));
     }
 
     /// Waits for an entry of the bus.
-    pub fn await_entry(&mut self, stream: &str, entry: EntryId) -> Message {
-        let deadline = Instant::now() + PATIENCE;
+    pub fn await_entry(&mut self, kind: &str, entry: EntryId) -> Message {
+        let (deadline, stream) = (Instant::now() + PATIENCE, self.stream(kind));
         loop {
-            if let Some(found) = self.bus.entry(stream, entry).unwrap().entries().next() {
+            if let Some(found) = self.bus.entry(&stream, entry).unwrap().entries().next() {
                 return Message::decode(found.message().unwrap()).unwrap();
             }
             assert!(Instant::now() < deadline, "waited for entry {entry} of {stream}: {}", self.log());
@@ -200,7 +202,7 @@ impl Conductor {
         envelope.sequence = self.steps;
         let advanced = Advanced { account_events: self.events, bar_close_ns, envelope, now_ns };
         let bytes = Message::Advanced(Box::new(advanced)).encode().unwrap();
-        rig.bus.publish("lockstep", entry, &bytes).unwrap();
+        rig.bus.publish(&rig.stream("lockstep"), entry, &bytes).unwrap();
     }
 
     /// Steps announced so far.

@@ -67,7 +67,7 @@ impl Rig {
         let entry = sapphire_service::words::EntryId { ms: step, seq: 1 };
         let deadline = std::time::Instant::now() + time;
         while std::time::Instant::now() < deadline {
-            if !self.bus.entry("settled", entry).unwrap().is_empty() {
+            if !self.bus.entry(&self.stream("settled"), entry).unwrap().is_empty() {
                 return true;
             }
             std::thread::sleep(std::time::Duration::from_millis(2));

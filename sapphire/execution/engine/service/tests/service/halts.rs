@@ -245,7 +245,10 @@ fn who_has_no_token_learns_nothing_and_a_second_service_is_turned_away() {
     assert_eq!(rig.get_as("/livez", "").0, 200);
     let (status, metrics) = rig.get_as("/metrics", "");
     let metrics = metrics.as_str().unwrap().to_owned();
-    assert!(status == 200 && metrics.contains("sapphire_ready 1"), "{metrics}");
+    let ready = metrics
+        .lines()
+        .any(|line| line.starts_with("sapphire_ready{venue=\"embedded\",account=\"paper\",") && line.ends_with(" 1"));
+    assert!(status == 200 && ready, "{metrics}");
     assert_eq!(rig.post("/resume", &json!({"why": "no such field"})).0, 400);
 
     let Err((code, said)) = rig.try_start() else { panic!("two services on one account") };

@@ -34,7 +34,7 @@ fn every_fill_is_told_once(rig: &mut Rig, fills: usize) {
     let mut trades = Vec::new();
     for (entry, message) in rig.messages("executions") {
         if let sapphire_core::messages::Message::OrderExecution(execution) = message {
-            assert_eq!(execution.envelope.message_id.as_str(), format!("service-executions-{entry}"));
+            assert_eq!(execution.envelope.message_id.as_str(), format!("service-executions:embedded:paper-{entry}"));
             trades.extend(execution.fill.map(|fill| (execution.symbol.to_string(), fill.trade_id.to_string())));
         }
     }

@@ -24,7 +24,8 @@ fn signals_are_worked_while_time_runs_and_a_kill_changes_no_target() {
         let bar_close_ns = next_close(&mut rig);
         let (release, at) = (rig.home.digest.to_string(), signal_entry(bar_close_ns, 1));
         let signal = signal_for(TIME_TO_LIVE_NS, &release, "BTC/USDT", lots, bar_close_ns, at);
-        publish_signed(&mut rig.bus, at, &signal);
+        let streams = rig.streams();
+        publish_signed(&mut rig.bus, &streams, at, &signal);
         rig.end_of_bar(bar_close_ns);
         if round == 1 {
             // one that is met after the next close is late, and refused
@@ -43,7 +44,7 @@ fn signals_are_worked_while_time_runs_and_a_kill_changes_no_target() {
 
 /// Waits for the account's state at the next close, which is published by the clock alone.
 fn next_close(rig: &mut Rig) -> i64 {
-    let latest = |rig: &mut Rig| rig.bus.last("account").unwrap().entries().last().map(|entry| entry.id);
+    let latest = |rig: &mut Rig| rig.bus.last(&rig.stream("account")).unwrap().entries().last().map(|entry| entry.id);
     let before = latest(rig);
     let deadline = std::time::Instant::now() + crate::rig::PATIENCE;
     loop {
@@ -60,6 +61,6 @@ fn next_close(rig: &mut Rig) -> i64 {
 /// What a counter of the service stands at.
 fn counted(rig: &Rig, name: &str) -> u64 {
     let metrics = rig.get("/metrics").1;
-    let line = metrics.as_str().unwrap().lines().find(|line| line.split(' ').next() == Some(name));
+    let line = metrics.as_str().unwrap().lines().find(|line| line.split(['{', ' ']).next() == Some(name));
     line.and_then(|line| line.split(' ').nth(1)?.parse().ok()).unwrap_or(0)
 }

@@ -3,6 +3,10 @@
 use std::fs;
 use std::time::Duration;
 
+use sapphire_service::clock::Monotonic;
+use sapphire_service::words::EntryId;
+use serde_json::json;
+
 use crate::conductor::{Conductor, Moment, close_ns, signal, signal_entry};
 use crate::rig::Rig;
 use crate::valkey::publish_signed;
@@ -29,9 +33,10 @@ fn late_repeated_reordered_and_meaningless_signals_are_refused_and_say_why() {
             rig.signal("ETH/USDT", 5_000, close_ns + 1, at(4));
             rig.signal("ETH/USDT", -1, close_ns, at(5));
             rig.signal("XRP/USDT", 5_000, close_ns, at(6));
+            let streams = rig.streams();
             let unknown = signal(&other, "ETH/USDT", 5_000, close_ns, at(7));
-            publish_signed(&mut rig.bus, at(7), &unknown);
-            publish_signed(&mut rig.bus, at(8), b"{\"envelope\": 7}");
+            publish_signed(&mut rig.bus, &streams, at(7), &unknown);
+            publish_signed(&mut rig.bus, &streams, at(8), b"{\"envelope\": 7}");
         },
         &mut |_, _, _| {},
     );
@@ -42,7 +47,6 @@ fn late_repeated_reordered_and_meaningless_signals_are_refused_and_say_why() {
         update("OUT_OF_ORDER", "ETH/USDT"),
         update("BELOW_ZERO", "ETH/USDT"),
         update("UNKNOWN_INSTRUMENT", "XRP/USDT"),
-        update("NO_EVIDENCE", "ETH/USDT"),
         update("LATE", "ETH/USDT"),
     ];
     let deadline = std::time::Instant::now() + crate::rig::PATIENCE;
@@ -51,9 +55,12 @@ fn late_repeated_reordered_and_meaningless_signals_are_refused_and_say_why() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     assert_eq!(rig.risk_updates(), expected);
-    assert_eq!(rig.bus.last("dead-letters").unwrap().entries().count(), 1);
-    let (_, state) = rig.get("/state");
-    assert!(state["refused_releases"][0]["why"].as_str().unwrap().len() > 10, "{state}");
+    let dead = rig.stream("dead-letters");
+    let dead = rig.bus.read(&dead, EntryId::default(), 9, Duration::from_millis(1), Monotonic::new()).unwrap();
+    let whys: Vec<_> =
+        dead.entries().map(|entry| String::from_utf8_lossy(entry.field("why").unwrap()).into_owned()).collect();
+    assert_eq!(whys.len(), 2, "{whys:?}");
+    assert!(whys[0].contains("expected a signal of release") && whys[0].ends_with(&other), "{whys:?}");
 
     // The one signal that was good was worked, and the journal tells the others as well.
     conductor.bar(&mut rig, [20_000, 0]);
@@ -147,5 +154,46 @@ fn killed_and_started_on_a_closed_permit_it_reduces_and_adds_nothing() {
         rig.home.report(true);
     }
     assert_eq!(rig.stop(), Some(0));
+    rig.assert_replays();
+}
+
+#[test]
+fn a_release_without_evidence_is_not_taken_and_the_journal_says_which_was_traded_when() {
+    let mut rig = Rig::new();
+    rig.start();
+    let mut conductor = Conductor::new();
+    conductor.bar(&mut rig, [10_000, 0]);
+    assert_eq!(rig.stop(), Some(0));
+
+    let (own, other) = (rig.home.digest.to_string(), "0".repeat(64));
+    rig.write_settings(&json!({"lockstep": true}), &json!({"release": other}));
+    rig.start();
+    conductor.bar_of(
+        &mut rig,
+        &mut |rig, close_ns| {
+            let (streams, at) = (rig.streams(), signal_entry(close_ns, 1));
+            publish_signed(&mut rig.bus, &streams, at, &signal(&other, "ETH/USDT", 5_000, close_ns, at));
+        },
+        &mut |_, _, _| {},
+    );
+    assert_eq!(rig.risk_updates(), [("NO_EVIDENCE".to_owned(), Some("ETH/USDT".to_owned()))]);
+    let (_, state) = rig.get("/state");
+    assert!(state["refused_releases"][0]["why"].as_str().unwrap().len() > 10, "{state}");
+    assert_eq!(state["release"], other);
+    let traded = state["traded"].as_array().unwrap();
+    assert_eq!([&traded[0]["release"], &traded[1]["release"]], [&json!(own), &json!(other)]);
+    let since: Vec<i64> = traded.iter().map(|row| row["market_ns"].as_str().unwrap().parse().unwrap()).collect();
+    assert!(since[0] <= since[1] && since[1] <= close_ns(2), "{traded:?}");
+    assert_eq!(rig.stop(), Some(0));
+
+    // Back to the first: it goes on behind what was read of its own stream.
+    rig.write_settings(&json!({"lockstep": true}), &json!({}));
+    rig.start();
+    conductor.bar(&mut rig, [20_000, 0]);
+    assert_eq!(rig.stop(), Some(0));
+    let starts = rig.exported("start");
+    let traded: Vec<_> = starts.iter().map(|row| row["release"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(traded, [own.clone(), other, own]);
+    assert!(starts.windows(2).all(|pair| pair[0]["epoch"].as_u64() < pair[1]["epoch"].as_u64()));
     rig.assert_replays();
 }

@@ -5,16 +5,18 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sapphire_core::messages::Message;
 use sapphire_service::bus::Bus;
 use sapphire_service::clock::Monotonic;
+use sapphire_service::streams::Streams;
 use sapphire_service::words::EntryId;
 use serde_json::{Value, json};
 
 use crate::home::Home;
-use crate::valkey::{Folder, Valkey};
+use crate::valkey::{Folder, Valkey, streams};
 use crate::venue::{Exchange, LOCKSTEP, SYMBOLS};
 
 pub const MINUTE_NS: i64 = 60_000_000_000;
@@ -87,10 +89,11 @@ impl Rig {
         fs::write(&key, "5c".repeat(32)).unwrap();
         fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
         let mut settings = json!({
-            "account": "paper", "account_tag": 1, "stage": "paper", "home": self.home.path(), "trust": self.home.trust(),
+            "account": "paper", "account_tag": 1, "release": self.home.digest, "stage": "paper",
+            "home": self.home.path(), "trust": self.home.trust(),
             "folder": self.account(), "symbols": SYMBOLS, "quote": "USDT", "interval": "5m",
             "venue": {
-                "rest_url": self.exchange.text("url"), "ws_url": self.exchange.text("ws_url"),
+                "name": "embedded", "rest_url": self.exchange.text("url"), "ws_url": self.exchange.text("ws_url"),
                 "control_url": self.exchange.text("control_url"),
             },
             "credentials": credentials, "bus_url": self.valkey.url(), "signal_key": key, "clock": clock,
@@ -100,6 +103,26 @@ impl Rig {
             settings[key] = value.clone();
         }
         fs::write(self.path("service.json"), settings.to_string()).unwrap();
+    }
+
+    /// The streams of the account and the release that its settings name.
+    pub fn streams(&self) -> Streams {
+        let settings: Value = serde_json::from_slice(&fs::read(self.path("service.json")).unwrap()).unwrap();
+        streams(&settings["release"].as_str().unwrap().parse().unwrap())
+    }
+
+    /// The stream of a kind.
+    pub fn stream(&self, kind: &str) -> Arc<str> {
+        let streams = self.streams();
+        match kind {
+            "lockstep" => streams.lockstep,
+            "settled" => streams.settled,
+            "account" => streams.states,
+            "executions" => streams.executions,
+            "heartbeats" => streams.heartbeats,
+            "dead-letters" => streams.dead_letters,
+            other => panic!("{other}"),
+        }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -210,13 +233,13 @@ impl Rig {
         }
     }
 
-    /// All messages of a stream.
-    pub fn messages(&mut self, stream: &str) -> Vec<(EntryId, Message)> {
+    /// All messages of a kind of stream.
+    pub fn messages(&mut self, kind: &str) -> Vec<(EntryId, Message)> {
         let clock = Monotonic::new();
         let mut all = Vec::new();
         let mut after = EntryId::default();
         loop {
-            let batch = self.bus.read(stream, after, 1_000, Duration::from_millis(1), clock).unwrap();
+            let batch = self.bus.read(&self.stream(kind), after, 1_000, Duration::from_millis(1), clock).unwrap();
             if batch.is_empty() {
                 return all;
             }
