@@ -34,7 +34,10 @@ __all__ = ["DECISION_FORMAT", "DECISION_FORMATS", "DecisionLine"]
 DECISION_FORMAT = "DECISION@2"
 """What is written."""
 DECISION_FORMATS: Mapping[str, str] = MappingProxyType(
-    {"DECISION@1": "the same fields, and no `format`", DECISION_FORMAT: "`format` says the version"}
+    {
+        "DECISION@1": "no `format`, and no agent of a view",
+        DECISION_FORMAT: "`format` says the version, and a view whose it is",
+    }
 )
 """What is read."""
 _WITHOUT_FORMAT = "DECISION@1"
@@ -88,6 +91,8 @@ class LineView(_Frozen):
 
     entry: Name
     """Place of its message on the bus."""
+    agent: Name | None = None
+    """Whose it is; None in a line of before it was written."""
     symbol: Name
     """Of what."""
     as_of_ns: Nanoseconds

@@ -8,10 +8,13 @@ import pytest
 from sapphire.coordination import decision_archive
 from sapphire.coordination.decision_archive import archived_days, decision_lines, move_old_days
 from sapphire.coordination.decision_log import DecisionLog, last_decision, latest_decisions
-from sapphire.coordination.decisions import Decision
+from sapphire.coordination.decisions import Decision, Scope
 from sapphire.domain.clocks import to_ns
 from sapphire.domain.decisions import DecisionLine
 from sapphire.domain.errors import DataError, ValueRefused
+from sapphire.telemetry.streams import AccountStreams
+
+SCOPE = Scope(AccountStreams("embedded", "paper"), "f" * 64, "trend", "bars")
 
 HOUR_NS = 3_600_000_000_000
 BEGIN_NS = to_ns("2025-03-07T00:00Z")
@@ -19,7 +22,7 @@ HOURS = 5 * 24
 
 
 def decision(hour):
-    return Decision.on("f" * 64, BEGIN_NS + hour * HOUR_NS)
+    return Decision.on(SCOPE, BEGIN_NS + hour * HOUR_NS)
 
 
 @pytest.fixture

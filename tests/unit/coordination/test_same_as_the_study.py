@@ -10,6 +10,7 @@ import pytest
 
 from sapphire.agents import RandomWalk
 from sapphire.coordination import Bento, Coordinator, Decision, DecisionLog, Duty, Scope
+from sapphire.coordination.decision_archive import decision_lines
 from sapphire.coordination.history import History
 from sapphire.data import snapshot
 from sapphire.domain.clocks import FixedClock, WallClock
@@ -118,7 +119,7 @@ def coordinate(tmp_path, bus, run, market, speaking, pulse_until):
             )
             with pytest.raises(run.done):
                 coordinator.run()
-        return [json.loads(line) for line in path.read_text().splitlines()]
+        return [json.loads(line) for line in decision_lines(path)]
 
     return make
 

@@ -73,7 +73,9 @@ def test_a_release_that_was_not_promoted_does_not_trade(registered, registry, tm
     # What a run still holds of it is led to its end there, and nowhere else.
     run, other = RunFolder(tmp_path / "run"), RunFolder(tmp_path / "other")
     decided = Decision.on(Scope(AccountStreams("embedded", "paper"), digests[0], "trend", "bars"), 1_000_000).knowing(
-        signals=[{"symbol": "BTC/USDT", "target_lots": "3"}]
+        signals=[
+            {"symbol": "BTC/USDT", "target_lots": "3", "reference_ticks": "1", "time_to_live_ns": "1", "entry": "1-1"}
+        ]
     )
     run.path.mkdir()
     run.decisions.write_bytes(decided.line)

@@ -6,7 +6,7 @@ import sys
 import pytest
 import typer
 
-from sapphire.coordination.decisions import Decision
+from sapphire.coordination.decisions import Decision, Scope
 from sapphire.domain.clocks import to_ns
 from sapphire.domain.errors import ConfigError
 from sapphire.lab.workspaces import make_workspace
@@ -15,6 +15,9 @@ from sapphire.monitoring.telling.schedule import read_schedule
 from sapphire.stack import reports_part
 from sapphire.stack.folders import RunFolder
 from sapphire.stack.reports_part import ReportsConfig, Scheduler
+from sapphire.telemetry.streams import AccountStreams
+
+SCOPE = Scope(AccountStreams("embedded", "paper"), "f" * 64, "trend", "bars")
 
 DAILY = '[daily]\ncron = "5 0 * * *"\npdf = true\n'
 KNOWN = ("daily", "weekly")
@@ -105,7 +108,7 @@ def part(tmp_path, schedule, monkeypatch):
     def at(*moments, jobs=DAILY):
         scheduler = Scheduler(config, schedule(jobs), counted)
         for moment in moments:
-            run.decisions.write_bytes(Decision.on("f" * 64, to_ns(moment)).line)
+            run.decisions.write_bytes(Decision.on(SCOPE, to_ns(moment)).line)
             scheduler.turn()
             while scheduler.is_busy:
                 scheduler.turn()
@@ -144,7 +147,7 @@ def test_jobs_run_one_after_the_other_and_a_failure_is_counted(part):
 def test_one_that_was_ended_while_it_rendered_is_begun_again(part):
     at, begun, counted, folder = part
     at("2025-03-07T12:00Z")
-    RunFolder(folder / "run").decisions.write_bytes(Decision.on("f" * 64, to_ns("2025-03-08T00:05Z")).line)
+    RunFolder(folder / "run").decisions.write_bytes(Decision.on(SCOPE, to_ns("2025-03-08T00:05Z")).line)
     scheduler = at()
     scheduler.turn()
     assert scheduler.is_busy
