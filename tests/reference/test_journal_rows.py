@@ -1,6 +1,6 @@
 """Rows of the journal's export: what a Rust test wrote is what Python's reader takes, key by key.
 
-The file is `journal_rows.jsonl`, held current by `service/tests/chronicle.rs`.
+The file is `journal_rows.jsonl`, held current by `service/tests/journal_reader.rs`.
 """
 
 import json

@@ -1,16 +1,18 @@
 //! From a signal's bytes to the order's bytes on the venue's socket: ten thousand orders through the real process.
 //!
-//! `cargo bench -p sapphire-service --bench signal_to_wire` starts a Valkey server, the embedded exchange at 200 times the
-//! machine's pace, and the service; writes a signal and an end marker, waits until the order that follows is filled, and
-//! does it again, two milliseconds later and then at once; last, on a machine with processors to spare, with a desk that
-//! never sleeps. The hop records that the service left are what is told. `SAPPHIRE_BENCH_ORDERS` sets another number.
+//! `cargo bench -p sapphire-service --bench signal_to_wire` starts a Valkey server, the embedded exchange at 200 times
+//! the machine's pace, and the service; writes a signal and an end marker, waits until the order that follows is
+//! filled, and does it again, two milliseconds later and then at once; last, on a machine with processors to spare,
+//! with a trader loop that never sleeps. The stage records that the service left are what is printed.
+//! `SAPPHIRE_BENCH_ORDERS` sets another number.
 //!
 //! Where there are two processors, exchange, Valkey and this program have one for themselves, as a venue is another
 //! machine: an exchange that is woken by what it is sent takes the processor from the writer before the call returns.
 //!
-//! What dominates: the wake-up of the desk behind the thread that reads the bus (queue), the system call that writes to the
-//! socket, in which the loopback delivers and wakes the exchange (write), and caches that are cold after a pause: of some
-//! hundred nanoseconds of work each, parse, journal, decide and frame make four to ten microseconds then.
+//! What dominates: the wake-up of the trader loop behind the thread that reads the bus (queue), the system call that
+//! writes to the socket, in which the loopback delivers and wakes the exchange (write), and caches that are cold after
+//! a pause: of some hundred nanoseconds of work each, parse, journal, decide and frame make four to ten microseconds
+//! then.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A measurement that fails says so by its panic.
 
@@ -37,8 +39,8 @@ use std::time::{Duration, Instant};
 
 use sapphire_core::messages::{Message, OrderState};
 use sapphire_service::clock::Monotonic;
-use sapphire_service::hops::{HOPS, HopRecord, RECORD_BYTES};
-use sapphire_service::words::EntryId;
+use sapphire_service::events::EntryId;
+use sapphire_service::latency_trace::{LatencyTrace, RECORD_BYTES, STAGES};
 use serde_json::{Value, json};
 
 use conductor::signal_entry;
@@ -68,7 +70,7 @@ fn main() {
     for (what, spin, pause) in [
         ("threads block, orders two milliseconds apart", false, PAUSE),
         ("threads block, one order after the other", false, Duration::ZERO),
-        ("the desk never sleeps, orders two milliseconds apart", true, PAUSE),
+        ("the trader loop never sleeps, orders two milliseconds apart", true, PAUSE),
     ] {
         if spin && !spare {
             println!("{what}: not measured, it takes a processor to spare");
@@ -82,12 +84,12 @@ fn main() {
 
 /// This program's first thread, and whatever it starts from here on, runs on these processors alone.
 fn pin(processors: &str) {
-    let words = ["-c", "-p", processors, &std::process::id().to_string()];
-    assert!(Command::new("taskset").args(words).stdout(Stdio::null()).status().unwrap().success(), "taskset");
+    let arguments = ["-c", "-p", processors, &std::process::id().to_string()];
+    assert!(Command::new("taskset").args(arguments).stdout(Stdio::null()).status().unwrap().success(), "taskset");
 }
 
 /// One run of the service.
-fn measure(spin: bool, pause: Duration, orders: usize, is_apart: bool) -> Vec<HopRecord> {
+fn measure(spin: bool, pause: Duration, orders: usize, is_apart: bool) -> Vec<LatencyTrace> {
     let speed = SPEED.to_string();
     let arguments = ["--speed", speed.as_str(), "--seed", "7", "--start", "2024-03-01"];
     let changed = json!({
@@ -105,13 +107,13 @@ fn measure(spin: bool, pause: Duration, orders: usize, is_apart: bool) -> Vec<Ho
     }
     rig.wait_until_ready();
     let clock = MarketClock::of(&rig);
-    let mut told = EntryId::default();
+    let mut last = EntryId::default();
     for (round, target_lots) in TARGETS.into_iter().cycle().take(orders).enumerate() {
         let bar_close_ns = clock.now_ns() - BEHIND_NS + round as i64;
         let bar_close_ns = bar_close_ns - bar_close_ns.rem_euclid(1_000_000);
         rig.signal("BTC/USDT", target_lots, bar_close_ns, signal_entry(bar_close_ns, 1));
         rig.end_of_bar(bar_close_ns);
-        told = rig.await_fill(told);
+        last = rig.await_fill(last);
         thread::sleep(pause);
     }
     assert_eq!(rig.stop(), Some(0), "{}", rig.log());
@@ -128,8 +130,8 @@ impl Rig {
             for entry in batch.entries() {
                 after = entry.id;
                 match Message::decode(entry.message().unwrap()).unwrap() {
-                    Message::OrderExecution(told) if told.state == OrderState::Filled => return after,
-                    Message::RiskUpdate(told) => panic!("no order: {}", told.text),
+                    Message::OrderExecution(message) if message.state == OrderState::Filled => return after,
+                    Message::RiskUpdate(message) => panic!("no order: {}", message.text),
                     _ => {}
                 }
             }
@@ -147,9 +149,9 @@ struct MarketClock {
 impl MarketClock {
     fn of(rig: &Rig) -> Self {
         let url = format!("{}/api/v3/time", rig.exchange.text("url"));
-        let told: Value =
+        let body: Value =
             serde_json::from_str(&ureq::get(&url).call().unwrap().body_mut().read_to_string().unwrap()).unwrap();
-        Self { market_ns: told["serverTime"].as_i64().unwrap() * 1_000_000, asked: Instant::now() }
+        Self { market_ns: body["serverTime"].as_i64().unwrap() * 1_000_000, asked: Instant::now() }
     }
 
     fn now_ns(&self) -> i64 {
@@ -157,16 +159,16 @@ impl MarketClock {
     }
 }
 
-fn records(rig: &Rig) -> Vec<HopRecord> {
+fn records(rig: &Rig) -> Vec<LatencyTrace> {
     let mut files = fs::read_dir(rig.account().join("hops")).unwrap();
     let bytes = fs::read(files.next().unwrap().unwrap().path()).unwrap();
-    bytes.chunks_exact(RECORD_BYTES).map(|record| HopRecord::decode(record.try_into().unwrap())).collect()
+    bytes.chunks_exact(RECORD_BYTES).map(|record| LatencyTrace::decode(record.try_into().unwrap())).collect()
 }
 
-fn print(title: &str, records: &[HopRecord]) {
+fn print(title: &str, records: &[LatencyTrace]) {
     println!("{title}");
     println!("{:<16}{:>8}{:>10}{:>10}{:>10}", "hop", "n", "p50", "p99", "p99.9");
-    for (place, hop) in HOPS.iter().enumerate() {
+    for (place, stage) in STAGES.iter().enumerate() {
         let mut spans: Vec<u64> = records.iter().filter_map(|record| record.spans()[place]).collect();
         spans.sort_unstable();
         let at = |per_mille: usize| {
@@ -175,13 +177,13 @@ fn print(title: &str, records: &[HopRecord]) {
             let value = spans.get(spans.len() - 1 - beyond).filter(|_| beyond > 0);
             value.map_or_else(|| "-".to_owned(), |ns| format!("{:.1}", *ns as f64 / 1e3))
         };
-        println!("{hop:<16}{:>8}{:>10}{:>10}{:>10}", spans.len(), at(500), at(990), at(999));
+        println!("{stage:<16}{:>8}{:>10}{:>10}{:>10}", spans.len(), at(500), at(990), at(999));
     }
 }
 
 fn machine() -> String {
-    let told = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = told.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
+    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = text.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
     let cores = thread::available_parallelism().map_or(0, usize::from);
     format!("{}, {cores} cores", model.unwrap_or("unknown processor"))
 }

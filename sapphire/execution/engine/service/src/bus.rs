@@ -16,7 +16,7 @@ use redis::io::tcp::TcpSettings;
 use redis::{Connection, ConnectionAddr, IntoConnectionInfo, Value};
 
 use crate::clock::Monotonic;
-use crate::words::EntryId;
+use crate::events::EntryId;
 
 mod entries;
 

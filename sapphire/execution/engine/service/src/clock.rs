@@ -1,6 +1,7 @@
 //! The clocks of the process, and market time between two answers of the venue's clock.
 //!
-//! Invariant: market time never runs backwards. Known limitation: between two answers it is the machine's clock times
+//! Invariant: market time never runs backwards.
+//! Known limitation: between two answers it is the machine's clock times
 //! the speed that the settings name; an exchange that changes its speed is followed only from the next answer on.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,28 +37,28 @@ pub fn wall_ns() -> i64 {
 
 /// How market time runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Pace {
+pub enum ClockMode {
     /// It stands until the conductor advances it.
     Lockstep,
     /// So many times as fast as the machine's clock.
     Speed(f64),
 }
 
-/// Market time as the desk knows it.
+/// Market time as the trader loop knows it.
 #[derive(Clone, Copy, Debug)]
 pub struct MarketTime {
-    pace: Pace,
+    clock_mode: ClockMode,
     /// Market and monotonic time of the best answer of the venue's clock.
     anchor: Option<(i64, i64)>,
     latest_ns: i64,
 }
 
-/// Market time for the threads that read: as the desk has shown it last, none before it knows.
+/// Market time for the threads that read: as the trader loop has shown it last, none before it knows.
 #[derive(Clone, Debug, Default)]
 pub struct ShownTime(Arc<Mutex<Option<MarketTime>>>);
 
 impl ShownTime {
-    /// The desk has learned more.
+    /// The trader loop has learned more.
     pub fn show(&self, time: MarketTime) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(time);
     }
@@ -72,8 +73,8 @@ impl ShownTime {
 impl MarketTime {
     /// Begins where the journal ends.
     #[must_use]
-    pub fn new(pace: Pace, latest_ns: i64) -> Self {
-        Self { pace, anchor: None, latest_ns }
+    pub fn new(clock_mode: ClockMode, latest_ns: i64) -> Self {
+        Self { clock_mode, anchor: None, latest_ns }
     }
 
     /// The venue has said what time it is.
@@ -84,7 +85,7 @@ impl MarketTime {
     /// The venue's clock showed `market_ns` at some moment between the question and the answer.
     pub fn set(&mut self, market_ns: i64, sent_ns: i64, received_ns: i64) {
         self.anchor = Some((market_ns, sent_ns.midpoint(received_ns)));
-        if self.pace == Pace::Lockstep {
+        if self.clock_mode == ClockMode::Lockstep {
             self.latest_ns = self.latest_ns.max(market_ns);
         }
     }
@@ -96,7 +97,7 @@ impl MarketTime {
 
     /// Market time at a moment of the monotonic clock.
     pub fn at(&mut self, monotonic_ns: i64) -> i64 {
-        if let (Pace::Speed(speed), Some((market_ns, anchor_ns))) = (self.pace, self.anchor) {
+        if let (ClockMode::Speed(speed), Some((market_ns, anchor_ns))) = (self.clock_mode, self.anchor) {
             let passed = (monotonic_ns - anchor_ns).max(0) as f64 * speed;
             self.latest_ns = self.latest_ns.max(market_ns.saturating_add(passed as i64));
         }
@@ -105,7 +106,7 @@ impl MarketTime {
 
     /// How long until market time comes to `market_ns`; none where it does not run by itself.
     pub fn until(&mut self, market_ns: i64, monotonic_ns: i64) -> Option<Duration> {
-        let Pace::Speed(speed) = self.pace else { return None };
+        let ClockMode::Speed(speed) = self.clock_mode else { return None };
         self.anchor?;
         let left = market_ns.saturating_sub(self.at(monotonic_ns)).max(0) as f64 / speed;
         Some(Duration::from_nanos(left.min(MAX_WAIT_NS) as u64))
@@ -121,7 +122,7 @@ mod tests {
 
     #[test]
     fn market_time_runs_at_its_speed_and_never_back() {
-        let mut time = MarketTime::new(Pace::Speed(60.0), 0);
+        let mut time = MarketTime::new(ClockMode::Speed(60.0), 0);
         assert_eq!((time.at(5), time.is_known()), (0, false));
         time.set(1_000_000, 100, 300);
         assert_eq!(time.at(200), 1_000_000);
@@ -133,7 +134,7 @@ mod tests {
 
     #[test]
     fn in_lockstep_it_stands() {
-        let mut time = MarketTime::new(Pace::Lockstep, 7);
+        let mut time = MarketTime::new(ClockMode::Lockstep, 7);
         time.set(50, 0, 0);
         assert_eq!(time.at(1_000_000), 50);
         time.stand_at(60);

@@ -1,13 +1,15 @@
-//! The control API: what an operator asks of the desk.
+//! The control API: what an operator asks of the trader loop.
 //!
-//! In: HTTP with one of two bearer tokens. Out: `Ask`s to the desk, answered by it; metrics and health without asking it.
-//! Never: an answer from old copies where the desk is asked; a token in a log; an act with the token that reads.
+//! In: HTTP with one of two bearer tokens.
+//! Out: `Ask`s to the trader loop, answered by it; metrics and health without asking it.
+//! Never: an answer from old copies where the trader loop is asked; a token in a log; an act with the token that reads.
 //!
-//! A halt does not wait in a queue: its handler raises the `KillSwitch`, which the desk reads before every order.
+//! A halt does not wait in a queue: its handler raises the `KillSwitch`, which the trader loop reads before every
+//! order.
 //!
 //! | path | body | answer |
 //! | --- | --- | --- |
-//! | `GET /livez` | | `{"live": true}` once the desk has answered, or 503; no token needed |
+//! | `GET /livez` | | `{"live": true}` once the trader loop has answered, or 503; no token needed |
 //! | `GET /readyz` | | `{"ready": true}`, or 503; no token needed |
 //! | `GET /metrics` | | Prometheus text, no token needed |
 //! | `GET /state`, `/positions` | | the account as the engine has it |
@@ -16,15 +18,13 @@
 //! | `POST /close` | `{"symbol": "…", "reason": "…", "by": "…"}` | the same |
 //!
 //! A GET takes either token, a POST the acting one (`service_token`). `by` is kept in the journal with the reason; left
-//! out, it is the name of the token. A flatten sells all that is held, a close all of one symbol; no signal is taken for
-//! what is closed before a resume.
+//! out, it is the name of the token. A flatten sells all that is held, a close all of one symbol; no signal is taken
+//! for what is closed before a resume.
 //!
 //! Money and 64-bit numbers are text. In `/state` a release stands `open`, `reduces only` (its permit is no more, or it
 //! may hold nothing) or `refused`.
 
-use std::fmt;
 use std::net::TcpListener;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
@@ -41,132 +41,42 @@ use sapphire_endpoint::{Access, Tokens};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
-use crate::desk::blotter::Blotter;
-use crate::inbox::Lane;
+use crate::events::TraderEvent;
 use crate::latched::who;
+use crate::mailbox::Channel;
 use crate::metrics::{CONTENT_TYPE, Figure, Metrics};
-use crate::words::Word;
+use crate::trader::blotter::Blotter;
 
-/// How long an answer of the desk may take.
+mod questions;
+
+pub use questions::{Answer, Ask, KillSwitch, Question};
+
+/// How long an answer of the trader loop may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Longest reason that is kept, bytes.
 const MAX_REASON: usize = 200;
 
-/// Longest name of who says something, bytes.
+/// Longest name of who gives a command, bytes.
 const MAX_BY: usize = 60;
 
-/// Who says something when nobody says who: whoever has that token.
+/// Who gives a command when the request does not say: whoever has that token.
 const BY: &str = "service_token";
 
-/// Rows that are told when nobody says how many.
+/// Rows that are given when nobody says how many.
 const ROWS: usize = 1_000;
 
 /// SIGXFSZ on Linux. Caught, so that a file at its size limit is an error of one write and not the end of us.
 const SIGXFSZ: i32 = 25;
 
-/// What an operator asks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Question {
-    /// Sets the trading state.
-    Command {
-        /// To what.
-        command: Command,
-        /// By whom and why.
-        who: String,
-        /// For a halt: its number at the [`KillSwitch`].
-        halt: u64,
-    },
-    /// Sells all of a symbol.
-    Close {
-        /// Of which.
-        symbol: String,
-        /// By whom and why.
-        who: String,
-    },
-    /// Whether the desk works at all.
-    Live,
-    /// How it stands.
-    State,
-    /// What is held.
-    Positions,
-    /// The process is to end.
-    Stop,
-}
-
-/// What the desk answers: JSON, or why it cannot.
-pub type Answer = Result<Value, String>;
-
-/// A question with its way back.
-#[derive(Clone)]
-pub struct Ask(Arc<Asked>);
-
-struct Asked {
-    question: Question,
-    reply: Mutex<Option<oneshot::Sender<Answer>>>,
-}
-
-impl Ask {
-    /// A question, and where its answer comes out.
-    #[must_use]
-    pub fn new(question: Question) -> (Self, oneshot::Receiver<Answer>) {
-        let (reply, answer) = oneshot::channel();
-        (Self(Arc::new(Asked { question, reply: Mutex::new(Some(reply)) })), answer)
-    }
-
-    /// What is asked.
-    pub fn question(&self) -> &Question {
-        &self.0.question
-    }
-
-    /// Answers; only the first answer counts, and nobody may be waiting for it any more.
-    pub fn answer(&self, answer: Answer) {
-        if let Some(reply) = self.0.reply.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            let _ = reply.send(answer);
-        }
-    }
-}
-
-impl fmt::Debug for Ask {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.question.fmt(out)
-    }
-}
-
-impl PartialEq for Ask {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl Eq for Ask {}
-
-/// How many halts have been asked for: the desk sends nothing while that is more than it has obeyed.
-#[derive(Debug, Default)]
-pub struct KillSwitch {
-    halts: AtomicU64,
-}
-
-impl KillSwitch {
-    /// Asks for a halt; its number.
-    pub fn halt(&self) -> u64 {
-        self.halts.fetch_add(1, Ordering::SeqCst) + 1
-    }
-
-    /// Halts asked for so far.
-    pub fn asked(&self) -> u64 {
-        self.halts.load(Ordering::Acquire)
-    }
-}
-
 /// What the control API works on.
 #[derive(Clone)]
-pub struct Plane {
-    /// The way to the desk.
-    pub desk: Arc<Mutex<Lane>>,
-    /// Read by the desk before every order.
+pub struct ControlPlane {
+    /// The way to the trader loop.
+    pub trader: Arc<Mutex<Channel>>,
+    /// Read by the trader loop before every order.
     pub switch: Arc<KillSwitch>,
     /// Numbers.
     pub metrics: Arc<Metrics>,
@@ -184,11 +94,11 @@ pub struct ControlApi {
 }
 
 impl ControlApi {
-    /// Serves on a listener that is bound already. SIGTERM and SIGINT ask the desk to stop.
+    /// Serves on a listener that is bound already. SIGTERM and SIGINT ask the trader loop to stop.
     ///
     /// # Errors
     /// A thread or runtime that cannot be made.
-    pub fn start(listener: TcpListener, plane: Plane) -> std::io::Result<Self> {
+    pub fn start(listener: TcpListener, plane: ControlPlane) -> std::io::Result<Self> {
         listener.set_nonblocking(true)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (end, ended) = watch::channel(false);
@@ -225,7 +135,7 @@ impl ControlApi {
     }
 }
 
-async fn stop_on(signals: [tokio::signal::unix::Signal; 3], plane: Plane) {
+async fn stop_on(signals: [tokio::signal::unix::Signal; 3], plane: ControlPlane) {
     let [mut terminate, mut interrupt, _caught] = signals;
     loop {
         tokio::select! {
@@ -238,7 +148,7 @@ async fn stop_on(signals: [tokio::signal::unix::Signal; 3], plane: Plane) {
 }
 
 /// The routes.
-pub fn router(plane: Plane) -> Router {
+pub fn router(plane: ControlPlane) -> Router {
     let reading = Router::new()
         .route("/state", get(|plane| question(plane, Question::State)))
         .route("/positions", get(|plane| question(plane, Question::Positions)))
@@ -270,17 +180,17 @@ impl IntoResponse for Refused {
     }
 }
 
-type Told = Result<Json<Value>, Refused>;
+type Reply = Result<Json<Value>, Refused>;
 
-async fn reads(State(plane): State<Plane>, request: Request, next: Next) -> Response {
+async fn reads(State(plane): State<ControlPlane>, request: Request, next: Next) -> Response {
     admit(&plane, Access::Read, request, next).await
 }
 
-async fn acts(State(plane): State<Plane>, request: Request, next: Next) -> Response {
+async fn acts(State(plane): State<ControlPlane>, request: Request, next: Next) -> Response {
     admit(&plane, Access::Act, request, next).await
 }
 
-async fn admit(plane: &Plane, wanted: Access, request: Request, next: Next) -> Response {
+async fn admit(plane: &ControlPlane, wanted: Access, request: Request, next: Next) -> Response {
     let given = request.headers().get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
     let refusal = match plane.tokens.access(given) {
         Some(access) if access >= wanted => return next.run(request).await,
@@ -302,25 +212,25 @@ async fn admit(plane: &Plane, wanted: Access, request: Request, next: Next) -> R
     refusal.into_response()
 }
 
-async fn question(State(plane): State<Plane>, question: Question) -> Told {
+async fn question(State(plane): State<ControlPlane>, question: Question) -> Reply {
     ask(&plane, question).await.map(Json)
 }
 
-async fn ask(plane: &Plane, question: Question) -> Result<Value, Refused> {
+async fn ask(plane: &ControlPlane, question: Question) -> Result<Value, Refused> {
     let (ask, answer) = Ask::new(question);
     let unavailable = |text: &str| Refused(StatusCode::SERVICE_UNAVAILABLE, text.to_owned());
-    let sent = plane.desk.lock().unwrap_or_else(PoisonError::into_inner).try_send(Word::Ask(ask));
-    sent.map_err(|_| unavailable("the desk takes no questions: it is ending, or too many wait; ask again"))?;
+    let sent = plane.trader.lock().unwrap_or_else(PoisonError::into_inner).try_send(TraderEvent::Ask(ask));
+    sent.map_err(|_| unavailable("the trader loop takes no questions: it is ending, or too many wait; ask again"))?;
     match tokio::time::timeout(PATIENCE, answer).await {
         Ok(Ok(answer)) => answer.map_err(|text| Refused(StatusCode::CONFLICT, text)),
-        Ok(Err(_)) => Err(unavailable("the desk has ended")),
-        Err(_) => Err(unavailable("the desk did not answer within 10 s; see its log")),
+        Ok(Err(_)) => Err(unavailable("the trader loop has ended")),
+        Err(_) => Err(unavailable("the trader loop did not answer within 10 s; see its log")),
     }
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Words {
+struct CommandBody {
     reason: String,
     by: Option<String>,
     symbol: Option<String>,
@@ -334,7 +244,8 @@ fn reason(body: &Bytes, wants_symbol: bool) -> Result<(String, Option<String>), 
          kept: \"by\", 1 to 60 characters of a line without a colon"
     );
     let refused = |got: String| Refused(StatusCode::BAD_REQUEST, format!("{expected}; got: {got}; next: say why"));
-    let Words { reason, by, symbol } = serde_json::from_slice(body).map_err(|error| refused(error.to_string()))?;
+    let CommandBody { reason, by, symbol } =
+        serde_json::from_slice(body).map_err(|error| refused(error.to_string()))?;
     if !is_line(&reason, MAX_REASON) {
         return Err(refused(format!("{} bytes, or more than a line", reason.len())));
     }
@@ -356,26 +267,26 @@ fn is_name(by: &str) -> bool {
     is_line(by, MAX_BY) && !by.contains(':')
 }
 
-/// By whom and why, as far as that can be read: for what is obeyed in any case.
+/// By whom and why, as far as that can be read: for what is applied in any case.
 fn readable(body: &Bytes) -> String {
-    let told: Value = serde_json::from_slice(body).unwrap_or_default();
-    let text = |key: &str| told[key].as_str().unwrap_or_default();
+    let given: Value = serde_json::from_slice(body).unwrap_or_default();
+    let text = |key: &str| given[key].as_str().unwrap_or_default();
     let by = Some(text("by")).filter(|by| is_name(by)).unwrap_or(BY);
     who(by, Some(text("reason")).filter(|why| is_line(why, MAX_REASON)).unwrap_or("no reason given"))
 }
 
-async fn command(State(plane): State<Plane>, body: Bytes, command: Command) -> Told {
+async fn command(State(plane): State<ControlPlane>, body: Bytes, command: Command) -> Reply {
     let (who, _) = reason(&body, false)?;
     ask(&plane, Question::Command { command, who, halt: 0 }).await.map(Json)
 }
 
-async fn close(State(plane): State<Plane>, body: Bytes) -> Told {
+async fn close(State(plane): State<ControlPlane>, body: Bytes) -> Reply {
     let (who, symbol) = reason(&body, true)?;
     ask(&plane, Question::Close { symbol: symbol.unwrap_or_default(), who }).await.map(Json)
 }
 
-/// A halt is obeyed whatever else is wrong with the request: the reason may be missing.
-async fn halt(State(plane): State<Plane>, body: Bytes) -> Told {
+/// A halt is applied whatever else is wrong with the request: the reason may be missing.
+async fn halt(State(plane): State<ControlPlane>, body: Bytes) -> Reply {
     let halt = plane.switch.halt();
     let who = readable(&body);
     ask(&plane, Question::Command { command: Command::Halt, who, halt }).await.map(Json)
@@ -386,20 +297,20 @@ struct Rows {
     limit: Option<usize>,
 }
 
-async fn orders(State(plane): State<Plane>, Query(rows): Query<Rows>) -> Json<Value> {
+async fn orders(State(plane): State<ControlPlane>, Query(rows): Query<Rows>) -> Json<Value> {
     Json(plane.blotter.orders(rows.limit.unwrap_or(ROWS)))
 }
 
-async fn fills(State(plane): State<Plane>, Query(rows): Query<Rows>) -> Json<Value> {
+async fn fills(State(plane): State<ControlPlane>, Query(rows): Query<Rows>) -> Json<Value> {
     Json(plane.blotter.fills(rows.limit.unwrap_or(ROWS)))
 }
 
-/// A desk that hangs is not alive, however well this thread is.
-async fn live(State(plane): State<Plane>) -> Told {
+/// A trader loop that hangs is not alive, however well this thread is.
+async fn live(State(plane): State<ControlPlane>) -> Reply {
     ask(&plane, Question::Live).await.map(Json)
 }
 
-async fn ready(State(plane): State<Plane>) -> Response {
+async fn ready(State(plane): State<ControlPlane>) -> Response {
     if plane.metrics.get(Figure::Ready) == 1 {
         return Json(json!({"ready": true})).into_response();
     }
@@ -407,7 +318,7 @@ async fn ready(State(plane): State<Plane>) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"ready": false, "connected": connected}))).into_response()
 }
 
-async fn metrics(State(plane): State<Plane>) -> Result<impl IntoResponse, Refused> {
+async fn metrics(State(plane): State<ControlPlane>) -> Result<impl IntoResponse, Refused> {
     let text = plane.metrics.render();
     let text = text.map_err(|error| Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text))
@@ -416,15 +327,15 @@ async fn metrics(State(plane): State<Plane>) -> Result<impl IntoResponse, Refuse
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inbox::Inbox;
+    use crate::mailbox::Mailbox;
 
     #[test]
-    fn a_service_whose_desk_takes_nothing_is_not_alive() {
-        let (_nobody_reads, mut lanes) = Inbox::new(1);
-        let mut lane = lanes.pop().unwrap();
-        while lane.try_send(Word::Ask(Ask::new(Question::Live).0)).is_ok() {}
-        let plane = Plane {
-            desk: Arc::new(Mutex::new(lane)),
+    fn a_service_whose_trader_loop_takes_nothing_is_not_alive() {
+        let (_nobody_reads, mut channels) = Mailbox::new(1);
+        let mut channel = channels.pop().unwrap();
+        while channel.try_send(TraderEvent::Ask(Ask::new(Question::Live).0)).is_ok() {}
+        let plane = ControlPlane {
+            trader: Arc::new(Mutex::new(channel)),
             switch: Arc::default(),
             metrics: Arc::new(Metrics::new(&[])),
             blotter: Arc::default(),

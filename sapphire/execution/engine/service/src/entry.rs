@@ -7,7 +7,7 @@
 use sapphire_core::engine::{Body, Event};
 use serde::{Deserialize, Serialize};
 
-use crate::words::{EntryId, ReleaseDigest};
+use crate::events::{EntryId, ReleaseDigest};
 
 mod bytes;
 mod run;
@@ -23,14 +23,14 @@ pub enum Entry {
     /// The process starts anew within a run. Written by [`Journal::open`](crate::journal::Journal::open).
     Resume(Resume),
     /// The journal goes on in another file. Written by the journal itself.
-    Continue(Follows),
+    Continue(Predecessor),
     /// A release takes a slot: its index in the engine from here to the end of the run.
     Release(SlotTaken),
     /// An entry of the bus that the engine has no part in (a dead letter): only the cursor moves.
     Passed(EntryId),
     /// An event of the engine.
     Event {
-        /// What the engine is told.
+        /// What the engine is given.
         event: Event,
         /// Where it came from.
         source: Source,
@@ -76,7 +76,7 @@ pub struct Begin {
     /// What the engine is made of.
     pub run: RunConfig,
     /// What stands before it, when another run does.
-    pub follows: Option<Follows>,
+    pub follows: Option<Predecessor>,
     /// The release that is traded from here on; journals of before it was written do not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<ReleaseDigest>,
@@ -89,7 +89,7 @@ pub struct Begin {
 #[serde(deny_unknown_fields)]
 pub struct Resume {
     /// What stands before it.
-    pub follows: Follows,
+    pub follows: Predecessor,
     /// Events of the run before it.
     pub steps: u64,
     /// The release that is traded from here on; journals of before it was written do not say.
@@ -102,7 +102,7 @@ pub struct Resume {
 /// The end of the file before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Follows {
+pub struct Predecessor {
     /// Its epoch.
     pub epoch: u32,
     /// Its number within the epoch, from 1.
@@ -136,8 +136,8 @@ impl Entry {
         }
     }
 
-    /// Whether it is written even when nothing but the reserve is left: what stops, ends or tells, and never what leads
-    /// to another order.
+    /// Whether it is written even when nothing but the reserve is left: what stops, ends or reports, and never what
+    /// leads to another order.
     pub fn is_essential(&self) -> bool {
         match self {
             Self::Begin(_) | Self::Resume(_) | Self::Continue(_) => true,

@@ -1,12 +1,12 @@
-//! The door: whether a release may trade.
+//! Admission: whether a release may trade.
 //!
 //! A release comes in whole and with a permit that holds, or not at all: its manifest has the digest it is named by,
-//! every file is the manifest's to the last byte, the chain of its evidence verifies and was not cut back, and its signed
-//! gate reports, judged again, open the stage now under what the deployment pins (see `permits`). A report that permits
-//! live admits to paper; one that permits paper does not admit to live. None of the release's code runs.
+//! every file is the manifest's to the last byte, the chain of its evidence verifies and was not cut back, and its
+//! signed gate reports, judged again, open the stage now under what the deployment pins (see `permits`). A report that
+//! permits live admits to paper; one that permits paper does not admit to live. None of the release's code runs.
 //!
-//! Invariant: the verdict is that of `sapphire.serving.admit` for the same bytes, but for the release's own limits, which
-//! this door reads and Python does not: a limit that the gate does not have, or cannot mean, is refused.
+//! Invariant: the verdict is that of `sapphire.serving.admit` for the same bytes, but for the release's own limits,
+//! which this admission reads and Python's does not: a limit that the gate does not have, or cannot mean, is refused.
 //!
 //! Known limitation: names of classes beyond ASCII are judged by letters and digits, not by the tables of Python's
 //! identifiers.
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use sapphire_core::risk::Branch;
 
 use crate::clock::wall_ns;
-use crate::words::ReleaseDigest;
+use crate::events::ReleaseDigest;
 
 mod anchors;
 mod canonical;
@@ -91,16 +91,16 @@ pub struct Admitted {
     pub skill_failed: bool,
 }
 
-/// The door of one account.
+/// Admission of one account.
 #[derive(Clone, Debug)]
-pub struct Door {
+pub struct Admission {
     home: PathBuf,
     stage: Stage,
     trust: TrustSettings,
 }
 
-impl Door {
-    /// A door that looks into the state folder `home` for what a release needs at `stage`, and goes by `trust`.
+impl Admission {
+    /// An admission that looks into the state folder `home` for what a release needs at `stage`, and goes by `trust`.
     #[must_use]
     pub fn new(home: impl Into<PathBuf>, stage: Stage, trust: TrustSettings) -> Self {
         Self { home: home.into(), stage, trust }
@@ -118,7 +118,7 @@ impl Door {
     /// Whether the release may trade at a moment of wall time.
     ///
     /// # Errors
-    /// As [`Door::verdict`].
+    /// As [`Admission::verdict`].
     pub fn verdict_at(&self, release: &ReleaseDigest, at_ns: i64) -> Result<Admitted, EvidenceError> {
         let digest = release.to_string();
         let manifest = files::verified(&self.release_folder(&digest), &digest)?;

@@ -6,8 +6,8 @@
 use sapphire_core::engine::{BadConfig, Body, Engine, Event, Outputs};
 
 use crate::entry::{Entry, RunConfig, SlotTaken, Source};
+use crate::events::{EntryId, ReleaseDigest};
 use crate::latched::Latched;
-use crate::words::{EntryId, ReleaseDigest};
 
 /// Why entries cannot be folded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -92,7 +92,7 @@ pub struct Step<'a> {
     pub epoch: u32,
     /// What its number is published on top of.
     pub published_from: u64,
-    /// What the engine was told.
+    /// What the engine was given.
     pub event: &'a Event,
     /// Where that came from.
     pub source: &'a Source,
@@ -108,12 +108,12 @@ pub struct Step<'a> {
 
 /// Who watches a fold.
 pub trait Audience {
-    /// The engine is about to be told `event`.
+    /// The engine is about to be given `event`.
     fn before(&mut self, engine: &Engine, event: &Event) {
         let _ = (engine, event);
     }
 
-    /// The engine was told.
+    /// The engine has taken it.
     fn after(&mut self, step: &Step<'_>);
 }
 
@@ -173,8 +173,8 @@ impl Fold {
         })
     }
 
-    /// Takes in the next entry of the run, written by `epoch`; `recorded` is the digest of the outputs of the step before
-    /// it, as the journal has it.
+    /// Takes in the next entry of the run, written by `epoch`; `recorded` is the digest of the outputs of the step
+    /// before it, as the journal has it.
     ///
     /// # Errors
     /// [`FoldFault`]; then the fold stands before the entry.
@@ -309,7 +309,7 @@ impl Fold {
         self.outputs.clear();
         self.engine.step(event, &mut self.outputs);
         self.steps += 1;
-        self.latched.follow(event, source, &self.outputs);
+        self.latched.on_event(event, source, &self.outputs);
         if let Some(traded) = self.traded.last_mut() {
             traded.market_ns.get_or_insert(event.market_ns);
         }

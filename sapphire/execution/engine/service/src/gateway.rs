@@ -1,20 +1,20 @@
 //! The way to a Binance-compatible spot venue.
 //!
-//! In: approved orders, cancels and questions of the desk; the venue's user stream, answers and best prices.
-//! Out: requests on the venue's socket; words in the desk's inbox.
+//! In: approved orders, cancels and questions of the trader loop; the venue's user stream, answers and best prices.
+//! Out: requests on the venue's socket; events in the trader loop's mailbox.
 //! Never: decides anything; sends an order that the gate has not approved; sends one twice; shows a secret.
 //!
-//! The desk's own thread signs, frames and writes orders (`Gateway::place`); three threads do the rest: one reads the
-//! socket of orders and keeps it connected, one asks by REST, one reads the stream of best prices (not in lock-step).
-//! Each has a lane of its own.
+//! The trader loop's own thread signs, frames and writes orders (`Gateway::place`); three threads do the rest: one
+//! reads the socket of orders and keeps it connected, one asks by REST, one reads the stream of best prices (not in
+//! lock-step). Each has a channel of its own.
 //!
 //! Invariants:
-//! * Every request and question ends in exactly one closing word: a place in `Acknowledged` or in a report `Rejected`
+//! * Every request and question ends in exactly one closing event: a place in `Acknowledged` or in a report `Rejected`
 //!   or `Unanswered`; a cancel and a query in `Answered`; references in `References { asked: true }` (without quotes
 //!   when there was no answer; in lock-step it is asked until there is one); the time in `VenueTime`; a round in
 //!   `Reconciled`. Or its connection is lost first, and `Gateway::heard` names its order then.
-//! * What is counted as outstanding is counted on the desk's thread, from the words that the desk has taken. So
-//!   nothing is outstanding only when every closing word has been heard.
+//! * What is counted as outstanding is counted on the trader loop's thread, from the events that the trader loop has
+//!   taken. So nothing is outstanding only when every closing event has been heard.
 //! * A request that was refused with `NotSent` cannot be at the venue.
 //!
 //! Known limitations: plain TCP only; one account; limit orders (an order of life GTC, IOC, FOK or post-only).
@@ -29,29 +29,29 @@ use sapphire_core::orders::{ClientOrderId, Order, ReleaseId, ReportKind};
 use sapphire_core::risk::Approved;
 use sapphire_core::venue::TimeInForce;
 
-use crate::clock::{Monotonic, Pace};
-use crate::inbox::Lane;
-use crate::words::Venue;
+use crate::clock::{ClockMode, Monotonic};
+use crate::events::Venue;
+use crate::mailbox::Channel;
 
 mod answers;
-mod asker;
 mod errors;
-mod feed;
 mod fees;
-mod line;
+mod market_data;
 mod pending;
 mod questions;
-mod reader;
 /// What to ask the venue so that our orders and its orders are the same.
 pub mod reconcile;
 mod reports;
 mod requests;
 mod rest;
+mod rest_client;
 mod rules;
 mod settings;
 mod shared;
 mod sign;
 mod socket;
+mod transport;
+mod user_data;
 mod venue_time;
 mod weights;
 
@@ -62,15 +62,15 @@ pub use rules::{SymbolRules, VenueRules, exchange_info};
 pub use settings::{DrainControl, RECV_WINDOW_MS, Secret, VenueSettings};
 pub use weights::{LimitKind, RateLimit, Usage};
 
-use asker::{Asker, Question};
-use feed::Feed;
+use market_data::MarketData;
 use pending::{Pending, Request};
 use questions::{Questions, TIME, server_time_ns};
-use reader::Reader;
 use reports::Reports;
 use requests::Composer;
 use rest::SignedHttp;
+use rest_client::{Question, RestClient};
 use shared::Shared;
+use user_data::UserData;
 use venue_time::VenueTime;
 use weights::{Purpose, Weights};
 
@@ -81,15 +81,15 @@ const WEIGHT: u32 = 1;
 /// How long a place or cancel may stay unanswered where time does not stand, wall time.
 const PATIENCE_NS: i64 = 5_000_000_000;
 
-/// The lanes of the gateway's threads.
+/// The channels of the gateway's threads.
 #[derive(Debug)]
-pub struct Lanes {
+pub struct Channels {
     /// What the venue sends by itself and answers on the socket: orders, cancels, connections.
-    pub reader: Lane,
+    pub user_data: Channel,
     /// What it answers to questions by REST.
-    pub asker: Lane,
+    pub rest_client: Channel,
     /// The stream of best prices; silent in lock-step.
-    pub feed: Lane,
+    pub market_data: Channel,
 }
 
 /// Whose orders are ours.
@@ -110,7 +110,7 @@ pub struct Stamps {
     pub written_ns: i64,
 }
 
-/// The way to the venue, as the desk holds it. Its threads end when it is dropped.
+/// The way to the venue, as the trader loop holds it. Its threads end when it is dropped.
 #[derive(Debug)]
 pub struct Gateway {
     shared: Arc<Shared>,
@@ -137,27 +137,27 @@ impl Gateway {
         settings: &VenueSettings,
         rules: &VenueRules,
         identity: Identity,
-        lanes: Lanes,
+        channels: Channels,
         clock: Monotonic,
     ) -> Result<Self, GatewayError> {
         let host = socket::address("ws_url", &settings.ws_url, "ws")?;
         check(settings)?;
         let http = SignedHttp::new(settings)?;
         let market_ns = server_time_ns(&http.open.get(TIME, "/api/v3/time", "")?, &http.open.base)?;
-        let time = VenueTime::new(settings.pace, market_ns, clock.now_ns());
+        let time = VenueTime::new(settings.clock_mode, market_ns, clock.now_ns());
         let shared = Arc::new(Shared::new(settings, clock, time, Weights::new(&rules.limits)));
         let ask = Questions::new(Arc::clone(&shared), http, rules.clone());
-        // A wrong key is told here, not by a connection that never stands.
+        // A wrong key is reported here, not by a connection that never stands.
         ask.balances(market_ns)?;
         let reports = Reports { rules: rules.clone(), account_tag: identity.account_tag };
-        let (questions, inbox) = sync_channel(QUESTIONS);
+        let (questions, mailbox) = sync_channel(QUESTIONS);
         if !shared.is_lockstep() {
             let ask = Questions::new(Arc::clone(&shared), SignedHttp::new(settings)?, rules.clone());
-            let feed = Feed::new(ask, host.clone(), lanes.feed);
-            spawn("feed", move || feed.run())?;
+            let market_data = MarketData::new(ask, host.clone(), channels.market_data);
+            spawn("market-data", move || market_data.run())?;
         }
-        let reader = Reader::new(Arc::clone(&shared), host, reports, lanes.reader);
-        let asker = Asker::new(ask, inbox, lanes.asker);
+        let user_data = UserData::new(Arc::clone(&shared), host, reports, channels.user_data);
+        let rest_client = RestClient::new(ask, mailbox, channels.rest_client);
         let gateway = Self {
             composer: Composer::new(settings),
             shared,
@@ -170,8 +170,8 @@ impl Gateway {
             connections: 0,
             is_connected: false,
         };
-        spawn("asker", move || asker.run())?;
-        spawn("reader", move || reader.run())?;
+        spawn("rest-client", move || rest_client.run())?;
+        spawn("user-data", move || user_data.run())?;
         Ok(gateway)
     }
 
@@ -187,7 +187,7 @@ impl Gateway {
         let frame = self.composer.place(order, &symbol.name, &symbol.instrument, timestamp_ms)?;
         stamps.framed_ns = self.shared.clock.now_ns();
         self.shared.weights().charge(Purpose::Order, WEIGHT, market_ns)?;
-        let connection = self.shared.line.send(frame)?;
+        let connection = self.shared.transport.send(frame)?;
         stamps.written_ns = self.shared.clock.now_ns();
         self.sequence = self.sequence.max(if order.id.epoch == self.identity.epoch { order.id.sequence } else { 0 });
         self.pending.sent(Request::Place, order.id, connection, stamps.written_ns);
@@ -215,7 +215,7 @@ impl Gateway {
         let timestamp_ms = self.shared.time.timestamp_ms(market_ns);
         let frame = self.composer.cancel(order, &symbol.name, timestamp_ms);
         self.shared.weights().charge(Purpose::Cancel, WEIGHT, market_ns)?;
-        let connection = self.shared.line.send(frame)?;
+        let connection = self.shared.transport.send(frame)?;
         self.pending.sent(Request::Cancel, order, connection, self.shared.clock.now_ns());
         Ok(())
     }
@@ -270,12 +270,12 @@ impl Gateway {
         Ok(round)
     }
 
-    /// Takes note of a word of the gateway's threads; call it with each, in the order in which they are taken from the
-    /// inbox. On [`Venue::Lost`] it returns the orders whose place or cancel has become unanswered by that; otherwise
-    /// nothing.
-    pub fn heard(&mut self, word: &Venue) -> &[ClientOrderId] {
-        self.pending.told.clear();
-        match word {
+    /// Takes note of an event of the gateway's threads; call it with each, in the order in which they are taken from
+    /// the mailbox. On [`Venue::Lost`] it returns the orders whose place or cancel has become unanswered by that;
+    /// otherwise nothing.
+    pub fn heard(&mut self, event: &Venue) -> &[ClientOrderId] {
+        self.pending.unanswered.clear();
+        match event {
             Venue::Connected { connection } => {
                 self.connections = *connection;
                 self.is_connected = true;
@@ -296,25 +296,25 @@ impl Gateway {
             }
             Venue::Report { .. } | Venue::Other { .. } | Venue::References { .. } | Venue::Balances(_) => {}
         }
-        &self.pending.told
+        &self.pending.unanswered
     }
 
-    /// Orders whose place or cancel should have been answered by now (monotonic); each is told once. Never any in
+    /// Orders whose place or cancel should have been answered by now (monotonic); each is emitted once. Never any in
     /// lock-step.
     pub fn overdue(&mut self, now_ns: i64) -> &[ClientOrderId] {
-        self.pending.told.clear();
+        self.pending.unanswered.clear();
         if !self.shared.is_lockstep() {
             self.pending.overdue(now_ns - PATIENCE_NS);
         }
-        &self.pending.told
+        &self.pending.unanswered
     }
 
-    /// The words heard say that the connection stands.
+    /// The events heard say that the connection stands.
     pub fn is_connected(&self) -> bool {
         self.is_connected
     }
 
-    /// Requests and questions whose closing word has not been heard.
+    /// Requests and questions whose closing event has not been heard.
     pub fn outstanding(&self) -> usize {
         self.pending.outstanding()
     }
@@ -326,8 +326,8 @@ impl Gateway {
 
     /// When the stream of best prices was heard last (monotonic): any frame counts, pings as well. None before the
     /// first and in lock-step.
-    pub fn feed_heard_ns(&self) -> Option<i64> {
-        self.shared.feed_heard_ns()
+    pub fn market_data_heard_ns(&self) -> Option<i64> {
+        self.shared.market_data_heard_ns()
     }
 
     /// How much of each limit is used at `market_ns`.
@@ -335,7 +335,7 @@ impl Gateway {
         self.shared.weights().usage(market_ns)
     }
 
-    /// In lock-step the desk knows best where market time stands.
+    /// In lock-step the trader loop knows best where market time stands.
     fn stand_at(&self, market_ns: i64) {
         if self.shared.is_lockstep() {
             self.shared.time.note(market_ns, self.shared.clock.now_ns());
@@ -358,7 +358,7 @@ impl Drop for Gateway {
 
 /// What cannot be meant.
 fn check(settings: &VenueSettings) -> Result<(), GatewayError> {
-    if settings.pace == Pace::Lockstep && settings.control.is_none() {
+    if settings.clock_mode == ClockMode::Lockstep && settings.control.is_none() {
         let expected =
             "the exchange's control address and token: in lock-step only they tell when a lost order is lost";
         return Err(GatewayError::Address { setting: "control_url", expected, got: "none".to_owned() });
@@ -375,7 +375,7 @@ fn check(settings: &VenueSettings) -> Result<(), GatewayError> {
 const BAD_KEY_FORMAT: i32 = -2014;
 
 fn spawn(name: &'static str, work: impl FnOnce() + Send + 'static) -> Result<(), GatewayError> {
-    let started = thread::Builder::new().name(format!("gateway-{name}")).spawn(work);
+    let started = thread::Builder::new().name(name.into()).spawn(work);
     let failed = |error: std::io::Error| GatewayError::Thread { name, why: error.to_string() };
     started.map(drop).map_err(failed)
 }

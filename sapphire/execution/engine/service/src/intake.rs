@@ -1,11 +1,12 @@
 //! What comes in from the bus: signals with their end markers, and the steps of lock-step.
 //!
-//! Invariant: every entry of the release's signals after the cursor becomes a word, in the stream's order, exactly once in the life
-//! of the process: a signal, an end of bar, or, once it is kept among the dead letters, a dead letter. Before the first signal
-//! of a release comes the door's verdict on it. The cursor itself is the desk's, in its journal.
+//! Invariant: every entry of the release's signals after the cursor becomes an event, in the stream's order, exactly
+//! once in the life of the process: a signal, an end of bar, or, once it is kept among the dead letters, a dead letter.
+//! Before the first signal of a release comes admission's verdict on it. The cursor itself is the trader loop's, in its
+//! journal.
 //!
-//! What the account's coordinator did not sign, or signed for a bar that is not over, is taken out of the stream: its id
-//! may lie in the far future, where it would keep the coordinator from writing and this cursor from hearing it.
+//! What the account's coordinator did not sign, or signed for a bar that is not over, is taken out of the stream: its
+//! id may lie in the far future, where it would keep the coordinator from writing and this cursor from hearing it.
 //!
 //! Known limitation: an entry that is buried just before the process dies is buried again after it. A release whose
 //! files change is judged again after the next end of bar, before the signals that follow it, or after a second without
@@ -18,13 +19,13 @@ use std::time::Duration;
 use sapphire_core::instrument::InstrumentId;
 
 use crate::bus::{Bus, BusError, Entry, MESSAGE_FIELD};
+use crate::bus_writer::{bury, insist};
 use crate::clock::{Monotonic, ShownTime};
-use crate::evidence::Door;
-use crate::inbox::{DeskGone, Lane};
-use crate::publisher::{bury, insist};
+use crate::events::{EntryId, Intake, ReleaseDigest, TraderEvent};
+use crate::evidence::Admission;
+use crate::mailbox::{Channel, TraderGone};
 use crate::signal_key::SignalKey;
 use crate::streams::Streams;
-use crate::words::{EntryId, Intake, ReleaseDigest, Word};
 
 mod reading;
 mod releases;
@@ -38,10 +39,10 @@ use releases::Releases;
 /// How long a read blocks before the thread looks whether the process is ending.
 const BLOCK: Duration = Duration::from_secs(1);
 
-/// How long a read blocks after an end of bar: the desk works on that now, and files are looked at when it has.
+/// How long a read blocks after an end of bar: the trader loop works on that now, and files are looked at when it has.
 const AFTER_BAR: Duration = Duration::from_millis(1);
 
-/// Pause before the desk is looked at again for market time.
+/// Pause before the trader loop is looked at again for market time.
 const UNTIL_KNOWN: Duration = Duration::from_millis(2);
 
 const NS_PER_MS: i64 = 1_000_000;
@@ -59,7 +60,7 @@ pub enum Ended {
     Stopped,
     /// Nobody listens any more.
     #[error(transparent)]
-    DeskGone(#[from] DeskGone),
+    TraderGone(#[from] TraderGone),
 }
 
 /// Reads the signals of the account's release. One thread runs it.
@@ -67,7 +68,7 @@ pub enum Ended {
 pub struct SignalIntake {
     bus: Bus,
     cursor: EntryId,
-    lane: Lane,
+    channel: Channel,
     symbols: HashMap<Box<str>, InstrumentId>,
     releases: Releases,
     ground: IntakeGround,
@@ -85,7 +86,7 @@ pub struct IntakeGround {
     pub release: ReleaseDigest,
     /// Who may signal.
     pub key: SignalKey,
-    /// Market time as the desk knows it.
+    /// Market time as the trader loop knows it.
     pub time: ShownTime,
     /// Length of a bar: the coordinator's clock may be ahead by so much.
     pub interval_ns: i64,
@@ -97,18 +98,19 @@ impl SignalIntake {
     pub fn new(
         bus: Bus,
         cursor: EntryId,
-        lane: Lane,
+        channel: Channel,
         symbols: &[String],
-        door: Door,
+        admission: Admission,
         ground: IntakeGround,
         clock: Monotonic,
     ) -> Self {
         let symbols = symbols.iter().enumerate();
         let symbols = symbols.map(|(id, name)| (name.as_str().into(), InstrumentId(id as u16))).collect();
-        Self { bus, cursor, lane, symbols, releases: Releases::new(door), ground, owes_look: false, clock }
+        Self { bus, cursor, channel, symbols, releases: Releases::new(admission), ground, owes_look: false, clock }
     }
 
-    /// The door's verdict on each of the releases that traded before: for the desk to take before it does anything.
+    /// Admission's verdict on each of the releases that traded before: for the trader loop to take before it does
+    /// anything.
     pub fn judge(&mut self, traded: &[ReleaseDigest]) -> Vec<Intake> {
         self.releases.judge(traded)
     }
@@ -169,11 +171,11 @@ impl SignalIntake {
                 if self.owes_look {
                     self.look_again()?;
                 }
-                if let Some(word) = self.releases.meet(release) {
-                    self.lane.send(Word::Intake(word))?;
+                if let Some(event) = self.releases.meet(release) {
+                    self.channel.send(TraderEvent::Intake(event))?;
                 }
                 let symbol = signal.symbol.as_str();
-                self.lane.send(Word::Intake(Intake::Signal {
+                self.channel.send(TraderEvent::Intake(Intake::Signal {
                     entry: entry.id,
                     release,
                     instrument: self.symbols.get(symbol).copied(),
@@ -188,7 +190,7 @@ impl SignalIntake {
             }
             Ok(Reading::EndOfBar(bar_close_ns)) => {
                 let end = Intake::EndOfBar { entry: entry.id, bar_close_ns, received_ns, parsed_ns };
-                self.lane.send(Word::Intake(end))?;
+                self.channel.send(TraderEvent::Intake(end))?;
                 self.owes_look = true;
                 Ok(())
             }
@@ -196,15 +198,15 @@ impl SignalIntake {
         }
     }
 
-    /// Keeps an entry among the dead letters, and tells the desk that it is passed over.
+    /// Keeps an entry among the dead letters, and tells the trader loop that it is passed over.
     fn bury_letter(&mut self, entry: &Entry<'_>, why: &str) -> Result<(), Ended> {
         let streams = &self.ground.streams;
         refuse(&mut self.bus, &streams.dead_letters, &streams.signals, entry, why)?;
-        self.lane.send(Word::Intake(Intake::DeadLetter { entry: entry.id }))?;
+        self.channel.send(TraderEvent::Intake(Intake::DeadLetter { entry: entry.id }))?;
         Ok(())
     }
 
-    /// Market time, once the desk knows it; no signal is taken before.
+    /// Market time, once the trader loop knows it; no signal is taken before.
     fn market_ns(&self) -> Result<i64, Ended> {
         loop {
             if let Some(market_ns) = self.ground.time.at(self.clock.now_ns()) {
@@ -221,7 +223,7 @@ impl SignalIntake {
     fn throw_out(&mut self, entry: &Entry<'_>, why: &str) -> Result<bool, Ended> {
         let streams = &self.ground.streams;
         refuse(&mut self.bus, &streams.dead_letters, &streams.signals, entry, why)?;
-        self.lane.send(Word::Intake(Intake::Thrown))?;
+        self.channel.send(TraderEvent::Intake(Intake::Thrown))?;
         match self.bus.take_out(&streams.signals, entry.id) {
             Ok(()) => Ok(false),
             Err(BusError::Stopped) => Err(Ended::Stopped),
@@ -234,8 +236,8 @@ impl SignalIntake {
 
     fn look_again(&mut self) -> Result<(), Ended> {
         self.owes_look = false;
-        for word in self.releases.changed() {
-            self.lane.send(Word::Intake(word))?;
+        for event in self.releases.changed() {
+            self.channel.send(TraderEvent::Intake(event))?;
         }
         Ok(())
     }

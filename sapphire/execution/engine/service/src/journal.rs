@@ -1,10 +1,11 @@
-//! The journal of an account: everything that its engine is told, before it is told.
+//! The journal of an account: everything that its engine is given, before it is given.
 //!
 //! Invariant: an entry is in the file before it is applied: one `write(2)`, and the page cache outlives the process.
 //! `fdatasync` follows in groups on another thread. An entry that could not be written whole is erased again. Files are
 //! made in full before they are needed; when there is no room for the next, a reserve is left, which takes only what
-//! stops, ends or tells (`Entry::is_essential`). Closed files are archived (`sapphire_archive`) beside all that. One process
-//! has the folder. A run is all that was written under one `RunConfig`; the epoch rises with every start, whatever the run.
+//! stops, ends or reports (`Entry::is_essential`). Closed files are archived (`sapphire_archive`) beside all that. One
+//! process has the folder. A run is all that was written under one `RunConfig`; the epoch rises with every start,
+//! whatever the run.
 //!
 //! Known limitations: a start reads the whole journal. A file system that copies on write (btrfs, ZFS) may run out of
 //! room inside a file that was made in full; then the write fails, and is erased or the journal closes.
@@ -34,9 +35,9 @@ use segment::{Name, Segment, Stamped};
 use sync::{Done, Shared, Stock, Syncer};
 
 use crate::entry::{Entry, RunConfig, Source};
+use crate::events::{EntryId, ReleaseDigest};
 use crate::fold::{Audience, Fold, KnownRelease, Traded};
 use crate::latched::Latched;
-use crate::words::{EntryId, ReleaseDigest};
 
 /// How far the journal is written and synced: entries since the start of the process, the first one being its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,9 +80,9 @@ pub struct Recovered {
     pub traded: Vec<Traded>,
     /// Who set what passes.
     pub latched: Latched,
-    /// What the run before had closed, to be said to this one first: a new run opens nothing by itself.
+    /// What the run before had closed, to be applied to this one first: a new run opens nothing by itself.
     pub carried: Vec<(Command, Source)>,
-    /// This start's epoch. The engine has not been told: the first event is to be its `Body::Epoch`.
+    /// This start's epoch. The engine does not know it yet: the first event is to be its `Body::Epoch`.
     pub epoch: u32,
     /// The run begins with this start.
     pub is_new_run: bool,
@@ -189,13 +190,13 @@ impl Journal {
         Ok((journal, recovered))
     }
 
-    /// Writes one entry, before it is applied; how many events the run has with it: the number of this step when the entry
-    /// is an event. `monotonic_ns` is of the process's clock.
+    /// Writes one entry, before it is applied; how many events the run has with it: the number of this step when the
+    /// entry is an event. `monotonic_ns` is of the process's clock.
     ///
     /// # Errors
-    /// [`JournalFailure::OnlyReserve`] and [`JournalFailure::Full`] when there is no room, [`JournalFailure::Write`] when
-    /// nothing of it is kept, [`JournalFailure::Closed`] when nothing more is written. In none of them the entry may be
-    /// applied.
+    /// [`JournalFailure::OnlyReserve`] and [`JournalFailure::Full`] when there is no room, [`JournalFailure::Write`]
+    /// when nothing of it is kept, [`JournalFailure::Closed`] when nothing more is written. In none of them the entry
+    /// may be applied.
     pub fn append(&mut self, entry: &Entry, market_ns: i64, monotonic_ns: i64) -> Result<u64, JournalFailure> {
         if self.shared.has_failed() {
             return Err(JournalFailure::Closed(self.segment.path().clone()));

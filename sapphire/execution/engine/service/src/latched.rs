@@ -1,7 +1,7 @@
 //! Who set what passes, when and why: what a person asks first about an account that does not trade.
 //!
 //! Invariant: a pure function of the events, so that a start knows what the process before it knew. What a command or a
-//! loss has closed stays closed in the next run too, because it is said again at its beginning.
+//! loss has closed stays closed in the next run too, because it is applied again at its beginning.
 
 use std::collections::BTreeMap;
 
@@ -11,14 +11,14 @@ use sapphire_core::risk::{Cause, Command, TradingState};
 
 use crate::entry::{RunConfig, Source};
 
-/// A word that was obeyed.
+/// A command that was applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
     /// Market time.
     pub market_ns: i64,
-    /// What was said: `halt`, `reduce`, `resume`, `flatten`, `close`; `loss` where nobody said anything.
-    pub word: &'static str,
-    /// Who said it.
+    /// Which it was: `halt`, `reduce`, `resume`, `flatten`, `close`; `loss` where it was no command.
+    pub command: &'static str,
+    /// Who gave it.
     pub by: String,
     /// Why.
     pub why: String,
@@ -32,8 +32,8 @@ pub struct Latched {
 }
 
 impl Latched {
-    /// Takes in a step. A word said again while it holds changes nothing: what counts is since when.
-    pub fn follow(&mut self, event: &Event, source: &Source, outputs: &Outputs) {
+    /// Takes in a step. A command given again while it holds changes nothing: what counts is since when.
+    pub fn on_event(&mut self, event: &Event, source: &Source, outputs: &Outputs) {
         for output in outputs {
             let Output::Trading { state, cause } = output else { continue };
             let command = match &event.body {
@@ -49,49 +49,52 @@ impl Latched {
                 Some(Command::Resume) => self.closed.clear(),
                 _ => {}
             }
-            let holds = self.state.as_ref().is_some_and(|(known, said)| known == state && said.word == note.word);
+            let holds = self
+                .state
+                .as_ref()
+                .is_some_and(|(known, known_note)| known == state && known_note.command == note.command);
             if !holds {
                 self.state = Some((*state, note));
             }
         }
     }
 
-    /// The word that set what passes; none where nothing was ever said.
+    /// The command that set what passes; none where there was none.
     pub fn state(&self) -> Option<&Note> {
         self.state.as_ref().map(|(_, note)| note)
     }
 
-    /// The word that closed an instrument.
+    /// The command that closed an instrument.
     pub fn closed(&self, instrument: InstrumentId) -> Option<&Note> {
-        let by_flatten = || self.state().filter(|note| note.word == "flatten");
+        let by_flatten = || self.state().filter(|note| note.command == "flatten");
         self.closed.get(&instrument.0).or_else(by_flatten)
     }
 
-    /// What is to be said at the beginning of the run after, so that nothing opens by itself: `from` and `to` are the
-    /// runs. A symbol that is not traded any more needs no word.
+    /// The commands to be applied at the beginning of the run after, so that nothing opens by itself: `from` and `to`
+    /// are the runs. A symbol that is not traded any more needs no command.
     pub fn carried(&self, from: &RunConfig, to: &RunConfig) -> Vec<(Command, Source)> {
-        let mut said = Vec::new();
+        let mut commands = Vec::new();
         for (index, note) in &self.closed {
             let symbol = from.symbol(InstrumentId(*index));
             if let Some(instrument) = symbol.and_then(|symbol| to.instrument(symbol)) {
-                said.push((Command::Close(instrument), source(note)));
+                commands.push((Command::Close(instrument), source(note)));
             }
         }
         match &self.state {
-            Some((TradingState::Halted, note)) => said.push((Command::Halt, source(note))),
-            Some((TradingState::Reducing, note)) if note.word == "flatten" => {
-                said.push((Command::Flatten, source(note)));
+            Some((TradingState::Halted, note)) => commands.push((Command::Halt, source(note))),
+            Some((TradingState::Reducing, note)) if note.command == "flatten" => {
+                commands.push((Command::Flatten, source(note)));
             }
-            Some((TradingState::Reducing, note)) => said.push((Command::Reduce, source(note))),
+            Some((TradingState::Reducing, note)) => commands.push((Command::Reduce, source(note))),
             Some((TradingState::Active, _)) | None => {}
         }
-        said
+        commands
     }
 }
 
-/// The word of a command.
+/// A command as text.
 #[must_use]
-pub fn word(command: Command) -> &'static str {
+pub fn command_text(command: Command) -> &'static str {
     match command {
         Command::Halt => "halt",
         Command::Reduce => "reduce",
@@ -101,7 +104,7 @@ pub fn word(command: Command) -> &'static str {
     }
 }
 
-/// Who says something and why, as one text: what [`Source::Operator`] holds.
+/// Who gave a command and why, as one text: what [`Source::Operator`] holds.
 #[must_use]
 pub fn who(by: &str, why: &str) -> String {
     format!("{by}: {why}")
@@ -114,10 +117,10 @@ fn note(market_ns: i64, command: Option<Command>, source: &Source) -> Note {
         (_, Some(_)) => ("service", ""),
         (_, None) => ("service", "the loss latch fell: equity is below the day's start by more than allowed"),
     };
-    Note { market_ns, word: command.map_or("loss", word), by: by.to_owned(), why: why.to_owned() }
+    Note { market_ns, command: command.map_or("loss", command_text), by: by.to_owned(), why: why.to_owned() }
 }
 
-/// Where a word that is said again came from.
+/// Where a command that is applied again came from.
 fn source(note: &Note) -> Source {
     if note.by == "service" {
         return Source::Guard { why: note.why.clone() };

@@ -1,6 +1,6 @@
 //! The execution service: signals in, orders through the risk gate, a journal of everything.
 //!
-//! In: signals and steps of the lock-step from the bus, reports from the venue, an operator's words.
+//! In: signals and steps of the lock-step from the bus, reports from the venue, an operator's commands.
 //! Out: orders on the venue's socket, messages about them on the bus, a journal that folds to the same engine again.
 //! Never: an order that is not in the journal, or from a release without evidence.
 
@@ -8,38 +8,38 @@
 
 /// The bus.
 pub mod bus;
-/// What an account's journal says.
-pub mod chronicle;
+/// From the trader loop to the bus.
+pub mod bus_writer;
 /// The clocks of the process.
 pub mod clock;
 /// The control API.
 pub mod control;
-/// The thread that owns everything that trades.
-pub mod desk;
 /// What the journal is made of.
 pub mod entry;
+/// Events that the trader loop takes.
+pub mod events;
 /// Whether a release may trade.
 pub mod evidence;
 /// From entries to the engine.
 pub mod fold;
 /// The way to the venue.
 pub mod gateway;
-/// When each order passed where.
-pub mod hops;
-/// Words on their way to the desk.
-pub mod inbox;
-/// From the bus to the desk.
+/// From the bus to the trader loop.
 pub mod intake;
 /// The journal of an account.
 pub mod journal;
+/// What an account's journal holds.
+pub mod journal_reader;
 /// Who set what passes, when and why.
 pub mod latched;
+/// When each order passed which stage.
+pub mod latency_trace;
 /// The order of a step.
 pub mod lockstep;
+/// Events on their way to the trader loop.
+pub mod mailbox;
 /// Counts and measures.
 pub mod metrics;
-/// From the desk to the bus.
-pub mod publisher;
 /// The settings file.
 pub mod settings;
 /// Who may signal.
@@ -48,7 +48,7 @@ pub mod signal_key;
 pub mod start;
 /// Names of the bus's streams.
 pub mod streams;
+/// The thread that owns everything that trades.
+pub mod trader;
 /// Numbers as people read them.
 pub mod units;
-/// What threads tell the desk.
-pub mod words;

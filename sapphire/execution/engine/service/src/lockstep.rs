@@ -6,20 +6,20 @@
 //! answered and everything is published, the step is settled.
 //!
 //! Invariants: a step that has been worked on in part is worked on again from the start, and what was done already is
-//! found done; while a step's reports are being waited for, none is applied. No I/O and no clock: the desk carries out
-//! each `Act` and says what it sees in a `View`.
+//! found done; while a step's reports are being waited for, none is applied. No I/O and no clock: the trader loop
+//! carries out each `Act` and says what it sees in a `View`.
 
 use std::time::Duration;
 
-use crate::words::{EntryId, Step};
+use crate::events::{EntryId, Step};
 
-/// How long the user stream may take to tell what the exchange has told the account. Then it is asked.
+/// How long the user stream may take to report what the exchange has sent to the account. Then it is asked.
 const READ_PATIENCE_NS: i64 = 200_000_000;
 
 /// Number of a bar's end marker within its millisecond.
 const END_OF_BAR: u64 = 65_535;
 
-/// What the desk is to do.
+/// What the trader loop is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Act {
     /// Ask the venue for everything; say [`Lockstep::reconciling`].
@@ -85,7 +85,7 @@ pub struct Lockstep {
     work: Option<Work>,
     /// The account's last event that was read; none when it is not known, as after a new connection.
     read: Option<u64>,
-    /// What the venue told while there was no connection has not been asked for.
+    /// What the venue did while there was no connection has not been asked for.
     is_blind: bool,
     settled: u64,
 }
@@ -121,7 +121,7 @@ impl Lockstep {
         )
     }
 
-    /// The user stream told an event of the account. One without a number follows the one before.
+    /// The user stream brought an event of the account. One without a number follows the one before.
     pub fn heard(&mut self, event: Option<u64>) {
         self.read = match (event, self.read) {
             (Some(event), read) => Some(read.unwrap_or(0).max(event)),
@@ -129,7 +129,7 @@ impl Lockstep {
         };
     }
 
-    /// The connection broke: what is told now is not heard.
+    /// The connection broke: what is sent now is not heard.
     pub fn lost(&mut self) {
         (self.read, self.is_blind) = (None, true);
     }
@@ -190,7 +190,7 @@ impl Lockstep {
         self.settled
     }
 
-    /// How long until something is to be done although nobody says anything.
+    /// How long until something is to be done although nothing comes.
     pub fn patience(&self, now_ns: i64) -> Option<Duration> {
         match self.work.as_ref()?.phase {
             Phase::Reading(since_ns) => {

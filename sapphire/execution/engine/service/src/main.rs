@@ -1,7 +1,7 @@
 //! The `service` binary.
 //!
-//! `run` prints one JSON object as its first line on stdout; everything else goes to stderr. It ends on SIGTERM or SIGINT
-//! with exit code 0, refuses to start or gives up with 1, and with 2 on wrong usage.
+//! `run` prints one JSON object as its first line on stdout; everything else goes to stderr. It ends on SIGTERM or
+//! SIGINT with exit code 0, refuses to start or gives up with 1, and with 2 on wrong usage.
 
 #![forbid(unsafe_code)]
 
@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use sapphire_service::chronicle::{self, ChronicleFailure, Form, Outcome, Window};
 use sapphire_service::evidence::{self, EvidenceArguments};
+use sapphire_service::journal_reader::{self, Form, JournalReaderFailure, Outcome, Window};
 use sapphire_service::settings::Settings;
 use sapphire_service::start;
 use tracing_subscriber::EnvFilter;
@@ -32,7 +32,7 @@ enum Verb {
         #[arg(long)]
         config: PathBuf,
     },
-    /// What an account's journal says
+    /// What an account's journal holds
     #[command(subcommand)]
     Journal(JournalVerb),
     /// Whether a release may trade: one line of JSON, exit code 1 when it may not
@@ -107,20 +107,20 @@ fn run(config: &std::path::Path) -> Done {
 fn journal(verb: &JournalVerb) -> Done {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let form = |look: &Look| if look.json { Form::Json } else { Form::Text };
-    let told = match verb {
-        JournalVerb::Show(look) => chronicle::show(&look.folder, form(look), &mut out),
-        JournalVerb::Verify(look) => chronicle::verify(&look.folder, form(look), &mut out),
-        JournalVerb::Replay(look) => chronicle::replay(&look.folder, form(look), &mut out),
+    let outcome = match verb {
+        JournalVerb::Show(look) => journal_reader::show(&look.folder, form(look), &mut out),
+        JournalVerb::Verify(look) => journal_reader::verify(&look.folder, form(look), &mut out),
+        JournalVerb::Replay(look) => journal_reader::replay(&look.folder, form(look), &mut out),
         JournalVerb::Export(part) => {
             let window = part.begin_ns.zip(part.end_ns).map(|(begin_ns, end_ns)| Window { begin_ns, end_ns });
-            chronicle::export(&part.folder, window, &mut out)
+            journal_reader::export(&part.folder, window, &mut out)
         }
-        JournalVerb::Bars(look) => chronicle::bars(&look.folder, form(look), &mut out),
+        JournalVerb::Bars(look) => journal_reader::bars(&look.folder, form(look), &mut out),
     };
     let flushed = out.flush();
-    match told {
+    match outcome {
         // Whoever reads has seen enough.
-        Err(ChronicleFailure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        Err(JournalReaderFailure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
         Err(failure) => Err(failure.into()),
         Ok(outcome) => {
             flushed?;

@@ -1,6 +1,7 @@
 //! What the service counts and measures, as Prometheus reads it.
 //!
-//! Invariant: a counter only rises, and nothing here makes the desk wait: it stores numbers, other threads read them.
+//! Invariant: a counter only rises, and nothing here makes the trader loop wait: it stores numbers, other threads read
+//! them.
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -16,7 +17,7 @@ use prometheus_client::registry::Registry;
 use sapphire_core::engine::Refusal;
 use sapphire_core::risk::{DenialCode, TradingState};
 
-use crate::hops::HOPS;
+use crate::latency_trace::STAGES;
 
 /// Upper ends of the exported buckets, nanoseconds.
 const BUCKETS_NS: [u64; 16] = [
@@ -72,9 +73,9 @@ pub enum Figure {
     /// Balances that a snapshot changed.
     Adjustments,
     /// Reports that fit no order.
-    OddReports,
+    UnmatchedReports,
     /// Hop records that found their queue full.
-    HopsLost,
+    TracesLost,
     /// Messages that were published.
     Published,
     /// Messages that the bus has another form of.
@@ -97,12 +98,12 @@ pub enum Figure {
     Step,
     /// Market time.
     MarketTime,
-    /// Words that wait for the desk, from the bus.
+    /// Events that wait for the trader loop, from the bus.
     IntakeDepth,
-    /// Words that wait for the desk, from the venue.
+    /// Events that wait for the trader loop, from the venue.
     VenueDepth,
     /// Facts that wait to become messages.
-    HeraldDepth,
+    EventPublisherDepth,
 }
 
 /// All figures: the name, whether it only rises, and what it says.
@@ -118,8 +119,8 @@ const FIGURES: [(Figure, &str, bool, &str); 27] = [
     (Figure::Reconciliations, "reconciliations_total", true, "Reconciliation rounds completed"),
     (Figure::Orphans, "orphans_total", true, "Open orders at the venue that nobody knew, taken out"),
     (Figure::Adjustments, "adjustments_total", true, "Balances that a snapshot of the venue changed"),
-    (Figure::OddReports, "odd_reports_total", true, "Reports that fit no order"),
-    (Figure::HopsLost, "hops_lost_total", true, "Hop records that found their queue full"),
+    (Figure::UnmatchedReports, "odd_reports_total", true, "Reports that fit no order"),
+    (Figure::TracesLost, "hops_lost_total", true, "Latency traces that found their queue full"),
     (Figure::Published, "published_total", true, "Messages handed to the bus"),
     (Figure::PublishConflicts, "publish_conflicts_total", true, "Messages of which the bus has another form"),
     (Figure::JournalWritten, "journal_written", false, "Last record written to the journal"),
@@ -131,9 +132,9 @@ const FIGURES: [(Figure, &str, bool, &str); 27] = [
     (Figure::Epoch, "epoch", false, "Epoch of the process"),
     (Figure::Step, "step", false, "Events applied in this run"),
     (Figure::MarketTime, "market_time_ns", false, "Market time, UTC nanoseconds"),
-    (Figure::IntakeDepth, "queue_intake", false, "Words from the bus that wait for the desk"),
-    (Figure::VenueDepth, "queue_venue", false, "Words from the venue that wait for the desk"),
-    (Figure::HeraldDepth, "queue_herald", false, "Facts that wait to become messages"),
+    (Figure::IntakeDepth, "queue_intake", false, "Events from the bus that wait for the trader loop"),
+    (Figure::VenueDepth, "queue_venue", false, "Events from the venue that wait for the trader loop"),
+    (Figure::EventPublisherDepth, "queue_herald", false, "Facts that wait to become messages"),
 ];
 
 #[derive(Debug)]
@@ -163,7 +164,7 @@ impl Metrics {
             figures: std::array::from_fn(|_| AtomicI64::new(0)),
             denials: std::array::from_fn(|_| AtomicU64::new(0)),
             refusals: std::array::from_fn(|_| AtomicU64::new(0)),
-            spans: Mutex::new(HOPS.iter().map(|_| span()).collect()),
+            spans: Mutex::new(STAGES.iter().map(|_| span()).collect()),
             identity: identity.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
         }
     }
@@ -202,8 +203,8 @@ impl Metrics {
         self.set(Figure::TradingState, state as i64);
     }
 
-    /// Takes in the spans of an order, in the order of [`HOPS`].
-    pub fn hops(&self, spans: &[Option<u64>; HOPS.len()]) {
+    /// Takes in the spans of an order, in the order of [`STAGES`].
+    pub fn latency_trace(&self, spans: &[Option<u64>; STAGES.len()]) {
         let mut known = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
         for (span, nanoseconds) in known.iter_mut().zip(spans) {
             if let Some(nanoseconds) = *nanoseconds {
@@ -213,10 +214,10 @@ impl Metrics {
         }
     }
 
-    /// Count, and nanoseconds at each of `quantiles`, of a hop by its place in [`HOPS`].
-    pub fn quantiles(&self, hop: usize, quantiles: &[f64]) -> (u64, Vec<u64>) {
+    /// Count, and nanoseconds at each of `quantiles`, of a stage by its place in [`STAGES`].
+    pub fn quantiles(&self, stage: usize, quantiles: &[f64]) -> (u64, Vec<u64>) {
         let known = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(span) = known.get(hop) else { return (0, Vec::new()) };
+        let Some(span) = known.get(stage) else { return (0, Vec::new()) };
         (span.histogram.len(), quantiles.iter().map(|quantile| span.histogram.value_at_quantile(*quantile)).collect())
     }
 
@@ -244,13 +245,13 @@ impl Metrics {
             "Signals that were refused, by reason",
             Counts { label: "reason", rows: refusals },
         );
-        registry.register("hop_seconds", "Time that orders took from hop to hop", self.hop_spans());
+        registry.register("hop_seconds", "Time that orders took from stage to stage", self.stage_spans());
         let mut text = String::with_capacity(16_384);
         encode(&mut text, &registry)?;
         Ok(text)
     }
 
-    fn hop_spans(&self) -> HopSpans {
+    fn stage_spans(&self) -> StageSpans {
         let known = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
         let ends = BUCKETS_NS.into_iter().chain([u64::MAX]);
         let rows = known.iter().map(|span| {
@@ -263,9 +264,9 @@ impl Metrics {
                 (if is_last { f64::INFINITY } else { end_ns as f64 / NS_PER_SECOND }, within)
             });
             let (sum, count) = (span.sum_ns as f64 / NS_PER_SECOND, span.histogram.len());
-            HopSpan { sum, count, buckets: buckets.collect() }
+            StageSpan { sum, count, buckets: buckets.collect() }
         });
-        HopSpans(rows.collect())
+        StageSpans(rows.collect())
     }
 }
 
@@ -289,22 +290,22 @@ impl EncodeMetric for Counts {
     }
 }
 
-/// Each hop, in the order of [`HOPS`].
+/// Each stage, in the order of [`STAGES`].
 #[derive(Debug)]
-struct HopSpans(Vec<HopSpan>);
+struct StageSpans(Vec<StageSpan>);
 
-/// Seconds and counts of one hop: in all, and by the ends of buckets.
+/// Seconds and counts of one stage: in all, and by the ends of buckets.
 #[derive(Debug)]
-struct HopSpan {
+struct StageSpan {
     sum: f64,
     count: u64,
     buckets: Vec<(f64, u64)>,
 }
 
-impl EncodeMetric for HopSpans {
+impl EncodeMetric for StageSpans {
     fn encode(&self, mut encoder: MetricEncoder) -> Result<(), fmt::Error> {
-        for (hop, HopSpan { sum, count, buckets }) in HOPS.iter().zip(&self.0) {
-            encoder.encode_family(&[("hop", *hop)])?.encode_histogram::<NoLabelSet>(*sum, *count, buckets, None)?;
+        for (stage, StageSpan { sum, count, buckets }) in STAGES.iter().zip(&self.0) {
+            encoder.encode_family(&[("hop", *stage)])?.encode_histogram::<NoLabelSet>(*sum, *count, buckets, None)?;
         }
         Ok(())
     }
@@ -333,10 +334,10 @@ mod tests {
     #[test]
     fn buckets_are_cumulative_and_codes_are_counted() {
         let metrics = Metrics::new(&[]);
-        let mut spans = [None; HOPS.len()];
+        let mut spans = [None; STAGES.len()];
         for nanoseconds in [900, 20_000, 40_000, 20_000_000_000] {
             spans[7] = Some(nanoseconds);
-            metrics.hops(&spans);
+            metrics.latency_trace(&spans);
         }
         metrics.denied(DenialCode::Collar);
         metrics.refused(Refusal::Late);

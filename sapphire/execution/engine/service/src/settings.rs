@@ -1,23 +1,26 @@
 //! The settings file of a service, and the credentials beside it.
 //!
-//! Invariant: a field that this version does not know is refused, and a file with keys in it that others can read is
-//! refused. What is optional has the core's default.
+//! Invariant: a field that this version does not know is refused. What is optional has the core's default.
 
 use std::fmt;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use sapphire_core::engine::Execution;
-use sapphire_endpoint::{LOCAL, Tokens};
+use sapphire_endpoint::LOCAL;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::clock::Pace;
+use crate::clock::ClockMode;
 use crate::entry::LimitRules;
+use crate::events::ReleaseDigest;
 use crate::evidence::{Stage, TrustSettings};
 use crate::streams;
-use crate::words::ReleaseDigest;
+
+mod credentials;
+
+pub use credentials::Credentials;
+pub(crate) use credentials::read_secret;
 
 /// How many releases an account can meet in its life.
 pub const RELEASE_SLOTS: u16 = 64;
@@ -44,7 +47,7 @@ impl SettingError {
     }
 }
 
-/// Everything that `service run` is told.
+/// Everything that `service run` is given.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
@@ -58,7 +61,7 @@ pub struct Settings {
     pub stage: Stage,
     /// Where releases and evidence are.
     pub home: PathBuf,
-    /// Which key, policies and measures its door goes by; the key is not in `home`.
+    /// Which key, policies and measures its admission goes by; the key is not in `home`.
     pub trust: TrustSettings,
     /// The account's own folder.
     pub folder: PathBuf,
@@ -96,8 +99,9 @@ pub struct Settings {
     /// The journal's files.
     #[serde(default)]
     pub journal: JournalSetting,
-    /// The thread that trades looks for its next word again and again instead of sleeping: it is 10 to 30 us sooner at work
-    /// and takes a processor. For machines that have one to spare; on others it keeps the rest of the service from working.
+    /// The thread that trades looks for its next event again and again instead of sleeping: it is 10 to 30 us sooner at
+    /// work and takes a processor. For machines that have one to spare; on others it keeps the rest of the service from
+    /// working.
     #[serde(default)]
     pub spin: bool,
 }
@@ -131,14 +135,14 @@ pub struct ClockSetting {
 }
 
 impl ClockSetting {
-    /// The pace that it names.
+    /// The mode that it names.
     ///
     /// # Errors
     /// Both or neither, or a speed out of range.
-    pub fn pace(&self) -> Result<Pace, SettingError> {
+    pub fn clock_mode(&self) -> Result<ClockMode, SettingError> {
         match (self.lockstep, self.speed) {
-            (true, None) => Ok(Pace::Lockstep),
-            (false, Some(speed)) if SPEEDS.contains(&speed) => Ok(Pace::Speed(speed)),
+            (true, None) => Ok(ClockMode::Lockstep),
+            (false, Some(speed)) if SPEEDS.contains(&speed) => Ok(ClockMode::Speed(speed)),
             _ => Err(SettingError::new(
                 "the clock does not fit",
                 "{\"lockstep\": true} or {\"speed\": a number from 0.001 to 1000000}",
@@ -165,29 +169,6 @@ impl Default for JournalSetting {
     }
 }
 
-/// Keys and tokens. None of them is ever printed.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Credentials {
-    /// Key at the venue.
-    pub api_key: String,
-    /// Its secret.
-    pub api_secret: String,
-    /// Token of the embedded exchange's control plane; one that reads is enough.
-    #[serde(default)]
-    pub venue_control_token: Option<String>,
-    /// Token of our own control API that acts.
-    pub service_token: String,
-    /// Token of our own control API that reads.
-    pub service_read_token: String,
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("Credentials(...)")
-    }
-}
-
 impl Settings {
     /// Reads and checks a settings file.
     ///
@@ -200,7 +181,7 @@ impl Settings {
     }
 
     fn check(&self) -> Result<(), SettingError> {
-        self.clock.pace()?;
+        self.clock.clock_mode()?;
         self.interval_ns()?;
         let wrong = |what: &str, expected: &str, got: &dyn fmt::Debug| {
             Err(SettingError::new(what, expected, format!("{got:?}"), "correct it in the settings file"))
@@ -209,7 +190,7 @@ impl Settings {
             |text: &str| !text.is_empty() && text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_graphic());
         if let Err(wrong_trust) = self.trust.check() {
             return wrong(
-                "what the door trusts does not fit",
+                "what admission trusts does not fit",
                 "a key, its authority, policies, measures",
                 &wrong_trust,
             );
@@ -260,55 +241,6 @@ impl Settings {
             )
         })
     }
-}
-
-impl Credentials {
-    /// Reads the file with the keys.
-    ///
-    /// # Errors
-    /// A file that others may read, or that is not of this form; tokens of the control API that are empty or the same.
-    pub fn read(path: &Path) -> Result<Self, SettingError> {
-        require_owner_only(path, "credentials")?;
-        let keys = "api_key, api_secret, venue_control_token, service_token, service_read_token";
-        let read: Self = read_json(path, "credentials", keys)?;
-        read.tokens()?;
-        Ok(read)
-    }
-
-    /// The tokens of our own control API.
-    ///
-    /// # Errors
-    /// One of them is empty, or they are the same.
-    pub fn tokens(&self) -> Result<Tokens, SettingError> {
-        Tokens::new(&self.service_read_token, &self.service_token).map_err(|error| {
-            let what = "service_token and service_read_token of the credentials do not fit";
-            SettingError::new(what, &error.to_string(), "others, not shown", "draw both anew")
-        })
-    }
-}
-
-/// The text of a file that only its owner can read.
-///
-/// # Errors
-/// No such file, one that others can read, or one that is no text. What stands there is not shown.
-pub(crate) fn read_secret(path: &Path, what: &str) -> Result<String, SettingError> {
-    require_owner_only(path, what)?;
-    let named = format!("{what} {}", path.display());
-    fs::read_to_string(path)
-        .map_err(|error| SettingError::new(&named, "a readable file", error.kind(), "see its rights"))
-}
-
-fn require_owner_only(path: &Path, what: &str) -> Result<(), SettingError> {
-    let named = || format!("{what} {}", path.display());
-    let told = fs::metadata(path)
-        .map_err(|error| SettingError::new(&named(), "a file", error, "name it in the settings file"))?;
-    let mode = told.permissions().mode() & 0o777;
-    let others = mode & 0o077;
-    if others == 0 {
-        return Ok(());
-    }
-    let next = format!("chmod 600 {}", path.display());
-    Err(SettingError::new(&named(), "a file that only its owner can read (0600)", format!("{mode:04o}"), &next))
 }
 
 fn read_json<T: DeserializeOwned>(path: &Path, what: &str, next: &str) -> Result<T, SettingError> {
@@ -365,7 +297,7 @@ mod tests {
         assert_eq!(settings.interval_ns(), Ok(300_000_000_000));
         assert!(settings.spin);
         assert_eq!((settings.bind.as_str(), settings.host, settings.port), (LOCAL, None, 0));
-        assert_eq!(settings.clock.pace(), Ok(Pace::Lockstep));
+        assert_eq!(settings.clock.clock_mode(), Ok(ClockMode::Lockstep));
         let limits = &settings.limits;
         assert_eq!((limits.max_daily_loss_bps, limits.symbols["ETH/USDT"].max_order_atoms), (Some(500), Some(7)));
         assert_eq!(limits.collar_bps, LimitRules::default().collar_bps);
@@ -397,34 +329,5 @@ mod tests {
         assert!(trusting("required", json!({"paper": ["a.b"]})).contains("missing field"));
         assert!(with("interval", json!("5x")).contains("interval"));
         assert!(with("limits", json!({"symbols": {"XRP/USDT": {}}})).contains("XRP/USDT"));
-    }
-
-    #[test]
-    fn keys_that_others_can_read_are_refused_and_never_shown() {
-        let path = std::env::temp_dir().join(format!("sapphire-credentials-{}", std::process::id()));
-        fs::write(&path, r#"{"api_key": "k", "api_secret": "hush", "service_token": 5}"#).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        let open = Credentials::read(&path).unwrap_err();
-        assert!(open.to_string().contains("chmod 600"), "{open}");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        let bad = Credentials::read(&path).unwrap_err().to_string();
-        assert!(bad.contains("line 1") && !bad.contains("hush"), "{bad}");
-        fs::write(&path, r#"{"api_key": "k", "api_secret": "hush", "service_token": "t"}"#).unwrap();
-        let older = Credentials::read(&path).unwrap_err().to_string();
-        assert!(older.contains("missing field") && older.contains("service_read_token"), "{older}");
-        let both = |reads: &str| {
-            format!(
-                r#"{{"api_key": "k", "api_secret": "hush", "service_token": "t", "service_read_token": "{reads}"}}"#
-            )
-        };
-        for reads in ["", "t"] {
-            fs::write(&path, both(reads)).unwrap();
-            let same = Credentials::read(&path).unwrap_err().to_string();
-            assert!(same.contains("two tokens that differ") && !same.contains("hush"), "{same}");
-        }
-        fs::write(&path, both("r")).unwrap();
-        let read = Credentials::read(&path).unwrap();
-        assert_eq!(format!("{read:?} {}", read.api_secret), "Credentials(...) hush");
-        fs::remove_file(&path).unwrap();
     }
 }

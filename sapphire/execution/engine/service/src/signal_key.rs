@@ -10,8 +10,8 @@ use std::path::Path;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
+use crate::events::EntryId;
 use crate::settings::{SettingError, read_secret};
-use crate::words::EntryId;
 
 /// The field that an entry's tag is in.
 pub const TAG_FIELD: &str = "hmac";

@@ -1,8 +1,8 @@
 //! How a service begins and ends.
 //!
 //! Order: settings and keys; the port; the venue's rules; what the bus has; the journal, which also takes the account's
-//! folder; then the threads, and the first line on stdout. The desk works on the calling thread until it is asked to
-//! stop; then what is told is published, the journal is synced, and the folder is let go.
+//! folder; then the threads, and the first line on stdout. The trader loop works on the calling thread until it is
+//! asked to stop; then what is emitted is published, the journal is synced, and the folder is let go.
 
 use std::collections::VecDeque;
 use std::io::{self, Write as _};
@@ -15,27 +15,27 @@ use sapphire_endpoint::{ListenError, Listening, Tokens, listen};
 use serde_json::json;
 
 use crate::bus::Bus;
-use crate::clock::{Monotonic, Pace, ShownTime, wall_ns};
-use crate::control::{ControlApi, KillSwitch, Plane};
-use crate::desk::blotter::{self, Blotter};
-use crate::desk::herald::{Herald, Tools};
-use crate::desk::messages::{Wording, execution_entry};
-use crate::desk::telling::{Teller, Told};
-use crate::desk::{Desk, DeskFailure, Parts, lanes};
+use crate::bus_writer::BusWriter;
+use crate::clock::{ClockMode, Monotonic, ShownTime, wall_ns};
+use crate::control::{ControlApi, ControlPlane, KillSwitch};
 use crate::entry::RunConfig;
-use crate::evidence::Door;
+use crate::events::{BadText, EntryId, Intake, ReleaseDigest};
+use crate::evidence::Admission;
 use crate::fold::{Audience, Step};
-use crate::gateway::{Gateway, GatewayError, Identity, Lanes, VenueRules, VenueSettings, exchange_info};
-use crate::hops::Scribe;
-use crate::inbox::{Inbox, Lane};
+use crate::gateway::{Channels, Gateway, GatewayError, Identity, VenueRules, VenueSettings, exchange_info};
 use crate::intake::{Ended, IntakeGround, SignalIntake, StepIntake, last_signed};
 use crate::journal::{Journal, JournalFailure, JournalOptions, Recovered};
+use crate::latency_trace::TraceWriter;
+use crate::mailbox::{Channel, Mailbox};
 use crate::metrics::Metrics;
-use crate::publisher::Publisher;
 use crate::settings::{Credentials, SettingError, Settings};
 use crate::signal_key::SignalKey;
 use crate::streams::Streams;
-use crate::words::{BadText, EntryId, Intake, ReleaseDigest};
+use crate::trader::blotter::{self, Blotter};
+use crate::trader::emitting::{EmittedFact, Emitter};
+use crate::trader::event_publisher::{EventPublisher, Tools};
+use crate::trader::messages::{MessageBuilder, execution_entry};
+use crate::trader::{Parts, Trader, TraderFailure, channels};
 
 mod ground;
 
@@ -62,9 +62,9 @@ pub enum Failure {
     /// The journal.
     #[error(transparent)]
     Journal(#[from] JournalFailure),
-    /// The desk.
+    /// The trader loop.
     #[error(transparent)]
-    Desk(#[from] DeskFailure),
+    Trader(#[from] TraderFailure),
     /// Where the control API was to listen, or what others were to be told.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -84,7 +84,7 @@ fn machine(what: &'static str) -> impl Fn(io::Error) -> Failure {
 
 /// What is there before anything is opened.
 struct Ground {
-    pace: Pace,
+    clock_mode: ClockMode,
     interval_ns: i64,
     tokens: Tokens,
     listening: Listening,
@@ -105,15 +105,15 @@ impl Ground {
         let streams = Streams::new(&settings.venue.name, &settings.account, &settings.release)?;
         let key = SignalKey::read(&settings.signal_key, &streams.signals)?;
         let tokens = credentials.tokens()?;
-        let (pace, interval_ns) = (settings.clock.pace()?, settings.interval_ns()?);
+        let (clock_mode, interval_ns) = (settings.clock.clock_mode()?, settings.interval_ns()?);
         let listening = listen(&settings.bind, settings.host.as_deref(), settings.port)?;
-        let venue = venue_settings(settings, &credentials, pace);
+        let venue = venue_settings(settings, &credentials, clock_mode);
         venue.require_addresses()?;
         let mut rules = exchange_info(&settings.venue.rest_url, &settings.symbols)?;
         let fees = taker_fees(&venue, &mut rules)?;
         let run = run_config(settings, &rules, fees);
         let (clock, shown, stop) = (Monotonic::new(), ShownTime::default(), Arc::new(AtomicBool::new(false)));
-        Ok(Self { pace, interval_ns, tokens, listening, clock, shown, streams, key, venue, rules, run, stop })
+        Ok(Self { clock_mode, interval_ns, tokens, listening, clock, shown, streams, key, venue, rules, run, stop })
     }
 
     fn bus(&self, settings: &Settings) -> Result<Bus, Failure> {
@@ -154,43 +154,44 @@ impl Heard {
 pub fn run(settings: &Settings) -> Result<(), Failure> {
     let ground = Ground::of(settings)?;
     let heard = Heard::on(&mut ground.bus(settings)?, &ground.streams, &ground.key)?;
-    let mut retelling = Retelling::new(heard.executions);
-    let (journal, recovered) = open_journal(settings, &ground.run, &mut retelling)?;
-    let (inbox, [signals, steps, reader, asker, feed, control]) = desk_inbox()?;
+    let mut reemission = Reemission::new(heard.executions);
+    let (journal, recovered) = open_journal(settings, &ground.run, &mut reemission)?;
+    let (mailbox, [signals, steps, user_data, rest_client, market_data, control]) = trader_mailbox()?;
     let release = settings.release.to_string();
     let identity = [("venue", settings.venue.name.as_str()), ("account", &settings.account), ("release", &release)];
     let metrics = Arc::new(Metrics::new(&identity));
     let blotter = Arc::new(Blotter::default());
     let tools = Tools {
-        wording: Wording::new(
+        message_builder: MessageBuilder::new(
             (ground.run.clone(), settings.release, ground.streams.clone()),
             recovered.published_from,
             &recovered.releases,
         ),
-        publisher: Publisher::start(ground.bus(settings)?, &ground.streams.dead_letters, OUTGOING)
-            .map_err(machine("the publisher's thread"))?,
+        bus_writer: BusWriter::start(ground.bus(settings)?, &ground.streams.dead_letters, OUTGOING)
+            .map_err(machine("the bus writer's thread"))?,
         blotter: Arc::clone(&blotter),
         metrics: Arc::clone(&metrics),
-        waker: inbox.waker(),
+        waker: mailbox.waker(),
         address: ground.listening.authority(),
     };
-    retelling.latest.iter().for_each(|told| blotter.note(told, &tools.wording));
-    let (herald, herald_thread) = Herald::start(tools, retelling.untold).map_err(machine("the herald's thread"))?;
-    let (scribe, hops) =
-        Scribe::start(&settings.folder, recovered.epoch, Arc::clone(&metrics)).map_err(machine("the file of hops"))?;
+    reemission.latest.iter().for_each(|emitted| blotter.note(emitted, &tools.message_builder));
+    let (event_publisher, event_publisher_thread) =
+        EventPublisher::start(tools, reemission.unpublished).map_err(machine("the event publisher's thread"))?;
+    let (trace_writer, latency_traces) = TraceWriter::start(&settings.folder, recovered.epoch, Arc::clone(&metrics))
+        .map_err(machine("the file of latency traces"))?;
     let switch = Arc::new(KillSwitch::default());
     let control_api = serve(&ground, control, (&switch, &metrics, blotter)).map_err(machine("the control API"))?;
     let identity = Identity { account_tag: settings.account_tag, epoch: recovered.epoch };
-    let venue_lanes = Lanes { reader, asker, feed };
-    let gateway = Gateway::start(&ground.venue, &ground.rules, identity, venue_lanes, ground.clock)?;
-    // What was said before a run is not for it.
+    let venue_channels = Channels { user_data, rest_client, market_data };
+    let gateway = Gateway::start(&ground.venue, &ground.rules, identity, venue_channels, ground.clock)?;
+    // Signals of before a run are not for it.
     let passed = if recovered.is_new_run { heard.signals } else { recovered.cursor };
     let verdicts = take_in(settings, &ground, (signals, steps), passed, &recovered)?;
     announce(settings, &ground.listening, recovered.epoch).map_err(machine("the first line on stdout"))?;
     let stop = Arc::clone(&ground.stop);
-    let desk = Desk::new(Parts {
+    let trader = Trader::new(Parts {
         clock: ground.clock,
-        pace: ground.pace,
+        clock_mode: ground.clock_mode,
         shown: ground.shown,
         instruments: ground.rules.instruments(),
         run: ground.run,
@@ -207,23 +208,23 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
         steps: heard.steps,
         published_close_ns: heard.account.ms.cast_signed().saturating_mul(1_000_000),
         gateway,
-        inbox,
-        herald,
-        hops,
+        mailbox,
+        event_publisher,
+        latency_traces,
         metrics,
         switch,
         spin: settings.spin,
     });
-    let outcome = desk.run();
-    herald_thread.finish();
+    let outcome = trader.run();
+    event_publisher_thread.finish();
     stop.store(true, Ordering::Relaxed);
-    end(scribe, control_api);
+    end(trace_writer, control_api);
     Ok(outcome?)
 }
 
-fn end(scribe: Scribe, control_api: ControlApi) {
-    if let Err(error) = scribe.finish() {
-        tracing::error!(%error, "the file of hops");
+fn end(trace_writer: TraceWriter, control_api: ControlApi) {
+    if let Err(error) = trace_writer.finish() {
+        tracing::error!(%error, "the file of latency traces");
     }
     control_api.finish();
     tracing::info!("ended");
@@ -231,11 +232,11 @@ fn end(scribe: Scribe, control_api: ControlApi) {
 
 fn serve(
     ground: &Ground,
-    desk: Lane,
+    trader: Channel,
     (switch, metrics, blotter): (&Arc<KillSwitch>, &Arc<Metrics>, Arc<Blotter>),
 ) -> io::Result<ControlApi> {
-    let plane = Plane {
-        desk: Arc::new(Mutex::new(desk)),
+    let plane = ControlPlane {
+        trader: Arc::new(Mutex::new(trader)),
         switch: Arc::clone(switch),
         metrics: Arc::clone(metrics),
         blotter,
@@ -244,24 +245,24 @@ fn serve(
     ControlApi::start(ground.listening.socket.try_clone()?, plane)
 }
 
-/// The desk's inbox and its lanes, in their order.
-fn desk_inbox() -> Result<(Inbox, [Lane; lanes::COUNT]), Failure> {
-    let (inbox, lanes) = Inbox::new(lanes::COUNT);
-    let other = |_| machine("the desk's lanes")(io::Error::other("another number of them"));
-    Ok((inbox, lanes.try_into().map_err(other)?))
+/// The trader loop's mailbox and its channels, in their order.
+fn trader_mailbox() -> Result<(Mailbox, [Channel; channels::COUNT]), Failure> {
+    let (mailbox, channels) = Mailbox::new(channels::COUNT);
+    let other = |_| machine("the trader loop's channels")(io::Error::other("another number of them"));
+    Ok((mailbox, channels.try_into().map_err(other)?))
 }
 
 fn open_journal(
     settings: &Settings,
     run: &RunConfig,
-    retelling: &mut Retelling,
+    reemission: &mut Reemission,
 ) -> Result<(Journal, Recovered), Failure> {
     let options = JournalOptions {
         segment_bytes: settings.journal.segment_bytes,
         reserve_bytes: settings.journal.reserve_bytes,
         ..JournalOptions::default()
     };
-    let (journal, recovered) = Journal::open(&settings.folder, run, settings.release, &options, wall_ns(), retelling)?;
+    let (journal, recovered) = Journal::open(&settings.folder, run, settings.release, &options, wall_ns(), reemission)?;
     tracing::info!(
         release = %settings.release,
         epoch = recovered.epoch,
@@ -269,22 +270,22 @@ fn open_journal(
         cursor = %recovered.cursor,
         new_run = recovered.is_new_run,
         torn = recovered.was_torn,
-        untold = retelling.untold.len(),
+        unpublished = reemission.unpublished.len(),
         "journal open"
     );
     Ok((journal, recovered))
 }
 
-/// Starts the threads that read from the bus; the door's verdicts on the releases of the journal.
+/// Starts the threads that read from the bus; admission's verdicts on the releases of the journal.
 fn take_in(
     settings: &Settings,
     ground: &Ground,
-    (signals, steps): (Lane, Lane),
+    (signals, steps): (Channel, Channel),
     passed: EntryId,
     recovered: &Recovered,
 ) -> Result<Vec<Intake>, Failure> {
     let traded: Vec<ReleaseDigest> = recovered.releases.iter().map(|release| release.digest).collect();
-    let door = Door::new(&settings.home, settings.stage, settings.trust.clone());
+    let admission = Admission::new(&settings.home, settings.stage, settings.trust.clone());
     let (bus, clock) = (ground.bus(settings)?, ground.clock);
     let against = IntakeGround {
         streams: ground.streams.clone(),
@@ -293,10 +294,10 @@ fn take_in(
         time: ground.shown.clone(),
         interval_ns: ground.interval_ns,
     };
-    let mut intake = SignalIntake::new(bus, passed, signals, &settings.symbols, door, against, clock);
+    let mut intake = SignalIntake::new(bus, passed, signals, &settings.symbols, admission, against, clock);
     let verdicts = intake.judge(&traded);
     begin("signals", move || intake.run())?;
-    if ground.pace == Pace::Lockstep {
+    if ground.clock_mode == ClockMode::Lockstep {
         let intake = StepIntake::new(ground.bus(settings)?, ground.streams.clone(), steps, clock);
         begin("steps", move || intake.run())?;
     }
@@ -325,33 +326,33 @@ fn announce(settings: &Settings, listening: &Listening, epoch: u32) -> io::Resul
     stdout.flush()
 }
 
-/// What the journal has told: to the bus what it may not have, to the blotter the latest.
-struct Retelling {
-    teller: Teller,
+/// The facts of the journal: to the bus what it may not have, to the blotter the latest.
+struct Reemission {
+    emitter: Emitter,
     published: EntryId,
-    untold: Vec<Told>,
-    latest: VecDeque<Told>,
+    unpublished: Vec<EmittedFact>,
+    latest: VecDeque<EmittedFact>,
 }
 
-impl Retelling {
+impl Reemission {
     fn new(published: EntryId) -> Self {
-        Self { teller: Teller::new(), published, untold: Vec::new(), latest: VecDeque::new() }
+        Self { emitter: Emitter::new(), published, unpublished: Vec::new(), latest: VecDeque::new() }
     }
 }
 
-impl Audience for Retelling {
+impl Audience for Reemission {
     fn before(&mut self, engine: &Engine, event: &Event) {
-        self.teller.before(engine, event);
+        self.emitter.before(engine, event);
     }
 
     fn after(&mut self, step: &Step<'_>) {
-        let facts = self.teller.after(step.event, step.source, step.outputs, step.engine);
+        let facts = self.emitter.after(step.event, step.source, step.outputs, step.engine);
         for (fact, index) in facts.zip(0..) {
-            let told = Told { step: step.number, index, market_ns: step.event.market_ns, fact };
-            if execution_entry(step.published_from, &told) > self.published {
-                self.untold.push(told.clone());
+            let emitted = EmittedFact { step: step.number, index, market_ns: step.event.market_ns, fact };
+            if execution_entry(step.published_from, &emitted) > self.published {
+                self.unpublished.push(emitted.clone());
             }
-            self.latest.push_back(told);
+            self.latest.push_back(emitted);
             if self.latest.len() > 2 * blotter::ROOM {
                 self.latest.pop_front();
             }

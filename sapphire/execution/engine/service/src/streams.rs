@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::words::{BadText, ReleaseDigest};
+use crate::events::{BadText, ReleaseDigest};
 
 /// Longest name of a venue or an account: the ids of messages have room for it.
 const LONGEST: usize = 20;

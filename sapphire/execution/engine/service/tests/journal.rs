@@ -2,37 +2,39 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
-mod clerk;
+mod journal_keeper;
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
-use clerk::{Act, Clerk, OPTIONS, RELEASE, SECOND_NS, Scratch, Seen, T, Told, run_config, slot};
+use journal_keeper::{
+    Act, JournalKeeper, OPTIONS, RELEASE, SECOND_NS, Scratch, Seen, T, VenueReport, run_config, slot,
+};
 use proptest::prelude::*;
 use sapphire_core::engine::{Body, Event};
 use sapphire_core::journal::Decoder;
 use sapphire_core::risk::{Command, TradingState};
 use sapphire_service::entry::{Entry, RunConfig, Source};
+use sapphire_service::events::EntryId;
 use sapphire_service::fold::{FoldFault, Nobody};
 use sapphire_service::journal::{Journal, JournalFailure, JournalOptions, Recovered, Standing};
-use sapphire_service::words::EntryId;
 
 fn acts() -> impl Strategy<Value = Vec<Act>> {
     let target = || prop_oneof![2 => (0_i64..40_000).prop_map(Some), 1 => Just(None)];
-    let told = prop_oneof![
-        2 => Just(Told::Accepted),
-        4 => (1_u8..=100).prop_map(Told::Traded),
-        2 => Just(Told::Expired),
-        1 => Just(Told::Unanswered),
-        1 => Just(Told::NeverThere),
+    let emitted = prop_oneof![
+        2 => Just(VenueReport::Accepted),
+        4 => (1_u8..=100).prop_map(VenueReport::Traded),
+        2 => Just(VenueReport::Expired),
+        1 => Just(VenueReport::Unanswered),
+        1 => Just(VenueReport::NeverThere),
     ];
     let command = prop_oneof![Just(Command::Halt), Just(Command::Reduce), Just(Command::Resume)];
     let act = prop_oneof![
         3 => (target(), target()).prop_map(|(btc, eth)| Act::Bar([btc, eth])),
-        8 => told.prop_map(Act::Tell),
+        8 => emitted.prop_map(Act::Report),
         3 => (1_i64..20).prop_map(Act::Wait),
-        1 => command.prop_map(Act::Say),
+        1 => command.prop_map(Act::Command),
         1 => Just(Act::Pass),
     ];
     prop::collection::vec(act, 1..60)
@@ -41,11 +43,11 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
 /// A journal of `acts`, whole and closed.
 fn written(acts: &[Act]) -> (Scratch, Seen) {
     let folder = Scratch::new();
-    let mut clerk = Clerk::open(&folder.0);
+    let mut keeper = JournalKeeper::open(&folder.0);
     for act in acts {
-        clerk.act(act).unwrap();
+        keeper.act(act).unwrap();
     }
-    (folder, clerk.seen)
+    (folder, keeper.seen)
 }
 
 fn recover(folder: &Scratch) -> Result<(Seen, Recovered), JournalFailure> {
@@ -60,23 +62,23 @@ proptest! {
     #[test]
     fn what_was_written_folds_to_the_same_engine(acts in acts(), restarts in prop::collection::vec(0_usize..60, 0..3)) {
         let folder = Scratch::new();
-        let mut clerk = Clerk::open(&folder.0);
+        let mut keeper = JournalKeeper::open(&folder.0);
         for (place, act) in acts.iter().enumerate() {
             if restarts.contains(&place) {
-                let (state, cursor, live) = (clerk.state(), clerk.cursor, clerk.live.clone());
-                let before = clerk.seen.0.len();
-                let Clerk { journal, seen, .. } = clerk;
+                let (state, cursor, live) = (keeper.state(), keeper.cursor, keeper.live.clone());
+                let before = keeper.seen.0.len();
+                let JournalKeeper { journal, seen, .. } = keeper;
                 drop(journal);
-                clerk = Clerk::open(&folder.0);
-                prop_assert_eq!(&clerk.seen.0[..before], &seen.0[..]);
-                prop_assert_ne!(clerk.state(), state, "the new epoch has been told");
-                prop_assert_eq!(clerk.cursor, cursor);
-                clerk.live.splice(0..0, live);
+                keeper = JournalKeeper::open(&folder.0);
+                prop_assert_eq!(&keeper.seen.0[..before], &seen.0[..]);
+                prop_assert_ne!(keeper.state(), state, "the engine knows the new epoch");
+                prop_assert_eq!(keeper.cursor, cursor);
+                keeper.live.splice(0..0, live);
             }
-            clerk.act(act).unwrap();
+            keeper.act(act).unwrap();
         }
-        let (state, cursor, steps) = (clerk.state(), clerk.cursor, clerk.journal.steps());
-        let Clerk { journal, seen, .. } = clerk;
+        let (state, cursor, steps) = (keeper.state(), keeper.cursor, keeper.journal.steps());
+        let JournalKeeper { journal, seen, .. } = keeper;
         drop(journal);
         let (folded, recovered) = recover(&folder).unwrap();
         prop_assert_eq!(folded, seen);
@@ -166,12 +168,12 @@ fn a_file_that_is_missing_is_missed() {
 #[test]
 fn a_file_that_was_cut_in_its_beginning_never_was() {
     let folder = Scratch::new();
-    let mut clerk = Clerk::open(&folder.0);
-    clerk.bar([Some(100), None]).unwrap();
-    let epoch = clerk.journal.epoch();
-    let Clerk { journal, seen, .. } = clerk;
+    let mut keeper = JournalKeeper::open(&folder.0);
+    keeper.bar([Some(100), None]).unwrap();
+    let epoch = keeper.journal.epoch();
+    let JournalKeeper { journal, seen, .. } = keeper;
     drop(journal);
-    drop(Clerk::open(&folder.0));
+    drop(JournalKeeper::open(&folder.0));
     for cut in [0, 1, 9, 55, 56, 57, 90, 200] {
         for room in [0, 4_000] {
             let copy = folder.copy();
@@ -190,8 +192,8 @@ fn a_file_that_was_cut_in_its_beginning_never_was() {
 #[test]
 fn a_file_that_lost_its_last_record_whole_is_missed_by_the_next() {
     let folder = Scratch::new();
-    Clerk::open(&folder.0).bar([Some(100), None]).unwrap();
-    Clerk::open(&folder.0).bar([Some(200), None]).unwrap();
+    JournalKeeper::open(&folder.0).bar([Some(100), None]).unwrap();
+    JournalKeeper::open(&folder.0).bar([Some(200), None]).unwrap();
     let segments = folder.segments();
     let bytes = fs::read(&segments[0]).unwrap();
     let (_, mut decoder) = Decoder::new(&bytes).unwrap();
@@ -208,13 +210,13 @@ fn a_file_that_lost_its_last_record_whole_is_missed_by_the_next() {
 #[test]
 fn outputs_that_nobody_noted_are_not_compared() {
     let folder = Scratch::new();
-    let mut clerk = Clerk::open(&folder.0);
-    clerk.bar([Some(1_000), None]).unwrap();
+    let mut keeper = JournalKeeper::open(&folder.0);
+    keeper.bar([Some(1_000), None]).unwrap();
     for body in [Body::Command(Command::Halt), Body::Command(Command::Reduce)] {
-        let event = Event { market_ns: clerk.now_ns, body };
-        clerk.journal.append(&Entry::Event { event, source: Source::Start }, clerk.now_ns, 1).unwrap();
+        let event = Event { market_ns: keeper.now_ns, body };
+        keeper.journal.append(&Entry::Event { event, source: Source::Start }, keeper.now_ns, 1).unwrap();
     }
-    drop(clerk);
+    drop(keeper);
     let (_, recovered) = recover(&folder).unwrap();
     assert_eq!(recovered.engine.trading_state(), TradingState::Reducing);
 }
@@ -239,8 +241,8 @@ fn another_configuration_begins_another_run() {
     let folder = Scratch::new();
     let other = RunConfig { fee_rate: 75_000, ..run_config() };
     let open = |run: &RunConfig| {
-        let (clerk, _) = Clerk::open_with(&folder.0, run, &OPTIONS, T).unwrap();
-        (clerk.journal.epoch(), clerk.seen.0.len())
+        let (keeper, _) = JournalKeeper::open_with(&folder.0, run, &OPTIONS, T).unwrap();
+        (keeper.journal.epoch(), keeper.seen.0.len())
     };
     // A fresh run has four events, a later start of it adds its epoch.
     let (first, events) = open(&run_config());
@@ -253,12 +255,12 @@ fn another_configuration_begins_another_run() {
 #[test]
 fn an_engine_that_decides_otherwise_is_refused_at_its_step() {
     let folder = Scratch::new();
-    let mut clerk = Clerk::open(&folder.0);
-    clerk.bar([Some(1_000), None]).unwrap();
-    let step = clerk.journal.steps();
-    clerk.journal.outputs([9; 32]);
-    clerk.report(Told::Accepted).unwrap();
-    drop(clerk);
+    let mut keeper = JournalKeeper::open(&folder.0);
+    keeper.bar([Some(1_000), None]).unwrap();
+    let step = keeper.journal.steps();
+    keeper.journal.outputs([9; 32]);
+    keeper.report(VenueReport::Accepted).unwrap();
+    drop(keeper);
     let failure = recover(&folder).unwrap_err();
     let JournalFailure::Fold { source: FoldFault::Differs(difference), .. } = &failure else { panic!("{failure}") };
     assert_eq!((difference.step, difference.recorded.as_str()), (step, "09".repeat(32).as_str()));
@@ -268,9 +270,9 @@ fn an_engine_that_decides_otherwise_is_refused_at_its_step() {
 #[test]
 fn a_release_takes_the_next_slot_or_none() {
     let folder = Scratch::new();
-    let mut clerk = Clerk::open(&folder.0);
-    clerk.journal.append(&slot(2), T, 1).unwrap();
-    drop(clerk);
+    let mut keeper = JournalKeeper::open(&folder.0);
+    keeper.journal.append(&slot(2), T, 1).unwrap();
+    drop(keeper);
     let failure = recover(&folder).unwrap_err();
     assert!(
         matches!(failure, JournalFailure::Fold { source: FoldFault::Slot { got: 2, expected: 1, .. }, .. }),
@@ -296,34 +298,34 @@ fn options_and_settings_that_cannot_be_meant_are_named() {
 fn the_disk_follows_and_a_lag_is_told() {
     let folder = Scratch::new();
     let options = JournalOptions { max_sync_lag: Duration::ZERO, ..OPTIONS };
-    let (mut clerk, _) = Clerk::open_with(&folder.0, &run_config(), &options, T).unwrap();
+    let (mut keeper, _) = JournalKeeper::open_with(&folder.0, &run_config(), &options, T).unwrap();
     for _ in 0..3 {
         // A test that is held up between the two lines may come too late to see it: once in a hundred is enough.
         let lags = (0..100).any(|_| {
-            clerk.tell(Body::Timer, Source::Clock).unwrap();
-            matches!(clerk.journal.standing(), Standing::Lagging(_))
+            keeper.apply(Body::Timer, Source::Clock).unwrap();
+            matches!(keeper.journal.standing(), Standing::Lagging(_))
         });
         assert!(lags, "not synced within no time at all");
         let begun = Instant::now();
-        while clerk.journal.watermarks().synced < clerk.journal.watermarks().written {
+        while keeper.journal.watermarks().synced < keeper.journal.watermarks().written {
             assert!(begun.elapsed() < Duration::from_secs(10), "never synced");
             std::thread::yield_now();
         }
-        assert_eq!((clerk.journal.standing(), clerk.journal.sync_lag()), (Standing::Flowing, Duration::ZERO));
+        assert_eq!((keeper.journal.standing(), keeper.journal.sync_lag()), (Standing::Flowing, Duration::ZERO));
     }
 }
 
 #[test]
 fn files_are_made_in_full_and_left_without_room() {
     let folder = Scratch::new();
-    let mut clerk = Clerk::open(&folder.0);
+    let mut keeper = JournalKeeper::open(&folder.0);
     let last = |folder: &Scratch| fs::metadata(folder.segments().last().unwrap()).unwrap().len();
     assert_eq!(last(&folder), OPTIONS.segment_bytes);
     while folder.segments().len() < 3 {
-        clerk.act(&Act::Wait(1)).unwrap();
+        keeper.act(&Act::Wait(1)).unwrap();
     }
     assert_eq!(last(&folder), OPTIONS.segment_bytes);
-    drop(clerk);
+    drop(keeper);
     for path in folder.segments() {
         let bytes = fs::read(&path).unwrap();
         assert!(bytes.len() < OPTIONS.segment_bytes as usize, "{}", path.display());
@@ -349,11 +351,11 @@ fn bytes_behind_the_last_record_are_cut_off() {
 fn archived_files_are_read_as_plain_ones() {
     let folder = Scratch::new();
     let options = JournalOptions { archives: true, ..OPTIONS };
-    let (mut clerk, _) = Clerk::open_with(&folder.0, &run_config(), &options, T).unwrap();
+    let (mut keeper, _) = JournalKeeper::open_with(&folder.0, &run_config(), &options, T).unwrap();
     for bar in 1..=60 {
-        clerk.bar([Some(1_000 * (bar % 7)), None]).unwrap();
+        keeper.bar([Some(1_000 * (bar % 7)), None]).unwrap();
     }
-    let Clerk { journal, seen, .. } = clerk;
+    let JournalKeeper { journal, seen, .. } = keeper;
     let archives = || {
         let names = fs::read_dir(folder.0.join("journal")).unwrap();
         let mut names: Vec<_> = names.map(|entry| entry.unwrap().path()).collect();
@@ -368,11 +370,12 @@ fn archived_files_are_read_as_plain_ones() {
     }
     drop(journal);
     let mut again = Seen::default();
-    let (journal, recovered) = Journal::open(&folder.0, &run_config(), &options, T, &mut again).unwrap();
+    let (journal, recovered) = Journal::open(&folder.0, &run_config(), RELEASE, &options, T, &mut again).unwrap();
     assert_eq!((again.0.len() as u64, &again.0), (recovered.steps, &seen.0));
     drop(journal);
     let mut out = Vec::new();
-    sapphire_service::chronicle::verify(&folder.0, sapphire_service::chronicle::Form::Json, &mut out).unwrap();
+    sapphire_service::journal_reader::verify(&folder.0, sapphire_service::journal_reader::Form::Json, &mut out)
+        .unwrap();
     assert!(String::from_utf8(out).unwrap().contains("\"ok\":true"));
 
     let first = &archives()[0];
@@ -380,6 +383,6 @@ fn archived_files_are_read_as_plain_ones() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(first, bytes).unwrap();
-    let refused = Journal::open(&folder.0, &run_config(), &options, T, &mut Nobody).unwrap_err();
+    let refused = Journal::open(&folder.0, &run_config(), RELEASE, &options, T, &mut Nobody).unwrap_err();
     assert!(matches!(refused, JournalFailure::File { .. }), "{refused}");
 }

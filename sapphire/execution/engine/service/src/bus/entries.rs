@@ -5,8 +5,8 @@
 use redis::Value;
 
 use super::MESSAGE_FIELD;
+use crate::events::EntryId;
 use crate::signal_key::TAG_FIELD;
-use crate::words::EntryId;
 
 /// Entries of one stream, in their order.
 #[derive(Debug, Default)]

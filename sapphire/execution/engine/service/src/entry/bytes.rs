@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Entry, Source};
-use crate::words::EntryId;
+use crate::events::EntryId;
 
 /// A payload that is no entry.
 #[derive(Debug, thiserror::Error)]
@@ -183,9 +183,9 @@ fn decode_text(bytes: &[u8]) -> Result<(String, &[u8]), BadEntry> {
 mod tests {
     use serde_json::json;
 
-    use super::super::{Follows, Resume, SlotTaken};
+    use super::super::{Predecessor, Resume, SlotTaken};
     use super::*;
-    use crate::words::ReleaseDigest;
+    use crate::events::ReleaseDigest;
     use proptest::prelude::*;
     use sapphire_core::engine::Body;
 
@@ -206,7 +206,7 @@ mod tests {
     fn entries() -> impl Strategy<Value = Entry> {
         let follows = (any::<[u32; 2]>(), any::<u64>(), "[0-9a-f]{64}").prop_map(|(numbers, records, hash)| {
             let [epoch, segment] = numbers;
-            Follows { epoch, segment, records, hash }
+            Predecessor { epoch, segment, records, hash }
         });
         let slot = (any::<u16>(), any::<[u8; 32]>(), any::<String>()).prop_map(|(slot, digest, name)| SlotTaken {
             slot,

@@ -1,7 +1,8 @@
 //! Canonical JSON: one spelling for one value, as `sapphire.domain.canonical` reads it.
 //!
 //! Invariant: what is read here has sorted keys, each once, no spaces, UTF-8, and each text and number in its one
-//! spelling; other JSON is refused, never guessed at. So the bytes that came are the value, and nothing is written anew.
+//! spelling; other JSON is refused, never guessed at. So the bytes that came are the value, and nothing is written
+//! anew.
 //!
 //! Known limitation: values within values within values, 400 deep, are refused; Python gives up a little later.
 

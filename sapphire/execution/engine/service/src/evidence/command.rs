@@ -1,12 +1,12 @@
-//! `service evidence`: the door's verdict on one release, for scripts and for the test that it is Python's.
+//! `service evidence`: admission's verdict on one release, for scripts and for the test that it is Python's.
 
 use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use super::{Door, Stage, TrustSettings};
+use super::{Admission, Stage, TrustSettings};
 use crate::clock::wall_ns;
-use crate::words::ReleaseDigest;
+use crate::events::ReleaseDigest;
 
 /// What `service evidence` is asked.
 #[derive(Clone, Debug, clap::Args)]
@@ -35,14 +35,14 @@ fn read_trust(path: &str) -> Result<TrustSettings, String> {
     Ok(trust)
 }
 
-/// Writes the verdict as one JSON line `{"ok", "name", "reason"}`; whether the release is admitted. The process ends with
-/// 0 if so and with 1 if not.
+/// Writes the verdict as one JSON line `{"ok", "name", "reason"}`; whether the release is admitted. The process ends
+/// with 0 if so and with 1 if not.
 ///
 /// # Errors
 /// The line could not be written.
 pub fn command(arguments: &EvidenceArguments, out: &mut impl Write) -> io::Result<bool> {
-    let door = Door::new(&arguments.home, arguments.stage, arguments.trust.clone());
-    let verdict = door.verdict_at(&arguments.release, arguments.at_ns.unwrap_or_else(wall_ns));
+    let admission = Admission::new(&arguments.home, arguments.stage, arguments.trust.clone());
+    let verdict = admission.verdict_at(&arguments.release, arguments.at_ns.unwrap_or_else(wall_ns));
     let line = match &verdict {
         Ok(admitted) => serde_json::json!({"ok": true, "name": admitted.name, "reason": null}),
         Err(error) => serde_json::json!({"ok": false, "name": error.name, "reason": error.to_string()}),

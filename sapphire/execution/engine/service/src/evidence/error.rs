@@ -1,4 +1,4 @@
-//! Refusals of the door: what went wrong, what was expected, what came, what to do next.
+//! Refusals of admission: what went wrong, what was expected, what came, what to do next.
 
 use std::fmt;
 

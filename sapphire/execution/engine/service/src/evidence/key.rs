@@ -64,7 +64,8 @@ impl TrustedKey {
     }
 }
 
-/// Bytes spelled in hexadecimal digits, pair by pair, spaces between pairs allowed: what Python's `bytes.fromhex` takes.
+/// Bytes spelled in hexadecimal digits, pair by pair, spaces between pairs allowed: what Python's `bytes.fromhex`
+/// takes.
 pub(super) fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
     let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
     let mut bytes = Vec::new();

@@ -57,7 +57,7 @@ const FILES: [(&str, &str); 6] = [
 ];
 const OPTIONAL: [&str; 2] = ["arrays_sha256", "calibration_sha256"];
 
-/// What of a manifest the door needs.
+/// What of a manifest admission needs.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Manifest {
     name: String,

@@ -218,12 +218,12 @@ mod tests {
 
     fn verdict(vector: &Vector) -> Result<GateReport, EvidenceError> {
         let bytes = |text: &str| from_hex(text.as_bytes()).unwrap();
-        let told = &vector.trust;
+        let trust = &vector.trust;
         let trust = Trust {
-            key: TrustedKey::of(bytes(&told.public_key).try_into().unwrap()),
-            authority: told.authority.clone(),
-            policies: told.policies.clone(),
-            required: told.required.clone(),
+            key: TrustedKey::of(bytes(&trust.public_key).try_into().unwrap()),
+            authority: trust.authority.clone(),
+            policies: trust.policies.clone(),
+            required: trust.required.clone(),
         };
         let recorded = |each: &ReportOf| RecordedReport {
             data: each.report.clone().into_bytes(),

@@ -1,7 +1,7 @@
 //! The record of a release's evidence: `records.jsonl` and the files that it names, as the registry keeps them.
 //!
-//! Invariant: every line holds the sha256 of the line before, every file that of its line; one that differs refuses all.
-//! A last line without an end was being written when its writer died: it is not read.
+//! Invariant: every line holds the sha256 of the line before, every file that of its line; one that differs refuses
+//! all. A last line without an end was being written when its writer died: it is not read.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -42,7 +42,7 @@ pub(super) const LAPTOP_KEY: &str = "laptop key file: proves integrity, not auth
 /// What the promoter's proves.
 pub(super) const PROMOTER_IDENTITY: &str = "promoter identity";
 
-/// What of a report the door needs.
+/// What of a report admission needs.
 #[derive(Clone, Debug)]
 pub(super) struct GateReport {
     pub(super) name: String,

@@ -1,8 +1,8 @@
 //! What files look like from outside: enough to know that a verdict on them may have become another.
 //!
 //! Invariant: a change after a settled stamp was taken makes another stamp. One that is not settled, because a file
-//! changed just before it was taken, says nothing: the clock of a file system ticks every few milliseconds, and a second
-//! change within one tick does not show.
+//! changed just before it was taken, says nothing: the clock of a file system ticks every few milliseconds, and a
+//! second change within one tick does not show.
 //!
 //! Known limitation: bytes changed on the disk behind the file system's back are not seen until something else changes.
 

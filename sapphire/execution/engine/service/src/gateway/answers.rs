@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::errors::GatewayError;
 use super::rules::VenueRules;
-use crate::words::Quote;
+use crate::events::Quote;
 
 /// The venue's code for an order that it refused, where it names none.
 pub(super) const NEW_ORDER_REJECTED: i32 = -2010;
@@ -102,7 +102,7 @@ impl TradeRow {
 }
 
 /// The asset that a fee was taken in. One that was not known at the start is [`Asset::UNLISTED`]: the trade is booked
-/// whole, and the fee, which came out of an asset that is not followed here, is told in the log.
+/// whole, and the fee, which came out of an asset that is not followed here, is written to the log.
 pub(super) fn fee_asset(rules: &VenueRules, name: &str, fee: &str) -> Result<Asset, GatewayError> {
     match rules.asset(name) {
         Some(asset) => Ok(asset),
@@ -126,33 +126,33 @@ pub(super) fn reports(
     trades: &[TradeRow],
 ) -> Result<Vec<(Report, i64)>, GatewayError> {
     let updated_ns = row.update_time.saturating_mul(NS_PER_MS);
-    let mut told = Vec::with_capacity(trades.len() + 2);
-    let mut tell = |kind, market_ns| told.push((Report { order, kind }, market_ns));
+    let mut emitted = Vec::with_capacity(trades.len() + 2);
+    let mut emit = |kind, market_ns| emitted.push((Report { order, kind }, market_ns));
     match row.status {
-        Status::PendingNew => return Ok(told),
+        Status::PendingNew => return Ok(emitted),
         Status::Rejected => {
-            tell(ReportKind::Rejected { venue_code: NEW_ORDER_REJECTED }, updated_ns);
-            return Ok(told);
+            emit(ReportKind::Rejected { venue_code: NEW_ORDER_REJECTED }, updated_ns);
+            return Ok(emitted);
         }
         _ => {}
     }
     let first_ns = trades.first().map_or(updated_ns, |trade| trade.time.saturating_mul(NS_PER_MS));
-    tell(ReportKind::Accepted { venue_order: row.order_id }, first_ns);
+    emit(ReportKind::Accepted { venue_order: row.order_id }, first_ns);
     let mut executed_lots = 0_i64;
     for trade in trades {
         let fill = trade.fill(rules, instrument)?;
         let sum = executed_lots.checked_add(fill.lots);
         executed_lots = sum.ok_or_else(|| GatewayError::unreadable("trades whose lots 64 bits count", &trade.qty))?;
-        tell(ReportKind::Trade { fill, executed_lots }, trade.time.saturating_mul(NS_PER_MS));
+        emit(ReportKind::Trade { fill, executed_lots }, trade.time.saturating_mul(NS_PER_MS));
     }
     // Trades were asked for after the order, so there may be more of them than it knew.
     let executed_lots = executed_lots.max(lots(rules, instrument, &row.executed_qty)?);
     match row.status {
-        Status::Canceled => tell(ReportKind::Canceled { executed_lots }, updated_ns),
-        Status::Expired | Status::ExpiredInMatch => tell(ReportKind::Expired { executed_lots }, updated_ns),
+        Status::Canceled => emit(ReportKind::Canceled { executed_lots }, updated_ns),
+        Status::Expired | Status::ExpiredInMatch => emit(ReportKind::Expired { executed_lots }, updated_ns),
         _ => {}
     }
-    Ok(told)
+    Ok(emitted)
 }
 
 /// The answer of `account`.
@@ -289,8 +289,8 @@ pub(super) mod tests {
         let followed = VenueRules { assets: vec!["BTC".into(), "USDT".into(), "BNB".into()], ..rules() };
         for (rules, asset) in [(followed, Asset(2)), (rules(), Asset::UNLISTED)] {
             let burnt = TradeRow { commission_asset: "BNB".into(), ..trade(1, 1) };
-            let told = reports(&rules, ORDER, BTC, &row(Status::Filled, "0.00001"), &[burnt]).unwrap();
-            let ReportKind::Trade { fill, executed_lots: 1 } = told[1].0.kind else { panic!("{told:?}") };
+            let emitted = reports(&rules, ORDER, BTC, &row(Status::Filled, "0.00001"), &[burnt]).unwrap();
+            let ReportKind::Trade { fill, executed_lots: 1 } = emitted[1].0.kind else { panic!("{emitted:?}") };
             assert_eq!((fill.lots, fill.fee_asset, fill.fee_atoms), (1, asset, 1));
         }
     }
@@ -324,16 +324,16 @@ pub(super) mod tests {
             // The order was asked for first, so it may know fewer trades.
             let known: i64 = parts[..parts.len().saturating_sub(lag)].iter().sum();
             let row = row(Status::Expired, &sapphire_core::decimal::atoms_text(known * 1_000));
-            let told = reports(&rules(), ORDER, BTC, &row, &trades).unwrap();
-            prop_assert_eq!(told.len(), parts.len() + 2);
-            prop_assert_eq!(told[0].0.kind, ReportKind::Accepted { venue_order: 9 });
+            let emitted = reports(&rules(), ORDER, BTC, &row, &trades).unwrap();
+            prop_assert_eq!(emitted.len(), parts.len() + 2);
+            prop_assert_eq!(emitted[0].0.kind, ReportKind::Accepted { venue_order: 9 });
             let mut sum = 0;
-            for (lots, (report, _)) in parts.iter().zip(&told[1..]) {
+            for (lots, (report, _)) in parts.iter().zip(&emitted[1..]) {
                 sum += lots;
                 let ReportKind::Trade { fill, executed_lots } = report.kind else { panic!("{report:?}") };
                 prop_assert_eq!((fill.lots, executed_lots), (*lots, sum));
             }
-            prop_assert_eq!(told[parts.len() + 1].0.kind, ReportKind::Expired { executed_lots: sum });
+            prop_assert_eq!(emitted[parts.len() + 1].0.kind, ReportKind::Expired { executed_lots: sum });
         }
     }
 }

@@ -1,7 +1,7 @@
-//! What has been sent and asked and has not been closed by a word.
+//! What has been sent and asked and has not been closed by an event.
 //!
-//! Invariant: lives on the desk's thread and changes only by what the desk sends and by the words it has taken, so it
-//! cannot run ahead of what the desk knows.
+//! Invariant: lives on the trader loop's thread and changes only by what the trader loop sends and by the events it has
+//! taken, so it cannot run ahead of what the trader loop knows.
 
 use sapphire_core::orders::ClientOrderId;
 
@@ -34,13 +34,13 @@ pub(super) struct Pending {
     sent: Vec<Sent>,
     /// Questions that are about no order.
     pub(super) questions: usize,
-    /// Orders that the last call has to tell.
-    pub(super) told: Vec<ClientOrderId>,
+    /// Orders that the last call reports.
+    pub(super) unanswered: Vec<ClientOrderId>,
 }
 
 impl Pending {
     pub(super) fn new() -> Self {
-        Self { sent: Vec::with_capacity(ROOM), questions: 0, told: Vec::with_capacity(ROOM) }
+        Self { sent: Vec::with_capacity(ROOM), questions: 0, unanswered: Vec::with_capacity(ROOM) }
     }
 
     /// Whether one more may be sent.
@@ -77,23 +77,23 @@ impl Pending {
 
     /// A connection is gone, and with it the answers to what it carried.
     pub(super) fn lost(&mut self, connection: u32) {
-        let told = &mut self.told;
+        let unanswered = &mut self.unanswered;
         self.sent.retain(|sent| {
             let is_lost = sent.connection.is_some_and(|carried| carried <= connection);
-            if is_lost && !told.contains(&sent.order) {
-                told.push(sent.order);
+            if is_lost && !unanswered.contains(&sent.order) {
+                unanswered.push(sent.order);
             }
             !is_lost
         });
     }
 
-    /// Tells what was sent before `before_ns` and was not told yet. It stays: the answer may still come.
+    /// Reports what was sent before `before_ns` and was not reported yet. It stays: the answer may still come.
     pub(super) fn overdue(&mut self, before_ns: i64) {
         for sent in &mut self.sent {
             if sent.connection.is_some() && !sent.is_overdue && sent.since_ns < before_ns {
                 sent.is_overdue = true;
-                if !self.told.contains(&sent.order) {
-                    self.told.push(sent.order);
+                if !self.unanswered.contains(&sent.order) {
+                    self.unanswered.push(sent.order);
                 }
             }
         }
@@ -109,7 +109,7 @@ impl Pending {
         self.sent.iter().filter(|sent| sent.request == Request::Place).map(|sent| sent.order).collect()
     }
 
-    /// How many are not closed, those aside that were told to be overdue.
+    /// How many are not closed, those aside that were reported as overdue.
     pub(super) fn outstanding(&self) -> usize {
         self.sent.iter().filter(|sent| !sent.is_overdue).count() + self.questions
     }
@@ -133,7 +133,7 @@ mod tests {
         pending.questions += 1;
         assert_eq!((pending.outstanding(), pending.is_awaited(id(1))), (5, true));
         pending.lost(1);
-        assert_eq!(pending.told, [id(1)], "each order once");
+        assert_eq!(pending.unanswered, [id(1)], "each order once");
         assert_eq!((pending.outstanding(), pending.awaited()), (3, vec![id(2)]));
         pending.placed(id(2));
         pending.answered(id(3));
@@ -145,13 +145,13 @@ mod tests {
         let mut pending = Pending::new();
         pending.sent(Request::Place, id(1), 1, 10);
         pending.overdue(10);
-        assert_eq!(pending.told, []);
+        assert_eq!(pending.unanswered, []);
         pending.overdue(11);
-        assert_eq!((pending.told.as_slice(), pending.outstanding()), ([id(1)].as_slice(), 0));
+        assert_eq!((pending.unanswered.as_slice(), pending.outstanding()), ([id(1)].as_slice(), 0));
         assert!(pending.is_awaited(id(1)), "it may still arrive");
-        pending.told.clear();
+        pending.unanswered.clear();
         pending.overdue(100);
-        assert_eq!(pending.told, []);
+        assert_eq!(pending.unanswered, []);
         pending.placed(id(1));
         assert!(!pending.is_awaited(id(1)));
     }

@@ -19,7 +19,7 @@ use super::rest::{Reply, SignedHttp, Verb, drain, encoded};
 use super::rules::VenueRules;
 use super::shared::Shared;
 use super::weights::Purpose;
-use crate::words::Quote;
+use crate::events::Quote;
 
 /// Rows of trades in one answer: the venue's most.
 const PAGE: usize = 1_000;

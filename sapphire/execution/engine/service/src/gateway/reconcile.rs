@@ -26,7 +26,7 @@ pub struct LiveOrder {
     pub instrument: InstrumentId,
     /// When it was made, market time.
     pub made_ns: i64,
-    /// Lots of the trades told so far.
+    /// Lots of the trades reported so far.
     pub filled_lots: i64,
     /// The venue has said that it stands (`Accepted`, `PartiallyFilled`).
     pub is_open: bool,
@@ -176,13 +176,13 @@ mod tests {
         #[test]
         fn what_was_done_need_not_be_done_again(live in live(), open in open()) {
             let first = plan(&live, &open, &[], HORIZON);
-            // The venue answers: what it does not show has ended, what it shows is told; orphans are gone.
+            // The venue answers: what it does not show has ended, what it shows is reported; orphans are gone.
             let still: Vec<VenueOrder> = open.iter().filter(|shown| !first.orphans.contains(shown)).copied().collect();
-            let told = live.iter().filter_map(|live| {
+            let shown = live.iter().filter_map(|live| {
                 let shown = still.iter().find(|shown| shown.order == live.order)?;
                 Some(LiveOrder { filled_lots: shown.executed_lots, is_open: true, ..*live })
             });
-            prop_assert_eq!(plan(&told.collect::<Vec<_>>(), &still, &[], HORIZON), Plan::default());
+            prop_assert_eq!(plan(&shown.collect::<Vec<_>>(), &still, &[], HORIZON), Plan::default());
         }
     }
 }

@@ -1,7 +1,7 @@
-//! What comes on the socket, as words: the user stream's events and the answers to places and cancels.
+//! What comes on the socket, as events: the user stream's events and the answers to places and cancels.
 //!
-//! Invariants: each event of the account gives exactly one word (so that words can be counted against the account's
-//! event number), and each answer ends in exactly one closing word. An event about an order of ours that cannot be
+//! Invariants: each event of the account gives exactly one event (so that events can be counted against the account's
+//! event number), and each answer ends in exactly one closing event. An event about an order of ours that cannot be
 //! taken as it is (a number that does not fit, a kind that is not known) is never dropped: the order is unanswered, so
 //! it is asked for.
 
@@ -15,7 +15,7 @@ use super::errors::GatewayError;
 use super::requests::RequestId;
 use super::rules::VenueRules;
 use super::weights::Reported;
-use crate::words::Venue;
+use crate::events::Venue;
 
 const NS_PER_MS: i64 = 1_000_000;
 
@@ -129,10 +129,10 @@ const TOO_MANY_ORDERS: i32 = -1015;
 const UNKNOWN_OUTCOME: [i32; 4] = [-1000, -1001, -1006, -1007];
 
 impl Reports {
-    /// Appends a frame's words to `words`.
-    pub(super) fn take(&self, frame: &Frame<'_>, came: Came, words: &mut Vec<Venue>) -> Kind {
+    /// Appends a frame's events to `events`.
+    pub(super) fn take(&self, frame: &Frame<'_>, came: Came, events: &mut Vec<Venue>) -> Kind {
         if let Some(event) = &frame.event {
-            return self.event(event, came.received_ns, words);
+            return self.event(event, came.received_ns, events);
         }
         match frame.id.as_deref().and_then(RequestId::parse) {
             Some(RequestId::Subscribe) => {
@@ -140,8 +140,8 @@ impl Reports {
                 let answered = frame.status == Some(200) || refusal.is_some();
                 Kind::Subscribed(if answered { refusal } else { Some((0, "an answer without a status".to_owned())) })
             }
-            Some(RequestId::Place(order)) => answer(frame, came, words, Asked::Place(order)),
-            Some(RequestId::Cancel(order)) => answer(frame, came, words, Asked::Cancel(order)),
+            Some(RequestId::Place(order)) => answer(frame, came, events, Asked::Place(order)),
+            Some(RequestId::Cancel(order)) => answer(frame, came, events, Asked::Cancel(order)),
             None => {
                 tracing::warn!(id = ?frame.id, status = ?frame.status, "an answer to no request of ours");
                 limited(frame)
@@ -149,19 +149,19 @@ impl Reports {
         }
     }
 
-    fn event(&self, event: &Event<'_>, received_ns: i64, words: &mut Vec<Venue>) -> Kind {
+    fn event(&self, event: &Event<'_>, received_ns: i64, events: &mut Vec<Venue>) -> Kind {
         let number = event.I;
         match &*event.e {
             "executionReport" => {}
             "eventStreamTerminated" => return Kind::Ending("the venue ended the user stream"),
             "serverShutdown" => return Kind::Ending("the venue shuts down"),
             _ => {
-                words.push(Venue::Other { event: number });
+                events.push(Venue::Other { event: number });
                 return Kind::Plain;
             }
         }
         let Some(order) = self.ours(event) else {
-            words.push(Venue::Other { event: number });
+            events.push(Venue::Other { event: number });
             return Kind::Plain;
         };
         let kind = self.report_kind(event).unwrap_or_else(|error| {
@@ -169,7 +169,7 @@ impl Reports {
             ReportKind::Unanswered
         });
         let market_ns = event.E.saturating_mul(NS_PER_MS);
-        words.push(Venue::Report { report: Report { order, kind }, market_ns, received_ns, event: number });
+        events.push(Venue::Report { report: Report { order, kind }, market_ns, received_ns, event: number });
         Kind::Plain
     }
 
@@ -220,28 +220,28 @@ enum Asked {
     Cancel(ClientOrderId),
 }
 
-/// The words of an answer to a place or cancel.
-fn answer(frame: &Frame<'_>, came: Came, words: &mut Vec<Venue>, asked: Asked) -> Kind {
+/// The events of an answer to a place or cancel.
+fn answer(frame: &Frame<'_>, came: Came, events: &mut Vec<Venue>, asked: Asked) -> Kind {
     let Came { market_ns, received_ns } = came;
     let report = |order, kind| Venue::Report { report: Report { order, kind }, market_ns, received_ns, event: None };
     let refusal = frame.error.as_ref();
     let is_taken = frame.status == Some(200) && refusal.is_none();
     match (asked, refusal) {
-        (Asked::Place(order), _) if is_taken => words.push(Venue::Acknowledged { order, received_ns }),
-        (Asked::Cancel(order), _) if is_taken => words.push(Venue::Answered { order }),
+        (Asked::Place(order), _) if is_taken => events.push(Venue::Acknowledged { order, received_ns }),
+        (Asked::Cancel(order), _) if is_taken => events.push(Venue::Answered { order }),
         (Asked::Place(order), Some(refusal)) if is_final(frame, refusal) => {
             tracing::warn!(%order, code = refusal.code, message = %refusal.msg, "the venue refused an order");
-            words.push(report(order, ReportKind::Rejected { venue_code: refusal.code }));
+            events.push(report(order, ReportKind::Rejected { venue_code: refusal.code }));
         }
         (Asked::Cancel(order), Some(refusal)) if is_final(frame, refusal) => {
             tracing::warn!(%order, code = refusal.code, message = %refusal.msg, "the venue refused a cancel");
-            words.push(report(order, ReportKind::CancelRejected { venue_code: refusal.code }));
-            words.push(Venue::Answered { order });
+            events.push(report(order, ReportKind::CancelRejected { venue_code: refusal.code }));
+            events.push(Venue::Answered { order });
         }
-        (Asked::Place(order), _) => words.push(report(order, ReportKind::Unanswered)),
+        (Asked::Place(order), _) => events.push(report(order, ReportKind::Unanswered)),
         (Asked::Cancel(order), _) => {
-            words.push(report(order, ReportKind::Unanswered));
-            words.push(Venue::Answered { order });
+            events.push(report(order, ReportKind::Unanswered));
+            events.push(Venue::Answered { order });
         }
     }
     limited(frame)
@@ -275,10 +275,10 @@ mod tests {
 
     fn take(text: &str) -> (Kind, Vec<Venue>) {
         let reports = Reports { rules: rules(), account_tag: 1 };
-        let mut words = Vec::new();
+        let mut events = Vec::new();
         let kind =
-            reports.take(&serde_json::from_str(text).unwrap(), Came { market_ns: 40, received_ns: 5 }, &mut words);
-        (kind, words)
+            reports.take(&serde_json::from_str(text).unwrap(), Came { market_ns: 40, received_ns: 5 }, &mut events);
+        (kind, events)
     }
 
     fn execution(fields: &str) -> String {

@@ -238,7 +238,7 @@ impl Masks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Pace;
+    use crate::clock::ClockMode;
     use crate::gateway::settings::{RECV_WINDOW_MS, Secret};
     use hmac::{Hmac, Mac};
     use proptest::prelude::*;
@@ -264,7 +264,7 @@ mod tests {
             ws_url: String::new(),
             api_key: Secret::new("KEY"),
             api_secret: Secret::new("SECRET"),
-            pace: Pace::Speed(1.0),
+            clock_mode: ClockMode::Speed(1.0),
             control: None,
             recv_window_ms: RECV_WINDOW_MS,
         })

@@ -54,7 +54,7 @@ impl VenueRules {
     }
 
     /// Follows an asset beside those of the symbols, such as the coin that fees are taken in.
-    pub fn follow(&mut self, name: &str) {
+    pub fn track_asset(&mut self, name: &str) {
         index_of(name, &mut self.assets);
     }
 

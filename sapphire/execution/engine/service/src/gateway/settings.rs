@@ -5,7 +5,7 @@ use std::net::ToSocketAddrs as _;
 
 use super::errors::GatewayError;
 use super::socket::address;
-use crate::clock::Pace;
+use crate::clock::ClockMode;
 
 /// A text that is never shown: not by `Debug`, not in an error, not in a log.
 #[derive(Clone, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub struct VenueSettings {
     /// Signs for it.
     pub api_secret: Secret,
     /// How market time runs. In lock-step no request times out and there is no stream of references.
-    pub pace: Pace,
+    pub clock_mode: ClockMode,
     /// Where an embedded exchange says that it is drained. Without one, "not found" is final only when the request's
     /// window has passed by the venue's clock.
     pub control: Option<DrainControl>,
@@ -64,10 +64,10 @@ pub const RECV_WINDOW_MS: u32 = 5_000;
 const LONGEST_WINDOW_MS: f64 = 60_000.0;
 
 impl VenueSettings {
-    /// How long a request is taken, milliseconds of market time: what the settings say at the pace of the wall, as much
-    /// longer as the market is faster, at most the venue's longest.
+    /// How long a request is taken, milliseconds of market time: what the settings say at the speed of the wall, as
+    /// much longer as the market is faster, at most the venue's longest.
     pub fn window_ms(&self) -> u32 {
-        let speed = if let Pace::Speed(speed) = self.pace { speed.max(1.0) } else { 1.0 };
+        let speed = if let ClockMode::Speed(speed) = self.clock_mode { speed.max(1.0) } else { 1.0 };
         (f64::from(self.recv_window_ms) * speed).min(LONGEST_WINDOW_MS) as u32
     }
 
@@ -92,13 +92,13 @@ impl VenueSettings {
 mod tests {
     use super::*;
 
-    fn settings(pace: Pace) -> VenueSettings {
+    fn settings(clock_mode: ClockMode) -> VenueSettings {
         VenueSettings {
             rest_url: "http://127.0.0.1:1".into(),
             ws_url: "ws://127.0.0.1:1".into(),
             api_key: Secret::new("the-key"),
             api_secret: Secret::new("the-secret"),
-            pace,
+            clock_mode,
             control: Some(DrainControl { url: "http://127.0.0.1:2".into(), token: Secret::new("the-token") }),
             recv_window_ms: RECV_WINDOW_MS,
         }
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn nothing_secret_is_shown() {
-        let shown = format!("{:?}", settings(Pace::Lockstep));
+        let shown = format!("{:?}", settings(ClockMode::Lockstep));
         assert!(shown.contains("hidden"));
         for secret in ["the-key", "the-secret", "the-token"] {
             assert!(!shown.contains(secret), "{shown}");
@@ -115,9 +115,9 @@ mod tests {
 
     #[test]
     fn a_faster_market_has_a_longer_window() {
-        assert_eq!(settings(Pace::Lockstep).window_ms(), 5_000);
-        assert_eq!(settings(Pace::Speed(0.5)).window_ms(), 5_000);
-        assert_eq!(settings(Pace::Speed(4.0)).window_ms(), 20_000);
-        assert_eq!(settings(Pace::Speed(600.0)).window_ms(), 60_000);
+        assert_eq!(settings(ClockMode::Lockstep).window_ms(), 5_000);
+        assert_eq!(settings(ClockMode::Speed(0.5)).window_ms(), 5_000);
+        assert_eq!(settings(ClockMode::Speed(4.0)).window_ms(), 20_000);
+        assert_eq!(settings(ClockMode::Speed(600.0)).window_ms(), 60_000);
     }
 }

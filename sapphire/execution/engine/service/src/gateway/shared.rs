@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::line::Line;
 use super::settings::VenueSettings;
+use super::transport::Transport;
 use super::venue_time::VenueTime;
 use super::weights::Weights;
-use crate::clock::{Monotonic, Pace};
+use crate::clock::{ClockMode, Monotonic};
 
 /// How long a thread sleeps at most before it looks whether it should end.
 pub(super) const GLANCE: Duration = Duration::from_millis(100);
@@ -24,11 +24,11 @@ pub(super) struct Shared {
     pub(super) settings: VenueSettings,
     pub(super) clock: Monotonic,
     pub(super) time: VenueTime,
-    pub(super) line: Arc<Line>,
+    pub(super) transport: Arc<Transport>,
     weights: Mutex<Weights>,
     /// One for the start of the process, and one for each connection lost since: what a drain has to come after.
     losses: AtomicU64,
-    feed_heard_ns: AtomicI64,
+    market_data_heard_ns: AtomicI64,
     is_over: AtomicBool,
 }
 
@@ -41,16 +41,16 @@ impl Shared {
             settings: settings.clone(),
             clock,
             time,
-            line: Arc::default(),
+            transport: Arc::default(),
             weights: Mutex::new(weights),
             losses: AtomicU64::new(1),
-            feed_heard_ns: AtomicI64::new(NEVER),
+            market_data_heard_ns: AtomicI64::new(NEVER),
             is_over: AtomicBool::new(false),
         }
     }
 
     pub(super) fn is_lockstep(&self) -> bool {
-        self.settings.pace == Pace::Lockstep
+        self.settings.clock_mode == ClockMode::Lockstep
     }
 
     /// Market time, never ahead of the venue's.
@@ -71,12 +71,12 @@ impl Shared {
         self.losses.fetch_add(1, Ordering::AcqRel);
     }
 
-    pub(super) fn hear_feed(&self) {
-        self.feed_heard_ns.store(self.clock.now_ns(), Ordering::Relaxed);
+    pub(super) fn hear_market_data(&self) {
+        self.market_data_heard_ns.store(self.clock.now_ns(), Ordering::Relaxed);
     }
 
-    pub(super) fn feed_heard_ns(&self) -> Option<i64> {
-        Some(self.feed_heard_ns.load(Ordering::Relaxed)).filter(|heard| *heard != NEVER)
+    pub(super) fn market_data_heard_ns(&self) -> Option<i64> {
+        Some(self.market_data_heard_ns.load(Ordering::Relaxed)).filter(|heard| *heard != NEVER)
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -86,7 +86,7 @@ impl Shared {
     /// Lets all threads end.
     pub(super) fn end(&self) {
         self.is_over.store(true, Ordering::Relaxed);
-        self.line.close();
+        self.transport.close();
     }
 
     /// Sleeps, but not past the end.

@@ -10,7 +10,7 @@ use tungstenite::http::Uri;
 use tungstenite::protocol::{WebSocket, WebSocketConfig};
 
 use super::errors::GatewayError;
-use super::line::Line;
+use super::transport::Transport;
 
 /// How long connecting, the handshake and the subscription may take, each.
 pub(super) const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -41,7 +41,7 @@ pub(super) fn address(setting: &'static str, url: &str, scheme: &'static str) ->
 #[derive(Debug)]
 pub(super) struct Wire {
     stream: TcpStream,
-    line: Arc<Line>,
+    transport: Arc<Transport>,
 }
 
 impl Wire {
@@ -64,7 +64,7 @@ impl Read for Wire {
 
 impl Write for Wire {
     fn write(&mut self, frames: &[u8]) -> io::Result<usize> {
-        self.line.write(&mut self.stream, frames)
+        self.transport.write(&mut self.stream, frames)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -73,14 +73,14 @@ impl Write for Wire {
 }
 
 /// Connects to a path of the venue and shakes hands.
-pub(super) fn connect(host: &str, path: &str, line: Arc<Line>) -> Result<WebSocket<Wire>, String> {
+pub(super) fn connect(host: &str, path: &str, transport: Arc<Transport>) -> Result<WebSocket<Wire>, String> {
     let text = |error: io::Error| error.to_string();
     let stream = reach(host)?;
     stream.set_nodelay(true).map_err(text)?;
     stream.set_read_timeout(Some(HANDSHAKE)).map_err(text)?;
     stream.set_write_timeout(Some(WRITE)).map_err(text)?;
     let config = WebSocketConfig::default().max_message_size(Some(LARGEST)).max_frame_size(Some(LARGEST));
-    let wire = Wire { stream, line };
+    let wire = Wire { stream, transport };
     let shaken = tungstenite::client::client_with_config(format!("ws://{host}{path}"), wire, Some(config));
     match shaken {
         Ok((socket, _)) => Ok(socket),

@@ -5,7 +5,7 @@
 
 use sapphire_core::messages::{HftSignal, MAX_MESSAGE_BYTES, Message, Settled};
 
-use crate::words::ReleaseDigest;
+use crate::events::ReleaseDigest;
 
 const SIGNAL: &str = "HFT_SIGNAL@1";
 const SETTLED: &str = "SETTLED@1";

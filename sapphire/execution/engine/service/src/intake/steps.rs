@@ -1,32 +1,32 @@
 //! The steps of lock-step: where market time stands.
 //!
-//! Invariant: the first word is the last step there is, which a part that died may not have finished; every later one
+//! Invariant: the first event is the last step there is, which a part that died may not have finished; every later one
 //! follows in order, none left out.
 
 use sapphire_core::messages::Message;
 
 use super::{BATCH, BLOCK, Ended, ended, refuse};
 use crate::bus::{Bus, Entry};
+use crate::bus_writer::insist;
 use crate::clock::Monotonic;
-use crate::inbox::Lane;
-use crate::publisher::insist;
+use crate::events::{EntryId, Step, TraderEvent};
+use crate::mailbox::Channel;
 use crate::streams::Streams;
-use crate::words::{EntryId, Step, Word};
 
 /// Reads the account's steps. One thread runs it.
 #[derive(Debug)]
 pub struct StepIntake {
     bus: Bus,
     streams: Streams,
-    lane: Lane,
+    channel: Channel,
     clock: Monotonic,
 }
 
 impl StepIntake {
     /// An intake that begins with the last step there is.
     #[must_use]
-    pub fn new(bus: Bus, streams: Streams, lane: Lane, clock: Monotonic) -> Self {
-        Self { bus, streams, lane, clock }
+    pub fn new(bus: Bus, streams: Streams, channel: Channel, clock: Monotonic) -> Self {
+        Self { bus, streams, channel, clock }
     }
 
     /// Reads until the process ends or nobody listens.
@@ -52,7 +52,7 @@ impl StepIntake {
 
     fn take(&mut self, entry: &Entry<'_>) -> Result<(), Ended> {
         match read_step(entry) {
-            Ok(step) => Ok(self.lane.send(Word::Step(step))?),
+            Ok(step) => Ok(self.channel.send(TraderEvent::Step(step))?),
             Err(why) => refuse(&mut self.bus, &self.streams.dead_letters, &self.streams.lockstep, entry, &why),
         }
     }

@@ -69,7 +69,7 @@ pub enum JournalFailure {
         /// Why.
         source: io::Error,
     },
-    /// The disk is full and the reserve is kept for what stops, ends or tells. Nothing was written.
+    /// The disk is full and the reserve is kept for what stops, ends or reports. Nothing was written.
     #[error("{}: no room for the journal's next file, and the reserve is kept for halt, cancels and fills; next: free disk space", .0.display())]
     OnlyReserve(PathBuf),
     /// The disk is full and the reserve is used up. Nothing was written.

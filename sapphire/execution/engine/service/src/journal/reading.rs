@@ -1,8 +1,8 @@
 //! Reading a journal from its first file to its last.
 //!
-//! Invariant: each file follows the one before it, to the hash of its last record; a record that is damaged, a file that
-//! is missing and one that does not belong are named. Only the last file may end in a torn record. Nothing is changed.
-//! Archived files are read as plain ones.
+//! Invariant: each file follows the one before it, to the hash of its last record; a record that is damaged, a file
+//! that is missing and one that does not belong are named. Only the last file may end in a torn record. Nothing is
+//! changed. Archived files are read as plain ones.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use sapphire_core::journal::{Decoder, FIRST_SEQUENCE, HEADER_LEN, Header, Journa
 
 use super::JournalFailure;
 use super::folder::{SegmentFile, file_failure, segments};
-use crate::entry::{Entry, Follows};
+use crate::entry::{Entry, Predecessor};
 
 /// A record as it was read.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub(crate) struct Found {
     pub(crate) records: u64,
     pub(crate) runs: u64,
     /// The last file with records.
-    pub(crate) last: Option<Follows>,
+    pub(crate) last: Option<Predecessor>,
     /// The last epoch that a file is named after.
     pub(crate) last_epoch: Option<u32>,
     /// Digest of the last run's configuration.
@@ -78,7 +78,7 @@ pub(crate) fn read<E: From<JournalFailure>>(
     Ok(found)
 }
 
-/// Closes of the first and the last bar whose end the last run was told of; none where it was told of none. Only the
+/// Closes of the first and the last bar whose end the last run was given; none where it was given none. Only the
 /// files at both ends are read.
 pub(crate) fn bars(account: &Path) -> Result<Option<(i64, i64)>, JournalFailure> {
     let mut files = segments(account)?;
@@ -106,7 +106,7 @@ pub(crate) fn bars(account: &Path) -> Result<Option<(i64, i64)>, JournalFailure>
     Ok(first.zip(last))
 }
 
-/// Closes of the bars whose end a file tells.
+/// Closes of the bars whose end a file holds.
 fn ended_bars(file: &SegmentFile) -> Result<Vec<i64>, JournalFailure> {
     let bytes = sapphire_archive::read(&file.path).map_err(file_failure(&file.path))?;
     let (_, decoder) = Decoder::new(&bytes).map_err(damaged(&file.path))?;
@@ -203,7 +203,7 @@ fn read_file<E: From<JournalFailure>>(
     }
     let hash = blake3::Hash::from_bytes(decoder.encoder().last_hash()).to_string();
     found.records += records;
-    found.last = Some(Follows { epoch: file.epoch, segment: file.number, records, hash });
+    found.last = Some(Predecessor { epoch: file.epoch, segment: file.number, records, hash });
     Ok(end)
 }
 

@@ -9,8 +9,8 @@ use super::JournalFailure;
 use super::folder::file_failure;
 use super::reading::{self, Found};
 use crate::entry::{Begin, Entry, Resume, RunConfig, Source};
+use crate::events::ReleaseDigest;
 use crate::fold::{Audience, Fold, Nobody};
-use crate::words::ReleaseDigest;
 
 /// What a run that ended under another configuration had closed.
 pub(super) type Carried = Vec<(Command, Source)>;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use sapphire_core::journal::{Encoder, Header, JournalKind};
 
 use super::JournalFailure;
-use crate::entry::{Entry, Follows};
+use crate::entry::{Entry, Predecessor};
 
 /// An entry with what stands beside it in the journal.
 #[derive(Clone, Copy, Debug)]
@@ -147,8 +147,8 @@ impl Segment {
     }
 
     /// What the next file says it follows.
-    pub(super) fn follows(&self) -> Follows {
-        Follows {
+    pub(super) fn follows(&self) -> Predecessor {
+        Predecessor {
             epoch: self.name.epoch,
             segment: self.name.number,
             records: self.records,

@@ -1,8 +1,8 @@
 //! The thread that brings what is written to the disk, and makes files ready.
 //!
-//! Invariant: an entry counts as synced only when every file it may stand in has been synced since it was written, older
-//! files first. A file that is done is synced, then cut to its records. The reserve is made before the spare, so a spare
-//! means that there is a reserve.
+//! Invariant: an entry counts as synced only when every file it may stand in has been synced since it was written,
+//! older files first. A file that is done is synced, then cut to its records. The reserve is made before the spare, so
+//! a spare means that there is a reserve.
 
 use std::fs::{self, File};
 use std::io;

@@ -4,19 +4,19 @@
 
 use sapphire_core::engine::FeeSide;
 
-use crate::clock::Pace;
+use crate::clock::ClockMode;
 use crate::entry::{Listing, RunConfig};
 use crate::gateway::{DrainControl, GatewayError, RECV_WINDOW_MS, Secret, VenueRules, VenueSettings, commission};
 use crate::settings::{Credentials, RELEASE_SLOTS, Settings};
 
-pub(super) fn venue_settings(settings: &Settings, credentials: &Credentials, pace: Pace) -> VenueSettings {
+pub(super) fn venue_settings(settings: &Settings, credentials: &Credentials, clock_mode: ClockMode) -> VenueSettings {
     let control = settings.venue.control_url.as_ref().zip(credentials.venue_control_token.as_ref());
     VenueSettings {
         rest_url: settings.venue.rest_url.clone(),
         ws_url: settings.venue.ws_url.clone(),
         api_key: Secret::new(&credentials.api_key),
         api_secret: Secret::new(&credentials.api_secret),
-        pace,
+        clock_mode,
         control: control.map(|(url, token)| DrainControl { url: url.clone(), token: Secret::new(token) }),
         recv_window_ms: RECV_WINDOW_MS,
     }
@@ -28,7 +28,7 @@ pub(super) fn taker_fees(venue: &VenueSettings, rules: &mut VenueRules) -> Resul
     let fees = rules.symbols.iter().map(|symbol| commission(venue, &symbol.name));
     let fees = fees.collect::<Result<Vec<_>, _>>()?;
     for asset in fees.iter().filter_map(|fees| fees.other_asset.as_deref()) {
-        rules.follow(asset);
+        rules.track_asset(asset);
     }
     let is_in_other = !fees.is_empty() && fees.iter().all(|fees| fees.is_in_other);
     let side = if is_in_other { FeeSide::Other } else { FeeSide::Received };

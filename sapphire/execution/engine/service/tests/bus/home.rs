@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ed25519_dalek::{Signer, SigningKey};
 use sapphire_service::clock::wall_ns;
-use sapphire_service::words::ReleaseDigest;
+use sapphire_service::events::ReleaseDigest;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -84,7 +84,7 @@ impl Home {
         self.path().join("releases").join(self.digest.to_string()).join("agents/cross/source.py")
     }
 
-    /// What a door of it goes by, as it stands in the settings.
+    /// What an admission of it goes by, as it stands in the settings.
     pub fn trust(&self) -> Value {
         let (policies, required) = (json!(["c".repeat(64)]), json!(["integrity.captured_source"]));
         json!({

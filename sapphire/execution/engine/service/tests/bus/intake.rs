@@ -1,4 +1,4 @@
-//! What is on the bus comes to the desk once, in order, and what cannot be read is kept.
+//! What is on the bus comes to the trader loop once, in order, and what cannot be read is kept.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -10,11 +10,11 @@ use std::time::Duration;
 use sapphire_core::instrument::InstrumentId;
 use sapphire_core::risk::Branch;
 use sapphire_service::bus::Bus;
-use sapphire_service::clock::{MarketTime, Monotonic, Pace, ShownTime};
-use sapphire_service::evidence::{Door, Stage};
-use sapphire_service::inbox::Inbox;
+use sapphire_service::clock::{ClockMode, MarketTime, Monotonic, ShownTime};
+use sapphire_service::events::{EntryId, Intake, ReleaseDigest, Step, TraderEvent};
+use sapphire_service::evidence::{Admission, Stage};
 use sapphire_service::intake::{Ended, IntakeGround, SignalIntake, StepIntake, last_signed};
-use sapphire_service::words::{EntryId, Intake, ReleaseDigest, Step, Word};
+use sapphire_service::mailbox::Mailbox;
 use serde_json::json;
 
 use crate::home::Home;
@@ -31,9 +31,9 @@ const DEAD_LETTERS: &str = "dead-letters:embedded:paper";
 const LONG: Duration = Duration::from_secs(60);
 const QUIET: Duration = Duration::from_millis(200);
 
-/// The words that an intake sends, and the thread it runs on.
+/// The events that an intake sends, and the thread it runs on.
 struct Listener {
-    inbox: Inbox<Word>,
+    mailbox: Mailbox<TraderEvent>,
     /// What was said before it ran.
     judged: VecDeque<Intake>,
     stop: Arc<AtomicBool>,
@@ -42,45 +42,45 @@ struct Listener {
 
 impl Listener {
     fn to_signals(valkey: &Valkey, home: &Home, cursor: EntryId, known: &[ReleaseDigest]) -> Self {
-        let (inbox, mut lanes) = Inbox::new(1);
+        let (mailbox, mut channels) = Mailbox::new(1);
         let stop = Arc::new(AtomicBool::new(false));
-        let (bus, lane) = (valkey.bus_until(&stop), lanes.pop().unwrap());
+        let (bus, channel) = (valkey.bus_until(&stop), channels.pop().unwrap());
         let symbols = ["BTC/USDT", "ETH/USDT"].map(str::to_owned);
         let trust = serde_json::from_value(home.trust()).unwrap();
-        let door = Door::new(home.path(), Stage::Paper, trust);
+        let admission = Admission::new(home.path(), Stage::Paper, trust);
         let time = ShownTime::default();
-        let mut now = MarketTime::new(Pace::Lockstep, 0);
+        let mut now = MarketTime::new(ClockMode::Lockstep, 0);
         now.stand_at(START_NS + LAST_BAR * BAR_NS);
         time.show(now);
         let (streams, release) = (streams(&home.digest), home.digest);
         let key = signal_key(&streams);
         let against = IntakeGround { streams, release, key, time, interval_ns: BAR_NS };
-        let mut intake = SignalIntake::new(bus, cursor, lane, &symbols, door, against, Monotonic::new());
+        let mut intake = SignalIntake::new(bus, cursor, channel, &symbols, admission, against, Monotonic::new());
         let judged = intake.judge(known).into();
-        Self { inbox, judged, stop, thread: Some(thread::spawn(move || intake.run())) }
+        Self { mailbox, judged, stop, thread: Some(thread::spawn(move || intake.run())) }
     }
 
     fn to_steps(valkey: &Valkey) -> Self {
-        let (inbox, mut lanes) = Inbox::new(1);
+        let (mailbox, mut channels) = Mailbox::new(1);
         let stop = Arc::new(AtomicBool::new(false));
-        let (bus, lane) = (valkey.bus_until(&stop), lanes.pop().unwrap());
-        let intake = StepIntake::new(bus, streams(&STEPS), lane, Monotonic::new());
-        Self { inbox, judged: VecDeque::new(), stop, thread: Some(thread::spawn(move || intake.run())) }
+        let (bus, channel) = (valkey.bus_until(&stop), channels.pop().unwrap());
+        let intake = StepIntake::new(bus, streams(&STEPS), channel, Monotonic::new());
+        Self { mailbox, judged: VecDeque::new(), stop, thread: Some(thread::spawn(move || intake.run())) }
     }
 
     fn next(&mut self) -> Intake {
-        if let Some(word) = self.judged.pop_front() {
-            return word;
+        if let Some(event) = self.judged.pop_front() {
+            return event;
         }
-        match self.inbox.next(LONG) {
-            Some(Word::Intake(word)) => word,
+        match self.mailbox.next(LONG) {
+            Some(TraderEvent::Intake(event)) => event,
             other => panic!("{other:?}"),
         }
     }
 
     fn step(&mut self) -> Step {
-        match self.inbox.next(LONG) {
-            Some(Word::Step(step)) => step,
+        match self.mailbox.next(LONG) {
+            Some(TraderEvent::Step(step)) => step,
             other => panic!("{other:?}"),
         }
     }
@@ -109,8 +109,8 @@ fn publish_bar(bus: &mut Bus, home: &Home, bar: i64) {
 }
 
 /// Entry, instrument, target and close of a signal; entry and close of an end of bar.
-fn facts(word: &Intake) -> (EntryId, Option<(Option<u16>, i64)>, i64) {
-    match word {
+fn facts(event: &Intake) -> (EntryId, Option<(Option<u16>, i64)>, i64) {
+    match event {
         Intake::Signal { entry, instrument, target_lots, bar_close_ns, time_to_live_ns, .. } => {
             assert_eq!(*time_to_live_ns, BAR_NS);
             (*entry, Some((instrument.map(|InstrumentId(id)| id), *target_lots)), *bar_close_ns)
@@ -127,8 +127,8 @@ fn expect_bar(listener: &mut Listener, bar: i64) {
     assert_eq!(facts(&listener.next()), (end_of(bar), None, close_ns));
 }
 
-fn verdict(word: Intake) -> Result<Branch, String> {
-    match word {
+fn verdict(event: Intake) -> Result<Branch, String> {
+    match event {
         Intake::Release { name, verdict, .. } => {
             assert_eq!(name, "trend");
             verdict
@@ -190,7 +190,7 @@ fn a_release_is_judged_again_when_its_files_have_changed() {
     assert_eq!(verdict(listener.next()), Ok(reduce));
     publish_bar(&mut bus, &home, 2);
     expect_bar(&mut listener, 2);
-    assert_eq!(listener.inbox.next(QUIET), None, "a verdict that stands is told once");
+    assert_eq!(listener.mailbox.next(QUIET), None, "a verdict that stands is sent once");
     listener.end();
 }
 
@@ -224,8 +224,8 @@ fn a_change_before_the_end_of_a_bar_holds_for_the_next() {
     publish_signed(&mut bus, &streams(&home.digest), end_of(1), &settled(START_NS + BAR_NS, 3));
     publish_bar(&mut bus, &home, 2);
     let before: Vec<_> =
-        std::iter::from_fn(|| Some(listener.next()).filter(|word| !matches!(word, Intake::Signal { .. }))).collect();
-    let refused = |word: &Intake| matches!(word, Intake::Release { verdict: Err(_), .. });
+        std::iter::from_fn(|| Some(listener.next()).filter(|event| !matches!(event, Intake::Signal { .. }))).collect();
+    let refused = |event: &Intake| matches!(event, Intake::Release { verdict: Err(_), .. });
     assert!(before.len() == 2 && before.iter().any(refused), "{before:?}");
     listener.end();
 }
@@ -254,7 +254,7 @@ fn what_cannot_be_read_is_kept_and_only_the_cursor_moves() {
     for id in &ids {
         assert_eq!(listener.next(), Intake::DeadLetter { entry: *id });
     }
-    assert_eq!(listener.inbox.next(QUIET), None);
+    assert_eq!(listener.mailbox.next(QUIET), None);
     listener.end();
 
     let kept = bus.read(DEAD_LETTERS, EntryId::default(), 100, Duration::from_millis(1), Monotonic::new()).unwrap();
@@ -354,7 +354,7 @@ fn a_late_restart_goes_on_after_its_cursor() {
     assert_eq!(facts(&listener.next()), (end_of(2), None, START_NS + 2 * BAR_NS));
     assert_eq!(verdict(listener.next()), Ok(Branch::default()));
     expect_bar(&mut listener, 3);
-    assert_eq!(listener.inbox.next(QUIET), None);
+    assert_eq!(listener.mailbox.next(QUIET), None);
     listener.end();
 }
 
@@ -378,7 +378,7 @@ fn a_server_killed_while_signals_come_loses_and_doubles_none() {
         expect_bar(&mut listener, bar);
     }
     let _home = writing.join().unwrap();
-    assert_eq!(listener.inbox.next(QUIET), None);
+    assert_eq!(listener.mailbox.next(QUIET), None);
     listener.end();
 }
 
@@ -420,5 +420,5 @@ fn an_intake_ends_when_nobody_listens() {
     let thread = listener.thread.take().unwrap();
     drop(listener);
     publish_bar(&mut valkey.bus(), &home, 2);
-    assert!(matches!(thread.join().unwrap(), Ended::DeskGone(_)));
+    assert!(matches!(thread.join().unwrap(), Ended::TraderGone(_)));
 }

@@ -6,9 +6,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use sapphire_service::bus::{Batch, Bus, BusError, Written};
+use sapphire_service::bus_writer::{BusWriter, Outgoing};
 use sapphire_service::clock::Monotonic;
-use sapphire_service::publisher::{Outgoing, Publisher};
-use sapphire_service::words::EntryId;
+use sapphire_service::events::EntryId;
 
 use crate::messages::{START_NS, settled};
 use crate::valkey::Valkey;
@@ -125,13 +125,13 @@ fn nothing_is_lost_or_doubled_when_the_server_is_killed_in_the_middle() {
         }
         (found, reader.connects().load(Ordering::Relaxed))
     });
-    let mut publisher = Publisher::start(valkey.bus(), &DEAD_LETTERS.into(), 64).unwrap();
-    let watermark = publisher.watermark();
+    let mut bus_writer = BusWriter::start(valkey.bus(), &DEAD_LETTERS.into(), 64).unwrap();
+    let watermark = bus_writer.watermark();
     let sending = thread::spawn(move || {
-        let numbers: Vec<_> = (1..=COUNT).map(|ms| publisher.send(outgoing(ms)).unwrap()).collect();
+        let numbers: Vec<_> = (1..=COUNT).map(|ms| bus_writer.send(outgoing(ms)).unwrap()).collect();
         assert_eq!(numbers, (1..=COUNT).collect::<Vec<_>>());
-        assert!(publisher.flush(LONG));
-        publisher
+        assert!(bus_writer.flush(LONG));
+        bus_writer
     });
     for part in 1..=3 {
         while watermark.confirmed() < part * COUNT / 4 {
@@ -141,35 +141,35 @@ fn nothing_is_lost_or_doubled_when_the_server_is_killed_in_the_middle() {
         thread::sleep(Duration::from_millis(80));
         valkey.revive();
     }
-    let publisher = sending.join().unwrap();
+    let bus_writer = sending.join().unwrap();
     let (found, connects) = reading.join().unwrap();
     let expected: Vec<_> = (1..=COUNT).map(|ms| (at(ms), outgoing(ms).bytes)).collect();
     assert_eq!(found, expected);
     assert_eq!(all(&mut valkey.bus(), "executions"), expected);
-    assert_eq!((publisher.confirmed(), watermark.refused()), (COUNT, 0));
+    assert_eq!((bus_writer.confirmed(), watermark.refused()), (COUNT, 0));
     assert!(connects >= 4, "the reader was connected {connects} times");
-    publisher.close().unwrap();
+    bus_writer.close().unwrap();
 }
 
 #[test]
 fn a_queue_that_is_full_waits_for_the_bus_and_tells_so() {
     let mut valkey = Valkey::absent();
-    let mut publisher = Publisher::start(valkey.bus(), &DEAD_LETTERS.into(), 4).unwrap();
+    let mut bus_writer = BusWriter::start(valkey.bus(), &DEAD_LETTERS.into(), 4).unwrap();
     // one is in the thread's hand, four in the queue
     let deadline = Instant::now() + LONG;
     let mut handed = 0;
     while handed < 5 {
         assert!(Instant::now() < deadline);
-        handed = publisher.try_send(outgoing(handed + 1)).unwrap_or(handed);
+        handed = bus_writer.try_send(outgoing(handed + 1)).unwrap_or(handed);
     }
-    assert_eq!(publisher.try_send(outgoing(6)), Err(outgoing(6)));
-    assert!(!publisher.flush(Duration::from_millis(50)));
-    assert_eq!((publisher.handed(), publisher.confirmed(), publisher.waiting()), (5, 0, 5));
+    assert_eq!(bus_writer.try_send(outgoing(6)), Err(outgoing(6)));
+    assert!(!bus_writer.flush(Duration::from_millis(50)));
+    assert_eq!((bus_writer.handed(), bus_writer.confirmed(), bus_writer.waiting()), (5, 0, 5));
     valkey.revive();
-    publisher.send(outgoing(6)).unwrap();
-    assert!(publisher.flush(LONG));
+    bus_writer.send(outgoing(6)).unwrap();
+    assert!(bus_writer.flush(LONG));
     assert_eq!(all(&mut valkey.bus(), "executions").len(), 6);
-    publisher.close().unwrap();
+    bus_writer.close().unwrap();
 }
 
 #[test]
@@ -177,13 +177,13 @@ fn an_entry_that_can_never_be_written_is_kept_aside_and_the_next_go_on() {
     let valkey = Valkey::start();
     let mut bus = valkey.bus();
     bus.publish("executions", at(2), &settled(START_NS, 1)).unwrap();
-    let mut publisher = Publisher::start(valkey.bus(), &DEAD_LETTERS.into(), 16).unwrap();
+    let mut bus_writer = BusWriter::start(valkey.bus(), &DEAD_LETTERS.into(), 16).unwrap();
     for ms in 1..=3 {
-        publisher.send(outgoing(ms)).unwrap();
+        bus_writer.send(outgoing(ms)).unwrap();
     }
-    publisher.send(Outgoing { stream: "heartbeats".into(), entry: None, bytes: settled(START_NS, 4) }).unwrap();
-    assert!(publisher.flush(LONG));
-    let watermark = publisher.watermark();
+    bus_writer.send(Outgoing { stream: "heartbeats".into(), entry: None, bytes: settled(START_NS, 4) }).unwrap();
+    assert!(bus_writer.flush(LONG));
+    let watermark = bus_writer.watermark();
     assert_eq!((watermark.confirmed(), watermark.refused()), (4, 2));
     assert_eq!(watermark.last_refusal(), Some(BusError::Taken { stream: "executions".to_owned(), entry: at(2) }));
     let kept: Vec<_> = all(&mut bus, "executions").into_iter().map(|(id, _)| id).collect();
@@ -193,18 +193,18 @@ fn an_entry_that_can_never_be_written_is_kept_aside_and_the_next_go_on() {
         dead.entries().map(|entry| ["m", "from"].map(|name| entry.field(name).unwrap().to_vec())).collect();
     let refused = |ms: u64| [outgoing(ms).bytes, format!("executions {}", at(ms)).into_bytes()];
     assert_eq!(dead, [refused(1), refused(2)]);
-    publisher.close().unwrap();
+    bus_writer.close().unwrap();
 }
 
 #[test]
 fn a_process_that_ends_leaves_a_bus_that_is_away() {
     let valkey = Valkey::absent();
     let stop = Arc::new(AtomicBool::new(false));
-    let mut publisher = Publisher::start(valkey.bus_until(&stop), &DEAD_LETTERS.into(), 4).unwrap();
-    publisher.send(outgoing(1)).unwrap();
+    let mut bus_writer = BusWriter::start(valkey.bus_until(&stop), &DEAD_LETTERS.into(), 4).unwrap();
+    bus_writer.send(outgoing(1)).unwrap();
     thread::sleep(Duration::from_millis(100));
     stop.store(true, Ordering::Relaxed);
     let began = Instant::now();
-    assert_eq!(publisher.close(), Err(BusError::Stopped));
+    assert_eq!(bus_writer.close(), Err(BusError::Stopped));
     assert!(began.elapsed() < Duration::from_secs(2));
 }

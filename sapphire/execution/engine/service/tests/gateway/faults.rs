@@ -5,11 +5,11 @@ use std::time::Duration;
 use sapphire_core::instrument::Side;
 use sapphire_core::orders::{ClientOrderId, ReportKind};
 use sapphire_core::venue::TimeInForce;
-use sapphire_service::clock::Pace;
+use sapphire_service::clock::ClockMode;
+use sapphire_service::events::Venue;
 use sapphire_service::gateway::{GatewayError, LiveOrder, Secret, VenueSettings, commission};
-use sapphire_service::words::Venue;
 
-use crate::desk::{BTC, Desk, TAG};
+use crate::trader::{BTC, TAG, Trader};
 use crate::venue::{Exchange, LOCKSTEP, START_NS, Scratch, free_ports};
 
 const IOC: TimeInForce = TimeInForce::ImmediateOrCancel;
@@ -21,72 +21,72 @@ fn arguments<'a>(ports: &'a [String; 2], folder: &'a Scratch) -> Vec<&'a str> {
     [&LOCKSTEP[..], &kept].concat()
 }
 
-fn is_lost(word: &Venue) -> bool {
-    matches!(word, Venue::Lost { .. })
+fn is_lost(event: &Venue) -> bool {
+    matches!(event, Venue::Lost { .. })
 }
 
 #[test]
 fn an_order_that_travels_survives_a_kill_of_the_exchange_and_counts_once() {
     let (ports, folder) = (free_ports(), Scratch::new());
     let exchange = Exchange::start(&arguments(&ports, &folder));
-    let mut desk = Desk::open(&exchange, Pace::Lockstep);
-    let quote = desk.quote();
-    let order = desk.place(Side::Buy, quote.ask_ticks + 500, 1_000, IOC);
-    desk.settle();
+    let mut trader = Trader::open(&exchange, ClockMode::Lockstep);
+    let quote = trader.quote();
+    let order = trader.place(Side::Buy, quote.ask_ticks + 500, 1_000, IOC);
+    trader.settle();
     exchange.kill();
-    desk.wait("a loss", is_lost);
-    assert!(!desk.gateway.is_connected() && desk.unanswered.is_empty(), "its place had been answered");
+    trader.wait("a loss", is_lost);
+    assert!(!trader.gateway.is_connected() && trader.unanswered.is_empty(), "its place had been answered");
     // Asked while nobody is there: in lock-step the question waits.
     let live = LiveOrder { order, instrument: BTC, made_ns: START_NS, filled_lots: 0, is_open: false };
-    let round = desk.gateway.reconcile(vec![live], desk.market_ns).unwrap();
+    let round = trader.gateway.reconcile(vec![live], trader.market_ns).unwrap();
     let exchange = Exchange::start(&arguments(&ports, &folder));
-    desk.connected();
-    desk.settle();
-    assert!(desk.words.contains(&Venue::Reconciled { round, orphans_canceled: 0 }));
-    assert_eq!(desk.reports(order), [], "it still travels");
-    desk.advance(&exchange, 1);
-    let told = desk.reports(order);
-    assert!(matches!(told[0], ReportKind::Accepted { .. }), "{told:?}");
-    assert!(told.len() > 1, "{told:?}");
+    trader.connected();
+    trader.settle();
+    assert!(trader.events.contains(&Venue::Reconciled { round, orphans_canceled: 0 }));
+    assert_eq!(trader.reports(order), [], "it still travels");
+    trader.advance(&exchange, 1);
+    let emitted = trader.reports(order);
+    assert!(matches!(emitted[0], ReportKind::Accepted { .. }), "{emitted:?}");
+    assert!(emitted.len() > 1, "{emitted:?}");
     exchange.kill();
     let exchange = Exchange::start(&arguments(&ports, &folder));
-    desk.connected();
-    assert_eq!(desk.query(order, START_NS), told, "after another kill the same trades under the same numbers");
+    trader.connected();
+    assert_eq!(trader.query(order, START_NS), emitted, "after another kill the same trades under the same numbers");
     assert_eq!(exchange.state()["accounts"][0]["orders"], 1);
-    assert_eq!(desk.gateway.connections(), 3);
+    assert_eq!(trader.gateway.connections(), 3);
 }
 
 #[test]
 fn an_order_that_nobody_read_is_named_and_found_to_be_lost() {
     let (ports, folder) = (free_ports(), Scratch::new());
     let exchange = Exchange::start(&arguments(&ports, &folder));
-    let mut desk = Desk::open(&exchange, Pace::Lockstep);
-    let quote = desk.quote();
+    let mut trader = Trader::open(&exchange, ClockMode::Lockstep);
+    let quote = trader.quote();
     exchange.signal("STOP");
-    let order = desk.place(Side::Buy, quote.ask_ticks + 500, 1_000, IOC);
-    assert_eq!(desk.gateway.outstanding(), 1);
+    let order = trader.place(Side::Buy, quote.ask_ticks + 500, 1_000, IOC);
+    assert_eq!(trader.gateway.outstanding(), 1);
     exchange.kill();
-    desk.wait("a loss", is_lost);
-    assert_eq!(desk.unanswered, [order]);
-    assert_eq!(desk.gateway.outstanding(), 0);
+    trader.wait("a loss", is_lost);
+    assert_eq!(trader.unanswered, [order]);
+    assert_eq!(trader.gateway.outstanding(), 0);
     let _exchange = Exchange::start(&arguments(&ports, &folder));
-    desk.connected();
-    assert_eq!(desk.query(order, START_NS), [ReportKind::NotFound { conclusive: true }]);
+    trader.connected();
+    assert_eq!(trader.query(order, START_NS), [ReportKind::NotFound { conclusive: true }]);
     // What takes its place is another order, and arrives once.
-    let again = desk.place(Side::Buy, quote.ask_ticks + 500, 1_000, IOC);
-    desk.settle();
+    let again = trader.place(Side::Buy, quote.ask_ticks + 500, 1_000, IOC);
+    trader.settle();
     assert_ne!(order, again);
-    assert_eq!(desk.query(again, START_NS), []);
+    assert_eq!(trader.query(again, START_NS), []);
 }
 
 fn failure(settings: &VenueSettings) -> GatewayError {
-    Desk::with(settings, 1).err().expect("this cannot start")
+    Trader::with(settings, 1).err().expect("this cannot start")
 }
 
 #[test]
 fn a_wrong_key_is_told_plainly_and_without_the_secret() {
     let exchange = Exchange::start(&LOCKSTEP);
-    let right = exchange.settings(Pace::Lockstep);
+    let right = exchange.settings(ClockMode::Lockstep);
     let unknown = VenueSettings { api_key: Secret::new("k".repeat(64)), ..right.clone() };
     let wrong = VenueSettings { api_secret: Secret::new("s".repeat(64)), ..right.clone() };
     let odd = VenueSettings { api_key: Secret::new("a\"b"), ..right.clone() };
@@ -105,7 +105,7 @@ fn a_wrong_key_is_told_plainly_and_without_the_secret() {
 #[test]
 fn addresses_that_do_not_fit_are_refused() {
     let exchange = Exchange::start(&LOCKSTEP);
-    let right = exchange.settings(Pace::Lockstep);
+    let right = exchange.settings(ClockMode::Lockstep);
     let secure = VenueSettings { ws_url: "wss://127.0.0.1:1".into(), ..right.clone() };
     assert!(matches!(failure(&secure), GatewayError::Address { setting: "ws_url", .. }));
     let secure = VenueSettings { rest_url: "https://127.0.0.1:1".into(), ..right.clone() };
@@ -116,7 +116,7 @@ fn addresses_that_do_not_fit_are_refused() {
     let error = failure(&right);
     assert!(matches!(error, GatewayError::Unreachable { .. }), "{error}");
     let exchange = Exchange::start(&["--lockstep", "--symbols", "BTCUSDT"]);
-    let error = failure(&exchange.settings(Pace::Lockstep));
+    let error = failure(&exchange.settings(ClockMode::Lockstep));
     assert_eq!(error, GatewayError::Unlisted { symbol: "BTC/USDT, ETH/USDT".into() });
 }
 
@@ -125,19 +125,19 @@ fn every_loss_needs_a_drain_of_its_own() {
     let (ports, folder) = (free_ports(), Scratch::new());
     let unknown = ClientOrderId { account: TAG, epoch: 1, sequence: 99 };
     let exchange = Exchange::start(&arguments(&ports, &folder));
-    let mut desk = Desk::with(&exchange.settings(Pace::Lockstep), 2).unwrap();
-    desk.connected();
-    assert_eq!(desk.query(unknown, START_NS), [ReportKind::NotFound { conclusive: true }]);
+    let mut trader = Trader::with(&exchange.settings(ClockMode::Lockstep), 2).unwrap();
+    trader.connected();
+    assert_eq!(trader.query(unknown, START_NS), [ReportKind::NotFound { conclusive: true }]);
     exchange.kill();
     // It comes back, but nobody answers whether it is drained.
     let elsewhere = [ports[0].clone(), free_ports()[0].clone()];
     let exchange = Exchange::start(&arguments(&elsewhere, &folder));
-    desk.connected();
-    desk.gateway.query(unknown, BTC, START_NS).unwrap();
-    while desk.take(Duration::from_millis(300)).is_some() {}
-    assert_eq!(desk.gateway.outstanding(), 1, "the drain of before the loss proves nothing");
+    trader.connected();
+    trader.gateway.query(unknown, BTC, START_NS).unwrap();
+    while trader.take(Duration::from_millis(300)).is_some() {}
+    assert_eq!(trader.gateway.outstanding(), 1, "the drain of before the loss proves nothing");
     exchange.kill();
     let _exchange = Exchange::start(&arguments(&ports, &folder));
-    desk.settle();
-    assert_eq!(desk.reports(unknown), [ReportKind::NotFound { conclusive: true }; 2]);
+    trader.settle();
+    assert_eq!(trader.reports(unknown), [ReportKind::NotFound { conclusive: true }; 2]);
 }

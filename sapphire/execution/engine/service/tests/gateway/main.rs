@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test says by its panic what is wrong.
 
-mod desk;
+mod clock_mode;
 mod faults;
 mod lockstep;
-mod pace;
+mod trader;
 mod venue;

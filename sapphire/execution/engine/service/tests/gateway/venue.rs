@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sapphire_service::clock::Pace;
+use sapphire_service::clock::ClockMode;
 use sapphire_service::gateway::{DrainControl, RECV_WINDOW_MS, Secret, VenueSettings};
 use serde_json::{Value, json};
 
@@ -67,7 +67,7 @@ impl Exchange {
         self.first_line[key].as_str().unwrap()
     }
 
-    pub fn settings(&self, pace: Pace) -> VenueSettings {
+    pub fn settings(&self, clock_mode: ClockMode) -> VenueSettings {
         let token = Secret::new(self.text("control_token"));
         let control = DrainControl { url: self.text("control_url").into(), token };
         VenueSettings {
@@ -75,8 +75,8 @@ impl Exchange {
             ws_url: self.text("ws_url").into(),
             api_key: Secret::new(self.text("api_key")),
             api_secret: Secret::new(self.text("api_secret")),
-            pace,
-            control: (pace == Pace::Lockstep).then_some(control),
+            clock_mode,
+            control: (clock_mode == ClockMode::Lockstep).then_some(control),
             recv_window_ms: RECV_WINDOW_MS,
         }
     }
@@ -95,8 +95,8 @@ impl Exchange {
     fn stands(&self) -> bool {
         let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
         threads.flatten().all(|thread| {
-            let told = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
-            told.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('T'))
+            let emitted = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            emitted.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('T'))
         })
     }
 

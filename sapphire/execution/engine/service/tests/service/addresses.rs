@@ -8,7 +8,7 @@ use crate::venue::LOCKSTEP;
 
 #[test]
 fn it_listens_where_it_is_told_and_says_what_others_reach() {
-    for (bind, host, told) in [
+    for (bind, host, emitted) in [
         ("0.0.0.0", json!("localhost"), "http://localhost"),
         ("::", json!(null), "http://[::1]"),
         ("127.0.0.2", json!(null), "http://127.0.0.2"),
@@ -16,7 +16,7 @@ fn it_listens_where_it_is_told_and_says_what_others_reach() {
         let mut rig = Rig::with(&LOCKSTEP, &json!({"lockstep": true}), &json!({"bind": bind, "host": host}));
         rig.start();
         let url = rig.service.as_ref().unwrap().first_line["control_url"].as_str().unwrap().to_owned();
-        assert_eq!(url.rsplit_once(':').unwrap().0, told);
+        assert_eq!(url.rsplit_once(':').unwrap().0, emitted);
         assert_eq!(rig.get_as("/state", READ_TOKEN).0, 200, "{url}");
         rig.wait_until_ready();
         let address = url.trim_start_matches("http://").to_owned();
@@ -38,21 +38,21 @@ fn addresses_that_cannot_be_are_named_before_anything_is_begun() {
         ("bus_url", "valkey://no-such.invalid:1/0", "has no address"),
     ] {
         let rig = Rig::with(&LOCKSTEP, &json!({"lockstep": true}), &json!({key: value}));
-        let Err((code, said)) = rig.try_start() else { panic!("{key} {value} was taken") };
-        assert!(code == Some(1) && said.contains(reason) && said.contains("next:"), "{key} {value}: {said}");
+        let Err((code, message)) = rig.try_start() else { panic!("{key} {value} was taken") };
+        assert!(code == Some(1) && message.contains(reason) && message.contains("next:"), "{key} {value}: {message}");
         assert!(!rig.account().exists(), "{key} {value}: the account's folder was begun");
     }
     let rig = Rig::new();
     for key in ["rest_url", "ws_url", "control_url"] {
         let mut venue = json!({"name": "embedded"});
-        for (setting, told) in [("rest_url", "url"), ("ws_url", "ws_url"), ("control_url", "control_url")] {
-            let url = rig.exchange.text(told);
+        for (setting, emitted) in [("rest_url", "url"), ("ws_url", "ws_url"), ("control_url", "control_url")] {
+            let url = rig.exchange.text(emitted);
             let url = if setting == key { url.replace("127.0.0.1", "no-such.invalid") } else { url.to_owned() };
             venue[setting] = json!(url);
         }
         rig.write_settings(&json!({"lockstep": true}), &json!({"venue": venue}));
-        let Err((code, said)) = rig.try_start() else { panic!("a venue of no address") };
-        assert!(code == Some(1) && said.contains(&format!("{key} has no address")), "{said}");
+        let Err((code, message)) = rig.try_start() else { panic!("a venue of no address") };
+        assert!(code == Some(1) && message.contains(&format!("{key} has no address")), "{message}");
         assert!(!rig.account().exists());
     }
 }

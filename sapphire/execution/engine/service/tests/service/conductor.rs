@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use sapphire_core::messages::{Advanced, Envelope, HftSignal, Message, Name, Settled};
-use sapphire_service::words::EntryId;
+use sapphire_service::events::EntryId;
 use serde_json::json;
 
 use crate::rig::{BAR_NS, PATIENCE, Rig};

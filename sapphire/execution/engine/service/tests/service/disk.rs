@@ -57,14 +57,14 @@ fn a_full_disk_halts_and_the_rest_is_recorded_in_the_reserve() {
     assert_eq!(rig.exchange.state()["accounts"][0]["orders"], orders, "no order while it was halted");
     assert_eq!(rig.post("/resume", &json!({"reason": "there is room"})).0, 200);
     assert_eq!(rig.stop(), Some(0));
-    let told = rig.assert_replays();
-    assert_eq!(told["runs"], 1, "{told}");
+    let emitted = rig.assert_replays();
+    assert_eq!(emitted["runs"], 1, "{emitted}");
 }
 
 impl Rig {
     /// Whether a step is settled within a time.
     fn settles_within(&mut self, time: std::time::Duration, step: u64) -> bool {
-        let entry = sapphire_service::words::EntryId { ms: step, seq: 1 };
+        let entry = sapphire_service::events::EntryId { ms: step, seq: 1 };
         let deadline = std::time::Instant::now() + time;
         while std::time::Instant::now() < deadline {
             if !self.bus.entry(&self.stream("settled"), entry).unwrap().is_empty() {

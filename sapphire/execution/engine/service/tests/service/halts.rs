@@ -90,8 +90,8 @@ fn a_flatten_while_buys_travel_survives_kills_and_ends_flat() {
     assert_eq!(lots(&rig), ["20000", "20000"]);
     // Its buys travel when it is said, and the process is killed at once.
     conductor.bar(&mut rig, [40_000, 40_000]);
-    let words = json!({"reason": "get out", "by": "ada"});
-    let (status, answer) = rig.post("/flatten", &words);
+    let events = json!({"reason": "get out", "by": "ada"});
+    let (status, answer) = rig.post("/flatten", &events);
     assert_eq!((status, &answer["state"]), (200, &json!("REDUCING")), "{answer}");
     assert_eq!(answer["closed"][0]["standing"], "selling");
     rig.kill_and_start();
@@ -121,8 +121,8 @@ fn a_flatten_while_buys_travel_survives_kills_and_ends_flat() {
     balances_equal_the_exchanges(&rig);
     assert_eq!(rig.stop(), Some(0));
     let trading = rig.exported("trading");
-    let words: Vec<&str> = trading.iter().map(|row| row["command"].as_str().unwrap()).collect();
-    assert_eq!(words, ["flatten", "resume"]);
+    let events: Vec<&str> = trading.iter().map(|row| row["command"].as_str().unwrap()).collect();
+    assert_eq!(events, ["flatten", "resume"]);
     let by_operator = |row: &&serde_json::Value| row["release"].is_null();
     let sold: Vec<_> = rig.exported("order");
     assert!(
@@ -212,15 +212,15 @@ fn the_account_is_told_with_its_prices_and_gains_and_its_last_bar() {
     let mut conductor = Conductor::new();
     conductor.bar(&mut rig, [20_000, 0]);
     conductor.bar(&mut rig, [20_000, 0]);
-    let (_, told) = rig.get("/positions");
+    let (_, emitted) = rig.get("/positions");
     let number = |value: &serde_json::Value| value.as_str().unwrap().parse::<i128>().unwrap();
-    let row = &told["positions"][0];
+    let row = &emitted["positions"][0];
     let value = number(&row["atoms"]) * number(&row["price_atoms"]) / 100_000_000;
     assert_eq!(number(&row["value_atoms"]), value);
     assert_eq!(number(&row["unrealised_atoms"]), value - number(&row["cost_atoms"]));
-    assert_eq!(told["unrealised_quote_atoms"], row["unrealised_atoms"]);
-    assert_eq!(number(&told["equity_quote_atoms"]), number(&told["cash_quote_atoms"]) + value);
-    assert_eq!(told["trading_set"], serde_json::Value::Null);
+    assert_eq!(emitted["unrealised_quote_atoms"], row["unrealised_atoms"]);
+    assert_eq!(number(&emitted["equity_quote_atoms"]), number(&emitted["cash_quote_atoms"]) + value);
+    assert_eq!(emitted["trading_set"], serde_json::Value::Null);
     let (_, state) = rig.get("/state");
     assert_eq!(number(&state["last_bar_close_ns"]), i128::from(crate::conductor::close_ns(2)));
 }
@@ -251,9 +251,9 @@ fn who_has_no_token_learns_nothing_and_a_second_service_is_turned_away() {
     assert!(status == 200 && ready, "{metrics}");
     assert_eq!(rig.post("/resume", &json!({"why": "no such field"})).0, 400);
 
-    let Err((code, said)) = rig.try_start() else { panic!("two services on one account") };
+    let Err((code, message)) = rig.try_start() else { panic!("two services on one account") };
     assert_eq!(code, Some(1));
-    assert!(said.contains("in use") && said.contains("next:"), "{said}");
+    assert!(message.contains("in use") && message.contains("next:"), "{message}");
     assert_eq!(rig.stop(), Some(0));
     let log = rig.log();
     assert!(
@@ -285,7 +285,7 @@ fn the_reading_token_looks_and_moves_nothing_and_who_acted_is_in_the_journal() {
     assert_eq!((&state["trading"], &state["trading_set"]), (&json!("ACTIVE"), &serde_json::Value::Null));
     assert_eq!(lots(&rig)[0], "30000");
 
-    // A halt is obeyed whatever its words are, and keeps what can be read of them.
+    // A halt is applied whatever its words are, and keeps what can be read of them.
     let two_lines = json!({"reason": "calm", "by": "ada\noperator bob"});
     assert_eq!(rig.post("/resume", &two_lines).0, 400);
     assert_eq!(rig.post("/reduce", &json!({"reason": "one\ntwo", "by": "ada"})).0, 400);
@@ -313,9 +313,9 @@ fn wrong_settings_are_refused_and_say_what_to_do() {
     let good = std::fs::read_to_string(&path).unwrap();
     let refusal = |rig: &Rig, from: &str, to: &str| {
         std::fs::write(&path, good.replace(from, to)).unwrap();
-        let Err((code, said)) = rig.try_start() else { panic!("{to} was taken") };
+        let Err((code, message)) = rig.try_start() else { panic!("{to} was taken") };
         assert_eq!(code, Some(1));
-        said
+        message
     };
     assert!(refusal(&rig, "\"5m\"", "\"5 minutes\"").contains("interval"));
     assert!(refusal(&rig, "ETH/USDT", "XYZ/USDT").contains("XYZ/USDT"));

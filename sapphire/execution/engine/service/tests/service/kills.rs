@@ -1,7 +1,7 @@
 //! `kill -9` at any moment of a bar leaves the fills as they are, sends no order twice and counts no fill twice.
 
 use crate::conductor::{Conductor, Moment, targets};
-use crate::parity::{balances_equal_the_exchanges, replay, states_of, states_told, trades_of, trades_told};
+use crate::parity::{balances_equal_the_exchanges, replay, states_emitted, states_of, trades_emitted, trades_of};
 use crate::rig::Rig;
 
 const BARS: i64 = 12;
@@ -17,20 +17,20 @@ fn survives(at: &mut dyn FnMut(&mut Rig, i64, Moment)) {
     conductor.bar_of(&mut rig, &mut |_, _| {}, &mut |_, _, _| {});
     rig.wait_until_ready();
     let record = replay(BARS);
-    assert_eq!(states_told(&mut rig, BARS + 1), states_of(&record));
-    assert_eq!(trades_told(&rig), trades_of(&record));
+    assert_eq!(states_emitted(&mut rig, BARS + 1), states_of(&record));
+    assert_eq!(trades_emitted(&rig), trades_of(&record));
     balances_equal_the_exchanges(&rig);
     let at_exchange = rig.exchange.state()["accounts"][0]["orders"].as_u64().unwrap();
     let sent = record.orders.iter().filter(|row| row.arrives_ns.is_some()).count();
     assert_eq!(at_exchange, sent as u64, "orders at the exchange");
     assert!(rig.messages("dead-letters").is_empty());
-    every_fill_is_told_once(&mut rig, record.fills.len());
+    every_fill_is_emitted_once(&mut rig, record.fills.len());
     assert_eq!(rig.stop(), Some(0));
     rig.assert_replays();
 }
 
 /// The stream of executions has each fill once, and no hole that a kill left.
-fn every_fill_is_told_once(rig: &mut Rig, fills: usize) {
+fn every_fill_is_emitted_once(rig: &mut Rig, fills: usize) {
     let mut trades = Vec::new();
     for (entry, message) in rig.messages("executions") {
         if let sapphire_core::messages::Message::OrderExecution(execution) = message {

@@ -68,8 +68,8 @@ pub fn trades_of(record: &Record) -> Vec<Trade> {
     record.fills.iter().map(trade).collect()
 }
 
-/// The trades that the service tells.
-pub fn trades_told(rig: &Rig) -> Vec<Trade> {
+/// The trades that the service reports.
+pub fn trades_emitted(rig: &Rig) -> Vec<Trade> {
     let (status, fills) = rig.get("/fills?limit=10000");
     assert_eq!(status, 200);
     let trade = |row: &serde_json::Value| {
@@ -82,7 +82,7 @@ pub fn trades_told(rig: &Rig) -> Vec<Trade> {
 }
 
 /// Cash and positions that the service published at each close.
-pub fn states_told(rig: &mut Rig, bars: i64) -> Vec<(i128, Vec<i128>)> {
+pub fn states_emitted(rig: &mut Rig, bars: i64) -> Vec<(i128, Vec<i128>)> {
     let mut states = Vec::new();
     for bar in 1..=bars {
         let Message::AccountState(state) = rig.await_entry("account", signal_entry(close_ns(bar), 1)) else {
@@ -109,15 +109,15 @@ fn forty_bars_over_the_wire_are_the_replays_to_the_last_atom() {
     conductor.bar_of(&mut rig, &mut |_, _| {}, &mut |_, _, _| {});
     let record = replay(BARS);
     assert!(record.fills.len() > 60, "{} fills", record.fills.len());
-    assert_eq!(states_told(&mut rig, BARS + 1), states_of(&record));
-    assert_eq!(trades_told(&rig), trades_of(&record));
+    assert_eq!(states_emitted(&mut rig, BARS + 1), states_of(&record));
+    assert_eq!(trades_emitted(&rig), trades_of(&record));
     let (_, orders) = rig.get("/orders?limit=10000");
     assert_eq!(orders.as_array().unwrap().len(), record.orders.len());
     balances_equal_the_exchanges(&rig);
 
     assert_eq!(rig.stop(), Some(0), "{}", rig.log());
-    let told = rig.assert_replays();
-    assert!(told["steps"].as_u64().unwrap() > 400, "{told}");
+    let emitted = rig.assert_replays();
+    assert!(emitted["steps"].as_u64().unwrap() > 400, "{emitted}");
     let states: Vec<i128> =
         rig.exported("state").iter().map(|row| row["cash_quote_atoms"].as_str().unwrap().parse().unwrap()).collect();
     let expected: Vec<i128> = record.bars.iter().map(|bar| bar.cash_quote_atoms).collect();
@@ -129,7 +129,8 @@ fn forty_bars_over_the_wire_are_the_replays_to_the_last_atom() {
 #[test]
 fn orders_that_outlive_the_prices_they_were_made_at_are_the_replays_too() {
     const BARS: i64 = 20;
-    // The house renews its quotes every 5 s: an order that follows from a report is made at other prices than the one before.
+    // The house renews its quotes every 5 s: an order that follows from a report is made at other prices than the one
+    // before.
     let arguments = ["--lockstep", "--seed", "7", "--start", "2024-03-01", "--latency-ms", "4000", "13000"];
     let mut rig = Rig::with(&arguments, &json!({"lockstep": true}), &json!({}));
     rig.start();
@@ -139,13 +140,13 @@ fn orders_that_outlive_the_prices_they_were_made_at_are_the_replays_too() {
     }
     conductor.bar_of(&mut rig, &mut |_, _| {}, &mut |_, _, _| {});
     let record = replay_with(BARS, Latency { seed: 7, min_ns: 4_000_000_000, max_ns: 13_000_000_000 });
-    assert_eq!(states_told(&mut rig, BARS + 1), states_of(&record));
-    assert_eq!(trades_told(&rig), trades_of(&record));
+    assert_eq!(states_emitted(&mut rig, BARS + 1), states_of(&record));
+    assert_eq!(trades_emitted(&rig), trades_of(&record));
     let (_, orders) = rig.get("/orders?limit=10000");
-    let told: Vec<(&str, &str)> = orders.as_array().unwrap().iter().map(terms).collect();
+    let emitted: Vec<(&str, &str)> = orders.as_array().unwrap().iter().map(terms).collect();
     let again: Vec<(String, String)> =
         record.orders.iter().map(|row| (row.order.ticks.to_string(), row.order.lots.to_string())).collect();
-    assert_eq!(told, again.iter().map(|(ticks, lots)| (ticks.as_str(), lots.as_str())).collect::<Vec<_>>());
+    assert_eq!(emitted, again.iter().map(|(ticks, lots)| (ticks.as_str(), lots.as_str())).collect::<Vec<_>>());
     // Otherwise the run says nothing about prices that moved meanwhile.
     let after_a_report = record.orders.iter().filter(|row| row.sent_ns % BAR_NS != 0).count();
     assert!(after_a_report > 5, "{after_a_report} orders followed from a report");
@@ -163,21 +164,21 @@ pub fn balances_equal_the_exchanges(rig: &Rig) {
         let balance = &state["accounts"][0]["balances"][asset];
         ["free", "locked"].map(|part| balance[part].as_str().unwrap().parse::<i128>().unwrap()).iter().sum::<i128>()
     };
-    let mut told = BTreeMap::from([("USDT", held["cash_quote_atoms"].as_str().unwrap().parse::<i128>().unwrap())]);
+    let mut emitted = BTreeMap::from([("USDT", held["cash_quote_atoms"].as_str().unwrap().parse::<i128>().unwrap())]);
     for (asset, row) in ["BTC", "ETH"].into_iter().zip(held["positions"].as_array().unwrap()) {
-        told.insert(asset, row["atoms"].as_str().unwrap().parse().unwrap());
+        emitted.insert(asset, row["atoms"].as_str().unwrap().parse().unwrap());
     }
-    for (asset, atoms) in told {
+    for (asset, atoms) in emitted {
         assert_eq!(atoms, at_exchange(asset), "{asset}");
     }
 }
 
 fn every_order_left_its_times(rig: &Rig, orders: usize) {
-    use sapphire_service::hops::{HopRecord, RECORD_BYTES};
+    use sapphire_service::latency_trace::{LatencyTrace, RECORD_BYTES};
     let mut files = std::fs::read_dir(rig.account().join("hops")).unwrap();
     let bytes = std::fs::read(files.next().unwrap().unwrap().path()).unwrap();
-    let records: Vec<HopRecord> =
-        bytes.chunks_exact(RECORD_BYTES).map(|record| HopRecord::decode(record.try_into().unwrap())).collect();
+    let records: Vec<LatencyTrace> =
+        bytes.chunks_exact(RECORD_BYTES).map(|record| LatencyTrace::decode(record.try_into().unwrap())).collect();
     assert_eq!(records.len(), orders);
     for record in &records {
         let way = [

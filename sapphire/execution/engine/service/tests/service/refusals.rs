@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use sapphire_service::clock::Monotonic;
-use sapphire_service::words::EntryId;
+use sapphire_service::events::EntryId;
 use serde_json::json;
 
 use crate::conductor::{Conductor, Moment, close_ns, signal, signal_entry};

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use sapphire_core::messages::Message;
 use sapphire_service::bus::Bus;
 use sapphire_service::clock::Monotonic;
+use sapphire_service::events::EntryId;
 use sapphire_service::streams::Streams;
-use sapphire_service::words::EntryId;
 use serde_json::{Value, json};
 
 use crate::home::Home;
@@ -135,7 +135,7 @@ impl Rig {
 
     /// Starts the service and waits for its first line.
     pub fn start(&mut self) -> &Service {
-        self.service = Some(self.try_start().unwrap_or_else(|(code, said)| panic!("exit code {code:?}: {said}")));
+        self.service = Some(self.try_start().unwrap_or_else(|(code, message)| panic!("exit code {code:?}: {message}")));
         self.service.as_ref().unwrap()
     }
 
@@ -155,8 +155,8 @@ impl Rig {
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         if line.is_empty() {
             let code = child.wait().unwrap().code();
-            let said = fs::read(self.path("service.log")).unwrap()[before as usize..].to_vec();
-            return Err((code, String::from_utf8(said).unwrap()));
+            let message = fs::read(self.path("service.log")).unwrap()[before as usize..].to_vec();
+            return Err((code, String::from_utf8(message).unwrap()));
         }
         Ok(Service { child, first_line: serde_json::from_str(&line).unwrap() })
     }
@@ -266,7 +266,12 @@ impl Rig {
     /// A verb of the binary on the account's journal.
     pub fn journal(&self, verb: &str) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_service"));
-        command.args(["journal", verb]).arg(self.account()).arg("--json").output().unwrap()
+        command.args(["journal", verb]).arg(self.account());
+        // What is exported is JSON anyhow.
+        if verb != "export" {
+            command.arg("--json");
+        }
+        command.output().unwrap()
     }
 
     /// Rows of the journal's export of one kind.
@@ -281,11 +286,11 @@ impl Rig {
     /// The journal folds again to what was decided.
     pub fn assert_replays(&self) -> Value {
         let output = self.journal("replay");
-        let said = String::from_utf8(output.stdout).unwrap();
-        assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
-        let told: Value = serde_json::from_str(said.trim()).unwrap();
-        assert_eq!(told["identical"], true, "{told}");
-        told
+        let message = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{message}{}", String::from_utf8_lossy(&output.stderr));
+        let emitted: Value = serde_json::from_str(message.trim()).unwrap();
+        assert_eq!(emitted["identical"], true, "{emitted}");
+        emitted
     }
 }
 

@@ -35,6 +35,6 @@ fn a_run_under_other_limits_takes_over_what_is_held_and_publishes_behind_the_one
     conductor.bar(&mut rig, [10_000, 10_000]);
     assert!(rig.messages("dead-letters").is_empty());
     assert_eq!(rig.stop(), Some(0));
-    let told = rig.assert_replays();
-    assert_eq!(told["runs"], 2, "{told}");
+    let emitted = rig.assert_replays();
+    assert_eq!(emitted["runs"], 2, "{emitted}");
 }

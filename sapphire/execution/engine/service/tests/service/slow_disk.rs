@@ -56,8 +56,9 @@ fn a_disk_that_lags_reduces_and_then_halts_and_nothing_of_that_undoes_itself() {
     conductor.bar(&mut rig, [5_000, 20_000]);
     assert_eq!(rig.get("/positions").1["positions"][1]["lots"], "20000");
     assert_eq!(rig.stop(), Some(0));
-    let told: Vec<String> = rig.exported("trading").iter().map(|row| row["state"].as_str().unwrap().into()).collect();
-    assert_eq!(told, ["REDUCING", "HALTED", "ACTIVE"]);
+    let emitted: Vec<String> =
+        rig.exported("trading").iter().map(|row| row["state"].as_str().unwrap().into()).collect();
+    assert_eq!(emitted, ["REDUCING", "HALTED", "ACTIVE"]);
     rig.assert_replays();
 }
 
