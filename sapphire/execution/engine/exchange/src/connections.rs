@@ -4,8 +4,8 @@
 //! connection counts as drained once the exchange has read them all and closed its end. Invariant: after
 //! `Connections::drain` said so, no request of a connection whose other end is gone can still reach the desk.
 //!
-//! Known limitation: asks the kernel's socket table (`/proc/net/tcp`), so Linux only. That a client on another machine is
-//! gone is known once its kernel has said so.
+//! Known limitation: asks the kernel's socket table (`/proc/net/tcp`), so Linux only. That a client on another machine
+//! is gone is known once its kernel has said so.
 
 use std::collections::BTreeSet;
 use std::io;

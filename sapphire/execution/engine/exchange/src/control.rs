@@ -1,8 +1,8 @@
 //! The control plane: its own port, two bearer tokens, JSON.
 //!
 //! In: commands of the conductor, the supervisor and tests. Out: where market time stands, state, keys.
-//! Never: on the venue's port; never without a token, but for probes and metrics. What changes nothing is answered to the
-//! token that reads (`control_read_token`), everything to the one that acts (`control_token`).
+//! Never: on the venue's port; never without a token, but for probes and metrics. What changes nothing is answered to
+//! the token that reads (`control_read_token`), everything to the one that acts (`control_token`).
 //!
 //! | path | body | answer |
 //! | --- | --- | --- |

@@ -88,7 +88,7 @@ pub(crate) struct Desk {
 /// What the desk itself keeps of an account.
 #[derive(Clone, Debug, Default)]
 struct AccountRow {
-    /// None of the house and of the development account.
+    /// None of the synthetic liquidity and of the development account.
     name: Option<String>,
     events: u64,
     update_ns: i64,
@@ -145,7 +145,7 @@ impl Desk {
             catalog,
             genesis,
         };
-        // The house is account 0, so that indices of accounts are places everywhere.
+        // The synthetic liquidity is account 0, so that indices of accounts are places everywhere.
         desk.open_row(None);
         desk.number_standing_levels();
         desk.run_to(desk.market.now_ns(), Until::Time);
@@ -176,7 +176,7 @@ impl Desk {
         self.digest.0
     }
 
-    /// The number of accounts, the house among them: the index of the next.
+    /// The number of accounts, the synthetic liquidity among them: the index of the next.
     pub(crate) fn next_account(&self) -> AccountId {
         AccountId(self.accounts.len() as u32)
     }
@@ -302,7 +302,7 @@ impl Desk {
         self.channels.open_account();
     }
 
-    /// Levels that the house put up before anybody counted get their update ids.
+    /// Levels that the synthetic liquidity put up before anybody counted get their update ids.
     fn number_standing_levels(&mut self) {
         use sapphire_core::instrument::Side;
         let now_ns = self.now_ns();

@@ -64,7 +64,7 @@ pub struct Arguments {
     /// Market time stands until the control plane advances it
     #[arg(long)]
     pub lockstep: bool,
-    /// What the generated market, the house's orders and delays are made from
+    /// What the generated market, the synthetic liquidity's orders and delays are made from
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
     /// Folder of candles to run on (BTCUSDT-5m.csv and so on) instead of a generated market; rules.json in it says by
@@ -93,7 +93,7 @@ pub struct Genesis {
     /// Version of the generated market's path; 1 in journals that do not say.
     #[serde(default = "first_generator")]
     pub generator: u32,
-    /// Seed of path, house and delays.
+    /// Seed of path, synthetic liquidity and delays.
     pub seed: u64,
     /// Where market time began, UTC nanoseconds.
     pub start_ns: i64,

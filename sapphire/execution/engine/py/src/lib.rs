@@ -4,8 +4,8 @@
 
 use pyo3::prelude::*;
 
-mod crosses;
 mod error;
+mod ma_sweep;
 mod market;
 mod replay;
 
@@ -14,6 +14,6 @@ mod replay;
 fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     error::register(module)?;
     replay::register(module)?;
-    crosses::register(module)?;
+    ma_sweep::register(module)?;
     market::register(module)
 }

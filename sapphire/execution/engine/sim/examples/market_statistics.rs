@@ -1,14 +1,13 @@
 //! How long two years of the generated market take, how they look beside recorded ones, and whether its prices are
-//! martingales: variance ratios, correlations and mean returns of every symbol over 200 seeds and its whole history, and
-//! the coarsest tick that any of those paths ever met.
+//! martingales: variance ratios, correlations and mean returns of every symbol over 200 seeds and its whole history,
+//! and the coarsest tick that any of those paths ever met.
 //!
 //! `cargo run --release -p sapphire-sim --example market_statistics [SEED]`
 //!
 //! Recorded, for comparison (ten USD-M perpetuals, one minute, May 2025): excess kurtosis 6.4 to 28.8 at 1m and 2.0 to
-//! 7.6 at 1h; autocorrelation of absolute BTC returns .25 / .11 / .055 at 1 / 60 / 1440 minutes; volatility of BTC 38 %,
-//! ETH 78 %; correlation of BTC with the others .63 to .80; of log volume with log realised variance .84 to .88 over an
-//! hour. A sample of two years of a long-memory process scatters, so
-//! the numbers are printed for several seeds.
+//! 7.6 at 1h; autocorrelation of absolute BTC returns .25 / .11 / .055 at 1 / 60 / 1440 minutes; volatility of BTC 38
+//! %, ETH 78 %; correlation of BTC with the others .63 to .80; of log volume with log realised variance .84 to .88 over
+//! an hour. A sample of two years of a long-memory process scatters, so the numbers are printed for several seeds.
 
 use std::time::Instant;
 
@@ -66,8 +65,8 @@ fn martingale(listing: &Listing, first: u64) {
     }
 }
 
-/// The coarsest tick and the nearest upper bound at any midnight of 200 paths of every symbol, and how many of the paths
-/// end before the history does.
+/// The coarsest tick and the nearest upper bound at any midnight of 200 paths of every symbol, and how many of the
+/// paths end before the history does.
 fn ticks() {
     println!(
         "\n{:>9} {:>22} {:>24} {:>9} {:>9} {:>9}",

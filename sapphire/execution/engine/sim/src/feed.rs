@@ -51,8 +51,8 @@ impl Feed {
         self.upcoming(at_or_after_ns, 1).first().copied()
     }
 
-    /// When the market of a symbol closes: of a generated one at the end of its minutes, where it is delisted or goes by rules
-    /// that this feed is not counted in; of a recorded one, where it was said that it was delisted.
+    /// When the market of a symbol closes: of a generated one at the end of its minutes, where it is delisted or goes
+    /// by rules that this feed is not counted in; of a recorded one, where it was said that it was delisted.
     #[must_use]
     pub fn ends_ns(&self) -> Option<i64> {
         match self {

@@ -7,19 +7,19 @@
 
 /// Intervals of prices and volume.
 pub mod candle;
-/// A sweep over moving-average crosses.
-pub mod crosses;
 /// Where candles come from: generated or recorded.
 pub mod feed;
 /// Counter-based randomness.
 pub mod hash;
-/// The house: a pure function from a minute's candle to the orders around it.
-pub mod house;
 /// How long requests travel.
 pub mod latency;
+/// The synthetic liquidity: a pure function from a minute's candle to the orders around it.
+pub mod liquidity;
 /// What the generated market lists.
 pub mod listing;
-/// Venue, house and requests under one virtual clock.
+/// A sweep over moving-average crosses.
+pub mod ma_sweep;
+/// The market simulator: venue, synthetic liquidity and requests under one virtual clock.
 pub mod market;
 /// The engine on a market, bar by bar.
 pub mod replay;

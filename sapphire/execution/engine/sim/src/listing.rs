@@ -1,8 +1,8 @@
 //! What the generated market lists: trading rules, listing dates and the character of each symbol.
 //!
 //! A listing's first rules are those of Binance spot in 2024 (`exchangeInfo`: `PRICE_FILTER`, `LOT_SIZE`, `NOTIONAL`),
-//! with a tick one or two decades finer where Binance's was above a basis point of the start price; what becomes of them
-//! is in [`reviewed`](crate::listing::TradingRules::reviewed). Listing dates are those of the pairs' first candles
+//! with a tick one or two decades finer where Binance's was above a basis point of the start price; what becomes of
+//! them is in [`reviewed`](crate::listing::TradingRules::reviewed). Listing dates are those of the pairs' first candles
 //! there. Start price, volatility, beta and volume are declared round numbers of the right order, not history: the
 //! generated market is nobody's past.
 

@@ -1,12 +1,13 @@
-//! Paper accounts, house and travelling requests under one virtual clock.
+//! The market simulator: paper accounts, synthetic liquidity and travelling requests under one virtual clock.
 //!
-//! Invariant: house steps and arrivals happen in the order of market time (at the same instant the house first, then
-//! requests in the order in which they were sent). A symbol whose feed ends is closed at that instant. Nothing happens
-//! but through `Market::advance` and `Market::skip_to`, so the same calls give the same market.
+//! Invariant: liquidity steps and arrivals happen in the order of market time (at the same instant the synthetic
+//! liquidity first, then requests in the order in which they were sent). A symbol whose feed ends is closed at that
+//! instant. Nothing happens but through `Market::advance` and `Market::skip_to`, so the same calls give the same
+//! market.
 //!
-//! Each account has books of its own: the house's quotes and its own orders. What it is told is a function of seed,
-//! candles and its own requests at their market times; no other account changes it, and opening one does not either.
-//! What the public sees (depth, trades, best prices) is the first account's books.
+//! Each account has books of its own: the synthetic liquidity's quotes and its own orders. What it is told is a
+//! function of seed, candles and its own requests at their market times; no other account changes it, and opening one
+//! does not either. What the public sees (depth, trades, best prices) is the first account's books.
 //!
 //! Known limitation: accounts do not trade with each other, and each one costs a set of books.
 
@@ -19,21 +20,21 @@ use sapphire_core::venue::{AccountId, NewOrder, OrderId, Outcome, Rejection, Ven
 
 use crate::candle::{Candle, MINUTE_NS};
 use crate::hash::symbol_key;
-use crate::house::HouseStep;
 use crate::latency::Latency;
+use crate::liquidity::LiquidityStep;
 
 mod account_venue;
 mod accounts;
 mod closing;
-mod desk;
 mod listed;
+mod provider;
 
 pub use accounts::Books;
 pub use listed::Listed;
 
-use account_venue::{AccountVenue, HOUSE, is_house_order};
+use account_venue::{AccountVenue, LIQUIDITY, is_synthetic_order};
 use accounts::Seat;
-use desk::HouseDesk;
+use provider::LiquidityProvider;
 
 /// What happened, and when in market time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,13 +48,13 @@ pub struct Stamped {
 /// What can happen in a market.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MarketEvent {
-    /// A client's order reached the book, traded, or ended; or two house orders traded.
+    /// A client's order reached the book, traded, or ended; or two liquidity orders traded.
     Outcome(Outcome),
     /// A client's order was refused on arrival.
     Rejected(OrderId, Rejection),
     /// A client's cancel found nothing to cancel.
     CancelRejected(OrderId, Rejection),
-    /// The house renewed its quotes.
+    /// The synthetic liquidity renewed its quotes.
     Quoted(InstrumentId),
     /// The symbol's market closed for good; the orders that stood in it expired at the same moment.
     Closed(InstrumentId),
@@ -83,10 +84,10 @@ type Arrival = Reverse<(i64, u64)>;
 pub struct Market {
     /// The first is the public one.
     venues: Vec<AccountVenue>,
-    /// By account; the house's is its seat in the first venue.
+    /// By account; the synthetic liquidity's is its seat in the first venue.
     seats: Vec<Seat>,
     listed: Vec<Listed>,
-    desks: Vec<HouseDesk>,
+    providers: Vec<LiquidityProvider>,
     latency: Latency,
     now_ns: i64,
     arrivals: BinaryHeap<Arrival>,
@@ -96,26 +97,26 @@ pub struct Market {
 }
 
 impl Market {
-    /// A market whose clock stands at `start_ns`, with the house's quotes of that instant.
+    /// A market whose clock stands at `start_ns`, with the synthetic liquidity's quotes of that instant.
     ///
     /// Assets are dense indices; `assets` is their number.
     #[must_use]
     pub fn new(listed: Vec<Listed>, assets: usize, seed: u64, latency: Latency, start_ns: i64) -> Self {
         let minute_ns = start_ns - start_ns.rem_euclid(MINUTE_NS);
-        let desks = listed.iter().map(|listed| HouseDesk::new(seed, listed, minute_ns)).collect();
+        let providers = listed.iter().map(|listed| LiquidityProvider::new(seed, listed, minute_ns)).collect();
         let mut market = Self {
             venues: vec![AccountVenue::new(0, &listed, assets)],
-            seats: vec![Seat { venue: 0, account: HOUSE }],
+            seats: vec![Seat { venue: 0, account: LIQUIDITY }],
             listed,
-            desks,
+            providers,
             latency,
             now_ns: start_ns,
             arrivals: BinaryHeap::new(),
             travelling: FxHashMap::default(),
             sent: 0,
         };
-        // What the house did before anybody looked.
-        market.run_house(&mut Vec::new(), &mut Vec::new());
+        // What the synthetic liquidity did before anybody looked.
+        market.run_liquidity(&mut Vec::new(), &mut Vec::new());
         market
     }
 
@@ -144,14 +145,14 @@ impl Market {
         &self.listed
     }
 
-    /// The house's account.
-    pub fn house(&self) -> AccountId {
-        HOUSE
+    /// The synthetic liquidity's account.
+    pub fn liquidity(&self) -> AccountId {
+        LIQUIDITY
     }
 
-    /// Whether an order is the house's.
-    pub fn is_house(order: OrderId) -> bool {
-        is_house_order(order)
+    /// Whether an order is the synthetic liquidity's.
+    pub fn is_synthetic(order: OrderId) -> bool {
+        is_synthetic_order(order)
     }
 
     /// Sends an order; when it will arrive. What becomes of it comes out of [`Market::advance`].
@@ -179,7 +180,7 @@ impl Market {
         while let Some(instant) = self.next_instant().filter(|instant| *instant <= to_ns.max(self.now_ns)) {
             self.move_clock(instant);
             let before = out.len();
-            self.run_house(&mut outcomes, out);
+            self.run_liquidity(&mut outcomes, out);
             self.run_arrivals(&mut outcomes, out);
             if until == Until::ClientEvent && out[before..].iter().any(|stamped| is_client_event(&stamped.event)) {
                 return self.now_ns;
@@ -191,13 +192,13 @@ impl Market {
 
     /// Moves the clock to `to_ns` without running what nobody sees: only where no client's order stands or travels,
     /// and whether it did. Books, later trades and their numbers are then those that [`Market::advance`] would have
-    /// left; the house's trades and quotes in between are not reported.
+    /// left; the synthetic liquidity's trades and quotes in between are not reported.
     pub fn skip_to(&mut self, to_ns: i64) -> bool {
         if !self.travelling.is_empty() || self.client_order_stands() {
             return false;
         }
-        for index in 0..self.desks.len() {
-            let (unseen, last) = self.desks[index].skip(&self.listed[index], to_ns);
+        for index in 0..self.providers.len() {
+            let (unseen, last) = self.providers[index].skip(&self.listed[index], to_ns);
             self.venues.iter_mut().for_each(|own| own.venue.count_trades(InstrumentId(index as u16), unseen));
             self.run_last(index, last);
         }
@@ -212,8 +213,8 @@ impl Market {
         if !self.travelling.is_empty() || self.client_order_stands() {
             return false;
         }
-        for index in 0..self.desks.len() {
-            let last = self.desks[index].jump(&self.listed[index], to_ns);
+        for index in 0..self.providers.len() {
+            let last = self.providers[index].jump(&self.listed[index], to_ns);
             self.run_last(index, last);
         }
         self.move_clock(to_ns);
@@ -221,7 +222,7 @@ impl Market {
         true
     }
 
-    fn run_last(&mut self, index: usize, step: Option<HouseStep>) {
+    fn run_last(&mut self, index: usize, step: Option<LiquidityStep>) {
         if let Some(step) = step {
             self.run_step(index, step, &mut Vec::new(), &mut Vec::new());
         }
@@ -250,42 +251,44 @@ impl Market {
         }
     }
 
-    /// When the house last renewed its quotes in a symbol: in a gap of the feed the last ones stand.
+    /// When the synthetic liquidity last renewed its quotes in a symbol: in a gap of the feed the last ones stand.
     pub fn quoted_ns(&self, instrument: InstrumentId) -> Option<i64> {
-        self.desks.get(instrument.0 as usize)?.quoted_ns()
+        self.providers.get(instrument.0 as usize)?.quoted_ns()
     }
 
-    /// When something happens next: a house step, the end of a symbol's market or an arrival; it may be due already.
+    /// When something happens next: a liquidity step, the end of a symbol's market or an arrival; it may be due
+    /// already.
     pub fn next_instant(&self) -> Option<i64> {
-        let house = self.desks.iter().filter_map(HouseDesk::next_ns).min();
+        let liquidity = self.providers.iter().filter_map(LiquidityProvider::next_ns).min();
         let arrival = self.arrivals.peek().map(|Reverse((time_ns, _))| *time_ns);
-        house.into_iter().chain(arrival).min()
+        liquidity.into_iter().chain(arrival).min()
     }
 
-    /// Runs the house steps that are due now, and closes the markets that end; trades with clients are seen at this
-    /// instant.
-    fn run_house(&mut self, outcomes: &mut Vec<Outcome>, out: &mut Vec<Stamped>) {
-        for index in 0..self.desks.len() {
-            while let Some(step) = self.desks[index].take_due(self.now_ns) {
+    /// Runs the liquidity steps that are due now, and closes the markets that end; trades with clients are
+    /// seen at this instant.
+    fn run_liquidity(&mut self, outcomes: &mut Vec<Outcome>, out: &mut Vec<Stamped>) {
+        for index in 0..self.providers.len() {
+            while let Some(step) = self.providers[index].take_due(self.now_ns) {
                 self.run_step(index, step, outcomes, out);
-                self.desks[index].load_next(&self.listed[index]);
+                self.providers[index].load_next(&self.listed[index]);
                 out.push(self.stamp(MarketEvent::Quoted(InstrumentId(index as u16))));
             }
             self.close_if_due(index, outcomes, out);
         }
     }
 
-    /// Runs a house step in every account's books; what the house does by itself is reported of the public ones alone.
-    fn run_step(&mut self, index: usize, step: HouseStep, outcomes: &mut Vec<Outcome>, out: &mut Vec<Stamped>) {
+    /// Runs a liquidity step in every account's books; what the synthetic liquidity does by itself is reported of the
+    /// public ones alone.
+    fn run_step(&mut self, index: usize, step: LiquidityStep, outcomes: &mut Vec<Outcome>, out: &mut Vec<Stamped>) {
         let time_ns = self.now_ns;
         for (venue, own) in self.venues.iter_mut().enumerate() {
             own.run_step(index, &step, outcomes);
-            let is_told =
+            let is_emitted =
                 |outcome: &Outcome| is_clients(outcome) || venue == 0 && matches!(outcome, Outcome::Traded(_));
-            let told = outcomes.drain(..).filter(is_told).map(|outcome| own.outward(outcome));
-            out.extend(told.map(|outcome| Stamped { time_ns, event: MarketEvent::Outcome(outcome) }));
+            let emitted = outcomes.drain(..).filter(is_emitted).map(|outcome| own.outward(outcome));
+            out.extend(emitted.map(|outcome| Stamped { time_ns, event: MarketEvent::Outcome(outcome) }));
         }
-        self.desks[index].ran(step);
+        self.providers[index].ran(step);
     }
 
     fn client_order_stands(&self) -> bool {
@@ -311,8 +314,8 @@ impl Market {
                     .err()
                     .map(|rejection| MarketEvent::CancelRejected(id, rejection)),
             };
-            let told = outcomes.drain(..).map(|outcome| MarketEvent::Outcome(self.venues[venue].outward(outcome)));
-            out.extend(told.map(|event| Stamped { time_ns: self.now_ns, event }));
+            let emitted = outcomes.drain(..).map(|outcome| MarketEvent::Outcome(self.venues[venue].outward(outcome)));
+            out.extend(emitted.map(|event| Stamped { time_ns: self.now_ns, event }));
             out.extend(refusal.map(|event| self.stamp(event)));
         }
     }
@@ -332,7 +335,7 @@ fn is_client_event(event: &MarketEvent) -> bool {
 
 fn is_clients(outcome: &Outcome) -> bool {
     match outcome {
-        Outcome::Accepted(id) | Outcome::Canceled(id) | Outcome::Expired(id, _) => !Market::is_house(*id),
-        Outcome::Traded(trade) => !Market::is_house(trade.taker.order) || !Market::is_house(trade.maker.order),
+        Outcome::Accepted(id) | Outcome::Canceled(id) | Outcome::Expired(id, _) => !Market::is_synthetic(*id),
+        Outcome::Traded(trade) => !Market::is_synthetic(trade.taker.order) || !Market::is_synthetic(trade.maker.order),
     }
 }

@@ -1,7 +1,8 @@
 //! The engine on a market, under virtual time: what it would have done, bar by bar.
 //!
 //! The steps of a bar are those of a live run in lock-step: the exchange's reports up to the close, the account's
-//! state, the signals of the bar, the marker that ends them. Orders sent while time stands at T arrive at T plus their delay.
+//! state, the signals of the bar, the marker that ends them. Orders sent while time stands at T arrive at T plus their
+//! delay.
 //! Invariant: the same configuration and the same signals give the same record, and one digest of every decision.
 //!
 //! Four assumptions stand between a screen and a market, and `Model::ladder` makes them one after the other: fills at
@@ -91,10 +92,10 @@ impl Replay {
             last_close_ns: config.start_ns,
             reports: Vec::with_capacity(16),
         };
-        replay.tell(Body::Epoch { epoch: EPOCH });
-        replay.tell(Body::Verdict { release: RELEASE, ok: true });
+        replay.apply(Body::Epoch { epoch: EPOCH });
+        replay.apply(Body::Verdict { release: RELEASE, ok: true });
         replay.quote();
-        replay.tell(Body::Balances(Balances { as_of_ns: config.start_ns, holdings: config.deposits.clone() }));
+        replay.apply(Body::Balances(Balances { as_of_ns: config.start_ns, holdings: config.deposits.clone() }));
         replay.recorder.check()?;
         Ok(replay)
     }
@@ -151,7 +152,7 @@ impl Replay {
     pub fn signal(&mut self, instrument: InstrumentId, target_lots: i64) -> Result<(), ReplayError> {
         let bar_close_ns = self.open_bar_ns.ok_or(ReplayError::NoBar)?;
         let time_to_live_ns = self.time_to_live_ns;
-        self.tell(Body::Signal(Signal { release: RELEASE, instrument, target_lots, bar_close_ns, time_to_live_ns }));
+        self.apply(Body::Signal(Signal { release: RELEASE, instrument, target_lots, bar_close_ns, time_to_live_ns }));
         Ok(())
     }
 
@@ -162,7 +163,7 @@ impl Replay {
     pub fn end_of_bar(&mut self) -> Result<(), ReplayError> {
         let bar_close_ns = self.open_bar_ns.take().ok_or(ReplayError::NoBar)?;
         self.quote();
-        self.tell(Body::EndOfBar { bar_close_ns });
+        self.apply(Body::EndOfBar { bar_close_ns });
         self.run_to(bar_close_ns);
         Ok(())
     }
@@ -170,7 +171,7 @@ impl Replay {
     /// An operator's word at this moment.
     pub fn command(&mut self, command: Command) {
         self.quote();
-        self.tell(Body::Command(command));
+        self.apply(Body::Command(command));
         self.run_to(self.now_ns());
     }
 
@@ -225,7 +226,7 @@ impl Replay {
             }
             self.reports = reports;
             if self.recorder.engine.wake_at_ns().is_some_and(|wake_ns| wake_ns <= self.exchange.now_ns()) {
-                self.tell(Body::Timer);
+                self.apply(Body::Timer);
             }
             if idle {
                 return;
@@ -238,13 +239,13 @@ impl Replay {
         for index in 0..self.symbols() {
             let instrument = InstrumentId(index as u16);
             if let Some((bid_ticks, ask_ticks, as_of_ns)) = self.exchange.quote(instrument) {
-                self.tell(Body::Reference { instrument, bid_ticks, ask_ticks, as_of_ns });
+                self.apply(Body::Reference { instrument, bid_ticks, ask_ticks, as_of_ns });
             }
         }
     }
 
-    fn tell(&mut self, body: Body) {
-        self.recorder.tell(&mut self.exchange, body);
+    fn apply(&mut self, body: Body) {
+        self.recorder.apply(&mut self.exchange, body);
     }
 
     /// Notes the last close of every symbol; one without a candle in the bar keeps the close before.

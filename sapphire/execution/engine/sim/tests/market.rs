@@ -69,11 +69,11 @@ fn run(market: &mut Market, to_ns: i64) -> Vec<Stamped> {
 fn seen(events: &[Stamped]) -> Vec<Stamped> {
     let own = |event: &MarketEvent| match event {
         MarketEvent::Outcome(Outcome::Traded(trade)) => {
-            !Market::is_house(trade.taker.order) || !Market::is_house(trade.maker.order)
+            !Market::is_synthetic(trade.taker.order) || !Market::is_synthetic(trade.maker.order)
         }
         MarketEvent::Outcome(Outcome::Accepted(id) | Outcome::Canceled(id) | Outcome::Expired(id, _))
         | MarketEvent::Rejected(id, _)
-        | MarketEvent::CancelRejected(id, _) => !Market::is_house(*id),
+        | MarketEvent::CancelRejected(id, _) => !Market::is_synthetic(*id),
         MarketEvent::Quoted(_) | MarketEvent::Closed(_) => false,
     };
     events.iter().copied().filter(|stamped| own(&stamped.event)).collect()
@@ -101,7 +101,7 @@ fn view(market: &Market, client: AccountId, orders: &[OrderId]) -> impl PartialE
 }
 
 #[test]
-fn the_house_quotes_before_the_first_advance() {
+fn the_synthetic_liquidity_quotes_before_the_first_advance() {
     for start_ns in [START_NS, START_NS + 37 * SECOND_NS] {
         let (mut fresh, client) = market(1, Latency::NONE, start_ns);
         let before = view(&fresh, client, &[]);
@@ -141,7 +141,7 @@ fn an_order_arrives_when_it_was_said_to() {
     assert!(events.iter().all(|stamped| stamped.time_ns == arrives_ns));
     assert_eq!(events[0].event, MarketEvent::Outcome(Outcome::Accepted(buy.id)));
     let bought = trades(&events)[0].1;
-    assert!(bought.taker.complete && bought.taker.account == client && bought.maker.account == market.house());
+    assert!(bought.taker.complete && bought.taker.account == client && bought.maker.account == market.liquidity());
     assert_eq!(market.travelling(), 0);
 }
 
@@ -162,7 +162,7 @@ fn an_earlier_request_delays_no_later_one() {
 }
 
 #[test]
-fn at_one_instant_the_house_is_first() {
+fn at_one_instant_the_synthetic_liquidity_is_first() {
     let (mut market, client) = market(4, Latency { seed: 0, min_ns: 5 * SECOND_NS, max_ns: 5 * SECOND_NS }, START_NS);
     let quoted_ns = START_NS + 5 * SECOND_NS;
     let buy = order(&mut market, client, BTCUSDT, Side::Buy, Terms::Market { lots: 1 });

@@ -10,8 +10,8 @@ use sapphire_core::venue::FeeRates;
 use sapphire_sim::candle::{Candle, MINUTE_NS};
 use sapphire_sim::feed::{Feed, RecordedFeed};
 use sapphire_sim::hash::symbol_key;
-use sapphire_sim::house::House;
 use sapphire_sim::latency::Latency;
+use sapphire_sim::liquidity::SyntheticLiquidity;
 use sapphire_sim::listing::listing;
 use sapphire_sim::market::Listed;
 use sapphire_sim::replay::{Model, NO_SIGNAL, Record, Replay, ReplayConfig, ReplayError};
@@ -134,8 +134,8 @@ fn buy_and_hold_in_the_book_by_hand() {
     let listed = recorded(4, &[]);
     let rules = listed[0].instrument;
     let minute = listed[0].feed.next_minute(START_NS + HOUR_NS).unwrap();
-    // What the house has offered at the close: its first step, less what its own market order took.
-    let step = House::new(7, "BTCUSDT", rules).steps(&minute).remove(0);
+    // What the synthetic liquidity has offered at the close: its first step, less what its own market order took.
+    let step = SyntheticLiquidity::new(7, "BTCUSDT", rules).steps(&minute).remove(0);
     let mut asks: Vec<(i64, i64)> =
         step.quotes.iter().filter(|quote| quote.side == Side::Sell).map(|quote| (quote.ticks, quote.lots)).collect();
     asks.sort_unstable();

@@ -89,7 +89,7 @@ impl Desk {
         }
         let mut seen = 0;
         for (party, is_maker) in [(&trade.taker, false), (&trade.maker, true)] {
-            if Market::is_house(party.order) {
+            if Market::is_synthetic(party.order) {
                 continue;
             }
             let Some(fill) = self.ledger.fill(trade, party, is_maker, time_ns) else { continue };

@@ -1,7 +1,7 @@
 //! The desk's thread: one request after the other, each in the journal before it is carried out.
 //!
-//! At a speed the thread sleeps until a request comes, a house step is due or a diff has to be cut; an idle exchange
-//! wakes every five seconds of market time.
+//! At a speed the thread sleeps until a request comes, a liquidity step is due or a diff has to be cut; an idle
+//! exchange wakes every five seconds of market time.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -122,13 +122,14 @@ impl Actor {
         Ok(self.desk.apply(market_ns, command))
     }
 
-    /// A command at a time between two house steps, or at the time that stands.
+    /// A command at a time between two liquidity steps, or at the time that stands.
     fn at(&self, clock: &MarketClock) -> i64 {
         let now_ns = match clock.pace() {
             Pace::Lockstep => self.desk.now_ns(),
             Pace::Live | Pace::Speed(_) => self.now_ns(clock),
         };
-        // A house step that fell due since the last look belongs to the next look, not before this command.
+        // A liquidity step that fell due since the last look belongs to the next look, not before this
+        // command.
         self.desk.next_instant().map_or(now_ns, |next_ns| now_ns.min(next_ns - 1).max(self.desk.now_ns()))
     }
 

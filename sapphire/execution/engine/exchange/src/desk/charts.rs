@@ -1,9 +1,10 @@
 //! Candles of every interval, of any time, the present one included.
 //!
-//! A candle is a pure function of (feed, house, now): closed minutes are the feed's, the present minute is made of the
-//! house's steps so far. So charts are computed beside the desk and need nothing of its state.
+//! A candle is a pure function of (feed, synthetic liquidity, now): closed minutes are the feed's, the present minute
+//! is made of the synthetic liquidity's steps so far. So charts are computed beside the desk and need nothing of its
+//! state.
 //!
-//! Known limitation: clients' trades are not in candles; the path is the house's.
+//! Known limitation: clients' trades are not in candles; the path is the synthetic liquidity's.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,7 +12,7 @@ use rustc_hash::FxHashMap;
 use sapphire_core::instrument::{ATOMS_PER_UNIT, Instrument, InstrumentId, Side};
 use sapphire_sim::candle::{Candle, MINUTE_NS};
 use sapphire_sim::feed::Feed;
-use sapphire_sim::house::{House, HouseStep, STEPS_PER_MINUTE};
+use sapphire_sim::liquidity::{LiquidityStep, STEPS_PER_MINUTE, SyntheticLiquidity};
 
 use super::api::{DeskError, Kline, KlinesQuery, MAX_ROWS};
 
@@ -83,7 +84,7 @@ pub(crate) fn minute_of(at_ns: i64) -> i64 {
 #[derive(Debug)]
 struct Row {
     feed: Feed,
-    house: House,
+    liquidity: SyntheticLiquidity,
     instrument: Instrument,
     listed_ns: i64,
 }
@@ -103,7 +104,7 @@ impl ChartRoom {
     pub(crate) fn new<'a>(rows: impl Iterator<Item = (&'a str, Feed, Instrument, i64)>, seed: u64) -> Self {
         let rows = rows
             .map(|(symbol, feed, instrument, listed_ns)| Row {
-                house: House::new(seed, symbol, instrument),
+                liquidity: SyntheticLiquidity::new(seed, symbol, instrument),
                 feed,
                 instrument,
                 listed_ns,
@@ -214,12 +215,12 @@ impl ChartRoom {
         sum
     }
 
-    /// The minute that holds `now_ns`, as far as the house has walked it.
+    /// The minute that holds `now_ns`, as far as the synthetic liquidity has walked it.
     pub(crate) fn present_minute(&self, instrument: InstrumentId, now_ns: i64) -> Option<Sum> {
         let row = self.row(instrument)?;
         let minute_ns = minute_of(now_ns);
         let whole = row.feed.minutes(minute_ns, minute_ns + MINUTE_NS).first().copied()?;
-        let steps = row.house.steps(&whole);
+        let steps = row.liquidity.steps(&whole);
         let passed = steps.iter().take_while(|step| step.time_ns <= now_ns).count();
         let mut candle = Candle { high: whole.open, low: whole.open, close: whole.open, ..whole };
         for price in steps[..passed].iter().filter_map(price) {
@@ -267,7 +268,7 @@ impl Batch {
 }
 
 /// Where a step's taker trades: the best quote that it meets.
-fn price(step: &HouseStep) -> Option<i64> {
+fn price(step: &LiquidityStep) -> Option<i64> {
     let met = step.taker.map_or(Side::Buy, |taker| taker.side.opposite());
     step.quotes.iter().find(|quote| quote.side == met).map(|quote| quote.ticks)
 }

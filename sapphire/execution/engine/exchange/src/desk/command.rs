@@ -22,7 +22,7 @@ pub(crate) enum Command {
         /// Its whole records.
         records_before: u64,
     },
-    /// Market time passed something: house orders were due (at a speed).
+    /// Market time passed something: liquidity orders were due (at a speed).
     Tick,
     /// The control plane moved market time, up to here or to the first thing that a client sees (lock-step).
     Advance {
@@ -254,8 +254,8 @@ mod tests {
         }
     }
 
-    /// A journal from before accounts had names and books of their own is read, and the development account's opening is
-    /// written as it was then.
+    /// A journal from before accounts had names and books of their own is read, and the development account's opening
+    /// is written as it was then.
     #[test]
     fn an_account_of_an_older_journal_has_no_name_and_shares_the_first_ones_books() {
         let text = r#"{"OpenAccount":{"maker":1,"taker":2,"funds":[["USDT",5]]}}"#;

@@ -30,9 +30,10 @@ impl Desk {
             let asset = Asset(index as u16);
             let accounts = (1..self.accounts.len()).filter_map(|index| self.market.account(AccountId(index as u32)));
             let clients: Atoms = accounts.map(|account| account.balance(asset).total()).sum();
-            let house =
-                |venue: &Venue| venue.account(self.market.house()).map_or(0, |house| house.balance(asset).total());
-            let others: Atoms = self.market.venues().map(|venue| house(venue) + venue.collected()[index]).sum();
+            let liquidity = |venue: &Venue| {
+                venue.account(self.market.liquidity()).map_or(0, |liquidity| liquidity.balance(asset).total())
+            };
+            let others: Atoms = self.market.venues().map(|venue| liquidity(venue) + venue.collected()[index]).sum();
             let total = clients + others;
             if total != *deposited {
                 let name = self.catalog.asset_name(asset);

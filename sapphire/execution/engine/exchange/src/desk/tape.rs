@@ -1,7 +1,7 @@
 //! The public tape of one symbol: trades and their aggregates.
 //!
 //! Invariant: trade ids and aggregate ids are contiguous; an aggregate is what one taker traded at one price at one
-//! instant. Trades between house orders are on it like any others.
+//! instant. Trades between liquidity orders are on it like any others.
 //!
 //! Known limitation: it reaches back 20,000 trades; what is older is gone for queries.
 
@@ -12,7 +12,7 @@ use sapphire_core::venue::{OrderId, Trade};
 
 use super::api::{AggTrade, AggTradesQuery, MAX_ROWS, PublicTrade, TradesQuery};
 
-/// Trades kept: a day of the house's (17,280) and some of the clients'.
+/// Trades kept: a day of the synthetic liquidity's (17,280) and some of the clients'.
 pub(crate) const KEPT: usize = 20_000;
 
 /// The tape of one symbol.

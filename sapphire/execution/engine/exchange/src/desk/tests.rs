@@ -275,7 +275,7 @@ fn open_orders_are_bounded() {
 #[test]
 fn nobody_trades_with_himself() {
     let mut bench = Bench::new(false);
-    // At the house's best ask, behind the house.
+    // At the synthetic liquidity's best ask, behind the synthetic liquidity.
     let kind = bench.limit(Side::Sell, 1, 100, TimeInForce::Gtc);
     let standing = bench.place(&Bench::order(ONE, Side::Sell, kind)).unwrap();
     assert_eq!(standing.status, OrderStatus::New);

@@ -1,7 +1,7 @@
 //! How much a client may ask: request weight per address and minute, orders per account and interval.
 //!
-//! Intervals start at whole multiples of themselves in market time, as the venue's do. A client that keeps sending after
-//! it was told to stop is banned, for two minutes at first and for up to three days when it happens again (the
+//! Intervals start at whole multiples of themselves in market time, as the venue's do. A client that keeps sending
+//! after it was told to stop is banned, for two minutes at first and for up to three days when it happens again (the
 //! venue's documented range; after how many refusals it bans is not documented and is [`REFUSALS_BEFORE_BAN`] here).
 //!
 //! Known limitations: counts begin anew with the process, and an order counts until its interval ends even when it is

@@ -1,7 +1,7 @@
 //! Who sent a request: HMAC-SHA256 over the bytes as they were sent.
 //!
-//! Invariant: nothing is decoded, re-encoded or re-ordered before it is checked. For REST the signed bytes are the query
-//! followed by the body, with nothing between them, without the `signature` pair wherever it stands. For the
+//! Invariant: nothing is decoded, re-encoded or re-ordered before it is checked. For REST the signed bytes are the
+//! query followed by the body, with nothing between them, without the `signature` pair wherever it stands. For the
 //! WebSocket API they are `name=value` pairs in alphabetical order, each value in the text in which it came.
 
 use hmac::{Hmac, Mac};

@@ -1,7 +1,7 @@
 //! The WebSocket API: the endpoints of REST as JSON requests on one socket, and the user data stream beside them.
 //!
-//! Requests of one socket are answered one after the other, in the order in which they came, so two orders sent in a row
-//! reach the desk in that row. Known limitation: no session log-on, which needs Ed25519 keys; every signed request
+//! Requests of one socket are answered one after the other, in the order in which they came, so two orders sent in a
+//! row reach the desk in that row. Known limitation: no session log-on, which needs Ed25519 keys; every signed request
 //! carries its own signature.
 
 use std::collections::BTreeMap;

@@ -52,7 +52,7 @@ fn orders_fill_at_once_and_the_stream_of_prices_is_heard() {
         );
         assert!(0 < quote.bid_ticks && quote.bid_ticks < quote.ask_ticks);
     }
-    // Several house steps fall into this second, each a new best price.
+    // Several liquidity steps fall into this second, each a new best price.
     let until = Instant::now() + Duration::from_secs(1);
     while Instant::now() < until {
         trader.take(Duration::from_millis(50));

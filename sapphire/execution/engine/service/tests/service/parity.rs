@@ -55,7 +55,7 @@ fn replay_with(bars: i64, latency: Latency) -> Record {
 }
 
 /// A trade by what it is: when, of what, which way, and price, lots, value and fee. The venue's number is left out: a
-/// replay does not let the house trade with itself in between, so its numbers are lower.
+/// replay does not let the synthetic liquidity trade with itself in between, so its numbers are lower.
 pub type Trade = (i128, String, &'static str, [i128; 4]);
 
 pub fn trades_of(record: &Record) -> Vec<Trade> {
@@ -129,7 +129,7 @@ fn forty_bars_over_the_wire_are_the_replays_to_the_last_atom() {
 #[test]
 fn orders_that_outlive_the_prices_they_were_made_at_are_the_replays_too() {
     const BARS: i64 = 20;
-    // The house renews its quotes every 5 s: an order that follows from a report is made at other prices than the one
+    // The synthetic liquidity renews its quotes every 5 s: an order that follows from a report is made at other prices than the one
     // before.
     let arguments = ["--lockstep", "--seed", "7", "--start", "2024-03-01", "--latency-ms", "4000", "13000"];
     let mut rig = Rig::with(&arguments, &json!({"lockstep": true}), &json!({}));

@@ -2,9 +2,9 @@
 //!
 //! The path's clock is its variance. It is shared out from the root by random multipliers, half by half, in expectation
 //! as the week's season has it (see `season`), so that its total is kept; jumps are ticks of the same clock, dealt out
-//! to the halves. The path's end is drawn at the root and filled in by Brownian bridges over the clock, which is the law
-//! of a Brownian path in that clock: its increments are independent of each other given the clock, and have no mean.
-//! Every draw is a function of (key, node), so a leaf is the same whichever way the tree is walked.
+//! to the halves. The path's end is drawn at the root and filled in by Brownian bridges over the clock, which is the
+//! law of a Brownian path in that clock: its increments are independent of each other given the clock, and have no
+//! mean. Every draw is a function of (key, node), so a leaf is the same whichever way the tree is walked.
 //!
 //! Known limitation: the variance of the whole tree and the number of its jumps are fixed, so a long calm is followed
 //! by slightly more of both; this concerns sizes, never directions.

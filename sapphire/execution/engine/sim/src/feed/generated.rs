@@ -1,11 +1,11 @@
 //! The generated market: a price path from a seed.
 //!
-//! The logarithm of a price is a market factor times the symbol's beta plus a part of its own, each a Brownian path with
-//! jumps in multifractal time that follows the week (see `cascade`), less half of the variance that has passed: so the
-//! price, not its logarithm, is a martingale, and no rule that reads the past earns anything before costs. High and low
-//! are the extremes of the Brownian bridge within the minute. Volume goes with a power of the minute's variance and has
-//! noise of its own (see `volume`). Trading rules have periods (see `periods`); prices are rounded to the tick of their
-//! period, and nothing is clamped.
+//! The logarithm of a price is a market factor times the symbol's beta plus a part of its own, each a Brownian path
+//! with jumps in multifractal time that follows the week (see `cascade`), less half of the variance that has passed: so
+//! the price, not its logarithm, is a martingale, and no rule that reads the past earns anything before costs. High and
+//! low are the extremes of the Brownian bridge within the minute. Volume goes with a power of the minute's variance and
+//! has noise of its own (see `volume`). Trading rules have periods (see `periods`); prices are rounded to the tick of
+//! their period, and nothing is clamped.
 //!
 //! Invariant: a minute is a pure function of (seed, symbol, minute), the same on every machine and in whatever rules it
 //! is counted; its open is the close of the minute before. Known limitation: uncalibrated beyond volatility, season,

@@ -1,6 +1,6 @@
-//! The venue of one paper account: the house's quotes and that account's orders, nobody else's.
+//! The venue of one paper account: the synthetic liquidity's quotes and that account's orders, nobody else's.
 //!
-//! Invariant: what happens here follows from the house's steps and the requests that are sent here.
+//! Invariant: what happens here follows from the synthetic liquidity's steps and the requests that are sent here.
 
 use sapphire_core::instrument::{InstrumentId, Side};
 use sapphire_core::venue::{
@@ -8,24 +8,24 @@ use sapphire_core::venue::{
 };
 
 use super::Listed;
-use crate::house::{HouseStep, STEP_NS};
+use crate::liquidity::{LiquidityStep, STEP_NS};
 
-/// The house's account, in every venue and in the market.
-pub(super) const HOUSE: AccountId = AccountId(0);
+/// The synthetic liquidity's account, in every venue and in the market.
+pub(super) const LIQUIDITY: AccountId = AccountId(0);
 
-/// House orders carry this bit, client orders never do.
-const HOUSE_ORDER: u64 = 1 << 63;
+/// Liquidity orders carry this bit, client orders never do.
+const LIQUIDITY_ORDER: u64 = 1 << 63;
 
-/// House orders are numbered by their step, with room for this many in each.
+/// Liquidity orders are numbered by their step, with room for this many in each.
 const ORDERS_PER_STEP: u64 = 16;
 
 /// Clients' order ids count from their venue's number in these bits: below 2^53 for 8,192 venues, so that a client that
 /// reads numbers of JSON as doubles reads them whole.
 const ORDER_BITS: u32 = 40;
 
-/// Whether an order is the house's.
-pub(super) fn is_house_order(order: OrderId) -> bool {
-    order.0 & HOUSE_ORDER != 0
+/// Whether an order is the synthetic liquidity's.
+pub(super) fn is_synthetic_order(order: OrderId) -> bool {
+    order.0 & LIQUIDITY_ORDER != 0
 }
 
 /// A venue, who trades there, and how far its counters stand.
@@ -34,7 +34,7 @@ pub(super) struct AccountVenue {
     pub(super) venue: Venue,
     /// The market's accounts, by their index here.
     owners: Vec<AccountId>,
-    /// What the house put up last, by instrument.
+    /// What the synthetic liquidity put up last, by instrument.
     standing: Vec<Vec<OrderId>>,
     /// Requests sent per instrument at the present instant: their ordinals.
     ordinals: Vec<u64>,
@@ -42,13 +42,13 @@ pub(super) struct AccountVenue {
 }
 
 impl AccountVenue {
-    /// The venue of this number among a market's, with empty books and nobody but the house.
+    /// The venue of this number among a market's, with empty books and nobody but the synthetic liquidity.
     pub(super) fn new(number: u64, listed: &[Listed], assets: usize) -> Self {
         let mut venue = Venue::new(listed.iter().map(|listed| listed.instrument).collect(), assets);
         venue.open_account(AccountKind::House, FeeRates::default());
         Self {
             venue,
-            owners: vec![HOUSE],
+            owners: vec![LIQUIDITY],
             standing: vec![Vec::new(); listed.len()],
             ordinals: vec![0; listed.len()],
             last_order: number << ORDER_BITS,
@@ -79,17 +79,17 @@ impl AccountVenue {
         self.ordinals.fill(0);
     }
 
-    /// The house renews its quotes and trades.
-    pub(super) fn run_step(&mut self, index: usize, step: &HouseStep, outcomes: &mut Vec<Outcome>) {
+    /// The synthetic liquidity renews its quotes and trades.
+    pub(super) fn run_step(&mut self, index: usize, step: &LiquidityStep, outcomes: &mut Vec<Outcome>) {
         let standing = &mut self.standing[index];
         self.venue.withdraw_all(standing.drain(..));
         let instrument = InstrumentId(index as u16);
         let first = (step.time_ns / STEP_NS) as u64 * ORDERS_PER_STEP;
         let mut placed = 0;
         let mut order = |side, terms| {
-            let id = OrderId(HOUSE_ORDER | (index as u64) << 48 | (first + placed));
+            let id = OrderId(LIQUIDITY_ORDER | (index as u64) << 48 | (first + placed));
             placed += 1;
-            (NewOrder { id, account: HOUSE, instrument, side, terms }, id)
+            (NewOrder { id, account: LIQUIDITY, instrument, side, terms }, id)
         };
         for quote in &step.quotes {
             let terms =
@@ -106,7 +106,7 @@ impl AccountVenue {
         }
     }
 
-    /// Closes a symbol's market: the house leaves, orders expire.
+    /// Closes a symbol's market: the synthetic liquidity leaves, orders expire.
     pub(super) fn close(&mut self, index: usize, outcomes: &mut Vec<Outcome>) {
         self.standing[index].clear();
         self.venue.close(InstrumentId(index as u16), outcomes);
@@ -125,7 +125,9 @@ impl AccountVenue {
 
     pub(super) fn client_order_stands(&self, instrument: InstrumentId) -> bool {
         self.venue.book(instrument).is_some_and(|book| {
-            [Side::Buy, Side::Sell].into_iter().any(|side| book.queue(side).any(|resting| !is_house_order(resting.id)))
+            [Side::Buy, Side::Sell]
+                .into_iter()
+                .any(|side| book.queue(side).any(|resting| !is_synthetic_order(resting.id)))
         })
     }
 }

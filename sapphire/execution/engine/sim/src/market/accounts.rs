@@ -26,7 +26,8 @@ pub(super) struct Seat {
 }
 
 impl Market {
-    /// Opens a client's account, on books that hold the house's present quotes and nothing else where they are its own.
+    /// Opens a client's account, on books that hold the synthetic liquidity's present quotes and nothing else where
+    /// they are its own.
     pub fn open_account(&mut self, fees: FeeRates, books: Books) -> AccountId {
         let is_first = self.seats.len() == 1;
         if books == Books::Own && !is_first {
@@ -43,12 +44,12 @@ impl Market {
     fn fresh_venue(&self) -> AccountVenue {
         let public = self.venue();
         let mut own = AccountVenue::new(self.venues.len() as u64, &self.listed, public.collected().len());
-        for (index, desk) in self.desks.iter().enumerate() {
+        for (index, provider) in self.providers.iter().enumerate() {
             let instrument = InstrumentId(index as u16);
-            own.venue.count_trades(instrument, desk.trades_before());
+            own.venue.count_trades(instrument, provider.trades_before());
             if public.is_closed(instrument) {
                 own.venue.close(instrument, &mut Vec::new());
-            } else if let Some(step) = desk.last() {
+            } else if let Some(step) = provider.last() {
                 own.run_step(index, step, &mut Vec::new());
             }
         }

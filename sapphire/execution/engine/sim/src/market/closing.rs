@@ -6,9 +6,9 @@ use sapphire_core::venue::Outcome;
 use super::{Market, MarketEvent, Stamped, is_clients};
 
 impl Market {
-    /// Closes the market of a symbol whose end has come: the house leaves, clients' orders expire.
+    /// Closes the market of a symbol whose end has come: the synthetic liquidity leaves, clients' orders expire.
     pub(super) fn close_if_due(&mut self, index: usize, outcomes: &mut Vec<Outcome>, out: &mut Vec<Stamped>) {
-        if !self.desks[index].take_end(self.now_ns) {
+        if !self.providers[index].take_end(self.now_ns) {
             return;
         }
         let instrument = InstrumentId(index as u16);
@@ -23,7 +23,7 @@ impl Market {
 
     /// Closes what ended in time that was skipped: no client's order stood.
     pub(super) fn close_unseen(&mut self) {
-        for index in 0..self.desks.len() {
+        for index in 0..self.providers.len() {
             self.close_if_due(index, &mut Vec::new(), &mut Vec::new());
         }
     }

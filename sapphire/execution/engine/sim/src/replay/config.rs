@@ -18,7 +18,7 @@ pub enum Model {
         /// What fees are taken in.
         fee_side: FeeSide,
     },
-    /// The house's book; fees in what is received.
+    /// The synthetic liquidity's book; fees in what is received.
     Book {
         /// How long orders travel.
         latency: Latency,
@@ -52,7 +52,7 @@ pub struct ReplayConfig {
     pub quote: Asset,
     /// Number of assets.
     pub assets: usize,
-    /// Seed of the house.
+    /// Seed of the synthetic liquidity.
     pub seed: u64,
     /// Fee rates.
     pub fees: FeeRates,

@@ -1,4 +1,4 @@
-//! The two exchanges that a replay can trade on: the house's book, or the next open.
+//! The two exchanges that a replay can trade on: the synthetic liquidity's book, or the next open.
 //!
 //! Invariant: reports come in the order of market time and say the truth: each trade once, cumulative quantities, an
 //! end.
@@ -42,7 +42,7 @@ impl Exchange {
                 fee_side,
                 fees: config.fees,
                 now_ns: config.start_ns,
-                untold: VecDeque::new(),
+                unreported: VecDeque::new(),
             }))),
         }
     }
@@ -58,8 +58,8 @@ impl Exchange {
     pub(super) fn advance(&mut self, to_ns: i64, reports: &mut Vec<Report>) {
         match self {
             Self::Book(book) => book.advance(to_ns, reports),
-            Self::NextOpen(open) if open.untold.is_empty() => open.now_ns = open.now_ns.max(to_ns),
-            Self::NextOpen(open) => reports.extend(open.untold.drain(..)),
+            Self::NextOpen(open) if open.unreported.is_empty() => open.now_ns = open.now_ns.max(to_ns),
+            Self::NextOpen(open) => reports.extend(open.unreported.drain(..)),
         }
     }
 
@@ -95,7 +95,7 @@ impl Route for Exchange {
             Self::Book(book) => {
                 book.market.cancel(book.account, instrument, venue_id(order));
             }
-            Self::NextOpen(open) => open.untold.push_back(Report { order, kind: cancel_rejected() }),
+            Self::NextOpen(open) => open.unreported.push_back(Report { order, kind: cancel_rejected() }),
         }
     }
 
@@ -110,7 +110,7 @@ impl Route for Exchange {
     }
 }
 
-/// The house's book, at the house's spread and depth.
+/// The synthetic liquidity's book, at the synthetic liquidity's spread and depth.
 #[derive(Debug)]
 pub(super) struct BookExchange {
     market: Market,
@@ -145,7 +145,7 @@ impl BookExchange {
         for stamped in std::mem::take(&mut self.seen) {
             match &stamped.event {
                 MarketEvent::Quoted(_) | MarketEvent::Closed(_) => {}
-                MarketEvent::Outcome(outcome) => self.reporter.tell(outcome, reports),
+                MarketEvent::Outcome(outcome) => self.reporter.emit(outcome, reports),
                 MarketEvent::Rejected(id, rejection) => self.reporter.rejected(*id, *rejection, reports),
                 MarketEvent::CancelRejected(id, _) => {
                     reports.push(Report { order: client_id(*id), kind: cancel_rejected() });
@@ -163,7 +163,7 @@ pub(super) struct OpenExchange {
     fee_side: FeeSide,
     fees: FeeRates,
     now_ns: i64,
-    untold: VecDeque<Report>,
+    unreported: VecDeque<Report>,
 }
 
 impl OpenExchange {
@@ -175,12 +175,12 @@ impl OpenExchange {
     }
 
     fn place(&mut self, order: &Order) -> i64 {
-        let mut say = |kind| self.untold.push_back(Report { order: order.id, kind });
+        let mut emit = |kind| self.unreported.push_back(Report { order: order.id, kind });
         let index = order.instrument.0 as usize;
         // The engine priced the order from this very open, so there is one.
         let minute_ns = self.now_ns - self.now_ns.rem_euclid(MINUTE_NS);
         let Some(minute) = self.listed[index].feed.next_minute(minute_ns) else {
-            say(ReportKind::Expired { executed_lots: 0 });
+            emit(ReportKind::Expired { executed_lots: 0 });
             return self.now_ns;
         };
         let rules = self.listed[index].instrument;
@@ -198,8 +198,8 @@ impl OpenExchange {
             fee_asset,
             fee_atoms: fee(amount, self.fees.taker),
         };
-        say(ReportKind::Accepted { venue_order: order.id.sequence });
-        say(ReportKind::Trade { fill, executed_lots: order.lots });
+        emit(ReportKind::Accepted { venue_order: order.id.sequence });
+        emit(ReportKind::Trade { fill, executed_lots: order.lots });
         self.now_ns
     }
 }

@@ -152,12 +152,12 @@ impl QuoteReplay {
         self.last_ns = quote.time_ns;
         let Quote { bid_ticks, ask_ticks, time_ns, .. } = *quote;
         if self.deposits.is_some() {
-            self.tell(Body::Epoch { epoch: EPOCH });
-            self.tell(Body::Verdict { release: RELEASE, ok: true });
+            self.apply(Body::Epoch { epoch: EPOCH });
+            self.apply(Body::Verdict { release: RELEASE, ok: true });
         }
-        self.tell(Body::Reference { instrument: INSTRUMENT, bid_ticks, ask_ticks, as_of_ns: time_ns });
+        self.apply(Body::Reference { instrument: INSTRUMENT, bid_ticks, ask_ticks, as_of_ns: time_ns });
         if let Some(holdings) = self.deposits.take() {
-            self.tell(Body::Balances(Balances { as_of_ns: time_ns, holdings }));
+            self.apply(Body::Balances(Balances { as_of_ns: time_ns, holdings }));
             self.recorder.check()?;
         }
         self.run_to(time_ns);
@@ -173,8 +173,8 @@ impl QuoteReplay {
         let bar_close_ns = self.last_ns().ok_or(ReplayError::NoQuote)?;
         let (release, time_to_live_ns) = (RELEASE, self.time_to_live_ns);
         let signal = Signal { release, instrument: INSTRUMENT, target_lots, bar_close_ns, time_to_live_ns };
-        self.tell(Body::Signal(signal));
-        self.tell(Body::EndOfBar { bar_close_ns });
+        self.apply(Body::Signal(signal));
+        self.apply(Body::EndOfBar { bar_close_ns });
         self.run_to(bar_close_ns);
         Ok(())
     }
@@ -185,7 +185,7 @@ impl QuoteReplay {
     /// [`ReplayError::NoQuote`] before the first quote.
     pub fn command(&mut self, command: Command) -> Result<(), ReplayError> {
         let now_ns = self.last_ns().ok_or(ReplayError::NoQuote)?;
-        self.tell(Body::Command(command));
+        self.apply(Body::Command(command));
         self.run_to(now_ns);
         Ok(())
     }
@@ -202,8 +202,8 @@ impl QuoteReplay {
         self.recorder.finish(&self.exchange)
     }
 
-    fn tell(&mut self, body: Body) {
-        self.recorder.tell(&mut self.exchange, body);
+    fn apply(&mut self, body: Body) {
+        self.recorder.apply(&mut self.exchange, body);
     }
 
     /// Lets everything happen that is due by `to_ns`, in the order of market time: at one instant arrivals first, then
@@ -218,7 +218,7 @@ impl QuoteReplay {
             }
             self.reports = reports;
             if self.recorder.engine.wake_at_ns().is_some_and(|wake_ns| wake_ns <= self.exchange.now_ns()) {
-                self.tell(Body::Timer);
+                self.apply(Body::Timer);
             }
         }
     }

@@ -65,7 +65,7 @@ impl Recorder {
     }
 
     /// One step of the engine, and what follows from it outside.
-    pub(super) fn tell(&mut self, route: &mut impl Route, body: Body) {
+    pub(super) fn apply(&mut self, route: &mut impl Route, body: Body) {
         let now_ns = route.now_ns();
         let mut out = std::mem::take(&mut self.out);
         self.engine.step(&Event { market_ns: now_ns, body }, &mut out);
@@ -83,7 +83,7 @@ impl Recorder {
 
     /// What the exchange says about an order.
     pub(super) fn report(&mut self, route: &mut impl Route, report: Report) {
-        self.tell(route, Body::Report(report));
+        self.apply(route, Body::Report(report));
         let Some(tracked) = self.engine.orders().get(report.order) else { return };
         self.record.update(tracked);
         if let ReportKind::Trade { fill, .. } = report.kind {

@@ -30,18 +30,18 @@ impl Reporter {
     }
 
     /// The venue did something; what it did with others' orders alone is not told.
-    pub(super) fn tell(&mut self, outcome: &Outcome, reports: &mut Vec<Report>) {
-        let mut say = |order, kind| reports.push(Report { order, kind });
+    pub(super) fn emit(&mut self, outcome: &Outcome, reports: &mut Vec<Report>) {
+        let mut emit = |order, kind| reports.push(Report { order, kind });
         match outcome {
-            Outcome::Accepted(id) => say(client_id(*id), ReportKind::Accepted { venue_order: id.0 }),
+            Outcome::Accepted(id) => emit(client_id(*id), ReportKind::Accepted { venue_order: id.0 }),
             Outcome::Canceled(id) => {
                 if let Some((order, executed_lots)) = self.end(*id) {
-                    say(order, ReportKind::Canceled { executed_lots });
+                    emit(order, ReportKind::Canceled { executed_lots });
                 }
             }
             Outcome::Expired(id, _) => {
                 if let Some((order, executed_lots)) = self.end(*id) {
-                    say(order, ReportKind::Expired { executed_lots });
+                    emit(order, ReportKind::Expired { executed_lots });
                 }
             }
             Outcome::Traded(trade) => {
@@ -57,7 +57,7 @@ impl Reporter {
                     let order = client_id(party.order);
                     let Some(place) = self.executed.iter().position(|(id, _)| *id == order) else { continue };
                     self.executed[place].1 += trade.lots;
-                    say(order, ReportKind::Trade { fill, executed_lots: self.executed[place].1 });
+                    emit(order, ReportKind::Trade { fill, executed_lots: self.executed[place].1 });
                     if party.complete {
                         self.executed.swap_remove(place);
                     }

@@ -49,7 +49,7 @@ impl Replay {
             book.pay_out((rules.base, atoms), (rules.quote, quote_atoms))?;
         }
         let holdings = vec![(rules.base, 0), (rules.quote, cash_atoms)];
-        self.tell(Body::Balances(Balances { as_of_ns: self.now_ns(), holdings }));
+        self.apply(Body::Balances(Balances { as_of_ns: self.now_ns(), holdings }));
         Ok(Some(Settlement { atoms, ticks, quote_atoms }))
     }
 }

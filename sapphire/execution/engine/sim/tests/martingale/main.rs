@@ -1,8 +1,8 @@
 //! The generated price is a martingale: nothing in its past tells its future.
 //!
-//! Two hundred seeds. The measured quantities do not depend on the seeds' order, and the seeds are fixed, so a test that
-//! passes passes always; a bound of 3.5 errors is passed by chance in one of two thousand numbers. That the tests would
-//! find what they are for is tested with a path that reverts.
+//! Two hundred seeds. The measured quantities do not depend on the seeds' order, and the seeds are fixed, so a test
+//! that passes passes always; a bound of 3.5 errors is passed by chance in one of two thousand numbers. That the tests
+//! would find what they are for is tested with a path that reverts.
 
 #![allow(clippy::unwrap_used)]
 

@@ -1,9 +1,9 @@
 //! What a martingale's prices must look like, each number with its standard error over independent seeds.
 //!
-//! Let `r` be the simple returns over a base step. Of a martingale they have mean 0 and are uncorrelated, whatever their
-//! variance does, so a sum of `q` of them has `q` times their mean square: the variance ratio (Lo and `MacKinlay` 1988)
-//! is one. Sums and not compounded returns, whose mean square grows faster than time in any martingale of prices. Paths
-//! of different seeds are independent, so the error needs no assumption about variance within a path: it is the
+//! Let `r` be the simple returns over a base step. Of a martingale they have mean 0 and are uncorrelated, whatever
+//! their variance does, so a sum of `q` of them has `q` times their mean square: the variance ratio (Lo and `MacKinlay`
+//! 1988) is one. Sums and not compounded returns, whose mean square grows faster than time in any martingale of prices.
+//! Paths of different seeds are independent, so the error needs no assumption about variance within a path: it is the
 //! deviation of a seed's number over the root of the number of seeds.
 
 /// An estimate that is `expected` of a martingale.

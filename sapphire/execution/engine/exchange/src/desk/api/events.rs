@@ -122,7 +122,7 @@ pub enum MarketUpdate {
     Ticker(Ticker24h),
 }
 
-/// A candle that changed: at each house step, and once when it closes.
+/// A candle that changed: at each liquidity step, and once when it closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KlineUpdate {
     /// Symbol.

@@ -258,8 +258,8 @@ pub struct AggTrade {
 
 /// A candle of the feed.
 ///
-/// It is the house's path: trades of clients are not in it. The feed knows quantity alone, so the quote volume is the
-/// quantity at each minute's typical price (high + low + close) / 3 and the taker's part is half.
+/// It is the synthetic liquidity's path: trades of clients are not in it. The feed knows quantity alone, so the quote
+/// volume is the quantity at each minute's typical price (high + low + close) / 3 and the taker's part is half.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kline {
     /// Start of the interval.
@@ -278,7 +278,7 @@ pub struct Kline {
     pub volume_lots: i64,
     /// Traded value, quote atoms (a month of a large symbol does not fit an `i64`).
     pub quote_atoms: i128,
-    /// Number of trades: one per house step.
+    /// Number of trades: one per liquidity step.
     pub trades: u64,
     /// Quantity bought by takers, lots.
     pub taker_buy_lots: i64,

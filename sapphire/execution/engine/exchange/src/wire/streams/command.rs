@@ -1,4 +1,5 @@
-//! What a client says on a stream socket: `SUBSCRIBE`, `UNSUBSCRIBE`, `LIST_SUBSCRIPTIONS`, and the `combined` property.
+//! What a client says on a stream socket: `SUBSCRIBE`, `UNSUBSCRIBE`, `LIST_SUBSCRIPTIONS`, and the `combined`
+//! property.
 
 use serde::Deserialize;
 use serde_json::Value;

@@ -17,7 +17,7 @@ use crate::hash::symbol_key;
 use crate::latency::Latency;
 
 /// Orders of the quote carry this bit, the client's never do.
-const HOUSE_ORDER: u64 = 1 << 63;
+const LIQUIDITY_ORDER: u64 = 1 << 63;
 
 #[derive(Clone, Copy, Debug)]
 enum Request {
@@ -29,7 +29,7 @@ enum Request {
 #[derive(Debug)]
 pub(super) struct QuoteExchange {
     venue: Venue,
-    house: AccountId,
+    liquidity: AccountId,
     account: AccountId,
     instrument: Instrument,
     reporter: Reporter,
@@ -42,21 +42,21 @@ pub(super) struct QuoteExchange {
     ordinal: u64,
     /// By arrival, in the order of sending; rarely more than one.
     travelling: Vec<(i64, Request)>,
-    house_orders: u64,
+    liquidity_orders: u64,
     outcomes: Vec<Outcome>,
 }
 
 impl QuoteExchange {
     pub(super) fn new(config: &QuoteConfig) -> Result<Self, Rejection> {
         let mut venue = Venue::new(vec![config.instrument], config.assets);
-        let house = venue.open_account(AccountKind::House, FeeRates::default());
+        let liquidity = venue.open_account(AccountKind::House, FeeRates::default());
         let account = venue.open_account(AccountKind::Client, config.fees);
         for (asset, atoms) in &config.deposits {
             venue.deposit(account, *asset, *atoms)?;
         }
         Ok(Self {
             venue,
-            house,
+            liquidity,
             account,
             instrument: config.instrument,
             reporter: Reporter::new(account),
@@ -66,7 +66,7 @@ impl QuoteExchange {
             symbol_key: symbol_key(&config.symbol),
             ordinal: 0,
             travelling: Vec::with_capacity(4),
-            house_orders: 0,
+            liquidity_orders: 0,
             outcomes: Vec::with_capacity(8),
         })
     }
@@ -111,7 +111,7 @@ impl QuoteExchange {
     }
 
     fn trade(&mut self, order: &Order, reports: &mut Vec<Report>) {
-        let house = self.stand(order.side.opposite());
+        let liquidity = self.stand(order.side.opposite());
         let (side, terms) = (order.side, terms(order.ticks, order.lots, order.time_in_force));
         let id = venue_id(order.id);
         let request = NewOrder { id, account: self.account, instrument: INSTRUMENT, side, terms };
@@ -119,7 +119,7 @@ impl QuoteExchange {
         match self.venue.submit(request, &mut outcomes) {
             Ok(()) => {
                 for outcome in &outcomes {
-                    self.reporter.tell(outcome, reports);
+                    self.reporter.emit(outcome, reports);
                     if let Outcome::Traded(trade) = outcome {
                         self.take(side.opposite(), trade.lots);
                     }
@@ -129,7 +129,7 @@ impl QuoteExchange {
         }
         outcomes.clear();
         self.outcomes = outcomes;
-        self.venue.withdraw_all(house.into_iter());
+        self.venue.withdraw_all(liquidity.into_iter());
     }
 
     /// Puts one side of the quote into the book; none where nothing of it is left.
@@ -140,10 +140,10 @@ impl QuoteExchange {
             Side::Sell => (quote.ask_ticks, quote.ask_lots),
         };
         let lots = lots.unwrap_or(self.instrument.max_lots).min(self.instrument.max_lots);
-        self.house_orders += 1;
-        let id = OrderId(HOUSE_ORDER | self.house_orders);
+        self.liquidity_orders += 1;
+        let id = OrderId(LIQUIDITY_ORDER | self.liquidity_orders);
         let terms = terms(ticks, lots, TimeInForce::GoodTillCancel);
-        let order = NewOrder { id, account: self.house, instrument: INSTRUMENT, side, terms };
+        let order = NewOrder { id, account: self.liquidity, instrument: INSTRUMENT, side, terms };
         let stands = self.venue.submit(order, &mut self.outcomes).is_ok();
         self.outcomes.clear();
         stands.then_some(id)

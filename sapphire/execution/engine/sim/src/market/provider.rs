@@ -1,37 +1,37 @@
-//! The house's desk in one symbol: which step comes next, and which was the last.
+//! The provider of the synthetic liquidity in one symbol: which step comes next, and which was the last.
 
 use std::collections::VecDeque;
 
 use super::Listed;
 use crate::candle::{Candle, MINUTE_NS};
-use crate::house::{House, HouseStep};
+use crate::liquidity::{LiquidityStep, SyntheticLiquidity};
 
-/// Minutes that a desk reads from its feed at once.
+/// Minutes that a provider reads from its feed at once.
 const READ_AHEAD: usize = 64;
 
-/// The house's present quotes in one symbol.
+/// The synthetic liquidity's present quotes in one symbol.
 #[derive(Debug)]
-pub(super) struct HouseDesk {
-    house: House,
+pub(super) struct LiquidityProvider {
+    liquidity: SyntheticLiquidity,
     /// Minutes read from the feed and not begun.
     ahead: VecDeque<Candle>,
     /// Where the feed is read on.
     read_ns: i64,
-    steps: std::vec::IntoIter<HouseStep>,
-    next: Option<HouseStep>,
+    steps: std::vec::IntoIter<LiquidityStep>,
+    next: Option<LiquidityStep>,
     /// The step that was run last: its quotes stand.
-    last: Option<HouseStep>,
+    last: Option<LiquidityStep>,
     /// Trades that its market orders have made with nobody else in the book.
     trades: u64,
     /// When the symbol's market closes; none where it does not, or has.
     ends_ns: Option<i64>,
 }
 
-impl HouseDesk {
+impl LiquidityProvider {
     pub(super) fn new(seed: u64, listed: &Listed, minute_ns: i64) -> Self {
-        let house = House::new(seed, &listed.symbol, listed.instrument);
-        let mut desk = Self {
-            house,
+        let liquidity = SyntheticLiquidity::new(seed, &listed.symbol, listed.instrument);
+        let mut provider = Self {
+            liquidity,
             ahead: VecDeque::new(),
             read_ns: minute_ns,
             steps: Vec::new().into_iter(),
@@ -40,8 +40,8 @@ impl HouseDesk {
             trades: 0,
             ends_ns: listed.feed.ends_ns(),
         };
-        desk.load_next(listed);
-        desk
+        provider.load_next(listed);
+        provider
     }
 
     /// When it acts next: at its next step or, after the last one, at the end of the market.
@@ -49,19 +49,19 @@ impl HouseDesk {
         self.next.as_ref().map(|step| step.time_ns).or(self.ends_ns)
     }
 
-    /// Whether the end of the market has come, which it does once; the house is gone then.
+    /// Whether the end of the market has come, which it does once; the synthetic liquidity is gone then.
     pub(super) fn take_end(&mut self, now_ns: i64) -> bool {
         self.ends_ns.take_if(|ends_ns| *ends_ns <= now_ns).is_some()
     }
 
     /// Takes in that a step was run.
-    pub(super) fn ran(&mut self, step: HouseStep) {
+    pub(super) fn ran(&mut self, step: LiquidityStep) {
         self.trades += u64::from(step.taker.is_some());
         self.last = Some(step);
     }
 
     /// The step that was run last.
-    pub(super) fn last(&self) -> Option<&HouseStep> {
+    pub(super) fn last(&self) -> Option<&LiquidityStep> {
         self.last.as_ref()
     }
 
@@ -70,17 +70,17 @@ impl HouseDesk {
         self.last.as_ref().map(|step| step.time_ns)
     }
 
-    /// Trades that the house has made by itself before its last step.
+    /// Trades that the synthetic liquidity has made by itself before its last step.
     pub(super) fn trades_before(&self) -> u64 {
         self.trades - u64::from(self.last.as_ref().is_some_and(|step| step.taker.is_some()))
     }
 
     /// The next step, if its time has come.
-    pub(super) fn take_due(&mut self, now_ns: i64) -> Option<HouseStep> {
+    pub(super) fn take_due(&mut self, now_ns: i64) -> Option<LiquidityStep> {
         self.next.take_if(|step| step.time_ns <= now_ns)
     }
 
-    /// Makes the next step ready; a feed without a candle for a minute leaves that minute without house orders.
+    /// Makes the next step ready; a feed without a candle for a minute leaves that minute without liquidity orders.
     pub(super) fn load_next(&mut self, listed: &Listed) {
         self.next = self.steps.next();
         while self.next.is_none() {
@@ -90,7 +90,7 @@ impl HouseDesk {
     }
 
     fn begin(&mut self, candle: &Candle) {
-        self.steps = self.house.steps(candle).into_iter();
+        self.steps = self.liquidity.steps(candle).into_iter();
         self.next = self.steps.next();
     }
 
@@ -104,9 +104,9 @@ impl HouseDesk {
         self.ahead.pop_front()
     }
 
-    /// Passes over the steps up to `to_ns`: how many trades the house makes in all of them but the last with nobody
-    /// else in the book, and that last step, to be run.
-    pub(super) fn skip(&mut self, listed: &Listed, to_ns: i64) -> (u64, Option<HouseStep>) {
+    /// Passes over the steps up to `to_ns`: how many trades the synthetic liquidity makes in all of them but the last
+    /// with nobody else in the book, and that last step, to be run.
+    pub(super) fn skip(&mut self, listed: &Listed, to_ns: i64) -> (u64, Option<LiquidityStep>) {
         let mut steps = SkippedSteps::default();
         while let Some(step) = self.take_due(to_ns) {
             steps.pass(step);
@@ -120,7 +120,7 @@ impl HouseDesk {
                     break;
                 }
                 if let Some(whole) = held.replace(candle) {
-                    steps.pass_minute(self.house.prints(&whole));
+                    steps.pass_minute(self.liquidity.prints(&whole));
                 }
             }
             if let Some(candle) = held {
@@ -138,8 +138,8 @@ impl HouseDesk {
         (steps.trades, steps.last)
     }
 
-    /// As [`HouseDesk::skip`], but the minutes in between are not read and their trades not counted.
-    pub(super) fn jump(&mut self, listed: &Listed, to_ns: i64) -> Option<HouseStep> {
+    /// As [`LiquidityProvider::skip`], but the minutes in between are not read and their trades not counted.
+    pub(super) fn jump(&mut self, listed: &Listed, to_ns: i64) -> Option<LiquidityStep> {
         let minute_ns = to_ns - to_ns.rem_euclid(MINUTE_NS);
         let unread = (minute_ns >= self.read_ns).then(|| listed.feed.next_minute(minute_ns)).flatten();
         let mut found = self.ahead.iter().copied().chain(unread);
@@ -162,15 +162,15 @@ impl HouseDesk {
     }
 }
 
-/// House steps passed over, the last of them kept.
+/// Liquidity steps passed over, the last of them kept.
 #[derive(Default)]
 struct SkippedSteps {
     trades: u64,
-    last: Option<HouseStep>,
+    last: Option<LiquidityStep>,
 }
 
 impl SkippedSteps {
-    fn pass(&mut self, step: HouseStep) {
+    fn pass(&mut self, step: LiquidityStep) {
         let before = self.last.replace(step);
         self.trades += u64::from(before.is_some_and(|step| step.taker.is_some()));
     }

@@ -6,7 +6,7 @@ use numpy::{PyArray1, PyReadonlyArray1, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use sapphire_core::instrument::RATE_ONE;
-use sapphire_sim::crosses::{Closes, Outcome, Pair, SweepError, check};
+use sapphire_sim::ma_sweep::{Closes, Outcome, Pair, SweepError, check};
 
 use crate::error::refused;
 

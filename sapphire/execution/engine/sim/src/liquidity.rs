@@ -1,10 +1,10 @@
-//! The house: a pure function from a minute's candle to the orders around it.
+//! The synthetic liquidity: a pure function from a minute's candle to the orders around it.
 //!
-//! Twelve times a minute the house renews four levels a side around a point of the candle's path and lets a small
-//! market order trade at that point. Invariant: the same (seed, symbol, candle) gives the same orders; quotes never
-//! cross and satisfy the instrument's rules; the first step is at the candle's open, the last at its close, high and
-//! low lie between, and with nobody else in the book the house's trades print exactly the candle's open, high, low and
-//! close, at a tenth of its volume.
+//! Twelve times a minute the synthetic liquidity renews four levels a side around a point of the candle's path and lets
+//! a small market order trade at that point. Invariant: the same (seed, symbol, candle) gives the same orders; quotes
+//! never cross and satisfy the instrument's rules; the first step is at the candle's open, the last at its close, high
+//! and low lie between, and with nobody else in the book the synthetic liquidity's trades print exactly the candle's
+//! open, high, low and close, at a tenth of its volume.
 //!
 //! Known limitation: uncalibrated. Spreads, depths and sizes are of the order measured on recorded books, not fitted
 //! to them; quotes do not react to what clients do.
@@ -20,7 +20,7 @@ pub const STEPS_PER_MINUTE: usize = 12;
 /// Time between two renewals.
 pub const STEP_NS: i64 = MINUTE_NS / STEPS_PER_MINUTE as i64;
 
-/// Of a candle's volume, one part in this many is traded by the house's own market orders.
+/// Of a candle's volume, one part in this many is traded by the synthetic liquidity's own market orders.
 const TAKER_PART: i64 = 10;
 
 /// Distance of each level from the one before it, in hundredths of a basis point of the price; at least a tick.
@@ -33,9 +33,9 @@ const DEPTHS: [f64; 4] = [1.0, 1.5, 3.0, 6.0];
 const FLOOR_NOTIONALS: i128 = 50;
 
 /// Keeps these draws apart from those of other users of the same seed.
-const HOUSE_STREAM: u64 = 0x686f_7573;
+const LIQUIDITY_STREAM: u64 = 0x686f_7573;
 
-/// A resting order of the house.
+/// A resting order of the synthetic liquidity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quote {
     /// Where it stands.
@@ -46,7 +46,7 @@ pub struct Quote {
     pub lots: i64,
 }
 
-/// A market order of the house.
+/// A market order of the synthetic liquidity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Taker {
     /// Buy or sell.
@@ -57,7 +57,7 @@ pub struct Taker {
 
 /// One renewal: all earlier quotes go, these come, then the taker trades.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HouseStep {
+pub struct LiquidityStep {
     /// When, UTC nanoseconds.
     pub time_ns: i64,
     /// Bids and asks, best first on each side.
@@ -66,23 +66,23 @@ pub struct HouseStep {
     pub taker: Option<Taker>,
 }
 
-/// The house in one symbol.
+/// The synthetic liquidity in one symbol.
 #[derive(Clone, Copy, Debug)]
-pub struct House {
+pub struct SyntheticLiquidity {
     key: u64,
     instrument: Instrument,
 }
 
-impl House {
-    /// The house of a seed in one symbol.
+impl SyntheticLiquidity {
+    /// The synthetic liquidity of a seed in one symbol.
     #[must_use]
     pub fn new(seed: u64, symbol: &str, instrument: Instrument) -> Self {
-        Self { key: mix(seed, &[HOUSE_STREAM, symbol_key(symbol)]), instrument }
+        Self { key: mix(seed, &[LIQUIDITY_STREAM, symbol_key(symbol)]), instrument }
     }
 
     /// The orders of one minute, in time order.
     #[must_use]
-    pub fn steps(&self, candle: &Candle) -> Vec<HouseStep> {
+    pub fn steps(&self, candle: &Candle) -> Vec<LiquidityStep> {
         let key = mix(self.key, &[candle.open_ns as u64]);
         let path = self.path(key, candle);
         (0..STEPS_PER_MINUTE)
@@ -92,7 +92,7 @@ impl House {
                 let side = draws.side(point - path[step.saturating_sub(1)]);
                 let lots = self.taken(candle, step);
                 let quotes = self.quotes(draws, point, side, candle.volume, lots);
-                HouseStep {
+                LiquidityStep {
                     time_ns: candle.open_ns + step as i64 * STEP_NS,
                     quotes,
                     taker: (lots > 0 && self.has_room(point)).then_some(Taker { side, lots }),
@@ -101,8 +101,8 @@ impl House {
             .collect()
     }
 
-    /// How many trades the minute's market orders make with nobody else in the book: what [`House::steps`] would
-    /// print, without making the orders.
+    /// How many trades the minute's market orders make with nobody else in the book: what [`SyntheticLiquidity::steps`]
+    /// would print, without making the orders.
     #[must_use]
     pub fn prints(&self, candle: &Candle) -> u64 {
         let taking = (0..STEPS_PER_MINUTE).filter(|step| self.taken(candle, *step) > 0);
@@ -244,16 +244,16 @@ mod tests {
         )
     }
 
-    fn houses() -> impl Strategy<Value = House> {
+    fn liquidities() -> impl Strategy<Value = SyntheticLiquidity> {
         (any::<u64>(), 0..listings().len()).prop_map(|(seed, which)| {
             let listing = &listings()[which];
-            House::new(seed, listing.symbol, listing.rules.instrument(Asset(0), Asset(1)))
+            SyntheticLiquidity::new(seed, listing.symbol, listing.rules.instrument(Asset(0), Asset(1)))
         })
     }
 
-    /// What the house's orders trade with nobody else there.
-    fn trades(house: &House, steps: &[HouseStep]) -> Vec<Trade> {
-        let mut venue = Venue::new(vec![house.instrument], 2);
+    /// What the synthetic liquidity's orders trade with nobody else there.
+    fn trades(liquidity: &SyntheticLiquidity, steps: &[LiquidityStep]) -> Vec<Trade> {
+        let mut venue = Venue::new(vec![liquidity.instrument], 2);
         let account = venue.open_account(AccountKind::House, FeeRates::default());
         let (mut out, mut next, mut standing) = (Vec::new(), 0, Vec::new());
         for step in steps {
@@ -281,12 +281,12 @@ mod tests {
     proptest! {
         /// Submitted as post-only, so that a quote that crossed would be refused.
         #[test]
-        fn with_nobody_else_the_house_prints_the_candle(house in houses(), candle in candles()) {
-            let trades = trades(&house, &house.steps(&candle));
-            prop_assert_eq!(trades.len() as u64, house.prints(&candle));
+        fn with_nobody_else_the_synthetic_liquidity_prints_the_candle(liquidity in liquidities(), candle in candles()) {
+            let trades = trades(&liquidity, &liquidity.steps(&candle));
+            prop_assert_eq!(trades.len() as u64, liquidity.prints(&candle));
             let wanted = candle.volume / TAKER_PART;
-            let listed = candle.high <= house.instrument.max_ticks;
-            if listed && wanted >= STEPS_PER_MINUTE as i64 && wanted < house.instrument.max_lots {
+            let listed = candle.high <= liquidity.instrument.max_ticks;
+            if listed && wanted >= STEPS_PER_MINUTE as i64 && wanted < liquidity.instrument.max_lots {
                 let prices: Vec<i64> = trades.iter().map(|trade| trade.ticks).collect();
                 prop_assert_eq!(prices.first(), Some(&candle.open));
                 prop_assert_eq!(prices.last(), Some(&candle.close));
@@ -297,15 +297,15 @@ mod tests {
         }
 
         #[test]
-        fn steps_are_a_function_of_the_candle(house in houses(), candle in candles()) {
-            let steps = house.steps(&candle);
-            prop_assert_eq!(&steps, &house.steps(&candle));
+        fn steps_are_a_function_of_the_candle(liquidity in liquidities(), candle in candles()) {
+            let steps = liquidity.steps(&candle);
+            prop_assert_eq!(&steps, &liquidity.steps(&candle));
             prop_assert_eq!(steps.len(), STEPS_PER_MINUTE);
             for (number, step) in steps.iter().enumerate() {
                 prop_assert_eq!(step.time_ns, candle.open_ns + number as i64 * 5_000_000_000);
-                let value = |quote: &Quote| house.instrument.notional(quote.ticks, quote.lots);
+                let value = |quote: &Quote| liquidity.instrument.notional(quote.ticks, quote.lots);
                 let least = step.quotes.iter().map(value).min();
-                prop_assert!(least >= Some(house.instrument.min_notional_atoms));
+                prop_assert!(least >= Some(liquidity.instrument.min_notional_atoms));
                 for side in [Side::Buy, Side::Sell] {
                     let prices: Vec<i64> =
                         step.quotes.iter().filter(|quote| quote.side == side).map(|quote| quote.ticks).collect();
@@ -319,10 +319,10 @@ mod tests {
     #[test]
     fn at_the_lowest_price_there_are_only_asks() {
         let listing = &listings()[0];
-        let house = House::new(1, listing.symbol, listing.rules.instrument(Asset(0), Asset(1)));
+        let liquidity = SyntheticLiquidity::new(1, listing.symbol, listing.rules.instrument(Asset(0), Asset(1)));
         let candle = Candle { open_ns: 0, open: 1, high: 1, low: 1, close: 1, volume: 100_000 };
-        let steps = house.steps(&candle);
+        let steps = liquidity.steps(&candle);
         assert!(steps.iter().flat_map(|step| &step.quotes).all(|quote| quote.ticks >= 1));
-        assert_eq!(trades(&house, &steps).len() as u64, house.prints(&candle));
+        assert_eq!(trades(&liquidity, &steps).len() as u64, liquidity.prints(&candle));
     }
 }
