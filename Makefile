@@ -67,7 +67,7 @@ test-days: setup $(VENV)/.dev  ## a month and a hundred days of trading: sizes, 
 bench: setup  ## how fast, with machine and n
 	@cd $(ENGINE) && cargo run --release --quiet -p sapphire-core --example matching_bench
 	@cd $(ENGINE) && cargo run --release --quiet -p sapphire-sim --example replay_speed
-	@cd $(ENGINE) && cargo bench --quiet -p sapphire-exchange --bench desk
+	@cd $(ENGINE) && cargo bench --quiet -p sapphire-exchange --bench matching
 	@cd $(ENGINE) && cargo bench --quiet -p sapphire-service --bench signal_to_wire
 	@$(PYTHON) tests/bench/exchange_round_trip.py
 	@$(PYTHON) tests/bench/serving_views.py

@@ -14,7 +14,7 @@ use sapphire_sim::candle::Candle;
 use sapphire_sim::feed::{FeedError, RecordedFeed};
 use sha2::{Digest, Sha256};
 
-use crate::desk::api::Interval;
+use crate::matching::api::Interval;
 use crate::rules_file::{RULES_FILE, SymbolRules};
 use crate::settings::{atoms, iso};
 

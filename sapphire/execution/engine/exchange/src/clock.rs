@@ -1,14 +1,14 @@
 //! Market time as the edge reads it.
 //!
-//! Invariant: it never goes back. In lock-step it is what the desk last published; at a speed it follows the machine's
-//! clock from an anchor, and on a live-paced market it is the machine's clock.
+//! Invariant: it never goes back. In lock-step it is what the matching service last published; at a speed it follows
+//! the machine's clock from an anchor, and on a live-paced market it is the machine's clock.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How market time moves.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Pace {
+pub enum ClockMode {
     /// Only at the control plane's word.
     Lockstep,
     /// With the machine's clock: the two are one.
@@ -20,7 +20,7 @@ pub enum Pace {
 /// Both clocks.
 #[derive(Debug)]
 pub struct MarketClock {
-    pace: Pace,
+    clock_mode: ClockMode,
     anchor_ns: i64,
     anchor: Instant,
     latest_ns: AtomicI64,
@@ -29,16 +29,16 @@ pub struct MarketClock {
 impl MarketClock {
     /// A clock that stands at `now_ns` and goes from here on.
     #[must_use]
-    pub fn starting_at(pace: Pace, now_ns: i64) -> Self {
-        Self { pace, anchor_ns: now_ns, anchor: Instant::now(), latest_ns: AtomicI64::new(now_ns) }
+    pub fn starting_at(clock_mode: ClockMode, now_ns: i64) -> Self {
+        Self { clock_mode, anchor_ns: now_ns, anchor: Instant::now(), latest_ns: AtomicI64::new(now_ns) }
     }
 
     /// Market time, UTC nanoseconds.
     pub fn now_ns(&self) -> i64 {
-        let now_ns = match self.pace {
-            Pace::Lockstep => return self.latest_ns.load(Ordering::Acquire),
-            Pace::Live => wall_ns(),
-            Pace::Speed(speed) => {
+        let now_ns = match self.clock_mode {
+            ClockMode::Lockstep => return self.latest_ns.load(Ordering::Acquire),
+            ClockMode::Live => wall_ns(),
+            ClockMode::Speed(speed) => {
                 let passed_ns = self.anchor.elapsed().as_nanos() as f64 * speed;
                 self.anchor_ns.saturating_add(passed_ns as i64)
             }
@@ -52,8 +52,8 @@ impl MarketClock {
     }
 
     /// How market time moves.
-    pub fn pace(&self) -> Pace {
-        self.pace
+    pub fn clock_mode(&self) -> ClockMode {
+        self.clock_mode
     }
 
     /// Publishes where market time stands (lock-step).
@@ -64,10 +64,10 @@ impl MarketClock {
     /// How long the machine has to wait until market time is `at_ns`; none in lock-step.
     pub fn wait_until(&self, at_ns: i64) -> Option<Duration> {
         let ahead_ns = at_ns.saturating_sub(self.now_ns()).max(0);
-        match self.pace {
-            Pace::Lockstep => None,
-            Pace::Live => Some(Duration::from_nanos(ahead_ns as u64)),
-            Pace::Speed(speed) => Some(Duration::from_nanos((ahead_ns as f64 / speed).ceil() as u64)),
+        match self.clock_mode {
+            ClockMode::Lockstep => None,
+            ClockMode::Live => Some(Duration::from_nanos(ahead_ns as u64)),
+            ClockMode::Speed(speed) => Some(Duration::from_nanos((ahead_ns as f64 / speed).ceil() as u64)),
         }
     }
 }
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_standing_clock_moves_only_when_told_and_never_back() {
-        let clock = MarketClock::starting_at(Pace::Lockstep, 100);
+        let clock = MarketClock::starting_at(ClockMode::Lockstep, 100);
         assert_eq!(clock.now_ns(), 100);
         clock.publish(250);
         clock.publish(200);
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_fast_clock_runs_from_its_anchor() {
-        let clock = MarketClock::starting_at(Pace::Speed(1_000.0), 0);
+        let clock = MarketClock::starting_at(ClockMode::Speed(1_000.0), 0);
         std::thread::sleep(Duration::from_millis(5));
         let now_ns = clock.now_ns();
         assert!(now_ns >= 5_000_000_000, "{now_ns}");

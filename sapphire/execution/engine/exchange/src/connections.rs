@@ -2,7 +2,8 @@
 //!
 //! A process that is killed leaves bytes behind: requests that the kernel took and the exchange has not read. Its
 //! connection counts as drained once the exchange has read them all and closed its end. Invariant: after
-//! `Connections::drain` said so, no request of a connection whose other end is gone can still reach the desk.
+//! `Connections::drain` said so, no request of a connection whose other end is gone can still reach the matching
+//! service.
 //!
 //! Known limitation: asks the kernel's socket table (`/proc/net/tcp`), so Linux only. That a client on another machine
 //! is gone is known once its kernel has said so.

@@ -6,8 +6,8 @@
 //!
 //! | path | body | answer |
 //! | --- | --- | --- |
-//! | `GET /livez` | | `{"live": true}` once the desk has answered, or 503; no token needed |
-//! | `GET /readyz` | | `{"ready": true}`, or 503 where the desk does not answer at once; no token needed |
+//! | `GET /livez` | | `{"live": true}` once the matching service has answered, or 503; no token needed |
+//! | `GET /readyz` | | `{"ready": true}`, or 503 where the matching service does not answer at once; no token needed |
 //! | `GET /metrics` | | Prometheus text, no token needed |
 //! | `GET /control/state?full=true` | | the state; with `full` every order and fill |
 //! | `POST /control/advance` | `{"to_ns": "…", "wake_at_ns": ["…"]}` | `{"now_ns": "…", "events": n, "sequences": {"1": n}}` |
@@ -40,16 +40,16 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::connections::Connections;
-use crate::desk::api::{Ask, DeskError, DeskHandle};
-use crate::desk::control::{Control, Figures};
 use crate::keys::{Credentials, Keyring};
+use crate::matching::api::{Ask, MatchingError, MatchingHandle};
+use crate::matching::control::{Control, Figures};
 use crate::metrics::{CONTENT_TYPE, render};
 use crate::settings::{FEES, atoms};
 
-/// How long the desk may take before it counts as hung.
+/// How long the matching service may take before it counts as hung.
 const LIVE_WITHIN: Duration = Duration::from_secs(10);
 
-/// How long the desk may take while it is fit to be asked.
+/// How long the matching service may take while it is fit to be asked.
 const READY_WITHIN: Duration = Duration::from_secs(1);
 
 /// How long a drain waits when nobody says.
@@ -61,8 +61,8 @@ const LONGEST_DRAIN_MS: u64 = 60_000;
 /// What the control plane works on.
 #[derive(Clone, Debug)]
 pub struct ControlPlane {
-    /// The desk.
-    pub desk: DeskHandle,
+    /// The matching service.
+    pub matching: MatchingHandle,
     /// Where the tokens are.
     pub keys: Keyring,
     /// The venue's connections.
@@ -102,12 +102,12 @@ impl IntoResponse for Refused {
     }
 }
 
-impl From<DeskError> for Refused {
-    fn from(error: DeskError) -> Self {
+impl From<MatchingError> for Refused {
+    fn from(error: MatchingError) -> Self {
         let status = match &error {
-            DeskError::Clock(_) | DeskError::NameTaken(_) => StatusCode::CONFLICT,
-            DeskError::Journal(_) => StatusCode::INSUFFICIENT_STORAGE,
-            DeskError::Closed => StatusCode::SERVICE_UNAVAILABLE,
+            MatchingError::Clock(_) | MatchingError::NameTaken(_) => StatusCode::CONFLICT,
+            MatchingError::Journal(_) => StatusCode::INSUFFICIENT_STORAGE,
+            MatchingError::Closed => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_REQUEST,
         };
         Self(status, error.to_string())
@@ -116,11 +116,13 @@ impl From<DeskError> for Refused {
 
 type Answer = Result<Json<Value>, Refused>;
 
-/// The desk's figures, if it answers in time.
+/// The matching service's figures, if it answers in time.
 async fn figures(plane: &ControlPlane, patience: Duration) -> Result<Figures, Refused> {
-    let late = |_| Refused(StatusCode::SERVICE_UNAVAILABLE, format!("the desk did not answer within {patience:?}"));
-    let told = plane.desk.ask(|reply| Ask::Control(Control::Figures(reply)));
-    Ok(tokio::time::timeout(patience, told).await.map_err(late)??)
+    let late = |_| {
+        Refused(StatusCode::SERVICE_UNAVAILABLE, format!("the matching service did not answer within {patience:?}"))
+    };
+    let figures = plane.matching.ask(|reply| Ask::Control(Control::Figures(reply)));
+    Ok(tokio::time::timeout(patience, figures).await.map_err(late)??)
 }
 
 async fn live(State(plane): State<ControlPlane>) -> Answer {
@@ -172,7 +174,7 @@ struct StateQuery {
 
 async fn state(State(plane): State<ControlPlane>, Query(query): Query<StateQuery>) -> Answer {
     let full = query.full;
-    Ok(Json(plane.desk.ask(|reply| Ask::Control(Control::State { full, reply })).await?))
+    Ok(Json(plane.matching.ask(|reply| Ask::Control(Control::State { full, reply })).await?))
 }
 
 #[derive(Deserialize)]
@@ -186,7 +188,7 @@ async fn advance(State(plane): State<ControlPlane>, body: Bytes) -> Answer {
     let body: AdvanceBody = parse(&body)?;
     let to_ns = body.to_ns.0;
     let wake_at = body.wake_at_ns.into_iter().map(|number| number.0).collect();
-    let advanced = plane.desk.ask(|reply| Ask::Control(Control::Advance { to_ns, wake_at, reply })).await?;
+    let advanced = plane.matching.ask(|reply| Ask::Control(Control::Advance { to_ns, wake_at, reply })).await?;
     let sequences: BTreeMap<String, u64> =
         advanced.sequences.into_iter().map(|(account, sequence)| (account.0.to_string(), sequence)).collect();
     Ok(Json(json!({"now_ns": advanced.now_ns.to_string(), "events": advanced.events, "sequences": sequences})))
@@ -202,7 +204,7 @@ struct DepositBody {
 async fn deposit(State(plane): State<ControlPlane>, body: Bytes) -> Answer {
     let DepositBody { account, asset, amount } = parse(&body)?;
     let (account, atoms) = (AccountId(account), amount_of("amount", &amount)?);
-    let balance = plane.desk.ask(|reply| Ask::Control(Control::Deposit { account, asset, atoms, reply })).await?;
+    let balance = plane.matching.ask(|reply| Ask::Control(Control::Deposit { account, asset, atoms, reply })).await?;
     Ok(Json(json!({"free": atoms_text(balance.free_atoms), "locked": atoms_text(balance.locked_atoms)})))
 }
 
@@ -226,13 +228,13 @@ async fn open_account(State(plane): State<ControlPlane>, body: Bytes) -> Answer 
     let credentials = Keyring::draw().map_err(|error| Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
     let given = credentials.clone();
     let open = |reply| Ask::Control(Control::OpenAccount { name, credentials: given, fees, funds, reply });
-    let account = plane.desk.ask(open).await?;
+    let account = plane.matching.ask(open).await?;
     Ok(account_answer(account, credentials))
 }
 
 async fn find_account(State(plane): State<ControlPlane>, Path(name): Path<String>) -> Answer {
-    let account = plane.desk.ask(|reply| Ask::Control(Control::FindAccount { name, reply })).await?;
-    let credentials = plane.keys.of(account).ok_or(DeskError::UnknownAccount)?;
+    let account = plane.matching.ask(|reply| Ask::Control(Control::FindAccount { name, reply })).await?;
+    let credentials = plane.keys.of(account).ok_or(MatchingError::UnknownAccount)?;
     Ok(account_answer(account, credentials))
 }
 
@@ -251,8 +253,8 @@ async fn drain(State(plane): State<ControlPlane>, body: Bytes) -> Answer {
     let patience = Duration::from_millis(body.wait_ms.unwrap_or(DRAIN_MS).min(LONGEST_DRAIN_MS));
     let drained = plane.connections.drain(patience).await;
     let drained = drained.map_err(|error| Refused(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
-    // What those connections handed to the desk is carried out before this is answered.
-    plane.desk.prices(Vec::new()).await?;
+    // What those connections handed to the matching service is carried out before this is answered.
+    plane.matching.prices(Vec::new()).await?;
     Ok(Json(json!({"drained": drained.is_drained, "open": drained.open, "closing": drained.closing})))
 }
 

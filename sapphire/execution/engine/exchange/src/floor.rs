@@ -10,7 +10,7 @@ use sapphire_sim::market::Listed;
 use sha2::{Digest as _, Sha256};
 
 use crate::candles::{self, CandleError};
-use crate::desk::api::{AssetInfo, Catalog, MarketSource, SymbolInfo};
+use crate::matching::api::{AssetInfo, Catalog, MarketSource, SymbolInfo};
 use crate::rules_file::{self, RULES_FILE, RulesError, SymbolRules};
 use crate::settings::iso;
 
@@ -25,7 +25,7 @@ pub enum FloorError {
         /// What there is.
         known: String,
     },
-    /// A symbol on candles, whose rules nobody told.
+    /// A symbol on candles, whose rules are not known.
     #[error(
         "no trading rules of {symbol}\n  expected: its ticks and lots in {}, or one of {known}\n  got:      neither\n  next:     sapphire exchange --candles FOLDER reads them off the candles, --rules FILE takes the venue's", .folder.join(RULES_FILE).display()
     )]
@@ -73,7 +73,7 @@ pub struct Floor {
     pub candles: BTreeMap<String, String>,
     /// Where a recorded market can begin: the first moment at which every symbol has a candle.
     pub first_ns: Option<i64>,
-    /// Rules of recorded symbols, where they were told.
+    /// Rules of recorded symbols, where they are known.
     rules: BTreeMap<String, SymbolRules>,
 }
 
@@ -83,8 +83,8 @@ impl Floor {
     /// # Errors
     /// [`FloorError`].
     pub fn lay_out(symbols: &[String], seed: u64, folder: Option<&Path>, lockstep: bool) -> Result<Self, FloorError> {
-        let told = folder.map(rules_file::read).transpose()?.flatten();
-        let named = symbols.iter().map(|symbol| Named::find(symbol, folder, told.as_ref()));
+        let stated = folder.map(rules_file::read).transpose()?.flatten();
+        let named = symbols.iter().map(|symbol| Named::find(symbol, folder, stated.as_ref()));
         let named = named.collect::<Result<Vec<_>, _>>()?;
         let is_repeated =
             |(index, one): (usize, &Named)| named[..index].iter().any(|before| before.symbol() == one.symbol());
@@ -230,18 +230,18 @@ impl Named {
     fn find(
         symbol: &str,
         folder: Option<&Path>,
-        told: Option<&BTreeMap<String, SymbolRules>>,
+        stated: Option<&BTreeMap<String, SymbolRules>>,
     ) -> Result<Self, FloorError> {
         let known = || listings().iter().map(|listing| listing.symbol).collect::<Vec<_>>().join(", ");
         let unknown = || match folder {
             Some(folder) => FloorError::Rules { symbol: symbol.to_owned(), folder: folder.into(), known: known() },
             None => FloorError::Symbol { symbol: symbol.to_owned(), known: known() },
         };
-        if let Some(told) = told {
+        if let Some(stated) = stated {
             let is_meant = |rules: &&SymbolRules| {
                 rules.symbol() == symbol || symbol.split_once('/') == Some((&rules.base, &rules.quote))
             };
-            let rules = told.values().find(is_meant).cloned().ok_or_else(unknown)?;
+            let rules = stated.values().find(is_meant).cloned().ok_or_else(unknown)?;
             return Ok(Self { rules, listing: None });
         }
         let listing = listing(symbol).ok_or_else(unknown)?;

@@ -13,10 +13,10 @@ use clap::Parser;
 use sapphire_endpoint::{Listening, listen};
 use sapphire_exchange::connections::{Connections, serve};
 use sapphire_exchange::control::{ControlPlane, router as control_router};
-use sapphire_exchange::desk::api::DeskHandle;
-use sapphire_exchange::desk::{OpenDesk, open};
+use sapphire_exchange::matching::api::MatchingHandle;
+use sapphire_exchange::matching::{OpenMatching, open};
+use sapphire_exchange::protocol;
 use sapphire_exchange::settings::Arguments;
-use sapphire_exchange::wire;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -53,23 +53,28 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let listen_on = |port| listen(&arguments.bind, arguments.host.as_deref(), port);
     let venue = listen_on(arguments.port)?;
     let control = listen_on(arguments.control_port)?;
-    let desk = open(arguments)?;
+    let matching = open(arguments)?;
     // Before anybody knows that we are here: from the first line on a signal is a request, not an accident.
     let signals = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
-    announce(&desk, &venue, &control)?;
-    runtime.block_on(trade(desk, TcpListener::from_std(venue.socket)?, TcpListener::from_std(control.socket)?, signals))
+    announce(&matching, &venue, &control)?;
+    runtime.block_on(trade(
+        matching,
+        TcpListener::from_std(venue.socket)?,
+        TcpListener::from_std(control.socket)?,
+        signals,
+    ))
 }
 
 /// The first line on stdout.
-fn announce(desk: &OpenDesk, venue: &Listening, control: &Listening) -> Result<(), Failure> {
+fn announce(matching: &OpenMatching, venue: &Listening, control: &Listening) -> Result<(), Failure> {
     let line = json!({
         "url": venue.url("http"),
         "ws_url": venue.url("ws"),
         "control_url": control.url("http"),
-        "control_token": desk.keys.control_tokens().act(),
-        "control_read_token": desk.keys.control_tokens().read(),
-        "api_key": desk.development.api_key,
-        "api_secret": desk.development.api_secret,
+        "control_token": matching.keys.control_tokens().act(),
+        "control_read_token": matching.keys.control_tokens().read(),
+        "api_key": matching.development.api_key,
+        "api_secret": matching.development.api_secret,
     });
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{line}")?;
@@ -77,14 +82,23 @@ fn announce(desk: &OpenDesk, venue: &Listening, control: &Listening) -> Result<(
     Ok(())
 }
 
-async fn trade(desk: OpenDesk, venue: TcpListener, control: TcpListener, signals: [Signal; 2]) -> Result<(), Failure> {
-    let OpenDesk { handle, keys, shutdown, thread, .. } = desk;
+async fn trade(
+    matching: OpenMatching,
+    venue: TcpListener,
+    control: TcpListener,
+    signals: [Signal; 2],
+) -> Result<(), Failure> {
+    let OpenMatching { handle, keys, shutdown, thread, .. } = matching;
     let shutdown = Arc::new(shutdown);
     let connections = Connections::of(venue.local_addr()?);
     let control_connections = Connections::of(control.local_addr()?);
-    let plane =
-        ControlPlane { desk: handle.clone(), keys, connections: connections.clone(), shutdown: Arc::clone(&shutdown) };
-    let venue = tokio::spawn(serve(venue, wire::router(handle.clone()), connections, handle.shutdown()));
+    let plane = ControlPlane {
+        matching: handle.clone(),
+        keys,
+        connections: connections.clone(),
+        shutdown: Arc::clone(&shutdown),
+    };
+    let venue = tokio::spawn(serve(venue, protocol::router(handle.clone()), connections, handle.shutdown()));
     let control = tokio::spawn(serve(control, control_router(plane), control_connections, handle.shutdown()));
     let desk_died = end_of_day(&shutdown, &handle, signals).await;
     tracing::info!("shutting down");
@@ -92,21 +106,21 @@ async fn trade(desk: OpenDesk, venue: TcpListener, control: TcpListener, signals
     venue.await?;
     control.await?;
     if desk_died {
-        return Err("the desk ended unexpectedly; what it said is above".into());
+        return Err("the matching service ended unexpectedly; what it said is above".into());
     }
     handle.stop().await;
-    thread.join().map_err(|_| "the desk ended in a panic")?;
+    thread.join().map_err(|_| "the matching service ended in a panic")?;
     Ok(())
 }
 
-/// Waits for a reason to end; whether it is that the desk has died.
-async fn end_of_day(shutdown: &watch::Sender<bool>, handle: &DeskHandle, signals: [Signal; 2]) -> bool {
+/// Waits for a reason to end; whether it is that the matching service has died.
+async fn end_of_day(shutdown: &watch::Sender<bool>, handle: &MatchingHandle, signals: [Signal; 2]) -> bool {
     let [mut terminate, mut interrupt] = signals;
-    let mut told = shutdown.subscribe();
+    let mut emitted = shutdown.subscribe();
     tokio::select! {
         _ = terminate.recv() => false,
         _ = interrupt.recv() => false,
-        _ = told.wait_for(|ending| *ending) => false,
+        _ = emitted.wait_for(|ending| *ending) => false,
         () = handle.ended() => true,
     }
 }

@@ -7,7 +7,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use crate::desk::control::Figures;
+use crate::matching::control::Figures;
 
 /// What the text is served as.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -35,7 +35,7 @@ pub fn render(figures: &Figures, connections: usize) -> Result<String, fmt::Erro
     let mut counter = |name: &str, help: &str, value: u64| registry.register(name, help, ConstCounter::new(value));
     counter("orders", "Orders of clients that were taken", figures.orders as u64);
     counter("fills", "Fills of clients", figures.fills as u64);
-    counter("events", "Events that clients were told", figures.events);
+    counter("events", "Events that clients were sent", figures.events);
     let mut text = String::with_capacity(2_048);
     encode(&mut text, &registry)?;
     Ok(text)

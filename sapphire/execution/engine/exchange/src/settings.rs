@@ -1,4 +1,4 @@
-//! What the exchange was told, and what that means.
+//! What the exchange was asked for, and what that means.
 //!
 //! Invariant: a genesis holds everything that decides a market; two exchanges with the same genesis and the same
 //! requests are the same to the last digit. It is the first record of a journal, and a restart under another is

@@ -91,7 +91,7 @@ fn one_token_reads_and_another_acts_also_after_a_restart() {
 
 #[test]
 fn it_listens_where_it_is_told_and_tells_what_others_reach() {
-    for (bind, host, told) in [
+    for (bind, host, emitted) in [
         ("0.0.0.0", None, "127.0.0.1"),
         ("0.0.0.0", Some("localhost"), "localhost"),
         ("127.0.0.2", None, "127.0.0.2"),
@@ -101,7 +101,11 @@ fn it_listens_where_it_is_told_and_tells_what_others_reach() {
         let words = [&LOCKSTEP[..], &["--bind", bind], &host.map_or(vec![], |host| vec!["--host", host])[..]].concat();
         let exchange = Exchange::start(&words);
         for (key, scheme) in [("url", "http"), ("ws_url", "ws"), ("control_url", "http")] {
-            assert_eq!(exchange.text(key).rsplit_once(':').unwrap().0, format!("{scheme}://{told}"), "{bind} {host:?}");
+            assert_eq!(
+                exchange.text(key).rsplit_once(':').unwrap().0,
+                format!("{scheme}://{emitted}"),
+                "{bind} {host:?}"
+            );
         }
         assert_eq!(exchange.get("/api/v3/time").0, 200);
         assert_eq!(exchange.control("drain", &json!({})).1["drained"], true, "{bind} {host:?}");
@@ -182,6 +186,6 @@ fn probes_and_figures_need_no_token() {
         "sapphire_exchange_accounts{venue=\"embedded\"} 1".to_owned(),
         "sapphire_exchange_orders_total{venue=\"embedded\"} 0".to_owned(),
     ] {
-        assert!(text.lines().any(|told| told == line), "{line}\n{text}");
+        assert!(text.lines().any(|emitted| emitted == line), "{line}\n{text}");
     }
 }
