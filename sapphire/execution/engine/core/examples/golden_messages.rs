@@ -1,4 +1,5 @@
-//! Prints one message of every schema, one JSON object a line, for the readers in other languages to check themselves against.
+//! Prints one message of every schema, one JSON object a line, for the readers in other languages to check themselves
+//! against.
 
 use std::error::Error;
 use std::io::{self, Write};

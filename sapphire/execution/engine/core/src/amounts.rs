@@ -1,9 +1,9 @@
 //! Amounts of an asset in whole atoms, and what of them an account can hold.
 //!
 //! Invariant: an amount that is let in is at most [`MAX_ATOMS`](crate::amounts::MAX_ATOMS) either way. A sum of a
-//! billion of them, a price of an [`i64`] of atoms times a fee rate, and the products of money with one of `1e8` then fit
-//! 128 bits, so nothing that is computed from them wraps, and nothing is cut to fit: what is larger is refused where it
-//! comes in.
+//! billion of them, a price of an [`i64`] of atoms times a fee rate, and the products of money with one of `1e8` then
+//! fit 128 bits, so nothing that is computed from them wraps, and nothing is cut to fit: what is larger is refused
+//! where it comes in.
 //!
 //! Why 128 bits: a venue keeps eight decimals of every asset, so a coarser atom would cut fees differently than the
 //! venue, and 64 bits of atoms are 92 billion units, which a coin at half a millionth of a dollar passes for 50,000

@@ -1,6 +1,6 @@
 //! Price-time priority for one instrument.
 //!
-//! Invariant: within a level orders stand in the order of their arrival; the best bid is below the best ask between
+//! Invariant: within a level orders rest in the order of their arrival; the best bid is below the best ask between
 //! two calls of the venue; a level's total is the sum of its orders. Insert, cancel and fill cost O(log levels); the
 //! queue of a level is a linked list in a slab, so a cancel never walks it.
 //!
@@ -75,7 +75,7 @@ impl Book {
         self.places.len()
     }
 
-    /// No order stands.
+    /// No order rests.
     pub fn is_empty(&self) -> bool {
         self.places.is_empty()
     }

@@ -5,9 +5,9 @@
 //! what is held and on the way never passes the target by a whole lot; a halted engine sends nothing but cancels.
 //!
 //! How a target is worked: signals set targets, the end of the bar releases them. Sells go first, and the buys wait
-//! until the sells are final. An instrument has one order on the way. What an order leaves open is tried again after a pause,
-//! until less than the venue's smallest order is left or the target's time to live is over. A reference never sends an
-//! order by itself: it is noted, and the next end of bar, report or timer acts on it.
+//! until the sells are final. An instrument has one order on the way. What an order leaves open is tried again after a
+//! pause, until less than the venue's smallest order is left or the target's time to live is over. A best bid and offer
+//! never sends an order by itself: it is noted, and the next end of bar, report or timer acts on it.
 //!
 //! A command can set a target too: nothing, of one instrument or of all. It has no time to live, no signal replaces it,
 //! and it holds until a command resumes.
@@ -18,9 +18,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::amounts::Atoms;
 use crate::instrument::{Asset, Instrument, InstrumentId, RATE_ONE};
-use crate::orders::{Arrow, ClientOrderId, OrderTable, ReleaseId, Tracked};
+use crate::orders::{ClientOrderId, OrderTable, ReleaseId, Tracked, Transition};
 use crate::positions::Ledger;
-use crate::risk::{DenialCode, Gate, Level, Limits, Reference, TradingState};
+use crate::risk::{Bbo, DenialCode, Gate, Level, Limits, TradingState};
 
 /// What the engine is told.
 pub mod event;
@@ -74,7 +74,8 @@ pub struct Execution {
 }
 
 impl Default for Execution {
-    /// A fifth of a percent through the spread, again after 5 s (the pace of the house), signals within a minute.
+    /// A fifth of a percent through the spread, again after 5 s (the interval of the synthetic liquidity), signals
+    /// within a minute.
     fn default() -> Self {
         Self {
             style: Style::Taker,
@@ -162,12 +163,12 @@ struct Target {
     /// Nothing is left to do unless the position changes.
     reached: bool,
     /// That it was reached has been said.
-    told: bool,
+    emitted: bool,
 }
 
 /// One instrument's work.
 #[derive(Clone, Debug)]
-struct Desk {
+struct InstrumentWork {
     target: Option<Target>,
     /// Orders that may still change the position: one, or more when an order given up came back.
     live: Vec<ClientOrderId>,
@@ -176,25 +177,25 @@ struct Desk {
     /// When to ask about an order that is unresolved or misses trades.
     ask_ns: i64,
     /// Not before something changes.
-    parked: bool,
+    suspended: bool,
     /// The last refusal that was told for this target.
     refused: Option<(DenialCode, Level)>,
 }
 
-impl Desk {
+impl InstrumentWork {
     fn new() -> Self {
         Self {
             target: None,
             live: Vec::with_capacity(4),
             retry_ns: i64::MIN,
             ask_ns: i64::MAX,
-            parked: false,
+            suspended: false,
             refused: None,
         }
     }
 
-    fn unpark(&mut self) {
-        self.parked = false;
+    fn resume(&mut self) {
+        self.suspended = false;
         self.refused = None;
     }
 }
@@ -215,8 +216,8 @@ pub struct Engine {
     orders: OrderTable,
     ledger: Ledger,
     gate: Gate,
-    references: Vec<Option<Reference>>,
-    desks: Vec<Desk>,
+    bbos: Vec<Option<Bbo>>,
+    work: Vec<InstrumentWork>,
     /// By release.
     evidence: Vec<bool>,
     /// Close of the last bar taken, by release and instrument.
@@ -257,8 +258,8 @@ impl Engine {
             orders: OrderTable::with_capacity(ORDERS),
             ledger: Ledger::new(&config.instruments, config.quote, config.assets),
             gate: Gate::new(config.instruments.clone(), quote_fee_rate, &config.limits),
-            references: vec![None; count],
-            desks: vec![Desk::new(); count],
+            bbos: vec![None; count],
+            work: vec![InstrumentWork::new(); count],
             evidence: vec![false; config.releases],
             cursors: vec![i64::MIN; config.releases * count],
             ended_bar_ns: i64::MIN,
@@ -275,10 +276,10 @@ impl Engine {
         self.now_ns = self.now_ns.max(event.market_ns);
         self.orders.prune(self.now_ns);
         match &event.body {
-            Body::Reference { instrument, bid_ticks, ask_ticks, as_of_ns } => {
+            Body::Bbo { instrument, bid_ticks, ask_ticks, as_of_ns } => {
                 let market_ns = (*as_of_ns).min(self.now_ns);
-                let reference = Reference { bid_ticks: *bid_ticks, ask_ticks: *ask_ticks, market_ns };
-                self.note_reference(*instrument, reference);
+                let bbo = Bbo { bid_ticks: *bid_ticks, ask_ticks: *ask_ticks, market_ns };
+                self.note_bbo(*instrument, bbo);
                 return;
             }
             Body::Signal(signal) => self.take_signal(signal, out),
@@ -287,7 +288,7 @@ impl Engine {
             Body::EndOfBar { bar_close_ns } => self.end_bar(*bar_close_ns),
             Body::Report(report) => self.take_report(report, out),
             Body::Balances(balances) => self.take_balances(balances, out),
-            Body::Command(command) => self.obey(*command, out),
+            Body::Command(command) => self.on_command(*command, out),
             Body::Epoch { epoch } => self.begin_epoch(*epoch, out),
             Body::Timer => self.ask_again(out),
         }
@@ -304,10 +305,10 @@ impl Engine {
             return;
         }
         (self.epoch, self.sequence) = (epoch, 0);
-        for index in 0..self.desks.len() {
-            for place in 0..self.desks[index].live.len() {
-                let id = self.desks[index].live[place];
-                self.orders.act(id, Arrow::Silence, self.now_ns);
+        for index in 0..self.work.len() {
+            for place in 0..self.work[index].live.len() {
+                let id = self.work[index].live[place];
+                self.orders.act(id, Transition::Silence, self.now_ns);
                 self.ask(index, id, out);
             }
         }
@@ -335,7 +336,7 @@ impl Engine {
 
     /// Orders that may still change a position, by instrument.
     pub fn live_orders(&self) -> impl Iterator<Item = &Tracked> {
-        (0..self.desks.len()).flat_map(|index| self.live(index))
+        (0..self.work.len()).flat_map(|index| self.live(index))
     }
 
     /// What passes at present.
@@ -345,7 +346,7 @@ impl Engine {
 
     /// Nothing that may still change a position is on the way.
     pub fn is_quiet(&self) -> bool {
-        self.desks.iter().all(|desk| desk.live.is_empty())
+        self.work.iter().all(|work| work.live.is_empty())
     }
 
     /// A command has closed an instrument, and none has resumed since.
@@ -355,13 +356,13 @@ impl Engine {
 
     /// What a command has closed is sold, but for less than the venue's smallest order.
     pub fn is_flat(&self, instrument: InstrumentId) -> bool {
-        let desk = self.desks.get(instrument.0 as usize);
-        desk.is_some_and(|desk| desk.live.is_empty() && desk.target.is_none_or(|target| target.reached))
+        let work = self.work.get(instrument.0 as usize);
+        work.is_some_and(|work| work.live.is_empty() && work.target.is_none_or(|target| target.reached))
     }
 
     /// Why the last order of an instrument was refused, where it still waits because of that.
     pub fn refused(&self, instrument: InstrumentId) -> Option<DenialCode> {
-        Some(self.desks.get(instrument.0 as usize)?.refused?.0)
+        Some(self.work.get(instrument.0 as usize)?.refused?.0)
     }
 
     /// Close of the last bar whose end marker has come.
@@ -372,13 +373,13 @@ impl Engine {
     /// Latest middle price of an instrument, quote atoms per base unit, and market time since when it stands.
     pub fn price(&self, instrument: InstrumentId) -> Option<(Atoms, i64)> {
         let index = instrument.0 as usize;
-        let reference = (*self.references.get(index)?)?;
-        Some((reference.middle_atoms(&self.instruments[index]), reference.market_ns))
+        let bbo = (*self.bbos.get(index)?)?;
+        Some((bbo.middle_atoms(&self.instruments[index]), bbo.market_ns))
     }
 
     /// Lots on the way, bought less sold, by instrument.
     pub fn in_flight_lots(&self, instrument: InstrumentId) -> i64 {
-        let live = self.desks.get(instrument.0 as usize).map_or(&[][..], |desk| &desk.live);
+        let live = self.work.get(instrument.0 as usize).map_or(&[][..], |work| &work.live);
         let signed = |id: &ClientOrderId| {
             self.orders.get(*id).map_or(0, |tracked| tracked.order.side.sign() * tracked.in_flight_lots())
         };

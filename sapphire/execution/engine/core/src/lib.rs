@@ -19,7 +19,7 @@ pub mod instrument;
 pub mod journal;
 /// The messages of the wire, generated from `sapphire/domain/messages.py`.
 pub mod messages;
-/// The client's side of orders: states, legal arrows, trades counted once.
+/// The client's side of orders: states, legal transitions, trades counted once.
 pub mod orders;
 /// What an account holds: cash, positions, fees, to the atom.
 pub mod positions;

@@ -1,8 +1,8 @@
 //! The client's side of an order: what was asked for, what the venue said about it, and what follows from that.
 //!
-//! Invariants, property-tested in `table`: a state changes only along an arrow of `arrows`; the cumulative quantity
-//! never decreases; a trade counts once, whatever the order and number of its reports; a report that comes after the
-//! end still applies.
+//! Invariants, property-tested in `table`: a state changes only along a transition of `transitions`; the cumulative
+//! quantity never decreases; a trade counts once, whatever the order and number of its reports; a report that comes
+//! after the end still applies.
 //!
 //! Known limitation: one price and one quantity for life, an order is never amended.
 
@@ -13,13 +13,13 @@ use crate::amounts::Atoms;
 use crate::instrument::{Asset, InstrumentId, Side};
 use crate::venue::TimeInForce;
 
-/// Which state follows which.
-pub mod arrows;
 /// The orders of an account, live and lately ended.
 pub mod table;
+/// Which state follows which.
+pub mod transitions;
 
-pub use arrows::{Arrow, OrderState};
 pub use table::{Applied, OrderTable, Tracked};
+pub use transitions::{OrderState, Transition};
 
 /// Dense index of a release: the strategy in whose name an order is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -94,7 +94,7 @@ pub struct Order {
     pub ticks: i64,
     /// Quantity.
     pub lots: i64,
-    /// How long it stands.
+    /// How long it rests.
     pub time_in_force: TimeInForce,
 }
 

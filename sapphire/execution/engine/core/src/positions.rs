@@ -56,8 +56,8 @@ impl Position {
         self.atoms += atoms;
     }
 
-    /// The holding as it is once it is `atoms`: what is kept of it has cost what it had, what is new costs `price_atoms`
-    /// a unit. None when no account can hold that much, or what it costs.
+    /// The holding as it is once it is `atoms`: what is kept of it has cost what it had, what is new costs
+    /// `price_atoms` a unit. None when no account can hold that much, or what it costs.
     fn adopted(&self, atoms: Atoms, price_atoms: Atoms) -> Option<Self> {
         let kept = if self.atoms.signum() == atoms.signum() { self.atoms.abs().min(atoms.abs()) } else { 0 };
         let new = Self { atoms: atoms - atoms.signum() * kept, ..Self::default() };
@@ -170,7 +170,7 @@ impl Ledger {
         }
     }
 
-    /// Whether `atoms` of `asset` can be adopted at `price_atoms`.
+    /// Whether `atoms` of `asset` can be taken on at `price_atoms`.
     ///
     /// # Errors
     /// [`NotHoldable`] for more than an account can hold, in atoms or in cost.
@@ -186,7 +186,7 @@ impl Ledger {
     ///
     /// # Errors
     /// What [`Ledger::admits`] refuses; then nothing is changed.
-    pub fn adopt(&mut self, asset: Asset, atoms: Atoms, price_atoms: Atoms) -> Result<Atoms, NotHoldable> {
+    pub fn reconcile(&mut self, asset: Asset, atoms: Atoms, price_atoms: Atoms) -> Result<Atoms, NotHoldable> {
         self.admits(asset, atoms, price_atoms)?;
         let Some(before) = self.held(asset) else { return Ok(0) };
         let index = asset.0 as usize;
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn a_bought_position_is_what_arrived() {
         let mut ledger = Ledger::new(&[BTC_USDT], USDT, 2);
-        ledger.adopt(USDT, 100_000_000_000, 0).unwrap();
+        ledger.reconcile(USDT, 100_000_000_000, 0).unwrap();
         // 0.01 BTC at 50,000.00 with 10 bps in BTC.
         ledger.apply(&BTC_USDT, ID, Side::Buy, &fill(Side::Buy, 5_000_000, 1_000, 100_000));
         let position = ledger.position(ID);
@@ -261,9 +261,9 @@ mod tests {
     #[test]
     fn deposits_are_no_gain() {
         let mut ledger = Ledger::new(&[BTC_USDT], USDT, 2);
-        assert_eq!(ledger.adopt(BTC, 200_000_000, 5_000_000_000_000), Ok(200_000_000));
+        assert_eq!(ledger.reconcile(BTC, 200_000_000, 5_000_000_000_000), Ok(200_000_000));
         assert_eq!(ledger.position(ID).cost_atoms, 10_000_000_000_000);
-        assert_eq!(ledger.adopt(BTC, 50_000_000, 9_000_000_000_000), Ok(-150_000_000));
+        assert_eq!(ledger.reconcile(BTC, 50_000_000, 9_000_000_000_000), Ok(-150_000_000));
         assert_eq!(ledger.position(ID).cost_atoms, 2_500_000_000_000);
         assert_eq!(ledger.position(ID).realised_atoms, 0);
     }
@@ -272,7 +272,7 @@ mod tests {
     fn a_fee_in_another_base_comes_out_of_that_position() {
         let bnb = Instrument { base: Asset(2), ..BTC_USDT };
         let mut ledger = Ledger::new(&[BTC_USDT, bnb], USDT, 3);
-        ledger.adopt(Asset(2), 1_000, 0).unwrap();
+        ledger.reconcile(Asset(2), 1_000, 0).unwrap();
         let paid = Fill { fee_asset: Asset(2), fee_atoms: 30, ..fill(Side::Buy, 5_000_000, 1_000, 0) };
         ledger.apply(&BTC_USDT, ID, Side::Buy, &paid);
         assert_eq!((ledger.position(ID).atoms, ledger.position(InstrumentId(1)).atoms), (1_000_000, 970));

@@ -16,17 +16,17 @@ pub mod denial;
 pub mod latch;
 /// The numbers of the gate.
 pub mod limits;
-mod pace;
+mod rate_limiter;
 #[cfg(test)]
 mod tests;
 mod value;
 
 pub use denial::{Denial, DenialCode, Level};
 pub use latch::{Cause, Command, TradingState};
-pub use limits::{Branch, Limits};
+pub use limits::{LimitSet, Limits};
 
 use latch::Latch;
-use pace::Pace;
+use rate_limiter::RateLimiter;
 use value::{bounds, size, unvalued};
 
 /// An order that passed the gate. Only [`Gate::check`] makes one and only one can be sent, so an unchecked order does
@@ -43,7 +43,7 @@ impl Approved {
 
 /// Best prices of an instrument and when they were seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reference {
+pub struct Bbo {
     /// Best bid.
     pub bid_ticks: i64,
     /// Best ask.
@@ -52,16 +52,16 @@ pub struct Reference {
     pub market_ns: i64,
 }
 
-impl Reference {
+impl Bbo {
     /// Price in the middle, quote atoms per base unit.
     pub fn middle_atoms(&self, instrument: &Instrument) -> Atoms {
         instrument.price_atoms(self.bid_ticks).midpoint(instrument.price_atoms(self.ask_ticks))
     }
 }
 
-/// What a branch of the tree carries before the order: values in quote atoms.
+/// What a limit set carries before the order: values in quote atoms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Load {
+pub struct Exposure {
     /// Value held; without one, why there is none: something held has no fresh price, or is worth more than an account
     /// can hold.
     pub held_atoms: Result<Atoms, DenialCode>,
@@ -71,7 +71,7 @@ pub struct Load {
     pub selling_atoms: Atoms,
 }
 
-impl Load {
+impl Exposure {
     /// Nothing held and nothing on the way.
     pub const NONE: Self = Self { held_atoms: Ok(0), buying_atoms: 0, selling_atoms: 0 };
 }
@@ -89,14 +89,14 @@ pub struct AccountView {
     pub held_atoms: Atoms,
     /// All cash.
     pub cash_atoms: Atoms,
-    /// Equity; without one, why there is none, as for [`Load::held_atoms`].
+    /// Equity; without one, why there is none, as for [`Exposure::held_atoms`].
     pub equity_atoms: Result<Atoms, DenialCode>,
-    /// The instrument's load.
-    pub symbol: Load,
-    /// The release's load.
-    pub strategy: Load,
-    /// The account's load.
-    pub account: Load,
+    /// The instrument's exposure.
+    pub symbol: Exposure,
+    /// The release's exposure.
+    pub strategy: Exposure,
+    /// The account's exposure.
+    pub account: Exposure,
     /// Best price of own orders of the instrument on the other side.
     pub own_opposite_ticks: Option<i64>,
 }
@@ -116,16 +116,16 @@ impl Passed {
     }
 }
 
-/// One branch with its windows.
+/// One limit set with its windows.
 #[derive(Clone, Debug)]
 struct Watched {
-    branch: Branch,
-    pace: Pace,
+    limit_set: LimitSet,
+    rate_limiter: RateLimiter,
 }
 
 impl Watched {
-    fn new(branch: &Branch) -> Self {
-        Self { branch: *branch, pace: Pace::new(branch) }
+    fn new(limit_set: &LimitSet) -> Self {
+        Self { limit_set: *limit_set, rate_limiter: RateLimiter::new(limit_set) }
     }
 }
 
@@ -141,7 +141,7 @@ pub struct Gate {
     /// By release: the tighter of what the configuration has for its place and of its own limits.
     strategies: Vec<Watched>,
     /// By release: what the configuration has for its place.
-    places: Vec<Branch>,
+    places: Vec<LimitSet>,
     account: Watched,
     latch: Latch,
     guards_loss: bool,
@@ -178,8 +178,8 @@ impl Gate {
     }
 
     /// Whether a reference of that time is fresh at `now_ns`.
-    pub fn is_fresh(&self, reference: &Reference, now_ns: i64) -> bool {
-        now_ns.saturating_sub(reference.market_ns) <= self.max_reference_age_ns
+    pub fn is_fresh(&self, bbo: &Bbo, now_ns: i64) -> bool {
+        now_ns.saturating_sub(bbo.market_ns) <= self.max_reference_age_ns
     }
 
     /// Obeys an operator.
@@ -203,11 +203,11 @@ impl Gate {
     }
 
     /// What one order, and all orders on the way, may be worth by the limits of an instrument and of the account.
-    pub fn value_limits(&self, instrument: InstrumentId) -> [Option<Branch>; 2] {
-        [self.symbols.get(instrument.0 as usize).map(|watched| watched.branch), Some(self.account.branch)]
+    pub fn value_limits(&self, instrument: InstrumentId) -> [Option<LimitSet>; 2] {
+        [self.symbols.get(instrument.0 as usize).map(|watched| watched.limit_set), Some(self.account.limit_set)]
     }
 
-    /// Takes note of the equity; whether the loss latch falls by it.
+    /// Takes note of the equity; whether the loss latch trips by it.
     pub fn observe(&mut self, now_ns: i64, equity_atoms: Atoms) -> bool {
         self.latch.observe(now_ns, equity_atoms)
     }
@@ -218,21 +218,21 @@ impl Gate {
     }
 
     /// What holds at the level of a release: the tighter of the configuration's and its own. None without a place.
-    pub fn strategy(&self, release: ReleaseId) -> Option<&Branch> {
-        self.strategies.get(release.0 as usize).map(|watched| &watched.branch)
+    pub fn strategy(&self, release: ReleaseId) -> Option<&LimitSet> {
+        self.strategies.get(release.0 as usize).map(|watched| &watched.limit_set)
     }
 
     /// A release's own limits take their place at the strategy's level. They cannot allow more than the configuration
     /// does, and the orders counted so far stay counted. A release without a place has no orders either.
-    pub fn tighten(&mut self, release: ReleaseId, own: &Branch) {
+    pub fn tighten(&mut self, release: ReleaseId, own: &LimitSet) {
         let index = release.0 as usize;
         if let (Some(watched), Some(place)) = (self.strategies.get_mut(index), self.places.get(index)) {
-            watched.branch = place.tightened(own);
-            watched.pace.set(&watched.branch);
+            watched.limit_set = place.tightened(own);
+            watched.rate_limiter.set(&watched.limit_set);
         }
     }
 
-    /// The venue never had this order, so that the same again is no duplicate. It stays counted in the pace.
+    /// The venue never had this order, so that the same again is no duplicate. It stays counted by the rate limiter.
     pub fn forget(&mut self, order: &Order) {
         if let Some(passed) = self.passed.get_mut(order.instrument.0 as usize) {
             *passed = passed.filter(|passed| passed.order.id != order.id);
@@ -243,17 +243,12 @@ impl Gate {
     ///
     /// # Errors
     /// The first limit that refuses: its code, the limit and the value that met it.
-    pub fn check(
-        &mut self,
-        order: Order,
-        account: &AccountView,
-        reference: Option<Reference>,
-    ) -> Result<Approved, Denial> {
+    pub fn check(&mut self, order: Order, account: &AccountView, bbo: Option<Bbo>) -> Result<Approved, Denial> {
         self.state_allows(&order)?;
         let instrument = self.known(&order)?;
-        let reference = self.fresh(reference, account.now_ns)?;
+        let bbo = self.fresh(bbo, account.now_ns)?;
         let value = bounds(&order, &instrument, account)?;
-        self.collar(&order, &reference)?;
+        self.collar(&order, &bbo)?;
         self.means(&order, value, account)?;
         self.not_again(&order, account)?;
         self.tree(&order, value, account)?;
@@ -265,8 +260,8 @@ impl Gate {
         let refuse = |code, (value, limit): (Atoms, Atoms)| Err(Denial { code, level: Level::Account, value, limit });
         match (self.state(), order.side) {
             (TradingState::Halted, _) => refuse(DenialCode::Halted, (0, 0)),
-            (TradingState::Reducing, Side::Buy) => match self.latch.fallen() {
-                Some(fallen) => refuse(DenialCode::LossLatch, fallen),
+            (TradingState::Reducing, Side::Buy) => match self.latch.tripped() {
+                Some(tripped) => refuse(DenialCode::LossLatch, tripped),
                 None => refuse(DenialCode::Reducing, (0, 0)),
             },
             (TradingState::Active, Side::Buy) if self.is_closed(order.instrument) => {
@@ -287,19 +282,19 @@ impl Gate {
         })
     }
 
-    fn fresh(&self, reference: Option<Reference>, now_ns: i64) -> Result<Reference, Denial> {
+    fn fresh(&self, bbo: Option<Bbo>, now_ns: i64) -> Result<Bbo, Denial> {
         let limit = self.max_reference_age_ns;
-        let sound = |reference: &Reference| 0 < reference.bid_ticks && reference.bid_ticks <= reference.ask_ticks;
-        let reference = reference.filter(sound).ok_or_else(|| Denial::order(DenialCode::NoReference, 0, limit))?;
-        if self.is_fresh(&reference, now_ns) {
-            Ok(reference)
+        let sound = |bbo: &Bbo| 0 < bbo.bid_ticks && bbo.bid_ticks <= bbo.ask_ticks;
+        let bbo = bbo.filter(sound).ok_or_else(|| Denial::order(DenialCode::NoReference, 0, limit))?;
+        if self.is_fresh(&bbo, now_ns) {
+            Ok(bbo)
         } else {
-            Err(Denial::order(DenialCode::StaleReference, now_ns.saturating_sub(reference.market_ns), limit))
+            Err(Denial::order(DenialCode::StaleReference, now_ns.saturating_sub(bbo.market_ns), limit))
         }
     }
 
-    fn collar(&self, order: &Order, reference: &Reference) -> Result<(), Denial> {
-        let middle = i128::from(reference.bid_ticks) + i128::from(reference.ask_ticks);
+    fn collar(&self, order: &Order, bbo: &Bbo) -> Result<(), Denial> {
+        let middle = i128::from(bbo.bid_ticks) + i128::from(bbo.ask_ticks);
         let away = (2 * i128::from(order.ticks) - middle).abs() * 10_000;
         // In basis points, rounded up: a hair beyond the collar is beyond it.
         let bps = (away + middle - 1) / middle.max(1);
@@ -335,21 +330,21 @@ impl Gate {
         Ok(())
     }
 
-    /// The branches that an order hangs on; an operator's on no strategy's.
-    fn branches(&self, order: &Order) -> impl Iterator<Item = (Level, &Watched)> {
+    /// The limit sets that an order hangs on; an operator's on no strategy's.
+    fn limit_sets(&self, order: &Order) -> impl Iterator<Item = (Level, &Watched)> {
         let strategy = self.strategies.get(order.release.0 as usize).map(|watched| (Level::Strategy, watched));
         let symbol = (Level::Symbol, &self.symbols[order.instrument.0 as usize]);
         [Some(symbol), strategy, Some((Level::Account, &self.account))].into_iter().flatten()
     }
 
     fn tree(&self, order: &Order, value: Atoms, account: &AccountView) -> Result<(), Denial> {
-        for (level, watched) in self.branches(order) {
-            let load = match level {
+        for (level, watched) in self.limit_sets(order) {
+            let exposure = match level {
                 Level::Symbol => account.symbol,
                 Level::Strategy => account.strategy,
                 Level::Order | Level::Account => account.account,
             };
-            size(&watched.branch, level, value, order.side, &load)?;
+            size(&watched.limit_set, level, value, order.side, &exposure)?;
         }
         if order.side == Side::Buy
             && self.guards_loss
@@ -357,8 +352,8 @@ impl Gate {
         {
             return Err(unvalued(code, Level::Account, self.max_reference_age_ns));
         }
-        for (level, watched) in self.branches(order) {
-            if let Some((code, sent)) = watched.pace.full(account.now_ns) {
+        for (level, watched) in self.limit_sets(order) {
+            if let Some((code, sent)) = watched.rate_limiter.full(account.now_ns) {
                 return Err(Denial { code, level, value: sent.into(), limit: sent.into() });
             }
         }
@@ -368,11 +363,11 @@ impl Gate {
     fn record(&mut self, order: &Order, now_ns: i64) {
         let InstrumentId(instrument) = order.instrument;
         let ReleaseId(release) = order.release;
-        self.symbols[instrument as usize].pace.record(now_ns);
+        self.symbols[instrument as usize].rate_limiter.record(now_ns);
         if let Some(strategy) = self.strategies.get_mut(release as usize) {
-            strategy.pace.record(now_ns);
+            strategy.rate_limiter.record(now_ns);
         }
-        self.account.pace.record(now_ns);
+        self.account.rate_limiter.record(now_ns);
         self.last_id = Some(order.id);
         self.passed[instrument as usize] = Some(Passed { now_ns, order: *order });
     }

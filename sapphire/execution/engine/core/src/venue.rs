@@ -1,15 +1,15 @@
 //! The venue: accounts, balances to the atom, and the life of an order in its book.
 //!
 //! Invariants, each property-tested: per asset, deposits equal the sum of all balances plus collected fees; what an
-//! account has locked is what its standing orders need; no balance but the house's is ever negative; an order that
-//! crosses trades at the resting price, best price first and the earlier order first.
+//! account has locked is what its standing orders need; no balance but the synthetic liquidity's is ever negative; an
+//! order that crosses trades at the resting price, best price first and the earlier order first.
 //!
 //! Fees are taken in the asset received, from the amount received, as Binance spot takes them. An order that would
-//! trade with a resting order of its own account expires that resting order (the venue's EXPIRE_MAKER); the house is
-//! many hands in one account and is exempt.
+//! trade with a resting order of its own account expires that resting order (the venue's EXPIRE_MAKER); the synthetic
+//! liquidity is many hands in one account and is exempt.
 //!
 //! Known limitation: spot only. Market orders are checked against the free balance before they trade and are filled
-//! from what stands in the book; what finds no counterpart expires.
+//! from what rests in the book; what finds no counterpart expires.
 
 use rustc_hash::FxHashMap;
 
@@ -31,7 +31,7 @@ pub struct OrderId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AccountId(pub u32);
 
-/// How long a limit order stands.
+/// How long a limit order rests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimeInForce {
     /// Until filled or cancelled.
@@ -53,7 +53,7 @@ pub enum Terms {
         ticks: i64,
         /// Quantity.
         lots: i64,
-        /// How long it stands.
+        /// How long it rests.
         time_in_force: TimeInForce,
     },
     /// `lots` at whatever the book offers.
@@ -110,7 +110,7 @@ pub enum Rejection {
     /// A post-only order would trade at once.
     #[error("post-only order would trade at once")]
     WouldTake,
-    /// No such order stands.
+    /// No such order rests.
     #[error("no such order stands")]
     UnknownOrder,
     /// The instrument's market has closed.
@@ -279,7 +279,7 @@ impl Venue {
         self.accounts.get(id.0 as usize)
     }
 
-    /// An order that stands in a book.
+    /// An order that rests in a book.
     pub fn order(&self, id: OrderId) -> Option<&Order> {
         self.standing.get(&id)
     }
@@ -289,7 +289,7 @@ impl Venue {
         &self.collected
     }
 
-    /// Takes an order in, trades what crosses and lets the rest stand or expire as its terms say.
+    /// Takes an order in, trades what crosses and lets the remainder rest or expire as its terms say.
     ///
     /// # Errors
     /// The first rule that refuses it. A refused order changes nothing.
@@ -303,12 +303,12 @@ impl Venue {
     /// Takes a standing order of `account` out of its book and frees what it had locked.
     ///
     /// # Errors
-    /// [`Rejection::UnknownOrder`] when no such order of this account stands.
+    /// [`Rejection::UnknownOrder`] when no such order of this account rests.
     pub fn cancel(&mut self, account: AccountId, id: OrderId, out: &mut Vec<Outcome>) -> Result<Order, Rejection> {
         if self.standing.get(&id).is_none_or(|order| order.request.account != account) {
             return Err(Rejection::UnknownOrder);
         }
-        let order = self.withdraw(id).ok_or(Rejection::UnknownOrder)?;
+        let order = self.remove(id).ok_or(Rejection::UnknownOrder)?;
         out.push(Outcome::Canceled(id));
         Ok(order)
     }
@@ -355,7 +355,7 @@ impl Venue {
             Side::Buy => (instrument.quote, instrument.base),
             Side::Sell => (instrument.base, instrument.quote),
         };
-        if account.kind() == AccountKind::House {
+        if account.kind() == AccountKind::Liquidity {
             return Ok(());
         }
         if account.balance(asset).free < needed {
@@ -387,7 +387,7 @@ impl Venue {
     }
 
     /// Takes a standing order out of book and register and frees its lock.
-    fn withdraw(&mut self, id: OrderId) -> Option<Order> {
+    fn remove(&mut self, id: OrderId) -> Option<Order> {
         let order = self.standing.remove(&id)?;
         self.books.get_mut(order.request.instrument.0 as usize)?.remove(id);
         self.unlock(&order.request, order.locked_atoms);

@@ -84,9 +84,9 @@ fn exact(a: impl Into<BigInt>, b: impl Into<BigInt>, c: impl Into<BigInt>) -> Bi
 }
 
 /// What a value is, or that nobody can hold it.
-fn agrees(told: Option<Atoms>, value: &BigInt) -> Result<(), TestCaseError> {
-    match told {
-        Some(told) => prop_assert_eq!(&BigInt::from(told), value),
+fn agrees(emitted: Option<Atoms>, value: &BigInt) -> Result<(), TestCaseError> {
+    match emitted {
+        Some(emitted) => prop_assert_eq!(&BigInt::from(emitted), value),
         None => prop_assert!(*value > BigInt::from(MAX_ATOMS) || *value < BigInt::from(-MAX_ATOMS), "{} fits", value),
     }
     Ok(())
@@ -133,8 +133,8 @@ proptest! {
             return Ok(());
         }
         let mut ledger = Ledger::new(&[instrument], USDT, 3);
-        ledger.adopt(USDT, coin.cash, 0).unwrap();
-        ledger.adopt(BNB, coin.cash, 0).unwrap();
+        ledger.reconcile(USDT, coin.cash, 0).unwrap();
+        ledger.reconcile(BNB, coin.cash, 0).unwrap();
         let mut books = Books { cash: coin.cash.into(), bnb: coin.cash.into(), ..Books::default() };
         for (trade, (buy, thousandths, away, fee_in)) in acts.into_iter().enumerate() {
             let ticks = (coin.ticks + coin.ticks * away / 100).max(1);
@@ -187,7 +187,7 @@ proptest! {
         }
         let mut venue = Venue::new(vec![instrument], 3);
         let fees = FeeRates { maker: 0, taker: coin.fee_rate };
-        let house = venue.open_account(AccountKind::House, FeeRates::default());
+        let liquidity = venue.open_account(AccountKind::Liquidity, FeeRates::default());
         let client = venue.open_account(AccountKind::Client, fees);
         venue.deposit(client, USDT, coin.cash).unwrap();
         let lot_value = exact(instrument.price_atoms(coin.ticks), instrument.lot_atoms, 1);
@@ -199,7 +199,7 @@ proptest! {
         };
         let mut out = Vec::new();
         let value = exact(instrument.price_atoms(coin.ticks), BigInt::from(lots) * instrument.lot_atoms, ATOMS_PER_UNIT);
-        let offered = place(&mut venue, 1, house, Side::Sell, &mut out);
+        let offered = place(&mut venue, 1, liquidity, Side::Sell, &mut out);
         prop_assert_eq!(offered, if value <= BigInt::from(MAX_ATOMS) { Ok(()) } else { Err(Rejection::Amount) });
         let bought = place(&mut venue, 2, client, Side::Buy, &mut out);
         if bought.is_err() {

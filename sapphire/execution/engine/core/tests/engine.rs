@@ -8,7 +8,7 @@ use sapphire_core::engine::{
 };
 use sapphire_core::instrument::{Asset, Instrument, InstrumentId, Side};
 use sapphire_core::orders::{ClientOrderId, Fill, Order, OrderState, ReleaseId, Report, ReportKind};
-use sapphire_core::risk::{Branch, Cause, Command, DenialCode, Level, Limits, TradingState};
+use sapphire_core::risk::{Cause, Command, DenialCode, Level, LimitSet, Limits, TradingState};
 use sapphire_core::venue::TimeInForce;
 
 const USDT: Asset = Asset(0);
@@ -80,7 +80,7 @@ impl Bench {
     }
 
     fn quote(&mut self, instrument: InstrumentId, bid_ticks: i64, ask_ticks: i64) {
-        assert_eq!(self.say(Body::Reference { instrument, bid_ticks, ask_ticks, as_of_ns: self.now_ns }), []);
+        assert_eq!(self.say(Body::Bbo { instrument, bid_ticks, ask_ticks, as_of_ns: self.now_ns }), []);
     }
 
     fn signal(&mut self, instrument: InstrumentId, target_lots: i64, bar_close_ns: i64) -> Vec<Output> {
@@ -287,7 +287,7 @@ fn a_new_target_takes_the_place_of_the_old_and_waits_for_its_order() {
 
 #[test]
 fn a_denial_is_told_once_and_parks_until_something_changes() {
-    let account = Branch { max_order_atoms: Some(1_000 * UNIT), ..Branch::default() };
+    let account = LimitSet { max_order_atoms: Some(1_000 * UNIT), ..LimitSet::default() };
     let mut bench = Bench::new(Config { limits: Limits { account, ..Limits::open(2, 2) }, ..config() });
     let outputs = bench.bar(&[(BTC, 10_000)]);
     let [Output::Denied { order, denial }] = outputs.as_slice() else { panic!("{outputs:?}") };
@@ -302,10 +302,10 @@ fn a_denial_is_told_once_and_parks_until_something_changes() {
 
 #[test]
 fn a_releases_own_limits_tighten_and_never_loosen() {
-    let place = Branch { max_order_atoms: Some(1_000 * UNIT), ..Branch::default() };
+    let place = LimitSet { max_order_atoms: Some(1_000 * UNIT), ..LimitSet::default() };
     let limits = Limits { strategies: vec![place; 2], ..Limits::open(2, 2) };
     let mut bench = Bench::new(Config { limits, ..config() });
-    let own = |atoms| Branch { max_order_atoms: Some(atoms), ..Branch::default() };
+    let own = |atoms| LimitSet { max_order_atoms: Some(atoms), ..LimitSet::default() };
     assert_eq!(bench.say(Body::Limits { release: RELEASE, limits: own(100 * UNIT) }), []);
     let outputs = bench.bar(&[(BTC, 1_000)]);
     let [Output::Denied { denial, .. }] = outputs.as_slice() else { panic!("{outputs:?}") };
@@ -373,7 +373,7 @@ fn an_order_that_the_venue_never_had_is_sent_again_at_the_same_instant() {
 
 #[test]
 fn an_order_that_the_venue_never_had_stays_counted_in_the_pace() {
-    let account = Branch { max_orders_per_second: Some(1), ..Branch::default() };
+    let account = LimitSet { max_orders_per_second: Some(1), ..LimitSet::default() };
     let mut bench = Bench::new(Config { limits: Limits { account, ..Limits::open(2, 2) }, ..config() });
     let order = the_order(&bench.bar(&[(BTC, 10_000)]));
     bench.report(&order, ReportKind::Unanswered);
@@ -579,7 +579,7 @@ fn a_close_that_the_venue_refuses_is_tried_again() {
 
 #[test]
 fn what_one_order_may_be_worth_is_sold_in_pieces() {
-    let account = Branch { max_order_atoms: Some(2_000 * UNIT), ..Branch::default() };
+    let account = LimitSet { max_order_atoms: Some(2_000 * UNIT), ..LimitSet::default() };
     let limits = Limits { account, ..Limits::open(2, 2) };
     let mut bench = Bench::new(Config { limits, ..config() });
     bench.hold(&[(USDT, 10_000 * UNIT), (Asset(1), 10_000_000)]);
@@ -663,12 +663,12 @@ fn a_report_that_fits_nothing_is_told() {
     let order = the_order(&bench.bar(&[(BTC, 10_000)]));
     let stranger =
         Report { order: ClientOrderId { sequence: 99, ..order.id }, kind: ReportKind::Accepted { venue_order: 70 } };
-    assert_eq!(bench.say(Body::Report(stranger)), [Output::Odd { report: stranger, state: None }]);
+    assert_eq!(bench.say(Body::Report(stranger)), [Output::Unmatched { report: stranger, state: None }]);
     bench.report(&order, ReportKind::Accepted { venue_order: 70 });
     let rejected = Report { order: order.id, kind: ReportKind::Rejected { venue_code: -2010 } };
     assert_eq!(
         bench.say(Body::Report(rejected)),
-        [Output::Odd { report: rejected, state: Some(OrderState::Accepted) }]
+        [Output::Unmatched { report: rejected, state: Some(OrderState::Accepted) }]
     );
 }
 
@@ -786,9 +786,9 @@ fn a_trade_that_no_account_can_hold_is_told_and_not_booked() {
         fill(1, i128::MIN, 0),
         fill(1, 1, i128::MAX),
     ] {
-        let told = bench.report(&order, kind);
+        let emitted = bench.report(&order, kind);
         let report = Report { order: order.id, kind };
-        assert_eq!(told, [Output::Odd { report, state: Some(OrderState::PartiallyFilled) }]);
+        assert_eq!(emitted, [Output::Unmatched { report, state: Some(OrderState::PartiallyFilled) }]);
     }
     assert_eq!((bench.atoms(BTC), bench.engine.ledger().cash_atoms()), (999, 10_000 * UNIT - 50_101_000));
 }

@@ -164,7 +164,7 @@ impl Run {
         for index in 0..SYMBOLS {
             let instrument = InstrumentId(index);
             let as_of_ns = self.now_ns;
-            self.say(Body::Reference { instrument, bid_ticks: MID_TICKS - 100, ask_ticks: MID_TICKS + 100, as_of_ns });
+            self.say(Body::Bbo { instrument, bid_ticks: MID_TICKS - 100, ask_ticks: MID_TICKS + 100, as_of_ns });
         }
     }
 

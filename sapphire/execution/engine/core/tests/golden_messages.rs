@@ -1,4 +1,5 @@
-//! What Python writes, Rust reads and writes again byte for byte; what Python refuses, Rust refuses, naming the same field.
+//! What Python writes, Rust reads and writes again byte for byte; what Python refuses, Rust refuses, naming the same
+//! field.
 //!
 //! The vectors are written by `python tests/reference/test_messages.py`.
 #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]

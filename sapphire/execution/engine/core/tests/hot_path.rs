@@ -75,7 +75,7 @@ impl Line {
         self.now_ns += MINUTE_NS;
         for index in 0..2 {
             let (instrument, as_of_ns) = (InstrumentId(index), self.now_ns);
-            self.say(Body::Reference { instrument, bid_ticks: MID_TICKS - 100, ask_ticks: MID_TICKS + 100, as_of_ns });
+            self.say(Body::Bbo { instrument, bid_ticks: MID_TICKS - 100, ask_ticks: MID_TICKS + 100, as_of_ns });
         }
         for index in 0..2 {
             let target_lots = (number + i64::from(index)) % 2 * 10_000;

@@ -13,7 +13,7 @@ use sapphire_core::venue::{
 
 const ASSETS: usize = 3;
 const QUOTE: Asset = Asset(2);
-const HOUSE: AccountId = AccountId(0);
+const LIQUIDITY: AccountId = AccountId(0);
 const CLIENTS: u32 = 3;
 
 fn instrument(base: u16, tick_atoms: i64, lot_atoms: i64) -> Instrument {
@@ -48,7 +48,7 @@ enum Command {
         asset: u16,
         atoms: i128,
     },
-    /// The house takes all its orders out.
+    /// The synthetic liquidity takes all its orders out.
     Withdraw,
 }
 
@@ -99,7 +99,7 @@ fn venues() -> impl Strategy<Value = Run> {
                 submitted: Vec::new(),
                 trades: [0; 2],
             };
-            assert_eq!(run.venue.open_account(AccountKind::House, FeeRates::default()), HOUSE);
+            assert_eq!(run.venue.open_account(AccountKind::Liquidity, FeeRates::default()), LIQUIDITY);
             for (fees, atoms) in clients {
                 let account = run.venue.open_account(AccountKind::Client, fees);
                 for asset in 0..ASSETS as u16 {
@@ -159,9 +159,9 @@ impl Run {
             Command::Deposit { account, asset, atoms } => self.deposit(account, asset, atoms),
             Command::Withdraw => {
                 let ids: Vec<OrderId> =
-                    self.submitted.iter().filter(|order| order.account == HOUSE).map(|order| order.id).collect();
-                self.plain.resting.retain(|resting| resting.account != HOUSE);
-                self.venue.withdraw_all(ids.into_iter());
+                    self.submitted.iter().filter(|order| order.account == LIQUIDITY).map(|order| order.id).collect();
+                self.plain.resting.retain(|resting| resting.account != LIQUIDITY);
+                self.venue.remove_all(ids.into_iter());
             }
         }
         self.check_money()?;
@@ -218,13 +218,13 @@ impl Run {
             prop_assert_eq!((trade.number, trade.instrument), (*number, order.instrument));
             prop_assert_eq!((trade.taker.order, trade.taker.account), (order.id, order.account));
             prop_assert_eq!(trade.taker_side, order.side);
-            prop_assert!(trade.taker.account != trade.maker.account || order.account == HOUSE);
+            prop_assert!(trade.taker.account != trade.maker.account || order.account == LIQUIDITY);
             prop_assert_eq!(trade.maker.complete, self.venue.order(trade.maker.order).is_none());
         }
         Ok(())
     }
 
-    /// An order stands, or its last word was that it is complete or that it expired: never neither, never both.
+    /// An order rests, or its last word was that it is complete or that it expired: never neither, never both.
     fn check_end(&self, order: &NewOrder, out: &[Outcome]) -> Result<(), TestCaseError> {
         let complete = |outcome: &Outcome| traded(outcome).is_some_and(|trade| trade.taker.complete);
         let expired = |outcome: &Outcome| matches!(outcome, Outcome::Expired(id, _) if *id == order.id);
@@ -264,7 +264,7 @@ impl Run {
             prop_assert_eq!(held + self.venue.collected()[asset.0 as usize], self.deposited[asset.0 as usize]);
             for (account, balance) in accounts().zip(balances) {
                 prop_assert_eq!(balance.locked, self.needed(account, asset));
-                prop_assert!(account == HOUSE || balance.free >= 0, "{:?} of {:?}: {:?}", asset, account, balance);
+                prop_assert!(account == LIQUIDITY || balance.free >= 0, "{:?} of {:?}: {:?}", asset, account, balance);
             }
         }
         Ok(())
@@ -272,7 +272,7 @@ impl Run {
 
     /// What the orders that an account has standing may cost it of one asset.
     fn needed(&self, account: AccountId, asset: Asset) -> i128 {
-        let locks = self.plain.resting.iter().filter(|resting| resting.account == account && account != HOUSE);
+        let locks = self.plain.resting.iter().filter(|resting| resting.account == account && account != LIQUIDITY);
         locks
             .map(|resting| {
                 let rules = &self.instruments[resting.instrument.0 as usize];
@@ -359,7 +359,7 @@ impl Plain {
             .into_iter()
             .filter(|resting| limit.is_none_or(|ticks| (ticks - resting.ticks) * order.side.sign() >= 0))
             .collect();
-        let own = |resting: &PlainOrder| order.account != HOUSE && resting.account == order.account;
+        let own = |resting: &PlainOrder| order.account != LIQUIDITY && resting.account == order.account;
         let kill = matches!(order.terms, Terms::Limit { time_in_force: TimeInForce::FillOrKill, .. });
         if kill && reachable.iter().filter(|resting| !own(resting)).map(|resting| resting.lots).sum::<i64>() < lots {
             return (met, expired);

@@ -146,7 +146,7 @@ impl Entry {
                 Body::Epoch { .. } | Body::Report(_) | Body::Balances(_) | Body::Timer => true,
                 Body::Verdict { ok, .. } => !ok,
                 Body::Command(command) => !command.leads_to_orders(),
-                Body::Signal(_) | Body::EndOfBar { .. } | Body::Reference { .. } | Body::Limits { .. } => false,
+                Body::Signal(_) | Body::EndOfBar { .. } | Body::Bbo { .. } | Body::Limits { .. } => false,
             },
         }
     }

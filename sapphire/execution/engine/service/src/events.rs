@@ -10,7 +10,7 @@ use std::str::FromStr;
 use sapphire_core::engine::Balances;
 use sapphire_core::instrument::InstrumentId;
 use sapphire_core::orders::{ClientOrderId, Report};
-use sapphire_core::risk::Branch;
+use sapphire_core::risk::LimitSet;
 use serde::{Deserialize, Serialize};
 
 pub use crate::control::Ask;
@@ -142,7 +142,7 @@ pub enum Intake {
         /// Its name.
         name: String,
         /// Its own limits (they only tighten), or why it is refused.
-        verdict: Result<Branch, String>,
+        verdict: Result<LimitSet, String>,
     },
     /// A target position.
     Signal {

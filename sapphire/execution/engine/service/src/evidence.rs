@@ -13,7 +13,7 @@
 
 use std::path::{Path, PathBuf};
 
-use sapphire_core::risk::Branch;
+use sapphire_core::risk::LimitSet;
 
 use crate::clock::wall_ns;
 use crate::events::ReleaseDigest;
@@ -82,7 +82,7 @@ pub struct Admitted {
     /// Its name.
     pub name: String,
     /// Its own limits; they only tighten the account's.
-    pub limits: Branch,
+    pub limits: LimitSet,
     /// What the report that it stands on permits.
     pub permits: Stage,
     /// When that ends, by wall time.
@@ -129,7 +129,7 @@ impl Admission {
     ///
     /// # Errors
     /// [`EvidenceError`]: its files do not verify, or a limit of its own that cannot be meant.
-    pub fn limits(&self, release: &ReleaseDigest) -> Result<(String, Branch), EvidenceError> {
+    pub fn limits(&self, release: &ReleaseDigest) -> Result<(String, LimitSet), EvidenceError> {
         let digest = release.to_string();
         let manifest = files::verified(&self.release_folder(&digest), &digest)?;
         Ok((manifest.name().to_owned(), limits::read(&manifest)?))

@@ -254,10 +254,10 @@ mod tests {
     /// What the synthetic liquidity's orders trade with nobody else there.
     fn trades(liquidity: &SyntheticLiquidity, steps: &[LiquidityStep]) -> Vec<Trade> {
         let mut venue = Venue::new(vec![liquidity.instrument], 2);
-        let account = venue.open_account(AccountKind::House, FeeRates::default());
+        let account = venue.open_account(AccountKind::Liquidity, FeeRates::default());
         let (mut out, mut next, mut standing) = (Vec::new(), 0, Vec::new());
         for step in steps {
-            venue.withdraw_all(standing.drain(..));
+            venue.remove_all(standing.drain(..));
             let mut submit = |side, terms, out: &mut Vec<Outcome>| {
                 next += 1;
                 let instrument = sapphire_core::instrument::InstrumentId(0);

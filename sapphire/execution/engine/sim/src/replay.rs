@@ -239,7 +239,7 @@ impl Replay {
         for index in 0..self.symbols() {
             let instrument = InstrumentId(index as u16);
             if let Some((bid_ticks, ask_ticks, as_of_ns)) = self.exchange.quote(instrument) {
-                self.apply(Body::Reference { instrument, bid_ticks, ask_ticks, as_of_ns });
+                self.apply(Body::Bbo { instrument, bid_ticks, ask_ticks, as_of_ns });
             }
         }
     }

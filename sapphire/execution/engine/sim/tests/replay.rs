@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use sapphire_core::engine::{EndCause, Execution, FeeSide, Refusal};
 use sapphire_core::instrument::{Asset, Instrument, InstrumentId, Side, fee};
 use sapphire_core::orders::OrderState;
-use sapphire_core::risk::{Branch, Command, DenialCode, Limits};
+use sapphire_core::risk::{Command, DenialCode, LimitSet, Limits};
 use sapphire_core::venue::FeeRates;
 use sapphire_sim::candle::{Candle, MINUTE_NS};
 use sapphire_sim::feed::{Feed, RecordedFeed};
@@ -198,7 +198,7 @@ fn a_signal_in_a_gap_waits_for_the_market() {
 
 #[test]
 fn the_gate_and_the_refusals_are_in_the_record() {
-    let symbols = vec![Branch { max_exposure_atoms: Some(1_000 * UNIT), ..Branch::default() }];
+    let symbols = vec![LimitSet { max_exposure_atoms: Some(1_000 * UNIT), ..LimitSet::default() }];
     let limits = Limits { symbols, ..Limits::open(1, 1) };
     let mut replay = Replay::new(&ReplayConfig { limits, ..one_symbol(IDEAL) }, recorded(4, &[])).unwrap();
     replay.close_bar(START_NS + HOUR_NS).unwrap();

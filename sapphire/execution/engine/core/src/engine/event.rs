@@ -3,7 +3,7 @@
 use crate::amounts::Atoms;
 use crate::instrument::{Asset, InstrumentId};
 use crate::orders::{ReleaseId, Report};
-use crate::risk::{Branch, Command};
+use crate::risk::{Command, LimitSet};
 
 mod bytes;
 
@@ -39,7 +39,7 @@ pub enum Body {
         /// The release.
         release: ReleaseId,
         /// Its limits.
-        limits: Branch,
+        limits: LimitSet,
     },
     /// A target position.
     Signal(Signal),
@@ -49,7 +49,7 @@ pub enum Body {
         bar_close_ns: i64,
     },
     /// Best prices of an instrument. They are noted; what they mean for a target is decided by the next other event.
-    Reference {
+    Bbo {
         /// The instrument.
         instrument: InstrumentId,
         /// Best bid.
@@ -65,7 +65,7 @@ pub enum Body {
     Balances(Balances),
     /// Market time has come to where the engine asked to be woken.
     Timer,
-    /// An operator's word.
+    /// An operator's command.
     Command(Command),
 }
 

@@ -197,9 +197,9 @@ pub enum Output {
         /// Its time.
         as_of_ns: i64,
     },
-    /// A report that fits no order, no arrow of its state, or no account that could hold what it says. It changed
+    /// A report that fits no order, no transition of its state, or no account that could hold what it says. It changed
     /// nothing.
-    Odd {
+    Unmatched {
         /// What was said.
         report: Report,
         /// State of the order, where there is one.

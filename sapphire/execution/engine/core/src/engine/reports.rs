@@ -3,7 +3,7 @@
 use super::{Engine, Output, Outputs, REFUSED_NS};
 use crate::amounts::is_holdable;
 use crate::instrument::{InstrumentId, Side};
-use crate::orders::{Applied, Arrow, ClientOrderId, Fill, OrderState, ReleaseId, Report, ReportKind};
+use crate::orders::{Applied, ClientOrderId, Fill, OrderState, ReleaseId, Report, ReportKind, Transition};
 
 /// The code of a refusal that is not the venue's: the order cannot be said to it at all, now or later.
 const NEVER_SENT: i32 = 0;
@@ -12,16 +12,16 @@ impl Engine {
     pub(super) fn take_report(&mut self, report: &Report, out: &mut Outputs) {
         if !self.is_bookable(report) {
             let state = self.orders.get(report.order).map(|tracked| tracked.state);
-            out.push(Output::Odd { report: *report, state });
+            out.push(Output::Unmatched { report: *report, state });
             return;
         }
         let state = match self.orders.apply(report, self.now_ns) {
-            Applied::Moved { .. } => return self.follow(report, out),
+            Applied::Moved { .. } => return self.apply_consequences(report, out),
             Applied::Repeated => return,
             Applied::Illegal(state) => Some(state),
             Applied::Unknown => None,
         };
-        out.push(Output::Odd { report: *report, state });
+        out.push(Output::Unmatched { report: *report, state });
     }
 
     /// Whether an account can hold what a report says that an order has traded.
@@ -42,7 +42,7 @@ impl Engine {
     }
 
     /// Draws the consequences of a report that was applied.
-    fn follow(&mut self, report: &Report, out: &mut Outputs) {
+    fn apply_consequences(&mut self, report: &Report, out: &mut Outputs) {
         let Some(tracked) = self.orders.get(report.order) else { return };
         let (order, state, settled) = (tracked.order, tracked.state, tracked.is_settled());
         let (excess, missing) = (tracked.filled_lots - order.lots, tracked.missing_lots());
@@ -53,35 +53,35 @@ impl Engine {
                 out.push(Output::Overfilled { order: order.id, lots: excess.min(fill.lots) });
             }
         }
-        let desk = &mut self.desks[index];
-        let known = desk.live.iter().position(|live| *live == order.id);
+        let work = &mut self.work[index];
+        let known = work.live.iter().position(|live| *live == order.id);
         match (known, settled) {
             (Some(place), true) => {
-                desk.live.remove(place);
+                work.live.remove(place);
                 if was_never_there(report.kind, state) {
                     // Nothing has happened at the venue: this is the moment before the order, and there is no pause.
                     self.gate.forget(&order);
                 } else {
-                    desk.retry_ns = self.now_ns.saturating_add(self.execution.retry_ns);
+                    work.retry_ns = self.now_ns.saturating_add(self.execution.retry_ns);
                 }
                 // The venue's refusal would be the same next time: wait for something to change.
                 if let ReportKind::Rejected { venue_code } = report.kind {
-                    let by_command = desk.target.is_some_and(|target| target.release == ReleaseId::OPERATOR);
+                    let by_command = work.target.is_some_and(|target| target.release == ReleaseId::OPERATOR);
                     if by_command && venue_code != NEVER_SENT {
-                        desk.retry_ns = self.now_ns.saturating_add(REFUSED_NS);
+                        work.retry_ns = self.now_ns.saturating_add(REFUSED_NS);
                     } else {
-                        desk.parked = true;
+                        work.suspended = true;
                     }
                 }
             }
             // An order that had been given up lives.
-            (None, false) => desk.live.push(order.id),
+            (None, false) => work.live.push(order.id),
             _ => {}
         }
         match report.kind {
             ReportKind::Unanswered if state == OrderState::Unresolved => self.ask(index, order.id, out),
             _ if state == OrderState::Unresolved || missing > 0 => {
-                self.desks[index].ask_ns = self.now_ns.saturating_add(self.execution.query_ns);
+                self.work[index].ask_ns = self.now_ns.saturating_add(self.execution.query_ns);
             }
             _ => {}
         }
@@ -93,22 +93,22 @@ impl Engine {
         self.ledger.apply(&instrument, id, side, fill);
         self.traded_ns = self.now_ns;
         self.position_changed();
-        if let Some(target) = self.desks[index].target.as_mut() {
+        if let Some(target) = self.work[index].target.as_mut() {
             target.reached = false;
         }
     }
 
     /// Asks the venue for the end of the orders of an instrument (of one side only, where one is given).
     pub(super) fn cancel_live(&mut self, index: usize, side: Option<Side>, out: &mut Outputs) {
-        for place in 0..self.desks[index].live.len() {
-            let id = self.desks[index].live[place];
+        for place in 0..self.work[index].live.len() {
+            let id = self.work[index].live[place];
             let Some(tracked) = self.orders.get(id) else { continue };
             let wanted = side.is_none_or(|side| side == tracked.order.side);
             if !wanted || tracked.state.is_final() || tracked.state == OrderState::PendingCancel {
                 continue;
             }
             let instrument = tracked.order.instrument;
-            if matches!(self.orders.act(id, Arrow::RequestCancel, self.now_ns), Applied::Moved { .. }) {
+            if matches!(self.orders.act(id, Transition::RequestCancel, self.now_ns), Applied::Moved { .. }) {
                 out.push(Output::Cancel { order: id, instrument });
             }
         }
@@ -117,17 +117,17 @@ impl Engine {
     /// Asks what became of an order, and notes when to ask again.
     pub(super) fn ask(&mut self, index: usize, order: ClientOrderId, out: &mut Outputs) {
         out.push(Output::Query { order, instrument: InstrumentId(index as u16) });
-        self.desks[index].ask_ns = self.now_ns.saturating_add(self.execution.query_ns);
+        self.work[index].ask_ns = self.now_ns.saturating_add(self.execution.query_ns);
     }
 
     /// Asks again for every order that is still owed an answer.
     pub(super) fn ask_again(&mut self, out: &mut Outputs) {
-        for index in 0..self.desks.len() {
-            if !self.owes_answer(index) || self.desks[index].ask_ns > self.now_ns {
+        for index in 0..self.work.len() {
+            if !self.owes_answer(index) || self.work[index].ask_ns > self.now_ns {
                 continue;
             }
-            for place in 0..self.desks[index].live.len() {
-                let id = self.desks[index].live[place];
+            for place in 0..self.work[index].live.len() {
+                let id = self.work[index].live[place];
                 if self.is_owed(id) {
                     self.ask(index, id, out);
                 }
@@ -137,7 +137,7 @@ impl Engine {
 
     /// Whether the venue owes an answer about an order of an instrument.
     pub(super) fn owes_answer(&self, index: usize) -> bool {
-        self.desks[index].live.iter().any(|id| self.is_owed(*id))
+        self.work[index].live.iter().any(|id| self.is_owed(*id))
     }
 
     /// The order is unresolved, or trades of it have not been told.

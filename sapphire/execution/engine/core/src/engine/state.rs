@@ -4,16 +4,16 @@ use super::{Balances, EndCause, Engine, Output, Outputs, Target};
 use crate::instrument::{InstrumentId, Side};
 use crate::orders::ReleaseId;
 use crate::positions::NotHoldable;
-use crate::risk::{Cause, Command, Reference};
+use crate::risk::{Bbo, Cause, Command};
 
 impl Engine {
     /// A reference is noted and nothing else. A crossed or empty book is no reference.
-    pub(super) fn note_reference(&mut self, instrument: InstrumentId, reference: Reference) {
-        if let Some(place) = self.references.get_mut(instrument.0 as usize)
-            && 0 < reference.bid_ticks
-            && reference.bid_ticks <= reference.ask_ticks
+    pub(super) fn note_bbo(&mut self, instrument: InstrumentId, bbo: Bbo) {
+        if let Some(place) = self.bbos.get_mut(instrument.0 as usize)
+            && 0 < bbo.bid_ticks
+            && bbo.bid_ticks <= bbo.ask_ticks
         {
-            *place = Some(reference);
+            *place = Some(bbo);
         }
     }
 
@@ -35,7 +35,7 @@ impl Engine {
         let before = self.equity_atoms();
         for (asset, atoms) in &balances.holdings {
             let price_atoms = self.price_of(*asset).unwrap_or(0);
-            let Ok(change) = self.ledger.adopt(*asset, *atoms, price_atoms) else { continue };
+            let Ok(change) = self.ledger.reconcile(*asset, *atoms, price_atoms) else { continue };
             if change != 0 {
                 out.push(Output::Adjusted { asset: *asset, atoms: change });
                 self.position_changed();
@@ -46,10 +46,10 @@ impl Engine {
         }
     }
 
-    pub(super) fn obey(&mut self, command: Command, out: &mut Outputs) {
+    pub(super) fn on_command(&mut self, command: Command, out: &mut Outputs) {
         self.gate.command(command);
         out.push(Output::Trading { state: self.gate.state(), cause: Cause::Command });
-        for index in 0..self.desks.len() {
+        for index in 0..self.work.len() {
             match command {
                 Command::Halt => {
                     self.cancel_live(index, None, out);
@@ -70,34 +70,34 @@ impl Engine {
         self.cancel_live(index, Some(Side::Buy), out);
         self.drop_target(index, EndCause::Closed, out);
         let bar_close_ns = if self.ended_bar_ns == i64::MIN { self.now_ns } else { self.ended_bar_ns };
-        let desk = &mut self.desks[index];
-        desk.retry_ns = i64::MIN;
-        desk.unpark();
-        desk.target = Some(Target {
+        let work = &mut self.work[index];
+        work.retry_ns = i64::MIN;
+        work.resume();
+        work.target = Some(Target {
             release: ReleaseId::OPERATOR,
             lots: 0,
             bar_close_ns,
             deadline_ns: i64::MAX,
             released: true,
             reached: false,
-            told: false,
+            emitted: false,
         });
     }
 
     /// Signals set the target of an instrument again.
     fn reopen(&mut self, index: usize, out: &mut Outputs) {
-        if self.desks[index].target.is_some_and(|target| target.release == ReleaseId::OPERATOR) {
+        if self.work[index].target.is_some_and(|target| target.release == ReleaseId::OPERATOR) {
             self.drop_target(index, EndCause::Resumed, out);
         }
-        self.desks[index].unpark();
+        self.work[index].resume();
     }
 
-    /// Lets the loss latch see the equity; when it falls, buys on the way are called back.
+    /// Lets the loss latch see the equity; when it trips, buys on the way are called back.
     pub(super) fn watch_loss(&mut self, out: &mut Outputs) {
         let Some(equity_atoms) = self.equity_atoms() else { return };
         if self.gate.observe(self.now_ns, equity_atoms) {
             out.push(Output::Trading { state: self.gate.state(), cause: Cause::Loss });
-            for index in 0..self.desks.len() {
+            for index in 0..self.work.len() {
                 self.cancel_live(index, Some(Side::Buy), out);
             }
         }
@@ -105,8 +105,8 @@ impl Engine {
 
     /// What is held has changed: what waited for that is tried again, what was reached is looked at again.
     pub(super) fn position_changed(&mut self) {
-        for desk in &mut self.desks {
-            desk.parked = false;
+        for work in &mut self.work {
+            work.suspended = false;
         }
     }
 }

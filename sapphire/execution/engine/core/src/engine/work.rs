@@ -5,8 +5,8 @@ use super::sizing::{limit_ticks, lots_payable, lots_to_receive};
 use super::{EndCause, Engine, FeeSide, Output, Outputs, REFUSED_NS, Style, Target};
 use crate::amounts::Atoms;
 use crate::instrument::{InstrumentId, Side};
-use crate::orders::{Arrow, ClientOrderId, Order, ReleaseId};
-use crate::risk::{Branch, Load, TradingState};
+use crate::orders::{ClientOrderId, Order, ReleaseId, Transition};
+use crate::risk::{Exposure, LimitSet, TradingState};
 use crate::venue::TimeInForce;
 
 /// What a target asks for at this moment.
@@ -28,15 +28,15 @@ impl Engine {
             return;
         }
         self.work(Side::Sell, out);
-        let selling = (0..self.desks.len()).any(|index| self.live(index).any(|live| live.order.side == Side::Sell));
+        let selling = (0..self.work.len()).any(|index| self.live(index).any(|live| live.order.side == Side::Sell));
         if !selling {
             self.work(Side::Buy, out);
         }
     }
 
     fn expire_targets(&mut self, out: &mut Outputs) {
-        for index in 0..self.desks.len() {
-            if self.desks[index].target.is_some_and(|target| target.deadline_ns <= self.now_ns) {
+        for index in 0..self.work.len() {
+            if self.work[index].target.is_some_and(|target| target.deadline_ns <= self.now_ns) {
                 self.cancel_live(index, None, out);
                 self.drop_target(index, EndCause::TimeToLive, out);
             }
@@ -45,19 +45,19 @@ impl Engine {
 
     /// Sends the orders of one side that are due.
     fn work(&mut self, side: Side, out: &mut Outputs) {
-        for index in 0..self.desks.len() {
-            let desk = &self.desks[index];
-            let Some(target) = desk.target.filter(|target| target.released && !target.reached) else { continue };
-            if !desk.live.is_empty() {
+        for index in 0..self.work.len() {
+            let work = &self.work[index];
+            let Some(target) = work.target.filter(|target| target.released && !target.reached) else { continue };
+            if !work.live.is_empty() {
                 continue;
             }
-            let waits = desk.parked || desk.retry_ns > self.now_ns;
+            let waits = work.suspended || work.retry_ns > self.now_ns;
             match self.next(index, &target) {
                 Next::Reached => self.reach(index, out),
                 Next::Send { side: wanted, ticks, lots } if wanted == side && !waits => {
                     self.send(index, &target, (side, ticks, lots), out);
                 }
-                Next::OutOfCash if side == Side::Buy => self.desks[index].parked = true,
+                Next::OutOfCash if side == Side::Buy => self.work[index].suspended = true,
                 Next::Send { .. } | Next::OutOfCash => {}
             }
         }
@@ -79,8 +79,8 @@ impl Engine {
         };
         let lots = lots.min(instrument.max_lots);
         // Without a reference there is no price; the gate refuses and says so.
-        let Some(reference) = self.references[index] else { return Next::Send { side, ticks: 0, lots } };
-        let best_ticks = if side == Side::Buy { reference.ask_ticks } else { reference.bid_ticks };
+        let Some(bbo) = self.bbos[index] else { return Next::Send { side, ticks: 0, lots } };
+        let best_ticks = if side == Side::Buy { bbo.ask_ticks } else { bbo.bid_ticks };
         let Style::Taker = self.execution.style;
         let ticks = limit_ticks(instrument, side, best_ticks, self.execution.max_slippage_bps);
         let too_small = |lots| lots < instrument.min_lots || !instrument.is_worth_an_order(ticks, lots);
@@ -99,17 +99,18 @@ impl Engine {
         if too_small(lots) { Next::OutOfCash } else { Next::Send { side, ticks, lots } }
     }
 
-    /// The most lots that the limits on the value of orders let pass at a price. What a command closes is sold in pieces
-    /// of that size, where a release's order would be refused.
+    /// The most lots that the limits on the value of orders let pass at a price. What a command closes is sold in
+    /// pieces of that size, where a release's order would be refused.
     fn most_lots(&self, index: usize, target: &Target, ticks: i64) -> Option<i64> {
         if target.release != ReleaseId::OPERATOR {
             return None;
         }
-        let open = |load: Load| load.buying_atoms + load.selling_atoms;
-        let all = (0..self.desks.len()).map(|other| open(self.load(other))).sum();
-        let limits = self.gate.value_limits(InstrumentId(index as u16)).into_iter().zip([open(self.load(index)), all]);
-        let most = limits.filter_map(|(branch, open)| {
-            let Branch { max_order_atoms, max_open_atoms, .. } = branch?;
+        let open = |exposure: Exposure| exposure.buying_atoms + exposure.selling_atoms;
+        let all = (0..self.work.len()).map(|other| open(self.exposure(other))).sum();
+        let limits =
+            self.gate.value_limits(InstrumentId(index as u16)).into_iter().zip([open(self.exposure(index)), all]);
+        let most = limits.filter_map(|(limit_set, open)| {
+            let LimitSet { max_order_atoms, max_open_atoms, .. } = limit_set?;
             let left = max_open_atoms.map(|limit| limit - open);
             max_order_atoms.into_iter().chain(left).min()
         });
@@ -118,10 +119,10 @@ impl Engine {
 
     fn reach(&mut self, index: usize, out: &mut Outputs) {
         let held_lots = self.held_lots(index);
-        let Some(target) = self.desks[index].target.as_mut() else { return };
+        let Some(target) = self.work[index].target.as_mut() else { return };
         target.reached = true;
-        if !target.told {
-            target.told = true;
+        if !target.emitted {
+            target.emitted = true;
             out.push(Output::TargetReached { signal: signal_id(index, target), held_lots });
         }
     }
@@ -140,29 +141,29 @@ impl Engine {
             time_in_force: TimeInForce::ImmediateOrCancel,
         };
         let view = self.account_view(&order);
-        let verdict = self.gate.check(order, &view, self.references[index]);
-        let desk = &mut self.desks[index];
+        let verdict = self.gate.check(order, &view, self.bbos[index]);
+        let work = &mut self.work[index];
         match verdict {
             Ok(approved) => {
                 self.sequence += 1;
                 self.orders.open(order, self.now_ns);
-                self.orders.act(order.id, Arrow::Submit, self.now_ns);
-                desk.live.push(order.id);
-                desk.refused = None;
+                self.orders.act(order.id, Transition::Submit, self.now_ns);
+                work.live.push(order.id);
+                work.refused = None;
                 out.push(Output::Place(approved));
             }
             Err(denial) => {
                 if denial.code.passes_with_time() {
-                    desk.retry_ns = self.now_ns.saturating_add(self.execution.retry_ns);
+                    work.retry_ns = self.now_ns.saturating_add(self.execution.retry_ns);
                 } else if target.release == ReleaseId::OPERATOR {
-                    desk.retry_ns = self.now_ns.saturating_add(REFUSED_NS);
+                    work.retry_ns = self.now_ns.saturating_add(REFUSED_NS);
                 } else {
-                    desk.parked = true;
+                    work.suspended = true;
                 }
-                if desk.refused.replace((denial.code, denial.level)) != Some((denial.code, denial.level)) {
+                if work.refused.replace((denial.code, denial.level)) != Some((denial.code, denial.level)) {
                     self.sequence += 1;
                     self.orders.open(order, self.now_ns);
-                    self.orders.act(order.id, Arrow::Deny, self.now_ns);
+                    self.orders.act(order.id, Transition::Deny, self.now_ns);
                     out.push(Output::Denied { order, denial });
                 }
             }
@@ -171,7 +172,7 @@ impl Engine {
 
     /// Says when to look again, where that has changed.
     pub(super) fn ask_to_wake(&mut self, out: &mut Outputs) {
-        let wake_ns = (0..self.desks.len()).filter_map(|index| self.wake_ns(index)).min();
+        let wake_ns = (0..self.work.len()).filter_map(|index| self.wake_ns(index)).min();
         if wake_ns != self.asked_wake_ns {
             self.asked_wake_ns = wake_ns;
             if let Some(wake_ns) = wake_ns {
@@ -181,12 +182,12 @@ impl Engine {
     }
 
     fn wake_ns(&self, index: usize) -> Option<i64> {
-        let desk = &self.desks[index];
-        let target = desk.target.filter(|target| !target.reached);
+        let work = &self.work[index];
+        let target = work.target.filter(|target| !target.reached);
         let deadline_ns = target.map(|target| target.deadline_ns).filter(|deadline_ns| *deadline_ns != i64::MAX);
-        let may_retry = target.is_some_and(|target| target.released) && desk.live.is_empty() && !desk.parked;
-        let retry_ns = (may_retry && desk.retry_ns > self.now_ns).then_some(desk.retry_ns);
-        let ask_ns = self.owes_answer(index).then_some(desk.ask_ns);
+        let may_retry = target.is_some_and(|target| target.released) && work.live.is_empty() && !work.suspended;
+        let retry_ns = (may_retry && work.retry_ns > self.now_ns).then_some(work.retry_ns);
+        let ask_ns = self.owes_answer(index).then_some(work.ask_ns);
         [deadline_ns, retry_ns, ask_ns].into_iter().flatten().min()
     }
 }

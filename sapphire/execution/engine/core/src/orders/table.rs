@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 
 use crate::amounts::Atoms;
 
-use super::arrows::{Arrow, OrderState, next};
+use super::transitions::{OrderState, Transition, next};
 use super::{ClientOrderId, Order, Report, ReportKind};
 
 #[cfg(test)]
@@ -66,23 +66,23 @@ impl Tracked {
         self.state.is_final() && self.missing_lots() == 0
     }
 
-    /// The arrow that a report stands for, given what is known.
-    fn arrow(&self, kind: &ReportKind) -> Option<Arrow> {
-        let arrow = match kind {
-            ReportKind::Accepted { .. } => Arrow::Accept,
-            ReportKind::Rejected { .. } => Arrow::Reject,
+    /// The transition that a report stands for, given what is known.
+    fn transition(&self, kind: &ReportKind) -> Option<Transition> {
+        let transition = match kind {
+            ReportKind::Accepted { .. } => Transition::Accept,
+            ReportKind::Rejected { .. } => Transition::Reject,
             ReportKind::Trade { fill, .. } if fill.lots <= 0 => return None,
-            ReportKind::Trade { fill, .. } if self.filled_lots + fill.lots >= self.order.lots => Arrow::FillLast,
-            ReportKind::Trade { .. } => Arrow::Fill,
-            ReportKind::Canceled { .. } => Arrow::Cancel,
-            ReportKind::Expired { .. } => Arrow::Expire,
-            ReportKind::CancelRejected { .. } => Arrow::CancelReject,
-            ReportKind::Unanswered | ReportKind::NotFound { conclusive: false } => Arrow::Silence,
+            ReportKind::Trade { fill, .. } if self.filled_lots + fill.lots >= self.order.lots => Transition::FillLast,
+            ReportKind::Trade { .. } => Transition::Fill,
+            ReportKind::Canceled { .. } => Transition::Cancel,
+            ReportKind::Expired { .. } => Transition::Expire,
+            ReportKind::CancelRejected { .. } => Transition::CancelReject,
+            ReportKind::Unanswered | ReportKind::NotFound { conclusive: false } => Transition::Silence,
             // The venue had it and has it no longer: gone, not "never there".
-            ReportKind::NotFound { conclusive: true } if self.acknowledged => Arrow::Cancel,
-            ReportKind::NotFound { conclusive: true } => Arrow::NotFound,
+            ReportKind::NotFound { conclusive: true } if self.acknowledged => Transition::Cancel,
+            ReportKind::NotFound { conclusive: true } => Transition::NotFound,
         };
-        Some(arrow)
+        Some(transition)
     }
 
     fn count(&mut self, kind: &ReportKind) {
@@ -104,13 +104,15 @@ impl Tracked {
         self.acknowledged |= self.executed_lots > 0 || matches!(kind, ReportKind::Accepted { .. });
     }
 
-    fn enter(&mut self, arrow: Arrow, to: OrderState, now_ns: i64) {
-        match (arrow, to) {
-            (Arrow::RequestCancel, OrderState::PendingCancel) if self.state != to => self.before_cancel = self.state,
-            (Arrow::Accept, OrderState::PendingCancel) if self.before_cancel == OrderState::Submitted => {
+    fn enter(&mut self, transition: Transition, to: OrderState, now_ns: i64) {
+        match (transition, to) {
+            (Transition::RequestCancel, OrderState::PendingCancel) if self.state != to => {
+                self.before_cancel = self.state;
+            }
+            (Transition::Accept, OrderState::PendingCancel) if self.before_cancel == OrderState::Submitted => {
                 self.before_cancel = OrderState::Accepted;
             }
-            (Arrow::Fill, OrderState::PendingCancel) => self.before_cancel = OrderState::PartiallyFilled,
+            (Transition::Fill, OrderState::PendingCancel) => self.before_cancel = OrderState::PartiallyFilled,
             _ => {}
         }
         self.ended_ns = if to.is_final() { self.ended_ns.or(Some(now_ns)) } else { None };
@@ -121,7 +123,7 @@ impl Tracked {
 /// What a report did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applied {
-    /// It moved the order along an arrow, which may lead back to where it was.
+    /// It moved the order along a transition, which may lead back to where it was.
     Moved {
         /// State before.
         from: OrderState,
@@ -130,7 +132,7 @@ pub enum Applied {
     },
     /// The trade had been counted.
     Repeated,
-    /// No arrow leads there from this state; nothing was changed.
+    /// No transition leads there from this state; nothing was changed.
     Illegal(OrderState),
     /// No such order.
     Unknown,
@@ -207,11 +209,11 @@ impl OrderTable {
     }
 
     /// Moves an order by our own hand.
-    pub fn act(&mut self, id: ClientOrderId, arrow: Arrow, now_ns: i64) -> Applied {
+    pub fn act(&mut self, id: ClientOrderId, transition: Transition, now_ns: i64) -> Applied {
         let Some(tracked) = self.get_mut(id) else { return Applied::Unknown };
         let from = tracked.state;
-        let Some(to) = next(from, arrow, tracked.before_cancel) else { return Applied::Illegal(from) };
-        self.enter(id, arrow, to, now_ns);
+        let Some(to) = next(from, transition, tracked.before_cancel) else { return Applied::Illegal(from) };
+        self.enter(id, transition, to, now_ns);
         Applied::Moved { from, to }
     }
 
@@ -222,11 +224,12 @@ impl OrderTable {
         if matches!(report.kind, ReportKind::Trade { fill, .. } if tracked.trades.contains(&fill.trade)) {
             return Applied::Repeated;
         }
-        let step =
-            tracked.arrow(&report.kind).and_then(|arrow| Some((arrow, next(from, arrow, tracked.before_cancel)?)));
-        let Some((arrow, to)) = step else { return Applied::Illegal(from) };
+        let step = tracked
+            .transition(&report.kind)
+            .and_then(|transition| Some((transition, next(from, transition, tracked.before_cancel)?)));
+        let Some((transition, to)) = step else { return Applied::Illegal(from) };
         tracked.count(&report.kind);
-        self.enter(report.order, arrow, to, now_ns);
+        self.enter(report.order, transition, to, now_ns);
         Applied::Moved { from, to }
     }
 
@@ -250,10 +253,10 @@ impl OrderTable {
         }
     }
 
-    fn enter(&mut self, id: ClientOrderId, arrow: Arrow, to: OrderState, now_ns: i64) {
+    fn enter(&mut self, id: ClientOrderId, transition: Transition, to: OrderState, now_ns: i64) {
         let Some(tracked) = self.get_mut(id) else { return };
         let was_final = tracked.state.is_final();
-        tracked.enter(arrow, to, now_ns);
+        tracked.enter(transition, to, now_ns);
         if !was_final && to.is_final() {
             self.ended.push_back((now_ns, id));
         }

@@ -11,7 +11,7 @@ pub enum DenialCode {
     Halted,
     /// Only orders that reduce a position pass.
     Reducing,
-    /// The loss latch has fallen.
+    /// The loss latch has tripped.
     LossLatch,
     /// An instrument or release that the limits do not know.
     Unknown,
@@ -149,7 +149,7 @@ impl DenialCode {
     }
 }
 
-/// Which branch of the limits tree refused.
+/// Which limit set refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Level {
     /// The order by itself.

@@ -1,4 +1,4 @@
-//! Whether trading goes on: halt, reduce, and the latch that falls on a day's loss.
+//! Whether trading goes on: halt, reduce, and the latch that trips on a day's loss.
 //!
 //! Invariant: the state never loosens by itself. What a loss or a command has closed, only the command to resume opens;
 //! a new day does not.
@@ -28,7 +28,7 @@ impl TradingState {
     }
 }
 
-/// An operator's word.
+/// An operator's command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Command {
     /// Stop: cancel what is on the way, send nothing.
@@ -76,8 +76,8 @@ const DAY_NS: i64 = 24 * 3_600 * 1_000_000_000;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Latch {
     commanded: TradingState,
-    /// Equity and floor at the moment the latch fell.
-    fallen: Option<(Atoms, Atoms)>,
+    /// Equity and floor at the moment the latch tripped.
+    tripped: Option<(Atoms, Atoms)>,
     max_loss_bps: Option<i64>,
     day: i64,
     day_start_atoms: Option<Atoms>,
@@ -85,16 +85,16 @@ pub(super) struct Latch {
 
 impl Latch {
     pub(super) fn new(max_loss_bps: Option<i64>) -> Self {
-        Self { commanded: TradingState::Active, fallen: None, max_loss_bps, day: i64::MIN, day_start_atoms: None }
+        Self { commanded: TradingState::Active, tripped: None, max_loss_bps, day: i64::MIN, day_start_atoms: None }
     }
 
     pub(super) fn state(&self) -> TradingState {
-        if self.fallen.is_some() { self.commanded.max(TradingState::Reducing) } else { self.commanded }
+        if self.tripped.is_some() { self.commanded.max(TradingState::Reducing) } else { self.commanded }
     }
 
-    /// Equity and floor when the latch fell; none while it stands.
-    pub(super) fn fallen(&self) -> Option<(Atoms, Atoms)> {
-        self.fallen
+    /// Equity and floor when the latch tripped; none while it is armed.
+    pub(super) fn tripped(&self) -> Option<(Atoms, Atoms)> {
+        self.tripped
     }
 
     pub(super) fn command(&mut self, command: Command) {
@@ -105,7 +105,7 @@ impl Latch {
             Command::Close(_) => return,
             Command::Resume => {
                 // The loss that was accepted is not counted again.
-                if self.fallen.take().is_some() {
+                if self.tripped.take().is_some() {
                     self.day_start_atoms = None;
                 }
                 TradingState::Active
@@ -118,19 +118,19 @@ impl Latch {
         self.day_start_atoms = self.day_start_atoms.map(|start| start + atoms);
     }
 
-    /// Takes note of the equity; whether the latch falls by it. A UTC day starts with the first equity known in it.
+    /// Takes note of the equity; whether the latch trips by it. A UTC day starts with the first equity known in it.
     pub(super) fn observe(&mut self, now_ns: i64, equity_atoms: Atoms) -> bool {
         let day = now_ns.div_euclid(DAY_NS);
         if day != self.day {
             (self.day, self.day_start_atoms) = (day, None);
         }
         let start = *self.day_start_atoms.get_or_insert(equity_atoms);
-        let Some(bps) = self.max_loss_bps.filter(|_| self.fallen.is_none()) else { return false };
+        let Some(bps) = self.max_loss_bps.filter(|_| self.tripped.is_none()) else { return false };
         let floor = start * Atoms::from(10_000 - bps) / 10_000;
         if equity_atoms < floor {
-            self.fallen = Some((equity_atoms, floor));
+            self.tripped = Some((equity_atoms, floor));
         }
-        self.fallen.is_some()
+        self.tripped.is_some()
     }
 }
 
@@ -146,7 +146,7 @@ mod tests {
         assert!(latch.observe(2, 9_899));
         assert!(!latch.observe(3, 5_000));
         latch.observe(DAY_NS, 20_000);
-        assert_eq!((latch.state(), latch.fallen()), (TradingState::Reducing, Some((9_899, 9_900))));
+        assert_eq!((latch.state(), latch.tripped()), (TradingState::Reducing, Some((9_899, 9_900))));
     }
 
     #[test]

@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::amounts::Atoms;
 
-/// What one branch of the tree allows. `None` sets no limit; a limit that is not known by name is refused.
+/// What one limit set allows. `None` sets no limit; a limit that is not known by name is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Branch {
+pub struct LimitSet {
     /// Largest value of one order, quote atoms.
     pub max_order_atoms: Option<Atoms>,
     /// Largest value held, plus buys on the way, quote atoms: a position at a symbol, gross above it.
@@ -29,19 +29,19 @@ pub struct Limits {
     /// Oldest reference that counts as fresh, market time.
     pub max_reference_age_ns: i64,
     /// By instrument.
-    pub symbols: Vec<Branch>,
+    pub symbols: Vec<LimitSet>,
     /// By release.
-    pub strategies: Vec<Branch>,
+    pub strategies: Vec<LimitSet>,
     /// All of it.
-    pub account: Branch,
-    /// Largest fall of equity below the day's start before the loss latch falls, basis points.
+    pub account: LimitSet,
+    /// Largest fall of equity below the day's start before the loss latch trips, basis points.
     pub max_daily_loss_bps: Option<i64>,
 }
 
 /// An order further than this from the middle is a mistake anywhere: 10 %.
 const DEFAULT_COLLAR_BPS: i64 = 1_000;
 
-/// The house renews its quotes every 5 s; a live book does so more often.
+/// The synthetic liquidity renews its quotes every 5 s; a live book does so more often.
 const DEFAULT_REFERENCE_AGE_NS: i64 = 10_000_000_000;
 
 impl Limits {
@@ -51,9 +51,9 @@ impl Limits {
         Self {
             collar_bps: DEFAULT_COLLAR_BPS,
             max_reference_age_ns: DEFAULT_REFERENCE_AGE_NS,
-            symbols: vec![Branch::default(); symbols],
-            strategies: vec![Branch::default(); strategies],
-            account: Branch::default(),
+            symbols: vec![LimitSet::default(); symbols],
+            strategies: vec![LimitSet::default(); strategies],
+            account: LimitSet::default(),
             max_daily_loss_bps: None,
         }
     }
@@ -69,11 +69,11 @@ impl Limits {
         if let Some(bps) = self.max_daily_loss_bps.filter(|bps| !(1..=10_000).contains(bps)) {
             return Some(format!("max_daily_loss_bps: expected 1 to 10000, got {bps}"));
         }
-        self.symbols.iter().chain(&self.strategies).chain([&self.account]).find_map(Branch::fault)
+        self.symbols.iter().chain(&self.strategies).chain([&self.account]).find_map(LimitSet::fault)
     }
 }
 
-impl Branch {
+impl LimitSet {
     /// Both limits at once: of each pair the smaller.
     #[must_use]
     pub fn tightened(&self, other: &Self) -> Self {
@@ -129,13 +129,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_two_branches_the_tighter_holds_limit_by_limit() {
-        let account = Branch { max_order_atoms: Some(10), max_open_atoms: Some(5), ..Branch::default() };
-        let own = Branch { max_order_atoms: Some(20), max_orders_per_second: Some(1), ..Branch::default() };
-        let expected = Branch { max_orders_per_second: Some(1), ..account };
+    fn of_two_limit_sets_the_tighter_holds_limit_by_limit() {
+        let account = LimitSet { max_order_atoms: Some(10), max_open_atoms: Some(5), ..LimitSet::default() };
+        let own = LimitSet { max_order_atoms: Some(20), max_orders_per_second: Some(1), ..LimitSet::default() };
+        let expected = LimitSet { max_orders_per_second: Some(1), ..account };
         assert_eq!(account.tightened(&own), expected);
         assert_eq!(own.tightened(&account), expected);
-        assert_eq!(own.tightened(&Branch::default()), own);
+        assert_eq!(own.tightened(&LimitSet::default()), own);
     }
 
     #[test]
@@ -144,10 +144,10 @@ mod tests {
         assert_eq!(open.fault(), None);
         let wrong = Limits { collar_bps: 0, ..open.clone() };
         assert_eq!(wrong.fault().unwrap(), "collar_bps: expected 1 to 10000, got 0");
-        let account = Branch { max_open_atoms: Some(-1), ..Branch::default() };
+        let account = LimitSet { max_open_atoms: Some(-1), ..LimitSet::default() };
         assert_eq!(Limits { account, ..open }.fault().unwrap(), "max_open_atoms: expected 0 or more, got -1");
-        let account = Branch { max_order_atoms: Some(MAX_LIMIT + 1), ..Branch::default() };
+        let account = LimitSet { max_order_atoms: Some(MAX_LIMIT + 1), ..LimitSet::default() };
         assert!(account.fault().unwrap().starts_with("max_order_atoms: expected at most 18446744073709551615, got"));
-        assert_eq!(Branch { max_order_atoms: Some(MAX_LIMIT), ..Branch::default() }.fault(), None);
+        assert_eq!(LimitSet { max_order_atoms: Some(MAX_LIMIT), ..LimitSet::default() }.fault(), None);
     }
 }

@@ -18,7 +18,7 @@ const BTC_USDT: Instrument = Instrument {
 const NOW_NS: i64 = 1_700_000_000_000_000_000;
 const UNIT: i128 = 100_000_000;
 
-const REFERENCE: Option<Reference> = Some(Reference { bid_ticks: 4_999_900, ask_ticks: 5_000_100, market_ns: NOW_NS });
+const BBO: Option<Bbo> = Some(Bbo { bid_ticks: 4_999_900, ask_ticks: 5_000_100, market_ns: NOW_NS });
 
 /// 0.1 BTC at 50,000.00: 5,000 USDT.
 fn order(sequence: u64, side: Side) -> Order {
@@ -35,7 +35,7 @@ fn order(sequence: u64, side: Side) -> Order {
 }
 
 fn view() -> AccountView {
-    let load = Load { held_atoms: Ok(5_000 * UNIT), buying_atoms: 0, selling_atoms: 0 };
+    let exposure = Exposure { held_atoms: Ok(5_000 * UNIT), buying_atoms: 0, selling_atoms: 0 };
     AccountView {
         now_ns: NOW_NS,
         sellable_lots: 10_000,
@@ -43,9 +43,9 @@ fn view() -> AccountView {
         held_atoms: 10_000 * 1_000,
         cash_atoms: 6_000 * UNIT,
         equity_atoms: Ok(11_000 * UNIT),
-        symbol: load,
-        strategy: load,
-        account: load,
+        symbol: exposure,
+        strategy: exposure,
+        account: exposure,
         own_opposite_ticks: None,
     }
 }
@@ -54,8 +54,8 @@ fn gate(limits: &Limits) -> Gate {
     Gate::new(vec![BTC_USDT], 0, limits)
 }
 
-fn denied(limits: &Limits, order: Order, view: &AccountView, reference: Option<Reference>) -> Option<Denial> {
-    gate(limits).check(order, view, reference).err()
+fn denied(limits: &Limits, order: Order, view: &AccountView, bbo: Option<Bbo>) -> Option<Denial> {
+    gate(limits).check(order, view, bbo).err()
 }
 
 fn open() -> Limits {
@@ -68,22 +68,19 @@ fn at(code: DenialCode, level: Level, value: impl Into<i128>, limit: impl Into<i
 
 #[test]
 fn a_plain_order_passes_unchanged() {
-    let approved = gate(&open()).check(order(1, Side::Buy), &view(), REFERENCE).unwrap();
+    let approved = gate(&open()).check(order(1, Side::Buy), &view(), BBO).unwrap();
     assert_eq!(*approved.order(), order(1, Side::Buy));
 }
 
 #[test]
-fn without_a_fresh_reference_nothing_passes() {
+fn without_a_fresh_bbo_nothing_passes() {
     let limits = open();
     let age = limits.max_reference_age_ns;
     let buy = order(1, Side::Buy);
     assert_eq!(denied(&limits, buy, &view(), None), Some(at(DenialCode::NoReference, Level::Order, 0, age)));
     let late = AccountView { now_ns: NOW_NS + age + 1, ..view() };
-    assert_eq!(
-        denied(&limits, buy, &late, REFERENCE),
-        Some(at(DenialCode::StaleReference, Level::Order, age + 1, age))
-    );
-    let crossed = Reference { bid_ticks: 5_000_101, ask_ticks: 5_000_100, market_ns: NOW_NS };
+    assert_eq!(denied(&limits, buy, &late, BBO), Some(at(DenialCode::StaleReference, Level::Order, age + 1, age)));
+    let crossed = Bbo { bid_ticks: 5_000_101, ask_ticks: 5_000_100, market_ns: NOW_NS };
     assert_eq!(denied(&limits, buy, &view(), Some(crossed)).unwrap().code, DenialCode::NoReference);
 }
 
@@ -98,14 +95,14 @@ fn the_instrument_bounds_hold() {
         (Order { release: ReleaseId(1), ..order(1, Side::Buy) }, DenialCode::Unknown),
     ];
     for (order, code) in codes {
-        assert_eq!(denied(&open(), order, &view(), REFERENCE).unwrap().code, code, "{order:?}");
+        assert_eq!(denied(&open(), order, &view(), BBO).unwrap().code, code, "{order:?}");
     }
 }
 
 #[test]
 fn the_collar_is_measured_from_the_middle_and_a_hair_is_too_much() {
     let limits = Limits { collar_bps: 10, ..open() };
-    let at_price = |ticks| denied(&limits, Order { ticks, lots: 100, ..order(1, Side::Buy) }, &view(), REFERENCE);
+    let at_price = |ticks| denied(&limits, Order { ticks, lots: 100, ..order(1, Side::Buy) }, &view(), BBO);
     assert_eq!(at_price(5_005_000), None);
     assert_eq!(at_price(5_005_001), Some(at(DenialCode::Collar, Level::Order, 11, 10)));
     assert_eq!(at_price(4_994_999), Some(at(DenialCode::Collar, Level::Order, 11, 10)));
@@ -114,11 +111,11 @@ fn the_collar_is_measured_from_the_middle_and_a_hair_is_too_much() {
 #[test]
 fn spot_sells_what_is_held_and_pays_for_what_it_buys() {
     let sell = Order { lots: 10_001, ..order(1, Side::Sell) };
-    assert_eq!(denied(&open(), sell, &view(), REFERENCE), Some(at(DenialCode::Oversell, Level::Order, 10_001, 10_000)));
+    assert_eq!(denied(&open(), sell, &view(), BBO), Some(at(DenialCode::Oversell, Level::Order, 10_001, 10_000)));
     let poor = AccountView { free_cash_atoms: 5_000 * UNIT, ..view() };
-    assert_eq!(denied(&open(), order(1, Side::Buy), &poor, REFERENCE), None);
+    assert_eq!(denied(&open(), order(1, Side::Buy), &poor, BBO), None);
     let mut gate = Gate::new(vec![BTC_USDT], 100_000, &open());
-    let denial = gate.check(order(1, Side::Buy), &poor, REFERENCE).unwrap_err();
+    let denial = gate.check(order(1, Side::Buy), &poor, BBO).unwrap_err();
     assert_eq!(Some(denial), Some(at(DenialCode::InsufficientCash, Level::Order, 5_005 * UNIT, 5_000 * UNIT)));
 }
 
@@ -126,18 +123,17 @@ fn spot_sells_what_is_held_and_pays_for_what_it_buys() {
 fn an_own_order_is_not_traded_with() {
     let view = AccountView { own_opposite_ticks: Some(5_000_000), ..view() };
     for side in [Side::Buy, Side::Sell] {
-        assert_eq!(denied(&open(), order(1, side), &view, REFERENCE).unwrap().code, DenialCode::SelfTrade);
+        assert_eq!(denied(&open(), order(1, side), &view, BBO).unwrap().code, DenialCode::SelfTrade);
     }
     let away = Order { ticks: 4_999_999, ..order(1, Side::Buy) };
-    assert_eq!(denied(&open(), away, &view, REFERENCE), None);
+    assert_eq!(denied(&open(), away, &view, BBO), None);
 }
 
 #[test]
 fn the_same_order_does_not_pass_twice() {
     let mut gate = gate(&open());
-    gate.check(order(5, Side::Buy), &view(), REFERENCE).unwrap();
-    let mut code =
-        |order: Order, view: &AccountView| gate.check(order, view, REFERENCE).err().map(|denial| denial.code);
+    gate.check(order(5, Side::Buy), &view(), BBO).unwrap();
+    let mut code = |order: Order, view: &AccountView| gate.check(order, view, BBO).err().map(|denial| denial.code);
     assert_eq!(code(Order { lots: 500, ..order(5, Side::Buy) }, &view()), Some(DenialCode::Duplicate));
     assert_eq!(code(order(6, Side::Buy), &view()), Some(DenialCode::Duplicate));
     let later = AccountView { now_ns: NOW_NS + 1, ..view() };
@@ -146,21 +142,21 @@ fn the_same_order_does_not_pass_twice() {
 
 #[test]
 fn every_level_of_the_tree_refuses_by_itself() {
-    let branches = [
-        (Branch { max_order_atoms: Some(4_999 * UNIT), ..Branch::default() }, DenialCode::OrderNotional, 5_000),
-        (Branch { max_exposure_atoms: Some(9_999 * UNIT), ..Branch::default() }, DenialCode::Exposure, 10_000),
-        (Branch { max_open_atoms: Some(4_999 * UNIT), ..Branch::default() }, DenialCode::OpenOrders, 5_000),
-        (Branch { max_orders_per_second: Some(0), ..Branch::default() }, DenialCode::RateSecond, 0),
-        (Branch { max_orders_per_minute: Some(0), ..Branch::default() }, DenialCode::RateMinute, 0),
+    let limit_sets = [
+        (LimitSet { max_order_atoms: Some(4_999 * UNIT), ..LimitSet::default() }, DenialCode::OrderNotional, 5_000),
+        (LimitSet { max_exposure_atoms: Some(9_999 * UNIT), ..LimitSet::default() }, DenialCode::Exposure, 10_000),
+        (LimitSet { max_open_atoms: Some(4_999 * UNIT), ..LimitSet::default() }, DenialCode::OpenOrders, 5_000),
+        (LimitSet { max_orders_per_second: Some(0), ..LimitSet::default() }, DenialCode::RateSecond, 0),
+        (LimitSet { max_orders_per_minute: Some(0), ..LimitSet::default() }, DenialCode::RateMinute, 0),
     ];
-    for (branch, code, value) in branches {
+    for (limit_set, code, value) in limit_sets {
         let trees = [
-            (Limits { symbols: vec![branch], ..open() }, Level::Symbol),
-            (Limits { strategies: vec![branch], ..open() }, Level::Strategy),
-            (Limits { account: branch, ..open() }, Level::Account),
+            (Limits { symbols: vec![limit_set], ..open() }, Level::Symbol),
+            (Limits { strategies: vec![limit_set], ..open() }, Level::Strategy),
+            (Limits { account: limit_set, ..open() }, Level::Account),
         ];
         for (limits, level) in trees {
-            let denial = denied(&limits, order(1, Side::Buy), &view(), REFERENCE).unwrap();
+            let denial = denied(&limits, order(1, Side::Buy), &view(), BBO).unwrap();
             assert_eq!((denial.code, denial.level, denial.value), (code, level, value * UNIT));
         }
     }
@@ -168,12 +164,12 @@ fn every_level_of_the_tree_refuses_by_itself() {
 
 #[test]
 fn a_sell_does_not_add_to_exposure_and_an_unknown_value_refuses_a_buy() {
-    let account = Branch { max_exposure_atoms: Some(UNIT), ..Branch::default() };
+    let account = LimitSet { max_exposure_atoms: Some(UNIT), ..LimitSet::default() };
     let limits = Limits { account, ..open() };
-    assert_eq!(denied(&limits, order(1, Side::Sell), &view(), REFERENCE), None);
+    assert_eq!(denied(&limits, order(1, Side::Sell), &view(), BBO), None);
     let unknown =
-        AccountView { account: Load { held_atoms: Err(DenialCode::NoReference), ..view().account }, ..view() };
-    let denial = denied(&limits, order(1, Side::Buy), &unknown, REFERENCE).unwrap();
+        AccountView { account: Exposure { held_atoms: Err(DenialCode::NoReference), ..view().account }, ..view() };
+    let denial = denied(&limits, order(1, Side::Buy), &unknown, BBO).unwrap();
     assert_eq!((denial.code, denial.level), (DenialCode::NoReference, Level::Account));
 }
 
@@ -188,15 +184,15 @@ fn states_are_checked_first_and_loss_needs_a_known_equity() {
     assert_eq!(code(&mut gate, Side::Sell, &view()), Some(DenialCode::Halted));
     gate.command(Command::Reduce);
     assert_eq!(code(&mut gate, Side::Buy, &view()), Some(DenialCode::Reducing));
-    assert!(gate.clone().check(order(1, Side::Sell), &view(), REFERENCE).is_ok());
+    assert!(gate.clone().check(order(1, Side::Sell), &view(), BBO).is_ok());
     gate.command(Command::Resume);
     gate.observe(NOW_NS, 10_000);
     assert!(gate.observe(NOW_NS, 9_000));
     assert_eq!(code(&mut gate, Side::Buy, &view()), Some(DenialCode::LossLatch));
-    assert!(gate.clone().check(order(1, Side::Sell), &view(), REFERENCE).is_ok());
+    assert!(gate.clone().check(order(1, Side::Sell), &view(), BBO).is_ok());
     gate.command(Command::Resume);
     let blind = AccountView { equity_atoms: Err(DenialCode::NoReference), ..view() };
-    let denial = gate.check(order(1, Side::Buy), &blind, REFERENCE).unwrap_err();
+    let denial = gate.check(order(1, Side::Buy), &blind, BBO).unwrap_err();
     assert_eq!((denial.code, denial.level), (DenialCode::NoReference, Level::Account));
 }
 
@@ -204,16 +200,16 @@ fn states_are_checked_first_and_loss_needs_a_known_equity() {
 fn what_is_closed_is_sold_in_nobodys_name_and_not_bought() {
     let mut gate = gate(&open());
     let operators = |side| Order { release: ReleaseId::OPERATOR, ..order(1, side) };
-    assert!(gate.clone().check(operators(Side::Sell), &view(), REFERENCE).is_ok());
-    let denial = gate.clone().check(operators(Side::Buy), &view(), REFERENCE).unwrap_err();
+    assert!(gate.clone().check(operators(Side::Sell), &view(), BBO).is_ok());
+    let denial = gate.clone().check(operators(Side::Buy), &view(), BBO).unwrap_err();
     assert_eq!(denial.code, DenialCode::Unknown);
     gate.command(Command::Close(order(1, Side::Buy).instrument));
     assert_eq!(gate.state(), TradingState::Active);
-    let denial = gate.clone().check(order(1, Side::Buy), &view(), REFERENCE).unwrap_err();
+    let denial = gate.clone().check(order(1, Side::Buy), &view(), BBO).unwrap_err();
     assert_eq!((denial.code, denial.level), (DenialCode::Reducing, Level::Symbol));
-    assert!(gate.clone().check(order(1, Side::Sell), &view(), REFERENCE).is_ok());
+    assert!(gate.clone().check(order(1, Side::Sell), &view(), BBO).is_ok());
     gate.command(Command::Resume);
-    assert!(gate.check(order(1, Side::Buy), &view(), REFERENCE).is_ok());
+    assert!(gate.check(order(1, Side::Buy), &view(), BBO).is_ok());
 }
 
 proptest! {
@@ -225,16 +221,16 @@ proptest! {
         limits in (1_000_i128..20_000, 1_000_i128..30_000, 1_000_i128..20_000),
     ) {
         let (max_order, max_exposure, max_open) = (limits.0 * UNIT, limits.1 * UNIT, limits.2 * UNIT);
-        let branch = Branch {
+        let limit_set = LimitSet {
             max_order_atoms: Some(max_order),
             max_exposure_atoms: Some(max_exposure),
             max_open_atoms: Some(max_open),
-            ..Branch::default()
+            ..LimitSet::default()
         };
-        let limits = Limits { collar_bps: 100, account: branch, ..open() };
+        let limits = Limits { collar_bps: 100, account: limit_set, ..open() };
         let side = if buy { Side::Buy } else { Side::Sell };
-        let load = Load { held_atoms: Ok(i128::from(held) * UNIT / 2), buying_atoms: open_value * UNIT, selling_atoms: 0 };
-        let view = AccountView { sellable_lots: held, free_cash_atoms: cash * UNIT, account: load, ..view() };
+        let exposure = Exposure { held_atoms: Ok(i128::from(held) * UNIT / 2), buying_atoms: open_value * UNIT, selling_atoms: 0 };
+        let view = AccountView { sellable_lots: held, free_cash_atoms: cash * UNIT, account: exposure, ..view() };
         let order = Order { ticks, lots, ..order(1, side) };
         let value = BTC_USDT.notional(ticks, lots);
         let total = i128::from(held) * UNIT / 2 + open_value * UNIT + value;
@@ -244,6 +240,6 @@ proptest! {
             && if buy { value <= cash * UNIT && total <= max_exposure } else { lots <= held }
             && value <= max_order
             && open_value * UNIT + value <= max_open;
-        prop_assert_eq!(gate(&limits).check(order, &view, REFERENCE).is_ok(), allowed);
+        prop_assert_eq!(gate(&limits).check(order, &view, BBO).is_ok(), allowed);
     }
 }

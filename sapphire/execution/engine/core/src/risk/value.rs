@@ -1,6 +1,6 @@
-//! What an order is worth, and whether that is within an instrument's bounds and a branch's limits: arithmetic.
+//! What an order is worth, and whether that is within an instrument's bounds and a limit set's bounds: arithmetic.
 
-use super::{AccountView, Branch, Denial, DenialCode, Level, Load};
+use super::{AccountView, Denial, DenialCode, Exposure, Level, LimitSet};
 use crate::amounts::{Atoms, MAX_ATOMS, is_holdable};
 use crate::instrument::{Instrument, Side};
 use crate::orders::Order;
@@ -34,17 +34,23 @@ pub(super) fn unvalued(code: DenialCode, level: Level, max_reference_age_ns: i64
     Denial { code, level, value: 0, limit }
 }
 
-pub(super) fn size(branch: &Branch, level: Level, value: Atoms, side: Side, load: &Load) -> Result<(), Denial> {
+pub(super) fn size(
+    limit_set: &LimitSet,
+    level: Level,
+    value: Atoms,
+    side: Side,
+    exposure: &Exposure,
+) -> Result<(), Denial> {
     let check = |code, value: Atoms, limit: Option<Atoms>| match limit {
         Some(limit) if value > limit => Err(Denial { code, level, value, limit }),
         _ => Ok(()),
     };
-    check(DenialCode::OrderNotional, value, branch.max_order_atoms)?;
+    check(DenialCode::OrderNotional, value, limit_set.max_order_atoms)?;
     if side == Side::Buy
-        && let Some(limit) = branch.max_exposure_atoms
+        && let Some(limit) = limit_set.max_exposure_atoms
     {
-        let held = load.held_atoms.map_err(|code| Denial { code, level, value: 0, limit })?;
-        check(DenialCode::Exposure, held + load.buying_atoms + value, Some(limit))?;
+        let held = exposure.held_atoms.map_err(|code| Denial { code, level, value: 0, limit })?;
+        check(DenialCode::Exposure, held + exposure.buying_atoms + value, Some(limit))?;
     }
-    check(DenialCode::OpenOrders, load.buying_atoms + load.selling_atoms + value, branch.max_open_atoms)
+    check(DenialCode::OpenOrders, exposure.buying_atoms + exposure.selling_atoms + value, limit_set.max_open_atoms)
 }

@@ -10,7 +10,7 @@ pub enum AccountKind {
     /// A client: never below zero, pays fees.
     Client,
     /// The market itself: unlimited, and allowed to trade with itself.
-    House,
+    Liquidity,
 }
 
 /// Fee rates of an account, 1e-8 of the amount received.
@@ -51,7 +51,7 @@ impl Account {
         Self { kind, fees, balances: vec![Balance::default(); assets] }
     }
 
-    /// Client or house.
+    /// Client or synthetic liquidity.
     pub fn kind(&self) -> AccountKind {
         self.kind
     }

@@ -8,7 +8,7 @@ impl Venue {
         self.is_closed.get(id.0 as usize).copied().unwrap_or_default()
     }
 
-    /// Closes an instrument's market for good: every order that stands in its book expires, which frees what it had
+    /// Closes an instrument's market for good: every order that rests in its book expires, which frees what it had
     /// locked, and new ones are refused with [`super::Rejection::MarketClosed`].
     pub fn close(&mut self, id: InstrumentId, out: &mut Vec<Outcome>) {
         let Some(book) = self.book(id) else { return };
@@ -16,7 +16,7 @@ impl Venue {
             [Side::Buy, Side::Sell].into_iter().flat_map(|side| book.queue(side)).map(|resting| resting.id).collect();
         self.is_closed[id.0 as usize] = true;
         for order in standing {
-            self.withdraw(order);
+            self.remove(order);
             out.push(Outcome::Expired(order, ExpiryReason::MarketClosed));
         }
     }

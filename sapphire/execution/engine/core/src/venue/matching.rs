@@ -8,7 +8,7 @@ use crate::amounts::Atoms;
 use crate::instrument::{ATOMS_PER_UNIT, Instrument, InstrumentId};
 
 impl Venue {
-    /// Trades an order that passed its checks, then lets the rest stand or expire.
+    /// Trades an order that passed its checks, then lets the remainder rest or expire.
     pub(super) fn execute(&mut self, request: NewOrder, out: &mut Vec<Outcome>) {
         let Some(instrument) = self.instrument(request.instrument).copied() else { return };
         let mut order = Order { request, filled_lots: 0, filled_quote: 0, locked_atoms: 0 };
@@ -23,7 +23,7 @@ impl Venue {
                 if rest > 0 && time_in_force == TimeInForce::ImmediateOrCancel {
                     out.push(Outcome::Expired(request.id, ExpiryReason::TimeInForce));
                 } else if rest > 0 {
-                    self.stand(order, &instrument, ticks, rest);
+                    self.rest(order, &instrument, ticks, rest);
                 }
             }
             Terms::Market { lots } => {
@@ -97,7 +97,7 @@ impl Venue {
             .filter(move |resting| own != Some(resting.account))
     }
 
-    /// The account an order may not trade with: its own, unless it is the house.
+    /// The account an order may not trade with: its own, unless it is the synthetic liquidity.
     fn own(&self, order: &NewOrder) -> Option<super::AccountId> {
         let kind = self.account(order.account).map(super::Account::kind);
         (kind == Some(AccountKind::Client)).then_some(order.account)
@@ -157,7 +157,7 @@ impl Venue {
             if self.own(order) != Some(resting.account) {
                 return Some(resting);
             }
-            self.withdraw(resting.id);
+            self.remove(resting.id);
             out.push(Outcome::Expired(resting.id, ExpiryReason::SelfTrade));
         }
     }
@@ -243,7 +243,7 @@ impl Venue {
         (received, taken)
     }
 
-    fn stand(&mut self, mut order: Order, instrument: &Instrument, ticks: i64, lots: i64) {
+    fn rest(&mut self, mut order: Order, instrument: &Instrument, ticks: i64, lots: i64) {
         let request = order.request;
         self.books[request.instrument.0 as usize].insert(Resting {
             id: request.id,
@@ -257,7 +257,7 @@ impl Venue {
         self.standing.insert(request.id, order);
     }
 
-    /// Frees `atoms` of an order's lock (negative: locks them). The house has no locks.
+    /// Frees `atoms` of an order's lock (negative: locks them). The synthetic liquidity has no locks.
     pub(super) fn unlock(&mut self, request: &NewOrder, atoms: Atoms) {
         let Some(instrument) = self.instrument(request.instrument) else { return };
         let asset = if request.side == Side::Buy { instrument.quote } else { instrument.base };
@@ -267,10 +267,10 @@ impl Venue {
         }
     }
 
-    /// Takes all standing orders of `ids` out in one go, unreported: how the house refreshes its quotes.
-    pub fn withdraw_all(&mut self, ids: impl Iterator<Item = OrderId>) {
+    /// Takes all standing orders of `ids` out in one go, unreported: how the synthetic liquidity refreshes its quotes.
+    pub fn remove_all(&mut self, ids: impl Iterator<Item = OrderId>) {
         for id in ids {
-            self.withdraw(id);
+            self.remove(id);
         }
     }
 }

@@ -56,7 +56,7 @@ pub struct RoughVenue {
     pub balances: Vec<i128>,
     pub unread: Vec<Report>,
     /// The true history of each order that arrived.
-    told: BTreeMap<ClientOrderId, Vec<Report>>,
+    emitted: BTreeMap<ClientOrderId, Vec<Report>>,
     /// Every trade in the order in which it happened.
     pub trades: Vec<(Order, Fill)>,
 }
@@ -65,7 +65,7 @@ impl RoughVenue {
     pub fn new(cash_atoms: i128, assets: usize) -> Self {
         let mut balances = vec![0; assets];
         balances[0] = cash_atoms;
-        Self { balances, unread: Vec::new(), told: BTreeMap::new(), trades: Vec::new() }
+        Self { balances, unread: Vec::new(), emitted: BTreeMap::new(), trades: Vec::new() }
     }
 
     pub fn held_atoms(&self, instrument: InstrumentId) -> i128 {
@@ -96,7 +96,7 @@ impl RoughVenue {
             }
         };
         self.unread.extend(&history);
-        self.told.insert(order.id, history);
+        self.emitted.insert(order.id, history);
     }
 
     fn trade(&mut self, order: &Order, lots: i64) -> Fill {
@@ -119,7 +119,7 @@ impl RoughVenue {
 
     /// Tells everything about an order again, or that it is not known.
     pub fn query(&mut self, order: ClientOrderId, conclusive: bool) {
-        match self.told.get(&order) {
+        match self.emitted.get(&order) {
             Some(history) => self.unread.extend(history),
             None => self.unread.push(Report { order, kind: ReportKind::NotFound { conclusive } }),
         }

@@ -6,7 +6,7 @@ use pyo3::types::PyDict;
 use sapphire_core::amounts::{Atoms, MAX_ATOMS, is_holdable};
 use sapphire_core::engine::Execution;
 use sapphire_core::instrument::{Asset, Instrument};
-use sapphire_core::risk::{Branch, Limits};
+use sapphire_core::risk::{LimitSet, Limits};
 
 use super::config::Names;
 use crate::error::refused;
@@ -86,31 +86,31 @@ pub(super) fn execution(given: Option<&Bound<'_, PyDict>>) -> PyResult<Execution
 pub(super) fn limits(given: Option<&Bound<'_, PyDict>>, names: &Names) -> PyResult<Limits> {
     let mut keys = Keys::new("limits", given);
     let open = Limits::open(names.symbols.len(), 1);
-    let every = branch("limits: symbol", keys.dict("symbol")?.as_ref())?;
+    let every = limit_set("limits: symbol", keys.dict("symbol")?.as_ref())?;
     let mut symbols = vec![every; names.symbols.len()];
     if let Some(given) = keys.dict("symbols")? {
         for (symbol, rules) in &given {
             let symbol: String = symbol.extract()?;
             let what = format!("limits: symbols: {symbol}");
             let rules = rules.cast_into::<PyDict>().map_err(|_| refused(&what, "a dict", "another type"))?;
-            symbols[names.index(&symbol)?] = branch(&what, Some(&rules))?;
+            symbols[names.index(&symbol)?] = limit_set(&what, Some(&rules))?;
         }
     }
     let limits = Limits {
         collar_bps: keys.number("collar_bps")?.unwrap_or(open.collar_bps),
         max_reference_age_ns: keys.number("max_reference_age_ns")?.unwrap_or(open.max_reference_age_ns),
         symbols,
-        strategies: vec![branch("limits: strategy", keys.dict("strategy")?.as_ref())?],
-        account: branch("limits: account", keys.dict("account")?.as_ref())?,
+        strategies: vec![limit_set("limits: strategy", keys.dict("strategy")?.as_ref())?],
+        account: limit_set("limits: account", keys.dict("account")?.as_ref())?,
         max_daily_loss_bps: keys.number("max_daily_loss_bps")?,
     };
     keys.finish()?;
     Ok(limits)
 }
 
-fn branch(what: &str, given: Option<&Bound<'_, PyDict>>) -> PyResult<Branch> {
+fn limit_set(what: &str, given: Option<&Bound<'_, PyDict>>) -> PyResult<LimitSet> {
     let mut keys = Keys::new(what, given);
-    let branch = Branch {
+    let limit_set = LimitSet {
         max_order_atoms: keys.atoms("max_order_atoms")?,
         max_exposure_atoms: keys.atoms("max_exposure_atoms")?,
         max_open_atoms: keys.atoms("max_open_atoms")?,
@@ -118,7 +118,7 @@ fn branch(what: &str, given: Option<&Bound<'_, PyDict>>) -> PyResult<Branch> {
         max_orders_per_minute: keys.rate("max_orders_per_minute")?,
     };
     keys.finish()?;
-    Ok(branch)
+    Ok(limit_set)
 }
 
 pub(super) fn instrument(symbol: &str, given: &Bound<'_, PyDict>, base: Asset, quote: Asset) -> PyResult<Instrument> {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use sapphire_core::amounts::Atoms;
 use sapphire_core::engine::{BadConfig, Config, Execution, FeeSide};
 use sapphire_core::instrument::{Asset, Instrument, InstrumentId};
-use sapphire_core::risk::{Branch, Limits};
+use sapphire_core::risk::{LimitSet, Limits};
 use serde::{Deserialize, Serialize};
 
 /// Everything that decides beside the events. Another one begins another run.
@@ -77,13 +77,13 @@ pub struct LimitRules {
     /// Oldest reference that counts as fresh, market time.
     pub max_reference_age_ns: i64,
     /// Of every symbol that has none of its own.
-    pub symbol: Branch,
+    pub symbol: LimitSet,
     /// Of single symbols.
-    pub symbols: BTreeMap<String, Branch>,
+    pub symbols: BTreeMap<String, LimitSet>,
     /// Of every release; its own limits can only tighten them.
-    pub strategy: Branch,
+    pub strategy: LimitSet,
     /// Of the account.
-    pub account: Branch,
+    pub account: LimitSet,
     /// Largest fall of equity below the day's start, basis points.
     pub max_daily_loss_bps: Option<i64>,
 }
@@ -95,9 +95,9 @@ impl Default for LimitRules {
         Self {
             collar_bps: open.collar_bps,
             max_reference_age_ns: open.max_reference_age_ns,
-            symbol: Branch::default(),
+            symbol: LimitSet::default(),
             symbols: BTreeMap::new(),
-            strategy: Branch::default(),
+            strategy: LimitSet::default(),
             account: open.account,
             max_daily_loss_bps: open.max_daily_loss_bps,
         }

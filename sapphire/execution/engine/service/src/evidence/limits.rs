@@ -3,7 +3,7 @@
 //! Invariant: a name that the gate does not have refuses the release; a limit that would not be held is none.
 
 use sapphire_core::amounts::Atoms;
-use sapphire_core::risk::{Branch, Limits};
+use sapphire_core::risk::{LimitSet, Limits};
 
 use super::canonical::Value;
 use super::error::{BadValue, EvidenceError, Fault};
@@ -12,25 +12,25 @@ use super::manifest::Manifest;
 const NAMES: &str = "max_exposure_atoms, max_open_atoms, max_order_atoms, max_orders_per_minute, max_orders_per_second";
 
 /// The branch that the manifest's limits make; none of them where it names none.
-pub(super) fn read(manifest: &Manifest) -> Result<Branch, EvidenceError> {
-    branch(manifest).map_err(|error| {
+pub(super) fn read(manifest: &Manifest) -> Result<LimitSet, EvidenceError> {
+    limit_set(manifest).map_err(|error| {
         error
             .refuse(Fault::Limits)
-            .next("submit the study again with limits that the engine has; see core::risk::Branch")
+            .next("submit the study again with limits that the engine has; see core::risk::LimitSet")
     })
 }
 
-fn branch(manifest: &Manifest) -> Result<Branch, BadValue> {
-    let mut branch = Branch::default();
+fn limit_set(manifest: &Manifest) -> Result<LimitSet, BadValue> {
+    let mut limit_set = LimitSet::default();
     let name = manifest.name();
     for (key, value) in manifest.limits() {
         let here = format!("limit {key} of release {name}");
         match key.as_str() {
-            "max_order_atoms" => branch.max_order_atoms = whole(&here, value)?,
-            "max_exposure_atoms" => branch.max_exposure_atoms = whole(&here, value)?,
-            "max_open_atoms" => branch.max_open_atoms = whole(&here, value)?,
-            "max_orders_per_second" => branch.max_orders_per_second = rate(&here, value)?,
-            "max_orders_per_minute" => branch.max_orders_per_minute = rate(&here, value)?,
+            "max_order_atoms" => limit_set.max_order_atoms = whole(&here, value)?,
+            "max_exposure_atoms" => limit_set.max_exposure_atoms = whole(&here, value)?,
+            "max_open_atoms" => limit_set.max_open_atoms = whole(&here, value)?,
+            "max_orders_per_second" => limit_set.max_orders_per_second = rate(&here, value)?,
+            "max_orders_per_minute" => limit_set.max_orders_per_minute = rate(&here, value)?,
             _ => {
                 return Err(BadValue::new(
                     format!("release {name} has a limit that the gate does not have"),
@@ -41,13 +41,13 @@ fn branch(manifest: &Manifest) -> Result<Branch, BadValue> {
         }
     }
     // the gate itself says which numbers can be meant
-    match (Limits { account: branch, ..Limits::open(0, 0) }).fault() {
+    match (Limits { account: limit_set, ..Limits::open(0, 0) }).fault() {
         Some(fault) => Err(BadValue::new(
             format!("a limit of release {name} cannot be meant"),
             "limits that the gate can hold",
             fault,
         )),
-        None => Ok(branch),
+        None => Ok(limit_set),
     }
 }
 

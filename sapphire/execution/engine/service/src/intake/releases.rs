@@ -10,7 +10,7 @@ use crate::clock::wall_ns;
 use crate::events::{Intake, ReleaseDigest};
 use crate::evidence::{Admission, Fault, Stamp};
 
-use sapphire_core::risk::Branch;
+use sapphire_core::risk::LimitSet;
 
 /// Releases whose verdict is kept, more than an account has places for.
 const KNOWN: usize = 256;
@@ -22,7 +22,7 @@ struct Known {
     /// It was let in once, so what it holds may have to be reduced.
     traded: bool,
     name: String,
-    verdict: Result<Branch, String>,
+    verdict: Result<LimitSet, String>,
     /// When the verdict can become another without a change of files, by wall time.
     until_ns: i64,
 }
@@ -95,7 +95,7 @@ fn asked(admission: &Admission, digest: ReleaseDigest, traded: bool) -> Known {
             match admission.limits(&digest) {
                 Ok((name, limits)) if traded && error.fault == Fault::Closed => {
                     tracing::warn!(release = %digest, %name, %why, "the permit of a release is no more; it may only reduce");
-                    (name, Ok(Branch { max_exposure_atoms: Some(0), ..limits }), i64::MAX)
+                    (name, Ok(LimitSet { max_exposure_atoms: Some(0), ..limits }), i64::MAX)
                 }
                 _ => {
                     tracing::warn!(release = %digest, %name, %why, "a release is refused by admission");

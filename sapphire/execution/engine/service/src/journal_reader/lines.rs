@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sapphire_core::engine::Body;
 use sapphire_core::instrument::InstrumentId;
 use sapphire_core::orders::{ClientOrderId, ReleaseId, Report, ReportKind};
-use sapphire_core::risk::{Branch, Command};
+use sapphire_core::risk::{Command, LimitSet};
 use serde_json::{Value, json};
 
 use crate::entry::{Entry, RunConfig, Source};
@@ -90,7 +90,7 @@ fn kind(entry: &Entry) -> &'static str {
             Body::Limits { .. } => "limits",
             Body::Signal(_) => "signal",
             Body::EndOfBar { .. } => "end_of_bar",
-            Body::Reference { .. } => "reference",
+            Body::Bbo { .. } => "reference",
             Body::Report(_) => "report",
             Body::Balances(_) => "balances",
             Body::Timer => "timer",
@@ -141,7 +141,9 @@ fn describe_event(body: &Body, units: Units<'_>, names: &Names) -> String {
         Body::Epoch { epoch } => format!("the process starts anew, epoch {epoch}"),
         Body::Verdict { release, ok: true } => format!("the evidence of {} verifies", names.release(*release)),
         Body::Verdict { release, ok: false } => format!("the evidence of {} does not verify", names.release(*release)),
-        Body::Limits { release, limits } => format!("limits of {}: {}", names.release(*release), branch(limits, units)),
+        Body::Limits { release, limits } => {
+            format!("limits of {}: {}", names.release(*release), limit_set(limits, units))
+        }
         Body::Signal(signal) => format!(
             "{}: hold {} by {} until {}",
             units.symbol(signal.instrument),
@@ -150,7 +152,7 @@ fn describe_event(body: &Body, units: Units<'_>, names: &Names) -> String {
             instant(signal.bar_close_ns.saturating_add(signal.time_to_live_ns)),
         ),
         Body::EndOfBar { bar_close_ns } => format!("all signals of the bar that closed at {}", instant(*bar_close_ns)),
-        Body::Reference { instrument, bid_ticks, ask_ticks, as_of_ns } => format!(
+        Body::Bbo { instrument, bid_ticks, ask_ticks, as_of_ns } => format!(
             "{}: {} bid, {} asked, as of {}",
             units.symbol(*instrument),
             units.price(*instrument, *bid_ticks),
@@ -206,7 +208,7 @@ fn describe_report(kind: &ReportKind, report: &Report, units: Units<'_>, names: 
 }
 
 /// The limits that are set.
-fn branch(limits: &Branch, units: Units<'_>) -> String {
+fn limit_set(limits: &LimitSet, units: Units<'_>) -> String {
     let worth = [
         ("order", limits.max_order_atoms),
         ("exposure", limits.max_exposure_atoms),

@@ -115,7 +115,7 @@ impl<'a> Rows<'a> {
             Body::Signal(signal) => self.write("signal", stamped(step, signal_row(step, signal))),
             Body::EndOfBar { bar_close_ns } => self.bar(step, *bar_close_ns),
             Body::Report(report) => self.report(step, report),
-            Body::Limits { .. } | Body::Reference { .. } | Body::Balances(_) | Body::Timer | Body::Command(_) => {}
+            Body::Limits { .. } | Body::Bbo { .. } | Body::Balances(_) | Body::Timer | Body::Command(_) => {}
         }
     }
 
@@ -152,7 +152,7 @@ impl<'a> Rows<'a> {
         let mut row = report_row(&report.kind);
         row.insert("order".into(), report.order.to_string().into());
         row.insert("state".into(), tracked.map(|tracked| tracked.state).map(OrderState::text).into());
-        let is_unmatched = step.outputs.iter().any(|output| matches!(output, Output::Odd { .. }));
+        let is_unmatched = step.outputs.iter().any(|output| matches!(output, Output::Unmatched { .. }));
         row.insert("odd".into(), is_unmatched.into());
         self.write("report", stamped(step, row.into()));
         let (ReportKind::Trade { fill, .. }, Some(tracked)) = (report.kind, tracked) else { return };
@@ -220,7 +220,7 @@ impl<'a> Rows<'a> {
                 // A refusal stands in the row of its signal, an odd report in that of the report; the rest changes
                 // nothing that is held or traded.
                 Output::SignalRefused { .. }
-                | Output::Odd { .. }
+                | Output::Unmatched { .. }
                 | Output::Cancel { .. }
                 | Output::Query { .. }
                 | Output::BalancesSkipped { .. }

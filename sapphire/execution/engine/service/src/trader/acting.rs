@@ -137,7 +137,7 @@ impl Trader {
                     tracing::error!(asset, %atoms, "the venue holds more of it than an account here can; not used");
                     self.metrics.add(Figure::UnmatchedReports, 1);
                 }
-                Output::Odd { report, state } => {
+                Output::Unmatched { report, state } => {
                     tracing::warn!(?report, ?state, "a report fits no order, or no account");
                     self.metrics.add(Figure::UnmatchedReports, 1);
                 }
@@ -184,7 +184,7 @@ impl Trader {
         while !self.due.has_no_room
             && let Some(quote) = self.quotes.take()
         {
-            let body = Body::Reference {
+            let body = Body::Bbo {
                 instrument: quote.instrument,
                 bid_ticks: quote.bid_ticks,
                 ask_ticks: quote.ask_ticks,

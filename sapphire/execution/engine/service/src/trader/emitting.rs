@@ -205,7 +205,7 @@ impl Emitter {
             | Output::Adjusted { .. }
             | Output::BalancesSkipped { .. }
             | Output::NotHoldable { .. }
-            | Output::Odd { .. }
+            | Output::Unmatched { .. }
             | Output::Overfilled { .. }
             | Output::WakeAt(_) => {}
         }

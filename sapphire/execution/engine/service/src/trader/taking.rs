@@ -3,7 +3,7 @@
 use sapphire_core::engine::{Balances, Body, Signal};
 use sapphire_core::instrument::InstrumentId;
 use sapphire_core::orders::{Report, ReportKind};
-use sapphire_core::risk::Branch;
+use sapphire_core::risk::LimitSet;
 
 use super::{Held, NOBODY, Stage, Trader, TraderFailure, Trigger};
 use crate::clock::ClockMode;
@@ -83,7 +83,7 @@ impl Trader {
         &mut self,
         digest: ReleaseDigest,
         name: &str,
-        verdict: Result<Branch, String>,
+        verdict: Result<LimitSet, String>,
         taken_ns: i64,
     ) -> Result<(), TraderFailure> {
         let trigger = Trigger::at(taken_ns);

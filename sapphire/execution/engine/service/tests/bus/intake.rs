@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use sapphire_core::instrument::InstrumentId;
-use sapphire_core::risk::Branch;
+use sapphire_core::risk::LimitSet;
 use sapphire_service::bus::Bus;
 use sapphire_service::clock::{ClockMode, MarketTime, Monotonic, ShownTime};
 use sapphire_service::events::{EntryId, Intake, ReleaseDigest, Step, TraderEvent};
@@ -127,7 +127,7 @@ fn expect_bar(listener: &mut Listener, bar: i64) {
     assert_eq!(facts(&listener.next()), (end_of(bar), None, close_ns));
 }
 
-fn verdict(event: Intake) -> Result<Branch, String> {
+fn verdict(event: Intake) -> Result<LimitSet, String> {
     match event {
         Intake::Release { name, verdict, .. } => {
             assert_eq!(name, "trend");
@@ -143,7 +143,7 @@ fn signals_come_with_the_verdict_on_their_release_before_them() {
     let mut bus = valkey.bus();
     let mut listener = Listener::to_signals(&valkey, &home, EntryId::default(), &[]);
     publish_bar(&mut bus, &home, 1);
-    let limits = Branch { max_order_atoms: Some(5), ..Branch::default() };
+    let limits = LimitSet { max_order_atoms: Some(5), ..LimitSet::default() };
     assert_eq!(verdict(listener.next()), Ok(limits));
     expect_bar(&mut listener, 1);
     let stranger = "1".repeat(64);
@@ -171,7 +171,7 @@ fn a_release_is_judged_again_when_its_files_have_changed() {
     let mut listener = Listener::to_signals(&valkey, &home, EntryId::default(), &[home.digest]);
     assert_eq!(
         verdict(listener.next()),
-        Ok(Branch::default()),
+        Ok(LimitSet::default()),
         "what the journal knows is asked before anything comes"
     );
     publish_bar(&mut bus, &home, 1);
@@ -180,12 +180,12 @@ fn a_release_is_judged_again_when_its_files_have_changed() {
     let why = verdict(listener.next()).unwrap_err();
     assert!(why.contains("source.py") && why.contains("expected:") && why.contains("next:"), "{why}");
     fs::write(home.source(), "source.py").unwrap();
-    assert_eq!(verdict(listener.next()), Ok(Branch::default()));
+    assert_eq!(verdict(listener.next()), Ok(LimitSet::default()));
     home.report(false);
-    let reduce = Branch { max_exposure_atoms: Some(0), ..Branch::default() };
+    let reduce = LimitSet { max_exposure_atoms: Some(0), ..LimitSet::default() };
     assert_eq!(verdict(listener.next()), Ok(reduce), "a release that traded keeps the right to reduce");
     home.report(true);
-    assert_eq!(verdict(listener.next()), Ok(Branch::default()));
+    assert_eq!(verdict(listener.next()), Ok(LimitSet::default()));
     home.revoke();
     assert_eq!(verdict(listener.next()), Ok(reduce));
     publish_bar(&mut bus, &home, 2);
@@ -200,15 +200,15 @@ fn a_permit_that_ends_leaves_the_right_to_reduce_to_who_traded_and_nothing_to_ot
     home.report(false);
     home.report_for(true, Duration::from_secs(3));
     let mut listener = Listener::to_signals(&valkey, &home, EntryId::default(), &[home.digest]);
-    let own = Branch { max_open_atoms: Some(5), ..Branch::default() };
+    let own = LimitSet { max_open_atoms: Some(5), ..LimitSet::default() };
     assert_eq!(verdict(listener.next()), Ok(own));
-    assert_eq!(verdict(listener.next()), Ok(Branch { max_exposure_atoms: Some(0), ..own }));
+    assert_eq!(verdict(listener.next()), Ok(LimitSet { max_exposure_atoms: Some(0), ..own }));
     let mut bus = valkey.bus();
     let mut newcomer = Listener::to_signals(&valkey, &home, EntryId::default(), &[]);
     publish_bar(&mut bus, &home, 1);
     assert!(verdict(newcomer.next()).unwrap_err().contains("has ended"));
     let mut again = Listener::to_signals(&valkey, &home, EntryId::default(), &[home.digest]);
-    assert_eq!(verdict(again.next()), Ok(Branch { max_exposure_atoms: Some(0), ..own }), "after a restart as well");
+    assert_eq!(verdict(again.next()), Ok(LimitSet { max_exposure_atoms: Some(0), ..own }), "after a restart as well");
     for each in [listener, newcomer, again] {
         each.end();
     }
@@ -352,7 +352,7 @@ fn a_late_restart_goes_on_after_its_cursor() {
     (1..=3).for_each(|bar| publish_bar(&mut bus, &home, bar));
     let mut listener = Listener::to_signals(&valkey, &home, place(2, 1), &[]);
     assert_eq!(facts(&listener.next()), (end_of(2), None, START_NS + 2 * BAR_NS));
-    assert_eq!(verdict(listener.next()), Ok(Branch::default()));
+    assert_eq!(verdict(listener.next()), Ok(LimitSet::default()));
     expect_bar(&mut listener, 3);
     assert_eq!(listener.mailbox.next(QUIET), None);
     listener.end();

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use sapphire_core::instrument::{InstrumentId, Side};
 use sapphire_core::orders::{ClientOrderId, Order, ReleaseId, ReportKind};
-use sapphire_core::risk::{AccountView, Approved, Gate, Limits, Load, Reference};
+use sapphire_core::risk::{AccountView, Approved, Bbo, Exposure, Gate, Limits};
 use sapphire_core::venue::TimeInForce;
 use sapphire_service::clock::{ClockMode, Monotonic};
 use sapphire_service::events::{Quote, TraderEvent, Venue};
@@ -150,12 +150,12 @@ impl Trader {
             held_atoms: 0,
             cash_atoms: 0,
             equity_atoms: Ok(0),
-            symbol: Load::NONE,
-            strategy: Load::NONE,
-            account: Load::NONE,
+            symbol: Exposure::NONE,
+            strategy: Exposure::NONE,
+            account: Exposure::NONE,
             own_opposite_ticks: None,
         };
-        let reference = Reference { bid_ticks: ticks, ask_ticks: ticks, market_ns: 0 };
+        let reference = Bbo { bid_ticks: ticks, ask_ticks: ticks, market_ns: 0 };
         let mut gate = Gate::new(instruments, 0, &Limits::open(SYMBOLS.len(), 1));
         gate.check(order, &account, Some(reference)).unwrap()
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use sapphire_core::engine::{Balances, Body, Engine, Event, Execution, FeeSide, Output, Outputs, Signal};
 use sapphire_core::instrument::{Asset, InstrumentId, Side, fee};
 use sapphire_core::orders::{Fill, Order, ReleaseId, Report, ReportKind};
-use sapphire_core::risk::Branch;
+use sapphire_core::risk::LimitSet;
 use sapphire_service::entry::{Entry, LimitRules, Listing, RunConfig, SlotTaken, Source};
 use sapphire_service::events::{EntryId, ReleaseDigest};
 use sapphire_service::fold::{Audience, Step};
@@ -97,7 +97,7 @@ pub fn run_config() -> RunConfig {
         fee_side: FeeSide::Received,
         execution: Execution::default(),
         limits: LimitRules {
-            account: Branch { max_order_atoms: Some(6_000 * UNIT), ..Branch::default() },
+            account: LimitSet { max_order_atoms: Some(6_000 * UNIT), ..LimitSet::default() },
             ..LimitRules::default()
         },
     }
@@ -169,7 +169,7 @@ impl JournalKeeper {
         keeper.apply(Body::Epoch { epoch }, Source::Start)?;
         if releases.is_empty() {
             keeper.journal.append(&slot(0), now_ns, 0)?;
-            let limits = Branch { max_orders_per_minute: Some(50), ..Branch::default() };
+            let limits = LimitSet { max_orders_per_minute: Some(50), ..LimitSet::default() };
             keeper.apply(Body::Limits { release: ReleaseId(0), limits }, Source::Start)?;
             keeper.apply(Body::Verdict { release: ReleaseId(0), ok: true }, Source::Start)?;
         }
@@ -205,7 +205,7 @@ impl JournalKeeper {
         for (index, ticks) in [(0, 5_000_000), (1, 250_000)] {
             let (instrument, as_of_ns) = (InstrumentId(index), self.now_ns);
             let (bid_ticks, ask_ticks) = (ticks, ticks + 10);
-            self.apply(Body::Reference { instrument, bid_ticks, ask_ticks, as_of_ns }, Source::Venue)?;
+            self.apply(Body::Bbo { instrument, bid_ticks, ask_ticks, as_of_ns }, Source::Venue)?;
         }
         Ok(())
     }

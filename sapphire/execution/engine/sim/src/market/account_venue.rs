@@ -45,7 +45,7 @@ impl AccountVenue {
     /// The venue of this number among a market's, with empty books and nobody but the synthetic liquidity.
     pub(super) fn new(number: u64, listed: &[Listed], assets: usize) -> Self {
         let mut venue = Venue::new(listed.iter().map(|listed| listed.instrument).collect(), assets);
-        venue.open_account(AccountKind::House, FeeRates::default());
+        venue.open_account(AccountKind::Liquidity, FeeRates::default());
         Self {
             venue,
             owners: vec![LIQUIDITY],
@@ -82,7 +82,7 @@ impl AccountVenue {
     /// The synthetic liquidity renews its quotes and trades.
     pub(super) fn run_step(&mut self, index: usize, step: &LiquidityStep, outcomes: &mut Vec<Outcome>) {
         let standing = &mut self.standing[index];
-        self.venue.withdraw_all(standing.drain(..));
+        self.venue.remove_all(standing.drain(..));
         let instrument = InstrumentId(index as u16);
         let first = (step.time_ns / STEP_NS) as u64 * ORDERS_PER_STEP;
         let mut placed = 0;

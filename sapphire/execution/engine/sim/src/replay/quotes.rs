@@ -155,7 +155,7 @@ impl QuoteReplay {
             self.apply(Body::Epoch { epoch: EPOCH });
             self.apply(Body::Verdict { release: RELEASE, ok: true });
         }
-        self.apply(Body::Reference { instrument: INSTRUMENT, bid_ticks, ask_ticks, as_of_ns: time_ns });
+        self.apply(Body::Bbo { instrument: INSTRUMENT, bid_ticks, ask_ticks, as_of_ns: time_ns });
         if let Some(holdings) = self.deposits.take() {
             self.apply(Body::Balances(Balances { as_of_ns: time_ns, holdings }));
             self.recorder.check()?;

@@ -139,7 +139,7 @@ impl Recorder {
             | Output::Query { .. }
             | Output::Adjusted { .. }
             | Output::BalancesSkipped { .. }
-            | Output::Odd { .. }
+            | Output::Unmatched { .. }
             | Output::Overfilled { .. } => {}
         }
     }

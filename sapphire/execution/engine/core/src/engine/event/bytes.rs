@@ -7,7 +7,7 @@ use super::{Balances, Body, Event, Signal};
 use crate::amounts::Atoms;
 use crate::instrument::{Asset, InstrumentId};
 use crate::orders::{ClientOrderId, Fill, ReleaseId, Report, ReportKind};
-use crate::risk::{Branch, Command};
+use crate::risk::{Command, LimitSet};
 
 /// Bytes that are no event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,14 +46,14 @@ impl Event {
             Body::Verdict { release, ok } => writer.u8(2).u16(release.0).u8((*ok).into()),
             Body::Signal(signal) => writer.u8(3).signal(signal),
             Body::EndOfBar { bar_close_ns } => writer.u8(4).i64(*bar_close_ns),
-            Body::Reference { instrument, bid_ticks, ask_ticks, as_of_ns } => {
+            Body::Bbo { instrument, bid_ticks, ask_ticks, as_of_ns } => {
                 writer.u8(5).u16(instrument.0).i64(*bid_ticks).i64(*ask_ticks).i64(*as_of_ns)
             }
             Body::Report(report) => writer.u8(6).report(report),
             Body::Balances(balances) => writer.u8(7).balances(balances),
             Body::Timer => writer.u8(8),
             Body::Command(command) => writer.u8(9).command(*command),
-            Body::Limits { release, limits } => writer.u8(10).u16(release.0).branch(limits),
+            Body::Limits { release, limits } => writer.u8(10).u16(release.0).limit_set(limits),
         };
     }
 
@@ -148,14 +148,14 @@ impl Writer<'_> {
         }
     }
 
-    fn branch(&mut self, branch: &Branch) -> &mut Self {
-        for atoms in [branch.max_order_atoms, branch.max_exposure_atoms, branch.max_open_atoms] {
+    fn limit_set(&mut self, limit_set: &LimitSet) -> &mut Self {
+        for atoms in [limit_set.max_order_atoms, limit_set.max_exposure_atoms, limit_set.max_open_atoms] {
             match atoms {
                 Some(atoms) => self.u8(1).atoms(atoms),
                 None => self.u8(0),
             };
         }
-        for rate in [branch.max_orders_per_second, branch.max_orders_per_minute] {
+        for rate in [limit_set.max_orders_per_second, limit_set.max_orders_per_minute] {
             match rate {
                 Some(rate) => self.u8(1).u32(rate),
                 None => self.u8(0),
@@ -223,7 +223,7 @@ impl Reader<'_> {
                 time_to_live_ns: self.i64()?,
             }),
             4 => Body::EndOfBar { bar_close_ns: self.i64()? },
-            5 => Body::Reference {
+            5 => Body::Bbo {
                 instrument: InstrumentId(self.u16()?),
                 bid_ticks: self.i64()?,
                 ask_ticks: self.i64()?,
@@ -240,7 +240,7 @@ impl Reader<'_> {
                 4 => Command::Close(InstrumentId(self.u16()?)),
                 got => return Err(BadEvent::Unknown { what: "command", got }),
             }),
-            10 => Body::Limits { release: ReleaseId(self.u16()?), limits: self.branch()? },
+            10 => Body::Limits { release: ReleaseId(self.u16()?), limits: self.limit_set()? },
             got => return Err(BadEvent::Unknown { what: "kind of event", got }),
         })
     }
@@ -279,7 +279,7 @@ impl Reader<'_> {
         Ok(Balances { as_of_ns, holdings })
     }
 
-    fn branch(&mut self) -> Result<Branch, BadEvent> {
+    fn limit_set(&mut self) -> Result<LimitSet, BadEvent> {
         let mut atoms = [None; 3];
         for place in &mut atoms {
             *place = if self.truth("limit set")? { Some(self.atoms()?) } else { None };
@@ -290,7 +290,13 @@ impl Reader<'_> {
         }
         let [max_order_atoms, max_exposure_atoms, max_open_atoms] = atoms;
         let [max_orders_per_second, max_orders_per_minute] = rates;
-        Ok(Branch { max_order_atoms, max_exposure_atoms, max_open_atoms, max_orders_per_second, max_orders_per_minute })
+        Ok(LimitSet {
+            max_order_atoms,
+            max_exposure_atoms,
+            max_open_atoms,
+            max_orders_per_second,
+            max_orders_per_minute,
+        })
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) fn encode(output: &Output, bytes: &mut Vec<u8>) {
         Output::Adjusted { asset, atoms } => writer.tag(9).number(asset.0).atoms(*atoms),
         Output::NotHoldable { asset, atoms } => writer.tag(14).number(asset.0).atoms(*atoms),
         Output::BalancesSkipped { as_of_ns } => writer.tag(10).number(*as_of_ns),
-        Output::Odd { report, state } => writer.tag(11).report(report).text(state.map_or("", OrderState::text)),
+        Output::Unmatched { report, state } => writer.tag(11).report(report).text(state.map_or("", OrderState::text)),
         Output::Overfilled { order, lots } => writer.tag(12).id(*order).number(*lots),
         Output::WakeAt(wake_ns) => writer.tag(13).number(*wake_ns),
     };

@@ -22,7 +22,7 @@ fn order(lots: i64) -> Order {
 fn sent(lots: i64) -> OrderTable {
     let mut table = OrderTable::with_capacity(4);
     table.open(order(lots), 0);
-    table.act(ID, Arrow::Submit, 0);
+    table.act(ID, Transition::Submit, 0);
     table
 }
 
@@ -66,7 +66,7 @@ fn silence_is_neither_life_nor_death() {
 #[test]
 fn a_refused_cancel_leads_back() {
     let mut table = sent(5);
-    table.act(ID, Arrow::RequestCancel, 1);
+    table.act(ID, Transition::RequestCancel, 1);
     table.apply(&trade(1, 2, 2), 2);
     table.apply(&report(ReportKind::CancelRejected { venue_code: -2011 }), 3);
     assert_eq!(state(&table), Some(OrderState::PartiallyFilled));
@@ -114,7 +114,7 @@ fn history() -> impl Strategy<Value = (i64, Vec<Report>)> {
 }
 
 /// The history told late, out of order and more than once, with false alarms in between.
-fn told() -> impl Strategy<Value = (i64, Vec<Report>, Vec<Report>)> {
+fn emitted() -> impl Strategy<Value = (i64, Vec<Report>, Vec<Report>)> {
     history().prop_flat_map(|(lots, reports)| {
         let copies = prop::collection::vec(0..reports.len(), 0..6);
         let alarms = prop::collection::vec(any::<bool>(), 0..3);
@@ -128,19 +128,19 @@ fn told() -> impl Strategy<Value = (i64, Vec<Report>, Vec<Report>)> {
                 reports.iter().copied().chain(again).chain(alarms).collect::<Vec<Report>>()
             })
             .prop_shuffle()
-            .prop_map(move |told| (lots, truth.clone(), told))
+            .prop_map(move |emitted| (lots, truth.clone(), emitted))
     })
 }
 
 proptest! {
     #[test]
-    fn the_order_of_telling_does_not_matter((lots, truth, told) in told()) {
+    fn the_order_of_reports_does_not_matter((lots, truth, emitted) in emitted()) {
         let (mut straight, mut crooked) = (sent(lots), sent(lots));
         for report in &truth {
             straight.apply(report, 1);
         }
         let mut before = 0;
-        for report in &told {
+        for report in &emitted {
             crooked.apply(report, 1);
             let tracked = crooked.get(ID).unwrap();
             prop_assert!(tracked.filled_lots <= tracked.executed_lots && before <= tracked.executed_lots);
@@ -155,13 +155,13 @@ proptest! {
     }
 
     #[test]
-    fn a_wrong_verdict_loses_no_trade((lots, truth, mut told) in told(), place in 0_usize..20) {
-        told.insert(place.min(told.len()), report(ReportKind::NotFound { conclusive: true }));
+    fn a_wrong_verdict_loses_no_trade((lots, truth, mut emitted) in emitted(), place in 0_usize..20) {
+        emitted.insert(place.min(emitted.len()), report(ReportKind::NotFound { conclusive: true }));
         let (mut straight, mut crooked) = (sent(lots), sent(lots));
         for report in &truth {
             straight.apply(report, 1);
         }
-        for report in &told {
+        for report in &emitted {
             crooked.apply(report, 1);
         }
         let (straight, crooked) = (straight.get(ID).unwrap(), crooked.get(ID).unwrap());

@@ -49,7 +49,7 @@ pub(super) struct QuoteExchange {
 impl QuoteExchange {
     pub(super) fn new(config: &QuoteConfig) -> Result<Self, Rejection> {
         let mut venue = Venue::new(vec![config.instrument], config.assets);
-        let liquidity = venue.open_account(AccountKind::House, FeeRates::default());
+        let liquidity = venue.open_account(AccountKind::Liquidity, FeeRates::default());
         let account = venue.open_account(AccountKind::Client, config.fees);
         for (asset, atoms) in &config.deposits {
             venue.deposit(account, *asset, *atoms)?;
@@ -129,7 +129,7 @@ impl QuoteExchange {
         }
         outcomes.clear();
         self.outcomes = outcomes;
-        self.venue.withdraw_all(liquidity.into_iter());
+        self.venue.remove_all(liquidity.into_iter());
     }
 
     /// Puts one side of the quote into the book; none where nothing of it is left.

@@ -25,8 +25,8 @@ fn reports() -> impl Strategy<Value = Report> {
         .prop_map(|(account, epoch, sequence, kind)| Report { order: ClientOrderId { account, epoch, sequence }, kind })
 }
 
-fn branches() -> impl Strategy<Value = Branch> {
-    (any::<[Option<i128>; 3]>(), any::<[Option<u32>; 2]>()).prop_map(|(atoms, rates)| Branch {
+fn limit_sets() -> impl Strategy<Value = LimitSet> {
+    (any::<[Option<i128>; 3]>(), any::<[Option<u32>; 2]>()).prop_map(|(atoms, rates)| LimitSet {
         max_order_atoms: atoms[0],
         max_exposure_atoms: atoms[1],
         max_open_atoms: atoms[2],
@@ -46,7 +46,7 @@ fn bodies() -> impl Strategy<Value = Body> {
             time_to_live_ns: numbers[2],
         })
     });
-    let reference = (any::<u16>(), any::<[i64; 3]>()).prop_map(|(instrument, numbers)| Body::Reference {
+    let bbo = (any::<u16>(), any::<[i64; 3]>()).prop_map(|(instrument, numbers)| Body::Bbo {
         instrument: InstrumentId(instrument),
         bid_ticks: numbers[0],
         ask_ticks: numbers[1],
@@ -65,12 +65,12 @@ fn bodies() -> impl Strategy<Value = Body> {
         (release.clone(), any::<bool>()).prop_map(|(release, ok)| Body::Verdict { release, ok }),
         signal,
         any::<i64>().prop_map(|bar_close_ns| Body::EndOfBar { bar_close_ns }),
-        reference,
+        bbo,
         reports().prop_map(Body::Report),
         (any::<i64>(), holdings).prop_map(|(as_of_ns, holdings)| Body::Balances(Balances { as_of_ns, holdings })),
         Just(Body::Timer),
         command.prop_map(Body::Command),
-        (release, branches()).prop_map(|(release, limits)| Body::Limits { release, limits }),
+        (release, limit_sets()).prop_map(|(release, limits)| Body::Limits { release, limits }),
     ]
 }
 

@@ -1,4 +1,4 @@
-//! The states of an order and the arrows between them.
+//! The states of an order and the transitions between them.
 //!
 //! Invariant: what `next` does not list cannot happen, and a state that it keeps is listed as well.
 
@@ -70,7 +70,7 @@ impl OrderState {
 
 /// What can happen to an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Arrow {
+pub enum Transition {
     /// Our gate refused it.
     Deny,
     /// It was sent.
@@ -97,8 +97,8 @@ pub enum Arrow {
     NotFound,
 }
 
-impl Arrow {
-    /// All arrows.
+impl Transition {
+    /// All transitions.
     pub const ALL: [Self; 12] = [
         Self::Deny,
         Self::Submit,
@@ -115,68 +115,68 @@ impl Arrow {
     ];
 }
 
-/// The state after `arrow`, or none where the arrow is not legal.
+/// The state after `transition`, or none where the transition is not legal.
 ///
 /// `before_cancel` is the state in which the cancel was asked for: where a refused cancel leads back to.
 #[must_use]
-pub fn next(from: OrderState, arrow: Arrow, before_cancel: OrderState) -> Option<OrderState> {
-    match (from, arrow) {
-        (OrderState::Initialized, Arrow::Deny) => Some(OrderState::Denied),
-        (OrderState::Initialized, Arrow::Submit) => Some(OrderState::Submitted),
+pub fn next(from: OrderState, transition: Transition, before_cancel: OrderState) -> Option<OrderState> {
+    match (from, transition) {
+        (OrderState::Initialized, Transition::Deny) => Some(OrderState::Denied),
+        (OrderState::Initialized, Transition::Submit) => Some(OrderState::Submitted),
         (OrderState::Initialized | OrderState::Denied, _) => None,
-        _ if from.is_final() => after_the_end(from, arrow),
-        _ => while_alive(from, arrow, before_cancel),
+        _ if from.is_final() => after_the_end(from, transition),
+        _ => while_alive(from, transition, before_cancel),
     }
 }
 
-#[expect(clippy::match_same_arms, reason = "a table has a line for each arrow and its reason")]
-fn while_alive(from: OrderState, arrow: Arrow, before_cancel: OrderState) -> Option<OrderState> {
+#[expect(clippy::match_same_arms, reason = "a table has a line for each transition and its reason")]
+fn while_alive(from: OrderState, transition: Transition, before_cancel: OrderState) -> Option<OrderState> {
     use OrderState as S;
-    let to = match (from, arrow) {
-        (S::Submitted | S::Unresolved, Arrow::Accept) => S::Accepted,
-        (S::Submitted | S::Unresolved, Arrow::Reject | Arrow::NotFound) => S::Rejected,
-        (S::Accepted | S::PartiallyFilled, Arrow::Fill) => S::PartiallyFilled,
-        (_, Arrow::FillLast) => S::Filled,
-        (_, Arrow::Cancel) => S::Canceled,
-        (_, Arrow::Expire) => S::Expired,
-        (_, Arrow::Silence) => S::Unresolved,
+    let to = match (from, transition) {
+        (S::Submitted | S::Unresolved, Transition::Accept) => S::Accepted,
+        (S::Submitted | S::Unresolved, Transition::Reject | Transition::NotFound) => S::Rejected,
+        (S::Accepted | S::PartiallyFilled, Transition::Fill) => S::PartiallyFilled,
+        (_, Transition::FillLast) => S::Filled,
+        (_, Transition::Cancel) => S::Canceled,
+        (_, Transition::Expire) => S::Expired,
+        (_, Transition::Silence) => S::Unresolved,
 
         // The acknowledgement and the trade travel on two channels: the trade overtook.
-        (S::Submitted | S::Unresolved, Arrow::Fill) => S::PartiallyFilled,
-        (S::Accepted | S::PartiallyFilled, Arrow::Accept) => from,
+        (S::Submitted | S::Unresolved, Transition::Fill) => S::PartiallyFilled,
+        (S::Accepted | S::PartiallyFilled, Transition::Accept) => from,
         // The venue worked on the order while our cancel travelled.
-        (S::PendingCancel, Arrow::Accept | Arrow::Fill) => from,
-        (S::PendingCancel, Arrow::Reject | Arrow::NotFound) => S::Rejected,
-        (S::PendingCancel, Arrow::CancelReject) => before_cancel,
+        (S::PendingCancel, Transition::Accept | Transition::Fill) => from,
+        (S::PendingCancel, Transition::Reject | Transition::NotFound) => S::Rejected,
+        (S::PendingCancel, Transition::CancelReject) => before_cancel,
         // The answer to an earlier cancel, repeated.
-        (_, Arrow::CancelReject) => from,
+        (_, Transition::CancelReject) => from,
         // A cancel may be sent for an order that nobody can find, but it stays one that is asked for.
-        (S::Unresolved, Arrow::RequestCancel) => from,
-        (_, Arrow::RequestCancel) => S::PendingCancel,
+        (S::Unresolved, Transition::RequestCancel) => from,
+        (_, Transition::RequestCancel) => S::PendingCancel,
         _ => return None,
     };
     Some(to)
 }
 
-#[expect(clippy::match_same_arms, reason = "a table has a line for each arrow and its reason")]
-fn after_the_end(from: OrderState, arrow: Arrow) -> Option<OrderState> {
+#[expect(clippy::match_same_arms, reason = "a table has a line for each transition and its reason")]
+fn after_the_end(from: OrderState, transition: Transition) -> Option<OrderState> {
     use OrderState as S;
-    let to = match (from, arrow) {
+    let to = match (from, transition) {
         // The trade happened before the end and was told after it: the money has moved.
-        (S::Canceled | S::Expired, Arrow::FillLast) => S::Filled,
-        (S::Canceled | S::Expired, Arrow::Fill) => from,
+        (S::Canceled | S::Expired, Transition::FillLast) => S::Filled,
+        (S::Canceled | S::Expired, Transition::Fill) => from,
         // More than was asked for. The venue is the truth for quantity.
-        (S::Filled, Arrow::Fill | Arrow::FillLast) => from,
+        (S::Filled, Transition::Fill | Transition::FillLast) => from,
         // The refusal was wrong, or an order given up as never arrived did arrive: it lives.
-        (S::Rejected, Arrow::Accept) => S::Accepted,
-        (S::Rejected, Arrow::Fill) => S::PartiallyFilled,
-        (S::Rejected, Arrow::FillLast) => S::Filled,
-        (S::Rejected, Arrow::Cancel) => S::Canceled,
-        (S::Rejected, Arrow::Expire) => S::Expired,
-        (S::Rejected, Arrow::Reject) => from,
+        (S::Rejected, Transition::Accept) => S::Accepted,
+        (S::Rejected, Transition::Fill) => S::PartiallyFilled,
+        (S::Rejected, Transition::FillLast) => S::Filled,
+        (S::Rejected, Transition::Cancel) => S::Canceled,
+        (S::Rejected, Transition::Expire) => S::Expired,
+        (S::Rejected, Transition::Reject) => from,
         // Late echoes. An order ended by both sides at once keeps the end that was told first.
-        (_, Arrow::Accept | Arrow::Cancel | Arrow::Expire) => from,
-        (_, Arrow::RequestCancel | Arrow::CancelReject | Arrow::Silence | Arrow::NotFound) => from,
+        (_, Transition::Accept | Transition::Cancel | Transition::Expire) => from,
+        (_, Transition::RequestCancel | Transition::CancelReject | Transition::Silence | Transition::NotFound) => from,
         _ => return None,
     };
     Some(to)
@@ -186,8 +186,11 @@ fn after_the_end(from: OrderState, arrow: Arrow) -> Option<OrderState> {
 mod tests {
     use super::*;
 
-    fn legal(from: OrderState) -> Vec<(Arrow, OrderState)> {
-        Arrow::ALL.into_iter().filter_map(|arrow| Some((arrow, next(from, arrow, OrderState::Accepted)?))).collect()
+    fn legal(from: OrderState) -> Vec<(Transition, OrderState)> {
+        Transition::ALL
+            .into_iter()
+            .filter_map(|transition| Some((transition, next(from, transition, OrderState::Accepted)?)))
+            .collect()
     }
 
     #[test]
@@ -197,7 +200,7 @@ mod tests {
 
     #[test]
     fn only_our_own_hand_moves_an_order_that_was_not_sent() {
-        let expected = [(Arrow::Deny, OrderState::Denied), (Arrow::Submit, OrderState::Submitted)];
+        let expected = [(Transition::Deny, OrderState::Denied), (Transition::Submit, OrderState::Submitted)];
         assert_eq!(legal(OrderState::Initialized), expected);
     }
 
@@ -205,8 +208,8 @@ mod tests {
     fn trades_apply_in_every_state_that_the_venue_can_know() {
         for state in OrderState::ALL {
             let known = !matches!(state, OrderState::Initialized | OrderState::Denied);
-            for arrow in [Arrow::Fill, Arrow::FillLast] {
-                assert_eq!(next(state, arrow, OrderState::Accepted).is_some(), known, "{state:?} {arrow:?}");
+            for transition in [Transition::Fill, Transition::FillLast] {
+                assert_eq!(next(state, transition, OrderState::Accepted).is_some(), known, "{state:?} {transition:?}");
             }
         }
     }
@@ -214,23 +217,24 @@ mod tests {
     #[test]
     fn an_order_the_venue_holds_is_never_rejected() {
         for state in [OrderState::Accepted, OrderState::PartiallyFilled, OrderState::Filled, OrderState::Canceled] {
-            assert_eq!(next(state, Arrow::Reject, OrderState::Accepted), None, "{state:?}");
+            assert_eq!(next(state, Transition::Reject, OrderState::Accepted), None, "{state:?}");
         }
     }
 
     #[test]
     fn a_final_state_is_left_only_for_more_truth() {
         for state in OrderState::ALL.into_iter().filter(|state| state.is_final()) {
-            for (arrow, to) in legal(state) {
-                let revived = state == OrderState::Rejected || (arrow, to) == (Arrow::FillLast, OrderState::Filled);
-                assert!(to == state || revived, "{state:?} {arrow:?} {to:?}");
+            for (transition, to) in legal(state) {
+                let revived =
+                    state == OrderState::Rejected || (transition, to) == (Transition::FillLast, OrderState::Filled);
+                assert!(to == state || revived, "{state:?} {transition:?} {to:?}");
             }
         }
     }
 
     #[test]
-    fn there_are_as_many_arrows_as_were_drawn() {
-        let arrows: usize = OrderState::ALL.into_iter().map(|state| legal(state).len()).sum();
-        assert_eq!(arrows, 85);
+    fn there_are_as_many_transitions_as_were_drawn() {
+        let transitions: usize = OrderState::ALL.into_iter().map(|state| legal(state).len()).sum();
+        assert_eq!(transitions, 85);
     }
 }

@@ -3,7 +3,7 @@
 //! Invariant: exact sliding windows. A window remembers as many times as it allows orders, so it costs one comparison.
 
 use super::denial::DenialCode;
-use super::limits::{Branch, MAX_RATE};
+use super::limits::{LimitSet, MAX_RATE};
 
 const SECOND_NS: i64 = 1_000_000_000;
 
@@ -45,23 +45,23 @@ impl Window {
     }
 }
 
-/// The windows of one branch.
+/// The windows of one limit set.
 #[derive(Clone, Debug)]
-pub(super) struct Pace {
+pub(super) struct RateLimiter {
     second: Option<Window>,
     minute: Option<Window>,
 }
 
-impl Pace {
-    pub(super) fn new(branch: &Branch) -> Self {
+impl RateLimiter {
+    pub(super) fn new(limit_set: &LimitSet) -> Self {
         Self {
-            second: branch.max_orders_per_second.map(|allowed| Window::new(SECOND_NS, allowed)),
-            minute: branch.max_orders_per_minute.map(|allowed| Window::new(60 * SECOND_NS, allowed)),
+            second: limit_set.max_orders_per_second.map(|allowed| Window::new(SECOND_NS, allowed)),
+            minute: limit_set.max_orders_per_minute.map(|allowed| Window::new(60 * SECOND_NS, allowed)),
         }
     }
 
-    /// Takes on the limits of `branch` and keeps the orders that were counted.
-    pub(super) fn set(&mut self, branch: &Branch) {
+    /// Takes on the limits of `limit_set` and keeps the orders that were counted.
+    pub(super) fn set(&mut self, limit_set: &LimitSet) {
         let set = |window: &mut Option<Window>, span_ns, allowed: Option<u32>| {
             // More than this is no limit that anyone means, and each order allowed takes memory.
             let allowed = allowed.map(|allowed| allowed.min(MAX_RATE));
@@ -71,8 +71,8 @@ impl Pace {
                 (_, None) => None,
             };
         };
-        set(&mut self.second, SECOND_NS, branch.max_orders_per_second);
-        set(&mut self.minute, 60 * SECOND_NS, branch.max_orders_per_minute);
+        set(&mut self.second, SECOND_NS, limit_set.max_orders_per_second);
+        set(&mut self.minute, 60 * SECOND_NS, limit_set.max_orders_per_minute);
     }
 
     /// The window that is full at `now_ns`, and its size.
@@ -94,26 +94,27 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn pace(allowed: u32) -> Pace {
-        Pace::new(&Branch { max_orders_per_second: Some(allowed), ..Branch::default() })
+    fn rate_limiter(allowed: u32) -> RateLimiter {
+        RateLimiter::new(&LimitSet { max_orders_per_second: Some(allowed), ..LimitSet::default() })
     }
 
     #[test]
     fn another_size_keeps_what_was_counted() {
-        let set =
-            |pace: &mut Pace, allowed| pace.set(&Branch { max_orders_per_second: Some(allowed), ..Branch::default() });
-        let mut pace = pace(3);
-        pace.record(0);
-        pace.record(400_000_000);
-        set(&mut pace, 1);
-        assert_eq!(pace.full(SECOND_NS), Some((DenialCode::RateSecond, 1)));
-        assert_eq!(pace.full(400_000_000 + SECOND_NS), None);
+        let set = |rate_limiter: &mut RateLimiter, allowed| {
+            rate_limiter.set(&LimitSet { max_orders_per_second: Some(allowed), ..LimitSet::default() });
+        };
+        let mut rate_limiter = rate_limiter(3);
+        rate_limiter.record(0);
+        rate_limiter.record(400_000_000);
+        set(&mut rate_limiter, 1);
+        assert_eq!(rate_limiter.full(SECOND_NS), Some((DenialCode::RateSecond, 1)));
+        assert_eq!(rate_limiter.full(400_000_000 + SECOND_NS), None);
         // One order is remembered, and there may have been more at its time.
-        set(&mut pace, 2);
-        assert_eq!(pace.full(SECOND_NS), Some((DenialCode::RateSecond, 2)));
-        assert_eq!(pace.full(400_000_000 + SECOND_NS), None);
-        pace.set(&Branch::default());
-        assert_eq!(pace.full(SECOND_NS), None);
+        set(&mut rate_limiter, 2);
+        assert_eq!(rate_limiter.full(SECOND_NS), Some((DenialCode::RateSecond, 2)));
+        assert_eq!(rate_limiter.full(400_000_000 + SECOND_NS), None);
+        rate_limiter.set(&LimitSet::default());
+        assert_eq!(rate_limiter.full(SECOND_NS), None);
     }
 
     proptest! {
@@ -122,15 +123,15 @@ mod tests {
         fn never_more_than_allowed_in_any_second(
             allowed in 0_u32..5, gaps in prop::collection::vec(0_i64..600_000_000, 0..60),
         ) {
-            let mut pace = pace(allowed);
+            let mut rate_limiter = rate_limiter(allowed);
             let mut passed: Vec<i64> = Vec::new();
             let mut now_ns = 0;
             for gap in gaps {
                 now_ns += gap;
                 let recent = passed.iter().filter(|time_ns| **time_ns > now_ns - SECOND_NS).count();
-                prop_assert_eq!(pace.full(now_ns).is_none(), recent < allowed as usize);
-                if pace.full(now_ns).is_none() {
-                    pace.record(now_ns);
+                prop_assert_eq!(rate_limiter.full(now_ns).is_none(), recent < allowed as usize);
+                if rate_limiter.full(now_ns).is_none() {
+                    rate_limiter.record(now_ns);
                     passed.push(now_ns);
                 }
             }
