@@ -13,11 +13,11 @@ from .reading.day_of_run import DayOfRun as DayOfRun, days_of as days_of
 from .reading.decisions import DecidedBar as DecidedBar, read_decisions as read_decisions
 from .reading.evidence_plan import EvidencePlan as EvidencePlan
 from .reading.exchange_books import ExchangeBooks as ExchangeBooks
-from .reading.hops import (
-    HopSummary as HopSummary,
-    OrderHops as OrderHops,
-    read_hops as read_hops,
-    summarise_hops as summarise_hops,
+from .reading.latency_traces import (
+    LatencySummary as LatencySummary,
+    LatencyTrace as LatencyTrace,
+    read_latency_traces as read_latency_traces,
+    summarise_latency as summarise_latency,
 )
 from .reading.market import Market as Market
 from .reading.run_folder import RunFacts as RunFacts, TradedRun as TradedRun, read_run as read_run

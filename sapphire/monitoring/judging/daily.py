@@ -23,7 +23,7 @@ from sapphire.monitoring.judging.ladder import Ladder, ladder_of
 from sapphire.monitoring.judging.parity import Parity, compare
 from sapphire.monitoring.reading.day_of_run import DayOfRun, equal_cash
 from sapphire.monitoring.reading.decisions import why_untraded
-from sapphire.monitoring.reading.hops import SIGNAL_TO_WIRE, HopSummary, summarise_hops
+from sapphire.monitoring.reading.latency_traces import SIGNAL_TO_WIRE, LatencySummary, summarise_latency
 from sapphire.monitoring.reading.run_folder import TradedRun
 from sapphire.research.results.fees import FeesPaid
 from sapphire.research.results.replays import REAL, Model
@@ -51,7 +51,7 @@ class DailyReport:
     parity: Parity
     ladder: Ladder
     reconciliation: Reconciliation | None
-    hops: tuple[HopSummary, ...]
+    hops: tuple[LatencySummary, ...]
     replay: JournalReplay
 
     @property
@@ -75,7 +75,7 @@ class DailyReport:
         return self.equity_atoms[-1][1] / self.equity_atoms[0][1] - 1.0
 
     @property
-    def signal_to_wire(self) -> HopSummary:
+    def signal_to_wire(self) -> LatencySummary:
         """From the word that triggered an order to its bytes on the socket."""
         return next(hop for hop in self.hops if hop.hop == SIGNAL_TO_WIRE)
 
@@ -195,7 +195,7 @@ def daily_report(
         parity=compare(run.day, run.decisions, runs[REAL]),
         ladder=ladder_of(runs),
         reconciliation=None if run.exchange is None else reconcile(run.day, run.exchange),
-        hops=summarise_hops(run.hops),
+        hops=summarise_latency(run.hops),
         replay=replay_journal(run.account_folder),
     )
 
@@ -215,7 +215,7 @@ def _of_day(run: DayOfRun, on_progress: Progress) -> DailyReport:
         parity=Parity(len(closes), equal_cash(run, closes, runs[REAL]), differences),
         ladder=ladder_of(runs),
         reconciliation=None if books is None else reconcile(run.day, books, holdings=holdings),
-        hops=summarise_hops(run.hops),
+        hops=summarise_latency(run.hops),
         replay=replay_journal(run.account_folder),
     )
 
@@ -233,7 +233,7 @@ def _books(books: Reconciliation) -> dict[str, Any]:
     }
 
 
-def _hop(hop: HopSummary) -> dict[str, Any]:
+def _hop(hop: LatencySummary) -> dict[str, Any]:
     return {
         "hop": hop.hop,
         "n": hop.n,

@@ -21,7 +21,7 @@ from sapphire.monitoring.reading.decisions import DecidedBar, read_decisions
 from sapphire.monitoring.reading.evidence_plan import EvidencePlan
 from sapphire.monitoring.reading.exchange_books import ExchangeBooks
 from sapphire.monitoring.reading.happened import AccountAt, Adjustment, ReleaseTraded
-from sapphire.monitoring.reading.hops import OrderHops, read_hops
+from sapphire.monitoring.reading.latency_traces import LatencyTrace, read_latency_traces
 from sapphire.monitoring.reading.market import Marks
 from sapphire.monitoring.reading.run_folder import EXCHANGE_FILE, TradedRun, read_json
 from sapphire.monitoring.reading.trading_day import JournalRow, TradedDay
@@ -159,9 +159,9 @@ class DayOfRun(TradedRun):
         return read_decisions(self.folder / "decisions.jsonl", first=first, last=self.utc_day)
 
     @cached_property
-    def hops(self) -> tuple[OrderHops, ...]:
+    def hops(self) -> tuple[LatencyTrace, ...]:
         """When each order of the day passed where."""
-        return read_hops(self.account_folder / "hops", self._window)
+        return read_latency_traces(self.account_folder / "hops", self._window)
 
     @cached_property
     def exchange(self) -> ExchangeBooks | None:

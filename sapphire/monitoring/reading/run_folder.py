@@ -30,7 +30,7 @@ from sapphire.monitoring.reading.decisions import DecidedBar, read_decisions
 from sapphire.monitoring.reading.evidence_plan import EvidencePlan
 from sapphire.monitoring.reading.exchange_books import ExchangeBooks
 from sapphire.monitoring.reading.happened import AccountAt, Adjustment
-from sapphire.monitoring.reading.hops import OrderHops, read_hops
+from sapphire.monitoring.reading.latency_traces import LatencyTrace, read_latency_traces
 from sapphire.monitoring.reading.market import Market, Marks
 from sapphire.monitoring.reading.trading_day import JournalRow, TradedDay
 from sapphire.research.results.fees import Fee, FeesPaid, fees_paid
@@ -147,9 +147,9 @@ class TradedRun:
         return read_decisions(self.folder / "decisions.jsonl")
 
     @cached_property
-    def hops(self) -> tuple[OrderHops, ...]:
+    def hops(self) -> tuple[LatencyTrace, ...]:
         """When each order passed where."""
-        return read_hops(self.account_folder / "hops")
+        return read_latency_traces(self.account_folder / "hops")
 
     @cached_property
     def exchange(self) -> ExchangeBooks | None:

@@ -15,7 +15,7 @@ from sapphire.domain.errors import MissingData, Refused
 from sapphire.domain.money import from_atoms
 from sapphire.monitoring.reading.decisions import DecidedBar
 from sapphire.monitoring.reading.happened import DeniedOrder, SentOrder, TakenSignal
-from sapphire.monitoring.reading.hops import HOPS, SIGNAL_TO_WIRE, OrderHops
+from sapphire.monitoring.reading.latency_traces import HOPS, SIGNAL_TO_WIRE, LatencyTrace
 from sapphire.monitoring.reading.run_folder import TradedRun
 
 __all__ = ["Event", "Trace", "find_order", "trace_order"]
@@ -209,7 +209,7 @@ def _order(sent: SentOrder, run: TradedRun) -> Event:
     return Event("order", text, sent.market_ns)
 
 
-def _hops(hops: OrderHops | None) -> Iterator[Event]:
+def _hops(hops: LatencyTrace | None) -> Iterator[Event]:
     """When the order passed where, counted from the word that triggered it."""
     if hops is None:
         return

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-    from sapphire.monitoring.reading.hops import HopSummary
+    from sapphire.monitoring.reading.latency_traces import LatencySummary
 
 __all__ = ["equity_figure", "latency_figure", "positions_figure", "steps_figure"]
 
@@ -116,7 +116,9 @@ def steps_figure(label: str, steps_bps: Mapping[str, float]) -> go.Figure:
     return dress(figure, "From no costs to what was traded", label, height=380)
 
 
-def latency_figure(label: str, spans_us: Mapping[str, Sequence[float]], summaries: Sequence[HopSummary]) -> go.Figure:
+def latency_figure(
+    label: str, spans_us: Mapping[str, Sequence[float]], summaries: Sequence[LatencySummary]
+) -> go.Figure:
     """Every order's time in each hop, on a log axis; n stands at each name.
 
     Parameters

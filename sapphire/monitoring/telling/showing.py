@@ -10,7 +10,7 @@ from sapphire.domain.clocks import from_ns
 from sapphire.domain.display import stamp
 from sapphire.domain.money import ATOMS_PER_UNIT, from_atoms
 from sapphire.monitoring.judging.daily import DailyReport
-from sapphire.monitoring.reading.hops import HOPS, HopSummary
+from sapphire.monitoring.reading.latency_traces import HOPS, LatencySummary
 from sapphire.monitoring.telling.figures import equity_figure, latency_figure, positions_figure, steps_figure
 from sapphire.monitoring.telling.sections import Section
 
@@ -307,7 +307,7 @@ def _hop_text(n: int, median_us: float | None, max_us: float | None) -> str:
     return f"n = {n:,}" + ("" if not n else f": median {_us(median_us)}, max {_us(max_us)}")
 
 
-def _percentiles(hop: HopSummary) -> str:
+def _percentiles(hop: LatencySummary) -> str:
     told = ", ".join(f"p{percent:g} {value:,.1f} us" for percent, value in hop.percentiles.items())
     return told or f"not at n = {hop.n:,}"
 

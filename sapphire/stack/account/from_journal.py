@@ -147,10 +147,10 @@ def journal_account(run: RunFolder) -> tuple[JournalAccount, dict[str, Any]]:
     MissingData : no service ran.
     EngineError : the journal cannot be read to its end.
     """
-    from sapphire.monitoring.reading.hops import SIGNAL_TO_WIRE, read_hops, summarise_hops
+    from sapphire.monitoring.reading.latency_traces import SIGNAL_TO_WIRE, read_latency_traces, summarise_latency
 
     account = JournalAccount(journal_rows(run.account))
-    hops = {hop.hop: hop for hop in summarise_hops(read_hops(run.account / "hops"))}[SIGNAL_TO_WIRE]
+    hops = {hop.hop: hop for hop in summarise_latency(read_latency_traces(run.account / "hops"))}[SIGNAL_TO_WIRE]
     latency = {
         "hop": SIGNAL_TO_WIRE.replace(" ", "_"),
         "orders": hops.n,

@@ -18,7 +18,7 @@ from sapphire.domain.instruments import Universe
 from sapphire.domain.releases import ReleasedSizing
 from sapphire.monitoring.judging.evidence import evidence_of
 from sapphire.monitoring.reading.evidence_plan import EvidencePlan
-from sapphire.monitoring.reading.hops import order_id
+from sapphire.monitoring.reading.latency_traces import order_id
 from sapphire.monitoring.reading.market import Market
 from sapphire.monitoring.reading.run_folder import read_run
 from sapphire.registry import EvidenceStore

@@ -13,7 +13,7 @@ from sapphire.domain.candles import candle_figure
 from sapphire.domain.errors import StudyError
 from sapphire.domain.intervals import Interval
 from sapphire.domain.theme import BLUE, GREEN, INK, ORANGE
-from sapphire.monitoring.reading.hops import summarise_hops
+from sapphire.monitoring.reading.latency_traces import summarise_latency
 from sapphire.monitoring.telling.figures import equity_figure, latency_figure, positions_figure, steps_figure
 from sapphire.monitoring.telling.stills import Look, draw, still
 from sapphire.research.results.plots import heatmap_figure, paired_figure, slopes_figure, waterfall_figure
@@ -46,7 +46,7 @@ def test_fills_bars_and_spans_are_drawn():
     assert ">fees<" in steps
     assert re.search("[-−]44.12", steps)
     spans = picture(
-        latency_figure("m", {hop.hop: [1.0, 20.0, 300.0] for hop in summarise_hops(())}, summarise_hops(()))
+        latency_figure("m", {hop.hop: [1.0, 20.0, 300.0] for hop in summarise_latency(())}, summarise_latency(()))
     )
     assert ">signal to wire, n = 0<" in spans
     assert ">microseconds, log scale<" in spans

@@ -5,8 +5,8 @@ import struct
 import pytest
 
 from sapphire.domain.errors import DataError
-from sapphire.monitoring import read_hops, summarise_hops
-from sapphire.monitoring.reading.hops import SIGNAL_TO_WIRE
+from sapphire.monitoring import read_latency_traces, summarise_latency
+from sapphire.monitoring.reading.latency_traces import SIGNAL_TO_WIRE
 
 RECORD = "<HHIQ10q"
 
@@ -21,12 +21,12 @@ def record(sequence, *, written_after=10_000, acknowledged=True, epoch=7):
 
 
 def summaries(folder):
-    return {summary.hop: summary for summary in summarise_hops(read_hops(folder))}
+    return {summary.hop: summary for summary in summarise_latency(read_latency_traces(folder))}
 
 
 def test_an_orders_stamps_are_read_under_its_client_order_id(tmp_path):
     (tmp_path / "1700000000.bin").write_bytes(record(26, epoch=1_700_000_000))
-    (hops,) = read_hops(tmp_path)
+    (hops,) = read_latency_traces(tmp_path)
     assert hops.order == "sap-0001-6553f100-1a"
     assert (hops.market_ns, hops.bar_close_ns) == (5, 99)
     assert hops.span_ns("parse") == 1_000
@@ -58,13 +58,13 @@ def test_without_orders_there_is_an_n_of_zero_and_no_number(tmp_path):
 def test_starts_are_read_in_the_order_of_their_epochs_and_a_torn_record_is_passed_over(tmp_path):
     (tmp_path / "10.bin").write_bytes(record(1, epoch=10) + record(2, epoch=10)[:50])
     (tmp_path / "9.bin").write_bytes(record(5, epoch=9))
-    assert [hops.order for hops in read_hops(tmp_path)] == ["sap-0001-00000009-5", "sap-0001-0000000a-1"]
+    assert [hops.order for hops in read_latency_traces(tmp_path)] == ["sap-0001-00000009-5", "sap-0001-0000000a-1"]
 
 
 def test_a_file_that_is_no_start_is_refused(tmp_path):
     (tmp_path / "notes.bin").write_bytes(b"")
     with pytest.raises(DataError, match=r"notes\.bin is no file of stamps"):
-        read_hops(tmp_path)
+        read_latency_traces(tmp_path)
 
 
 def test_stamps_of_an_earlier_start_are_read_from_their_archive(told, write_run):
@@ -72,12 +72,14 @@ def test_stamps_of_an_earlier_start_are_read_from_their_archive(told, write_run)
 
     run = write_run(told)
     (plain,) = (run.folder / "account" / "hops").glob("*.bin")
-    before = read_hops(plain.parent)
+    before = read_latency_traces(plain.parent)
     archive = plain.with_name(f"{plain.name}.zst")
     with pyarrow.output_stream(archive, compression="zstd") as stream:
         stream.write(plain.read_bytes())
-    assert read_hops(plain.parent) == before  # both, as a kill between the two leaves them
+    assert read_latency_traces(plain.parent) == before  # both, as a kill between the two leaves them
     plain.unlink()
-    assert read_hops(plain.parent) == before
+    assert read_latency_traces(plain.parent) == before
     middle = sorted(order.market_ns for order in before)[len(before) // 2]
-    assert read_hops(plain.parent, (middle, 2**63 - 1)) == tuple(each for each in before if each.market_ns >= middle)
+    assert read_latency_traces(plain.parent, (middle, 2**63 - 1)) == tuple(
+        each for each in before if each.market_ns >= middle
+    )

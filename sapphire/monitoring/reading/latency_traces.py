@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 
 from sapphire.domain.errors import DataError
 
-__all__ = ["HOPS", "SIGNAL_TO_WIRE", "HopSummary", "OrderHops", "order_id", "read_hops", "summarise_hops"]
+__all__ = [
+    "HOPS",
+    "SIGNAL_TO_WIRE",
+    "LatencySummary",
+    "LatencyTrace",
+    "order_id",
+    "read_latency_traces",
+    "summarise_latency",
+]
 
 _TIMES = (
     "market_ns",
@@ -52,7 +60,7 @@ _NS_PER_US = 1_000.0
 
 
 @dataclass(frozen=True, slots=True)
-class OrderHops:
+class LatencyTrace:
     """One order's way through the service.
 
     Parameters
@@ -74,7 +82,7 @@ class OrderHops:
 
 
 @dataclass(frozen=True, slots=True)
-class HopSummary:
+class LatencySummary:
     """One hop over all orders, microseconds.
 
     Parameters
@@ -101,7 +109,7 @@ def order_id(account: int, epoch: int, sequence: int) -> str:
     return f"sap-{account:04x}-{epoch:08x}-{sequence:x}"
 
 
-def read_hops(folder: Path, window: tuple[int, int] | None = None) -> tuple[OrderHops, ...]:
+def read_latency_traces(folder: Path, window: tuple[int, int] | None = None) -> tuple[LatencyTrace, ...]:
     """Every order's stamps in `folder` (EPOCH.bin, or EPOCH.bin.zst of an earlier start), by epoch and then as written.
 
     None where nothing was sent.
@@ -127,17 +135,17 @@ def read_hops(folder: Path, window: tuple[int, int] | None = None) -> tuple[Orde
     return tuple(hops for epoch in sorted(epochs) for hops in _read(folder / f"{epoch}.bin", window))
 
 
-def summarise_hops(orders: Sequence[OrderHops]) -> tuple[HopSummary, ...]:
+def summarise_latency(orders: Sequence[LatencyTrace]) -> tuple[LatencySummary, ...]:
     """Each hop's n, median and maximum, in the order of `HOPS`."""
     return tuple(_summary(hop, [order.span_ns(hop) for order in orders]) for hop in HOPS)
 
 
-def _summary(hop: str, spans: Iterable[int | None]) -> HopSummary:
+def _summary(hop: str, spans: Iterable[int | None]) -> LatencySummary:
     micros = np.array([span for span in spans if span is not None], dtype=np.float64) / _NS_PER_US
     if not micros.size:
-        return HopSummary(hop, 0, None, None, {})
+        return LatencySummary(hop, 0, None, None, {})
     told = [percent for percent in _PERCENTILES if _allowed(percent, micros.size)]
-    return HopSummary(
+    return LatencySummary(
         hop,
         int(micros.size),
         float(np.median(micros)),
@@ -155,7 +163,7 @@ def _allowed(percent: float, n: int) -> bool:
     return round(n * (100.0 - percent), 6) >= 100.0 * _BEYOND
 
 
-def _read(path: Path, window: tuple[int, int] | None) -> list[OrderHops]:
+def _read(path: Path, window: tuple[int, int] | None) -> list[LatencyTrace]:
     data = _bytes(path)
     whole = len(data) - len(data) % _RECORD.itemsize
     records: NDArray[np.void] = np.frombuffer(data[:whole], _RECORD)
@@ -175,7 +183,7 @@ def _bytes(path: Path) -> bytes:
             return bytes(stream.read())
 
 
-def _hops(record: np.void) -> OrderHops:
+def _hops(record: np.void) -> LatencyTrace:
     stamps = {name: int(record[name]) for name in _TIMES[1:-1] if int(record[name]) > 0}
     order = order_id(int(record["account"]), int(record["epoch"]), int(record["sequence"]))
-    return OrderHops(order, int(record["market_ns"]), int(record["bar_close_ns"]), stamps)
+    return LatencyTrace(order, int(record["market_ns"]), int(record["bar_close_ns"]), stamps)
