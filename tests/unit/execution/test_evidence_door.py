@@ -1,6 +1,7 @@
 """The engine's door asks of a release what Python's asks: same verdict, same reason, on the same bytes."""
 
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -274,6 +275,15 @@ def test_a_key_in_the_state_folder_is_refused(place: Place, tmp_path: Path) -> N
     assert "keeps the key that judges it" in str(agreed(place))
 
 
+@pytest.fixture
+def nothing_revoked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The keys without the list beside them, in which other tests of this process may have revoked something."""
+    config = tmp_path / "config"
+    shutil.copytree(os.environ["XDG_CONFIG_HOME"], config, ignore=shutil.ignore_patterns("revocations*"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(config))
+
+
+@pytest.mark.usefixtures("nothing_revoked")
 def test_a_permit_ends_and_a_refusal_or_a_revocation_closes_it(place: Place) -> None:
     now_ns = time.time_ns()
     place.report(issued_ns=now_ns - 2, valid_until_ns=now_ns)

@@ -4,11 +4,12 @@ import pytest
 
 from sapphire.domain.errors import MessageError
 from sapphire.telemetry.bus import Bus
-from sapphire.telemetry.streams import BARS, EntryId
+from sapphire.telemetry.streams import EntryId, VenueStreams
 from sapphire.telemetry.trimming import Consumed, trim
 
 MINUTE_NS, BARS_SENT = 60_000_000_000, 3_000
 KEPT_MS = 60 * 60_000
+BARS = VenueStreams("embedded").bars("1m", ["BTC/USDT"])
 
 
 @pytest.fixture
