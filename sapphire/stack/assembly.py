@@ -390,7 +390,7 @@ class Assembly:
             command=(str(engine_binary("service")), "run", "--config", str(path)),
             log=self.folder.log("service"),
             needs=self._on_shared("bus", "exchange"),
-            first_line=_hear_service,
+            first_line=ServiceAddress.read,
             ready=lambda _: checks.ready(),
             live=checks.live,
             probe=self.probe,
@@ -398,7 +398,3 @@ class Assembly:
             metrics=f"{ports.url('service')}/metrics",
             release=plan.release.digest,
         )
-
-
-def _hear_service(line: bytes) -> None:
-    ServiceAddress.read(line)

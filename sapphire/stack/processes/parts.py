@@ -89,7 +89,7 @@ class Part:
     environment: Mapping[str, str] = field(default_factory=dict, hash=False)
     folder: Path | None = None
     needs: tuple[str, ...] = ()
-    first_line: Callable[[bytes], None] | None = None
+    first_line: Callable[[bytes], object] | None = None
     ready: Callable[[int], bool] = _at_once
     ready_still: Callable[[], bool] | None = None
     live: Callable[[], bool] | None = None
