@@ -190,7 +190,8 @@ class Coordinator:
             if known is None:
                 self._log.append(decision)
             now_ns = self._clock.now_ns()
-            self._bus.publish_all(self._scope.views, decision.views(self._scope, now_ns))
+            said = self._bus.publish_all(self._scope.views, decision.views(self._scope, now_ns))
+            self._metrics.views(self._scope.agent).inc(said)
             self._bus.publish_all(self._scope.signals, decision.signals(self._scope, now_ns), key=self._duty.key)
         self._metrics.bars_seen.inc()
         if known is None:

@@ -7,6 +7,7 @@
     sapphire_bars_seen_total            bars that closed, as the part saw them
     sapphire_bars_decided_total         bars with signals                                           coordinator
     sapphire_bars_undecided_total       bars with an obstacle, by cause                             coordinator
+    sapphire_views_total                views that were said, by agent                              coordinator
     sapphire_bento_ask_seconds          how long the bento took, whatever it answered               coordinator
     sapphire_market_lag_seconds         market time that the part is behind: the collector behind the venue,
                                         the coordinator behind the newest closed bar on the bus
@@ -69,6 +70,11 @@ class PartMetrics:
     def bars_undecided(self) -> Callable[[str], Counter]:
         """Bars with an obstacle, by its code."""
         return self._by("sapphire_bars_undecided", "Bars with an obstacle.", "cause")
+
+    @cached_property
+    def views(self) -> Callable[[str], Counter]:
+        """Views that were said, by the agent whose they are."""
+        return self._by("sapphire_views", "Views that were said.", "agent")
 
     @cached_property
     def bento_ask(self) -> Histogram:

@@ -197,6 +197,7 @@ def test_prometheus_scrapes_every_part_that_tells_metrics(running, tmp_path):
         assert {(labels["part"], labels["venue"], labels["account"], value) for labels, value in up} == {
             (part, "embedded", "paper", 1.0) for part in every
         }
+        until(lambda: [labels["agent"] for labels, _ in scraping.series("sapphire_views_total")])
         for name in ("sapphire_bars_decided_total", "sapphire_part_ready", "bentoml_service_request_total",
                      "sapphire_build_info", "process_resident_memory_bytes"):  # fmt: skip
             until(lambda name=name: scraping.series(name))

@@ -1,15 +1,17 @@
-//! Where a binary listens, by what name others reach it, and who may ask it what.
+//! Where a binary listens, by what name others reach it, who may ask it what, and how it logs.
 //!
-//! In: settings as text. Out: a bound socket with the address that is told to others, and what a token permits.
+//! In: settings as text. Out: a bound socket with the address that is told to others, what a token permits, log lines.
 //! Never: HTTP, or anything that a market is made of.
 
 #![forbid(unsafe_code)]
 
 pub mod listening;
+pub mod log;
 pub mod sockets;
 pub mod tokens;
 
 pub use listening::{ListenError, Listening, listen};
+pub use log::{LogIdentity, log_to_stderr};
 pub use tokens::{Access, TokenError, Tokens};
 
 /// Where a binary listens when nobody says: only this machine reaches it.

@@ -5,12 +5,12 @@
 
 #![forbid(unsafe_code)]
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use sapphire_endpoint::{Listening, listen};
+use sapphire_endpoint::{Listening, listen, log_to_stderr};
 use sapphire_exchange::connections::{Connections, serve};
 use sapphire_exchange::control::{ControlPlane, router as control_router};
 use sapphire_exchange::matching::api::MatchingHandle;
@@ -21,7 +21,6 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tracing_subscriber::EnvFilter;
 
 /// SIGXFSZ on Linux. Caught, so that a file at its size limit is an error of one write and not the end of us.
 const SIGXFSZ: i32 = 25;
@@ -30,12 +29,8 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
+    // One exchange is one venue: its parts have no other identity.
+    let _ = log_to_stderr("exchange");
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

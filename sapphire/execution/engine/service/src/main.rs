@@ -5,16 +5,16 @@
 
 #![forbid(unsafe_code)]
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use sapphire_endpoint::{LogIdentity, log_to_stderr};
 use sapphire_service::evidence::{self, EvidenceArguments};
 use sapphire_service::journal_reader::{self, Form, JournalReaderFailure, Outcome, Window};
 use sapphire_service::settings::Settings;
 use sapphire_service::start;
-use tracing_subscriber::EnvFilter;
 
 /// The execution service of one account.
 #[derive(Debug, Parser)]
@@ -76,14 +76,9 @@ struct Part {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .init();
+    let identity = log_to_stderr("service");
     let done = match arguments.verb {
-        Verb::Run { config } => run(&config),
+        Verb::Run { config } => run(&config, &identity),
         Verb::Journal(verb) => journal(&verb),
         Verb::Evidence(arguments) => {
             let may = evidence::command(&arguments, &mut io::stdout());
@@ -99,8 +94,10 @@ fn main() -> ExitCode {
 
 type Done = Result<ExitCode, Box<dyn std::error::Error>>;
 
-fn run(config: &std::path::Path) -> Done {
-    start::run(&Settings::read(config)?)?;
+fn run(config: &std::path::Path, identity: &LogIdentity) -> Done {
+    let settings = Settings::read(config)?;
+    identity.set(settings.identity());
+    start::run(&settings)?;
     Ok(ExitCode::SUCCESS)
 }
 

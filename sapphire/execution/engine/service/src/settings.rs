@@ -2,6 +2,7 @@
 //!
 //! Invariant: a field that this version does not know is refused. What is optional has the core's default.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -178,6 +179,15 @@ impl Settings {
         let settings: Self = read_json(path, "settings file", "compare it with the README's example")?;
         settings.check()?;
         Ok(settings)
+    }
+
+    /// What this service is: on its metrics and in each line of its log.
+    pub fn identity(&self) -> BTreeMap<&'static str, String> {
+        BTreeMap::from([
+            ("venue", self.venue.name.clone()),
+            ("account", self.account.clone()),
+            ("release", self.release.to_string()),
+        ])
     }
 
     fn check(&self) -> Result<(), SettingError> {

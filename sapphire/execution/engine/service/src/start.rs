@@ -157,9 +157,9 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
     let mut reemission = Reemission::new(heard.executions);
     let (journal, recovered) = open_journal(settings, &ground.run, &mut reemission)?;
     let (mailbox, [signals, steps, user_data, rest_client, market_data, control]) = trader_mailbox()?;
-    let release = settings.release.to_string();
-    let identity = [("venue", settings.venue.name.as_str()), ("account", &settings.account), ("release", &release)];
-    let metrics = Arc::new(Metrics::new(&identity));
+    let identity = settings.identity();
+    let labels: Vec<_> = identity.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let metrics = Arc::new(Metrics::new(&labels));
     let blotter = Arc::new(Blotter::default());
     let tools = Tools {
         message_builder: MessageBuilder::new(
