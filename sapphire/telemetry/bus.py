@@ -38,6 +38,7 @@ _FIRST_PAUSE_S = 0.05
 _LAST_PAUSE_S = 1.0
 _ANSWER_WITHIN_S = 5.0
 _SHOWN = 120
+_DEAD_LETTERS_KEPT = 10_000
 _LOST = (ConnectionError, TimeoutError, BusyLoadingError, OSError)
 
 _Told = TypeVar("_Told")
@@ -172,9 +173,12 @@ class Bus:
         return self._add(stream, {_FIELD: encode(message)}, max_length=max_length)
 
     def refuse(self, entry: Entry, error: SapphireError, *, to: str) -> EntryId:
-        """Keep an entry that cannot be used in a stream of dead letters, with the reason and where it is from."""
+        """Keep an entry that cannot be used in a stream of dead letters, with the reason and where it is from.
+
+        Of about ten thousand the oldest go, as the service has it: who floods the bus does not fill it.
+        """
         fields = {_FIELD: entry.data, b"why": str(error).encode(), b"from": f"{entry.stream} {entry.id}".encode()}
-        kept = self._add(to, fields)
+        kept = self._add(to, fields, max_length=_DEAD_LETTERS_KEPT)
         if self._watch is not None:
             self._watch.refused()
         return kept

