@@ -26,7 +26,7 @@ _PAGE = 1_000
 """Candles per request; the most that Binance's klines give (spot REST, parameter limit)."""
 _SETTINGS: Mapping[str, Any] = {"enableRateLimit": True, "timeout": 10_000}
 
-_Told = TypeVar("_Told")
+_T = TypeVar("_T")
 
 
 class Venue:
@@ -103,7 +103,7 @@ class Venue:
         answer = self._ask(lambda: self._client.fetch_ohlcv(symbol, interval.text, since=since, limit=limit))
         return [_candle(row) for row in answer]
 
-    def _ask(self, ask: Callable[[], _Told]) -> _Told:
+    def _ask(self, ask: Callable[[], _T]) -> _T:
         """What ccxt answers, its errors as ours."""
         try:
             return ask()

@@ -81,7 +81,7 @@ class _PartsReadiness(Readiness):
         return (200 if ready else 503), {"started": bool(parts), "ready": ready, "parts": parts}
 
 
-class _Told(BaseException):
+class _EndRequested(BaseException):
     """The process is told to end."""
 
 
@@ -113,7 +113,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
     def end(number: int, frame: object) -> None:
         ending.set()
-        raise _Told
+        raise _EndRequested
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
@@ -137,7 +137,7 @@ def main(words: Sequence[str] | None = None) -> int:
             log.info("all parts are ready")
             _serve(stack, runtime, readiness, settings.port or stack.ports.keeper)
             ending.wait()
-        except _Told:
+        except _EndRequested:
             log.info("told to end")
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)

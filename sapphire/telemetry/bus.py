@@ -41,7 +41,7 @@ _SHOWN = 120
 _DEAD_LETTERS_KEPT = 10_000
 _LOST = (ConnectionError, TimeoutError, BusyLoadingError, OSError)
 
-_Told = TypeVar("_Told")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +291,7 @@ class Bus:
             next="two writers, or a run folder of another run: see who writes this stream",
         )
 
-    def _reach(self, ask: Callable[[], _Told]) -> _Told:
+    def _reach(self, ask: Callable[[], _T]) -> _T:
         """What the server answers; a lost connection is made anew."""
         pause_s, began = _FIRST_PAUSE_S, time.monotonic()
         while True:

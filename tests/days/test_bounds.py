@@ -63,5 +63,5 @@ def test_a_day_that_is_read_alone_is_the_whole_runs_part_to_the_last_atom(run):
                 again.atoms,
                 again.targets,
             )
-        assert len(part.hops) == len(part.day.orders)
+        assert len(part.latency_traces) == len(part.day.orders)
         assert "decisions" not in part.whole.__dict__

@@ -16,7 +16,7 @@ from sapphire.agents.agent import Agent
 from sapphire.agents.calibrated import Calibrated
 from sapphire.agents.release.code import AgentCode, calibrated_members, pooling_of, unwrapped
 from sapphire.agents.release.files import write_release_files
-from sapphire.agents.release.golden import Golden, golden_bars, said
+from sapphire.agents.release.golden import Golden, golden_bars, golden_views
 from sapphire.agents.release.loading import load_release
 from sapphire.agents.release.numbers import Numbers
 from sapphire.agents.release.reading import PLAIN_BARS
@@ -153,9 +153,9 @@ def _frozen(
 ) -> Iterator[_Frozen]:
     """Every member with its name, its source and what it and the whole say of the golden bars."""
     stretch, as_of_ns = golden_bars(bars, max(member.warmup for member in members))
-    release_says = said(whole, stretch, as_of_ns, features)
+    release_says = golden_views(whole, stretch, as_of_ns, features)
     for name, member in zip(_entry_names(members), members, strict=True):
-        agent_says = said(member.agent, stretch, as_of_ns, features)
+        agent_says = golden_views(member.agent, stretch, as_of_ns, features)
         code = AgentCode.of(member.agent)
         numbers = Numbers.of(member.agent.arrays(), code)
         tolerance = min(numbers.widest, max(0.0, member.agent.golden_tolerance))

@@ -34,7 +34,7 @@ from sapphire.domain.windows import Window
 if TYPE_CHECKING:
     from sapphire.domain.windows import Feature
 
-__all__ = ["GOLDEN_FORMAT", "Golden", "golden_bars", "require_same_views", "said"]
+__all__ = ["GOLDEN_FORMAT", "Golden", "golden_bars", "golden_views", "require_same_views"]
 
 GOLDEN_FORMAT = "GOLDEN@2"
 """Format of `golden_outputs.json`."""
@@ -46,7 +46,7 @@ _MOMENTS = 5
 _STRIDE = 6
 _MICROSECOND = timedelta(microseconds=1)
 
-Said = Sequence[Sequence[View]]
+GoldenViews = Sequence[Sequence[View]]
 """The views at each of several moments."""
 
 
@@ -66,8 +66,8 @@ class Golden:
 
     bars: Bars
     as_of_ns: tuple[int, ...]
-    agent: Said
-    release: Said
+    agent: GoldenViews
+    release: GoldenViews
     numbers: Numbers
     tolerance: float
 
@@ -146,13 +146,15 @@ def golden_bars(bars: Bars, warmup: int) -> tuple[Bars, tuple[int, ...]]:
     return stretch, tuple(int(stretch.close_time_ns[row]) for row in reversed(rows[:_MOMENTS]))
 
 
-def said(agent: Agent, bars: Bars, as_of_ns: Sequence[int], features: Mapping[str, Feature]) -> list[list[View]]:
+def golden_views(
+    agent: Agent, bars: Bars, as_of_ns: Sequence[int], features: Mapping[str, Feature]
+) -> list[list[View]]:
     """What `agent` says at each moment, seeing its warm-up of bars up to it."""
     moments = map(from_ns, as_of_ns)
     return [views_by(agent, Window(bars.head_until(at).tail(agent.warmup), at, features)) for at in moments]
 
 
-def require_same_views(what: str, wanted: Said, got: Said, golden: Golden, tolerance: float) -> int:
+def require_same_views(what: str, wanted: GoldenViews, got: GoldenViews, golden: Golden, tolerance: float) -> int:
     """Refuse views that are not the golden ones.
 
     Returns

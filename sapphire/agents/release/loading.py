@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from sapphire.agents.calibrated import Calibrated
 from sapphire.agents.pool import Pool
 from sapphire.agents.release.code import AgentCode, pool_of
-from sapphire.agents.release.golden import require_same_views, said
+from sapphire.agents.release.golden import golden_views, require_same_views
 from sapphire.agents.release.reading import ReadRelease, read_release
 from sapphire.domain.errors import EvidenceRefused
 from sapphire.domain.releases import ReleasedAgent
@@ -84,10 +84,10 @@ class LoadedRelease(ReadRelease):
         named = f"release {self.manifest.name} {self.digest[:_SHORT]}"
         for entry, member in zip(self.manifest.agents, self.members, strict=True):
             golden = self.golden[entry.name]
-            of_agent = said(member.agent, golden.bars, golden.as_of_ns, self.features)
+            of_agent = golden_views(member.agent, golden.bars, golden.as_of_ns, self.features)
             inputs = entry.golden_inputs_sha256
             if inputs not in of_release:
-                of_release[inputs] = said(self.agent, golden.bars, golden.as_of_ns, self.features)
+                of_release[inputs] = golden_views(self.agent, golden.bars, golden.as_of_ns, self.features)
             compared += require_same_views(
                 f"agent {entry.name} of {named}", golden.agent, of_agent, golden, golden.tolerance
             )

@@ -42,7 +42,7 @@ class DailyReport:
     parity : traded against the last of them.
     ladder : from the screen's world to the evidence.
     reconciliation : service against exchange; None while the exchange's books are not saved.
-    hops : latency by hop.
+    latency : by stage of an order's way.
     replay : the journal folded again, step by step, up to now; of a whole run or of one whose day this is.
     """
 
@@ -51,7 +51,7 @@ class DailyReport:
     parity: Parity
     ladder: Ladder
     reconciliation: Reconciliation | None
-    hops: tuple[LatencySummary, ...]
+    latency: tuple[LatencySummary, ...]
     replay: JournalReplay
 
     @property
@@ -77,7 +77,7 @@ class DailyReport:
     @property
     def signal_to_wire(self) -> LatencySummary:
         """From the word that triggered an order to its bytes on the socket."""
-        return next(hop for hop in self.hops if hop.hop == SIGNAL_TO_WIRE)
+        return next(stage for stage in self.latency if stage.hop == SIGNAL_TO_WIRE)
 
     @property
     def is_sound(self) -> bool:
@@ -152,7 +152,7 @@ class DailyReport:
                 "lots_by_cause": {str(cause): lots for cause, lots in self.parity.lots_by_cause.items()},
             },
             "books": None if books is None else _books(books),
-            "latency": [_hop(hop) for hop in self.hops],
+            "latency": [_stage(stage) for stage in self.latency],
             "paper_days": [dataclasses.asdict(day) for day in paper_days(self)],
             "replay": {"steps": self.replay.steps, "identical": self.replay.identical, "digest": self.replay.digest},
             "sound": self.is_sound,
@@ -195,7 +195,7 @@ def daily_report(
         parity=compare(run.day, run.decisions, runs[REAL]),
         ladder=ladder_of(runs),
         reconciliation=None if run.exchange is None else reconcile(run.day, run.exchange),
-        hops=summarise_latency(run.hops),
+        latency=summarise_latency(run.latency_traces),
         replay=replay_journal(run.account_folder),
     )
 
@@ -215,7 +215,7 @@ def _of_day(run: DayOfRun, on_progress: Progress) -> DailyReport:
         parity=Parity(len(closes), equal_cash(run, closes, runs[REAL]), differences),
         ladder=ladder_of(runs),
         reconciliation=None if books is None else reconcile(run.day, books, holdings=holdings),
-        hops=summarise_latency(run.hops),
+        latency=summarise_latency(run.latency_traces),
         replay=replay_journal(run.account_folder),
     )
 
@@ -233,11 +233,11 @@ def _books(books: Reconciliation) -> dict[str, Any]:
     }
 
 
-def _hop(hop: LatencySummary) -> dict[str, Any]:
+def _stage(stage: LatencySummary) -> dict[str, Any]:
     return {
-        "hop": hop.hop,
-        "n": hop.n,
-        "median_us": hop.median_us,
-        "max_us": hop.max_us,
-        "percentiles_us": {f"{percent:g}": value for percent, value in hop.percentiles.items()},
+        "hop": stage.hop,
+        "n": stage.n,
+        "median_us": stage.median_us,
+        "max_us": stage.max_us,
+        "percentiles_us": {f"{percent:g}": value for percent, value in stage.percentiles.items()},
     }

@@ -159,7 +159,7 @@ class DayOfRun(TradedRun):
         return read_decisions(self.folder / "decisions.jsonl", first=first, last=self.utc_day)
 
     @cached_property
-    def hops(self) -> tuple[LatencyTrace, ...]:
+    def latency_traces(self) -> tuple[LatencyTrace, ...]:
         """When each order of the day passed where."""
         return read_latency_traces(self.account_folder / "hops", self._window)
 

@@ -132,7 +132,7 @@ def read_latency_traces(folder: Path, window: tuple[int, int] | None = None) -> 
         if not epoch.isdigit():
             raise DataError(f"{path.name} is no file of stamps", expected="EPOCH.bin", got=path.name, next="remove it")
         epochs.add(int(epoch))
-    return tuple(hops for epoch in sorted(epochs) for hops in _read(folder / f"{epoch}.bin", window))
+    return tuple(trace for epoch in sorted(epochs) for trace in _read(folder / f"{epoch}.bin", window))
 
 
 def summarise_latency(orders: Sequence[LatencyTrace]) -> tuple[LatencySummary, ...]:
@@ -169,7 +169,7 @@ def _read(path: Path, window: tuple[int, int] | None) -> list[LatencyTrace]:
     records: NDArray[np.void] = np.frombuffer(data[:whole], _RECORD)
     if window is not None:
         records = records[(records["market_ns"] >= window[0]) & (records["market_ns"] < window[1])]
-    return [_hops(record) for record in records]
+    return [_trace(record) for record in records]
 
 
 def _bytes(path: Path) -> bytes:
@@ -183,7 +183,7 @@ def _bytes(path: Path) -> bytes:
             return bytes(stream.read())
 
 
-def _hops(record: np.void) -> LatencyTrace:
+def _trace(record: np.void) -> LatencyTrace:
     stamps = {name: int(record[name]) for name in _TIMES[1:-1] if int(record[name]) > 0}
     order = order_id(int(record["account"]), int(record["epoch"]), int(record["sequence"]))
     return LatencyTrace(order, int(record["market_ns"]), int(record["bar_close_ns"]), stamps)

@@ -147,7 +147,7 @@ class TradedRun:
         return read_decisions(self.folder / "decisions.jsonl")
 
     @cached_property
-    def hops(self) -> tuple[LatencyTrace, ...]:
+    def latency_traces(self) -> tuple[LatencyTrace, ...]:
         """When each order passed where."""
         return read_latency_traces(self.account_folder / "hops")
 

@@ -138,8 +138,8 @@ def trace_order(run: TradedRun, wanted: str) -> Trace:
     events += [_gate(sent, denied, run)]
     if sent is not None:
         events += [_order(sent, run)]
-        hops = next((each for each in run.hops if each.order == order), None)
-        events += _hops(hops)
+        trace = next((each for each in run.latency_traces if each.order == order), None)
+        events += _stages(trace)
         events += _venue(run, order)
         events += _end(run, sent)
     title = f"{subject.side} {subject.lots:,} lots of {subject.symbol} on the bar that closed at "
@@ -209,16 +209,16 @@ def _order(sent: SentOrder, run: TradedRun) -> Event:
     return Event("order", text, sent.market_ns)
 
 
-def _hops(hops: LatencyTrace | None) -> Iterator[Event]:
+def _stages(trace: LatencyTrace | None) -> Iterator[Event]:
     """When the order passed where, counted from the word that triggered it."""
-    if hops is None:
+    if trace is None:
         return
-    begin = hops.stamps.get("received_ns")
+    begin = trace.stamps.get("received_ns")
     for hop, (_, last) in HOPS.items():
-        took, end = hops.span_ns(hop), hops.stamps.get(last)
+        took, end = trace.span_ns(hop), trace.stamps.get(last)
         if hop == SIGNAL_TO_WIRE or took is None or end is None or begin is None:
             continue
-        yield Event("hop", f"{hop} {took / _NS_PER_US:,.1f} us", hops.market_ns, after_us=(end - begin) / _NS_PER_US)
+        yield Event("hop", f"{hop} {took / _NS_PER_US:,.1f} us", trace.market_ns, after_us=(end - begin) / _NS_PER_US)
 
 
 def _venue(run: TradedRun, order: str) -> Iterator[Event]:

@@ -215,11 +215,12 @@ def costs_section(report: DailyReport) -> Section:
 def latency_section(report: DailyReport) -> Section:
     """Latency by hop with its n."""
     spans = {
-        hop: [span / 1_000 for order in report.run.hops if (span := order.span_ns(hop)) is not None] for hop in HOPS
+        hop: [span / 1_000 for order in report.run.latency_traces if (span := order.span_ns(hop)) is not None]
+        for hop in HOPS
     }
-    lines = [(hop.hop, f"{hop.n:,}", _us(hop.median_us), _us(hop.max_us), _percentiles(hop)) for hop in report.hops]
-    said = f"{len(report.run.hops):,} orders, wall time; a percentile is told where ten orders lie beyond it"
-    figure = latency_figure(report.run.facts.market.label, spans, report.hops) if report.run.hops else None
+    lines = [(hop.hop, f"{hop.n:,}", _us(hop.median_us), _us(hop.max_us), _percentiles(hop)) for hop in report.latency]
+    said = f"{len(report.run.latency_traces):,} orders, wall time; a percentile is told where ten orders lie beyond it"
+    figure = latency_figure(report.run.facts.market.label, spans, report.latency) if report.run.latency_traces else None
     header = ("hop", "n", "median", "max", "percentiles")
     return Section(said, header, lines, {"method": "latency", "hops": report.as_dict()["latency"]}, figure)
 

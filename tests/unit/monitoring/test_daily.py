@@ -182,7 +182,7 @@ def test_a_day_has_its_own_part_of_everything(daily, evidence):
     assert days_of(daily.run) == (first.utc_day, second.utc_day)
     assert [len(day.run.closes_ns) for day in (first, second)] == [24, 24]
     assert len(first.run.day.fills) + len(second.run.day.fills) == len(evidence.fills)
-    assert len(first.run.hops) + len(second.run.hops) == len(evidence.orders)
+    assert len(first.run.latency_traces) + len(second.run.latency_traces) == len(evidence.orders)
     midnight = first.run.closes_ns[-1]
     assert (midnight, midnight + 3_600 * 10**9) == (first.run.end_ns, second.run.closes_ns[0])
     # the second day begins at the equity that the first ended with

@@ -77,10 +77,10 @@ impl Market {
         self.venues[self.seat(account)?.venue].venue.order(id)
     }
 
-    /// Deposits (see [`Venue::deposit`]).
+    /// Deposits (see [`sapphire_core::venue::Venue::deposit`]).
     ///
     /// # Errors
-    /// Those of [`Venue::deposit`].
+    /// Those of [`sapphire_core::venue::Venue::deposit`].
     pub fn deposit(&mut self, account: AccountId, asset: Asset, atoms: i128) -> Result<(), Rejection> {
         let seat = self.seat(account).ok_or(Rejection::Unknown)?;
         self.venues[seat.venue].venue.deposit(seat.account, asset, atoms)
