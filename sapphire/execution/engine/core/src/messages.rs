@@ -688,7 +688,7 @@ pub enum OrderState {
     Unresolved,
 }
 
-/// How long an order rests.
+/// How long an order stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TimeInForce {
     /// `GTC`.
@@ -749,7 +749,7 @@ pub struct OrderExecution {
     pub state: OrderState,
     /// Of what, "BTC/USDT".
     pub symbol: Name,
-    /// How long it rests.
+    /// How long it stands.
     pub time_in_force: TimeInForce,
     /// The venue's id, once it gave one.
     #[serde(deserialize_with = "present")]
