@@ -6,7 +6,6 @@
 //!
 //! Invariant: a line that was written before the binary knew who it is lacks that and nothing else.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, IsTerminal as _};
 use std::sync::{Arc, OnceLock};
@@ -20,7 +19,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 /// Names and values that each line carries, such as the account.
-pub type Identity = BTreeMap<&'static str, String>;
+pub type Identity = Vec<(&'static str, String)>;
 
 /// Where a binary says who it is, once it knows.
 #[derive(Clone, Debug, Default)]
@@ -106,7 +105,7 @@ mod tests {
             .finish();
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!("begins");
-            identity.set(BTreeMap::from([("account", "second".to_owned())]));
+            identity.set(vec![("account", "second".to_owned())]);
             tracing::warn!(error = "a \"quote\"\nand a line", "the bus is away");
         });
         let text = String::from_utf8(kept.0.lock().map(|kept| kept.clone()).unwrap_or_default()).unwrap_or_default();

@@ -2,7 +2,6 @@
 //!
 //! Invariant: a field that this version does not know is refused. What is optional has the core's default.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -182,12 +181,12 @@ impl Settings {
     }
 
     /// What this service is: on its metrics and in each line of its log.
-    pub fn identity(&self) -> BTreeMap<&'static str, String> {
-        BTreeMap::from([
+    pub fn identity(&self) -> Vec<(&'static str, String)> {
+        vec![
             ("venue", self.venue.name.clone()),
             ("account", self.account.clone()),
             ("release", self.release.to_string()),
-        ])
+        ]
     }
 
     fn check(&self) -> Result<(), SettingError> {
