@@ -133,7 +133,7 @@ def told(answer):
 
 
 def test_one_request_more_than_may_be_inside_is_429_and_a_turn_that_does_not_come_503(stands, bars):
-    runner = stands(0.6, turns=Turns(places=2, turn_within_s=0.2))
+    runner = stands(2.0, turns=Turns(places=2, turn_within_s=0.8))
 
     async def three():
         return await asyncio.gather(*(runner.views(body_of(bars, 500)) for _ in range(3)))

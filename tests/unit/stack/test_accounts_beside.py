@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import shutil
 import signal
 import time
 
@@ -59,6 +60,7 @@ def pair(sapphire, two_releases):
     before = os.environ.get("SAPPHIRE_HOME")
     os.environ["SAPPHIRE_HOME"] = str(home)
     first = RunFolder(home / "stack")
+    shutil.rmtree(first.path, ignore_errors=True)  # another file's tests may have run a stack on this state folder
     try:
         sapphire("up", digest, *UP, "--json")
         sapphire("up", other, "--account", "second", "--fund", "USDT=20000", "--json")
@@ -66,6 +68,7 @@ def pair(sapphire, two_releases):
     finally:
         take_down(first.of_account("second").path)
         take_down(first.path)
+        shutil.rmtree(first.path)
         os.environ.pop("SAPPHIRE_HOME") if before is None else os.environ.update(SAPPHIRE_HOME=before)
 
 
