@@ -192,8 +192,8 @@ class Bus:
         count : at most so many.
         """
         block = min(block_ms, int(_ANSWER_WITHIN_S * 500)) or None
-        told = self._reach(lambda: self._client.xread({stream: str(after)}, count=count, block=block))
-        return [made for _, rows in told or [] for made in _entries(stream, rows)]
+        answer = self._reach(lambda: self._client.xread({stream: str(after)}, count=count, block=block))
+        return [made for _, rows in answer or [] for made in _entries(stream, rows)]
 
     def last(self, stream: str) -> Entry | None:
         """The newest entry."""
@@ -274,8 +274,8 @@ class Bus:
         self._client.close()
 
     def _add(self, stream: str, fields: dict[bytes, bytes], *, max_length: int | None = None) -> EntryId:
-        told = self._reach(lambda: self._client.xadd(stream, fields, maxlen=max_length))
-        return EntryId.parse(bytes(told).decode())
+        answer = self._reach(lambda: self._client.xadd(stream, fields, maxlen=max_length))
+        return EntryId.parse(bytes(answer).decode())
 
     def _require_same(self, stream: str, entry: EntryId, data: bytes) -> None:
         there = self.entry(stream, entry)

@@ -48,7 +48,7 @@ class Pulse:
         self._release, self._address = release, address
         self._turned = turned
         self._state, self._since_ns = PartState.STARTING, clock.now_ns()
-        self._said_ns: int | None = None
+        self._sent_ns: int | None = None
         self._count = 0
 
     def state(self, state: PartState) -> None:
@@ -59,7 +59,7 @@ class Pulse:
     def beat(self) -> None:
         """The loop turns; say so on the bus if it is time to."""
         self._turned()
-        if self._said_ns is None or self._clock.monotonic_ns() - self._said_ns >= self._every_ns:
+        if self._sent_ns is None or self._clock.monotonic_ns() - self._sent_ns >= self._every_ns:
             self._say()
 
     def _say(self) -> None:
@@ -82,5 +82,5 @@ class Pulse:
             release=self._release,
         )
         self._bus.append(self._stream, message, max_length=_KEPT)
-        self._said_ns = self._clock.monotonic_ns()
+        self._sent_ns = self._clock.monotonic_ns()
         self._count += 1

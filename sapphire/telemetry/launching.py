@@ -46,14 +46,14 @@ def launch(
     OSError : the program cannot be run.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb" if is_anew else "ab") as said:
+    with log.open("wb" if is_anew else "ab") as output:
         return subprocess.Popen(
             command,
             cwd=folder,
             env=os.environ | dict(environment),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE if is_piped else said,
-            stderr=said,
+            stdout=subprocess.PIPE if is_piped else output,
+            stderr=output,
             start_new_session=True,
             preexec_fn=_bound(end_signal),
         )

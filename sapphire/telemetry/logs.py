@@ -63,7 +63,7 @@ def log_to_stderr(
     logger.setLevel(logging.INFO)
     logging.captureWarnings(capture=True)
     sys.excepthook = _uncaught
-    threading.excepthook = lambda told: _uncaught(told.exc_type, told.exc_value, told.exc_traceback)
+    threading.excepthook = lambda caught: _uncaught(caught.exc_type, caught.exc_value, caught.exc_traceback)
     return logger
 
 
@@ -82,11 +82,11 @@ class _AsJson(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
         time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        told = {"time": time, "level": record.levelname, "part": self._part, "message": record.getMessage()}
+        entry = {"time": time, "level": record.levelname, "part": self._part, "message": record.getMessage()}
         trace_id = _TRACE.get()
         if trace_id is not None:
-            told["trace_id"] = trace_id
-        told |= self._identity
+            entry["trace_id"] = trace_id
+        entry |= self._identity
         if record.exc_info:
-            told["error"] = self.formatException(record.exc_info)
-        return json.dumps(told, ensure_ascii=False)
+            entry["error"] = self.formatException(record.exc_info)
+        return json.dumps(entry, ensure_ascii=False)

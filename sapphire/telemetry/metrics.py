@@ -52,8 +52,8 @@ class PartMetrics:
         self.registry = CollectorRegistry()
         self._labels = {"part": part, **identity}
         ProcessCollector(registry=self.registry)
-        told = {**self._labels, "version": version("sapphire"), "python": platform.python_version()}
-        Info("sapphire_build", "What runs.", registry=self.registry).info(told)
+        build = {**self._labels, "version": version("sapphire"), "python": platform.python_version()}
+        Info("sapphire_build", "What runs.", registry=self.registry).info(build)
         self._gauge("sapphire_loop_age_seconds", "Since the part's loop turned.").set_function(lambda: age_s() or 0.0)
 
     @cached_property

@@ -52,7 +52,7 @@ class PartRuntime:
         self.liveness, self.readiness = Liveness(self._settings.hung_after_s), readiness or Readiness()
         self.metrics = PartMetrics(part, identity or {}, age_s=lambda: self.liveness.age_s)
         self._probes: Probes | None = None
-        self._is_told = False
+        self._is_ending = False
         self._finishing = 0
 
     def serve(self, *, port: int | None = None) -> str:
@@ -110,12 +110,12 @@ class PartRuntime:
             yield
         finally:
             self._finishing -= 1
-        if self._is_told and not self._finishing:
+        if self._is_ending and not self._finishing:
             raise SystemExit(0)
 
     def end(self, number: int, frame: FrameType | None) -> None:
         """Handle a signal that tells the part to end."""
-        self._is_told = True
+        self._is_ending = True
         if not self._finishing:
             raise SystemExit(0)
 

@@ -72,8 +72,8 @@ class PartSettings:
                 got=f"missing {sorted(needed - given)}, unknown {sorted(given - known)}",
                 next="let the stack write it: sapphire up",
             )
-        told: dict[str, Any] = {key: tuple(item) if isinstance(item, list) else item for key, item in value.items()}
-        return cls(**told).overridden(part, environ)
+        values: dict[str, Any] = {key: tuple(item) if isinstance(item, list) else item for key, item in value.items()}
+        return cls(**values).overridden(part, environ)
 
     def configured(self, part: str) -> Self:
         """These settings with those of the workspace's `sapphire.toml` over them: its section `parts.<part>`.
@@ -95,9 +95,9 @@ class PartSettings:
         prefix = f"SAPPHIRE_{part.upper()}_"
         kinds = get_type_hints(type(self))
         names = {field.name for field in fields(self)}
-        told = {key: text for key, text in environ.items() if key.startswith(prefix)}
+        variables = {key: text for key, text in environ.items() if key.startswith(prefix)}
         changes = {}
-        for variable, text in told.items():
+        for variable, text in variables.items():
             key = variable.removeprefix(prefix).lower()
             if key not in names:
                 near = get_close_matches(key, names, n=1)
@@ -116,7 +116,7 @@ class PartSettings:
             return replace(self, **changes) if changes else self
         except ConfigError as error:
             raise ConfigError(
-                f"{error.what}, with {', '.join(sorted(told))} of the environment",
+                f"{error.what}, with {', '.join(sorted(variables))} of the environment",
                 expected=error.expected,
                 got=error.got,
                 next=error.next or "change or unset the variable",
