@@ -53,7 +53,7 @@ def exchange_candles(folder: Path, symbols: Sequence[str], *, rules: Path | None
     folder = folder.absolute()
     if rules is None and folder.parent.parent == kept.absolute() and (folder / RULES_FILE).is_file():
         return folder
-    told = None if rules is None else read_rules(rules)
+    trading_rules = None if rules is None else read_rules(rules)
     digest = hashlib.sha256(f"{_FORM} {' '.join(symbols)}".encode())
     beside = folder / RULES_FILE if rules is None else rules
     files = [file for chosen in chosen_files(folder, symbols) for file in chosen]
@@ -64,7 +64,7 @@ def exchange_candles(folder: Path, symbols: Sequence[str], *, rules: Path | None
     target = kept / digest.hexdigest()[:_NAME] / (folder.name + (AS_SPOT if stands_in else ""))
     if not target.exists():
         with tempfile.TemporaryDirectory(prefix="candles-") as made:  # nothing is left at home of what is refused
-            export_candles(folder, made, symbols=list(symbols), rules=told)
+            export_candles(folder, made, symbols=list(symbols), rules=trading_rules)
             _put_in_place(Path(made), target)
     return target
 
@@ -85,9 +85,10 @@ def candle_instruments(folder: Path, symbols: Sequence[str], start_ns: int) -> d
     from sapphire.data.generated import listed_instrument
     from sapphire.data.trading_rules import rules_beside
 
-    told = rules_beside(folder)
+    rules = rules_beside(folder)
     return {
-        symbol: told[symbol].instrument(start_ns) if symbol in told else listed_instrument(symbol) for symbol in symbols
+        symbol: rules[symbol].instrument(start_ns) if symbol in rules else listed_instrument(symbol)
+        for symbol in symbols
     }
 
 
@@ -109,11 +110,11 @@ def same_market(one: Path, other: Path, symbols: Sequence[str]) -> bool:
 def _market(folder: Path, symbols: Sequence[str]) -> Mapping[str, object]:
     from sapphire.data.trading_rules import rules_beside
 
-    told = rules_beside(folder)
+    rules = rules_beside(folder)
     return {
         symbol: (
             [hashlib.sha256(path.read_bytes()).digest() for path in _files(folder, symbol)],
-            [{**entry, "source": ""} for entry in told[symbol].as_dicts()] if symbol in told else None,
+            [{**entry, "source": ""} for entry in rules[symbol].as_dicts()] if symbol in rules else None,
         )
         for symbol in symbols
     }

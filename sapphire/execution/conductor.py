@@ -172,7 +172,7 @@ class Conductor:
         self._closed_ns = 0
         self._is_up = False
 
-    def run(self, bars: int, *, told: BarProgress = lambda *_: None) -> Driven:
+    def run(self, bars: int, *, progress: BarProgress = lambda *_: None) -> Driven:
         """Drive the next `bars` bars; the run then stands at the close of the last.
 
         Raises
@@ -189,7 +189,7 @@ class Conductor:
             first = first or close_ns
             self._drive(close_ns)
             self._close(close_ns)
-            told(done, bars, close_ns)
+            progress(done, bars, close_ns)
         return Driven(bars, self._step - before, first, close_ns, self._now_ns)
 
     def drive(self, to_ns: int) -> Driven:
@@ -215,23 +215,23 @@ class Conductor:
             self._closed_ns = self._interval.floor(self._now_ns)
             self._is_up = True
             return
-        told = last.message
-        if not isinstance(told, AdvancedMessage) or told.now_ns > self._now_ns:
+        step = last.message
+        if not isinstance(step, AdvancedMessage) or step.now_ns > self._now_ns:
             raise MessageError(
                 "the steps on the bus are of another run",
                 expected=f"an ADVANCED message up to {stamp(self._now_ns)}, where the exchange stands",
-                got=f"{told.envelope.schema_id} {told.envelope.message_id}",
+                got=f"{step.envelope.schema_id} {step.envelope.message_id}",
                 next="start the run in a folder of its own",
             )
-        self._step = told.envelope.sequence
-        seen = told.account_events
-        self._publish(told.now_ns, told.bar_close_ns)
-        if told.bar_close_ns is not None:
-            self._await_bar(told.bar_close_ns)
+        self._step = step.envelope.sequence
+        seen = step.account_events
+        self._publish(step.now_ns, step.bar_close_ns)
+        if step.bar_close_ns is not None:
+            self._await_bar(step.bar_close_ns)
         self._await_settled()
         # Market time may have moved after that step without anybody being told.
-        self._closed_ns = told.bar_close_ns if told.bar_close_ns is not None else self._interval.floor(told.now_ns - 1)
-        if self._now_ns > told.now_ns or self._events > seen:
+        self._closed_ns = step.bar_close_ns if step.bar_close_ns is not None else self._interval.floor(step.now_ns - 1)
+        if self._now_ns > step.now_ns or self._events > seen:
             self._tell(self._now_ns, None, self._closed_ns + self._interval.ns)
         self._is_up = True
 

@@ -72,9 +72,9 @@ class Control:
         ExchangeError : the time has passed already, or the exchange does not run in lock-step.
         """
         body = {"to_ns": str(to_ns), "wake_at_ns": [str(wake_ns) for wake_ns in wake_at_ns]}
-        told = self._post("advance", body)
-        sequences = {int(account): int(sequence) for account, sequence in told["sequences"].items()}
-        return Advanced(now_ns=int(told["now_ns"]), events=int(told["events"]), sequences=sequences)
+        facts = self._post("advance", body)
+        sequences = {int(account): int(sequence) for account, sequence in facts["sequences"].items()}
+        return Advanced(now_ns=int(facts["now_ns"]), events=int(facts["events"]), sequences=sequences)
 
     def advance_fully(self, to_ns: int) -> int:
         """Move market time all the way to `to_ns`, past everything that clients see; how many things they saw."""
@@ -87,8 +87,8 @@ class Control:
 
     def deposit(self, account: int, asset: str, amount: str) -> Mapping[str, str]:
         """Pay `amount` (decimal text; negative takes out) into an account; its balance of that asset then."""
-        told = self._post("deposit", {"account": account, "asset": asset, "amount": amount})
-        return {"free": told["free"], "locked": told["locked"]}
+        facts = self._post("deposit", {"account": account, "asset": asset, "amount": amount})
+        return {"free": facts["free"], "locked": facts["locked"]}
 
     def add_account(
         self, name: str, funds: Mapping[str, str], *, maker: str | None = None, taker: str | None = None
@@ -124,12 +124,12 @@ class Control:
         ExchangeError : there is no account of that name.
         """
         command = f"accounts/{quote(name, safe='')}"
-        return _credentials(self._told(command, self._client.get(f"/control/{command}", next=_NEXT)))
+        return _credentials(self._facts(command, self._client.get(f"/control/{command}", next=_NEXT)))
 
     def state(self, *, full: bool = False) -> dict[str, Any]:
         """Market time, books and accounts as the exchange has them; with `full` every order and fill."""
         command = "state?full=true" if full else "state"
-        return self._told(command, self._client.get(f"/control/{command}", next=_NEXT))
+        return self._facts(command, self._client.get(f"/control/{command}", next=_NEXT))
 
     def now_ns(self) -> int:
         """Market time, UTC nanoseconds."""
@@ -149,15 +149,15 @@ class Control:
 
     def _post(self, command: str, body: Mapping[str, Any]) -> dict[str, Any]:
         # A command may have been carried out where nothing was answered, so it is not sent again.
-        return self._told(command, self._client.post(f"/control/{command}", body, next=_NEXT))
+        return self._facts(command, self._client.post(f"/control/{command}", body, next=_NEXT))
 
-    def _told(self, command: str, answer: Answer) -> dict[str, Any]:
-        told = answer.facts()
+    def _facts(self, command: str, answer: Answer) -> dict[str, Any]:
+        facts = answer.facts()
         if not answer.is_ok:
-            got = f"{answer.status}: {told.get('error') or answer.body.decode(errors='replace')}"
+            got = f"{answer.status}: {facts.get('error') or answer.body.decode(errors='replace')}"
             raise ExchangeError(f"the exchange refused {command!r}", got=got)
-        return told
+        return facts
 
 
-def _credentials(told: Mapping[str, Any]) -> Credentials:
-    return Credentials(told["account"], told["api_key"], told["api_secret"])
+def _credentials(facts: Mapping[str, Any]) -> Credentials:
+    return Credentials(facts["account"], facts["api_key"], facts["api_secret"])

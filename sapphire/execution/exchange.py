@@ -69,8 +69,8 @@ class ExchangeAddress:
         NotReady : another line; it is not shown, because it may hold a secret.
         """
         try:
-            told = json.loads(line)
-            return cls(**{field.name: told[field.name] for field in fields(cls)})
+            facts = json.loads(line)
+            return cls(**{field.name: facts[field.name] for field in fields(cls)})
         except (ValueError, KeyError, TypeError):
             raise NotReady(
                 "the exchange's first line is not what this version of Sapphire reads",
@@ -127,7 +127,7 @@ class Exchange:
     Parameters
     ----------
     symbols : what is listed, "BTC/USDT" or "BTCUSDT".
-    seed : of the generated market, the house's orders and the delays.
+    seed : of the generated market, the synthetic liquidity's orders and the delays.
     lockstep : time moves only by `control.advance`; otherwise it runs at `speed` times the wall's pace.
     speed : 1.0 when nothing is said. Not with `lockstep`.
     start : where market time begins; timezone-aware, or ISO 8601 text.

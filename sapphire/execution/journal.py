@@ -80,11 +80,11 @@ class JournalVerified:
     Parameters
     ----------
     ok : it does.
-    told : what the binary found, by its own keys: files, records, runs, epochs, events; or the reason.
+    facts : what the binary found, by its own keys: files, records, runs, epochs, events; or the reason.
     """
 
     ok: bool
-    told: Mapping[str, Any] = field(hash=False)
+    facts: Mapping[str, Any] = field(hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +96,13 @@ class JournalReplay:
     identical : every step decided the same, byte for byte.
     steps : how many were folded, over all runs; None where it stopped.
     digest : of all decisions of the last run; empty where it stopped.
-    told : what the binary found, by its own keys; names the first step that differs.
+    facts : what the binary found, by its own keys; names the first step that differs.
     """
 
     identical: bool
     steps: int | None
     digest: str
-    told: Mapping[str, Any] = field(hash=False)
+    facts: Mapping[str, Any] = field(hash=False)
 
 
 def journal_entries(account: Path) -> Iterator[JournalEntry]:
@@ -143,8 +143,8 @@ def journal_bars(account: Path) -> tuple[int, int] | None:
     ------
     MissingData, EngineError, EngineMissing : as `journal_entries`.
     """
-    told = _one("bars", account)
-    first, last = told["first_bar_close_ns"], told["last_bar_close_ns"]
+    facts = _one("bars", account)
+    first, last = facts["first_bar_close_ns"], facts["last_bar_close_ns"]
     return None if first is None else (int(first), int(last))
 
 
@@ -155,8 +155,8 @@ def verify_journal(account: Path) -> JournalVerified:
     ------
     MissingData, EngineError, EngineMissing : as `journal_entries`; damage is no error but `ok` of False.
     """
-    told = _one("verify", account)
-    return JournalVerified(bool(told["ok"]), told)
+    facts = _one("verify", account)
+    return JournalVerified(bool(facts["ok"]), facts)
 
 
 def replay_journal(account: Path) -> JournalReplay:
@@ -166,10 +166,10 @@ def replay_journal(account: Path) -> JournalReplay:
     ------
     MissingData, EngineError, EngineMissing : as `journal_entries`; a difference is no error but `identical` of False.
     """
-    told = _one("replay", account)
-    steps = told.get("steps")
+    facts = _one("replay", account)
+    steps = facts.get("steps")
     return JournalReplay(
-        bool(told["identical"]), None if steps is None else int(steps), str(told.get("digest", "")), told
+        bool(facts["identical"]), None if steps is None else int(steps), str(facts.get("digest", "")), facts
     )
 
 
@@ -177,12 +177,12 @@ def _one(command: str, account: Path) -> dict[str, Any]:
     """What a command that ends with one object says; it may end with 1 and have said it."""
     done = subprocess.run(_words(command, account), capture_output=True, check=False)
     try:
-        told = json.loads(done.stdout)
+        facts = json.loads(done.stdout)
     except ValueError:
         raise _failed(command, account, done.returncode, done.stderr) from None
-    if not isinstance(told, dict):
+    if not isinstance(facts, dict):
         raise _failed(command, account, done.returncode, done.stdout)
-    return told
+    return facts
 
 
 def _lines(command: str, account: Path, *more: str) -> Iterator[dict[str, Any]]:
@@ -194,12 +194,12 @@ def _lines(command: str, account: Path, *more: str) -> Iterator[dict[str, Any]]:
         try:
             for line in process.stdout:
                 yield json.loads(line)
-            said = process.stderr.read()
+            stderr = process.stderr.read()
         finally:
             process.stdout.close()
             code = process.wait()
     if code:
-        raise _failed(command, account, code, said)
+        raise _failed(command, account, code, stderr)
 
 
 def _words(command: str, account: Path) -> list[str]:
@@ -214,10 +214,10 @@ def _words(command: str, account: Path) -> list[str]:
     return [str(engine_binary("service")), "journal", command, str(account), *as_json]
 
 
-def _failed(command: str, account: Path, code: int, said: bytes) -> EngineError:
+def _failed(command: str, account: Path, code: int, stderr: bytes) -> EngineError:
     return EngineError(
         f"the journal in {account} could not be read",
         expected=f"service journal {command} to say what is there",
-        got=f"exit code {code}: {said.decode(errors='replace')[-_TAIL:].strip() or 'not a word'}",
+        got=f"exit code {code}: {stderr.decode(errors='replace')[-_TAIL:].strip() or 'not a word'}",
         next="sapphire journal verify says where it breaks",
     )

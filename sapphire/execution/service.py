@@ -151,8 +151,8 @@ class ServiceAddress:
         NotReady : another line.
         """
         try:
-            told = json.loads(line)
-            return cls(str(told["control_url"]), str(told["account"]), int(told["epoch"]), int(told["pid"]))
+            facts = json.loads(line)
+            return cls(str(facts["control_url"]), str(facts["account"]), int(facts["epoch"]), int(facts["pid"]))
         except (ValueError, KeyError, TypeError):
             raise NotReady(
                 "the service's first line is not what this version of Sapphire reads",
@@ -233,13 +233,13 @@ class Service:
 
     def state(self) -> dict[str, Any]:
         """Trading state, epoch, step, market time, connection, journal, cursor."""
-        told: dict[str, Any] = self._get("state")
-        return told
+        state: dict[str, Any] = self._get("state")
+        return state
 
     def positions(self) -> dict[str, Any]:
         """Cash, equity, and what the account holds of each symbol."""
-        told: dict[str, Any] = self._get("positions")
-        return told
+        positions: dict[str, Any] = self._get("positions")
+        return positions
 
     def orders(self, *, limit: int | None = None) -> list[dict[str, Any]]:
         """Its latest orders, oldest first, those that are over included; a thousand unless `limit` is given."""
@@ -279,8 +279,8 @@ class Service:
 
     def _post(self, command: str, reason: str, by: str | None, **more: str) -> dict[str, Any]:
         body = {"reason": reason, "by": by or f"{os_user()} (service_token)", **more}
-        told: dict[str, Any] = self._read(command, self._client.post(f"/{command}", body, next=_NEXT))
-        return told
+        facts: dict[str, Any] = self._read(command, self._client.post(f"/{command}", body, next=_NEXT))
+        return facts
 
     def _get(self, path: str) -> Any:
         return self._read(path, self._client.get(f"/{path}", next=_NEXT))
@@ -298,7 +298,7 @@ class Service:
 def _reason(text: bytes) -> str:
     """What the service says to its refusal."""
     try:
-        told = json.loads(text)
+        facts = json.loads(text)
     except ValueError:
         return text.decode(errors="replace")
-    return str(told.get("error", told)) if isinstance(told, dict) else str(told)
+    return str(facts.get("error", facts)) if isinstance(facts, dict) else str(facts)

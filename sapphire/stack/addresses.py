@@ -59,10 +59,10 @@ class Ports:
         """
         network = network or Network()
         network.require()
-        told = dict(wanted or {})
-        given = {name: port for name, port in told.items() if port}
+        ports = dict(wanted or {})
+        given = {name: port for name, port in ports.items() if port}
         names = PORTS
-        if unknown := sorted(set(told) - set(names)):
+        if unknown := sorted(set(ports) - set(names)):
             raise ConfigError("a port of nobody", expected="one of " + ", ".join(names), got=", ".join(unknown))
         chosen = {name: _free_port(name, port, network.bind) for name, port in given.items()}
         places = (end() - LOWEST) // _STRIDE
@@ -88,8 +88,8 @@ class Ports:
     def probes_url(self, part: str, settings: PartSettings, environment: Mapping[str, str]) -> str:
         """Address at which a Python part answers probes, with what the environment sets over its settings."""
         read = settings.overridden(part, environment)
-        as_said = (read.host, read.port) == (settings.host, settings.port)
-        return self.url(part) if as_said else read.probes_url
+        is_unchanged = (read.host, read.port) == (settings.host, settings.port)
+        return self.url(part) if is_unchanged else read.probes_url
 
     @property
     def numbers(self) -> tuple[int, ...]:

@@ -50,13 +50,13 @@ def bring_up(plan: Plan, *, fresh: bool = False, seen: Seen = lambda _: None) ->
     start = log.stat().st_size if log.exists() else 0
     began_ns = time.time_ns()
     words = [sys.executable, "-m", "sapphire.stack.keeper", str(plan.run), *(["--fresh"] if fresh else [])]
-    with log.open("ab") as said:
+    with log.open("ab") as output:
         keeper = subprocess.Popen(
             words,
             env=os.environ | {HOME_VARIABLE: str(plan.home)},
             stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=said,
+            stdout=output,
+            stderr=output,
             start_new_session=True,
         )
     try:
@@ -140,8 +140,8 @@ def require_to_join(first: RunFolder, *, fresh: bool, mlflow: bool | None) -> No
             got=f"one that is {facts['state']}",
             next="sapphire status says how far it is",
         )
-    for word, is_said in (("--fresh", fresh), ("--mlflow", mlflow is True)):
-        if is_said:
+    for word, is_given in (("--fresh", fresh), ("--mlflow", mlflow is True)):
+        if is_given:
             raise Refused(
                 f"{word} with --account",
                 expected="words of the account: its release, funds, ports",

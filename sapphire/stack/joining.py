@@ -64,11 +64,11 @@ class Shared:
         ------
         Refused : no stack ran in that folder.
         """
-        told = folder.read()["addresses"]
+        addresses = folder.read()["addresses"]
         names = ("bus_url", "exchange_url", "exchange_ws_url", "exchange_control_url")
-        if any(told.get(name) is None for name in names):
+        if any(addresses.get(name) is None for name in names):
             raise _not_up(folder)
-        return cls(folder, *(told[name] for name in names))
+        return cls(folder, *(addresses[name] for name in names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,8 +243,8 @@ def _opened(control: Control, plan: Plan) -> Credentials:
 
 
 def _address(folder: RunFolder) -> tuple[ExchangeAddress, Control]:
-    told = read_secret(folder.exchange_address, absent="the running stack has not told how its exchange is reached")
-    address = ExchangeAddress.read(told.encode())
+    text = read_secret(folder.exchange_address, absent="the running stack has not told how its exchange is reached")
+    address = ExchangeAddress.read(text.encode())
     return address, Control(address.control_url, address.control_token)
 
 

@@ -88,11 +88,11 @@ class _EndRequested(BaseException):
 def _serve(stack: Stack, runtime: PartRuntime, readiness: _PartsReadiness, port: int) -> None:
     """Answer probes, and tell Prometheus how the parts do; where that cannot be, nothing is left running."""
     readiness.stack = stack
-    told = PartsCollector(
+    collector = PartsCollector(
         {"venue": VENUE, "account": stack.plan.account, "release": stack.plan.release.digest},
         lambda: {name: (part.standing is Standing.READY, part.restarts) for name, part in stack.parts.items()},
     )
-    runtime.metrics.registry.register(told)
+    runtime.metrics.registry.register(collector)
     try:
         address = runtime.serve(port=port)
     except PortInUse:
@@ -108,7 +108,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m sapphire.stack.keeper", description=__doc__)
     parser.add_argument("run", type=Path, help="run folder with the plan")
     parser.add_argument("--fresh", action="store_true", help="forget what an earlier stack left there")
-    told = parser.parse_args(words)
+    arguments = parser.parse_args(words)
     ending = threading.Event()
 
     def end(number: int, frame: object) -> None:
@@ -120,15 +120,15 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         settings = KeeperSettings().configured(KEEPER).overridden(KEEPER, os.environ)
         free_port(settings.port)  # one that is taken is told before anything is started
-        plan = Plan.from_dict(json.loads(RunFolder(told.run).settings(PLAN).read_bytes()))
+        plan = Plan.from_dict(json.loads(RunFolder(arguments.run).settings(PLAN).read_bytes()))
         identity = {"venue": VENUE, "account": plan.account, "release": plan.release.digest}
         log_to_stderr(KEEPER, identity=identity)
         readiness = _PartsReadiness()
         runtime = PartRuntime(KEEPER, settings, identity=identity, readiness=readiness)
         stack = Stack(
             plan,
-            fresh=told.fresh,
-            told=lambda part, what: log.info("%s: %s", part, what),
+            fresh=arguments.fresh,
+            on_news=lambda part, what: log.info("%s: %s", part, what),
             probe=settings.probe,
             turned=runtime.turned,
         )

@@ -63,12 +63,12 @@ class Network:
         ConfigError : the file says what nobody reads.
         """
         section, _ = settings("network")
-        told: Mapping[str, str] = section.get("hosts", {})
+        configured: Mapping[str, str] = section.get("hosts", {})
 
         def over(name: str, usual: str | None) -> str | None:
             return environment.get(f"SAPPHIRE_NETWORK_{name.upper()}") or usual
 
-        hosts = {name: over(f"hosts_{name}", told.get(name)) for name in NETWORK_HOSTS}
+        hosts = {name: over(f"hosts_{name}", configured.get(name)) for name in NETWORK_HOSTS}
         return cls(
             bind=over("bind", section.get("bind")) or LOCAL,
             host=over("host", section.get("host")),
@@ -113,9 +113,9 @@ class Network:
         return {**asdict(self), "hosts": dict(self.hosts)}
 
     @classmethod
-    def from_dict(cls, told: Mapping[str, Any]) -> Network:
+    def from_dict(cls, facts: Mapping[str, Any]) -> Network:
         """What `as_dict` was made of."""
-        return cls(told["bind"], told["host"], told["hosts"])
+        return cls(facts["bind"], facts["host"], facts["hosts"])
 
 
 def _require_address(setting: str, host: str) -> None:

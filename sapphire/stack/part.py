@@ -339,18 +339,18 @@ def _duty(config: CoordinatorConfig, universe: Universe, interval: Interval, man
     return Duty(scope, universe, interval, lockstep=lockstep, key=key, rule=rule, patience_s=patience_s)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Run a part; its exit code."""
     parser = argparse.ArgumentParser(prog="python -m sapphire.stack.part", description=__doc__)
     parser.add_argument("part", choices=(COLLECTOR, COORDINATOR))
     parser.add_argument("--config", type=Path, required=True, metavar="FILE")
-    told = parser.parse_args(arguments)
-    log = log_to_stderr(told.part)
+    arguments = parser.parse_args(words)
+    log = log_to_stderr(arguments.part)
     try:
-        if told.part == COLLECTOR:
-            collector = CollectorConfig.read(told.config, COLLECTOR, os.environ)
+        if arguments.part == COLLECTOR:
+            collector = CollectorConfig.read(arguments.config, COLLECTOR, os.environ)
             return _run(collector, COLLECTOR, {}, lambda runtime: run_collector(collector, runtime))
-        coordinator = CoordinatorConfig.read(told.config, COORDINATOR, os.environ)
+        coordinator = CoordinatorConfig.read(arguments.config, COORDINATOR, os.environ)
         identity = {"account": coordinator.account, "release": coordinator.release}
         return _run(coordinator, COORDINATOR, identity, lambda runtime: run_coordinator(coordinator, runtime))
     except ConfigError as error:

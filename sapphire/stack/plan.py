@@ -53,7 +53,7 @@ class Market:
 
     Parameters
     ----------
-    seed : of the generated market, of the house's orders and of delays.
+    seed : of the generated market, of the synthetic liquidity's orders and of delays.
     candles : folder of recorded candles in the exchange's form (`BTCUSDT-5m.csv`, `rules.json`); None for the generated
         market.
     start : where market time begins, ISO 8601; None leaves it to the exchange.

@@ -149,8 +149,8 @@ class Scheduler:
 
     def _read(self) -> dict[str, int]:
         try:
-            told = json.loads(self._folder.reports_state.read_bytes())
-            return {str(name): int(done) for name, done in told.items()}
+            state = json.loads(self._folder.reports_state.read_bytes())
+            return {str(name): int(done) for name, done in state.items()}
         except FileNotFoundError:
             return {}
         except (ValueError, AttributeError) as error:
@@ -229,12 +229,12 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run the part; its exit code."""
     parser = argparse.ArgumentParser(prog="python -m sapphire.stack.reports_part", description=__doc__)
     parser.add_argument("--config", type=Path, required=True, metavar="FILE")
-    told = parser.parse_args(words)
+    arguments = parser.parse_args(words)
     log = log_to_stderr(REPORTS)
     with suppress(OSError):
         os.nice(_NICE)  # whoever trades comes first
     try:
-        config = ReportsConfig.read(told.config, REPORTS, os.environ)
+        config = ReportsConfig.read(arguments.config, REPORTS, os.environ)
     except ConfigError as error:
         log.error("%s", error)
         return 1

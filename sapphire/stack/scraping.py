@@ -30,9 +30,9 @@ def scrape_targets(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
     [{'targets': ['engine:21004'], 'labels': {'part': 'service', 'venue': 'embedded', 'account': 'paper'}}]
     """
     found = []
-    told = {name: part["metrics"] for name, part in facts["parts"].items()}
-    told["keeper"] = None if facts["keeper"] is None else f"{facts['keeper']}/metrics"
-    for name, metrics in sorted(told.items()):
+    addresses = {name: part["metrics"] for name, part in facts["parts"].items()}
+    addresses["keeper"] = None if facts["keeper"] is None else f"{facts['keeper']}/metrics"
+    for name, metrics in sorted(addresses.items()):
         if metrics is None:
             continue
         url = urlsplit(metrics)

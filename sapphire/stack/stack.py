@@ -59,7 +59,7 @@ class Stack:
     plan : what it is made of.
     fresh : forget what an earlier stack left in the run folder; otherwise it goes on where that one stood.
     clock : the machine's.
-    told : hears what goes on: the part's name, and what happened to it.
+    on_news : hears what goes on: the part's name, and what happened to it.
     probe : how parts are asked whether they are live and ready.
     turned : called at each turn of what keeps the parts.
     placed : gives each part the command by which it runs elsewhere than here: in a namespace of its own, on a host.
@@ -83,7 +83,7 @@ class Stack:
         *,
         fresh: bool = False,
         clock: Clock | None = None,
-        told: PartNews = lambda *_: None,
+        on_news: PartNews = lambda *_: None,
         probe: Probe | None = None,
         turned: Callable[[], None] = lambda: None,
         placed: Callable[[Part], Part] = lambda part: part,
@@ -92,7 +92,7 @@ class Stack:
         self.folder = RunFolder(plan.run)
         self._fresh = fresh
         self._clock = clock or WallClock()
-        self._told, self._turned = told, turned
+        self._on_news, self._turned = on_news, turned
         self._probe, self._placed = probe or Probe(), placed
         self._lock = RunLock(plan.run)
         self._assembly: Assembly | None = None
@@ -262,7 +262,7 @@ class Stack:
             ],
             lock=self._lock,
             clock=self._clock,
-            told=self._told,
+            on_news=self._on_news,
             changed=self._write,
             turned=self._turned,
             logs=(self.folder.log("keeper"),),
@@ -326,10 +326,10 @@ class Stack:
         if not self._keeper.parts["service"].standing.is_up:
             return
         try:
-            told = account_now(Service(self.service.url, self._made.service_read_token), self.folder)
+            account = account_now(Service(self.service.url, self._made.service_read_token), self.folder)
         except (NotReady, Refused):  # it dies at this moment; what it knows is in its journal
             return
-        write_text(self.folder.account_state, json.dumps(told, sort_keys=True) + "\n")
+        write_text(self.folder.account_state, json.dumps(account, sort_keys=True) + "\n")
         if self.plan.joins is not None:  # the exchange is another stack's, and goes on
             self._keep_exchange_state()
 
@@ -340,7 +340,7 @@ def run_bars(
     *,
     beside: Sequence[Stack] = (),
     rest: timedelta = timedelta(0),
-    told: BarProgress = lambda *_: None,
+    progress: BarProgress = lambda *_: None,
     watch: Watch = lambda _: None,
     deadline_s: float = 120.0,
 ) -> Driven:
@@ -351,7 +351,7 @@ def run_bars(
     bars : how many.
     beside : stacks of accounts that joined this one, and trade the same bars.
     rest : how far to go on behind the last close, below one bar, so that orders under way arrive.
-    told : bars done, bars to do, close of the last one.
+    progress : bars done, bars to do, close of the last one.
     watch : told of every moment of the run, on the driving thread.
     deadline_s : wall seconds that any part has for its answer.
 
@@ -361,7 +361,7 @@ def run_bars(
     NotReady : a part has not answered within the deadline; names it.
     """
     conductor = stack.conductor(beside=beside, watch=watch, deadline_s=deadline_s)
-    driven = conductor.run(bars, told=told)
+    driven = conductor.run(bars, progress=progress)
     if rest:
         late = conductor.drive(driven.now_ns + rest // timedelta(microseconds=1) * 1_000)
         driven = replace(driven, steps=driven.steps + late.steps, now_ns=late.now_ns)

@@ -39,7 +39,7 @@ def test_a_month(traded):
     assert list((run.run / "account" / "journal").glob("*.zst")), "closed segments are archived"
     account = run.run / "account"
     verified, replayed = verify_journal(account), replay_journal(account)
-    print(dict(verified.told), dict(replayed.told))
+    print(dict(verified.facts), dict(replayed.facts))
     assert verified.ok
     assert replayed.identical
     assert daily_report(read_run(run.run, run.home), FIRST + timedelta(days=29)).is_sound

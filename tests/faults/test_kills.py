@@ -116,7 +116,7 @@ def test_a_killed_part_comes_back_and_nothing_is_lost(prepared, undisturbed, blo
     assert as_the_exchange_has_it(outcome) == as_the_exchange_has_it(undisturbed)
     assert decided(outcome) == decided(undisturbed)
     require_same_books(outcome)
-    assert outcome.replay.identical, outcome.replay.told
+    assert outcome.replay.identical, outcome.replay.facts
 
 
 def test_parts_that_hang_are_restarted_and_the_run_says_the_same(prepared, undisturbed, hung_at, tmp_path):
@@ -127,4 +127,4 @@ def test_parts_that_hang_are_restarted_and_the_run_says_the_same(prepared, undis
     assert as_the_exchange_has_it(outcome) == as_the_exchange_has_it(undisturbed)
     assert decided(outcome) == decided(undisturbed)
     require_same_books(outcome)
-    assert outcome.replay.identical, outcome.replay.told
+    assert outcome.replay.identical, outcome.replay.facts

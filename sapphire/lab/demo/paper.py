@@ -60,7 +60,7 @@ def trade_on_paper(release: str, market: DemoMarket, *, home: Path, run: Path, s
     try:
         return steps.run(
             f"paper: {bars:,} bars of {' and '.join(plan.symbols)}",
-            lambda: run_bars(stack, bars, rest=_REST, told=told),
+            lambda: run_bars(stack, bars, rest=_REST, progress=told),
         )
     finally:
         stack.stop()

@@ -34,8 +34,8 @@ def account_row(facts: Mapping[str, Any], account: Mapping[str, Any] | None, *, 
     """
     release, service = facts["release"], facts["parts"].get("service")
     is_over = facts["state"] in ("stopped", "failed")
-    told = None if account is None else account["positions"]
-    held = None if told is None else [row for row in told["positions"] if row["lots"] != "0"]
+    holdings = None if account is None else account["positions"]
+    positions = None if holdings is None else [row for row in holdings["positions"] if row["lots"] != "0"]
     trading = None if account is None else account["trading"]["state"]
     return {
         "account": facts["account"],
@@ -47,8 +47,10 @@ def account_row(facts: Mapping[str, Any], account: Mapping[str, Any] | None, *, 
         "state": facts["state"] if is_running or is_over else _GONE,
         "since_ns": facts["written_ns"] if service is None else service["since_ns"],
         "quote": facts["quote"],
-        "equity_quote_atoms": None if told is None else told["equity_quote_atoms"],
-        "positions": None if held is None else [{key: row[key] for key in ("symbol", "quantity")} for row in held],
+        "equity_quote_atoms": None if holdings is None else holdings["equity_quote_atoms"],
+        "positions": None
+        if positions is None
+        else [{key: row[key] for key in ("symbol", "quantity")} for row in positions],
         "trading": trading,
         "halted": None if trading is None else trading == "HALTED",
     }
@@ -64,8 +66,8 @@ def rows_beside(first: RunFolder) -> list[dict[str, Any]]:
     for folder in first.joined:
         facts, is_running = folder.read(), RunLock(folder.path).holder() is not None
         service = service_at(folder, facts) if is_running else None
-        told = last_account(folder, is_running=is_running, service=service)
-        rows.append(account_row(facts, told["account"], is_running=is_running))
+        last = last_account(folder, is_running=is_running, service=service)
+        rows.append(account_row(facts, last["account"], is_running=is_running))
     return rows
 
 
@@ -90,7 +92,7 @@ def accounts_table(rows: Sequence[Mapping[str, Any]], *, now_ns: int) -> Table:
                 "unknown"
                 if row["equity_quote_atoms"] is None
                 else f"{money(row['equity_quote_atoms'])} {row['quote']}",
-                _held(row["positions"]),
+                _positions_text(row["positions"]),
                 row["trading"] or "unknown",
             )
             for row in rows
@@ -98,7 +100,7 @@ def accounts_table(rows: Sequence[Mapping[str, Any]], *, now_ns: int) -> Table:
     )
 
 
-def _held(positions: Sequence[Mapping[str, Any]] | None) -> str:
+def _positions_text(positions: Sequence[Mapping[str, Any]] | None) -> str:
     if positions is None:
         return "unknown"
     return ", ".join(f"{row['quantity']} {row['symbol'].partition('/')[0]}" for row in positions) or "none"

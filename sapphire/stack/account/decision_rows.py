@@ -30,7 +30,7 @@ def decision_rows(made: Iterable[Decision], rules: Rules, symbol: str | None = N
         facts = decision.facts
         obstacle = facts["reason"]
         beliefs = {each["symbol"]: each for each in (*facts["remembered"], *facts["beliefs"])}
-        held = {each["symbol"]: each["lots"] for each in (facts["account"] or {"positions": ()})["positions"]}
+        lots = {each["symbol"]: each["lots"] for each in (facts["account"] or {"positions": ()})["positions"]}
         for target in facts["targets"] or ({"symbol": None, "lots": None, "weight": None, "reason": None},):
             name = target["symbol"]
             if symbol is not None and name not in (symbol, None):
@@ -40,7 +40,7 @@ def decision_rows(made: Iterable[Decision], rules: Rules, symbol: str | None = N
                 "bar_close_ns": facts["bar_close_ns"],
                 "symbol": name,
                 **{key: believed.get(key) for key in ("mean_bps", "std_bps", "horizon_ns")},
-                "held_lots": held.get(name),
+                "held_lots": lots.get(name),
                 "target_lots": target["lots"],
                 "weight": target["weight"],
                 "reason": target["reason"],
@@ -57,9 +57,9 @@ def why(row: Mapping[str, Any]) -> str:
     >>> why({"reason": "kept: a change would not earn its cost", "mean_bps": -0.1512, "obstacle": None})
     'kept: a change would not earn its cost, mean -0.15 bps'
     """
-    told = [] if row["reason"] is None else [row["reason"]]
-    if row["mean_bps"] is not None and told:
-        told.append(f"mean {row['mean_bps']:+.2f} bps")
+    parts = [] if row["reason"] is None else [row["reason"]]
+    if row["mean_bps"] is not None and parts:
+        parts.append(f"mean {row['mean_bps']:+.2f} bps")
     if row["obstacle"] is not None:
-        told.append(f"{row['obstacle']['code'].replace('_', ' ')}: {row['obstacle']['text']}")
-    return ", ".join(told)
+        parts.append(f"{row['obstacle']['code'].replace('_', ' ')}: {row['obstacle']['text']}")
+    return ", ".join(parts)

@@ -29,7 +29,7 @@ def _limits_of(home: Path, release: str) -> Limits:
     from sapphire.registry import EvidenceStore
 
     try:
-        told = EvidenceStore(home / "evidence").bundle(release).protocol.limits
+        declared = EvidenceStore(home / "evidence").bundle(release).protocol.limits
     except EvidenceRefused:  # whether it may trade without is for the door to say
         return STANDARD
-    return Limits(**told)
+    return Limits(**declared)

@@ -30,8 +30,8 @@ def trading_lines(trading: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     ----------
     trading : `account.trading_of`.
     """
-    said = trading["set"]
-    yield "trading", trading["state"] + ("" if said is None else _word(said))
+    command = trading["set"]
+    yield "trading", trading["state"] + ("" if command is None else _word(command))
     for row in trading["closed"]:
         left = f"{row['quantity'] or row['lots']} left"
         how = {
@@ -53,13 +53,13 @@ def account_parts(account: Mapping[str, Any]) -> Iterator[RenderableType]:
     ----------
     account : `account.account_now`.
     """
-    told, today = account["positions"], account["fills_today"]
-    quote = told["quote"]
+    holdings, today = account["positions"], account["fills_today"]
+    quote = holdings["quote"]
     lines = list(trading_lines(account["trading"]))
     if account.get("untraded"):
         lines.append(("NEVER TRADED", account["untraded"]))
     lines.append(("market", f"{_moment(account['market_ns'])}; {_bars(account)}"))
-    lines.append(("equity", _worth(told)))
+    lines.append(("equity", _worth(holdings)))
     fees = ", ".join(f"{plain(atoms)} {asset}" for asset, atoms in today["fees"].items()) or "none"
     lines.append(
         (
@@ -70,23 +70,23 @@ def account_parts(account: Mapping[str, Any]) -> Iterator[RenderableType]:
     )
     lines.append(("latency", _latency(account["latency"])))
     yield lines_of(lines)
-    yield _positions(told)
-    for title, header, rows in _more_held(told):
+    yield _positions(holdings)
+    for title, header, rows in _other_tables(holdings):
         yield table_of(title, header, rows)
 
 
-def show_positions(told: Mapping[str, Any]) -> None:
+def show_positions(holdings: Mapping[str, Any]) -> None:
     """What passes, cash, equity and holdings.
 
     Parameters
     ----------
-    told : `account.positions_now`.
+    holdings : `account.positions_now`.
     """
     from sapphire.stack.showing import show
 
-    tables = [table_of(title, header, rows) for title, header, rows in _more_held(told)]
-    lines = [*trading_lines(told["trading"]), ("equity", _worth(told))]
-    show([lines_of(lines), _positions(told), *tables])
+    tables = [table_of(title, header, rows) for title, header, rows in _other_tables(holdings)]
+    lines = [*trading_lines(holdings["trading"]), ("equity", _worth(holdings))]
+    show([lines_of(lines), _positions(holdings), *tables])
 
 
 def show_orders(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -163,7 +163,7 @@ def price(atoms: str | int | None) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _positions(told: Mapping[str, Any]) -> RenderableType:
+def _positions(holdings: Mapping[str, Any]) -> RenderableType:
     rows = [
         (
             row["symbol"],
@@ -176,34 +176,40 @@ def _positions(told: Mapping[str, Any]) -> RenderableType:
             money(row["unrealised_atoms"]),
             money(row["realised_atoms"]),
         )
-        for row in told["positions"]
+        for row in holdings["positions"]
     ]
     header = ("symbol", "held", "lots", "on its way", "price", "paid", "value", "unrealised", "realised")
-    return table_of(f"account {told['account']}, in {told['quote']}", header, rows)
+    return table_of(f"account {holdings['account']}, in {holdings['quote']}", header, rows)
 
 
-def _more_held(told: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
+def _other_tables(holdings: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
     """What is in no equity, and what went in fees."""
-    if told.get("others"):
-        yield "also held, in no equity", ("asset", "held"), [(at["asset"], plain(at["atoms"])) for at in told["others"]]
-    if told.get("fees"):
+    if holdings.get("others"):
+        yield (
+            "also held, in no equity",
+            ("asset", "held"),
+            [(at["asset"], plain(at["atoms"])) for at in holdings["others"]],
+        )
+    if holdings.get("fees"):
         fees: list[tuple[str, ...]] = [
             (fee["asset"], plain(fee["atoms"]), money(fee["quote_atoms"]) if fee["quote_atoms"] else "no price known")
-            for fee in told["fees"]
+            for fee in holdings["fees"]
         ]
-        yield "fees paid", ("asset", "paid", f"value, {told['quote']}"), fees
+        yield "fees paid", ("asset", "paid", f"value, {holdings['quote']}"), fees
 
 
-def _worth(told: Mapping[str, Any]) -> str:
-    quote, equity = told["quote"], told["equity_quote_atoms"]
+def _worth(holdings: Mapping[str, Any]) -> str:
+    quote, equity = holdings["quote"], holdings["equity_quote_atoms"]
     known = f"{money(equity)} {quote}" if equity is not None else "not known: a price is missing, or it is too large"
-    gains = f"realised {money(told['realised_quote_atoms'])}, unrealised {money(told['unrealised_quote_atoms'])}"
-    return f"{known}; cash {money(told['cash_quote_atoms'])}; {gains}"
+    gains = (
+        f"realised {money(holdings['realised_quote_atoms'])}, unrealised {money(holdings['unrealised_quote_atoms'])}"
+    )
+    return f"{known}; cash {money(holdings['cash_quote_atoms'])}; {gains}"
 
 
-def _word(said: Mapping[str, Any]) -> str:
-    why = f": {said['why']}" if said["why"] else ""
-    return f", {said['word']} since {_moment(said['market_ns'])} by {said['by']}{why}"
+def _word(command: Mapping[str, Any]) -> str:
+    why = f": {command['why']}" if command["why"] else ""
+    return f", {command['word']} since {_moment(command['market_ns'])} by {command['by']}{why}"
 
 
 def _bars(account: Mapping[str, Any]) -> str:

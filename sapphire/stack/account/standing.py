@@ -85,27 +85,27 @@ def _ended(run: RunFolder) -> dict[str, Any]:
     decided = latest_decisions(run.decisions, 1)
     closes = decided[0].closes_ticks if decided else {}
     prices = {symbol: int(ticks * rules.steps[symbol][0] * _ATOMS) for symbol, ticks in closes.items()}
-    told = {**account.trading(), **account.positions(prices)}
-    trading = trading_of(told, rules)
+    holdings = {**account.trading(), **account.positions(prices)}
+    trading = trading_of(holdings, rules)
     return {
         "trading": trading,
         "untraded": None if account.fills or not decided else untraded_so_far(run, account.denied),
         "market_ns": str(account.market_ns),
         "last_bar_close_ns": None if account.last_bar_close_ns is None else str(account.last_bar_close_ns),
         "last_decision": [] if not decided else list(decision_rows(decided, rules)),
-        "positions": {**told, "trading": trading, "positions": [rules.named(row) for row in told["positions"]]},
+        "positions": {**holdings, "trading": trading, "positions": [rules.named(row) for row in holdings["positions"]]},
         "fills_today": _today(account.fills, account.market_ns),
         "latency": latency,
         "told_by": "journal",
     }
 
 
-def trading_of(told: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
+def trading_of(state: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
     """What passes, and what commands have closed.
 
     Parameters
     ----------
-    told : the service's state, or its positions.
+    state : the service's state, or its positions.
 
     Returns
     -------
@@ -114,16 +114,20 @@ def trading_of(told: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
     "refused", "halted" or "flat".
     """
     return {
-        "state": told["trading"],
-        "set": told["trading_set"],
-        "closed": [rules.named(row) for row in told["closed"]],
+        "state": state["trading"],
+        "set": state["trading_set"],
+        "closed": [rules.named(row) for row in state["closed"]],
     }
 
 
 def positions_now(service: Service, rules: Rules) -> dict[str, Any]:
     """Cash, equity, gains and what is held, with prices and coins beside atoms and lots."""
-    told = service.positions()
-    return {**told, "trading": trading_of(told, rules), "positions": [rules.named(row) for row in told["positions"]]}
+    holdings = service.positions()
+    return {
+        **holdings,
+        "trading": trading_of(holdings, rules),
+        "positions": [rules.named(row) for row in holdings["positions"]],
+    }
 
 
 def untraded_so_far(run: RunFolder, orders: Sequence[Mapping[str, Any]]) -> str:

@@ -46,10 +46,10 @@ def again(run: Path | None, account: str | None = None) -> str:
     return words if account is None else f"{words} --account {account}"
 
 
-def put(told: Mapping[str, Any], *, as_json: bool) -> None:
+def put(content: Mapping[str, Any], *, as_json: bool) -> None:
     """The object on stdout, where it is asked for."""
     if as_json:
-        sys.stdout.write(json.dumps(told, sort_keys=True) + "\n")
+        sys.stdout.write(json.dumps(content, sort_keys=True) + "\n")
 
 
 def say(text: str) -> None:

@@ -73,7 +73,7 @@ def journal_verify(run: RunOption = None, account: AccountOption = None, as_json
     from sapphire.execution.journal import verify_journal
 
     found = verify_journal(_account(run, account))
-    _tell(found.told, as_json=as_json)
+    _tell(found.facts, as_json=as_json)
     say("every record follows from the one before" if found.ok else "the journal is damaged")
     if not found.ok:
         raise typer.Exit(1)
@@ -88,7 +88,7 @@ def journal_replay(run: RunOption = None, account: AccountOption = None, as_json
     from sapphire.execution.journal import replay_journal
 
     found = replay_journal(_account(run, account))
-    _tell(found.told, as_json=as_json)
+    _tell(found.facts, as_json=as_json)
     say(f"{found.steps:,} steps, byte-identical" if found.steps is not None else "a step differs")
     if not found.identical:
         raise typer.Exit(1)
@@ -100,9 +100,9 @@ def _account(run: Path | None, account: str | None) -> Path:
     return RunFolder(run_folder(run, account)).account
 
 
-def _tell(told: Mapping[str, Any], *, as_json: bool) -> None:
+def _tell(facts: Mapping[str, Any], *, as_json: bool) -> None:
     """What the binary found: as it is, or a line for each thing."""
-    put(told, as_json=as_json)
+    put(facts, as_json=as_json)
     if not as_json:
-        for name, value in told.items():
+        for name, value in facts.items():
             sys.stdout.write(f"{name:24}{value}\n")

@@ -90,9 +90,9 @@ def users(
     from sapphire.registry.team import TeamUsers
     from sapphire.registry.tracking import Tracking
 
-    told = [*_users("quant", quant), *_users("promoter", promoter), *_users("reader", reader)]
+    wanted = [*_users("quant", quant), *_users("promoter", promoter), *_users("reader", reader)]
     team = TeamUsers.of(Tracking.of(home(), os.environ))
-    changed = team.provide(told)
+    changed = team.provide(wanted)
     found = team.all()
     if as_json:
         roles = [{"user": name, "role": role} for name, role in found]

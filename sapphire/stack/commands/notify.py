@@ -36,7 +36,7 @@ def list_receivers(run: RunOption = None, account: AccountOption = None, as_json
     from sapphire.stack.showing import print_table
 
     receivers, stands = _receivers(), notices_of(RunFolder(run_folder(run, account)))
-    put({"receivers": [_told(each) | {"run": stands.get(each.shape)} for each in receivers]}, as_json=as_json)
+    put({"receivers": [_row(each) | {"run": stands.get(each.shape)} for each in receivers]}, as_json=as_json)
     if not as_json:
         rows = [
             (each.shape, ", ".join(sorted(each.kinds)), each.kept_in, _stand(stands.get(each.shape)))
@@ -78,8 +78,8 @@ def send_test(
         )
         outcome = deliver(each, body_of(notice, each.shape, chat=each.chat))
         found.append((each, outcome))
-    told = [_told(each) | {"came": str(outcome.came), "what": outcome.what} for each, outcome in found]
-    put({"receivers": told}, as_json=as_json)
+    sent = [_row(each) | {"came": str(outcome.came), "what": outcome.what} for each, outcome in found]
+    put({"receivers": sent}, as_json=as_json)
     if not as_json:
         rows = [(each.shape, str(outcome.came), outcome.what) for each, outcome in found]
         print_table("test messages", ("receiver", "", "what came back"), rows)
@@ -135,7 +135,7 @@ def _receivers() -> Sequence[Receiver]:
     return receivers
 
 
-def _told(receiver: Receiver) -> dict[str, Any]:
+def _row(receiver: Receiver) -> dict[str, Any]:
     return {"receiver": receiver.shape, "kinds": sorted(receiver.kinds), "kept_in": receiver.kept_in}
 
 

@@ -44,12 +44,12 @@ def _places(
     from sapphire.domain.workspace import home
 
     place = shared_place()
-    told: dict[str, Any] = {"home": str(home()), "place": None if place is None else _asked(place)}
+    facts: dict[str, Any] = {"home": str(home()), "place": None if place is None else _asked(place)}
     if as_json:
-        sys.stdout.write(json.dumps(told, indent=2) + "\n")
+        sys.stdout.write(json.dumps(facts, indent=2) + "\n")
     else:
-        _show(told)
-    if place is not None and not all(half["answers"] for half in (told["place"]["heads"], told["place"]["bytes"])):
+        _show(facts)
+    if place is not None and not all(half["answers"] for half in (facts["place"]["heads"], facts["place"]["bytes"])):
         raise typer.Exit(1)
 
 
@@ -133,14 +133,14 @@ def _needed() -> Place:
 
 def _asked(place: Place) -> dict[str, Any]:
     """Both halves of a place, each asked for something small."""
-    heads, heads_told = _timed(
+    heads, heads_answer = _timed(
         lambda: Counter(head.name.split("/")[0] for head in _all_heads(place)), place.heads.where
     )
     ledger = _timed(lambda: place.head("ledger/trials"), place.heads.where)[0] if heads is not None else None
-    _, bytes_told = _timed(lambda: place.blobs.get(f"ledger/{'0' * 64}"), place.blobs.where)
-    held = {what: int((heads or {}).get(room, 0)) for room, what in _ROOMS.items()}
+    _, bytes_answer = _timed(lambda: place.blobs.get(f"ledger/{'0' * 64}"), place.blobs.where)
+    counts = {what: int((heads or {}).get(room, 0)) for room, what in _ROOMS.items()}
     lines = 0 if ledger is None else ledger.sequence
-    return {"heads": heads_told, "bytes": bytes_told, "holds": held | {"lines of the trial ledger": lines}}
+    return {"heads": heads_answer, "bytes": bytes_answer, "holds": counts | {"lines of the trial ledger": lines}}
 
 
 def _all_heads(place: Place) -> list[Any]:
@@ -156,9 +156,9 @@ def _timed(ask: Callable[[], Any], where: str) -> tuple[Any, dict[str, Any]]:
     return found, {"where": where, "answers": True, "ms": round(1e3 * (time.monotonic() - began), 1)}
 
 
-def _show(told: dict[str, Any]) -> None:
-    say(f"state folder  {told['home']}")
-    place = told["place"]
+def _show(facts: dict[str, Any]) -> None:
+    say(f"state folder  {facts['home']}")
+    place = facts["place"]
     if place is None:
         say("no place is named: the state folder is all there is; see PLACES.md beside sapphire.data.places")
         return

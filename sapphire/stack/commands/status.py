@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Look", "status", "watch"]
 
 _FRAME_S = 1.0
-_TOLD_BY = {
+_SOURCES = {
     "last words": "the account as it was when the stack ended:",
     "journal": "the account as its journal has it, since the stack was not ended in order:",
 }
@@ -69,15 +69,15 @@ class Look:
         is_running = RunLock(folder.path).holder() is not None
         decided = last_decision(folder.decisions)
         release = facts["release"]
-        told = last_account(folder, is_running=is_running, service=service_at(folder, facts) if is_running else None)
+        last = last_account(folder, is_running=is_running, service=service_at(folder, facts) if is_running else None)
         return cls(
             facts=facts,
             is_running=is_running,
             permit=permit_now(Path(facts["home"]), release["digest"], release["stage"]),
             views=None if decided is None else decided.standing,
-            **told,
+            **last,
             notices=notices_of(folder),
-            accounts=[account_row(facts, told["account"], is_running=is_running), *rows_beside(folder)],
+            accounts=[account_row(facts, last["account"], is_running=is_running), *rows_beside(folder)],
             now_ns=WallClock().now_ns(),
         )
 
@@ -106,8 +106,8 @@ class Look:
         if self.account is None:
             yield Text(f"the account is not known: {self.why}")
             return
-        if self.account["told_by"] in _TOLD_BY:
-            yield Text(_TOLD_BY[self.account["told_by"]])
+        if self.account["told_by"] in _SOURCES:
+            yield Text(_SOURCES[self.account["told_by"]])
         yield from account_parts(self.account)
 
 

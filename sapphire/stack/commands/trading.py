@@ -23,10 +23,10 @@ def positions(run: RunOption = None, account: AccountOption = None, as_json: AsJ
     from sapphire.stack.background import service_of
 
     folder, rules = _folder(run, account)
-    told = positions_now(service_of(folder), rules)
-    put(told, as_json=as_json)
+    holdings = positions_now(service_of(folder), rules)
+    put(holdings, as_json=as_json)
     if not as_json:
-        show_positions(told)
+        show_positions(holdings)
 
 
 def orders(limit: Limit = 50, run: RunOption = None, account: AccountOption = None, as_json: AsJson = False) -> None:
@@ -73,9 +73,9 @@ def halt(
     from sapphire.execution.service import os_user
     from sapphire.stack.background import service_of
 
-    told = service_of(run_folder(run, account), acts=True).halt(reason, by=os_user())
-    put(told, as_json=as_json)
-    say(f"trading is {told['state']}")
+    answer = service_of(run_folder(run, account), acts=True).halt(reason, by=os_user())
+    put(answer, as_json=as_json)
+    say(f"trading is {answer['state']}")
     more = again(run, account)
     say(f"next: sapphire status{more}; sapphire flatten REASON{more} sells; sapphire resume REASON{more} trades again")
 
@@ -93,9 +93,9 @@ def resume(
     from sapphire.execution.service import os_user
     from sapphire.stack.background import service_of
 
-    told = service_of(run_folder(run, account), acts=True).resume(reason, by=os_user())
-    put(told, as_json=as_json)
-    say(f"trading is {told['state']}: the next bar's signals set the positions")
+    answer = service_of(run_folder(run, account), acts=True).resume(reason, by=os_user())
+    put(answer, as_json=as_json)
+    say(f"trading is {answer['state']}: the next bar's signals set the positions")
 
 
 def flatten(
@@ -115,8 +115,8 @@ def flatten(
     from sapphire.stack.background import service_of
 
     folder, rules = _folder(run, account)
-    told = service_of(folder, acts=True).flatten(reason, by=os_user())
-    _tell({**told, "closed": [rules.named(row) for row in told["closed"]]}, again(run, account), as_json=as_json)
+    answer = service_of(folder, acts=True).flatten(reason, by=os_user())
+    _tell({**answer, "closed": [rules.named(row) for row in answer["closed"]]}, again(run, account), as_json=as_json)
 
 
 def close(
@@ -134,15 +134,15 @@ def close(
     from sapphire.stack.background import service_of
 
     folder, rules = _folder(run, account)
-    told = service_of(folder, acts=True).close(symbol, reason, by=os_user())
-    _tell({**told, "closed": [rules.named(row) for row in told["closed"]]}, again(run, account), as_json=as_json)
+    answer = service_of(folder, acts=True).close(symbol, reason, by=os_user())
+    _tell({**answer, "closed": [rules.named(row) for row in answer["closed"]]}, again(run, account), as_json=as_json)
 
 
-def _tell(told: Mapping[str, Any], more: str, *, as_json: bool) -> None:
+def _tell(answer: Mapping[str, Any], more: str, *, as_json: bool) -> None:
     """What is closed now, and how to see it through."""
-    put(told, as_json=as_json)
-    say(f"trading is {told['state']}")
-    for row in told["closed"]:
+    put(answer, as_json=as_json)
+    say(f"trading is {answer['state']}")
+    for row in answer["closed"]:
         say(f"{row['symbol']}: {row['standing']}, {row['quantity'] or row['lots']} left; no signal of it is taken")
     say(f"next: sapphire status{more} says how far it is; sapphire resume REASON{more} trades again")
 

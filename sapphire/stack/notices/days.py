@@ -68,15 +68,15 @@ class Days:
             day["from"] = day["from"] or before
             day["to"] = self._state["equity"] = {"at_ns": str(close_ns), "atoms": str(equity)}
 
-    def fill(self, told: OrderExecutionMessage, at_ns: int) -> None:
+    def fill(self, execution: OrderExecutionMessage, at_ns: int) -> None:
         """Take in a fill."""
-        if told.fill is None:
+        if execution.fill is None:
             return
         day = self._day(at_ns)
         day["fills"] += 1
-        key = "bought" if told.side is Side.BUY else "sold"
-        day[key] = str(int(day[key]) + told.fill.quote_atoms)
-        add_fees(day["fees"], told)
+        key = "bought" if execution.side is Side.BUY else "sold"
+        day[key] = str(int(day[key]) + execution.fill.quote_atoms)
+        add_fees(day["fees"], execution)
 
     def denied(self, at_ns: int) -> None:
         """Take in an order that was refused."""
@@ -92,7 +92,7 @@ class Days:
         newest = self._state["newest"]
         for key in sorted(self._state["open"], key=int):
             if newest is not None and int(key) < newest:
-                yield self._told(int(key) * _DAY_NS, self._state["open"].pop(key))
+                yield self._summary(int(key) * _DAY_NS, self._state["open"].pop(key))
 
     def _day(self, at_ns: int) -> dict[str, Any]:
         """The sums of a day; what comes late for one that is told counts for the newest."""
@@ -102,7 +102,7 @@ class Days:
         found: dict[str, Any] = self._state["open"].setdefault(str(day), empty)
         return found
 
-    def _told(self, day_ns: int, day: dict[str, Any]) -> Day:
+    def _summary(self, day_ns: int, day: dict[str, Any]) -> Day:
         equity = "equity not known"
         if day["to"] is not None:
             begun, ended = int(day["from"]["atoms"]), int(day["to"]["atoms"])

@@ -73,12 +73,12 @@ async def _deliver(receiver: Receiver, body: Mapping[str, Any], within_s: float)
         async with asyncio.timeout(within_s), _client(within_s) as client:
             request = client.build_request("POST", receiver.address, json=body)
             answer = await client.send(request, stream=True)
-            said = b""
+            content = b""
             async for chunk in answer.aiter_bytes():
-                said += chunk
-                if len(said) >= _READ:
+                content += chunk
+                if len(content) >= _READ:
                     break
-            return _judged(answer, said[:_READ], receiver)
+            return _judged(answer, content[:_READ], receiver)
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
         return Outcome(Came.AGAIN, f"no connection: {_words(error, receiver)}")
     except TimeoutError:
@@ -94,26 +94,26 @@ def _client(within_s: float) -> httpx.AsyncClient:
     return httpx.AsyncClient(timeout=httpx.Timeout(within_s, connect=within_s / 2), verify=_context())
 
 
-def _judged(answer: httpx.Response, said: bytes, receiver: Receiver) -> Outcome:
+def _judged(answer: httpx.Response, content: bytes, receiver: Receiver) -> Outcome:
     """What an answer means."""
-    status, words = answer.status_code, _hidden(said.decode(errors="replace"), receiver).strip()
+    status, words = answer.status_code, _hidden(content.decode(errors="replace"), receiver).strip()
     what = f"{status} {answer.reason_phrase}".strip() + (f": {words[:_SHOWN]}" if words else "")
     if answer.is_success:
         return Outcome(Came.DELIVERED, what)
     if status in _OVERLOADED:
-        return Outcome(Came.AGAIN, what, _pause_s(answer.headers.get("retry-after"), said))
+        return Outcome(Came.AGAIN, what, _pause_s(answer.headers.get("retry-after"), content))
     return Outcome(Came.UNKNOWN if status in _LOST_ON_THE_WAY else Came.REFUSED, what)
 
 
-def _pause_s(header: str | None, said: bytes) -> float | None:
+def _pause_s(header: str | None, content: bytes) -> float | None:
     """How long to wait, as a header says it, or the body of Discord's or Telegram's answer."""
     found: list[float] = []
     for read in (float, _until_s):
         with contextlib.suppress(ValueError, OverflowError):
             found.append(read(header or ""))
     with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
-        told = json.loads(said)
-        found.append(float({**told, **told.get("parameters", {})}["retry_after"]))
+        facts = json.loads(content)
+        found.append(float({**facts, **facts.get("parameters", {})}["retry_after"]))
     sound = [pause for pause in found if 0 <= pause < float("inf")]
     return min(max(sound), _LONGEST_PAUSE_S) if sound else None
 

@@ -120,8 +120,8 @@ class Outbox:
         if outcome.came is Came.DELIVERED:
             each["delivered"] += 1
             each["failures"], each["not_before_ns"] = 0, "0"
-            told = each["telling"]
-            left = {kind: count - told.get(kind, 0) for kind, count in each["untold"].items()}
+            sent = each["telling"]
+            left = {kind: count - sent.get(kind, 0) for kind, count in each["untold"].items()}
             each["untold"] = {kind: count for kind, count in left.items() if count > 0}
             each["waiting"].pop(0)
             return

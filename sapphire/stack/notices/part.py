@@ -68,8 +68,8 @@ def run(config: NoticesConfig, runtime: PartRuntime, *, clock: Clock | None = No
     closing = threading.Event()
     counted = runtime.metrics.notices
     for receiver in receivers:
-        told = (outbox, receiver, closing.is_set, clock, counted)
-        threading.Thread(target=_send_all, args=told, name=f"to {receiver.shape}", daemon=True).start()
+        arguments = (outbox, receiver, closing.is_set, clock, counted)
+        threading.Thread(target=_send_all, args=arguments, name=f"to {receiver.shape}", daemon=True).start()
     runtime.readiness.tell(ready=True)
     with contextlib.suppress(SystemExit):
         while True:
@@ -162,12 +162,12 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run the part; its exit code."""
     parser = argparse.ArgumentParser(prog="python -m sapphire.stack.notices.part", description=__doc__)
     parser.add_argument("--config", type=Path, required=True, metavar="FILE")
-    told = parser.parse_args(words)
+    arguments = parser.parse_args(words)
     log = log_to_stderr(NOTICES)
     with contextlib.suppress(OSError):
         os.nice(_NICE)  # whoever trades comes first
     try:
-        config = NoticesConfig.read(told.config, NOTICES, os.environ)
+        config = NoticesConfig.read(arguments.config, NOTICES, os.environ)
     except ConfigError as error:
         log.error("%s", error)
         return 1

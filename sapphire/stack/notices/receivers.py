@@ -70,24 +70,24 @@ def receiver_sources() -> dict[str, Any]:
     for shape in NOTICE_SHAPES:
         if shape not in section:
             continue
-        told = dict(section[shape])
-        if ("address_env" in told) == ("address_file" in told):
+        entry = dict(section[shape])
+        if ("address_env" in entry) == ("address_file" in entry):
             raise ConfigError(
                 f"where the address of notify.{shape} is",
                 expected="address_env or address_file, one of them",
-                got="both" if "address_env" in told else "neither",
+                got="both" if "address_env" in entry else "neither",
                 next=f"name the variable or the file in [notify.{shape}] of sapphire.toml",
             )
-        if shape == "telegram" and not str(told.get("chat", "")):
+        if shape == "telegram" and not str(entry.get("chat", "")):
             raise ConfigError(
                 "which chat notify.telegram writes to",
                 expected="the chat's number, or @name of a channel",
                 got="none",
                 next="write to the bot, and look up the chat's number by its getUpdates",
             )
-        if "address_file" in told:
-            told["address_file"] = str((folder / Path(told["address_file"]).expanduser()).absolute())
-        found[shape] = told
+        if "address_file" in entry:
+            entry["address_file"] = str((folder / Path(entry["address_file"]).expanduser()).absolute())
+        found[shape] = entry
     return found
 
 
@@ -107,26 +107,26 @@ def read_receivers(sources: Mapping[str, Any], environment: Mapping[str, str] | 
     return tuple(_receiver(shape, sources[shape], variables) for shape in NOTICE_SHAPES if shape in sources)
 
 
-def _receiver(shape: str, told: Mapping[str, Any], variables: Mapping[str, str]) -> Receiver:
-    if "address_env" in told:
-        kept_in = f"the environment variable {told['address_env']}"
-        text = variables.get(told["address_env"], "").strip()
+def _receiver(shape: str, entry: Mapping[str, Any], variables: Mapping[str, str]) -> Receiver:
+    if "address_env" in entry:
+        kept_in = f"the environment variable {entry['address_env']}"
+        text = variables.get(entry["address_env"], "").strip()
         if not text:
             raise ConfigError(
                 f"the address of notify.{shape}",
                 expected=f"{kept_in}, set where the stack is started",
                 got="nothing",
-                next=f"export {told['address_env']}=..., or take [notify.{shape}] out of sapphire.toml",
+                next=f"export {entry['address_env']}=..., or take [notify.{shape}] out of sapphire.toml",
             )
     else:
-        path = Path(told["address_file"])
+        path = Path(entry["address_file"])
         kept_in, text = f"the file {path}", _file(shape, path)
     return Receiver(
         shape=shape,
-        kinds=frozenset(told.get("kinds", NOTICE_KINDS)),
+        kinds=frozenset(entry.get("kinds", NOTICE_KINDS)),
         kept_in=kept_in,
         address=_address(shape, text, kept_in),
-        chat=str(told.get("chat", "")),
+        chat=str(entry.get("chat", "")),
     )
 
 

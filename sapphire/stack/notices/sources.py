@@ -108,15 +108,15 @@ class Sources:
                 is_other = self._file != number and (self._file is not None or not self._decisions)
                 moved = list(self._archived()) if is_other else []
                 file.seek(0 if is_other else self._decisions)
-                told = file.read(_AT_ONCE)
+                chunk = file.read(_AT_ONCE)
                 if self._file != number:
-                    self._decisions = file.tell() - len(told)
+                    self._decisions = file.tell() - len(chunk)
                 self._file = number
         except FileNotFoundError:
             return
         for line in moved:
             yield from self._decision(line)
-        for line in told[: told.rfind(b"\n") + 1].splitlines(keepends=True):
+        for line in chunk[: chunk.rfind(b"\n") + 1].splitlines(keepends=True):
             self._decisions += len(line)
             yield from self._decision(line)
 

@@ -142,8 +142,8 @@ class Watch:
         """Parts that ended and were not told in so much wall time before."""
         known = self.state["parts"]
         for name, part in list(known["untold"].items()):
-            told_ns = known["told_ns"].get(name)
-            if told_ns is not None and 0 <= now_ns - int(told_ns) < within_ns:
+            last_ns = known["told_ns"].get(name)
+            if last_ns is not None and 0 <= now_ns - int(last_ns) < within_ns:
                 continue
             known["told_ns"][name] = str(now_ns)
             del known["untold"][name]

@@ -41,12 +41,12 @@ class RunLock:
         self.folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         if not _locked(descriptor):
-            held_by = os.read(descriptor, 32).decode().strip()
+            holder = os.read(descriptor, 32).decode().strip()
             os.close(descriptor)
             raise Refused(
                 f"a stack already runs in {self.folder}",
                 expected="a folder of its own for each stack",
-                got=f"process {held_by} holds it",
+                got=f"process {holder} holds it",
                 next="sapphire up RELEASE --account NAME trades beside it; sapphire down ends it",
             )
         os.ftruncate(descriptor, 0)

@@ -54,7 +54,7 @@ class Supervisor:
     parts : in the order in which they are shown; who needs whom decides the order of the start.
     lock : of the run folder; taken at the start, unless it is held already, and freed at the end.
     clock : what `since_ns` says.
-    told : hears what goes on, on the supervisor's thread.
+    on_news : hears what goes on, on the supervisor's thread.
     changed : called after the standing of any part changed, on the supervisor's thread.
     turned : called at each turn of the supervisor's thread.
     logs : files that are rotated as the logs of the parts are.
@@ -72,7 +72,7 @@ class Supervisor:
         *,
         lock: RunLock,
         clock: Clock,
-        told: PartNews = lambda *_: None,
+        on_news: PartNews = lambda *_: None,
         changed: Callable[[], None] = lambda: None,
         turned: Callable[[], None] = lambda: None,
         logs: Sequence[Path] = (),
@@ -82,7 +82,7 @@ class Supervisor:
         self._kept = {part.name: Kept(part, f"{lock.folder}:{part.name}", since_ns=now_ns) for part in parts}
         self._lock = lock
         self._clock = clock
-        self._told, self._changed, self._each_turn = told, changed, turned
+        self._on_news, self._changed, self._each_turn = on_news, changed, turned
         self._logs, self._looked_at_logs = tuple(logs), 0.0
         self._news: list[tuple[str, str]] = []
         self._turned = threading.Condition(threading.RLock())
@@ -276,7 +276,7 @@ class Supervisor:
         news, self._news = self._news, []
         for name, what in news:
             if what:
-                self._told(name, what)
+                self._on_news(name, what)
         if news:
             self._changed()
 

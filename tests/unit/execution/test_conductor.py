@@ -84,7 +84,7 @@ def kept(run, *parts):
 def test_bars_are_closed_in_order_and_what_a_client_sees_is_told_in_between(run):
     told, moments = [], []
     with kept(run, run.answering(wake_after=4)):
-        driven = run.conductor(watch=moments.append).run(6, told=lambda *what: told.append(what))
+        driven = run.conductor(watch=moments.append).run(6, progress=lambda *what: told.append(what))
         state = run.control.state(full=True)
     assert told == [(bar, 6, START_NS + bar * MINUTE.ns) for bar in range(1, 7)]
     assert (driven.bars, driven.first_close_ns, driven.last_close_ns) == (6, told[0][2], told[-1][2])

@@ -85,7 +85,7 @@ time.sleep(600)
 
 def test_what_dies_is_started_again_and_the_pause_grows(tmp_path, supervisor):
     said = []
-    kept = supervisor(part("service", tmp_path), told=lambda name, what: said.append((name, what))).start()
+    kept = supervisor(part("service", tmp_path), on_news=lambda name, what: said.append((name, what))).start()
     pids = [kept.parts["service"].pid]
     for restarts in (1, 2, 3):
         os.kill(pids[-1], signal.SIGKILL)
@@ -303,7 +303,7 @@ def test_last_words_are_heard_when_those_who_need_a_part_have_ended(tmp_path, su
     running = supervisor(
         part("exchange", tmp_path, before_end=last_words),
         part("service", tmp_path, needs=("exchange",)),
-        told=lambda name, what: told.append((name, what)),
+        on_news=lambda name, what: told.append((name, what)),
     ).start()
     pid_of_service = running.parts["service"].pid
     running.stop()
@@ -377,7 +377,7 @@ def test_the_pause_is_the_first_again_only_once_a_part_was_ready_for_a_while(tmp
     said, came_up = [], tmp_path / "up"
     code = f"import pathlib, sys, time\ntime.sleep(0.6); pathlib.Path(sys.argv[1]).touch()\n{SLEEP}"
     slow = part("slow", tmp_path, code, str(came_up), ready=lambda _: came_up.exists())
-    kept = supervisor(slow, told=lambda _, what: said.append(what)).start()
+    kept = supervisor(slow, on_news=lambda _, what: said.append(what)).start()
     for restarts in (1, 2):
         came_up.unlink()
         os.kill(kept.parts["slow"].pid, signal.SIGKILL)
