@@ -103,8 +103,8 @@ def run_report(
         raise failures[0]
     last = pages[-1]
     if as_json:
-        told = {**last.as_dict(), "pages": [str(page.html) for page in pages]}
-        sys.stdout.write(json.dumps(told, sort_keys=True) + "\n")
+        facts = {**last.as_dict(), "pages": [str(page.html) for page in pages]}
+        sys.stdout.write(json.dumps(facts, sort_keys=True) + "\n")
     _say(
         f"rendered in {sum(page.seconds for page in pages):.0f} s; open {last.html} in a browser, {last.index} for all"
     )
@@ -155,8 +155,8 @@ def show_schedule(as_json: AsJson = False) -> None:
     place = workspace()
     jobs = read_schedule(place, known_reports(place))
     if as_json:
-        told = {"file": str(place / SCHEDULE_FILE), "jobs": [job.as_dict() for job in jobs]}
-        sys.stdout.write(json.dumps(told, sort_keys=True) + "\n")
+        facts = {"file": str(place / SCHEDULE_FILE), "jobs": [job.as_dict() for job in jobs]}
+        sys.stdout.write(json.dumps(facts, sort_keys=True) + "\n")
         return
     lines = [(job.name, job.report, job.cron, "yes" if job.pdf else "", " ".join(job.command())) for job in jobs]
     shown = bundle(f"{len(jobs)} scheduled reports, UTC", ("job", "report", "cron", "PDF", "sapphire"), lines)

@@ -1,9 +1,9 @@
+from .admission import Admission as Admission, Permit as Permit
 from .calibrations import (
     BeliefCheck as BeliefCheck,
     CalibrationEvidence as CalibrationEvidence,
     ScoreSlope as ScoreSlope,
 )
-from .doors import Door as Door, Permit as Permit
 from .environment import GitState as GitState, LockState as LockState, git_state as git_state, lock_state as lock_state
 from .evidence_store import EvidenceStore as EvidenceStore
 from .gates import Issue as Issue, evaluate_gates as evaluate_gates

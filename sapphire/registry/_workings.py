@@ -20,8 +20,8 @@ from sapphire.domain.clocks import Clock, WallClock
 from sapphire.domain.errors import ConfigError
 from sapphire.domain.evidence import GateReport, Target, key_id
 from sapphire.domain.permits import Trust
+from sapphire.registry.admission import Admission
 from sapphire.registry.anchors import Anchors, note_tag
-from sapphire.registry.doors import Door
 from sapphire.registry.environment import GitState
 from sapphire.registry.evidence_store import EvidenceStore
 from sapphire.registry.gates import Issue, evaluate_gates
@@ -77,9 +77,9 @@ class Workings:
         return EvidenceStore(self.home / "evidence")
 
     @property
-    def door(self) -> Door:
-        """The door of this state folder."""
-        return Door(self.home, self.trusted or Deployment.read(installed=self._policies()))
+    def admission(self) -> Admission:
+        """What admits releases of this state folder."""
+        return Admission(self.home, self.trusted or Deployment.read(installed=self._policies()))
 
     @property
     def now_ns(self) -> int:
@@ -105,7 +105,7 @@ class Workings:
         PlaceError : it does not answer.
         EvidenceRefused : what is here or there does not verify.
         """
-        bring(self.home, self.door.deployment)
+        bring(self.home, self.admission.deployment)
 
     def manifest(self, digest: str) -> Manifest:
         """The manifest of a release, every file verified; brought where it is not here yet.
@@ -189,7 +189,7 @@ class Workings:
             return False
         return self.evaluate(digest, self.policy("paper"), trust, Issue()).permits == "paper"
 
-    def checked_heads(self, door: Door, digest: str) -> tuple[str, ...]:
+    def checked_heads(self, admission: Admission, digest: str) -> tuple[str, ...]:
         """The digest of each line of a record that goes on from where it was.
 
         Raises
@@ -197,13 +197,13 @@ class Workings:
         EvidenceRefused : it was cut back.
         """
         heads = self.store.heads(digest)
-        Anchors(door.deployment.key.parent, self.home).check(digest, heads)
+        Anchors(admission.deployment.key.parent, self.home).check(digest, heads)
         return heads
 
     def anchor(self, digest: str, versions: Versions | None = None, version: Version | None = None) -> None:
         """Remember beside the key, and on a version, how far a record has come."""
         heads = self.store.heads(digest)
-        Anchors(self.door.deployment.key.parent, self.home).note(digest, heads)
+        Anchors(self.admission.deployment.key.parent, self.home).note(digest, heads)
         if versions is not None and version is not None:
             note_tag(versions, version, heads)
 

@@ -165,7 +165,7 @@ class CalibrationEvidence:
     @property
     def marks(self) -> tuple[str, ...]:
         """What has to be said of it wherever it is shown: the scores that are traded reversed."""
-        told = []
+        marks = []
         for name in self.agents:
             folds = [each for each in self.slopes if each.agent == name]
             turned = sum(each.traded_bps < 0.0 for each in folds)
@@ -174,8 +174,8 @@ class CalibrationEvidence:
                 where = [f"in {turned} of {len(folds)} folds"] if turned else []
                 where += ["as it is released"] if frozen else []
                 whose = f"{name}: " if len(self.agents) > 1 else ""
-                told.append(f"{whose}{REVERSED} {' and '.join(where)}")
-        return tuple(told)
+                marks.append(f"{whose}{REVERSED} {' and '.join(where)}")
+        return tuple(marks)
 
     @property
     def _fits(self) -> tuple[ScoreSlope, ...]:

@@ -106,7 +106,7 @@ class EvidenceStore:
         folder = self.folder(digest)
         path, shared = folder / RECORDS, shared_record(self.root, digest)
         named = {name: sha256_of(data) for name, data in files.items()}
-        told = plain(facts or {})
+        recorded = plain(facts or {})
         with locked(folder / ".lock"):
             while True:
                 bring_record(shared)
@@ -119,7 +119,9 @@ class EvidenceStore:
                         got=before[:SHORT],
                         next="measure again what is there now",
                     )
-                line = canonical_json({"at_ns": at_ns, "before": before, "facts": told, "files": named, "kind": kind})
+                line = canonical_json(
+                    {"at_ns": at_ns, "before": before, "facts": recorded, "files": named, "kind": kind}
+                )
                 try:
                     if shared is not None:
                         shared.append(heads, [line], files, whole=lambda: whole_record(path))
@@ -129,7 +131,7 @@ class EvidenceStore:
             for name, data in files.items():
                 _put(folder / name, data)
             append_line(path, line)
-        return Record(kind, at_ns, told, named, before, sha256_of(line))
+        return Record(kind, at_ns, recorded, named, before, sha256_of(line))
 
     def bundle(self, digest: str) -> EvidenceBundle:
         """What the last submit measured.

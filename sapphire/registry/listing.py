@@ -10,7 +10,7 @@ from sapphire.domain.display import bundle, stamp
 from sapphire.domain.errors import EvidenceRefused
 from sapphire.domain.evidence import SKILL_NOT_SHOWN, GateReport, Target
 from sapphire.domain.permits import verify
-from sapphire.registry.doors import Door
+from sapphire.registry.admission import Admission
 from sapphire.registry.evidence_store import EvidenceStore
 from sapphire.registry.false_discoveries import Discovered, discovered
 from sapphire.registry.versions import Version
@@ -127,36 +127,36 @@ class ReleaseTable:
         return bundle("\n".join([caption, *map(str, self.discovered)]), *self.table())
 
 
-def standing_of(door: Door, digest: str, name: str, at_ns: int) -> Standing:
+def standing_of(admission: Admission, digest: str, name: str, at_ns: int) -> Standing:
     """What the evidence in a state folder says of a release now, each report verified."""
-    store = EvidenceStore(door.home / "evidence")
+    store = EvidenceStore(admission.home / "evidence")
     if digest not in store.digests():
         return Standing((), NO_EVIDENCE)
     try:
-        said = store.bundle(digest).marks if store.last(digest, "bundle") is not None else ()
+        bundle_marks = store.bundle(digest).marks if store.last(digest, "bundle") is not None else ()
         reports = store.reports(digest)
         if not reports:
-            return Standing((), ", ".join(said))
-        trust = door.deployment.trust(door.home)
+            return Standing((), ", ".join(bundle_marks))
+        trust = admission.deployment.trust(admission.home)
         last = [each for each in (store.report(digest, target) for target in get_args(Target)) if each is not None]
         found = [verify(each, trust, manifest_digest=digest) for each in last]
-        revoked = door.deployment.revocations(door.home, trust).find(digest) is not None
+        revoked = admission.deployment.revocations(admission.home, trust).find(digest) is not None
     except EvidenceRefused:
         return Standing((), DAMAGED)
-    permits = tuple(target for target in get_args(Target) if _opens(door, digest, name, target, at_ns))
+    permits = tuple(target for target in get_args(Target) if _opens(admission, digest, name, target, at_ns))
     ended = any(each.permits and at_ns >= each.valid_until_ns for each in found) and not permits
     marks = [
         (revoked, REVOKED),
         (ended and not revoked, ENDED),
         (any(each.skill_failed for each in found), SKILL_NOT_SHOWN),
-        *((True, mark) for mark in said),
+        *((True, mark) for mark in bundle_marks),
     ]
     return Standing(permits, ", ".join(mark for is_so, mark in marks if is_so), tuple(found))
 
 
-def _opens(door: Door, digest: str, name: str, target: Target, at_ns: int) -> bool:
+def _opens(admission: Admission, digest: str, name: str, target: Target, at_ns: int) -> bool:
     try:
-        return door.permit(digest, stage=target, at_ns=at_ns, name=name).permits is not None
+        return admission.permit(digest, stage=target, at_ns=at_ns, name=name).permits is not None
     except EvidenceRefused:
         return False
 

@@ -300,11 +300,11 @@ class EvidenceBundle:
     @property
     def marks(self) -> tuple[str, ...]:
         """What has to be said of the release wherever it is shown."""
-        told = [("never traded", self.walk_forward.untraded), ("never traded in the hold-out", self.holdout.untraded)]
+        notes = [("never traded", self.walk_forward.untraded), ("never traded in the hold-out", self.holdout.untraded)]
         models = [name.partition("#")[0] for name in self.integrity.models]
-        told.append(("perpetuals stand in for spot and never pass live", self.data if AS_SPOT in self.data else ""))
-        told.append(("asked models that the platform did not run", ", ".join(models)))
-        return (*self.calibration.marks, *(f"{what}: {why}" for what, why in told if why))
+        notes.append(("perpetuals stand in for spot and never pass live", self.data if AS_SPOT in self.data else ""))
+        notes.append(("asked models that the platform did not run", ", ".join(models)))
+        return (*self.calibration.marks, *(f"{what}: {why}" for what, why in notes if why))
 
     @property
     def protocol_digest(self) -> str:
@@ -368,6 +368,6 @@ def _collect(path: str, value: Any, numbers: dict[str, float], per_year: float) 
     elif isinstance(value, int | float) and not isinstance(value, bool) and not path.endswith("_ns"):
         above, _, name = path.rpartition("/")
         # over buy and hold a difference is one of Sharpe ratios, over cash one of returns
-        told = f"{name}_of_sharpe" if above == "holdout/over/buy_and_hold" else name
-        unit, factor = _UNITS.get(told, (name, 1.0))
+        key = f"{name}_of_sharpe" if above == "holdout/over/buy_and_hold" else name
+        unit, factor = _UNITS.get(key, (name, 1.0))
         numbers[f"{above}/{unit}"] = float(value) * (math.sqrt(per_year) if factor is None else factor)

@@ -232,5 +232,5 @@ def _ratio(part_of: tuple[int, int]) -> float:
 
 def _books(days: Sequence[ParityDay]) -> bool | None:
     """What a day that was recorded several times says of its books: unequal once is unequal."""
-    told = [day.books_equal for day in days if day.books_equal is not None]
-    return all(told) if told else None
+    known = [day.books_equal for day in days if day.books_equal is not None]
+    return all(known) if known else None

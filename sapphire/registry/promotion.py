@@ -20,7 +20,7 @@ from sapphire.domain.errors import EvidenceRefused, Refused
 from sapphire.domain.evidence import MARKED, GateReport, GateRow, Target
 from sapphire.domain.needs import need_text
 from sapphire.domain.permits import RecordedReport, Trust, verify
-from sapphire.registry.doors import Door
+from sapphire.registry.admission import Admission
 from sapphire.registry.evidence_store import EvidenceStore
 from sapphire.registry.moves import History, who
 from sapphire.registry.policies import Policy
@@ -94,7 +94,7 @@ class Promotion:
 
 
 def checked_report(
-    store: EvidenceStore, digest: str, policy: Policy, door: Door, *, label: str
+    store: EvidenceStore, digest: str, policy: Policy, admission: Admission, *, label: str
 ) -> tuple[RecordedReport, GateReport]:
     """The last gate report of a release for a policy's target, verified and found to be of what stands here now.
 
@@ -113,7 +113,7 @@ def checked_report(
             got="none",
             next=f"{again} measures it against mlflow/gates/{target}.yaml and signs the report",
         )
-    report = verify(recorded, door.deployment.trust(door.home), manifest_digest=digest)
+    report = verify(recorded, admission.deployment.trust(admission.home), manifest_digest=digest)
     if report.target != target or report.policy_digest != policy.digest:
         raise EvidenceRefused(
             f"the gate report of {report.name} is of another: the policy differs",
@@ -141,9 +141,11 @@ def same_as_measured(report: GateReport, measured: GateReport, label: str) -> No
     ------
     EvidenceRefused : it does; names what differs.
     """
-    said, found = ({(row.gate, row.measure): row for row in each.rows} for each in (report, measured))
-    wrong = [f"{row.measure} {row.has}" for key, row in found.items() if key not in said or _differ(said[key], row)]
-    wrong += [f"{row.measure} is not asked any more" for key, row in said.items() if key not in found]
+    reported, found = ({(row.gate, row.measure): row for row in each.rows} for each in (report, measured))
+    wrong = [
+        f"{row.measure} {row.has}" for key, row in found.items() if key not in reported or _differ(reported[key], row)
+    ]
+    wrong += [f"{row.measure} is not asked any more" for key, row in reported.items() if key not in found]
     if measured.trials != report.trials:
         wrong.append(f"N = {measured.trials:,} trials")
     if measured.evidence_digest != report.evidence_digest:
@@ -233,8 +235,8 @@ def _version_of(history: History, leaving: str, find: Callable[[str], str]) -> s
     return found[0] if found else leaving
 
 
-def _differ(said: GateRow, found: GateRow) -> bool:
-    return (said.needs, said.value, said.refuses) != (found.needs, found.value, found.refuses)
+def _differ(reported: GateRow, found: GateRow) -> bool:
+    return (reported.needs, reported.value, reported.refuses) != (found.needs, found.value, found.refuses)
 
 
 def promotable(report: GateReport, label: str, *, paper_is_open: bool) -> None:
@@ -303,7 +305,7 @@ class Promoter:
             self._record(history, "promoted", there, history.champion, facts)
         self.settle(model)
         moved = before is None or before.number != there.number
-        return _told(there, source.label, report, before, moved=moved)
+        return _promotion(there, source.label, report, before, moved=moved)
 
     def roll_back(self, history: History, to: Version, report: GateReport, source: str) -> Promotion:
         """Leave the champion for one before it.
@@ -319,7 +321,7 @@ class Promoter:
         left = history.champion
         self._record(history, "rolled_back", to, left, {"report": report.digest, "source": source})
         self.settle(history.model)
-        return _told(to, source, report, left, moved=True)
+        return _promotion(to, source, report, left, moved=True)
 
     def already(self, version: Version, source: str, report: GateReport, history: History) -> Promotion:
         """Finish a rollback that is recorded, where it was broken off."""
@@ -328,7 +330,7 @@ class Promoter:
         self.settle(history.model)
         moved = champion is None or champion.number != version.number
         before = history.versions.get(left) if left is not None else None
-        return _told(version, source, report, before, moved=moved)
+        return _promotion(version, source, report, before, moved=moved)
 
     def settle(self, model: str) -> None:
         """Let the aliases of a model follow what is recorded."""
@@ -346,14 +348,14 @@ class Promoter:
                 copied.mkdir()
                 self.versions.fetch(there, copied)
                 return there
-            told = _tags(source, signed, report, tags)
+            all_tags = _tags(source, signed, report, tags)
             with self.versions.tracking.run(
-                self.versions.client, model, f"promote {source.label}", tags=told, clock=self.clock
+                self.versions.client, model, f"promote {source.label}", tags=all_tags, clock=self.clock
             ) as run:
                 self.versions.client.log_text(run, signed.data.decode(), "gate_report.json")
                 self.versions.client.log_text(run, signed.signature.hex(), "gate_report.sig")
                 card = promoted_card(report, source.label)
-                return self.versions.create(model, folder, run_id=run, tags=told, card=card)
+                return self.versions.create(model, folder, run_id=run, tags=all_tags, card=card)
 
     def _record(
         self, history: History, kind: str, version: Version, before: Version | None, facts: Mapping[str, Any]
@@ -382,7 +384,7 @@ def _tags(source: Version, signed: RecordedReport, report: GateReport, tags: Map
     }
 
 
-def _told(version: Version, source: str, report: GateReport, before: Version | None, *, moved: bool) -> Promotion:
+def _promotion(version: Version, source: str, report: GateReport, before: Version | None, *, moved: bool) -> Promotion:
     return Promotion(
         label=version.label,
         source=source,

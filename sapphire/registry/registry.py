@@ -17,8 +17,8 @@ from sapphire.domain.evidence import GateReport, Target
 from sapphire.domain.permits import RecordedReport, refuse_refused
 from sapphire.domain.revocations import Revocation
 from sapphire.registry._workings import Workings
+from sapphire.registry.admission import Admission
 from sapphire.registry.anchors import check_tags
-from sapphire.registry.doors import Door
 from sapphire.registry.evidence_store import EvidenceStore
 from sapphire.registry.finding import find_release, is_unregistered, label_of
 from sapphire.registry.gates import Issue
@@ -92,9 +92,9 @@ class Registry:
         return self._workings.store
 
     @property
-    def door(self) -> Door:
-        """The door of this state folder."""
-        return self._workings.door
+    def admission(self) -> Admission:
+        """What admits releases of this state folder."""
+        return self._workings.admission
 
     def folder(self, digest: str) -> Path:
         """Where this state folder keeps the bytes of a release."""
@@ -136,7 +136,7 @@ class Registry:
             )
         keep_release(folder, self.folder(manifest.digest))
         send_release(self.folder(manifest.digest))
-        told = {**(tags or {}), **self._workings.lineage(bundle)}
+        all_tags = {**(tags or {}), **self._workings.lineage(bundle)}
         with self._workings.lock():
             # kept before MLflow is asked: what was measured outlives a server that does not answer
             self.store.add_bundle(bundle, at_ns=self._workings.now_ns, model_calls=model_calls)
@@ -148,13 +148,13 @@ class Registry:
                 check_tags(versions, manifest.name, manifest.digest, self.store.heads(manifest.digest))
             if version is not None and known is not None and not new:
                 return RegisteredRelease(manifest.name, version.number, manifest.digest, str(known.facts["run_id"]))
-            return self._register(versions, version, manifest, bundle, told, metrics or {}, params or {})
+            return self._register(versions, version, manifest, bundle, all_tags, metrics or {}, params or {})
 
     def releases(self) -> ReleaseTable:
         """Every version of every release, and what the evidence here says of it."""
         versions = tuple(self._workings.known().all())
-        now_ns, door = self._workings.now_ns, self.door
-        standings = {each.digest: standing_of(door, each.digest, each.name, now_ns) for each in versions}
+        now_ns, admission = self._workings.now_ns, self.admission
+        standings = {each.digest: standing_of(admission, each.digest, each.name, now_ns) for each in versions}
         return ReleaseTable(versions, standings)
 
     def find(self, release: str) -> str:
@@ -182,16 +182,16 @@ class Registry:
         """
         digest = self.find(release)
         policy, key = self._workings.policy(to), self._workings.signing_key()
-        door = self.door
-        trust = door.deployment.trust(self.home)
+        admission = self.admission
+        trust = admission.deployment.trust(self.home)
         check_signer(key, trust)
         with self._workings.lock():
-            heads = self._workings.checked_heads(door, digest)
+            heads = self._workings.checked_heads(admission, digest)
             issue = Issue(
                 record_head=heads[-1] if heads else FIRST,
                 sequence=next_sequence(self.store.reports(digest), to),
                 at_ns=self._workings.now_ns,
-                revocations=door.deployment.revocations(self.home, trust).sequence,
+                revocations=admission.deployment.revocations(self.home, trust).sequence,
             )
             report = self._workings.evaluate(digest, policy, trust, issue)
             self.store.add_report(report, sign(report, key), at_ns=issue.at_ns)
@@ -200,14 +200,14 @@ class Registry:
         return report
 
     def report(self, release: str, *, to: Target) -> tuple[RecordedReport, GateReport]:
-        """The gate report that a release stands on at a door for `to`, as `Door.permit`.
+        """The gate report that a release stands on for `to`, as `Admission.permit`.
 
         Raises
         ------
         EvidenceRefused : there is none, it does not verify, or it does not open the target now.
         """
         digest = self.find(release)
-        report = self.door.permit(digest, stage=to, at_ns=self._workings.now_ns, name=self.label(digest))
+        report = self.admission.permit(digest, stage=to, at_ns=self._workings.now_ns, name=self.label(digest))
         (recorded,) = (each for each in self.store.reports(digest) if each.data == report.canonical)
         return recorded, report
 
@@ -233,7 +233,7 @@ class Registry:
                 next="record its days beside the release that traded it",
             )
         with self._workings.lock():
-            self._workings.checked_heads(self.door, digest)
+            self._workings.checked_heads(self.admission, digest)
             added = sum(self.store.add_parity(digest, day, at_ns=self._workings.now_ns) for day in days)
             self._workings.anchor(digest)
         return added
@@ -249,14 +249,14 @@ class Registry:
         AccessDenied : MLflow does not permit it to this user; nothing moved, and nothing says that it did.
         """
         digest = self.find(release)
-        label, policy, door = self.label(digest), self._workings.policy(to), self.door
+        label, policy, admission = self.label(digest), self._workings.policy(to), self.admission
         with self._workings.lock():
             self._workings.manifest(digest)
-            self._workings.checked_heads(door, digest)
-            signed, report = checked_report(self.store, digest, policy, door, label=label)
-            trust = door.deployment.trust(self.home)
+            self._workings.checked_heads(admission, digest)
+            signed, report = checked_report(self.store, digest, policy, admission, label=label)
+            trust = admission.deployment.trust(self.home)
             promotable(report, label, paper_is_open=self._workings.paper_is_open(digest, report, trust))
-            door.permit(digest, stage=to, at_ns=self._workings.now_ns, name=report.name)
+            admission.permit(digest, stage=to, at_ns=self._workings.now_ns, name=report.name)
             same_as_measured(report, self._workings.evaluate(digest, policy, trust, Issue()), label)
             versions = self._workings.versions_of(report.name)
             check_tags(versions, report.name, digest, self.store.heads(digest))
@@ -294,15 +294,15 @@ class Registry:
         EvidenceRefused : the report or the bytes of the release that comes back do not verify, or it was revoked.
         """
         target: Target = "live" if traded_model(model).startswith("live.") else "paper"
-        door = self.door
+        admission = self.admission
         with self._workings.lock():
             versions = self._workings.versions()
             history = History.of(model, versions, self.store)
             to, again = left_version(history, leaving, self.find)
-            trust = door.deployment.trust(self.home)
+            trust = admission.deployment.trust(self.home)
             check_tags(versions, to.name, to.digest, self.store.heads(to.digest))
             source, report = promoted_on(self.store, to, target, trust)
-            door.deployment.revocations(self.home, trust).refuse(to.digest, to.name)
+            admission.deployment.revocations(self.home, trust).refuse(to.digest, to.name)
             refuse_refused(self.store.reports(to.digest), trust, manifest_digest=to.digest, stage=target)
             promoter = self._workings.promoter(versions, report.signer)
             if again:
@@ -320,14 +320,14 @@ class Registry:
         EvidenceRefused : the list of revocations does not verify, or the key here is not the trusted one.
         """
         digest = self.find(release)
-        name, key, door = self.label(digest), self._workings.signing_key(), self.door
+        name, key, admission = self.label(digest), self._workings.signing_key(), self.admission
         if not why.strip():
             raise Refused(f"no reason to revoke {name}", expected="a reason", got="none", next="--why says it")
-        trust = door.deployment.trust(self.home)
+        trust = admission.deployment.trust(self.home)
         now_ns = self._workings.now_ns
         with self._workings.lock():
             entry = Revocation(manifest_digest=digest, name=name, why=why.strip(), who=who(), at_ns=now_ns)
-            entry, new = add_revocation(door, trust, key, entry)
+            entry, new = add_revocation(admission, trust, key, entry)
             if new:
                 facts = {"why": entry.why, "who": entry.who, "key": key.id}
                 self.store.append(digest, "revoked", at_ns=now_ns, facts=facts, files={})

@@ -8,7 +8,7 @@ from sapphire.data.durable import locked, replace_file
 from sapphire.domain.errors import EvidenceRefused
 from sapphire.domain.permits import Trust
 from sapphire.domain.revocations import Revocation, Revocations
-from sapphire.registry.doors import Door
+from sapphire.registry.admission import Admission
 from sapphire.registry.sharing import send_revocations
 from sapphire.registry.signing import SigningKey
 from sapphire.registry.trust import revocation_files
@@ -16,7 +16,9 @@ from sapphire.registry.trust import revocation_files
 __all__ = ["add_revocation", "check_signer"]
 
 
-def add_revocation(door: Door, trust: Trust, key: SigningKey, revocation: Revocation) -> tuple[Revocation, bool]:
+def add_revocation(
+    admission: Admission, trust: Trust, key: SigningKey, revocation: Revocation
+) -> tuple[Revocation, bool]:
     """Add a release to the list, unless it is there; the entry, and whether it is new.
 
     Raises
@@ -25,7 +27,7 @@ def add_revocation(door: Door, trust: Trust, key: SigningKey, revocation: Revoca
     PlaceError : the place does not take it; nothing is revoked.
     """
     check_signer(key, trust)
-    keys = door.deployment.key.parent
+    keys = admission.deployment.key.parent
 
     def grow(known: Revocations) -> tuple[Revocations, bytes]:
         is_there = known.find(revocation.manifest_digest) is not None
@@ -33,11 +35,11 @@ def add_revocation(door: Door, trust: Trust, key: SigningKey, revocation: Revoca
         return grown, grown.signed(key.sign(grown.canonical))
 
     with locked(keys / ".lock"):
-        send_revocations(door.home, door.deployment, trust, grow)
-        known = door.deployment.revocations(door.home, trust)
+        send_revocations(admission.home, admission.deployment, trust, grow)
+        known = admission.deployment.revocations(admission.home, trust)
         found = known.find(revocation.manifest_digest)
         _, data = grow(known)
-        for path in revocation_files(keys, door.home):
+        for path in revocation_files(keys, admission.home):
             _put(path, data)
     return found or revocation, found is None
 

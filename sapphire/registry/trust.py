@@ -69,12 +69,12 @@ class Deployment:
         ------
         ConfigError : a setting that is none, or no policy.
         """
-        told = os.environ if environment is None else environment
+        variables = os.environ if environment is None else environment
         section, folder = settings("trust")
-        named = told.get(KEY_VARIABLE) or section.get("key") or config_folder() / PUBLIC_FILE
+        named = variables.get(KEY_VARIABLE) or section.get("key") or config_folder() / PUBLIC_FILE
         key = (folder / str(named)).expanduser()
-        authority = _authority(told.get(AUTHORITY_VARIABLE) or section.get("authority") or LAPTOP_KEY, key)
-        pinned = _pinned(told.get(POLICIES_VARIABLE, ""), section.get("policies", {}))
+        authority = _authority(variables.get(AUTHORITY_VARIABLE) or section.get("authority") or LAPTOP_KEY, key)
+        pinned = _pinned(variables.get(POLICIES_VARIABLE, ""), section.get("policies", {}))
         for target in get_args(Target):
             pinned[target] = pinned.get(target) or (load_policy(installed or installed_policies(), target).digest,)
         return cls(key=key, authority=authority, policies=pinned)

@@ -40,7 +40,7 @@ class Watch:
     ) -> None:
         self._home, self._digest, self._every_s = home, digest, every_s
         self._deployment = deployment or Deployment.read()
-        self._told: str | None = None
+        self._logged: str | None = None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="places", daemon=True)
 
@@ -60,12 +60,12 @@ class Watch:
         """Bring what is new; an error is logged once until it is another or none."""
         try:
             bring(self._home, self._deployment, self._digest)
-            told = None
+            reason = None
         except SapphireError as error:
-            told = str(error)
-        if told != self._told:
-            _log.warning("the place: %s", told or "answers again")
-        self._told = told
+            reason = str(error)
+        if reason != self._logged:
+            _log.warning("the place: %s", reason or "answers again")
+        self._logged = reason
 
     def _run(self) -> None:
         while not self._over.wait(self._every_s):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sapphire.domain.clocks import Clock, WallClock
-from sapphire.registry import Deployment, Door, Permit
+from sapphire.registry import Admission, Deployment, Permit
 from sapphire.registry.sharing import bring
 
 if TYPE_CHECKING:
@@ -69,11 +69,11 @@ def admit(
     """
     from sapphire.agents.release.files import read_release_files
 
-    door = Door(settings.home, deployment or Deployment.read())
+    admission = Admission(settings.home, deployment or Deployment.read())
     if brings:
-        bring(settings.home, door.deployment, settings.release, goes_on=settings.running)
+        bring(settings.home, admission.deployment, settings.release, goes_on=settings.running)
     folder = folder or settings.home / "releases" / settings.release
     manifest, _ = read_release_files(folder, settings.release)
-    told, stage = clock or WallClock(), settings.stage
-    permit = Permit(door, settings.release, stage=stage, name=manifest.name, clock=told, running=settings.running)
+    clock, stage = clock or WallClock(), settings.stage
+    permit = Permit(admission, settings.release, stage=stage, name=manifest.name, clock=clock, running=settings.running)
     return Admitted(folder, manifest, permit)

@@ -63,7 +63,7 @@ class Speaker:
     ) -> list[ViewMessage]:
         """One VIEW message per view. The same view said again has the same message id."""
         trace_id = request.trace_id or f"{self.release[:12]}:{as_of_ns}"
-        said = []
+        messages = []
         for view in views:
             envelope = Envelope(
                 schema_id=ViewMessage.SCHEMA_ID,
@@ -75,8 +75,8 @@ class Speaker:
                 trace_id=trace_id,
                 causation_id=request.causation_id,
             )
-            said.append(ViewMessage.of(view, envelope))
-        return said
+            messages.append(ViewMessage.of(view, envelope))
+        return messages
 
 
 def answered(messages: Sequence[ViewMessage], *, release: str, universe: Sequence[str], skill_failed: bool) -> Answer:
@@ -97,7 +97,7 @@ def answered(messages: Sequence[ViewMessage], *, release: str, universe: Sequenc
 
 def refused(error: SapphireError, status: int) -> Answer:
     """The error's four lines, and each of them by itself."""
-    told: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "error": str(error),
         "type": type(error).__name__,
         "what": error.what,
@@ -106,5 +106,5 @@ def refused(error: SapphireError, status: int) -> Answer:
         "next": error.next,
     }
     if isinstance(error, BadMessage):
-        told["field"] = error.field
-    return Answer(status, json.dumps(told, sort_keys=True, separators=(",", ":")).encode())
+        facts["field"] = error.field
+    return Answer(status, json.dumps(facts, sort_keys=True, separators=(",", ":")).encode())

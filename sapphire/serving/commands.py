@@ -53,8 +53,8 @@ def serve(
     _say(f"{admitted.manifest.name} {settings.release[:12]} is admitted to {stage}{mark} ({admitted.report.data})")
     with _stopped_by_signals(), ServerProcess(settings, port=port, bind=bind, host=host) as server:
         try:
-            with _progress() as told:
-                server.wait_until_ready(told)
+            with _progress() as progress:
+                server.wait_until_ready(progress)
             _announce(server, admitted.manifest.name, as_json=as_json)
             code = server.wait()
         except KeyboardInterrupt:
@@ -87,11 +87,11 @@ def _progress() -> Iterator[StartProgress]:
     console = Console(file=sys.stderr)
     with console.status("starting") if console.is_terminal else _nothing() as shown:
 
-        def told(elapsed: float, what: str) -> None:
+        def show(elapsed: float, what: str) -> None:
             if shown is not None:
                 shown.update(f"{what}, {elapsed:.0f} s")
 
-        yield told
+        yield show
 
 
 @contextmanager

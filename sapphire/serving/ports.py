@@ -78,10 +78,10 @@ def _holder(port: int) -> str:
     import psutil  # type: ignore[import-untyped]
 
     try:
-        for held in psutil.net_connections(kind="tcp"):
-            if held.status == psutil.CONN_LISTEN and held.laddr.port == port and held.pid:
-                process = psutil.Process(held.pid)
-                return f"{process.name()} (process {held.pid}): {' '.join(process.cmdline())[:80]}"
+        for connection in psutil.net_connections(kind="tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+                process = psutil.Process(connection.pid)
+                return f"{process.name()} (process {connection.pid}): {' '.join(process.cmdline())[:80]}"
     except psutil.Error:  # another user's process
         return ""
     return ""

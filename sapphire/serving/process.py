@@ -155,7 +155,7 @@ class ServerProcess:
         )
         return self
 
-    def wait_until_ready(self, told: StartProgress = lambda *_: None, *, within_s: float = _READY_WITHIN_S) -> None:
+    def wait_until_ready(self, progress: StartProgress = lambda *_: None, *, within_s: float = _READY_WITHIN_S) -> None:
         """Wait until golden outputs match and it answers.
 
         Raises
@@ -172,7 +172,7 @@ class ServerProcess:
                 standing = standing_of(client, log=self.log)
                 if standing is None:
                     return
-                told(elapsed, f"{standing}: golden outputs are made again" if standing else "starting")
+                progress(elapsed, f"{standing}: golden outputs are made again" if standing else "starting")
                 time.sleep(_ASK_EVERY_S)
         finally:
             client.close()

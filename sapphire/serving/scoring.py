@@ -85,10 +85,10 @@ class ScoredRelease:
         """
         window = self._window(bars)
         answer = self._thread.submit(asyncio.run, self._runner.views(encode_window(window))).result()
-        told: dict[str, Any] = json.loads(answer.body)
+        facts: dict[str, Any] = json.loads(answer.body)
         if answer.status != _OK:
-            raise _refusal(answer.status, told)
-        return _table([decode(json.dumps(each).encode()) for each in told["views"]])
+            raise _refusal(answer.status, facts)
+        return _table([decode(json.dumps(each).encode()) for each in facts["views"]])
 
     def close(self) -> None:
         """End the release's worker."""
@@ -105,15 +105,15 @@ class ScoredRelease:
                 expected=", ".join((*_KEYS, *FIELDS)),
                 got=f"no {', '.join(missing)}" if missing else "no rows",
             )
-        told = table.assign(open_time=_times(table["open_time"]), symbol=table["symbol"].astype(str))
-        repeated = told[told.duplicated([*_KEYS])]
+        rows = table.assign(open_time=_times(table["open_time"]), symbol=table["symbol"].astype(str))
+        repeated = rows[rows.duplicated([*_KEYS])]
         if not repeated.empty:
             first = repeated.iloc[0]
             raise BadBars(
                 "a bar comes twice", expected="one row per time and symbol", got=f"{first.symbol} at {first.open_time}"
             )
-        panels = told.pivot(index="open_time", columns="symbol", values=[*FIELDS])
-        symbols = tuple(map(str, dict.fromkeys(told["symbol"])))
+        panels = rows.pivot(index="open_time", columns="symbol", values=[*FIELDS])
+        symbols = tuple(map(str, dict.fromkeys(rows["symbol"])))
         arrays = {name: panels[name][[*symbols]].to_numpy("float64") for name in FIELDS}
         opens = panels.index.as_unit("ns").asi8 if isinstance(panels.index, pd.DatetimeIndex) else None
         if opens is None:
@@ -138,11 +138,11 @@ def _times(column: pd.Series[Any]) -> pd.Series[Any]:
         raise BadBars("open_time", expected="times in UTC, such as 2026-01-31T12:00:00Z", got=str(error)) from None
 
 
-def _table(said: list[Any]) -> pd.DataFrame:
+def _table(messages: list[Any]) -> pd.DataFrame:
     import pandas as pd
 
     rows = []
-    for message in said:
+    for message in messages:
         assert isinstance(message, ViewMessage)
         view = message.view()
         quantiles = None
@@ -155,8 +155,8 @@ def _table(said: list[Any]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names).astype(dict.fromkeys(("score", "mean_bps", "std_bps"), "float64"))
 
 
-def _refusal(status: int, told: dict[str, Any]) -> SapphireError:
+def _refusal(status: int, facts: dict[str, Any]) -> SapphireError:
     """What the runner refused, as the error that it was."""
-    lines = {name: str(told.get(name) or "") for name in ("expected", "got", "next")}
+    lines = {name: str(facts.get(name) or "") for name in ("expected", "got", "next")}
     kind = {_BAD: DataError, _REFUSED: Refused}.get(status, AgentError)
-    return kind(str(told["what"]), **lines)
+    return kind(str(facts["what"]), **lines)

@@ -73,8 +73,8 @@ def reconcile(day: TradedDay, books: ExchangeBooks, *, holdings: Mapping[str, in
         day's own rows come to unless given, which is what is held where the day is a whole run.
     """
     ours = day.final_holdings() if holdings is None else dict(holdings)
-    told = {*(asset for asset, atoms in ours.items() if atoms), *books.balances}
-    assets = sorted(told if holdings is None else set(holdings))
+    known = {*(asset for asset, atoms in ours.items() if atoms), *books.balances}
+    assets = sorted(known if holdings is None else set(holdings))
     balances = tuple(Balance(asset, ours.get(asset, 0), books.balances.get(asset, 0)) for asset in assets)
     pairs = {symbol.replace("/", ""): symbol for symbol in (each["symbol"] for each in day.config["instruments"])}
     lost_orders, doubled_orders = _orders(day, books)

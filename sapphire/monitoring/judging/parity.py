@@ -143,8 +143,8 @@ def compare(day: TradedDay, decisions: Mapping[int, DecidedBar], evidence: Evide
                 differences.append(Difference(bar.bar_close_ns, symbol, traded, replayed, cause, detail, root))
             if state.cash_quote_atoms != bar.cash_quote_atoms:
                 roots.setdefault(CASH, next(iter(roots.values()), None) or sides.cash_cause(before, bar.bar_close_ns))
-            for held in set(roots) - set(found) - {CASH}:
-                del roots[held]
+            for resolved in set(roots) - set(found) - {CASH}:
+                del roots[resolved]
             if state.cash_quote_atoms == bar.cash_quote_atoms:
                 roots.pop(CASH, None)
         before = bar
@@ -241,7 +241,7 @@ class _Sides:
             return Cause.MISSING_BAR, "the coordinator has no line about the bar"
         if made.code is not None and decided.obstacle is None:
             return Cause.NOT_DECIDED, f"{made.code}: {made.text}"
-        ours, theirs = _said(made.views, symbol), _said(decided.views, symbol)
+        ours, theirs = _view_text(made.views, symbol), _view_text(decided.views, symbol)
         if ours != theirs:
             return Cause.OTHER_VIEWS, f"traded on {ours}, the replay on {theirs}"
         target = {each.symbol: each.lots for each in made.targets}.get(symbol)
@@ -305,7 +305,7 @@ class _Sides:
         return None
 
 
-def _said(views: Iterable[View], symbol: str) -> str:
+def _view_text(views: Iterable[View], symbol: str) -> str:
     """What was said of a symbol, to the last bit."""
     view = next((view for view in views if view.symbol == symbol), None)
     return "silence" if view is None else f"{view.mean_bps!r} ± {view.std_bps!r} bps over {view.horizon}"

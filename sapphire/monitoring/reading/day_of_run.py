@@ -117,28 +117,28 @@ class DayOfRun(TradedRun):
     @cached_property
     def day(self) -> TradedDay:
         """What the service's journal says of this day."""
-        told = TradedDay.of(self.journal)
-        states = tuple(state for state in told.states if self.begin_ns <= state.bar_close_ns <= self.end_ns)
+        whole_run = TradedDay.of(self.journal)
+        states = tuple(state for state in whole_run.states if self.begin_ns <= state.bar_close_ns <= self.end_ns)
         return replace(
-            told,
-            signals=self._during(told.signals),
-            ended_bars=tuple(close for close in told.ended_bars if self.has_close(close)),
-            orders=self._during(told.orders),
-            denials=self._during(told.denials),
-            reports=self._during(told.reports),
-            fills=self._during(told.fills),
-            targets=self._during(told.targets),
+            whole_run,
+            signals=self._during(whole_run.signals),
+            ended_bars=tuple(close for close in whole_run.ended_bars if self.has_close(close)),
+            orders=self._during(whole_run.orders),
+            denials=self._during(whole_run.denials),
+            reports=self._during(whole_run.reports),
+            fills=self._during(whole_run.fills),
+            targets=self._during(whole_run.targets),
             states=states,
-            adjustments=self._during(told.adjustments),
-            trading=self._during(told.trading),
-            traded=self._traded(told.traded),
+            adjustments=self._during(whole_run.adjustments),
+            trading=self._during(whole_run.trading),
+            traded=self._traded(whole_run.traded),
         )
 
-    def _traded(self, told: Sequence[ReleaseTraded]) -> tuple[ReleaseTraded, ...]:
+    def _traded(self, releases: Sequence[ReleaseTraded]) -> tuple[ReleaseTraded, ...]:
         """What was traded on this day: what it began with, and what came on it."""
         return tuple(
             each
-            for each, after in zip(told, (*told[1:], None), strict=False)
+            for each, after in zip(releases, (*releases[1:], None), strict=False)
             if each.market_ns < self.end_ns and (after is None or after.market_ns > self.begin_ns)
         )
 
@@ -203,13 +203,15 @@ class DayOfRun(TradedRun):
         carried, interval_ns = self._carried, self.facts.interval.ns
         if carried is None:
             return super().plan
-        held = {symbol.split("/")[0]: held.atoms for symbol, held in carried.positions.items() if held.atoms}
+        holdings = {
+            symbol.split("/")[0]: holding.atoms for symbol, holding in carried.positions.items() if holding.atoms
+        }
         before = self._decided.get(carried.bar_close_ns - interval_ns)
         since = (close for close in self.closes_ns if close > carried.bar_close_ns)
         return replace(
             super().plan,
             closes_ns=(carried.bar_close_ns, *since),
-            deposits_atoms={str(self.day.config["quote"]): carried.cash_quote_atoms, **held},
+            deposits_atoms={str(self.day.config["quote"]): carried.cash_quote_atoms, **holdings},
             remembered=() if before is None else before.remembered,
         )
 
@@ -235,10 +237,10 @@ class DayOfRun(TradedRun):
         """From when to when, and how much of the day that is."""
         first, last = from_ns(self.closes_ns[0] - self.facts.interval.ns), from_ns(self.closes_ns[-1])
         until = "24:00" if self.closes_ns[-1] == self.end_ns else f"{last:%H:%M}"
-        told = f"{self.utc_day.isoformat()} from {first:%H:%M} to {until} UTC"
+        text = f"{self.utc_day.isoformat()} from {first:%H:%M} to {until} UTC"
         if self.is_whole:
-            return f"{told}, the whole day"
-        return f"{told}, {len(self.closes_ns):,} of the day's {_DAY_NS // self.facts.interval.ns:,} bars"
+            return f"{text}, the whole day"
+        return f"{text}, {len(self.closes_ns):,} of the day's {_DAY_NS // self.facts.interval.ns:,} bars"
 
     @property
     def title(self) -> str:

@@ -79,7 +79,9 @@ class ExchangeBooks:
             of = next(row for row in state["accounts"] if int(row["account"]) == account)
             return cls(
                 now_ns=int(state["now_ns"]),
-                balances={asset: int(held["free"]) + int(held["locked"]) for asset, held in of["balances"].items()},
+                balances={
+                    asset: int(balance["free"]) + int(balance["locked"]) for asset, balance in of["balances"].items()
+                },
                 orders=tuple(_order(row) for row in of["history"] if _is_in(int(row["time_ns"]), window)),
             )
         except (KeyError, TypeError, ValueError, StopIteration) as error:

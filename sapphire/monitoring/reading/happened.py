@@ -14,7 +14,7 @@ __all__ = [
     "AccountAt",
     "Adjustment",
     "DeniedOrder",
-    "Held",
+    "Holding",
     "ReleaseTraded",
     "SentOrder",
     "TakenSignal",
@@ -26,7 +26,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Holding:
     """What is held of one symbol: base atoms of 1e-8, and the whole lots in them."""
 
     atoms: int
@@ -46,12 +46,12 @@ class AccountAt:
 
     bar_close_ns: int
     cash_quote_atoms: int
-    positions: Mapping[str, Held] = field(hash=False)
+    positions: Mapping[str, Holding] = field(hash=False)
 
     def lots(self, symbol: str) -> int:
         """Whole lots held of a symbol."""
-        held = self.positions.get(symbol)
-        return held.lots if held else 0
+        holding = self.positions.get(symbol)
+        return holding.lots if holding else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,13 +144,13 @@ def _summary(hop: str, spans: Iterable[int | None]) -> LatencySummary:
     micros = np.array([span for span in spans if span is not None], dtype=np.float64) / _NS_PER_US
     if not micros.size:
         return LatencySummary(hop, 0, None, None, {})
-    told = [percent for percent in _PERCENTILES if _allowed(percent, micros.size)]
+    percents = [percent for percent in _PERCENTILES if _allowed(percent, micros.size)]
     return LatencySummary(
         hop,
         int(micros.size),
         float(np.median(micros)),
         float(micros.max()),
-        {percent: float(np.percentile(micros, percent)) for percent in told},
+        {percent: float(np.percentile(micros, percent)) for percent in percents},
     )
 
 

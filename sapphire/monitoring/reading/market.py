@@ -38,7 +38,7 @@ class Market:
 
     Parameters
     ----------
-    seed : of the generated path, of the house and of the delays.
+    seed : of the generated path, of synthetic liquidity and of the delays.
     candles : folder of recorded candles; None for the generated market.
     """
 

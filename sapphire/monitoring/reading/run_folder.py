@@ -76,23 +76,23 @@ class RunFacts:
     exchange_account: int = 1
 
     @classmethod
-    def of(cls, told: Mapping[str, Any]) -> RunFacts:
+    def of(cls, facts: Mapping[str, Any]) -> RunFacts:
         """From the content of `stack.json`."""
-        market = told["market"]
-        shortest, longest = told["latency_ms"] or (0, 0)
+        market = facts["market"]
+        shortest, longest = facts["latency_ms"] or (0, 0)
         return cls(
-            release=str(told["release"]["digest"]),
-            label=str(told["release"]["label"]),
-            stage=str(told["release"]["stage"]),
-            marks=tuple(told["release"]["marks"]),
+            release=str(facts["release"]["digest"]),
+            label=str(facts["release"]["label"]),
+            stage=str(facts["release"]["stage"]),
+            marks=tuple(facts["release"]["marks"]),
             market=Market(int(market["seed"]), Path(market["candles"]) if market["candles"] else None),
-            symbols=tuple(told["symbols"]),
-            interval=Interval(told["interval"]),
+            symbols=tuple(facts["symbols"]),
+            interval=Interval(facts["interval"]),
             start_ns=None if market["start_ns"] is None else int(market["start_ns"]),
             latency_ns=(int(shortest * _NS_PER_MS), int(longest * _NS_PER_MS)),
-            is_lockstep=bool(told["clock"].get("lockstep", False)),
-            account=None if told.get("account") is None else str(told["account"]),
-            exchange_account=int(told.get("exchange_account") or 1),
+            is_lockstep=bool(facts["clock"].get("lockstep", False)),
+            account=None if facts.get("account") is None else str(facts["account"]),
+            exchange_account=int(facts.get("exchange_account") or 1),
         )
 
 
@@ -217,8 +217,8 @@ class TradedRun:
         ------
         DataError : steps other than those that the service traded in: a target would mean another quantity.
         """
-        told = read_json(self.folder / COORDINATOR_FILE)
-        made = Universe(_instrument(row) for row in told["instruments"])
+        settings = read_json(self.folder / COORDINATOR_FILE)
+        made = Universe(_instrument(row) for row in settings["instruments"])
         for instrument in made:
             listing = self.listings[instrument.symbol]
             steps = int(listing["tick_atoms"]), int(listing["lot_atoms"])
@@ -244,7 +244,7 @@ class TradedRun:
         """Cash and positions at a close, quote atoms."""
         positions = state.positions.items()
         return state.cash_quote_atoms + sum(
-            self.marks.value_atoms(symbol, held.atoms, state.bar_close_ns) for symbol, held in positions
+            self.marks.value_atoms(symbol, holding.atoms, state.bar_close_ns) for symbol, holding in positions
         )
 
     @property
@@ -321,9 +321,9 @@ def read_run(folder: Path, home: Path) -> TradedRun:
             got="no such file",
             next="sapphire up starts one, sapphire demo makes one",
         )
-    told = read_json(path)
+    content = read_json(path)
     try:
-        facts = RunFacts.of(told)
+        facts = RunFacts.of(content)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(
             f"{path} is not what this version of Sapphire reads",
@@ -342,14 +342,14 @@ def read_json(path: Path) -> dict[str, Any]:
     MissingData, DataError : no such file, or another shape.
     """
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise MissingData(f"{path.name} is missing", expected=str(path), got="no such file") from None
     except ValueError as error:
         raise DataError(f"{path} is not JSON", expected="one JSON object", got=str(error)) from error
-    if not isinstance(told, dict):
-        raise DataError(f"{path} is not JSON of the right shape", expected="one object", got=type(told).__name__)
-    return told
+    if not isinstance(content, dict):
+        raise DataError(f"{path} is not JSON of the right shape", expected="one object", got=type(content).__name__)
+    return content
 
 
 def _instrument(row: Mapping[str, Any]) -> Instrument:
@@ -358,7 +358,7 @@ def _instrument(row: Mapping[str, Any]) -> Instrument:
     return Instrument(row["symbol"], base, quote, InstrumentKind.SPOT, tick, lot, least)
 
 
-def _numbers(told: Mapping[str, Any]) -> dict[str, Any]:
+def _numbers(content: Mapping[str, Any]) -> dict[str, Any]:
     """The engine's numbers as numbers: those of money and time come as text."""
 
     def number(value: Any) -> Any:
@@ -366,7 +366,7 @@ def _numbers(told: Mapping[str, Any]) -> dict[str, Any]:
             return _numbers(value)
         return int(value) if isinstance(value, str) else value
 
-    return {name: number(value) for name, value in told.items()}
+    return {name: number(value) for name, value in content.items()}
 
 
 def _limits(account: Mapping[str, Any], release: Mapping[str, Any]) -> dict[str, Any]:

@@ -176,10 +176,9 @@ def _decision(decided: DecidedBar | None, symbol: str) -> Iterator[Event]:
         if belief.symbol == symbol:
             yield Event("belief", f"{belief.mean_bps:+.2f} ± {belief.std_bps:.2f} bps over {belief.horizon}", close_ns)
     if decided.equity_quote_atoms is not None:
-        held = decided.atoms.get(symbol, 0)
-        text = (
-            f"equity {from_atoms(decided.equity_quote_atoms):,f}, {from_atoms(held):f} of {symbol.split('/')[0]} held"
-        )
+        position = decided.atoms.get(symbol, 0)
+        equity, base = from_atoms(decided.equity_quote_atoms), symbol.split("/")[0]
+        text = f"equity {equity:,f}, {from_atoms(position):f} of {base} held"
         yield Event("account", text, close_ns)
     for target in decided.targets:
         if target.symbol == symbol:
@@ -223,7 +222,7 @@ def _stages(trace: LatencyTrace | None) -> Iterator[Event]:
 
 def _venue(run: TradedRun, order: str) -> Iterator[Event]:
     """What the venue said, and each fill with its fee."""
-    told: Iterable[tuple[int, int, Event]] = [
+    events: Iterable[tuple[int, int, Event]] = [
         *(
             (each.step, 0, Event("report", _words(each.kind, each.detail), each.market_ns))
             for each in run.day.reports
@@ -244,17 +243,17 @@ def _venue(run: TradedRun, order: str) -> Iterator[Event]:
             if each.order == order
         ),
     ]
-    for _, _, event in sorted(told, key=lambda row: row[:2]):
+    for _, _, event in sorted(events, key=lambda row: row[:2]):
         yield event
 
 
 def _words(kind: str, detail: Any) -> str:
-    told = [
+    parts = [
         f"{name} {value}"
         for name, value in detail.items()
         if name in ("venue_order", "executed_lots", "venue_code", "conclusive")
     ]
-    return ", ".join([kind, *told])
+    return ", ".join([kind, *parts])
 
 
 def _end(run: TradedRun, sent: SentOrder) -> Iterator[Event]:

@@ -16,7 +16,7 @@ from sapphire.monitoring.reading.happened import (
     AccountAt,
     Adjustment,
     DeniedOrder,
-    Held,
+    Holding,
     ReleaseTraded,
     SentOrder,
     TakenSignal,
@@ -104,11 +104,11 @@ class TradedDay:
     def began_with(self) -> dict[str, int]:
         """What the account held before anything was ordered, atoms by asset: what the first snapshots brought."""
         first = min((order.step for order in self.orders), default=self.steps + 1)
-        held: dict[str, int] = {}
+        holdings: dict[str, int] = {}
         for adjustment in self.adjustments:
             if adjustment.step < first:
-                held[adjustment.asset] = held.get(adjustment.asset, 0) + adjustment.atoms
-        return held
+                holdings[adjustment.asset] = holdings.get(adjustment.asset, 0) + adjustment.atoms
+        return holdings
 
     @property
     def adjusted_later(self) -> tuple[Adjustment, ...]:
@@ -125,10 +125,10 @@ class TradedDay:
     def final_holdings(self) -> dict[str, int]:
         """Atoms by asset after the last event: what it began with, and every fill, fee and adjustment."""
         quote = str(self.config["quote"])
-        held: dict[str, int] = {}
+        holdings: dict[str, int] = {}
 
         def add(asset: str, atoms: int) -> None:
-            held[asset] = held.get(asset, 0) + atoms
+            holdings[asset] = holdings.get(asset, 0) + atoms
 
         for adjustment in self.adjustments:
             add(adjustment.asset, adjustment.atoms)
@@ -137,7 +137,7 @@ class TradedDay:
             add(fill.symbol.split("/")[0], fill.sign * fill.lots * lot_atoms[fill.symbol])
             add(quote, -fill.sign * fill.quote_atoms)
             add(fill.fee_asset, -fill.fee_atoms)
-        return held
+        return holdings
 
 
 class _Reading:
@@ -251,8 +251,8 @@ class _Reading:
 
 
 def _state(row: JournalRow) -> AccountAt:
-    held = {symbol: Held(int(each["atoms"]), int(each["lots"])) for symbol, each in row["positions"].items()}
-    return AccountAt(int(row["bar_close_ns"]), int(row["cash_quote_atoms"]), held)
+    positions = {symbol: Holding(int(each["atoms"]), int(each["lots"])) for symbol, each in row["positions"].items()}
+    return AccountAt(int(row["bar_close_ns"]), int(row["cash_quote_atoms"]), positions)
 
 
 def _signal(at: tuple[int, int], row: JournalRow) -> TakenSignal:

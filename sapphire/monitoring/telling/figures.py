@@ -17,19 +17,19 @@ __all__ = ["equity_figure", "latency_figure", "positions_figure", "steps_figure"
 
 
 def equity_figure(
-    label: str, traded: pd.Series[float], evidence: pd.Series[float], held: pd.Series[float]
+    label: str, traded: pd.Series[float], evidence: pd.Series[float], buy_and_hold: pd.Series[float]
 ) -> go.Figure:
     """Growth of 1 of the account, of the evidence of the same bars and of buy-and-hold; traded less evidence below.
 
     Parameters
     ----------
-    traded, evidence, held : by close time, each divided by its first value.
+    traded, evidence, buy_and_hold : by close time, each divided by its first value.
     """
     from plotly.subplots import make_subplots
 
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.74, 0.26], vertical_spacing=0.05)
     curves: Sequence[tuple[str, pd.Series[float], dict[str, Any]]] = (
-        ("buy and hold, no costs", held, {"color": INK, "width": 1.2}),
+        ("buy and hold, no costs", buy_and_hold, {"color": INK, "width": 1.2}),
         ("traded", traded, {"color": BLUE, "width": 2.4}),
         ("evidence of the same bars", evidence, {"color": ORANGE, "width": 1.4, "dash": "dot"}),
     )

@@ -38,10 +38,10 @@ def write_index(home: Path) -> Path:
     kept = sorted(_kept(folder), key=lambda facts: (facts["day"] or "", facts["folder"], facts["name"]), reverse=True)
     head = "".join(f"<th>{name}</th>" for name in _HEADER)
     rows = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in _cells(facts, folder))}</tr>" for facts in kept)
-    said = f"{len(kept):,} reports" if kept else "No report is kept here yet: sapphire report run daily"
+    summary = f"{len(kept):,} reports" if kept else "No report is kept here yet: sapphire report run daily"
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>" if kept else ""
     page = index_of(home)
-    write_text(page, document("Reports", f"<h1>Reports</h1><p>{said}</p>{table}"))
+    write_text(page, document("Reports", f"<h1>Reports</h1><p>{summary}</p>{table}"))
     return page
 
 

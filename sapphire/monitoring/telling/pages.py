@@ -87,11 +87,11 @@ def write_failed_page(page: Path, *, title: str, error: SapphireError, notebook:
     from sapphire.data.durable import write_text
 
     rows = (("what", error.what), ("why", error.got or ""), ("next", error.next or ""))
-    said = "".join(f"<tr><th>{name}</th><td><pre>{escape(text)}</pre></td></tr>" for name, text in rows if text)
+    table_rows = "".join(f"<tr><th>{name}</th><td><pre>{escape(text)}</pre></td></tr>" for name, text in rows if text)
     link = f'<a href="{escape(notebook.name)}">{escape(notebook.name)}</a>'
     body = (
         f"<h1>{escape(title)} failed</h1><p>A cell of the notebook ended with an error, so there is no report. "
-        f"What ran until then is kept in {link}.</p><table><tbody>{said}</tbody></table>"
+        f"What ran until then is kept in {link}.</p><table><tbody>{table_rows}</tbody></table>"
     )
     write_text(page, document(f"{title} failed", body))
 

@@ -68,13 +68,13 @@ def _print(page: Path, pdf: Path, program: str) -> None:
             done = subprocess.run(
                 [*words, f"--print-to-pdf={pdf}", page.as_uri()], capture_output=True, check=False, timeout=_WITHIN_S
             )
-            said = done.stderr.decode(errors="replace")[-_SHOWN:].strip()
+            reason = done.stderr.decode(errors="replace")[-_SHOWN:].strip()
         except (OSError, subprocess.TimeoutExpired) as error:
-            said = str(error)
+            reason = str(error)
     if not pdf.is_file() or not pdf.read_bytes().startswith(b"%PDF"):
         raise StudyError(
             f"{page.name} was not printed",
             expected="a PDF from Chromium",
-            got=said or "not a word",
+            got=reason or "not a word",
             next=f"the page itself is whole: {page}",
         )

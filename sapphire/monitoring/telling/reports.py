@@ -213,17 +213,17 @@ def _failed(kept: _Kept, error: StudyError, title: str, facts: dict[str, Any], h
     """Say on a page that a cell failed; the error that names the page."""
     notebook, page = kept.failed("ipynb"), kept.failed("html")
     kept.running.replace(notebook)
-    told = StudyError(
+    failure = StudyError(
         error.what,
         got=error.got,
         next=f"open {page}; mend {facts['name']}.ipynb of the workspace or what it reads, then: sapphire report run "
         f"{facts['name']}" + (f" --day {facts['day']}" if facts["day"] else ""),
     )
-    write_failed_page(page, title=title, error=told, notebook=notebook)
-    said = {**facts, "facts": None, "error": f"{error.what}: {error.got}"}
-    write_text(kept.failed("json"), json.dumps(said, sort_keys=True) + "\n")
+    write_failed_page(page, title=title, error=failure, notebook=notebook)
+    record = {**facts, "facts": None, "error": f"{error.what}: {error.got}"}
+    write_text(kept.failed("json"), json.dumps(record, sort_keys=True) + "\n")
     write_index(home)
-    return told
+    return failure
 
 
 def _name_of(run: Path, home: Path) -> str:

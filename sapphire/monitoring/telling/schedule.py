@@ -139,24 +139,24 @@ def read_schedule(workspace: Path, known: Iterable[str]) -> tuple[ReportJob, ...
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML", expected=_EXAMPLE, got=str(error), next=f"see {path}") from None
     reports = tuple(known)
-    return tuple(_job(name, said, reports, path) for name, said in found.items())
+    return tuple(_job(name, entry, reports, path) for name, entry in found.items())
 
 
-def _job(name: str, said: Any, reports: tuple[str, ...], path: Path) -> ReportJob:
-    if not isinstance(said, Mapping):
-        raise ConfigError(f"{name} in {path}", expected=f"a job, {_EXAMPLE}", got=repr(said))
+def _job(name: str, entry: Any, reports: tuple[str, ...], path: Path) -> ReportJob:
+    if not isinstance(entry, Mapping):
+        raise ConfigError(f"{name} in {path}", expected=f"a job, {_EXAMPLE}", got=repr(entry))
     wanted = {"report": str, "cron": str, "pdf": bool}
-    if unknown := sorted(set(said) - set(wanted)):
+    if unknown := sorted(set(entry) - set(wanted)):
         raise ConfigError(
             f"unknown key of {name} in {path}", expected=", ".join(wanted), got=", ".join(unknown), next="take it out"
         )
     for key, kind in wanted.items():
-        if key in said and type(said[key]) is not kind:
+        if key in entry and type(entry[key]) is not kind:
             called = "text" if kind is str else "true or false"
-            raise ConfigError(f"{key} of {name} in {path}", expected=called, got=repr(said[key]))
-    if "cron" not in said:
+            raise ConfigError(f"{key} of {name} in {path}", expected=called, got=repr(entry[key]))
+    if "cron" not in entry:
         raise ConfigError(f"{name} in {path} has no time", expected=f"cron, {_EXAMPLE}", got="no cron")
-    report = said.get("report", name)
+    report = entry.get("report", name)
     if report not in reports:
         raise ConfigError(
             f"{name} in {path} names no report",
@@ -164,4 +164,4 @@ def _job(name: str, said: Any, reports: tuple[str, ...], path: Path) -> ReportJo
             got=report,
             next="sapphire report list",
         )
-    return ReportJob(name, report, said["cron"], said.get("pdf", False))
+    return ReportJob(name, report, entry["cron"], entry.get("pdf", False))

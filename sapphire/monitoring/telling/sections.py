@@ -23,13 +23,13 @@ class Section(Shown):
 
     Parameters
     ----------
-    said : the caption.
+    title : the caption.
     header, lines : of the table; no lines, no table.
     facts : plain values with stable keys.
     plot : the figure, where there is one.
     """
 
-    said: str
+    title: str
     header: Sequence[str]
     lines: Sequence[Sequence[str]]
     facts: Mapping[str, Any]
@@ -38,7 +38,7 @@ class Section(Shown):
     @property
     def caption(self) -> str:
         """One line."""
-        return self.said
+        return self.title
 
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
         """Header and lines."""

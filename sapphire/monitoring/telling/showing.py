@@ -88,7 +88,7 @@ def equity_section(report: DailyReport) -> Section:
     traded = _series(report.equity_atoms)
     evidence = _series([(bar.bar_close_ns, bar.equity_quote_atoms) for bar in report.evidence.bars])
     gaps = (traded / traded.iloc[0] - evidence / evidence.iloc[0]).abs()
-    held = _held(report)
+    buy_and_hold = _buy_and_hold(report)
     lines = [
         ("traded", f"{traded.iloc[0]:,.2f}", f"{traded.iloc[-1]:,.2f}", f"{100 * report.traded_return:+.3f} %"),
         (
@@ -97,13 +97,13 @@ def equity_section(report: DailyReport) -> Section:
             f"{evidence.iloc[-1]:,.2f}",
             f"{100 * report.evidence.total_return:+.3f} %",
         ),
-        ("buy and hold, equal shares, no costs", "", "", f"{100 * (held.iloc[-1] - 1):+.3f} %"),
+        ("buy and hold, equal shares, no costs", "", "", f"{100 * (buy_and_hold.iloc[-1] - 1):+.3f} %"),
     ]
     gap = 1e4 * float(gaps.max())
-    said = f"equity at {len(traded):,} closes, {label}; the two are at most {gap:.4f} bps apart"
-    figure = equity_figure(label, traded / traded.iloc[0], evidence / evidence.iloc[0], held)
+    title = f"equity at {len(traded):,} closes, {label}; the two are at most {gap:.4f} bps apart"
+    figure = equity_figure(label, traded / traded.iloc[0], evidence / evidence.iloc[0], buy_and_hold)
     header = ("account", "first close", "last close", "return")
-    return Section(said, header, lines, {"method": "equity", "largest_gap_bps": gap}, figure)
+    return Section(title, header, lines, {"method": "equity", "largest_gap_bps": gap}, figure)
 
 
 def positions_section(report: DailyReport) -> Section:
@@ -144,20 +144,22 @@ def positions_section(report: DailyReport) -> Section:
         )
         for symbol in symbols
     ]
-    said = f"positions at {stamp(last.bar_close_ns)}, {run.facts.market.label}"
+    title = f"positions at {stamp(last.bar_close_ns)}, {run.facts.market.label}"
     header = ("symbol", "held at the end", "share of equity", "mean share", "bars with a position")
     facts = {"method": "positions", "lots": {symbol: str(last.lots(symbol)) for symbol in symbols}}
-    return Section(said, header, lines, facts, positions_figure(run.facts.market.label, closes, weights, marks))
+    return Section(title, header, lines, facts, positions_figure(run.facts.market.label, closes, weights, marks))
 
 
 def fills_section(report: DailyReport) -> Section:
     """Every fill, oldest first."""
     run = report.run
     lines = [_fill_line(report, fill) for fill in run.day.fills]
-    said = f"{len(lines):,} fills of {len(run.day.orders):,} orders, {run.facts.market.label}; fees paid: {report.fees}"
+    title = (
+        f"{len(lines):,} fills of {len(run.day.orders):,} orders, {run.facts.market.label}; fees paid: {report.fees}"
+    )
     facts = {"method": "fills", "fills": len(lines), "fees": report.as_dict()["fees"]}
     header = ("market time", "symbol", "side", "quantity", "price", "value", "fee", "order", "trade id")
-    return Section(said, header, lines, facts)
+    return Section(title, header, lines, facts)
 
 
 def parity_section(report: DailyReport) -> Section:
@@ -176,12 +178,12 @@ def parity_section(report: DailyReport) -> Section:
         for each in parity.differences
     ]
     causes = ", ".join(f"{cause} {lots:,}" for cause, lots in parity.lots_by_cause.items())
-    said = (
+    title = (
         f"traded against the engine's replay at {parity.bars:,} closes of {len(report.run.facts.symbols)} symbols: "
         f"{parity.lots:,} lots differ" + (f" ({causes})" if causes else "")
     )
     facts = {"method": "parity", **report.as_dict()["parity"]}
-    return Section(said, ("close", "symbol", "traded", "replay", "cause", "goes back to", "how"), lines, facts)
+    return Section(title, ("close", "symbol", "traded", "replay", "cause", "goes back to", "how"), lines, facts)
 
 
 def costs_section(report: DailyReport) -> Section:
@@ -197,7 +199,7 @@ def costs_section(report: DailyReport) -> Section:
             (name, f"{change:+.2f} bps", f"{change / 1e4 * ladder.equity_quote:+,.2f}", f"{total / 100:+.3f} %")
         )
     costs = 1e4 * (ladder.evidence_return - ladder.costless_return)
-    said = (
+    title = (
         f"without costs {100 * ladder.costless_return:+.3f} %, traded {100 * report.traded_return:+.3f} %: costs "
         f"together {costs:+.2f} bps, {costs / 1e4 * ladder.equity_quote:+,.2f} {quote}; fees of the fills: "
         f"{report.fees}; {label}"
@@ -209,7 +211,7 @@ def costs_section(report: DailyReport) -> Section:
         "steps_bps": [list(step) for step in steps.items()],
         "steps_quote": [[name, change / 1e4 * ladder.equity_quote] for name, change in steps.items()],
     }
-    return Section(said, ("cost made real", "change", f"in {quote}", "return so far"), lines, facts, figure)
+    return Section(title, ("cost made real", "change", f"in {quote}", "return so far"), lines, facts, figure)
 
 
 def latency_section(report: DailyReport) -> Section:
@@ -219,10 +221,10 @@ def latency_section(report: DailyReport) -> Section:
         for hop in HOPS
     }
     lines = [(hop.hop, f"{hop.n:,}", _us(hop.median_us), _us(hop.max_us), _percentiles(hop)) for hop in report.latency]
-    said = f"{len(report.run.latency_traces):,} orders, wall time; a percentile is told where ten orders lie beyond it"
+    title = f"{len(report.run.latency_traces):,} orders, wall time; a percentile is told where ten orders lie beyond it"
     figure = latency_figure(report.run.facts.market.label, spans, report.latency) if report.run.latency_traces else None
     header = ("hop", "n", "median", "max", "percentiles")
-    return Section(said, header, lines, {"method": "latency", "hops": report.as_dict()["latency"]}, figure)
+    return Section(title, header, lines, {"method": "latency", "hops": report.as_dict()["latency"]}, figure)
 
 
 def refusals_section(report: DailyReport) -> Section:
@@ -236,8 +238,8 @@ def refusals_section(report: DailyReport) -> Section:
         ("balances adjusted after the start", Counter(change.asset for change in run.adjusted_later)),
     )
     lines = [(what, str(reason), f"{count:,}") for what, found in counts for reason, count in found.items()]
-    said = "refusals and denials by reason" + ("" if lines else ": none")
-    return Section(said, ("what", "reason", "count"), lines, {"method": "refusals", **{k: dict(v) for k, v in counts}})
+    title = "refusals and denials by reason" + ("" if lines else ": none")
+    return Section(title, ("what", "reason", "count"), lines, {"method": "refusals", **{k: dict(v) for k, v in counts}})
 
 
 def books_section(report: DailyReport) -> Section:
@@ -256,12 +258,12 @@ def books_section(report: DailyReport) -> Section:
     ]
     named = (("lost", books.lost), ("doubled", books.doubled), ("changed", books.changed))
     lines += [(text, "", "", word) for word, found in named for text in found]
-    said = (
+    title = (
         f"{books.orders:,} orders and {books.fills:,} fills compared by their ids both ways: {len(books.lost):,} lost, "
         f"{len(books.doubled):,} doubled, {len(books.changed):,} changed"
     )
     facts = {"method": "books", "compared": True, **(report.as_dict()["books"] or {})}
-    return Section(said, ("asset", "service", "exchange", ""), lines, facts)
+    return Section(title, ("asset", "service", "exchange", ""), lines, facts)
 
 
 def _fill_line(report: DailyReport, fill: TradedFill) -> tuple[str, ...]:
@@ -293,7 +295,7 @@ def _closes(report: DailyReport, symbol: str) -> list[float]:
     return [marks.value_atoms(symbol, ATOMS_PER_UNIT, state.bar_close_ns) / ATOMS_PER_UNIT for state in states]
 
 
-def _held(report: DailyReport) -> pd.Series[float]:
+def _buy_and_hold(report: DailyReport) -> pd.Series[float]:
     """Growth of equal shares bought at the first close."""
     import pandas as pd
 
@@ -309,8 +311,8 @@ def _hop_text(n: int, median_us: float | None, max_us: float | None) -> str:
 
 
 def _percentiles(hop: LatencySummary) -> str:
-    told = ", ".join(f"p{percent:g} {value:,.1f} us" for percent, value in hop.percentiles.items())
-    return told or f"not at n = {hop.n:,}"
+    text = ", ".join(f"p{percent:g} {value:,.1f} us" for percent, value in hop.percentiles.items())
+    return text or f"not at n = {hop.n:,}"
 
 
 def _us(value: float | None) -> str:

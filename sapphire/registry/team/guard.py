@@ -114,8 +114,8 @@ def _crosses(request: Any) -> bool:
 def _names(request: Any) -> list[str]:
     """Every name that a request gives to something, or calls it by."""
     body = _body(request)
-    told = [*(body.get(key) for key in ("name", "new_name")), *request.args.getlist("name")]
-    named = [name for name in told if isinstance(name, str)]
+    values = [*(body.get(key) for key in ("name", "new_name")), *request.args.getlist("name")]
+    named = [name for name in values if isinstance(name, str)]
     if "/mlflow/experiments/" in request.path and "experiment_id" in body:
         named.append(_experiment(str(body["experiment_id"])))
     return named

@@ -64,8 +64,8 @@ class TeamServer:
         ConfigError : no PostgreSQL, no password or key, or a file that says what nobody reads. No secret is repeated.
         Refused : a file with a secret that is not there, or that others can read.
         """
-        told = os.environ if environment is None else environment
-        database = _secret(told, DATABASE_VARIABLE)
+        variables = os.environ if environment is None else environment
+        database = _secret(variables, DATABASE_VARIABLE)
         if not database:
             return None
         scheme, found, rest = database.partition("://")
@@ -77,12 +77,14 @@ class TeamServer:
                 next="name the database of the team; at home none is named, and SQLite serves",
             )
         settings = _read(mlflow_file("server/server.toml"))
-        named = [each.strip() for each in told.get(_HOSTS_VARIABLE, "").split(",") if each.strip()]
+        named = [each.strip() for each in variables.get(_HOSTS_VARIABLE, "").split(",") if each.strip()]
         return cls(
             database=f"{_SCHEME}://{rest}",
-            admin_password=_required(told, ADMIN_VARIABLE, shortest=SHORTEST_PASSWORD),
-            secret_key=_required(told, KEY_VARIABLE, shortest=1),
-            artifacts=told.get(_ARTIFACTS_VARIABLE) or settings.get("artifacts") or str(home / "mlflow" / "artifacts"),
+            admin_password=_required(variables, ADMIN_VARIABLE, shortest=SHORTEST_PASSWORD),
+            secret_key=_required(variables, KEY_VARIABLE, shortest=1),
+            artifacts=variables.get(_ARTIFACTS_VARIABLE)
+            or settings.get("artifacts")
+            or str(home / "mlflow" / "artifacts"),
             allowed_hosts=tuple(named or settings.get("allowed_hosts", ())),
         )
 
@@ -148,11 +150,11 @@ def _read(path: Path) -> dict[str, Any]:
     return found
 
 
-def _secret(told: Mapping[str, str], variable: str) -> str:
+def _secret(variables: Mapping[str, str], variable: str) -> str:
     """What a variable holds, or the file that its sister names; empty where neither is set."""
-    if told.get(variable):
-        return told[variable]
-    named = told.get(f"{variable}{_FILE}", "")
+    if variables.get(variable):
+        return variables[variable]
+    named = variables.get(f"{variable}{_FILE}", "")
     if not named:
         return ""
     path = Path(named).expanduser()
@@ -160,8 +162,8 @@ def _secret(told: Mapping[str, str], variable: str) -> str:
     return read_secret(path, absent=absent, next=f"write it, then chmod 600 {path}").strip()
 
 
-def _required(told: Mapping[str, str], variable: str, *, shortest: int) -> str:
-    value = _secret(told, variable)
+def _required(variables: Mapping[str, str], variable: str, *, shortest: int) -> str:
+    value = _secret(variables, variable)
     if len(value) < shortest:
         raise ConfigError(
             f"a team's MLflow needs {variable}",

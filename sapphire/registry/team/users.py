@@ -135,8 +135,8 @@ class TeamUsers:
         changed = []
         for kind, what, name in self._things():
             wanted = shared_with(name)
-            for role, held in granted.items():
-                has = held.get((kind, what))
+            for role, permissions in granted.items():
+                has = permissions.get((kind, what))
                 if has is not None and has.permission != wanted.get(role):
                     self.service.remove_role_permission(int(has.id))
                     has = None

@@ -178,10 +178,10 @@ def _refusal(uri: str, code: str, message: str) -> SapphireError | None:
             got=place,
             next="at the server, name it in allowed_hosts of mlflow/server/server.toml",
         )
-    said = without_password(message, uri).splitlines()[0].removeprefix(f"{_FORBIDDEN}: ") if message else ""
+    reason = without_password(message, uri).splitlines()[0].removeprefix(f"{_FORBIDDEN}: ") if message else ""
     return AccessDenied(
         f"MLflow at {place} does not permit this{f' to {user}' if user else ''}",
         expected="a role that may: promoter for paper.* and live.*, quant for the others",
-        got=said[:_SHOWN],
+        got=reason[:_SHOWN],
         next="whoever administers it gives roles: sapphire mlflow users",
     )

@@ -40,7 +40,7 @@ class Card:
 
 def submitted_card(manifest: Manifest, bundle: EvidenceBundle) -> Card:
     """Of a release in research and of what a submit measured."""
-    walk, held = bundle.walk_forward, bundle.holdout
+    walk, holdout = bundle.walk_forward, bundle.holdout
     text = fill_card(
         "submitted",
         digest=manifest.digest[:_SHORT],
@@ -49,9 +49,9 @@ def submitted_card(manifest: Manifest, bundle: EvidenceBundle) -> Card:
         walk_forward_percent=100 * walk.total_return,
         bars=walk.length,
         folds=walk.folds,
-        holdout_percent=100 * held.agent.total_return,
-        days=held.days,
-        market_percent=100 * held.baselines["buy_and_hold"].total_return,
+        holdout_percent=100 * holdout.agent.total_return,
+        days=holdout.days,
+        market_percent=100 * holdout.baselines["buy_and_hold"].total_return,
         times=bundle.costs.times,
         costs_percent=100 * bundle.costs.outcome.total_return,
         data=bundle.data,
@@ -96,15 +96,15 @@ def gates_page(report: GateReport, label: str, run_id: str) -> Page:
         tuple(tuple(map(str, row)) for row in rows),
         tuple(row.passed for row in report.rows),
     )
-    said = outcome(report)
+    verdict = outcome(report)
     return Page(
         key=f"gates/{report.manifest_digest[:_SHORT]}/{report.target}",
         kind="gates",
         run_id=run_id,
         name=f"gates of {label} to {report.target}",
-        headline=f"{label} to {report.target}: {said}",
+        headline=f"{label} to {report.target}: {verdict}",
         at_ms=report.issued_ns // 1_000_000,
-        tags={f"{GATES_TAG}{report.target}": said},
+        tags={f"{GATES_TAG}{report.target}": verdict},
         tables={f"gates_{report.target}": table},
     )
 

@@ -146,12 +146,12 @@ def _forget_places(path: Path) -> None:
     """Take the folders of this machine out of what MLflow notes."""
     import yaml  # type: ignore[import-untyped]
 
-    told: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    flavour = told["flavors"]["python_function"]
+    content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    flavour = content["flavors"]["python_function"]
     flavour["model_code_path"] = Path(flavour["model_code_path"]).name
     for artifact in flavour["artifacts"].values():
         artifact["uri"] = artifact["path"]
-    path.write_text(yaml.safe_dump(told, sort_keys=True, default_flow_style=False), encoding="utf-8")
+    path.write_text(yaml.safe_dump(content, sort_keys=True, default_flow_style=False), encoding="utf-8")
 
 
 @contextmanager

@@ -32,7 +32,7 @@ _BESIDE_S = 5.0
 _FOR_GOOD = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "BAD_REQUEST")
 """What MLflow would say of a page again."""
 _log = logging.getLogger("sapphire.tracking")
-_told: set[str] = set()
+_logged: set[str] = set()
 """What was said once in this process."""
 
 
@@ -167,6 +167,6 @@ class Outbox:
 
 def _say(text: str) -> None:
     """Say something, once per process."""
-    if text not in _told:
-        _told.add(text)
+    if text not in _logged:
+        _logged.add(text)
         _log.warning(text)

@@ -78,8 +78,8 @@ def evidence_story(introduction: str, gates: Mapping[str, str], pictures: Callab
     pictures : markdown of one of its pictures, by name; empty where it is not there.
     """
     parts = [introduction, pictures(EQUITY)]
-    for target, said in gates.items():
-        parts += [f"### Gates to {target}\n\n{said}.", pictures(f"gates_{target}.png")]
+    for target, verdict in gates.items():
+        parts += [f"### Gates to {target}\n\n{verdict}.", pictures(f"gates_{target}.png")]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -103,8 +103,8 @@ def story(introduction: str, experiment: str, lines: Sequence[Line], best: Line 
     parts = []
     if best is not None:
         parts.append(f"**Result**: {best.headline}. ({_link(best, experiment)}: {_WHAT[best.kind]}.)")
-    gates = [(line, target, said) for line in lines for target, said in line.gates.items()]
-    parts += [f"**Gates** of {_link(line, experiment)} to {target}: {said}." for line, target, said in gates]
+    gates = [(line, target, verdict) for line in lines for target, verdict in line.gates.items()]
+    parts += [f"**Gates** of {_link(line, experiment)} to {target}: {verdict}." for line, target, verdict in gates]
     parts.append(f"**Where to go on**: {_next(best, gates)}")
     parts += [introduction.partition(SETTINGS)[0].rstrip(), *pictures]
     settings = "".join(introduction.partition(SETTINGS)[1:])
@@ -137,7 +137,7 @@ def _next(best: Line | None, gates: Sequence[tuple[Line, str, str]]) -> str:
     release = best.release or best.name
     if not gates:
         return f"`sapphire gates {release} --to paper`: measures it against the policy and signs the report."
-    open_to = [target for _, target, said in gates if said.startswith("permits")]
+    open_to = [target for _, target, verdict in gates if verdict.startswith("permits")]
     if open_to:
         return f"`sapphire promote {release} --to {open_to[-1]}`, then `sapphire up`."
     return "The table of gates in that run says which measure is missing. Another idea is another trial: N counts both."

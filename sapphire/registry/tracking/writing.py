@@ -37,7 +37,7 @@ __all__ = ["Writer"]
 
 KEY_TAG, DIGEST_TAG, INTRODUCTION_TAG = "mlflow.sapphire.page", "mlflow.sapphire.digest", "mlflow.sapphire.introduction"
 """MLflow's pages hide tags of such names: they are of no use to a reader."""
-_TOLD_AGAIN = ("study", "submit")
+_REWRITTEN = ("study", "submit")
 """Kinds whose description grows with what comes later."""
 _NOTE, _PARENT, _USER = "mlflow.note.content", "mlflow.parentRunId", "mlflow.user"
 _AGENTS = "agents"
@@ -95,7 +95,7 @@ class Writer:
             self._fill(found, page, {})
             self.client.set_terminated(found.info.run_id, "FINISHED", page.at_ms)
         elif page.kind == "study" or found.data.tags.get(DIGEST_TAG) != page.digest:
-            self._fill(found, page, {name: told for name, told in tags.items() if found.data.tags.get(name) != told})
+            self._fill(found, page, {name: value for name, value in tags.items() if found.data.tags.get(name) != value})
             if page.kind != "gates":
                 self.client.update_run(found.info.run_id, name=page.name)
         for child in page.children:
@@ -121,7 +121,7 @@ class Writer:
             tags = dict(page.tags)
         elif page.run_id:  # who made it, and where it came from, is noted on it
             tags = {**page.tags, KIND_TAG: page.kind, HEADLINE_TAG: page.headline}
-        if page.kind in _TOLD_AGAIN and page.description:
+        if page.kind in _REWRITTEN and page.description:
             tags[INTRODUCTION_TAG] = page.description
         tags |= {_PARENT: above} if above is not None else {}
         return {name: without_home(value)[:_MAX_TAG] for name, value in tags.items() if value}
@@ -133,20 +133,20 @@ class Writer:
         run_id = str(run.info.run_id)
         run.data.tags.update(tags)
         pictures = self._files(run_id, page)
-        told = dict(tags)
+        all_tags = dict(tags)
         if page.run_id:
-            told[_NOTE] = self._evidence_note(run)
+            all_tags[_NOTE] = self._evidence_note(run)
         elif page.kind != "study":
-            told[_NOTE] = "\n\n".join([page.description, *(_picture(run_id, name) for name in pictures)])
+            all_tags[_NOTE] = "\n\n".join([page.description, *(_picture(run_id, name) for name in pictures)])
         if page.kind != "gates":
-            told[DIGEST_TAG] = page.digest
+            all_tags[DIGEST_TAG] = page.digest
         fresh = {name: value for name, value in page.params.items() if name not in run.data.params}
         params = [Param(name, without_home(value)[:_MAX_PARAM]) for name, value in fresh.items()]
         metrics = _metrics(page)
         while len(metrics) > _METRICS_AT_ONCE:
             self.client.log_batch(run_id, metrics=metrics[:_METRICS_AT_ONCE])
             metrics = metrics[_METRICS_AT_ONCE:]
-        noted = [RunTag(name, without_home(value)) for name, value in told.items() if value]
+        noted = [RunTag(name, without_home(value)) for name, value in all_tags.items() if value]
         self.client.log_batch(run_id, metrics=metrics, params=params, tags=noted)
 
     def _files(self, run_id: str, page: Page) -> list[str]:
@@ -205,7 +205,7 @@ class Writer:
 def _gates(run: Run) -> dict[str, str]:
     """Target to what the gates said of a run."""
     found = sorted(run.data.tags.items(), reverse=True)
-    return {name.removeprefix(GATES_TAG): said for name, said in found if name.startswith(GATES_TAG)}
+    return {name.removeprefix(GATES_TAG): verdict for name, verdict in found if name.startswith(GATES_TAG)}
 
 
 def _metrics(page: Page) -> list[Metric]:

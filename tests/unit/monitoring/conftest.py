@@ -108,8 +108,8 @@ def listing(instrument):
 
 
 @dataclass
-class Told:
-    """What the parts of a run said; a test changes it before it is read."""
+class Recorded:
+    """What the parts of a run recorded; a test changes it before it is read."""
 
     rows: list
     decisions: list
@@ -117,16 +117,16 @@ class Told:
 
 
 @pytest.fixture
-def told(plan, release, evidence):
+def recorded(plan, release, evidence):
     """A run in which everything went as the evidence says."""
-    return Told(rows_of(plan, release, evidence), decisions_of(release, evidence), exchange_of(plan, evidence))
+    return Recorded(rows_of(plan, release, evidence), decisions_of(release, evidence), exchange_of(plan, evidence))
 
 
 @pytest.fixture
 def write_run(plan, release, home, tmp_path, monkeypatch):
-    """Writes what was told into a run folder and reads it."""
+    """Writes what was recorded into a run folder and reads it."""
 
-    def write(told):
+    def write(recorded):
         folder = tmp_path / "run"
         (folder / "account" / "hops").mkdir(parents=True)
         facts = {
@@ -150,10 +150,10 @@ def write_run(plan, release, home, tmp_path, monkeypatch):
         ]
         (folder / "stack.json").write_text(json.dumps(facts))
         (folder / "coordinator.json").write_text(json.dumps({"instruments": rules}))
-        (folder / "decisions.jsonl").write_bytes(b"".join(decision.line for decision in told.decisions))
-        (folder / "exchange_state.json").write_text(json.dumps(told.exchange))
-        (folder / "account" / "hops" / f"{EPOCH}.bin").write_bytes(hops_of(told.rows))
-        tell_rows(tmp_path, told.rows, monkeypatch)
+        (folder / "decisions.jsonl").write_bytes(b"".join(decision.line for decision in recorded.decisions))
+        (folder / "exchange_state.json").write_text(json.dumps(recorded.exchange))
+        (folder / "account" / "hops" / f"{EPOCH}.bin").write_bytes(hops_of(recorded.rows))
+        tell_rows(tmp_path, recorded.rows, monkeypatch)
         return read_run(folder, home)
 
     return write

@@ -22,8 +22,8 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
-def run(told, write_run):
-    return write_run(told)
+def run(recorded, write_run):
+    return write_run(recorded)
 
 
 @pytest.fixture
@@ -45,13 +45,13 @@ def test_a_sound_run_is_told_with_every_number(daily, evidence):
     assert json.loads(json.dumps(facts)) == facts
 
 
-def test_one_unexplained_lot_or_one_atom_makes_a_run_unsound(told, write_run):
-    for row in told.rows:
+def test_one_unexplained_lot_or_one_atom_makes_a_run_unsound(recorded, write_run):
+    for row in recorded.rows:
         if row["kind"] == "state":
             last = row
-    held = last["positions"]["BTC/USDT"]
-    held["lots"] = str(int(held["lots"]) + 1)
-    assert not daily_report(write_run(told)).is_sound
+    position = last["positions"]["BTC/USDT"]
+    position["lots"] = str(int(position["lots"]) + 1)
+    assert not daily_report(write_run(recorded)).is_sound
 
 
 def test_equity_is_that_of_the_engine_at_every_close(daily, evidence):
@@ -96,19 +96,19 @@ def test_the_costs_begin_without_any_and_end_at_what_was_traded(daily, evidence)
 
 
 def test_fees_are_summed_in_the_quote_asset_with_each_asset_beside(daily):
-    said = showing.fills_section(daily).caption
+    caption = showing.fills_section(daily).caption
     fees = daily.fees
-    assert f"fees paid: {fees.total_quote:,.2f} USDT (" in said
+    assert f"fees paid: {fees.total_quote:,.2f} USDT (" in caption
     for asset, atoms in fees.atoms.items():
-        assert f"{atoms / 1e8:.8f} {asset}" in said
+        assert f"{atoms / 1e8:.8f} {asset}" in caption
     assert set(fees.atoms) == {"BTC", "ETH", "USDT"}
-    assert "at the price of each fill" in said
+    assert "at the price of each fill" in caption
 
 
-def test_refusals_are_shown_by_reason(told, write_run):
-    taken = next(row for row in told.rows if row["kind"] == "signal")
-    told.rows.insert(-1, {**taken, "refused": "REPEATED"})
-    section = showing.refusals_section(daily_report(write_run(told)))
+def test_refusals_are_shown_by_reason(recorded, write_run):
+    taken = next(row for row in recorded.rows if row["kind"] == "signal")
+    recorded.rows.insert(-1, {**taken, "refused": "REPEATED"})
+    section = showing.refusals_section(daily_report(write_run(recorded)))
     assert ("signals refused", "REPEATED", "1") in [tuple(line) for line in section.lines]
 
 
@@ -119,29 +119,30 @@ def test_a_run_that_still_runs_is_measured_without_the_exchanges_books(run):
     assert facts["sound"] is True
 
 
-def test_books_that_are_older_than_the_last_event_are_not_compared(told, write_run):
-    told.exchange["now_ns"] = str(int(told.exchange["now_ns"]) - 600 * 10**9)
-    late = next(row for row in reversed(told.rows) if row["kind"] == "fill")
-    told.rows.insert(-1, {"kind": "adjusted", "step": "9999", "market_ns": str(int(told.exchange["now_ns"]) + 1),
-                          "asset": "USDT", "atoms": "0"})  # fmt: skip
-    assert int(late["market_ns"]) < int(told.exchange["now_ns"])
-    assert write_run(told).exchange is None
+def test_books_that_are_older_than_the_last_event_are_not_compared(recorded, write_run):
+    recorded.exchange["now_ns"] = str(int(recorded.exchange["now_ns"]) - 600 * 10**9)
+    late = next(row for row in reversed(recorded.rows) if row["kind"] == "fill")
+    after = str(int(recorded.exchange["now_ns"]) + 1)
+    adjusted = {"kind": "adjusted", "step": "9999", "market_ns": after, "asset": "USDT", "atoms": "0"}
+    recorded.rows.insert(-1, adjusted)
+    assert int(late["market_ns"]) < int(recorded.exchange["now_ns"])
+    assert write_run(recorded).exchange is None
 
 
-def test_a_run_without_a_trade_is_told_without_numbers_that_are_not_there(told, write_run):
-    told.rows = [row for row in told.rows if row["kind"] not in ("order", "fill", "signal")]
-    for row in told.rows:
+def test_a_run_without_a_trade_is_told_without_numbers_that_are_not_there(recorded, write_run):
+    recorded.rows = [row for row in recorded.rows if row["kind"] not in ("order", "fill", "signal")]
+    for row in recorded.rows:
         if row["kind"] == "state":
             row["cash_quote_atoms"] = str(100_000 * 10**8)
             row["positions"] = {symbol: {"atoms": "0", "lots": "0"} for symbol in row["positions"]}
-    daily = daily_report(write_run(told))
+    daily = daily_report(write_run(recorded))
     assert (daily.traded_return, daily.signal_to_wire.n) == (0.0, 0)
     assert daily.parity.lots > 0
     assert showing.latency_section(daily).figure is None
     assert showing.fills_section(daily).lines == []
-    said = dict(showing.summary_section(daily).lines)
-    assert "n = 0" in said["signal to wire"]
-    assert said["NEVER TRADED"] == daily.untraded
+    summary = dict(showing.summary_section(daily).lines)
+    assert "n = 0" in summary["signal to wire"]
+    assert summary["NEVER TRADED"] == daily.untraded
     assert "mean " in daily.untraded
     assert " of 96 decisions" in daily.untraded
     assert dict(showing.summary_section(daily_report(daily.run, "2025-04-07")).lines)["NO TRADE TODAY"]
@@ -149,11 +150,11 @@ def test_a_run_without_a_trade_is_told_without_numbers_that_are_not_there(told, 
     showing.positions_section(daily)
 
 
-def test_rules_that_differ_between_sizing_and_trading_are_refused(told, write_run):
-    for listing in told.rows[0]["config"]["instruments"]:
+def test_rules_that_differ_between_sizing_and_trading_are_refused(recorded, write_run):
+    for listing in recorded.rows[0]["config"]["instruments"]:
         listing["lot_atoms"] = str(int(listing["lot_atoms"]) * 10)
     with pytest.raises(DataError, match="sized and traded in different steps"):
-        daily_report(write_run(told))
+        daily_report(write_run(recorded))
 
 
 def test_a_release_can_only_tighten_the_limits_of_the_account():
@@ -198,22 +199,22 @@ def test_a_day_has_its_own_part_of_everything(daily, evidence):
         assert f"{day.utc_day.isoformat()} from 00:00 to 24:00 UTC, the whole day" in day.run.title
 
 
-def test_a_day_that_is_not_whole_says_from_when_to_when(told, write_run):
+def test_a_day_that_is_not_whole_says_from_when_to_when(recorded, write_run):
     ended = to_ns("2025-04-07T05:00Z")
-    told.rows = [row for row in told.rows if int(row.get("market_ns", 0)) <= ended]
-    told.decisions = [made for made in told.decisions if made.bar_close_ns <= ended]
-    report = daily_report(write_run(told), "2025-04-07")
+    recorded.rows = [row for row in recorded.rows if int(row.get("market_ns", 0)) <= ended]
+    recorded.decisions = [made for made in recorded.decisions if made.bar_close_ns <= ended]
+    report = daily_report(write_run(recorded), "2025-04-07")
     assert "2025-04-07 from 00:00 to 05:00 UTC, 5 of the day's 24 bars" in report.run.title
 
 
 @pytest.mark.parametrize(
-    ("day", "error", "said"),
+    ("day", "error", "message"),
     [("2025-04-08", MissingData, "from 2025-04-06 to 2025-04-07"), ("yesterday", ValueRefused, "such as 2025-03-07")],
 )
-def test_a_day_that_the_run_does_not_have_is_refused(daily, day, error, said):
+def test_a_day_that_the_run_does_not_have_is_refused(daily, day, error, message):
     with pytest.raises(error) as refused:
         daily_report(daily.run, day)
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
 def test_each_day_has_a_small_page_without_network_or_script(run, home, monkeypatch, capsys, tmp_path):
@@ -225,18 +226,18 @@ def test_each_day_has_a_small_page_without_network_or_script(run, home, monkeypa
     earlier.write_text("what an earlier version rendered")
     verbs = typer.main.get_command(report_verbs)
     verbs(["run", "daily", "--run", str(run.folder), "--json"], standalone_mode=False)
-    said = capsys.readouterr()
-    told = json.loads(said.out)
-    assert told["facts"]["sound"] is True
-    assert (told["day"], told["facts"]["day"], told["facts"]["bars"]) == ("2025-04-07", "2025-04-07", 24)
-    assert told["facts"]["run_bars"] == 48
-    assert "2 new days on paper" in said.err
+    captured = capsys.readouterr()
+    shown = json.loads(captured.out)
+    assert shown["facts"]["sound"] is True
+    assert (shown["day"], shown["facts"]["day"], shown["facts"]["bars"]) == ("2025-04-07", "2025-04-07", 24)
+    assert shown["facts"]["run_bars"] == 48
+    assert "2 new days on paper" in captured.err
     assert {day.day for day in EvidenceStore(home / "evidence").parity(run.facts.release)} == {
         "2025-04-06",
         "2025-04-07",
     }
-    path = Path(told["html"])
-    assert told["pages"] == [str(path)]
+    path = Path(shown["html"])
+    assert shown["pages"] == [str(path)]
     assert path.name == "daily-2025-04-07.html"
     assert path.parent.parent == home / "reports"
     assert path.parent.name.startswith("run-")
@@ -255,7 +256,7 @@ def test_each_day_has_a_small_page_without_network_or_script(run, home, monkeypa
     assert len(path.with_suffix(".ipynb").read_bytes()) < 2_000_000
     verbs(["list", "--json"], standalone_mode=False)
     kept = {each["name"]: each for each in json.loads(capsys.readouterr().out)["reports"]}
-    assert kept["daily"]["html"] == told["html"]
+    assert kept["daily"]["html"] == shown["html"]
     assert set(kept["daily"]["pages"]) == {str(path), str(earlier)}
     assert kept["daily"]["title"] == "The daily report"
     assert earlier.read_text() == "what an earlier version rendered"
@@ -268,16 +269,16 @@ def test_a_report_that_there_is_not_is_refused_before_anything_runs(tmp_path):
     assert [each.html for each in list_reports(tmp_path, ROOT)] == [None]
 
 
-def test_a_run_that_changed_its_release_mid_way_shows_both_with_their_times(told, write_run, release):
+def test_a_run_that_changed_its_release_mid_way_shows_both_with_their_times(recorded, write_run, release):
     start_ns, other = to_ns("2025-04-06T00:00Z"), "cd" * 32
     half_ns = start_ns + 24 * 3_600 * 10**9
-    place = next(place for place, row in enumerate(told.rows) if int(row.get("market_ns", 0)) >= half_ns)
-    told.rows[place:place] = [
+    place = next(place for place, row in enumerate(recorded.rows) if int(row.get("market_ns", 0)) >= half_ns)
+    recorded.rows[place:place] = [
         {"kind": "start", "epoch": 1_700_000_001, "release": release.digest, "wall_ns": "2"},
         {"kind": "epoch", "epoch": 1_700_000_001, "step": "7", "market_ns": str(half_ns)},
     ]
-    told.rows.insert(1, {"kind": "start", "epoch": 1_700_000_000, "release": other, "wall_ns": "1"})
-    made = daily_report(write_run(told))
+    recorded.rows.insert(1, {"kind": "start", "epoch": 1_700_000_000, "release": other, "wall_ns": "1"})
+    made = daily_report(write_run(recorded))
     traded = made.as_dict()["releases_traded"]
     assert [(row["digest"], row["since_market_ns"], row["since_wall_ns"]) for row in traded] == [
         (other, str(start_ns), "1"),

@@ -9,11 +9,11 @@ from sapphire.monitoring import read_decisions
 
 
 @pytest.fixture
-def lines(told):
-    return [decision.line for decision in told.decisions]
+def lines(recorded):
+    return [decision.line for decision in recorded.decisions]
 
 
-def test_a_line_is_read_back_to_the_last_bit(told, evidence, lines, tmp_path):
+def test_a_line_is_read_back_to_the_last_bit(recorded, evidence, lines, tmp_path):
     (tmp_path / "decisions.jsonl").write_bytes(b"".join(lines))
     made = read_decisions(tmp_path / "decisions.jsonl")
     assert list(made) == [bar.bar_close_ns for bar in evidence.bars]

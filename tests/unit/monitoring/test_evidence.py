@@ -48,9 +48,9 @@ def test_the_targets_are_those_of_the_sizing_on_the_replays_own_account(plan, re
 def test_equity_is_cash_and_positions_at_the_last_close_cut_to_atoms(plan, evidence):
     ticks = {each.symbol: each.tick_atoms for each in plan.instruments}
     marks = plan.market.marks(tuple(ticks), HOUR, ticks, rows=60, until_ns=plan.closes_ns[-1])
-    held = [bar for bar in evidence.bars if all(bar.atoms.values())]
-    assert len(held) > 5
-    for bar in held:
+    with_positions = [bar for bar in evidence.bars if all(bar.atoms.values())]
+    assert len(with_positions) > 5
+    for bar in with_positions:
         values = [marks.value_atoms(symbol, atoms, bar.bar_close_ns) for symbol, atoms in bar.atoms.items()]
         assert bar.cash_quote_atoms + sum(values) == bar.equity_quote_atoms
 
@@ -82,7 +82,7 @@ def test_a_limit_of_the_account_is_met_in_the_replay_as_well(plan, release):
     assert {code for codes in made.denied.values() for code in codes} == {"ORDER_NOTIONAL"}
 
 
-def test_what_the_engine_does_not_take_is_an_error_of_the_house(plan, release):
+def test_what_the_engine_does_not_take_is_an_error_of_sapphire(plan, release):
     with pytest.raises(EngineError, match="refuses to replay the run"):
         evidence_of(replace(plan, limits={"colar_bps": 3}), release, models=[REAL])
 

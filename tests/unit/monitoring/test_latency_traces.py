@@ -38,16 +38,16 @@ def test_median_and_maximum_are_those_of_the_orders_that_passed_the_hop(tmp_path
     spans = (10_000, 30_000, 20_000)
     records = [record(n, written_after=span, acknowledged=n != 2) for n, span in enumerate(spans)]
     (tmp_path / "7.bin").write_bytes(b"".join(records))
-    told = summaries(tmp_path)
-    wire, answered = told[SIGNAL_TO_WIRE], told["acknowledge"]
+    found = summaries(tmp_path)
+    wire, answered = found[SIGNAL_TO_WIRE], found["acknowledge"]
     assert (wire.n, wire.median_us, wire.max_us) == (3, 20.0, 30.0)
     assert (answered.n, answered.median_us) == (2, 500.0)
 
 
-@pytest.mark.parametrize(("n", "told"), [(99, []), (100, [90.0]), (999, [90.0]), (1_000, [90.0, 99.0])])
-def test_a_percentile_is_told_only_where_ten_orders_lie_beyond_it(tmp_path, n, told):
+@pytest.mark.parametrize(("n", "percents"), [(99, []), (100, [90.0]), (999, [90.0]), (1_000, [90.0, 99.0])])
+def test_a_percentile_is_told_only_where_ten_orders_lie_beyond_it(tmp_path, n, percents):
     (tmp_path / "7.bin").write_bytes(b"".join(record(number, written_after=number + 1) for number in range(n)))
-    assert list(summaries(tmp_path)[SIGNAL_TO_WIRE].percentiles) == told
+    assert list(summaries(tmp_path)[SIGNAL_TO_WIRE].percentiles) == percents
 
 
 def test_without_orders_there_is_an_n_of_zero_and_no_number(tmp_path):
@@ -67,10 +67,10 @@ def test_a_file_that_is_no_start_is_refused(tmp_path):
         read_latency_traces(tmp_path)
 
 
-def test_stamps_of_an_earlier_start_are_read_from_their_archive(told, write_run):
+def test_stamps_of_an_earlier_start_are_read_from_their_archive(recorded, write_run):
     import pyarrow
 
-    run = write_run(told)
+    run = write_run(recorded)
     (plain,) = (run.folder / "account" / "hops").glob("*.bin")
     before = read_latency_traces(plain.parent)
     archive = plain.with_name(f"{plain.name}.zst")

@@ -18,21 +18,21 @@ DAYS = ["2025-04-06", "2025-04-07"]
 
 
 @pytest.fixture
-def daily(told, write_run):
-    return daily_report(write_run(told))
+def daily(recorded, write_run):
+    return daily_report(write_run(recorded))
 
 
 @pytest.fixture
-def days_of(told, write_run):
+def days_of(recorded, write_run):
     """The days of what was told."""
-    return lambda: paper_days(daily_report(write_run(told)))
+    return lambda: paper_days(daily_report(write_run(recorded)))
 
 
-def rows_of(told, kind):
-    return [row for row in told.rows if row["kind"] == kind]
+def rows_of(recorded, kind):
+    return [row for row in recorded.rows if row["kind"] == kind]
 
 
-def test_a_day_as_it_should_be(daily, told):
+def test_a_day_as_it_should_be(daily, recorded):
     days = paper_days(daily)
     assert [(day.day, day.market, day.account) for day in days] == [(day, "generated", "paper") for day in DAYS]
     for day in days:
@@ -40,21 +40,21 @@ def test_a_day_as_it_should_be(daily, told):
         assert 0 < day.signals == day.signals_taken
         assert (day.foreign_signals, day.unexplained_lots, day.explained_lots) == (0, 0, {})
         assert (day.books_equal, day.replays, day.is_whole) == (True, True, True)
-    assert sum(day.signals for day in days) == len(rows_of(told, "signal"))
+    assert sum(day.signals for day in days) == len(rows_of(recorded, "signal"))
     assert daily.as_dict()["paper_days"] == [asdict(day) for day in days]
     assert json.loads(json.dumps(daily.as_dict()["paper_days"])) == daily.as_dict()["paper_days"]
 
 
-def test_a_bento_that_refuses_gives_bad_days(told, days_of):
+def test_a_bento_that_refuses_gives_bad_days(recorded, days_of):
     """Today's case: it answers 403, nothing is decided, nothing is traded, and every day was a clean one."""
-    told.decisions = [
-        made.knowing(views=[], beliefs=[]).without_signals(Obstacle.VIEWS_REFUSED, "403") for made in told.decisions
+    recorded.decisions = [
+        made.knowing(views=[], beliefs=[]).without_signals(Obstacle.VIEWS_REFUSED, "403") for made in recorded.decisions
     ]
-    told.rows = [row for row in told.rows if row["kind"] not in ("signal", "order", "fill")]
-    for state in rows_of(told, "state"):
+    recorded.rows = [row for row in recorded.rows if row["kind"] not in ("signal", "order", "fill")]
+    for state in rows_of(recorded, "state"):
         state["cash_quote_atoms"] = str(100_000 * 10**8)
         state["positions"] = {symbol: {"atoms": "0", "lots": "0"} for symbol in state["positions"]}
-    told.exchange["accounts"][0] |= {
+    recorded.exchange["accounts"][0] |= {
         "balances": {"USDT": {"free": str(100_000 * 10**8), "locked": "0"}},
         "history": [],
     }
@@ -69,46 +69,46 @@ def test_a_bento_that_refuses_gives_bad_days(told, days_of):
     assert (measured.bars_decided, measured.signals_taken) == (0.0, 0.0)
 
 
-def test_a_day_with_a_hole_is_recorded_and_not_whole(told, days_of):
-    told.rows.remove(rows_of(told, "state")[5])
+def test_a_day_with_a_hole_is_recorded_and_not_whole(recorded, days_of):
+    recorded.rows.remove(rows_of(recorded, "state")[5])
     first, second = days_of()
     assert (first.day, first.bars, first.bars_seen, first.is_whole) == (DAYS[0], 24, 23, False)
     assert second.is_whole
 
 
-def test_a_service_that_was_gone_leaves_a_day_that_it_did_not_see(told, days_of):
+def test_a_service_that_was_gone_leaves_a_day_that_it_did_not_see(recorded, days_of):
     """The last states are missing, the coordinator went on: the day is there all the same."""
-    for row in rows_of(told, "state")[30:]:
-        told.rows.remove(row)
+    for row in rows_of(recorded, "state")[30:]:
+        recorded.rows.remove(row)
     first, second = days_of()
     assert first.is_whole
     assert (second.bars, second.bars_seen) == (24, 6)
 
 
-def test_a_day_that_is_not_over_is_not_recorded(told, days_of):
-    last = rows_of(told, "state")[-1]["bar_close_ns"]
-    told.rows = [row for row in told.rows if row.get("bar_close_ns") != last or row["kind"] != "state"]
-    told.decisions = told.decisions[:-1]
+def test_a_day_that_is_not_over_is_not_recorded(recorded, days_of):
+    last = rows_of(recorded, "state")[-1]["bar_close_ns"]
+    recorded.rows = [row for row in recorded.rows if row.get("bar_close_ns") != last or row["kind"] != "state"]
+    recorded.decisions = recorded.decisions[:-1]
     assert [day.day for day in days_of()] == DAYS[:1]
 
 
-def test_lots_that_nothing_explains_are_on_their_day(told, days_of):
-    held = rows_of(told, "state")[-1]["positions"]["BTC/USDT"]
-    held["lots"] = str(int(held["lots"]) + 3)
+def test_lots_that_nothing_explains_are_on_their_day(recorded, days_of):
+    position = rows_of(recorded, "state")[-1]["positions"]["BTC/USDT"]
+    position["lots"] = str(int(position["lots"]) + 3)
     assert [day.unexplained_lots for day in days_of()] == [0, 3]
 
 
 @pytest.mark.parametrize(("refused", "explained"), [("LATE", {"signal late": 2}), ("HALTED", {})])
-def test_only_timing_and_the_venue_explain_a_lot(told, days_of, evidence, refused, explained):
+def test_only_timing_and_the_venue_explain_a_lot(recorded, days_of, evidence, refused, explained):
     order = evidence.orders[0]
     closes = [bar.bar_close_ns for bar in evidence.bars]
     seen = str(closes[closes.index(order.bar_close_ns) + 1])
-    (state,) = (row for row in rows_of(told, "state") if row["bar_close_ns"] == seen)
-    held = state["positions"][order.symbol]
-    held["lots"] = str(int(held["lots"]) - 2)
+    (state,) = (row for row in rows_of(recorded, "state") if row["bar_close_ns"] == seen)
+    position = state["positions"][order.symbol]
+    position["lots"] = str(int(position["lots"]) - 2)
     (signal,) = (
         row
-        for row in rows_of(told, "signal")
+        for row in rows_of(recorded, "signal")
         if (row["symbol"], row["bar_close_ns"]) == (order.symbol, str(order.bar_close_ns))
     )
     signal["refused"] = refused
@@ -118,16 +118,16 @@ def test_only_timing_and_the_venue_explain_a_lot(told, days_of, evidence, refuse
     assert sum(day.signals - day.signals_taken for day in days) == 1
 
 
-def test_a_decision_whose_end_the_engine_never_took_is_none(told, days_of):
-    ends = rows_of(told, "end_of_bar")
+def test_a_decision_whose_end_the_engine_never_took_is_none(recorded, days_of):
+    ends = rows_of(recorded, "end_of_bar")
     for row in ends[:3]:
-        told.rows.remove(row)
+        recorded.rows.remove(row)
     assert [day.bars_decided for day in days_of()] == [21, 24]
 
 
-def test_signals_of_another_release_are_on_their_day(told, days_of):
-    signal = rows_of(told, "signal")[0]
-    told.rows.insert(told.rows.index(signal), {**signal, "release": "9" * 64})
+def test_signals_of_another_release_are_on_their_day(recorded, days_of):
+    signal = rows_of(recorded, "signal")[0]
+    recorded.rows.insert(recorded.rows.index(signal), {**signal, "release": "9" * 64})
     first, second = days_of()
     assert (first.foreign_signals, second.foreign_signals) == (1, 0)
 
@@ -147,11 +147,11 @@ def test_a_run_that_is_not_sound_gives_bad_days(daily):
     assert [day.books_equal for day in paper_days(running)] == [None, None]
 
 
-def test_a_day_keeps_its_journal_while_the_account_trades_on(daily, told, days_of):
+def test_a_day_keeps_its_journal_while_the_account_trades_on(daily, recorded, days_of):
     first, second = paper_days(daily)
-    state = rows_of(told, "state")[-1]
+    state = rows_of(recorded, "state")[-1]
     later = str(int(state["bar_close_ns"]) + 3_600 * 10**9)
-    told.rows.insert(-1, {**state, "bar_close_ns": later, "market_ns": later})
+    recorded.rows.insert(-1, {**state, "bar_close_ns": later, "market_ns": later})
     shutil.rmtree(daily.run.folder)
     shutil.rmtree(daily.run.folder.parent / "bin")
     assert [day.journal_digest for day in days_of()] == [first.journal_digest, second.journal_digest]
@@ -168,9 +168,9 @@ def test_a_journal_of_another_account_or_release_is_refused(daily):
 
 
 @pytest.fixture
-def state_folder(home, told, write_run):
+def state_folder(home, recorded, write_run):
     """A state folder with the release in it and no day yet, and the run where `sapphire up` leaves it."""
-    run = write_run(told)
+    run = write_run(recorded)
     state = run.folder.parent / "state"
     shutil.copytree(home, state, ignore=shutil.ignore_patterns("evidence"))
     (digest,) = (path.name for path in (state / "releases").iterdir())

@@ -21,7 +21,7 @@ SHOWS = "print('a day as any other')"
 
 
 @pytest.fixture
-def desk(tmp_path, home, monkeypatch):
+def small_report(tmp_path, home, monkeypatch):
     """A state folder, and a workspace whose only report of its own has the cell that a test gives it."""
     state = tmp_path / "state"
     shutil.copytree(home, state, ignore=shutil.ignore_patterns("reports"))
@@ -41,9 +41,9 @@ def desk(tmp_path, home, monkeypatch):
     return state, workspace, write
 
 
-def test_a_failed_cell_has_a_page_and_what_was_rendered_before_stays(desk, told, write_run, capsys):
-    state, _, write = desk
-    run = write_run(told)
+def test_a_failed_cell_has_a_page_and_what_was_rendered_before_stays(small_report, recorded, write_run, capsys):
+    state, _, write = small_report
+    run = write_run(recorded)
     verbs = typer.main.get_command(report_verbs)
     words = ["run", "small", "--run", str(run.folder), "--day", "2025-04-06", "--json"]
     write(SHOWS)
@@ -76,8 +76,8 @@ def test_a_failed_cell_has_a_page_and_what_was_rendered_before_stays(desk, told,
     assert not list(folder.glob(".*"))
 
 
-def test_two_runs_of_one_day_have_pages_of_their_own(tmp_path, write_run, told, home):
-    run = write_run(told)
+def test_two_runs_of_one_day_have_pages_of_their_own(tmp_path, write_run, recorded, home):
+    run = write_run(recorded)
     shutil.copytree(run.folder, home / "stack")
     try:
         shutil.copytree(run.folder, tmp_path / "elsewhere" / "run")
@@ -91,11 +91,11 @@ def test_two_runs_of_one_day_have_pages_of_their_own(tmp_path, write_run, told, 
         shutil.rmtree(home / "stack")
 
 
-def test_without_a_browser_only_a_pdf_is_refused_and_nothing_has_run(desk, told, write_run, monkeypatch):
-    state, workspace, write = desk
+def test_without_a_browser_only_a_pdf_is_refused_and_nothing_has_run(small_report, recorded, write_run, monkeypatch):
+    state, workspace, write = small_report
     write(SHOWS)
     monkeypatch.setenv("CHROMIUM", "/no/such/browser")
-    run = write_run(told)
+    run = write_run(recorded)
     with pytest.raises(ConfigError, match="no Chromium to print a PDF with"):
         render_report("small", run.folder, home=state, workspace=workspace, day=date(2025, 4, 6), with_pdf=True)
     assert not (state / "reports").exists()
@@ -107,12 +107,12 @@ def test_an_index_of_nothing_says_how_to_begin(tmp_path):
     assert "sapphire report run daily" in write_index(tmp_path).read_text()
 
 
-def test_a_day_is_read_without_the_rest(told, write_run):
+def test_a_day_is_read_without_the_rest(recorded, write_run):
     """The rows of a day are asked for alone: what the binary is told is the day's midnights."""
     from sapphire.monitoring.reading import day_of_run
 
     asked = []
-    run = write_run(told)
+    run = write_run(recorded)
     day = day_of_run.DayOfRun.of_run(run, date(2025, 4, 7))
     rows = day_of_run.journal_rows
     try:

@@ -113,7 +113,7 @@ def drawings():
 
 
 @pytest.mark.parametrize("name", drawings())
-def test_whatever_the_house_draws_is_drawn_on_a_page_too(name):
+def test_whatever_sapphire_draws_is_drawn_on_a_page_too(name):
     figure, words, colours = drawings()[name]
     drawn = picture(figure)
     assert drawn == still(figure), "a figure and its JSON are one picture"
@@ -134,8 +134,8 @@ def test_candles_reach_from_low_to_high_and_stand_where_they_open():
 
 
 def test_a_time_of_another_zone_is_drawn_at_its_utc():
-    told = {"data": [{"type": "scatter", "x": ["2025-04-06T03:00:00+02:00", "2025-04-06T02:00:00Z"], "y": [1, 2]}]}
-    (panel,) = draw(told, LOOK).axes
+    spec = {"data": [{"type": "scatter", "x": ["2025-04-06T03:00:00+02:00", "2025-04-06T02:00:00Z"], "y": [1, 2]}]}
+    (panel,) = draw(spec, LOOK).axes
     assert [str(at)[:16] for at in panel.lines[0].get_xdata()] == ["2025-04-06T01:00", "2025-04-06T02:00"]
 
 

@@ -9,8 +9,8 @@ from sapphire.monitoring import find_order, trace_order
 
 
 @pytest.fixture
-def run(told, write_run):
-    return write_run(told)
+def run(recorded, write_run):
+    return write_run(recorded)
 
 
 def test_an_order_is_found_by_its_id_its_number_or_an_end_that_means_one(run):
@@ -59,24 +59,24 @@ def test_the_life_of_an_order_is_told_in_its_order(run, evidence):
     assert found.market == "generated market v2, seed 7 (uncalibrated)"
 
 
-def test_an_operator_s_order_serves_no_release_and_its_life_begins_with_the_command(told, write_run):
-    place = next(place for place, row in enumerate(told.rows) if row["kind"] == "order")
-    told.rows[place] = {**told.rows[place], "release": None}
-    run = write_run(told)
-    found = trace_order(run, told.rows[place]["order"])
+def test_an_operator_s_order_serves_no_release_and_its_life_begins_with_the_command(recorded, write_run):
+    place = next(place for place, row in enumerate(recorded.rows) if row["kind"] == "order")
+    recorded.rows[place] = {**recorded.rows[place], "release": None}
+    run = write_run(recorded)
+    found = trace_order(run, recorded.rows[place]["order"])
     first = list(dict.fromkeys(event.what for event in found.events))
     assert first == ["release", "command", "risk", "order", "hop", "fill", "exchange"], "nobody's views led to it"
     (command,) = (event for event in found.events if event.what == "command")
     assert command.text == "an operator closes the position (sapphire journal show --kind command)"
     (order,) = (event for event in found.events if event.what == "order")
-    assert order.market_ns == int(told.rows[place]["market_ns"])
+    assert order.market_ns == int(recorded.rows[place]["market_ns"])
 
 
-def test_a_denied_order_ends_at_the_gate(told, write_run):
-    place = next(place for place, row in enumerate(told.rows) if row["kind"] == "order")
+def test_a_denied_order_ends_at_the_gate(recorded, write_run):
+    place = next(place for place, row in enumerate(recorded.rows) if row["kind"] == "order")
     refusal = {"kind": "denied", "code": "COLLAR", "level": "order", "value": "1200", "limit": "1000"}
-    told.rows[place] = {**told.rows[place], **refusal}
-    found = trace_order(write_run(told), told.rows[place]["order"])
+    recorded.rows[place] = {**recorded.rows[place], **refusal}
+    found = trace_order(write_run(recorded), recorded.rows[place]["order"])
     assert found.events[-1].what == "risk"
     assert found.events[-1].text == "denied: COLLAR, 1,200 against 1,000 at the level of the order"
 
@@ -85,10 +85,10 @@ def test_the_verb_tells_it_as_json_and_as_a_table(run, home, monkeypatch, capsys
     monkeypatch.setenv("SAPPHIRE_HOME", str(home))
     order = run.day.orders[0].order
     command(["trace", order, "--run", str(run.folder), "--json"])
-    told = json.loads(capsys.readouterr().out)
-    assert set(told) == {"order", "title", "market", "run", "release", "events"}
-    assert told["order"] == order
-    assert {"what", "text", "market_ns", "wall_ns", "after_us"} == set(told["events"][0])
+    content = json.loads(capsys.readouterr().out)
+    assert set(content) == {"order", "title", "market", "run", "release", "events"}
+    assert content["order"] == order
+    assert {"what", "text", "market_ns", "wall_ns", "after_us"} == set(content["events"][0])
     command(["trace", order, "--run", str(run.folder)])
     shown = capsys.readouterr().out
     assert "risk" in shown

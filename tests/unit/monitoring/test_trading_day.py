@@ -53,17 +53,17 @@ def test_of_several_runs_in_a_journal_the_last_is_the_day():
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "message"),
     [
         ({"kind": "news", **AT}, "unknown kind 'news'"),
         ({**FILL, "lots": "many"}, "invalid literal"),
         ({key: value for key, value in FILL.items() if key != "fee_asset"}, "KeyError"),
     ],
 )
-def test_a_row_that_cannot_be_read_is_refused_and_named(row, said):
+def test_a_row_that_cannot_be_read_is_refused_and_named(row, message):
     with pytest.raises(DataError, match="row 2 of the journal's export") as refused:
         day(row)
-    assert said in refused.value.got
+    assert message in refused.value.got
 
 
 def test_a_journal_without_a_run_is_refused():

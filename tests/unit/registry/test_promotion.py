@@ -43,7 +43,7 @@ def promoter(
     What the user's key signed in the other's state folder would not verify here: a list of revocations, for one.
     """
     key = dataclasses.replace(signing_key(tmp_path / "promoter"), authority=PROMOTER_IDENTITY)
-    pinned = registry.door.deployment.policies
+    pinned = registry.admission.deployment.policies
     deployment = Deployment(key=tmp_path / "promoter" / PUBLIC_FILE, authority=PROMOTER_IDENTITY, policies=pinned)
     home = with_mlflow(tmp_path / "home")
     return wire(registry, home=home, key=key, trusted=deployment)
@@ -454,7 +454,7 @@ def test_a_report_by_another_key_opens_no_door(
     with pytest.raises(EvidenceRefused, match="is not the one that is trusted"):
         wire(registry, key=stranger).gates(digest, to="paper")
     deployment = Deployment(
-        key=tmp_path / "stranger" / PUBLIC_FILE, authority=LAPTOP_KEY, policies=registry.door.deployment.policies
+        key=tmp_path / "stranger" / PUBLIC_FILE, authority=LAPTOP_KEY, policies=registry.admission.deployment.policies
     )
     wire(registry, key=stranger, trusted=deployment).gates(digest, to="paper")
     for door in (registry.promote, registry.report):
@@ -849,7 +849,7 @@ def test_a_record_that_was_cut_back_opens_no_door(registry: Registry, enter: Cal
         for door in (registry.promote, registry.report, registry.gates):
             with pytest.raises(EvidenceRefused, match="was cut back"):
                 door(digest, to="paper")
-        anchors = Anchors(registry.door.deployment.key.parent, registry.home)
+        anchors = Anchors(registry.admission.deployment.key.parent, registry.home)
         kept = anchors.path.read_bytes()
         anchors.path.unlink()  # MLflow knows as well how far it had come at the last registration
         if lines == 3:
@@ -882,7 +882,7 @@ def test_a_revocation_is_for_good_and_cutting_the_record_undoes_nothing(
     assert version.tags["revoked"].startswith("its prices were of tomorrow (")
     registry.gates(digest, to="paper")
     home = registry.home / "evidence" / "revocations.signed"
-    keys = registry.door.deployment.key.parent / "revocations.signed"
+    keys = registry.admission.deployment.key.parent / "revocations.signed"
     whole = {path: path.read_bytes() for path in (home, keys)}
     try:
         for gone in ((), (home,), (keys,)):

@@ -11,7 +11,7 @@ from sapphire.domain.errors import PermitClosed
 from sapphire.domain.evidence import GateRow
 from sapphire.domain.revocations import Revocation
 from sapphire.domain.workspace import config_folder
-from sapphire.registry import Deployment, Door, EvidenceStore, Permit, signing_key
+from sapphire.registry import Admission, Deployment, EvidenceStore, Permit, signing_key
 from sapphire.registry.anchors import Anchors
 from sapphire.registry.revoking import add_revocation
 from sapphire.registry.signing import PUBLIC_FILE
@@ -114,7 +114,7 @@ def test_a_running_permit_holds_until_it_is_refused_revoked_or_ended(home, setti
     permit.check()
     assert permit.report == renewed != report
     late = Permit(
-        Door(home, Deployment.read()), settings.release, stage="paper", name="trend",
+        Admission(home, Deployment.read()), settings.release, stage="paper", name="trend",
         clock=(clock := TickingClock(renewed.valid_until_ns - 1)),
     )  # fmt: skip
     late.check()
@@ -133,7 +133,7 @@ def test_what_was_admitted_before_goes_on_where_its_permit_was_closed_and_believ
     if closed_by == "refusal":
         sign_report(settings.release, passed=False)
     elif closed_by == "revocation":
-        door = Door(home, Deployment.read())
+        door = Admission(home, Deployment.read())
         entry = Revocation(manifest_digest=settings.release, name="trend", why="wrong prices", who="a@b", at_ns=1)
         add_revocation(door, door.deployment.trust(home), signing_key(), entry)
     else:

@@ -12,7 +12,7 @@ import pytest
 
 from sapphire.agents import Calibrated, MovingAverageCross
 from sapphire.domain.clocks import WallClock
-from sapphire.registry import Deployment, Door, EvidenceStore
+from sapphire.registry import Admission, Deployment, EvidenceStore
 from sapphire.registry.promotion import Promoter
 from sapphire.registry.tracking import Tracking
 from sapphire.registry.versions import Versions
@@ -81,7 +81,7 @@ def promoted(with_mlflow):
         versions = Versions.of(tracking)
         with tracking.run(versions.client, "research.trend", "submit trend", tags={}, clock=clock) as run:
             source = versions.create("research.trend", home / "releases" / digest, run_id=run, tags={})
-        report = Door(home, Deployment.read()).permit(digest, stage="paper", at_ns=clock.now_ns(), name="trend")
+        report = Admission(home, Deployment.read()).permit(digest, stage="paper", at_ns=clock.now_ns(), name="trend")
         (signed,) = store.reports(digest)
         Promoter(versions, store, clock, report.signer).promote(source, "paper", signed, report, {})
 

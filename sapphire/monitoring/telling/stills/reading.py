@@ -28,8 +28,8 @@ def loaded(figure: Plotted | Mapping[str, Any]) -> Mapping[str, Any]:
     """A figure's `data` and `layout`."""
     if isinstance(figure, Mapping):
         return figure
-    told: Mapping[str, Any] = json.loads(figure.to_json())
-    return told
+    spec: Mapping[str, Any] = json.loads(figure.to_json())
+    return spec
 
 
 def kind_of(trace: Trace) -> str:

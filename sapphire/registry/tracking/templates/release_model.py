@@ -28,8 +28,8 @@ class ReleaseModel(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Verify the release and its gate report, and make its golden outputs again; refuse otherwise."""
-        told = context.model_config
-        self._release = ScoredRelease(Path(context.artifacts["release"]), told["release"], stage=told["stage"])
+        config = context.model_config
+        self._release = ScoredRelease(Path(context.artifacts["release"]), config["release"], stage=config["stage"])
 
     def predict(
         self,

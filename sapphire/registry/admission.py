@@ -1,4 +1,4 @@
-"""Door: whether a release of a state folder may trade, by what this deployment trusts.
+"""Admission: whether a release of a state folder may trade, by what this deployment trusts.
 
 Everything that lets a release in asks here: the registry, serving, the coordinator and `sapphire up`; the engine has
 the same in Rust. It reads the record of the release, the anchors and the revocations, and decides by `domain.permits`.
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from sapphire.domain.clocks import Clock
     from sapphire.domain.evidence import GateReport, Target
 
-__all__ = ["Door", "Permit"]
+__all__ = ["Admission", "Permit"]
 
 Seen = tuple[tuple[str, int, int, int], ...]
 """Path, inode, size and time of change of the files that a verdict stands on."""
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
-    """The door of a state folder.
+class Admission:
+    """Whether releases of a state folder are let in.
 
     Parameters
     ----------
@@ -94,8 +94,8 @@ class Permit:
 
     Parameters
     ----------
-    door : where it is asked.
-    digest, stage, name : as `Door.permit`.
+    admission : where it is asked.
+    digest, stage, name : as `Admission.permit`.
     clock : wall time.
     running : whether the part was let in before and goes on. One that does starts on a permit that was closed as well,
         so that what it traded is led to its end; `check` says at each turn that the permit is closed.
@@ -107,14 +107,14 @@ class Permit:
     """
 
     def __init__(
-        self, door: Door, digest: str, *, stage: Target, name: str, clock: Clock, running: bool = False
+        self, admission: Admission, digest: str, *, stage: Target, name: str, clock: Clock, running: bool = False
     ) -> None:
-        self._door, self._digest, self._stage, self._name, self._clock = door, digest, stage, name, clock
+        self._admission, self._digest, self._stage, self._name, self._clock = admission, digest, stage, name, clock
         self._seen: Seen | None = None
         try:
             self._report = self._ask()
         except PermitClosed:
-            before = door.last_permit(digest, stage=stage) if running else None
+            before = admission.last_permit(digest, stage=stage) if running else None
             if before is None:
                 raise
             self._report = before
@@ -142,12 +142,12 @@ class Permit:
         EvidenceRefused : the evidence does not verify any more.
         """
         ended = self._clock.now_ns() >= self._report.valid_until_ns
-        if ended or self._door.seen(self._digest) != self._seen:
+        if ended or self._admission.seen(self._digest) != self._seen:
             self._report = self._ask()
 
     def _ask(self) -> GateReport:
-        """Ask the door; what the files look like is read first, so that a change on the way is asked about again."""
-        seen = self._door.seen(self._digest)
-        report = self._door.permit(self._digest, stage=self._stage, at_ns=self._clock.now_ns(), name=self._name)
+        """Ask again; what the files look like is read first, so that a change on the way is asked about again."""
+        seen = self._admission.seen(self._digest)
+        report = self._admission.permit(self._digest, stage=self._stage, at_ns=self._clock.now_ns(), name=self._name)
         self._seen = seen
         return report
