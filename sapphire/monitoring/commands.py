@@ -116,7 +116,7 @@ def list_kept(as_json: AsJson = False) -> None:
 
     Example: sapphire report list --json
     """
-    from sapphire.domain.display import bundle, stamp
+    from sapphire.domain.display import bundle, counted, stamp
     from sapphire.domain.workspace import home, workspace
     from sapphire.monitoring.telling.reports import list_reports
 
@@ -133,7 +133,7 @@ def list_kept(as_json: AsJson = False) -> None:
         )
         for each in kept
     ]
-    shown = bundle(f"{len(kept)} reports", ("report", "title", "rendered", "page"), lines)["text/plain"]
+    shown = bundle(counted(len(kept), "report"), ("report", "title", "rendered", "page"), lines)["text/plain"]
     sys.stdout.write(f"{shown}\n")
     _say("next: sapphire report run NAME")
 

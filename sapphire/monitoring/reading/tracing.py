@@ -182,7 +182,7 @@ def _decision(decided: DecidedBar | None, symbol: str) -> Iterator[Event]:
         yield Event("account", text, close_ns)
     for target in decided.targets:
         if target.symbol == symbol:
-            text = f"{target.lots:,} lots, {100 * target.weight:+.2f} % of equity: {target.reason}"
+            text = f"{target.lots:,} lots, {100 * target.weight:+z.2f} % of equity: {target.reason}"
             yield Event("target", text, close_ns)
 
 

@@ -11,6 +11,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from sapphire.domain.display import counted
 from sapphire.monitoring.telling.pages import document
 
 __all__ = ["index_of", "reports_folder", "write_index"]
@@ -38,7 +39,7 @@ def write_index(home: Path) -> Path:
     kept = sorted(_kept(folder), key=lambda facts: (facts["day"] or "", facts["folder"], facts["name"]), reverse=True)
     head = "".join(f"<th>{name}</th>" for name in _HEADER)
     rows = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in _cells(facts, folder))}</tr>" for facts in kept)
-    summary = f"{len(kept):,} reports" if kept else "No report is kept here yet: sapphire report run daily"
+    summary = counted(len(kept), "report") if kept else "No report is kept here yet: sapphire report run daily"
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>" if kept else ""
     page = index_of(home)
     write_text(page, document("Reports", f"<h1>Reports</h1><p>{summary}</p>{table}"))
@@ -75,7 +76,7 @@ def _cells(facts: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
 
 
 def _percent(value: float | None) -> str:
-    return "" if value is None else f"{100 * value:+.2f} %"
+    return "" if value is None else f"{100 * value:+z.2f} %"
 
 
 def _parity(parity: Mapping[str, Any] | None) -> str:

@@ -32,7 +32,8 @@ main { max-width: 72rem; margin: 0 auto; padding: 1.5rem; }
 h1 { font-size: 1.7rem; margin: 0 0 .5rem; }
 h2 { font-size: 1.2rem; margin: 2rem 0 .3rem; padding-top: .8rem; border-top: 1px solid var(--rule); }
 p { max-width: 48rem; margin: .3rem 0 .6rem; }
-table { font-size: .86rem; font-variant-numeric: tabular-nums; margin: .5rem 0; }
+table { border-collapse: collapse; font-size: .86rem; font-variant-numeric: tabular-nums; margin: .5rem 0; }
+th, td { border-bottom: 1px solid var(--rule); padding: .25rem .7rem; text-align: left; vertical-align: top; }
 th { color: var(--dim); font-weight: 600; position: sticky; top: 0; background: var(--paper); }
 figure { margin: 1rem 0; }
 figcaption { color: var(--dim); font-size: .86rem; }
@@ -40,6 +41,7 @@ code, pre { background: var(--wash); padding: .1em .3em; border-radius: 4px; }
 pre { padding: .6rem; overflow: auto; }
 .jp-InputPrompt, .jp-OutputPrompt, .anchor-link { display: none; }
 .jp-OutputArea-output { overflow-x: auto; }
+@media print { h1, h2, p, .caption { break-after: avoid; } tr, figure, img, svg { break-inside: avoid; } }
 """
 
 

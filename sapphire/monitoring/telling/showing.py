@@ -55,11 +55,11 @@ def summary_section(report: DailyReport) -> Section:
         ("market", facts.market.label),
         (
             "traded",
-            f"{100 * report.traded_return:+.2f} %, {len(day.orders):,} orders, {len(day.fills):,} fills, "
+            f"{100 * report.traded_return:+z.2f} %, {len(day.orders):,} orders, {len(day.fills):,} fills, "
             f"fees {report.fees}",
         ),
         *([("NEVER TRADED" if report.utc_day is None else "NO TRADE TODAY", report.untraded)] * bool(report.untraded)),
-        ("evidence of the same bars", f"{100 * report.evidence.total_return:+.2f} %"),
+        ("evidence of the same bars", f"{100 * report.evidence.total_return:+z.2f} %"),
         (
             "parity",
             f"{parity.lots:,} lots differ, {parity.unexplained_lots:,} unexplained; cash equal to the atom at "
@@ -90,14 +90,14 @@ def equity_section(report: DailyReport) -> Section:
     gaps = (traded / traded.iloc[0] - evidence / evidence.iloc[0]).abs()
     buy_and_hold = _buy_and_hold(report)
     lines = [
-        ("traded", f"{traded.iloc[0]:,.2f}", f"{traded.iloc[-1]:,.2f}", f"{100 * report.traded_return:+.3f} %"),
+        ("traded", f"{traded.iloc[0]:,.2f}", f"{traded.iloc[-1]:,.2f}", f"{100 * report.traded_return:+z.3f} %"),
         (
             "evidence of the same bars",
             f"{evidence.iloc[0]:,.2f}",
             f"{evidence.iloc[-1]:,.2f}",
-            f"{100 * report.evidence.total_return:+.3f} %",
+            f"{100 * report.evidence.total_return:+z.3f} %",
         ),
-        ("buy and hold, equal shares, no costs", "", "", f"{100 * (buy_and_hold.iloc[-1] - 1):+.3f} %"),
+        ("buy and hold, equal shares, no costs", "", "", f"{100 * (buy_and_hold.iloc[-1] - 1):+z.3f} %"),
     ]
     gap = 1e4 * float(gaps.max())
     title = f"equity at {len(traded):,} closes, {label}; the two are at most {gap:.4f} bps apart"
@@ -192,16 +192,16 @@ def costs_section(report: DailyReport) -> Section:
     unexplained = 1e4 * (report.traded_return - ladder.evidence_return)
     steps = {**ladder.steps_bps, "traded less evidence": unexplained}
     total, lines = 1e4 * ladder.costless_return, []
-    lines.append(("no costs, no limits", "", "", f"{total / 100:+.3f} %"))
+    lines.append(("no costs, no limits", "", "", f"{total / 100:+z.3f} %"))
     for name, change in steps.items():
         total += change
         lines.append(
-            (name, f"{change:+.2f} bps", f"{change / 1e4 * ladder.equity_quote:+,.2f}", f"{total / 100:+.3f} %")
+            (name, f"{change:+z.2f} bps", f"{change / 1e4 * ladder.equity_quote:+z,.2f}", f"{total / 100:+z.3f} %")
         )
     costs = 1e4 * (ladder.evidence_return - ladder.costless_return)
     title = (
-        f"without costs {100 * ladder.costless_return:+.3f} %, traded {100 * report.traded_return:+.3f} %: costs "
-        f"together {costs:+.2f} bps, {costs / 1e4 * ladder.equity_quote:+,.2f} {quote}; fees of the fills: "
+        f"without costs {100 * ladder.costless_return:+z.3f} %, traded {100 * report.traded_return:+z.3f} %: costs "
+        f"together {costs:+z.2f} bps, {costs / 1e4 * ladder.equity_quote:+z,.2f} {quote}; fees of the fills: "
         f"{report.fees}; {label}"
     )
     figure = steps_figure(label, steps)
