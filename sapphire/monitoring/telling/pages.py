@@ -41,7 +41,13 @@ code, pre { background: var(--wash); padding: .1em .3em; border-radius: 4px; }
 pre { padding: .6rem; overflow: auto; }
 .jp-InputPrompt, .jp-OutputPrompt, .anchor-link { display: none; }
 .jp-OutputArea-output { overflow-x: auto; }
-@media print { h1, h2, p, .caption { break-after: avoid; } tr, figure, img, svg { break-inside: avoid; } }
+@media print {
+  h1, h2, p { break-after: avoid; }
+  tr, figure, img, svg { break-inside: avoid; }
+  main { padding: 0; }
+  table { font-size: .7rem; }
+  .long-table, .jp-OutputArea-output { max-height: none !important; overflow: visible !important; }
+}
 """
 
 

@@ -57,5 +57,6 @@ class Section(Shown):
         """As any result's; a long table scrolls."""
         shown = super(Section, self)._repr_mimebundle_(include, exclude)
         if len(self.lines) > _LONG and "text/html" in shown:
-            shown["text/html"] = f'<div style="max-height:30em;overflow:auto">{shown["text/html"]}</div>'
+            style = "max-height:30em;overflow:auto"
+            shown["text/html"] = f'<div class="long-table" style="{style}">{shown["text/html"]}</div>'
         return shown
