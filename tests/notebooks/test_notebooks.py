@@ -1,4 +1,7 @@
-"""Every notebook runs offline from its first cell to its last, and changes no file but its own output."""
+"""Every notebook runs offline from its first cell to its last, and changes no file but its own output.
+
+Those that the demo runs are looked at in its own test (tests/replay/test_demo.py).
+"""
 
 import subprocess
 from pathlib import Path
@@ -6,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sapphire.domain.errors import ConfigError, StudyError
+from sapphire.lab.demo.research import NOTEBOOKS as OF_THE_DEMO
 from sapphire.monitoring.telling.running import results_of, run_notebook
 
 ROOT = Path(__file__).parents[2]
@@ -20,10 +24,6 @@ FAST = {
         "fast": [6, 12],
         "slow": [48, 96],
     },
-    "10_data.ipynb": {"start": "2025-05-04", "end": "2025-05-05"},
-    "20_agents.ipynb": {"start": "2025-03-07", "end": "2025-03-12"},
-    "40_promotion.ipynb": {"end": "2025-03-17", "train": "5d", "test": "2d", "holdout": "2d", "steps": 20},
-    "30_backtest.ipynb": {"end": "2025-03-21", "train": "6d", "test": "2d", "holdout": "2d"},
     "50_proof.ipynb": {"strategies": 1, "planted": 1, "variants": 3},
 }
 SHOWN = {
@@ -39,10 +39,6 @@ SHOWN = {
         "submit",
         "paired",
     ],
-    "10_data.ipynb": [],
-    "20_agents.ipynb": [],
-    "30_backtest.ipynb": ["study", "information", "replay", "replay", "compare", "trials"],
-    "40_promotion.ipynb": ["study", "submit"],
     "50_proof.ipynb": ["proof"],
 }
 
@@ -56,10 +52,10 @@ def desk(tmp_path, monkeypatch, with_mlflow):
 
 
 def test_every_notebook_has_fast_parameters():
-    assert set(FAST) == set(NOTEBOOKS) == set(SHOWN)
+    assert set(FAST) == set(NOTEBOOKS) - set(OF_THE_DEMO) == set(SHOWN)
 
 
-@pytest.mark.parametrize("name", NOTEBOOKS)
+@pytest.mark.parametrize("name", FAST)
 def test_a_notebook_runs_offline_and_shows_its_results(name, desk):
     before = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=True)
     target = desk / "run" / name

@@ -10,10 +10,19 @@ from pathlib import Path
 import psutil
 import pytest
 
+from sapphire.lab.demo.research import NOTEBOOKS
 from sapphire.lab.demo.summary import Summary
+from sapphire.monitoring.telling.running import results_of
 
 ROOT = Path(__file__).parents[2]
 BARS = 40
+SHOWN = {
+    "10_data.ipynb": [],
+    "20_agents.ipynb": [],
+    "30_backtest.ipynb": ["study", "information", "replay", "replay", "compare", "trials"],
+    "40_promotion.ipynb": ["study", "submit"],
+}
+"""The results that each of its notebooks shows, in order."""
 
 
 @pytest.fixture
@@ -74,3 +83,8 @@ def test_the_demo_runs_the_whole_loop_and_every_check_of_it_holds(checkout, tmp_
     assert Path(facts["report"]).is_file()
     assert Path(facts["report"]).is_relative_to(home)
     assert belonging_to(home) == []
+    folder = Path(facts["notebooks"])
+    shown = {name: [result["method"] for result in results_of(folder / name)] for name in NOTEBOOKS}
+    assert shown == SHOWN
+    for path in (ROOT / "notebooks").rglob("*.ipynb"):
+        assert (checkout / path.relative_to(ROOT)).read_bytes() == path.read_bytes()
