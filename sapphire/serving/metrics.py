@@ -22,8 +22,8 @@ def with_labels(exposition: str, labels: Mapping[str, str]) -> str:
 
     Examples
     --------
-    >>> told = "# HELP up Whether it runs.\n# TYPE up gauge\nup 1.0\n"
-    >>> print(with_labels(told, {"release": "abc"}), end="")
+    >>> text = "# HELP up Whether it runs.\n# TYPE up gauge\nup 1.0\n"
+    >>> print(with_labels(text, {"release": "abc"}), end="")
     # HELP up Whether it runs.
     # TYPE up gauge
     up{release="abc"} 1.0

@@ -21,7 +21,7 @@ LIMIT = {
 MARKET = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.01"}
 
 
-def said(error: pytest.ExceptionInfo[Any]) -> tuple[int, str]:
+def code_and_words(error: pytest.ExceptionInfo[Any]) -> tuple[int, str]:
     """Code and words of the venue, as ccxt passes them on."""
     text = str(error.value)
     body = json.loads(text[text.index("{") :])
@@ -34,8 +34,8 @@ def without(order: dict[str, str], *names: str) -> dict[str, str]:
 
 def steps(client: ccxt.binance) -> dict[str, str]:
     """Numbers that the rules in force have no place for, by name: a generated market's rules follow its price."""
-    told = client.public_get_exchangeinfo({"symbol": LIMIT["symbol"]})["symbols"][0]["filters"]
-    price, lot = ({**row} for row in told if row["filterType"] in ("PRICE_FILTER", "LOT_SIZE"))
+    filters = client.public_get_exchangeinfo({"symbol": LIMIT["symbol"]})["symbols"][0]["filters"]
+    price, lot = ({**row} for row in filters if row["filterType"] in ("PRICE_FILTER", "LOT_SIZE"))
     tick, step = Decimal(price["tickSize"]), Decimal(lot["stepSize"])
     named = {
         "between_ticks": Decimal(LIMIT["price"]) + tick / 10,
@@ -171,7 +171,7 @@ def test_a_bad_order_is_refused_in_the_venues_words(
         client.private_post_order(order)
     assert type(error.value) is kind
     if code != -2010 or kind is ccxt.InvalidOrder:
-        assert said(error) == (code, words)
+        assert code_and_words(error) == (code, words)
     else:
         assert words in str(error.value)
     assert client.fetch_orders(SYMBOL) == []
@@ -215,18 +215,18 @@ def test_what_is_not_there_is_not_found(client: ccxt.binance) -> None:
     client.load_markets()
     with pytest.raises(ccxt.OrderNotFound) as error:
         client.fetch_order("123456", SYMBOL)
-    assert said(error) == (-2013, "Order does not exist.")
+    assert code_and_words(error) == (-2013, "Order does not exist.")
     with pytest.raises(ccxt.OrderNotFound) as error:
         client.cancel_order("123456", SYMBOL)
-    assert said(error) == (-2011, "Unknown order sent.")
+    assert code_and_words(error) == (-2011, "Unknown order sent.")
     with pytest.raises(ccxt.OrderNotFound) as error:
         client.cancel_all_orders(SYMBOL)
-    assert said(error) == (-2011, "Unknown order sent.")
+    assert code_and_words(error) == (-2011, "Unknown order sent.")
     order = client.create_order(SYMBOL, "limit", "buy", 0.01, 10_000)
     client.cancel_order(order["id"], SYMBOL)
     with pytest.raises(ccxt.OrderNotFound) as error:
         client.cancel_order(order["id"], SYMBOL)
-    assert said(error) == (-2011, "Unknown order sent.")
+    assert code_and_words(error) == (-2011, "Unknown order sent.")
 
 
 def test_another_accounts_order_is_not_found(venue: Exchange, client: ccxt.binance) -> None:
@@ -264,7 +264,7 @@ def test_another_accounts_order_is_not_found(venue: Exchange, client: ccxt.binan
 def test_a_bad_question_is_refused(reader: ccxt.binance, query: dict[str, Any], code: int, words: str) -> None:
     with pytest.raises(ccxt.BadRequest) as error:
         reader.public_get_klines(query)
-    assert said(error) == (code, words)
+    assert code_and_words(error) == (code, words)
 
 
 def test_bad_tickers_are_refused(reader: ccxt.binance) -> None:
@@ -287,7 +287,7 @@ def test_windows_of_history_are_a_day_at_most(client: ccxt.binance) -> None:
     assert client.private_get_mytrades(window) == []
     with pytest.raises(ccxt.BadRequest) as error:
         client.private_get_allorders(window | {"endTime": window["endTime"] + 1})
-    assert said(error) == (-1127, "More than 24 hours between startTime and endTime.")
+    assert code_and_words(error) == (-1127, "More than 24 hours between startTime and endTime.")
     with pytest.raises(ccxt.BadRequest, match="-1128"):
         client.private_get_mytrades(window | {"fromId": 1})
 
@@ -299,21 +299,21 @@ def test_a_wrong_secret(settings: dict[str, Any]) -> None:
     client = ccxt.binance(settings | {"secret": "x" * 64})
     with pytest.raises(ccxt.AuthenticationError) as error:
         client.fetch_balance()
-    assert said(error) == (-1022, "Signature for this request is not valid.")
+    assert code_and_words(error) == (-1022, "Signature for this request is not valid.")
 
 
 def test_an_unknown_key(settings: dict[str, Any]) -> None:
     client = ccxt.binance(settings | {"apiKey": "x" * 64})
     with pytest.raises(ccxt.AuthenticationError) as error:
         client.fetch_balance()
-    assert said(error) == (-2015, "Invalid API-key, IP, or permissions for action.")
+    assert code_and_words(error) == (-2015, "Invalid API-key, IP, or permissions for action.")
 
 
 def test_a_key_that_cannot_be_one(settings: dict[str, Any]) -> None:
     client = ccxt.binance(settings | {"apiKey": "short"})
     with pytest.raises(ccxt.AuthenticationError) as error:
         client.fetch_balance()
-    assert said(error) == (-2014, "API-key format invalid.")
+    assert code_and_words(error) == (-2014, "API-key format invalid.")
 
 
 def test_a_clock_that_is_behind_or_ahead(client: ccxt.binance) -> None:
@@ -326,12 +326,12 @@ def test_a_clock_that_is_behind_or_ahead(client: ccxt.binance) -> None:
         client.nonce = lambda wrong_ms=wrong_ms: wrong_ms
         with pytest.raises(ccxt.InvalidNonce) as error:
             client.private_get_account()
-        assert said(error) == (-1021, words)
+        assert code_and_words(error) == (-1021, words)
     client.nonce = lambda: now_ms - 12_000
     assert client.private_get_account({"recvWindow": 60_000})["accountType"] == "SPOT"
     with pytest.raises(ccxt.ExchangeError) as error:
         client.private_get_account({"recvWindow": 60_001})
-    assert said(error) == (-1131, "recvWindow must be less than 60000")
+    assert code_and_words(error) == (-1131, "recvWindow must be less than 60000")
 
 
 def test_a_market_of_another_time_takes_both_clocks(history: Exchange) -> None:

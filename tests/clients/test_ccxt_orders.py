@@ -22,8 +22,8 @@ def test_fetch_balance_is_what_was_paid_in(client: ccxt.binance) -> None:
     assert balance["free"]["BTC"] == 10
     assert balance["info"]["commissionRates"]["taker"] == "0.00100000"
     assert balance["info"]["permissions"] == ["SPOT"]
-    held = client.private_get_account({"omitZeroBalances": "true"})["balances"]
-    assert [row["asset"] for row in held] == ["BTC", "USDT"]
+    assets = client.private_get_account({"omitZeroBalances": "true"})["balances"]
+    assert [row["asset"] for row in assets] == ["BTC", "USDT"]
 
 
 def far_below(client: ccxt.binance) -> float:
@@ -72,15 +72,15 @@ def test_cancel_all_orders(client: ccxt.binance) -> None:
 
 def after_trades(orders: list[Any]) -> dict[str, Decimal]:
     """What these orders' fills made of the funds, to the digit."""
-    held = {"USDT": Decimal(1_000_000), "BTC": Decimal(10)}
+    assets = {"USDT": Decimal(1_000_000), "BTC": Decimal(10)}
     for order in orders:
         sign = 1 if order["side"] == "buy" else -1
         for fill in order["info"]["fills"]:
             quantity, price = Decimal(fill["qty"]), Decimal(fill["price"])
-            held["BTC"] += sign * quantity
-            held["USDT"] -= sign * quantity * price
-            held[fill["commissionAsset"]] -= Decimal(fill["commission"])
-    return held
+            assets["BTC"] += sign * quantity
+            assets["USDT"] -= sign * quantity * price
+            assets[fill["commissionAsset"]] -= Decimal(fill["commission"])
+    return assets
 
 
 def check_fees(order: Any) -> None:
@@ -99,8 +99,8 @@ def test_market_orders_by_quantity(client: ccxt.binance, balances: Balances) -> 
         assert order["status"] == "closed"
         assert order["filled"] == order["amount"]
         check_fees(order)
-    held = after_trades([bought, sold])
-    assert {asset: free for asset, (free, locked) in balances().items() if asset in held} == held
+    assets = after_trades([bought, sold])
+    assert {asset: free for asset, (free, locked) in balances().items() if asset in assets} == assets
     assert bought["fees"][0]["currency"] == "BTC"
     assert sold["fees"][0]["currency"] == "USDT"
 
@@ -113,8 +113,8 @@ def test_market_orders_by_quote_amount(client: ccxt.binance, balances: Balances)
         assert cost - 1 < order["cost"] <= cost, "as much as whole lots allow"
         assert order["info"]["origQuoteOrderQty"] == f"{cost}.00000000"
         check_fees(order)
-    held = after_trades([bought, sold])
-    assert {asset: free for asset, (free, _) in balances().items() if asset in held} == held
+    assets = after_trades([bought, sold])
+    assert {asset: free for asset, (free, _) in balances().items() if asset in assets} == assets
 
 
 def test_immediate_or_cancel_takes_what_is_there(client: ccxt.binance) -> None:
@@ -141,9 +141,9 @@ def test_post_only_stands_or_is_refused(client: ccxt.binance) -> None:
     order = client.create_order(SYMBOL, "limit", "buy", 0.01, far_below(client), {"postOnly": True})
     fetched = client.fetch_order(order["id"], SYMBOL)
     assert (fetched["status"], fetched["info"]["type"], fetched["postOnly"]) == ("open", "LIMIT_MAKER", True)
-    dear = round(client.fetch_ticker(SYMBOL)["ask"] * 1.05, 2)
+    above = round(client.fetch_ticker(SYMBOL)["ask"] * 1.05, 2)
     with pytest.raises(ccxt.OrderImmediatelyFillable, match="immediately match and take"):
-        client.create_order(SYMBOL, "limit", "buy", 0.01, dear, {"postOnly": True})
+        client.create_order(SYMBOL, "limit", "buy", 0.01, above, {"postOnly": True})
 
 
 def test_a_market_order_with_a_price_is_ccxts_quote_amount(client: ccxt.binance) -> None:

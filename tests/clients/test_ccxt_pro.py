@@ -43,7 +43,7 @@ async def advance(exchange: Exchange, ns: int) -> None:
     await asyncio.to_thread(lambda: control.advance_fully(control.now_ns() + ns))
 
 
-async def told(watch: Awaitable[Any], exchange: Exchange, ns: int = 5 * SECOND_NS) -> Any:
+async def after_advancing(watch: Awaitable[Any], exchange: Exchange, ns: int = 5 * SECOND_NS) -> Any:
     """What a watch returns once time has moved; the subscription stands before it moves."""
     waiting = asyncio.ensure_future(watch)
     while not waiting.done():
@@ -81,12 +81,12 @@ def test_a_client_order_shows_in_the_watched_book(stepped: Exchange) -> None:
     async def story(client: Any) -> None:
         await client.watch_order_book(SYMBOL)
         await client.create_order(SYMBOL, "limit", "buy", 0.5, 10_000)
-        book = await told(client.watch_order_book(SYMBOL), stepped, SECOND_NS)
+        book = await after_advancing(client.watch_order_book(SYMBOL), stepped, SECOND_NS)
         while [10_000.0, 0.5] not in [list(level) for level in book["bids"]]:
-            book = await told(client.watch_order_book(SYMBOL), stepped, SECOND_NS)
+            book = await after_advancing(client.watch_order_book(SYMBOL), stepped, SECOND_NS)
         await client.cancel_all_orders(SYMBOL)
         while 10_000.0 in [level[0] for level in book["bids"]]:
-            book = await told(client.watch_order_book(SYMBOL), stepped, SECOND_NS)
+            book = await after_advancing(client.watch_order_book(SYMBOL), stepped, SECOND_NS)
 
     run(stepped.address.ccxt_config(), story)
 
@@ -95,7 +95,7 @@ def test_two_books_are_watched_on_one_socket(stepped: Exchange) -> None:
     async def story(client: Any) -> None:
         seen = set()
         while seen != {"BTC/USDT", "ETH/USDT"}:
-            book = await told(client.watch_order_book_for_symbols(["BTC/USDT", "ETH/USDT"]), stepped)
+            book = await after_advancing(client.watch_order_book_for_symbols(["BTC/USDT", "ETH/USDT"]), stepped)
             seen.add(book["symbol"])
 
     run(stepped.address.ccxt_config(), story)
@@ -107,7 +107,7 @@ def test_watch_trades_is_the_tape(stepped: Exchange, name: str) -> None:
         client.options["watchTrades"] = {"name": name}
         seen: dict[str, Any] = {}
         while len(seen) < 10:
-            trades = await told(client.watch_trades(SYMBOL), stepped, MINUTE_NS)
+            trades = await after_advancing(client.watch_trades(SYMBOL), stepped, MINUTE_NS)
             seen |= {trade["id"]: trade for trade in trades}
         assert {trade["symbol"] for trade in seen.values()} == {SYMBOL}
         method = "publicGetTrades" if name == "trade" else "publicGetAggTrades"
@@ -123,7 +123,7 @@ def test_watch_trades_is_the_tape(stepped: Exchange, name: str) -> None:
 @pytest.mark.parametrize(("name", "event"), [("ticker", "24hrTicker"), ("miniTicker", "24hrMiniTicker")])
 def test_watch_ticker(stepped: Exchange, name: str, event: str) -> None:
     async def story(client: Any) -> None:
-        ticker = await told(client.watch_ticker(SYMBOL, {"name": name}), stepped, MINUTE_NS)
+        ticker = await after_advancing(client.watch_ticker(SYMBOL, {"name": name}), stepped, MINUTE_NS)
         assert (ticker["symbol"], ticker["info"]["e"]) == (SYMBOL, event)
         assert ticker["low"] <= ticker["last"] <= ticker["high"]
         assert ticker["baseVolume"] > 0 < ticker["quoteVolume"]
@@ -135,19 +135,19 @@ def test_watch_ticker(stepped: Exchange, name: str, event: str) -> None:
 
 def test_watch_tickers_of_some_and_of_all(stepped: Exchange) -> None:
     async def story(client: Any) -> None:
-        some = await told(client.watch_tickers([SYMBOL]), stepped, MINUTE_NS)
+        some = await after_advancing(client.watch_tickers([SYMBOL]), stepped, MINUTE_NS)
         assert list(some) == [SYMBOL]
         assert some[SYMBOL]["info"]["e"] == "24hrMiniTicker"
         seen = set()
         while seen != {"BTC/USDT", "ETH/USDT"}:
-            seen |= set(await told(client.watch_tickers(), stepped, MINUTE_NS))
+            seen |= set(await after_advancing(client.watch_tickers(), stepped, MINUTE_NS))
 
     run(stepped.address.ccxt_config(), story)
 
 
 def test_watch_bids_asks_is_the_top_of_the_book(stepped: Exchange) -> None:
     async def story(client: Any) -> None:
-        tops = await told(client.watch_bids_asks([SYMBOL]), stepped)
+        tops = await after_advancing(client.watch_bids_asks([SYMBOL]), stepped)
         assert tops[SYMBOL]["bid"] < tops[SYMBOL]["ask"]
         assert "e" not in tops[SYMBOL]["info"]
         rest = (await client.fetch_bids_asks([SYMBOL]))[SYMBOL]
@@ -161,7 +161,7 @@ def test_watch_ohlcv_closes_as_rest_has_it(stepped: Exchange) -> None:
     async def story(client: Any) -> None:
         candles: dict[int, list[float]] = {}
         while len(candles) < 3:
-            rows = await told(client.watch_ohlcv(SYMBOL, "1m"), stepped, 20 * SECOND_NS)
+            rows = await after_advancing(client.watch_ohlcv(SYMBOL, "1m"), stepped, 20 * SECOND_NS)
             candles |= {row[0]: list(row) for row in rows}
         opens = sorted(candles)
         rest = {row[0]: row for row in await client.fetch_ohlcv(SYMBOL, "1m", limit=100)}
@@ -173,7 +173,7 @@ def test_watch_ohlcv_closes_as_rest_has_it(stepped: Exchange) -> None:
 
 def test_unwatch_ends_a_stream(stepped: Exchange) -> None:
     async def story(client: Any) -> None:
-        await told(client.watch_trades(SYMBOL), stepped, MINUTE_NS)
+        await after_advancing(client.watch_trades(SYMBOL), stepped, MINUTE_NS)
         await client.un_watch_trades(SYMBOL)
         (socket,) = (one for one in client.clients.values() if "/stream" in one.url)
         heard = len(client.trades.get(SYMBOL, []))
@@ -302,8 +302,8 @@ def test_orders_over_the_socket(settings: dict[str, Any]) -> None:
         test = await client.create_order_ws(SYMBOL, "limit", "buy", 0.01, 10_000, {"test": True})
         assert test["id"] is None
         # ccxt does not read a spot account's balances from this answer, so they are read from the answer itself.
-        held = {row["asset"]: row["free"] for row in (await client.fetch_balance_ws())["info"]["balances"]}
-        assert held["BTC"] == "9.99000000"
+        free = {row["asset"]: row["free"] for row in (await client.fetch_balance_ws())["info"]["balances"]}
+        assert free["BTC"] == "9.99000000"
 
     run(settings, story)
 

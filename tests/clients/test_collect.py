@@ -122,9 +122,9 @@ def test_the_rules_come_along(config: dict[str, Any]) -> None:
     collect(["ETH/USDT"], "1h", "2024-02-01", "2024-02-02", config=config, origin=SEVEN, progress=False)
     known = Store().find(Series("embedded", "ETH/USDT", Measure.BARS, "1h"))
     assert known is not None
-    told = generated_instrument("ETH/USDT", seed=7, at_ns=to_ns(START))
+    instrument = generated_instrument("ETH/USDT", seed=7, at_ns=to_ns(START))
     rules = {name: Decimal(text) for name, text in known.rules.items()}
-    assert rules == {"tick": told.tick, "lot": told.lot, "min_notional": told.min_notional}
+    assert rules == {"tick": instrument.tick, "lot": instrument.lot, "min_notional": instrument.min_notional}
 
 
 def test_a_symbol_that_the_venue_does_not_have_is_unknown(config: dict[str, Any]) -> None:
@@ -220,6 +220,10 @@ def test_the_verb_collects_and_shows_progress_on_stderr(history: Exchange) -> No
     wiring = {"ccxt_config": lambda url: ccxt_config(url, url.replace("http", "ws", 1))}
     done = CliRunner().invoke(app, words, obj=wiring, catch_exceptions=False)
     assert done.exit_code == 0
-    said = json.loads(done.stdout)
-    assert (said["complete"], said["series"][0]["added"], said["series"][0]["until"]) == (True, 48, "2024-02-03T00:00Z")
+    summary = json.loads(done.stdout)
+    assert (summary["complete"], summary["series"][0]["added"], summary["series"][0]["until"]) == (
+        True,
+        48,
+        "2024-02-03T00:00Z",
+    )
     assert "BTC/USDT" in done.stderr

@@ -23,7 +23,7 @@ def test_a_kill_loses_nothing_that_a_client_was_told(tmp_path: Path, pace: str) 
     client.cancel_order(gone["id"], SYMBOL)
     bought = client.create_order(SYMBOL, "market", "buy", 0.05)
 
-    def told() -> list[object]:
+    def state_of_client() -> list[object]:
         orders = client.fetch_orders(SYMBOL)
         return [
             [order["info"] for order in orders],
@@ -31,12 +31,12 @@ def test_a_kill_loses_nothing_that_a_client_was_told(tmp_path: Path, pace: str) 
             client.fetch_balance()["info"]["balances"],
         ]
 
-    before, key = told(), exchange.address.api_key
+    before, key = state_of_client(), exchange.address.api_key
     exchange.kill()
     with exchange:
         assert exchange.address.api_key == key
         client = ccxt.binance(exchange.address.ccxt_config())
-        assert told() == before
+        assert state_of_client() == before
         if lockstep:
             exchange.control.advance_fully(exchange.control.now_ns() + 60_000_000_000)
         assert client.fetch_order(bought["id"], SYMBOL)["status"] == "closed"

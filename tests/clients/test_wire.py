@@ -38,8 +38,8 @@ def send(venue: Exchange, account: Credentials) -> Send:
         connection.request(verb, path, body, headers)
         response = connection.getresponse()
         text = response.read()
-        told = {name.lower(): value for name, value in response.getheaders()}
-        return Answered(response.status, told, json.loads(text) if text else None)
+        answered = {name.lower(): value for name, value in response.getheaders()}
+        return Answered(response.status, answered, json.loads(text) if text else None)
 
     return send
 
@@ -148,9 +148,9 @@ def test_answers_count_weight_and_orders(send: Send, sign: Callable[[str], str])
     assert counts[0][1] == "1"
     assert counts[1][1] == "2"
     query = stamp()
-    told = send("GET", f"/api/v3/rateLimit/order?{query}&signature={sign(query)}").body
-    assert [(row["interval"], row["limit"]) for row in told] == [("SECOND", 100), ("DAY", 200_000)]
-    assert told[1]["count"] == 2
+    limits = send("GET", f"/api/v3/rateLimit/order?{query}&signature={sign(query)}").body
+    assert [(row["interval"], row["limit"]) for row in limits] == [("SECOND", 100), ("DAY", 200_000)]
+    assert limits[1]["count"] == 2
 
 
 def test_how_much_an_answer_tells_is_asked_for(send: Send, sign: Callable[[str], str]) -> None:

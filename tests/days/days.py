@@ -19,7 +19,7 @@ FIRST = date(2025, 3, 7)
 TIMES = 3
 
 
-def told(traded):
+def print_numbers(traded):
     """The numbers, for people."""
     print(f"\n{traded.bars:,} bars in {traded.seconds:.0f} s, {1e3 * traded.seconds / traded.bars:.0f} ms a bar")
     for name, size in sorted(traded.bytes_by_part().items(), key=lambda part: -part[1]):
@@ -32,7 +32,7 @@ def told(traded):
 @pytest.mark.timeout(1_800)
 def test_a_month(traded):
     run = traded("5m", MONTH)
-    told(run)
+    print_numbers(run)
     assert run.largest < 150e6
     assert run.bus_bytes < 32e6
     assert run.bus_memory < 32e6
@@ -48,7 +48,7 @@ def test_a_month(traded):
 @pytest.mark.timeout(1_800)
 def test_the_hundredth_day_is_reported_as_fast_as_the_first(traded, monkeypatch, tmp_path):
     run = traded("1h", HUNDRED)
-    told(run)
+    print_numbers(run)
     (tmp_path / "sapphire.toml").write_text('name = "days"\n')
     monkeypatch.setenv(HOME_VARIABLE, str(run.home))
     first, last = (FIRST + timedelta(days=number) for number in (0, 99))

@@ -38,7 +38,7 @@ def plan_of(home: Path, digest: str, run: Path) -> Plan:
     )
 
 
-def held(stack: Stack) -> dict[str, int]:
+def positions(stack: Stack) -> dict[str, int]:
     return {row["symbol"]: int(row["lots"]) for row in stack.service.positions()["positions"]}
 
 
@@ -68,10 +68,10 @@ def kill(stack: Stack, name: str) -> None:
 
 def drive_until(stack: Stack, done: Callable[[dict[str, int]], bool]) -> None:
     for _ in range(30):
-        if done(held(stack)):
+        if done(positions(stack)):
             return
         run_bars(stack, 1)
-    raise AssertionError(held(stack))
+    raise AssertionError(positions(stack))
 
 
 def test_a_stack_goes_on_by_the_rule_where_its_permit_was_closed_while_it_was_down(
@@ -82,7 +82,7 @@ def test_a_stack_goes_on_by_the_rule_where_its_permit_was_closed_while_it_was_do
     with Stack(plan_of(home, digest, run)) as stack:
         drive_until(stack, lambda lots: any(lots.values()))
         run_bars(stack, 1)
-        before = held(stack)
+        before = positions(stack)
         assert any(before.values())
     sign_permit(home, digest, name="restless", passed=False)
     for elsewhere in (tmp_path / "another", None):
@@ -91,19 +91,19 @@ def test_a_stack_goes_on_by_the_rule_where_its_permit_was_closed_while_it_was_do
     assert permit_now(home, digest, "paper")["rule"] == "hold for 3 bars, reduce over 3 bars, then flat"
 
     with Stack(plan_of(home, digest, run)) as stack:
-        told = readyz(stack)
-        assert told.status_code == 503
-        assert "does not permit paper" in told.json()["refusal"]
-        most = held(stack)
+        answer = readyz(stack)
+        assert answer.status_code == 503
+        assert "does not permit paper" in answer.json()["refusal"]
+        most = positions(stack)
         for bar, victim in enumerate(("bento", "service", "coordinator", *[None] * 9)):
             if victim is not None:
                 kill(stack, victim)
             run_bars(stack, 1)
-            now = held(stack)
+            now = positions(stack)
             assert all(lots <= most[symbol] for symbol, lots in now.items()), (bar, most, now)
             most = now
         run_bars(stack, 1)
-        assert not any(held(stack).values())
+        assert not any(positions(stack).values())
         closed = [line for line in decisions(stack) if line["reason"]]
         assert {line["reason"]["code"] for line in closed} == {"views_refused"}
         assert len(closed) == 13

@@ -44,13 +44,13 @@ def refused(tmp_path: Path) -> Refusal:
 
 @pytest.mark.parametrize("option", ["--port", "--control-port"])
 def test_a_used_port(refused: Refusal, option: str) -> None:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        held.listen()
-        port = held.getsockname()[1]
-        said = refused(option, str(port))
-    assert str(port) in said
-    assert f"process {os.getpid()}" in said
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        message = refused(option, str(port))
+    assert str(port) in message
+    assert f"process {os.getpid()}" in message
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n\x00", b"{}" * 99, b"open_time,open\n1,2\n"])
@@ -73,9 +73,9 @@ def test_an_unreadable_recording(refused: Refusal, tmp_path: Path, content: byte
     folder.mkdir()
     name = "BTC_USDT-1h.feather"
     (folder / name).write_bytes(content)
-    said = refused("--symbols", "BTC/USDT", "--candles", str(folder))
-    assert name in said
-    assert "\n  expected: " in said
+    message = refused("--symbols", "BTC/USDT", "--candles", str(folder))
+    assert name in message
+    assert "\n  expected: " in message
 
 
 @pytest.fixture(scope="module")

@@ -47,18 +47,20 @@ def require_same_books(outcome):
                                                             fill["commission_atoms"])
         for order in history.values() for fill in order["fills"]
     }  # fmt: skip
-    for told in (outcome.fills, [row for row in outcome.journal if row["kind"] == "fill"]):
+    for fills in (outcome.fills, [row for row in outcome.journal if row["kind"] == "fill"]):
         found = {
             (fill["order"], fill["trade"]): (fill["ticks"], fill["lots"], fill["quote_atoms"], fill["fee_atoms"])
-            for fill in told
+            for fill in fills
         }
-        assert len(found) == len(told), "no fill is counted twice"
+        assert len(found) == len(fills), "no fill is counted twice"
         assert found == theirs
-    balances = {asset: sum(int(held[key]) for key in ATOMS) for asset, held in outcome.account["balances"].items()}
-    held = {row["symbol"].split("/")[0]: int(row["atoms"]) for row in outcome.positions["positions"]}
-    held[outcome.positions["quote"]] = int(outcome.positions["cash_quote_atoms"])
-    assert held == {asset: balances.get(asset, 0) for asset in held}
-    assert sum(balances.values()) == sum(held.values()), "no asset that the service does not know of"
+    balances = {
+        asset: sum(int(balance[key]) for key in ATOMS) for asset, balance in outcome.account["balances"].items()
+    }
+    holdings = {row["symbol"].split("/")[0]: int(row["atoms"]) for row in outcome.positions["positions"]}
+    holdings[outcome.positions["quote"]] = int(outcome.positions["cash_quote_atoms"])
+    assert ours == {asset: balances.get(asset, 0) for asset in ours}
+    assert sum(balances.values()) == sum(ours.values()), "no asset that the service does not know of"
 
 
 def decided(outcome):

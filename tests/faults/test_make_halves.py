@@ -75,13 +75,15 @@ def test_both_halves_are_run_and_shown_and_either_fails_the_whole(
 ) -> None:
     done = made(tree, target, python_fails=python_fails, cargo_fails=cargo_fails)
     assert done.returncode == (0 if python_fails is cargo_fails is None else 2), done.stderr
-    said = done.stdout + done.stderr
-    assert "compiles all libraries again" not in said
-    assert target == "check" or "jobserver" not in said, "cargo and a test's own make have nothing to do with this one"
+    output = done.stdout + done.stderr
+    assert "compiles all libraries again" not in output
+    assert target == "check" or "jobserver" not in output, (
+        "cargo and a test's own make have nothing to do with this one"
+    )
     if target == "test":
         calls = ("python", "-m pytest"), ("cargo", "test --workspace --exclude sapphire-engine --quiet --no-fail-fast")
     else:
         calls = ("python", "generate --check"), ("cargo", "clippy")
     for name, call in calls:
         for voice in ("says", "complains"):
-            assert [line for line in said.splitlines() if line.startswith(f"{name} {voice}:") and call in line]
+            assert [line for line in output.splitlines() if line.startswith(f"{name} {voice}:") and call in line]

@@ -53,10 +53,10 @@ def test_make_says_what_is_missing(tree: Path, tmp_path: Path, missing: str, tar
         ["make", target], cwd=tree, env=os.environ | {"PATH": str(tools)}, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 2
-    said = done.stderr.splitlines()
+    lines = done.stderr.splitlines()
     name = "no C compiler" if missing == "cc" else "cargo not found"
-    assert said[0] == f"make: {name}"
-    assert [line.split(":")[0] for line in said[1:3]] == ["  expected", "  next"]
-    assert missing in said[1]
-    assert "install" in said[2]
+    assert lines[0] == f"make: {name}"
+    assert [line.split(":")[0] for line in lines[1:3]] == ["  expected", "  next"]
+    assert missing in lines[1]
+    assert "install" in lines[2]
     assert contents(tree) == before

@@ -72,7 +72,7 @@ def write_release(folder: Path, name: str, fast: int) -> Path:
 
 
 SPAN = Span("real", {"BTC/USDT": "a" * 64}, 3_600_000_000_000, to_ns("2024-01-01"), to_ns("2025-01-01"))
-HELD = Span("real", {"BTC/USDT": "b" * 64}, 3_600_000_000_000, to_ns("2025-01-01"), to_ns("2025-06-30"))
+HOLDOUT = Span("real", {"BTC/USDT": "b" * 64}, 3_600_000_000_000, to_ns("2025-01-01"), to_ns("2025-06-30"))
 
 
 def tried(home: Path, count: int, protocol: Protocol, *, at_ns: int = 1) -> Head:
@@ -84,7 +84,7 @@ def tried(home: Path, count: int, protocol: Protocol, *, at_ns: int = 1) -> Head
         )
         for number in range(count)
     ]  # fmt: skip
-    trials.append(replace(trials[0], span=HELD, method="holdout"))
+    trials.append(replace(trials[0], span=HOLDOUT, method="holdout"))
     return Ledger(home / "ledger").record(trials, at_ns=at_ns)
 
 
@@ -104,7 +104,7 @@ def measured(folder: Path, head: Head, protocol: Protocol) -> EvidenceBundle:
         holdout=HoldoutEvidence(
             start_ns=to_ns("2025-01-01"), end_ns=to_ns("2025-06-30"), agent=Outcome(total_return=0.12, sharpe=0.03),
             baselines={"cash": nothing, "buy_and_hold": Outcome(total_return=0.1, sharpe=0.01)},
-            over={"cash": None, "buy_and_hold": None}, span=HELD.as_dict(), seen_by=(),
+            over={"cash": None, "buy_and_hold": None}, span=HOLDOUT.as_dict(), seen_by=(),
         ),
         costs=CostEvidence(times=2.0, outcome=Outcome(total_return=0.2, sharpe=0.02)),
         integrity=IntegrityEvidence(
@@ -213,16 +213,16 @@ def run(registry: Registry, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         capsys.readouterr()
         with pytest.raises(SystemExit) as left:
             main(words)
-        said = capsys.readouterr()
-        assert (left.value.code or 0) == code, said.err
-        assert "Traceback" not in said.err
-        return said.err
+        captured = capsys.readouterr()
+        assert (left.value.code or 0) == code, captured.err
+        assert "Traceback" not in captured.err
+        return captured.err
 
     return verb
 
 
-def helps(said: str) -> bool:
-    return all(f"\n  {label:<10}" in said for label in ("expected:", "got:", "next:"))
+def helps(message: str) -> bool:
+    return all(f"\n  {label:<10}" in message for label in ("expected:", "got:", "next:"))
 
 
 @pytest.mark.parametrize("fault", [tampered, another_number, other_measurements, no_report, no_measurements])
@@ -231,9 +231,9 @@ def test_a_fault_moves_nothing_and_can_be_undone(
 ) -> None:
     before = standing(registry)
     with harmed(registry, challenger, fault) as path:
-        said = run("promote", challenger[:12], "--to", "paper", code=1)
-        assert (SOURCE if fault is tampered else path.name) in said
-        assert helps(said)
+        message = run("promote", challenger[:12], "--to", "paper", code=1)
+        assert (SOURCE if fault is tampered else path.name) in message
+        assert helps(message)
     assert standing(registry) == before
     run("promote", challenger[:12], "--to", "paper", code=0)
     assert standing(registry) != before
@@ -245,9 +245,9 @@ def test_another_promoter_s_key_moves_nothing(
     before = standing(registry)
     signing_key(tmp_path / "stranger")
     monkeypatch.setenv(KEY_VARIABLE, str(tmp_path / "stranger" / PUBLIC_FILE))
-    said = run("promote", challenger[:12], "--to", "paper", code=1)
-    assert "signature of a gate report does not verify" in said
-    assert helps(said)
+    message = run("promote", challenger[:12], "--to", "paper", code=1)
+    assert "signature of a gate report does not verify" in message
+    assert helps(message)
     monkeypatch.delenv(KEY_VARIABLE)
     assert standing(registry) == before
     run("promote", challenger[:12], "--to", "paper", code=0)
@@ -257,10 +257,10 @@ def test_a_key_that_others_can_read_signs_nothing(registry: Registry, challenger
     key = config_folder() / KEY_FILE
     before = standing(registry)
     key.chmod(0o644)
-    said = run("gates", challenger[:12], "--to", "live", code=1)
+    message = run("gates", challenger[:12], "--to", "live", code=1)
     key.chmod(0o600)
-    assert "others can read the promoter's key" in said
-    assert helps(said)
+    assert "others can read the promoter's key" in message
+    assert helps(message)
     assert standing(registry) == before
 
 
@@ -281,10 +281,10 @@ def test_a_ledger_that_was_cut_or_exchanged_moves_nothing(
     kept = {path: path.read_bytes() for path in (ledger.path, ledger.mark.path)}
     cut(ledger, protocol)
     for verb in ("gates", "promote"):
-        said = run(verb, challenger[:12], "--to", "paper", code=1)
-        assert "the trial ledger is not the one that release" in said
-        assert "lines were cut off or replaced" in said
-        assert helps(said)
+        message = run(verb, challenger[:12], "--to", "paper", code=1)
+        assert "the trial ledger is not the one that release" in message
+        assert "lines were cut off or replaced" in message
+        assert helps(message)
     assert standing(registry) == before
     for path, whole in kept.items():
         path.write_bytes(whole)

@@ -82,13 +82,13 @@ def refused(home: Path, release: str, capsys: pytest.CaptureFixture[str]) -> Ser
         assert left.value.code == 1
         assert contents(home) == before
         assert psutil.Process().children() == children
-        said = capsys.readouterr()
-        assert said.out == ""
-        assert "Traceback" not in said.err
-        assert "\n  expected: " in said.err
-        assert "\n  got:      " in said.err
-        assert "\n  next:     " in said.err
-        return said.err
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert "Traceback" not in captured.err
+        assert "\n  expected: " in captured.err
+        assert "\n  got:      " in captured.err
+        assert "\n  next:     " in captured.err
+        return captured.err
 
     return serve
 
@@ -149,9 +149,9 @@ def test_a_key_in_the_state_folder(home: Path, refused: Serve, monkeypatch: pyte
 def test_keys_of_an_earlier_version(home: Path, refused: Serve) -> None:
     (home / "keys").mkdir()
     (home / "keys" / PUBLIC_FILE).write_text((config_folder() / PUBLIC_FILE).read_text())
-    said = refused()
-    assert "this state folder keeps the key that judges it" in said
-    assert str(home / "keys") in said
+    message = refused()
+    assert "this state folder keeps the key that judges it" in message
+    assert str(home / "keys") in message
 
 
 def test_a_policy_that_the_deployment_does_not_pin(refused: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,10 +160,10 @@ def test_a_policy_that_the_deployment_does_not_pin(refused: Serve, monkeypatch: 
 
 
 def test_a_used_port(refused: Serve) -> None:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        held.listen()
-        port = held.getsockname()[1]
-        said = refused("--port", str(port))
-    assert f"port {port} is taken" in said
-    assert str(os.getpid()) in said
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        message = refused("--port", str(port))
+    assert f"port {port} is taken" in message
+    assert str(os.getpid()) in message

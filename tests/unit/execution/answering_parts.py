@@ -76,11 +76,11 @@ def main():
     last = bus.last(SETTLED)
     place = EntryId(last.id.ms, 1) if last else EntryId.BEGIN
     while True:
-        for told in bus.read(LOCKSTEP, place, block_ms=1_000):
-            step = told.message
+        for entry in bus.read(LOCKSTEP, place, block_ms=1_000):
+            step = entry.message
             assert isinstance(step, AdvancedMessage)
             answer(bus, step, interval_ns, (url, key, secret), wanted, Path(notes), faults)
-            place = told.id
+            place = entry.id
 
 
 def answer(bus, step, interval_ns, venue, wanted, notes, faults):

@@ -50,7 +50,7 @@ def thirty_bars(running: Exchange, *, is_second_there: bool) -> list[str]:
     """What the development account and the public were told in thirty bars, word for word."""
     control, first = running.control, client(running)
     second = client(running, control.add_account("second", FUNDS)) if is_second_there else None
-    told: list[Any] = []
+    answers: list[Any] = []
     rests: list[dict[str, Any]] = []
     for bar in range(BARS):
         best = {side: first.fetch_order_book(SYMBOL, 5)[f"{side}s"][0][0] for side in ("bid", "ask")}
@@ -59,19 +59,19 @@ def thirty_bars(running: Exchange, *, is_second_there: bool) -> list[str]:
             rests += [trade(second, bar + more, best, name=f"at-{bar}") for more in (4, 1, 3, 2)]
             if bar % 3 == 2:
                 second.cancel_order(rests[-1]["id"], SYMBOL)
-        told.append(trade(first, bar, best, name="first")["info"])
+        answers.append(trade(first, bar, best, name="first")["info"])
         control.advance_fully(control.now_ns() + MINUTE_NS)
         if bar % 7 == 6:
-            told.append(
+            answers.append(
                 [row["info"] for row in first.cancel_all_orders(SYMBOL)] if first.fetch_open_orders(SYMBOL) else []
             )
-        told.append(first.public_get_depth({"symbol": "BTCUSDT", "limit": 50}))
-        told.append(first.public_get_trades({"symbol": "BTCUSDT", "limit": 20}))
-    told.append(first.private_get_mytrades({"symbol": "BTCUSDT"}))
-    told.append(first.private_get_allorders({"symbol": "BTCUSDT"}))
-    told.append(first.fetch_balance()["info"])
+        answers.append(first.public_get_depth({"symbol": "BTCUSDT", "limit": 50}))
+        answers.append(first.public_get_trades({"symbol": "BTCUSDT", "limit": 20}))
+    answers.append(first.private_get_mytrades({"symbol": "BTCUSDT"}))
+    answers.append(first.private_get_allorders({"symbol": "BTCUSDT"}))
+    answers.append(first.fetch_balance()["info"])
     state = control.state(full=True)
-    told += [state["accounts"][0], state["symbols"]]
+    answers += [state["accounts"][0], state["symbols"]]
     if second is not None:
         fills = second.fetch_my_trades(SYMBOL)
         assert len(fills) > BARS
@@ -79,7 +79,7 @@ def thirty_bars(running: Exchange, *, is_second_there: bool) -> list[str]:
         assert {fill["order"] for fill in fills} <= {order["id"] for order in rests}
         mine = state["accounts"][1]
         assert (mine["name"], mine["fills"], len(mine["history"])) == ("second", len(fills), len(rests))
-    return [json.dumps(each) for each in told]
+    return [json.dumps(each) for each in answers]
 
 
 def test_another_account_leaves_an_accounts_fills_as_they_are() -> None:

@@ -65,8 +65,8 @@ RING = "bars:v1:embedded:BTC/USDT:5m"
 
 def connection_of(client):
     """The number that the server gave a client's connection."""
-    told = client.execute_command("HELLO")
-    return told[told.index(b"id") + 1]
+    answer = client.execute_command("HELLO")
+    return answer[answer.index(b"id") + 1]
 
 
 @pytest.fixture(scope="module")

@@ -82,16 +82,16 @@ def kept(run, *parts):
 
 
 def test_bars_are_closed_in_order_and_what_a_client_sees_is_told_in_between(run):
-    told, moments = [], []
+    progress, moments = [], []
     with kept(run, run.answering(wake_after=4)):
-        driven = run.conductor(watch=moments.append).run(6, progress=lambda *what: told.append(what))
+        driven = run.conductor(watch=moments.append).run(6, progress=lambda *what: progress.append(what))
         state = run.control.state(full=True)
-    assert told == [(bar, 6, START_NS + bar * MINUTE.ns) for bar in range(1, 7)]
-    assert (driven.bars, driven.first_close_ns, driven.last_close_ns) == (6, told[0][2], told[-1][2])
-    assert (driven.now_ns, int(state["now_ns"])) == (told[-1][2], told[-1][2])
+    assert progress == [(bar, 6, START_NS + bar * MINUTE.ns) for bar in range(1, 7)]
+    assert (driven.bars, driven.first_close_ns, driven.last_close_ns) == (6, progress[0][2], progress[-1][2])
+    assert (driven.now_ns, int(state["now_ns"])) == (progress[-1][2], progress[-1][2])
     steps = run.steps()
     assert len(steps) == driven.steps
-    assert [close for _, close, _ in steps if close] == [what[2] for what in told]
+    assert [close for _, close, _ in steps if close] == [what[2] for what in progress]
     within = [(now_ns - START_NS, seen) for now_ns, close, seen in steps if not close]
     orders = state["accounts"][0]["history"]
     assert len(orders) == len(TRADES)

@@ -17,10 +17,10 @@ FEE_E8 = 100_000
 def slowly(close: np.ndarray, fast: int, slow: int, fee: float) -> dict[str, float]:
     """One pair, one bar after the other."""
     above = pd.Series(close).rolling(fast).mean() > pd.Series(close).rolling(slow).mean()
-    cash, coins, fees, orders, held = 1.0, 0.0, 0.0, 0, 0
+    cash, coins, fees, orders, bars_in_position = 1.0, 0.0, 0.0, 0, 0
     equity = []
     for bar, price in enumerate(close):
-        held += coins > 0
+        bars_in_position += coins > 0
         if bar >= slow and above[bar] and not above[bar - 1]:
             coins = cash / (price * (1 + fee))
             cash, fees, orders = 0.0, fees + coins * price * fee, orders + 1
@@ -30,7 +30,13 @@ def slowly(close: np.ndarray, fast: int, slow: int, fee: float) -> dict[str, flo
         equity.append(cash + coins * price)
     returns = np.diff(equity) / np.array(equity[:-1])
     sharpe = returns.mean() / returns.std(ddof=1) if orders else np.nan
-    return {"total_return": equity[-1] - 1, "sharpe": sharpe, "fees": fees, "orders": orders, "held_bars": held}
+    return {
+        "total_return": equity[-1] - 1,
+        "sharpe": sharpe,
+        "fees": fees,
+        "orders": orders,
+        "held_bars": bars_in_position,
+    }
 
 
 @given(st.integers(0, 2**32), st.integers(3, 300), st.lists(st.tuples(st.integers(1, 30), st.integers(1, 60))))

@@ -172,10 +172,10 @@ def agreed(place: Place, stage: str = "paper", key: Path | None = None) -> str |
     if admitted:
         assert verdict["name"] == "trend"
         return None
-    told: str = verdict["reason"]
+    reason_given: str = verdict["reason"]
     if reason is not None:
-        assert told.splitlines()[0] == reason
-    return told
+        assert reason_given.splitlines()[0] == reason
+    return reason_given
 
 
 @pytest.fixture(scope="session")
@@ -299,8 +299,8 @@ def test_a_permit_ends_and_a_refusal_or_a_revocation_closes_it(place: Place) -> 
     for digest, reason in (("9" * 64, None), (place.digest, "was revoked")):
         made = Revocations((Revocation(manifest_digest=digest, **entry),))  # type: ignore[arg-type]
         lists.write_bytes(made.signed(key.sign(made.canonical)))
-        said = agreed(place)
-        assert said is None if reason is None else reason in str(said)
+        refusal = agreed(place)
+        assert refusal is None if reason is None else reason in str(refusal)
     lists.write_bytes(lists.read_bytes().replace(b"wrong", b"right"))
     assert "the signature of the list of revocations" in str(agreed(place))
 

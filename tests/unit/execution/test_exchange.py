@@ -59,13 +59,13 @@ def test_secrets_are_not_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bind", "host", "told"), [("0.0.0.0", "localhost", "localhost"), ("::1", None, "[::1]"), ("::", None, "[::1]")]
+    ("bind", "host", "expected"), [("0.0.0.0", "localhost", "localhost"), ("::1", None, "[::1]"), ("::", None, "[::1]")]
 )
-def test_it_listens_where_it_is_told_and_is_reached_by_what_it_tells(bind, host, told) -> None:
+def test_it_listens_where_it_is_told_and_is_reached_by_what_it_tells(bind, host, expected) -> None:
     with Exchange(symbols=["BTC/USDT"], lockstep=True, bind=bind, host=host) as exchange:
         address = exchange.address
         for url in (address.url, address.ws_url, address.control_url):
-            assert urlsplit(url).netloc.rpartition(":")[0] == told
+            assert urlsplit(url).netloc.rpartition(":")[0] == expected
         assert exchange.control.drain() is True
         assert list(ccxt.binance(address.ccxt_config()).load_markets()) == ["BTC/USDT"]
 

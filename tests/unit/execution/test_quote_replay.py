@@ -45,7 +45,7 @@ def quotes(bids: list[int], *, every_ns: int = 100 * MS, spread: int = 1) -> Col
 
 def saying(targets: dict[int, int]) -> Callable[[int, int, int, int], int | None]:
     """A strategy that states targets at given times, in milliseconds."""
-    return lambda time_ns, bid, ask, held: targets.get(time_ns // MS)
+    return lambda time_ns, bid, ask, lots: targets.get(time_ns // MS)
 
 
 class PlainAccount:
@@ -107,14 +107,14 @@ def test_strategy_targets_and_pieces_decide_alike(steps: list[tuple[int, int | N
     columns = quotes(list(500_000 + np.cumsum([step for step, _ in steps])))
     cut = data.draw(st.integers(0, len(steps)))
     latency = {"latency_ns": (20 * MS, 250 * MS), "seed": 7, "taker_fee_e8": 40_000}
-    asked, told, pieces = (replay(**latency) for _ in range(3))
+    asked, stated, pieces = (replay(**latency) for _ in range(3))
     answers = iter([target for _, target in steps])
     asked.run(lambda *_: next(answers), *columns)
     targets = np.array([NO_SIGNAL if target is None else target for _, target in steps])
-    told.run_targets(targets, *columns)
+    stated.run_targets(targets, *columns)
     for rows in (slice(None, cut), slice(cut, None)):
         pieces.run_targets(targets[rows], *(column[rows] for column in columns))
-    records = [made.finish() for made in (asked, told, pieces)]
+    records = [made.finish() for made in (asked, stated, pieces)]
     assert len({record["digest"] for record in records}) == 1
     assert len({str(record["fills"]) for record in records}) == 1
 
@@ -122,8 +122,8 @@ def test_strategy_targets_and_pieces_decide_alike(steps: list[tuple[int, int | N
 def test_a_strategy_is_told_the_quote_and_what_it_holds() -> None:
     heard: list[tuple[int, ...]] = []
 
-    def strategy(*told: int) -> int | None:
-        heard.append(told)
+    def strategy(*quote: int) -> int | None:
+        heard.append(quote)
         return 150_000 if len(heard) == 1 else None
 
     replay().run(strategy, *quotes([500_000, 500_007]))
@@ -212,7 +212,7 @@ def test_a_halt_stops_what_follows() -> None:
 def test_what_a_strategy_raises_stops_the_replay_there() -> None:
     made = replay()
 
-    def strategy(time_ns: int, bid: int, ask: int, held: int) -> int | None:
+    def strategy(time_ns: int, bid: int, ask: int, lots: int) -> int | None:
         if time_ns == 300 * MS:
             raise ArithmeticError("no idea")
         return 0 if time_ns == 200 * MS else None

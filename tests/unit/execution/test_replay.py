@@ -135,16 +135,16 @@ def test_every_atom_is_accounted_for_and_twice_is_once(model: str, rows: list[tu
     (record, state), (again, _) = run(), run()
     assert record["digest"] == again["digest"]
     fills = record["fills"]
-    held = {"USDT": 10_000 * UNIT, "BTC": 0, "ETH": 0}
+    balances = {"USDT": 10_000 * UNIT, "BTC": 0, "ETH": 0}
     lot_atoms = {"BTC": 1_000, "ETH": 10_000}
     for index, symbol in enumerate(fills["symbol"]):
         base, sign = symbol.split("/")[0], 1 if fills["side"][index] == "BUY" else -1
-        held[base] += sign * int(fills["lots"][index]) * lot_atoms[base]
-        held["USDT"] -= sign * int(fills["quote_atoms"][index])
-        held[fills["fee_asset"][index]] -= int(fills["fee_atoms"][index])
-        assert min(held.values()) >= 0
-    assert [state.cash_quote_atoms, *state.position_atoms] == list(held.values())
-    assert state.position_lots == [held["BTC"] // 1_000, held["ETH"] // 10_000]
+        balances[base] += sign * int(fills["lots"][index]) * lot_atoms[base]
+        balances["USDT"] -= sign * int(fills["quote_atoms"][index])
+        balances[fills["fee_asset"][index]] -= int(fills["fee_atoms"][index])
+        assert min(balances.values()) >= 0
+    assert [state.cash_quote_atoms, *state.position_atoms] == list(balances.values())
+    assert state.position_lots == [balances["BTC"] // 1_000, balances["ETH"] // 10_000]
 
 
 def in_integers(rules: Mapping[str, Any]) -> dict[str, int]:
@@ -314,16 +314,16 @@ def test_a_coin_of_many_zeros_is_held_and_valued_as_plain_decimal_arithmetic_say
     )
     atom = Decimal("1e-8")
     for bar, close_ns in enumerate(closes(6)):
-        cash, held = Decimal(100_000), Decimal(0)
+        cash, coins = Decimal(100_000), Decimal(0)
         for time_ns, side, ticks, lots, fee_asset, fee_atoms in rows:
             if time_ns >= close_ns:
                 continue  # in answer to this close
             sign = 1 if side == "BUY" else -1
-            held += sign * int(lots) - (int(fee_atoms) * atom if fee_asset == "PEPE" else 0)
+            coins += sign * int(lots) - (int(fee_atoms) * atom if fee_asset == "PEPE" else 0)
             cash -= sign * int(lots) * int(ticks) * atom + (int(fee_atoms) * atom if fee_asset == "USDT" else 0)
         assert int(equity["cash_quote_atoms"][bar]) == cash / atom
-        assert int(equity["position_atoms"][bar][0]) == held / atom >= 0
-        worth = held * (52 + 2 * bar) * atom
+        assert int(equity["position_atoms"][bar][0]) == coins / atom >= 0
+        worth = coins * (52 + 2 * bar) * atom
         assert int(equity["equity_quote_atoms"][bar]) == int((cash + worth) / atom)
     assert max(equity["position_atoms"][:, 0]) > 2**63
     fee = sum(int(row[5]) for row in rows if row[4] == "PEPE") if model != "ideal" else 0
@@ -352,8 +352,8 @@ def test_what_no_account_can_hold_is_refused_by_name() -> None:
     assert "10000000000000000000000000000 atoms" in refusal(deposits_atoms={"USDT": 2**200}).expected
     # 1e20 coins at a million each cost more than an account can hold.
     hour = np.arange(3, dtype=np.int64)
-    dear = {"PEPE/USDT": (START + hour * HOUR, np.full((3, 4), 10**14), np.full(3, 10**9))}
-    rich = refusal(deposits_atoms={"PEPE": 10**28}, candles=dear, model="ideal")
+    expensive = {"PEPE/USDT": (START + hour * HOUR, np.full((3, 4), 10**14), np.full(3, 10**9))}
+    rich = refusal(deposits_atoms={"PEPE": 10**28}, candles=expensive, model="ideal")
     assert rich.what.startswith(("holding of asset", "value of PEPE"))
     assert str(10**28) in rich.expected
     assert (

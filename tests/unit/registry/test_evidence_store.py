@@ -85,9 +85,9 @@ def test_a_file_that_was_changed_or_taken_away_is_named(filled: Filled, name: st
     with pytest.raises(EvidenceRefused, match="is not what was recorded") as refused:
         store.records(digest)
     assert path.name in str(refused.value)
-    for door in (store.bundle, store.parity, lambda each: store.report(each, "paper")):
+    for read in (store.bundle, store.parity, lambda each: store.report(each, "paper")):
         with pytest.raises(EvidenceRefused):
-            door(digest)
+            read(digest)
 
 
 @given(data=st.data())

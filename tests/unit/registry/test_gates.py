@@ -246,13 +246,13 @@ def test_what_could_not_be_measured_says_why(good: Release, small: SimpleNamespa
 
 
 @pytest.mark.parametrize(
-    ("plain", "dear", "survives"), [(0.4, 0.2, 2.0), (0.4, 0.0, 1.0), (0.0, -0.1, 0.0), (-0.2, 0.1, 0.0)]
+    ("plain", "costlier", "survives"), [(0.4, 0.2, 2.0), (0.4, 0.0, 1.0), (0.0, -0.1, 0.0), (-0.2, 0.1, 0.0)]
 )
 def test_an_edge_survives_up_to_the_costs_that_leave_something(
-    good: Release, plain: float, dear: float, survives: float, small: SimpleNamespace
+    good: Release, plain: float, costlier: float, survives: float, small: SimpleNamespace
 ) -> None:
     changed = small.replaced(
-        good[1], walk_forward={"total_return": plain}, costs={"outcome": Outcome(total_return=dear, sharpe=None)}
+        good[1], walk_forward={"total_return": plain}, costs={"outcome": Outcome(total_return=costlier, sharpe=None)}
     )
     assert row(evaluate((good[0], changed)), "edge_survives_costs_times").value == survives
 

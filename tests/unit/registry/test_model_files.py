@@ -61,8 +61,8 @@ def test_what_asks_an_index_for_sapphire_is_known(*, line: str, asks: bool) -> N
 
 
 def test_no_requirement_of_the_model_names_sapphire(model: Path) -> None:
-    told = yaml.safe_load((model / "conda.yaml").read_text())
-    (pip,) = [each["pip"] for each in told["dependencies"] if isinstance(each, dict)]
+    environment = yaml.safe_load((model / "conda.yaml").read_text())
+    (pip,) = [each["pip"] for each in environment["dependencies"] if isinstance(each, dict)]
     written = (model / "requirements.txt").read_text().split()
     assert sorted(pip) == sorted(written)
     assert all(re.fullmatch(r"[a-z0-9-]+==[0-9][0-9.]*", each) for each in written), written
@@ -100,13 +100,13 @@ def test_torch_is_required_where_an_agent_imports_it(tmp_path: Path, monkeypatch
 
 
 def test_a_model_says_what_it_takes_and_keeps_no_place_of_this_machine(model: Path, tmp_path: Path) -> None:
-    told = yaml.safe_load((model / "MLmodel").read_text())
-    flavour = told["flavors"]["python_function"]
+    noted = yaml.safe_load((model / "MLmodel").read_text())
+    flavour = noted["flavors"]["python_function"]
     assert flavour["model_code_path"] == "release_model.py"
-    assert flavour["config"] == {"release": told["metadata"]["release"], "stage": "paper"}
-    assert (told["model_id"], told["run_id"]) == ("m-1", "run")
-    assert '"name": "open_time", "required": true' in told["signature"]["inputs"]
-    assert '"name": "mean_bps", "required": false' in told["signature"]["outputs"]
+    assert flavour["config"] == {"release": noted["metadata"]["release"], "stage": "paper"}
+    assert (noted["model_id"], noted["run_id"]) == ("m-1", "run")
+    assert '"name": "open_time", "required": true' in noted["signature"]["inputs"]
+    assert '"name": "mean_bps", "required": false' in noted["signature"]["outputs"]
     assert (model / "input_example.json").is_file()
     places = [str(ROOT), str(Path.home()), str(model.parent), "/tmp/"]
     assert {str(path): place for path in texts(model) for place in places if place in path.read_text()} == {}
@@ -139,9 +139,9 @@ def test_a_version_of_before_is_its_release_alone(tmp_path: Path, small: Any) ->
 def test_a_workspace_may_have_its_own_cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "sapphire.toml").write_text("")
     monkeypatch.chdir(tmp_path)
-    house = fill_card("registered_model", stage="paper", name="trend")
-    assert house.startswith("Releases of **trend** that may trade on paper.")
-    assert "models:/paper.trend@champion" in house
+    card = fill_card("registered_model", stage="paper", name="trend")
+    assert card.startswith("Releases of **trend** that may trade on paper.")
+    assert "models:/paper.trend@champion" in card
     (tmp_path / "mlflow" / "cards").mkdir(parents=True)
     own = tmp_path / "mlflow" / "cards" / "registered_model.md"
     own.write_text("{{ name }} of our desk\n")

@@ -85,10 +85,10 @@ def test_a_study_is_one_run_with_what_was_asked_and_its_folds_below_it(home: Pat
     assert {run.info.status for run in runs.values()} == {"FINISHED"}
     assert replay.data.metrics["return_pct"] == 4.0
     assert "sharpe_annual" not in replay.data.metrics
-    told = study.data.tags["mlflow.note.content"]
-    assert told.startswith("**Result**: +4.00 %, Sharpe 1.20 a year; N = 7.")
-    assert "`study.submit(agent)`" in told
-    assert f"![equity.png](get-artifact?path=equity.png&run_uuid={replay.info.run_id})" in told
+    description = study.data.tags["mlflow.note.content"]
+    assert description.startswith("**Result**: +4.00 %, Sharpe 1.20 a year; N = 7.")
+    assert "`study.submit(agent)`" in description
+    assert f"![equity.png](get-artifact?path=equity.png&run_uuid={replay.info.run_id})" in description
     client = Tracking.of(home, {}).client()
     assert sorted(each.path for each in client.list_artifacts(replay.info.run_id)) == ["combinations.csv", "equity.png"]
     curve = client.get_metric_history(replay.info.run_id, "equity_growth")
@@ -161,10 +161,10 @@ def test_a_server_that_does_not_answer_fails_nothing_and_gets_the_page_later(
     away.tell(page())
     away.tell(page())
     assert away.waiting == 1
-    (said,) = [each.message for each in caplog.records if each.name == "sapphire.tracking"]
-    assert "wait in the state folder" in said
-    assert "the study goes on" in said
-    assert "secret" not in said
+    (message,) = [each.message for each in caplog.records if each.name == "sapphire.tracking"]
+    assert "wait in the state folder" in message
+    assert "the study goes on" in message
+    assert "secret" not in message
     assert Outbox(home, {}).deliver() == 1
 
 
@@ -180,9 +180,9 @@ def test_what_cannot_be_kept_or_read_is_said_and_fails_nothing(
     box.note(page("other", kind="gates", run_id="0" * 32, children=()))
     assert (box.deliver(), box.waiting) == (1, 0)
     assert len(list(box.folder.glob("*.refused"))) == 3
-    said = " ".join(each.message for each in caplog.records)
-    assert "the result itself stands" in said
-    assert "put aside" in said
+    messages = " ".join(each.message for each in caplog.records)
+    assert "the result itself stands" in messages
+    assert "put aside" in messages
 
 
 def test_noting_a_page_loads_no_mlflow(tmp_path: Path) -> None:
@@ -205,8 +205,8 @@ def test_gates_are_a_picture_a_table_and_words_on_the_run_of_the_submit(
     box.deliver()
     client = Tracking.of(registry.home, {}).client()
     run = client.get_run(made.run_id)
-    said = run.data.tags["sapphire.gates.live"]
-    assert said.startswith(f"{'permits' if report.permits else 'does not permit'} live, ")
+    verdict = run.data.tags["sapphire.gates.live"]
+    assert verdict.startswith(f"{'permits' if report.permits else 'does not permit'} live, ")
     assert {each.path for each in client.list_artifacts(made.run_id)} >= {"gates_live.csv", "gates_live.png"}
     assert (
         f"![gates_live.png](get-artifact?path=gates_live.png&run_uuid={made.run_id})"
@@ -244,13 +244,13 @@ def test_a_study_s_story_says_result_gates_and_where_to_go_on_within_what_mlflow
     assert "`study.replay(agent)`" in story("Asked.\n\n### Settings", "1", lines, lines[-1], [])
     submit = Line("f" * 32, "submit", "submit trend@1", "+1 %", {"paper": "does not permit paper"}, "trend@1")
     best = strongest([*lines, submit])
-    told = story("Asked.\n\n### Settings\n\n| a | b |", "1", [*lines, submit], best, [])
+    text = story("Asked.\n\n### Settings\n\n| a | b |", "1", [*lines, submit], best, [])
     assert best == submit
-    assert len(told) <= 7_900
-    assert told.startswith("**Result**: +1 %.")
-    assert "of 61; all are below this run" in told
-    assert "says which measure is missing" in told
-    assert told.endswith("### Settings\n\n| a | b |")
+    assert len(text) <= 7_900
+    assert text.startswith("**Result**: +1 %.")
+    assert "of 61; all are below this run" in text
+    assert "says which measure is missing" in text
+    assert text.endswith("### Settings\n\n| a | b |")
     submit.gates["paper"] = "permits paper"  # type: ignore[index]
     assert "`sapphire promote trend@1 --to paper`" in story("", "1", [submit], submit, [])
 

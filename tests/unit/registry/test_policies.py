@@ -25,7 +25,7 @@ def write(folder: Path, text: str, target: Target = "live") -> Path:
     return folder
 
 
-def test_the_house_s_policies_ask_what_the_design_says() -> None:
+def test_the_installed_policies_ask_what_the_design_says() -> None:
     live, paper = load_policy(POLICIES, "live"), load_policy(POLICIES, "paper")
     asked = {(gate, measure): (needs, refuses) for gate, measure, needs, refuses in live.rows()}
     assert all(refuses for _, refuses in asked.values())
@@ -183,13 +183,13 @@ def test_what_a_stage_requires_is_said_by_each_measure() -> None:
 
 
 def test_how_long_a_report_permits_is_part_of_the_policy(tmp_path: Path) -> None:
-    house = load_policy(POLICIES, "live")
-    assert house.valid_ns == 7 * 86_400_000_000_000
+    installed = load_policy(POLICIES, "live")
+    assert installed.valid_ns == 7 * 86_400_000_000_000
     assert "valid_days: 7 " in LIVE
     shorter = load_policy(write(tmp_path / "a", LIVE.replace("valid_days: 7 ", "valid_days: 0.5 ")), "live")
-    assert (shorter.valid_ns, shorter.digest != house.digest) == (43_200_000_000_000, True)
+    assert (shorter.valid_ns, shorter.digest != installed.digest) == (43_200_000_000_000, True)
     unsaid = load_policy(write(tmp_path / "b", LIVE.replace("settings:\n  valid_days: 7 ", "#")), "live")
-    assert unsaid.digest == house.digest
+    assert unsaid.digest == installed.digest
 
 
 @pytest.mark.parametrize(

@@ -77,8 +77,8 @@ def versions_of(registry: Registry) -> Versions:
 def artifacts(registry: Registry, model: str, number: int = 1) -> Path:
     """Folder in which MLflow keeps the bytes of a version."""
     uri = versions_of(registry).client.get_model_version_download_uri(model, str(number))
-    held = registry.home / "mlflow" / "artifacts" / uri.removeprefix("mlflow-artifacts:/")
-    return held / "artifacts" / "release"
+    run_folder = registry.home / "mlflow" / "artifacts" / uri.removeprefix("mlflow-artifacts:/")
+    return run_folder / "artifacts" / "release"
 
 
 def evidence(registry: Registry, digest: str, start: str, end: str) -> Path:
@@ -331,9 +331,9 @@ def test_a_laptop_s_key_opens_paper_and_not_live(
 ) -> None:
     digest = enter(parity=20)
     assert registry.gates(digest, to="live").permits == "live"
-    for door in (registry.promote, registry.report):
+    for verb in (registry.promote, registry.report):
         with pytest.raises(EvidenceRefused, match="has no authority to open live"):
-            door(digest, to="live")
+            verb(digest, to="live")
     assert registry.report(digest, to="paper")[1].target == "live"
     claimed = wire(registry, key=dataclasses.replace(signing_key(), authority=PROMOTER_IDENTITY))
     with pytest.raises(EvidenceRefused, match="is not the one that is trusted"):
@@ -358,9 +358,9 @@ def test_a_report_for_paper_does_not_open_live(registry: Registry, enter: Callab
         facts={**record.facts, "target": "live", "permits": "live"},
         files={name: (folder / name).read_bytes() for name in record.files},
     )
-    for door in (registry.promote, registry.report):
+    for verb in (registry.promote, registry.report):
         with pytest.raises(EvidenceRefused, match="its place in the record differs"):
-            door(digest, to="live")
+            verb(digest, to="live")
 
 
 def test_a_report_under_another_policy_is_refused(
@@ -387,9 +387,9 @@ def test_a_report_of_another_release_is_refused(registry: Registry, enter: Calla
     assert record is not None
     files = {name: (registry.store.folder(good) / name).read_bytes() for name in record.files}
     registry.store.append(other, "report", at_ns=9, facts=record.facts, files=files)
-    for door in (registry.promote, registry.report):
+    for verb in (registry.promote, registry.report):
         with pytest.raises(EvidenceRefused, match="the release differs"):
-            door(other, to="paper")
+            verb(other, to="paper")
 
 
 def test_a_report_that_is_older_than_the_measurements_is_refused(registry: Registry, enter: Callable[..., str]) -> None:
@@ -429,9 +429,9 @@ def test_a_report_with_one_number_changed_opens_no_door(
     else:
         path.write_bytes(forged)
     message = "signature of a gate report does not verify" if recorded else f"{path.name} of the evidence"
-    for door in (registry.promote, registry.report):
+    for verb in (registry.promote, registry.report):
         with pytest.raises(EvidenceRefused, match=message):
-            door(digest, to="paper")
+            verb(digest, to="paper")
 
 
 @pytest.mark.parametrize("start", ["bundle", "report-paper"])
@@ -440,9 +440,9 @@ def test_a_missing_evidence_file_opens_no_door(registry: Registry, enter: Callab
     registry.gates(digest, to="paper")
     path = evidence(registry, digest, start, ".json")
     path.unlink()
-    for door in (registry.promote, registry.report, registry.gates):
+    for verb in (registry.promote, registry.report, registry.gates):
         with pytest.raises(EvidenceRefused, match=path.name) as refused:
-            door(digest, to="paper")
+            verb(digest, to="paper")
         assert "no file" in str(refused.value)
 
 
@@ -457,9 +457,9 @@ def test_a_report_by_another_key_opens_no_door(
         key=tmp_path / "stranger" / PUBLIC_FILE, authority=LAPTOP_KEY, policies=registry.admission.deployment.policies
     )
     wire(registry, key=stranger, trusted=deployment).gates(digest, to="paper")
-    for door in (registry.promote, registry.report):
+    for verb in (registry.promote, registry.report):
         with pytest.raises(EvidenceRefused, match="signature of a gate report does not verify"):
-            door(digest, to="paper")
+            verb(digest, to="paper")
     assert to_paper(registry, digest)
 
 
@@ -805,9 +805,9 @@ def test_a_permit_ends(registry: Registry, enter: Callable[..., str], wire: Call
         if is_open:
             assert then.report(digest, to="paper")
             continue
-        for door in (then.promote, then.report):
+        for verb in (then.promote, then.report):
             with pytest.raises(PermitClosed, match="has ended"):
-                door(digest, to="paper")
+                verb(digest, to="paper")
         assert then.releases().standings[digest].mark == "permit ended"
     early = wire(registry, clock=FixedClock(report.issued_ns - 301_000_000_000))
     with pytest.raises(EvidenceRefused, match="of the future"):
@@ -829,9 +829,9 @@ def test_an_old_permit_cannot_be_put_after_a_refusal(registry: Registry, enter: 
     enter(integrity={"golden_ok": False})
     registry.gates(digest, to="paper")
     registry.store.append(digest, "report", at_ns=9, facts=record.facts, files=files)
-    for door in (registry.promote, registry.report):
+    for verb in (registry.promote, registry.report):
         with pytest.raises(EvidenceRefused, match="its place in the record differs"):
-            door(digest, to="paper")
+            verb(digest, to="paper")
 
 
 @pytest.mark.parametrize("lines", [1, 2, 3])
@@ -846,9 +846,9 @@ def test_a_record_that_was_cut_back_opens_no_door(registry: Registry, enter: Cal
     path.write_bytes(b"".join(whole.splitlines(keepends=True)[:-lines]))
     model = f"paper.{name_of(registry, digest)}"
     try:
-        for door in (registry.promote, registry.report, registry.gates):
+        for verb in (registry.promote, registry.report, registry.gates):
             with pytest.raises(EvidenceRefused, match="was cut back"):
-                door(digest, to="paper")
+                verb(digest, to="paper")
         anchors = Anchors(registry.admission.deployment.key.parent, registry.home)
         kept = anchors.path.read_bytes()
         anchors.path.unlink()  # MLflow knows as well how far it had come at the last registration
@@ -888,9 +888,9 @@ def test_a_revocation_is_for_good_and_cutting_the_record_undoes_nothing(
         for gone in ((), (home,), (keys,)):
             for path in gone:
                 path.unlink()
-            for door in (registry.promote, registry.report):
+            for verb in (registry.promote, registry.report):
                 with pytest.raises(PermitClosed, match="was revoked") as refused:
-                    door(digest, to="paper")
+                    verb(digest, to="paper")
                 assert "its prices were of tomorrow" in str(refused.value)
             for path in gone:
                 path.write_bytes(whole[path])

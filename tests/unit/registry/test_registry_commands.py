@@ -23,7 +23,7 @@ for verb in (commands.releases, commands.gates, commands.promote, commands.rollb
 
 
 @pytest.fixture(scope="module")
-def desk(registry: Registry, small: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> Registry:
+def filled(registry: Registry, small: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> Registry:
     """A registry with a release that has an edge and one that has none."""
     folder = tmp_path_factory.mktemp("frozen")
     for number, good in enumerate((False, True)):
@@ -33,14 +33,14 @@ def desk(registry: Registry, small: SimpleNamespace, tmp_path_factory: pytest.Te
 
 
 @pytest.fixture
-def run(desk: Registry, monkeypatch: pytest.MonkeyPatch, wire: Callable[..., Registry]) -> Callable[..., Any]:
-    monkeypatch.setenv("SAPPHIRE_HOME", str(desk.home))
+def run(filled: Registry, monkeypatch: pytest.MonkeyPatch, wire: Callable[..., Registry]) -> Callable[..., Any]:
+    monkeypatch.setenv("SAPPHIRE_HOME", str(filled.home))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(ROOT)
-    return lambda *words: CliRunner().invoke(app, list(words), obj={"registry": lambda home: wire(desk, home=home)})
+    return lambda *words: CliRunner().invoke(app, list(words), obj={"registry": lambda home: wire(filled, home=home)})
 
 
-def told(result: Any) -> dict[str, Any]:
+def output_of(result: Any) -> dict[str, Any]:
     """The one object on stdout."""
     assert len(result.stdout.splitlines()) == 1
     whole: dict[str, Any] = json.loads(result.stdout)
@@ -48,23 +48,23 @@ def told(result: Any) -> dict[str, Any]:
 
 
 def test_the_verbs_lead_from_a_release_to_paper_and_back(run: Callable[..., Any]) -> None:
-    listed = told(run("releases", "--json"))["releases"]
+    listed = output_of(run("releases", "--json"))["releases"]
     assert [(each["release"], each["stage"], each["mark"]) for each in listed] == [
         ("trend@1", "research", ""),
         ("trend@2", "research", ""),
     ]
-    report = told(run("gates", "trend@1", "--to", "paper", "--json"))
+    report = output_of(run("gates", "trend@1", "--to", "paper", "--json"))
     assert (report["permits"], report["skill_failed"], report["target"]) == ("paper", True, "paper")
-    done = told(run("promote", "trend@1", "--to", "paper", "--json"))
+    done = output_of(run("promote", "trend@1", "--to", "paper", "--json"))
     assert (done["label"], done["before"], done["skill_failed"]) == ("paper.trend@1", None, True)
     assert run("gates", "trend@2").exit_code == 0
     shown = run("promote", "trend@2")
     assert "trend@2 is now champion of paper as paper.trend@2; recorded candles (binance spot)" in shown.stdout
     assert "back again: sapphire rollback paper.trend" in shown.stderr
-    back = told(run("rollback", "paper.trend", "--json"))
+    back = output_of(run("rollback", "paper.trend", "--json"))
     assert (back["label"], back["before"], back["source"]) == ("paper.trend@1", "paper.trend@2", "trend@1")
     again = run("rollback", "paper.trend", "--from", "paper.trend@2", "--json")
-    assert (told(again)["label"], told(again)["moved"]) == ("paper.trend@1", False)
+    assert (output_of(again)["label"], output_of(again)["moved"]) == ("paper.trend@1", False)
     assert "--from paper.trend@1" in again.stderr
     table = run("releases").stdout
     assert "4 registered versions" in table
@@ -77,7 +77,7 @@ def test_a_no_ends_with_one_and_shows_its_numbers(run: Callable[..., Any]) -> No
     assert "does not permit live" in result.stdout
     assert "the gates are in mlflow/gates/live.yaml" in result.stderr
     result = run("gates", "trend@2", "--to", "live", "--json")
-    assert (result.exit_code, told(result)["permits"]) == (1, None)
+    assert (result.exit_code, output_of(result)["permits"]) == (1, None)
     refused = run("promote", "trend@2", "--to", "live").exception
     assert isinstance(refused, Refused)
     assert "gate paper_days" in str(refused)
@@ -97,6 +97,6 @@ def test_each_verb_shows_an_example(run: Callable[..., Any], verb: str) -> None:
 
 def test_a_revocation_is_one_word(run: Callable[..., Any]) -> None:
     assert run("revoke", "trend@2").exit_code == 2
-    made = told(run("revoke", "trend@2", "--why", "its prices were of tomorrow", "--json"))
+    made = output_of(run("revoke", "trend@2", "--why", "its prices were of tomorrow", "--json"))
     assert (made["name"], made["why"]) == ("trend@2", "its prices were of tomorrow")
     assert "revoked" in run("releases").stdout

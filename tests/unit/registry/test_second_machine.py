@@ -141,8 +141,8 @@ def test_a_second_machine_finds_it_and_both_doors_let_it_in(
     digest = promoted(machine("a"), small, tmp_path)
 
     there = machine("b")
-    told = CliRunner().invoke(app, ["releases", "--json"], obj={"registry": lambda _: there})
-    listed = {each["release"]: each for each in json.loads(told.stdout)["releases"]}
+    result = CliRunner().invoke(app, ["releases", "--json"], obj={"registry": lambda _: there})
+    listed = {each["release"]: each for each in json.loads(result.stdout)["releases"]}
     assert {"trend@1", "paper.trend@1"} <= listed.keys()
     assert listed["paper.trend@1"]["aliases"] == ["champion"]
     assert listed["trend@1"]["permits"] == ["paper"]

@@ -147,10 +147,10 @@ authority = "promoter identity"
 live = ["{"1" * 64}", "{"2" * 64}"]
 """
     )
-    told = Deployment.read({}, installed=POLICIES)
-    assert (told.key, told.authority) == (tmp_path / "keys" / "desk.pub", PROMOTER_IDENTITY)
-    assert told.policies == {"paper": installed.policies["paper"], "live": ("1" * 64, "2" * 64)}
-    assert Deployment.read(told.variables, installed=POLICIES) == told
+    pinned = Deployment.read({}, installed=POLICIES)
+    assert (pinned.key, pinned.authority) == (tmp_path / "keys" / "desk.pub", PROMOTER_IDENTITY)
+    assert pinned.policies == {"paper": installed.policies["paper"], "live": ("1" * 64, "2" * 64)}
+    assert Deployment.read(pinned.variables, installed=POLICIES) == pinned
     over = {KEY_VARIABLE: "/k", AUTHORITY_VARIABLE: LAPTOP_KEY, POLICIES_VARIABLE: f"live={'3' * 64} paper={'4' * 64}"}
     other = Deployment.read(over, installed=POLICIES)
     assert (other.key, other.authority) == (Path("/k"), LAPTOP_KEY)

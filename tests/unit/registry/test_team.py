@@ -13,7 +13,7 @@ from sapphire.registry.tracking import Outbox, Tracking
 
 SECRET = "a-secret-of-the-tests"
 DATABASE = f"postgresql://mlflow:{SECRET}@db.lan:5432/mlflow"
-TOLD = {
+VARIABLES = {
     "MLFLOW_BACKEND_STORE_URI": DATABASE,
     "MLFLOW_AUTH_ADMIN_PASSWORD": SECRET,
     "MLFLOW_FLASK_SERVER_SECRET_KEY": SECRET,
@@ -25,26 +25,29 @@ def test_no_database_is_no_team(tmp_path: Path) -> None:
 
 
 def test_what_the_environment_says(tmp_path: Path) -> None:
-    server = TeamServer.read(tmp_path, TOLD)
+    server = TeamServer.read(tmp_path, VARIABLES)
     assert server is not None
     assert (server.database, server.artifacts) == (DATABASE, str(tmp_path / "mlflow" / "artifacts"))
     assert server.place == "db.lan:5432, database mlflow"
     assert SECRET not in repr(server)
-    more = TOLD | {"MLFLOW_SERVER_ALLOWED_HOSTS": "a.lan:5000, b.lan", "MLFLOW_ARTIFACTS_DESTINATION": "/srv/bytes"}
-    told = TeamServer.read(tmp_path, more)
-    assert told is not None
-    assert (told.allowed_hosts, told.artifacts) == (("a.lan:5000", "b.lan"), "/srv/bytes")
+    more = VARIABLES | {
+        "MLFLOW_SERVER_ALLOWED_HOSTS": "a.lan:5000, b.lan",
+        "MLFLOW_ARTIFACTS_DESTINATION": "/srv/bytes",
+    }
+    wider = TeamServer.read(tmp_path, more)
+    assert wider is not None
+    assert (wider.allowed_hosts, wider.artifacts) == (("a.lan:5000", "b.lan"), "/srv/bytes")
 
 
 def test_secrets_lie_in_files_that_only_their_owner_can_read(tmp_path: Path) -> None:
     files = {}
-    for name, value in TOLD.items():
+    for name, value in VARIABLES.items():
         path = tmp_path / name
         path.write_text(f"{value}\n")
         path.chmod(0o600)
         files[f"{name}_FILE"] = str(path)
-    assert TeamServer.read(tmp_path, files) == TeamServer.read(tmp_path, TOLD)
-    for path in (tmp_path / name for name in TOLD):
+    assert TeamServer.read(tmp_path, files) == TeamServer.read(tmp_path, VARIABLES)
+    for path in (tmp_path / name for name in VARIABLES):
         path.chmod(0o640)
         with pytest.raises(Refused, match="others can read") as refused:
             TeamServer.read(tmp_path, files)
@@ -56,7 +59,7 @@ def test_secrets_lie_in_files_that_only_their_owner_can_read(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"MLFLOW_BACKEND_STORE_URI": f"mysql://u:{SECRET}@db/mlflow"}, "names no PostgreSQL"),
         ({"MLFLOW_BACKEND_STORE_URI": f"sqlite:///{SECRET}"}, "names no PostgreSQL"),
@@ -67,10 +70,10 @@ def test_secrets_lie_in_files_that_only_their_owner_can_read(tmp_path: Path) -> 
     ],
 )
 def test_what_cannot_be_meant_is_refused_without_repeating_it(
-    tmp_path: Path, changed: dict[str, str], said: str
+    tmp_path: Path, changed: dict[str, str], message: str
 ) -> None:
-    with pytest.raises(ConfigError, match=said) as refused:
-        TeamServer.read(tmp_path, TOLD | changed)
+    with pytest.raises(ConfigError, match=message) as refused:
+        TeamServer.read(tmp_path, VARIABLES | changed)
     assert SECRET not in str(refused.value)
     assert "eleven-long" not in str(refused.value)
 
@@ -84,7 +87,7 @@ def test_a_file_of_the_server_that_says_what_nobody_reads_is_refused(
     (tmp_path / "mlflow" / "server" / "server.toml").write_text(line)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match=r"server\.toml") as refused:
-        TeamServer.read(tmp_path, TOLD)
+        TeamServer.read(tmp_path, VARIABLES)
     assert SECRET not in str(refused.value)
 
 
@@ -95,10 +98,10 @@ def test_sapphire_toml_takes_no_database(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as ended:
         main(["mlflow"])
-    told = capsys.readouterr().err
+    errors = capsys.readouterr().err
     assert ended.value.code == 1
-    assert "mlflow.database" in told
-    assert SECRET not in told
+    assert "mlflow.database" in errors
+    assert SECRET not in errors
 
 
 @pytest.mark.parametrize("uri", [DATABASE, DATABASE.replace("postgresql", "postgresql+psycopg"), "mysql://u:x@h/d"])

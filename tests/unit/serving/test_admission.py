@@ -133,9 +133,9 @@ def test_what_was_admitted_before_goes_on_where_its_permit_was_closed_and_believ
     if closed_by == "refusal":
         sign_report(settings.release, passed=False)
     elif closed_by == "revocation":
-        door = Admission(home, Deployment.read())
+        admission = Admission(home, Deployment.read())
         entry = Revocation(manifest_digest=settings.release, name="trend", why="wrong prices", who="a@b", at_ns=1)
-        add_revocation(door, door.deployment.trust(home), signing_key(), entry)
+        add_revocation(admission, admission.deployment.trust(home), signing_key(), entry)
     else:
         clock = FixedClock(report.valid_until_ns)
     with pytest.raises(PermitClosed) as fresh:

@@ -72,8 +72,8 @@ def bento_in(root, name, *, pins):
 def test_what_runs_is_what_the_build_file_says(home, place, cross, llama):
     for agent, name in ((cross, "baselines"), (llama, "lag_llama")):
         server = ServerProcess(Settings(home, place(agent)))
-        said = yaml.safe_load((ROOT / "bentos" / name / "bentofile.yaml").read_text())["service"]
-        assert server.command[server.command.index("serve") + 1] == said
+        service = yaml.safe_load((ROOT / "bentos" / name / "bentofile.yaml").read_text())["service"]
+        assert server.command[server.command.index("serve") + 1] == service
         assert server.command[-2:] == ("--working-dir", str(ROOT))
 
 

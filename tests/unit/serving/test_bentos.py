@@ -86,8 +86,8 @@ def test_the_built_bento_has_our_pins_and_no_index_address(built):
     requirements = built / "env/python/requirements.txt"
     assert pins(requirements) == pins(ROOT / "bentos/baselines/requirements.lock")
     assert "://" not in requirements.read_text()
-    told = "\n".join(path.read_text() for path in (built / "env" / "python").rglob("*") if path.is_file())
-    asked = re.findall(r"(?im)^.*\bsapphire\s*(?:[\[=<>~!@;].*)?$", told)
+    contents = "\n".join(path.read_text() for path in (built / "env" / "python").rglob("*") if path.is_file())
+    asked = re.findall(r"(?im)^.*\bsapphire\s*(?:[\[=<>~!@;].*)?$", contents)
     assert asked == []  # on an index the name is a stranger's
     assert not [path for path in (built / "src").rglob("*.py") if "research" in path.parts or "tests" in path.parts]
 
@@ -132,6 +132,6 @@ def test_the_lag_llama_bento_says_what_the_notebook_says_to_the_last_bit(state, 
         answer = httpx.post(f"{server.url}/views", content=encode_window(window), trust_env=False)
         metrics = httpx.get(f"{server.url}/metrics", trust_env=False).text
     assert 'service_name="lag_llama"' in metrics
-    said = [decode(json.dumps(view).encode()).view() for view in answer.json()["views"]]
+    views = [decode(json.dumps(view).encode()).view() for view in answer.json()["views"]]
     wanted = [(view.symbol, view.mean_bps.hex(), view.std_bps.hex()) for view in llama.views(window)]
-    assert [(view.symbol, view.mean_bps.hex(), view.std_bps.hex()) for view in said] == wanted
+    assert [(view.symbol, view.mean_bps.hex(), view.std_bps.hex()) for view in views] == wanted

@@ -93,8 +93,10 @@ def test_envelopes_say_who_when_and_why(asked, bars, runner, cross):
 def test_a_symbol_without_a_view_is_named_as_silent(asked, bars, runner):
     from sapphire.agents import BuyAndHold, Calibrated
 
-    held = Calibrated(BuyAndHold(symbols=("ETH/USDT",), horizon=timedelta(minutes=15))).fit(bars.rows(0, 400), seed=7)
-    _, answer = asked(runner(held), encode_window(window_of(bars)))
+    buy_and_hold = Calibrated(BuyAndHold(symbols=("ETH/USDT",), horizon=timedelta(minutes=15))).fit(
+        bars.rows(0, 400), seed=7
+    )
+    _, answer = asked(runner(buy_and_hold), encode_window(window_of(bars)))
     assert answer["silent"] == ["BTC/USDT"]
     assert [view["symbol"] for view in answer["views"]] == ["ETH/USDT"]
 

@@ -49,41 +49,41 @@ def test_a_table_in_any_order_and_zone_is_the_window(scored, bars, cross):
     plain = table(bars)
     abroad = plain.assign(open_time=plain["open_time"].dt.tz_localize("UTC").dt.tz_convert("Asia/Tokyo"))
     text = plain.assign(open_time=plain["open_time"].dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
-    for told in (plain, plain.sample(frac=1.0, random_state=1), abroad, text):
-        said = scored.views(told)
-        assert list(said["symbol"]) == [view.symbol for view in wanted]
-        assert [value.hex() for value in said["mean_bps"]] == [view.mean_bps.hex() for view in wanted]
-        assert [value.hex() for value in said["std_bps"]] == [view.std_bps.hex() for view in wanted]
-        assert list(said["as_of"]) == [pd.Timestamp(view.as_of).tz_localize(None) for view in wanted]
-        assert list(said["horizon_s"]) == [view.horizon.total_seconds() for view in wanted]
-        assert said["score"].isna().all()
+    for given in (plain, plain.sample(frac=1.0, random_state=1), abroad, text):
+        scores = scored.views(given)
+        assert list(scores["symbol"]) == [view.symbol for view in wanted]
+        assert [value.hex() for value in scores["mean_bps"]] == [view.mean_bps.hex() for view in wanted]
+        assert [value.hex() for value in scores["std_bps"]] == [view.std_bps.hex() for view in wanted]
+        assert list(scores["as_of"]) == [pd.Timestamp(view.as_of).tz_localize(None) for view in wanted]
+        assert list(scores["horizon_s"]) == [view.horizon.total_seconds() for view in wanted]
+        assert scores["score"].isna().all()
 
 
 def test_a_symbol_that_had_no_bar_has_no_row(scored, bars):
-    told = table(bars)
-    gone = told[(told["symbol"] != "ETH/USDT") | (told["open_time"] > told["open_time"].iloc[200])]
+    rows = table(bars)
+    gone = rows[(rows["symbol"] != "ETH/USDT") | (rows["open_time"] > rows["open_time"].iloc[200])]
     assert set(scored.views(gone)["symbol"]) <= set(bars.symbols)
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
-        (lambda told: told.drop(columns="high"), "no high"),
-        (lambda told: told.head(0), "no rows"),
-        (lambda told: pd.concat([told, told.tail(1)]), "a bar comes twice"),
-        (lambda told: told.assign(open_time="yesterday evening"), "open_time"),
-        (lambda told: told.assign(open_time=told["open_time"] + timedelta(seconds=7)), "open"),
-        (lambda told: told.assign(close=np.inf), "close"),
-        (lambda told: told.assign(low=told["high"] * 2), "low"),
-        (lambda told: told[told["symbol"] == "BTC/USDT"], "other symbols"),
-        (lambda told: told.assign(symbol="DOGE/USDT").drop_duplicates(["open_time", "symbol"]), "other symbols"),
-        (lambda told: told.tail(4), "too few bars"),
+        (lambda rows: rows.drop(columns="high"), "no high"),
+        (lambda rows: rows.head(0), "no rows"),
+        (lambda rows: pd.concat([rows, rows.tail(1)]), "a bar comes twice"),
+        (lambda rows: rows.assign(open_time="yesterday evening"), "open_time"),
+        (lambda rows: rows.assign(open_time=rows["open_time"] + timedelta(seconds=7)), "open"),
+        (lambda rows: rows.assign(close=np.inf), "close"),
+        (lambda rows: rows.assign(low=rows["high"] * 2), "low"),
+        (lambda rows: rows[rows["symbol"] == "BTC/USDT"], "other symbols"),
+        (lambda rows: rows.assign(symbol="DOGE/USDT").drop_duplicates(["open_time", "symbol"]), "other symbols"),
+        (lambda rows: rows.tail(4), "too few bars"),
     ],
 )
-def test_what_is_no_table_of_its_bars_is_refused_in_words(scored, bars, change, said):
+def test_what_is_no_table_of_its_bars_is_refused_in_words(scored, bars, change, message):
     with pytest.raises((BadBars, DataError)) as refused:
         scored.views(change(table(bars)))
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
 def test_a_permit_that_is_closed_meanwhile_ends_the_answers(state, scored, digest, bars, sign_permit, monkeypatch):

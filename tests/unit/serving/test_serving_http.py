@@ -81,8 +81,8 @@ def test_the_verb_says_where_it_serves_and_listens_on_this_machine_alone(served,
     about, _ = served
     assert about["url"].startswith("http://127.0.0.1:")
     assert "MARKED: skill not shown" in (state / "verb.log").read_text()
-    heard = {held.laddr.ip for process in psutil.Process(about["pid"]).children(recursive=True)
-             for held in process.net_connections() if held.status == psutil.CONN_LISTEN}  # fmt: skip
+    heard = {connection.laddr.ip for process in psutil.Process(about["pid"]).children(recursive=True)
+             for connection in process.net_connections() if connection.status == psutil.CONN_LISTEN}  # fmt: skip
     assert heard <= {"127.0.0.1"}
 
 
@@ -113,11 +113,11 @@ def test_cached_bars_give_the_same_views_and_stale_ones_none(client, bars):
 def test_a_bad_body_is_400_with_the_error_s_lines(client, content, kind):
     answer = client.post("/views", content=content, headers={"Content-Type": "application/x-www-form-urlencoded"})
     assert answer.status_code == 400
-    told = answer.json()
-    assert told["type"] == kind
-    assert told["error"] == f"{kind}: {told['what']}\n" + "\n".join(
-        line for label in ("expected", "got", "next") if told[label]
-        for line in [f"  {label + ':':<10}{told[label]}"]
+    body_of_error = answer.json()
+    assert body_of_error["type"] == kind
+    assert body_of_error["error"] == f"{kind}: {body_of_error['what']}\n" + "\n".join(
+        line for label in ("expected", "got", "next") if body_of_error[label]
+        for line in [f"  {label + ':':<10}{body_of_error[label]}"]
     )  # fmt: skip
 
 

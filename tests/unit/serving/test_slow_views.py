@@ -97,8 +97,8 @@ def test_probes_and_metrics_answer_during_a_forward_pass_and_the_next_request_wa
     assert max(took.values()) < 0.5
     assert FORWARD_S <= one < 2 * FORWARD_S <= two + 0.3
     for answer, rows in ((answered, 500), (after, 501)):
-        said = [decode(json.dumps(view).encode()).view() for view in answer.json()["views"]]
-        assert {view.std_bps for view in said} == {float(close) for close in bars.close[rows - 1]}
+        views = [decode(json.dumps(view).encode()).view() for view in answer.json()["views"]]
+        assert {view.std_bps for view in views} == {float(close) for close in bars.close[rows - 1]}
 
 
 def test_a_caller_that_gives_up_leaves_a_server_that_answers_the_next(server, bars):
@@ -128,7 +128,7 @@ def stands(home, place, sign_report, slow):
         each.close()
 
 
-def told(answer):
+def status_and_body(answer):
     return answer.status, json.loads(answer.body)
 
 
@@ -138,13 +138,13 @@ def test_one_request_more_than_may_be_inside_is_429_and_a_turn_that_does_not_com
     async def three():
         return await asyncio.gather(*(runner.views(body_of(bars, 500)) for _ in range(3)))
 
-    first, late, surplus = map(told, asyncio.run(three()))
+    first, late, surplus = map(status_and_body, asyncio.run(three()))
     assert first[0] == 200
     assert (late[0], late[1]["type"]) == (503, "NotReady")
     assert "did not get its turn" in late[1]["what"]
     assert (surplus[0], surplus[1]["type"]) == (429, "NotReady")
     assert "at most 2" in surplus[1]["expected"]
-    assert told(asyncio.run(runner.views(body_of(bars, 500))))[0] == 200
+    assert status_and_body(asyncio.run(runner.views(body_of(bars, 500))))[0] == 200
     assert PLACES < 64  # below what the server in front of it lets in, so that it is ours that says why
 
 
@@ -161,17 +161,17 @@ def test_a_request_that_is_cancelled_leaves_the_worker_to_the_next_with_answers_
 
     running, waiting, *answers = asyncio.run(all_but_the_cancelled())
     assert all(isinstance(each, asyncio.CancelledError) for each in (running, waiting))
-    for answer, rows in zip(map(told, answers), (440, 441), strict=True):
+    for answer, rows in zip(map(status_and_body, answers), (440, 441), strict=True):
         assert answer[0] == 200
         assert {view["as_of_ns"] for view in answer[1]["views"]} == {str(int(bars.close_time_ns[rows - 1]))}
 
 
 def test_a_forward_pass_that_takes_too_long_is_ended_and_the_next_is_answered(stands, bars):
     runner = stands(30.0, views_within_s=1.0)
-    status, answer = told(asyncio.run(runner.views(body_of(bars, 500))))
+    status, answer = status_and_body(asyncio.run(runner.views(body_of(bars, 500))))
     assert (status, answer["type"]) == (500, "AgentError")
     assert re.search("does not answer", answer["what"])
-    assert told(asyncio.run(runner.views(body_of(bars, 440))))[0] == 200
+    assert status_and_body(asyncio.run(runner.views(body_of(bars, 440))))[0] == 200
 
 
 def test_a_queue_that_is_closed_has_finished_what_it_was_at():

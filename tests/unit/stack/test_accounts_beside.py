@@ -126,8 +126,8 @@ def test_each_has_its_own_parts_and_they_share_bus_exchange_and_collector(pair, 
 
 
 def test_status_shows_them_as_a_table(sapphire, pair, two_releases):
-    told = sapphire("status", "--json")
-    rows = {row["account"]: row for row in told["accounts"]}
+    shown = sapphire("status", "--json")
+    rows = {row["account"]: row for row in shown["accounts"]}
     assert list(rows) == ["paper", "second"]
     assert [row["digest"] for row in rows.values()] == list(two_releases[1:])
     assert 19_000 < int(rows["second"]["equity_quote_atoms"]) / 1e8 < 21_000
@@ -233,8 +233,8 @@ def test_logs_and_metrics_say_whose_they_are(sapphire, pair, two_releases):
     done = sapphire("logs", "coordinator", "--account", "second")
     assert "entry" in done
     lines = [json.loads(line) for line in pair[1].log("coordinator").read_text().splitlines()]
-    said = {(line["venue"], line["account"], line["release"]) for line in lines if "venue" in line}
-    assert said == {("embedded", "second", two_releases[2])}
+    owners = {(line["venue"], line["account"], line["release"]) for line in lines if "venue" in line}
+    assert owners == {("embedded", "second", two_releases[2])}
     for folder, account, release in zip(pair, ("paper", "second"), two_releases[1:], strict=True):
         service = folder.read()["addresses"]["service_url"]
         text = httpx.get(f"{service}/metrics", trust_env=False).text
@@ -255,7 +255,7 @@ def test_an_account_goes_on_with_another_release_and_its_journal_says_when(sapph
 
 
 def test_down_ends_all_and_up_goes_on(sapphire, pair):
-    told = sapphire("down", "--json")
-    assert (told["was_running"], told["accounts"]) == (True, ["second"])
+    ended = sapphire("down", "--json")
+    assert (ended["was_running"], ended["accounts"]) == (True, ["second"])
     rows = {row["account"]: row["state"] for row in sapphire("status", "--json")["accounts"]}
     assert rows == {"paper": "stopped", "second": "stopped"}

@@ -57,7 +57,7 @@ def together(plans):
     return first, second, driven, moments
 
 
-def told(stack, without):
+def decided_without(stack, without):
     return [{key: value for key, value in line.items() if key not in without} for line in decided(stack)]
 
 
@@ -94,7 +94,7 @@ def test_each_account_decides_and_fills_as_it_does_alone(together, plans, tmp_pa
     with alone:
         run_bars(alone, BARS)
     clocks = {"asked_ns", "answered_ns", "asked_times"}
-    assert told(alone, clocks) == told(beside, clocks), "with the account's state and its equity"
+    assert decided_without(alone, clocks) == decided_without(beside, clocks), "with the account's state and its equity"
     assert fills(alone) == fills(beside) != []
 
 

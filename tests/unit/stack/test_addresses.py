@@ -13,7 +13,7 @@ from sapphire.stack.keeper import KeeperSettings
 from sapphire.stack.network import Network
 
 
-def held(port=0):
+def listening(port=0):
     listener = socket.socket()
     listener.bind(("127.0.0.1", port))
     listener.listen()
@@ -34,14 +34,14 @@ def test_they_lie_below_those_of_outgoing_connections(tmp_path):
 
 def test_a_port_that_is_taken_is_left_to_its_holder(tmp_path):
     before = Ports.choose(tmp_path)
-    with held(before.exchange):
+    with listening(before.exchange):
         after = Ports.choose(tmp_path)
         assert before.exchange not in after.numbers
     assert Ports.choose(tmp_path) == before
 
 
 def test_a_port_that_is_asked_for_and_taken_names_its_holder(tmp_path):
-    with held() as listener:
+    with listening() as listener:
         port = listener.getsockname()[1]
         with pytest.raises(PortInUse, match=f"port {port} is taken") as refused:
             Ports.choose(tmp_path, {"mlflow": port})
@@ -63,7 +63,7 @@ def test_addresses_are_of_this_machine(tmp_path):
 def test_zero_takes_a_free_port_and_the_advice_says_so(tmp_path):
     zero = Ports.choose(tmp_path, {"exchange": 0, "mlflow": 0})
     assert 0 not in zero.numbers
-    with held(zero.exchange):
+    with listening(zero.exchange):
         again = Ports.choose(tmp_path, {"exchange": 0})
         assert again.exchange not in (0, zero.exchange)
         with pytest.raises(PortInUse) as refused:
@@ -130,16 +130,20 @@ def test_ports_are_read_from_the_workspace_and_the_environment_over_it(tmp_path,
 def test_a_part_s_settings_are_the_workspace_s_and_the_environment_s_over_them(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sapphire.toml").write_text("[parts.keeper]\nprobe_every_s = 0.5\nhung_after_s = 20\n")
-    told = KeeperSettings().configured("keeper").overridden("keeper", {"SAPPHIRE_KEEPER_HUNG_AFTER_S": "30"})
-    assert (told.probe_every_s, told.hung_after_s, told.probe_within_s) == (0.5, 30, KeeperSettings().probe_within_s)
+    settings = KeeperSettings().configured("keeper").overridden("keeper", {"SAPPHIRE_KEEPER_HUNG_AFTER_S": "30"})
+    assert (settings.probe_every_s, settings.hung_after_s, settings.probe_within_s) == (
+        0.5,
+        30,
+        KeeperSettings().probe_within_s,
+    )
     assert KeeperSettings().configured("collector") == KeeperSettings()
 
 
 def test_the_network_is_read_from_the_workspace_and_the_environment_over_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert Network.read({}) == Network("127.0.0.1")
-    said = '[network]\nbind = "0.0.0.0"\nhost = "trading"\n[network.hosts]\nexchange = "exchange.lan"\n'
-    (tmp_path / "sapphire.toml").write_text(said)
+    text = '[network]\nbind = "0.0.0.0"\nhost = "trading"\n[network.hosts]\nexchange = "exchange.lan"\n'
+    (tmp_path / "sapphire.toml").write_text(text)
     network = Network.read({})
     assert network == Network("0.0.0.0", "trading", {"exchange": "exchange.lan"})
     over = {"SAPPHIRE_NETWORK_BIND": "::", "SAPPHIRE_NETWORK_HOST": "", "SAPPHIRE_NETWORK_HOSTS_BUS": "bus.lan"}

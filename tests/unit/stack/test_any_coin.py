@@ -80,9 +80,9 @@ def test_its_market_starts_by_the_rules_of_its_candles(coin, tmp_path, monkeypat
     assert (known["symbol"], known["tick"]) == ("LTC/USDT", tick)
     with subprocess.Popen(exchange.command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as running:
         try:
-            told = json.loads(running.stdout.readline())
-            assert told["url"] == exchange.address
-            rules = json.loads(_get(f"{told['url']}/api/v3/exchangeInfo"))["symbols"][0]
+            first_line = json.loads(running.stdout.readline())
+            assert first_line["url"] == exchange.address
+            rules = json.loads(_get(f"{first_line['url']}/api/v3/exchangeInfo"))["symbols"][0]
         finally:
             running.terminate()
     steps = {each["filterType"]: each for each in rules["filters"]}

@@ -43,21 +43,22 @@ def positions(folder, bus, taken, **how):
 
 def test_each_stream_is_behind_its_consumers_records(folder, bus):
     early_ns = CLOSE_NS - 600_000_000_000
-    told = positions(folder, bus, early_ns, has_notices=False)
+    found = positions(folder, bus, early_ns, has_notices=False)
     decided, taken = end_of_bar(CLOSE_NS), end_of_bar(early_ns)
     assert all(
-        told[stream].read == (decided,) and told[stream].kept == DAY_MS
+        found[stream].read == (decided,) and found[stream].kept == DAY_MS
         for stream in (SCOPE.bars, STREAMS.states, SCOPE.views)
     )
-    assert told[SCOPE.signals].read == (decided, taken)
+    assert found[SCOPE.signals].read == (decided, taken)
     assert {
-        told[stream].read for stream in (STREAMS.shared.lockstep, STREAMS.lockstep, STREAMS.settled, STREAMS.executions)
+        found[stream].read
+        for stream in (STREAMS.shared.lockstep, STREAMS.lockstep, STREAMS.settled, STREAMS.executions)
     } == {(None,)}
 
 
 def test_before_anything_is_decided_or_taken_nothing_may_go(tmp_path, bus):
-    told = positions(RunFolder(tmp_path), bus, None, has_notices=True)
-    assert all(None in each.read for each in told.values())
+    found = positions(RunFolder(tmp_path), bus, None, has_notices=True)
+    assert all(None in each.read for each in found.values())
 
 
 def test_notices_hold_executions_until_they_have_told_them(folder, bus, server):
@@ -91,8 +92,8 @@ def test_bars_wait_for_every_account_that_runs_on_them(folder, bus):
     second.decisions.write_bytes(Decision.on(SCOPE, lag_ns).line)
     assert positions(folder, bus, None, has_notices=False)[SCOPE.bars].read == (end_of_bar(CLOSE_NS),)
     with RunLock(second.path):
-        told = positions(folder, bus, None, has_notices=False)
-        assert told[SCOPE.bars].read == (end_of_bar(CLOSE_NS), end_of_bar(lag_ns))
+        found = positions(folder, bus, None, has_notices=False)
+        assert found[SCOPE.bars].read == (end_of_bar(CLOSE_NS), end_of_bar(lag_ns))
         second.write({"interval": "1h", "symbols": list(SYMBOLS)})
         assert positions(folder, bus, None, has_notices=False)[SCOPE.bars].read == (end_of_bar(CLOSE_NS),)
 
@@ -100,6 +101,6 @@ def test_bars_wait_for_every_account_that_runs_on_them(folder, bus):
 def test_an_account_that_joined_leaves_the_venue_s_steps_alone(folder, bus):
     second = folder.of_account("second")
     scope = Scope(AccountStreams("embedded", "second"), "e" * 64, "trend", SCOPE.bars)
-    told = {each.stream for each in consumed_streams(second, folder, scope, bus, None, has_notices=False)}
-    assert STREAMS.shared.lockstep not in told
-    assert not any(":paper" in stream for stream in told)
+    streams = {each.stream for each in consumed_streams(second, folder, scope, bus, None, has_notices=False)}
+    assert STREAMS.shared.lockstep not in streams
+    assert not any(":paper" in stream for stream in streams)

@@ -28,7 +28,7 @@ KEPT = "kept: a change would not earn its cost"
 
 
 def account(close_ns, **lots):
-    positions = [{"symbol": f"{asset}/USDT", "lots": str(held), "atoms": str(held * 1_000)} for asset, held in
+    positions = [{"symbol": f"{asset}/USDT", "lots": str(amount), "atoms": str(amount * 1_000)} for asset, amount in
                  lots.items()]  # fmt: skip
     return {"account": "paper", "cash_quote_atoms": "0", "quote": "USDT", "state": "ACTIVE", "positions": positions,
             "entry": f"{close_ns // 1_000_000}-1"}  # fmt: skip
@@ -61,7 +61,7 @@ def run(tmp_path):
 
 
 @pytest.fixture
-def said(run):
+def decisions_verb(run):
     app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
     app.command()(decisions)
 
@@ -76,8 +76,8 @@ def said(run):
     return call
 
 
-def test_each_target_says_why_with_what_was_believed(said):
-    rows = json.loads(said("--json").stdout)["decisions"]
+def test_each_target_says_why_with_what_was_believed(decisions_verb):
+    rows = json.loads(decisions_verb("--json").stdout)["decisions"]
     assert [(row["symbol"], row["target_lots"], row["why"]) for row in rows] == [
         ("BTC/USDT", "30", f"{KEPT}, mean -0.15 bps"),
         ("ETH/USDT", "0", "zero: no belief"),
@@ -89,39 +89,39 @@ def test_each_target_says_why_with_what_was_believed(said):
     assert rows[2]["std_bps"] == 40.0
 
 
-def test_one_symbol_and_the_latest_bars(said):
-    rows = json.loads(said("--symbol", "ETH/USDT", "--limit", "2", "--json").stdout)["decisions"]
+def test_one_symbol_and_the_latest_bars(decisions_verb):
+    rows = json.loads(decisions_verb("--symbol", "ETH/USDT", "--limit", "2", "--json").stdout)["decisions"]
     assert [(row["symbol"], row["reason"]) for row in rows] == [("ETH/USDT", "sized"), (None, None)]
-    assert "this run trades BTC/USDT, ETH/USDT" in said("--symbol", "DOGE/USDT", code=2).output
+    assert "this run trades BTC/USDT, ETH/USDT" in decisions_verb("--symbol", "DOGE/USDT", code=2).output
 
 
 @pytest.mark.parametrize("columns", ["100", "80"])
-def test_the_table_fits_and_sums_up(said, columns):
-    done = said(columns=columns)
+def test_the_table_fits_and_sums_up(decisions_verb, columns):
+    done = decisions_verb(columns=columns)
     assert max(map(len, done.stdout.splitlines())) <= int(columns)
     assert "mean -0.15 bps" in " ".join(done.stdout.split())
     assert "2 of 5: sized" in done.stderr
 
 
-def test_a_run_that_decided_nothing_says_so(said, run):
+def test_a_run_that_decided_nothing_says_so(decisions_verb, run):
     run.decisions.unlink()
-    assert json.loads(said("--json").stdout) == {"decisions": []}
-    assert "nothing was decided yet" in said().stderr
+    assert json.loads(decisions_verb("--json").stdout) == {"decisions": []}
+    assert "nothing was decided yet" in decisions_verb().stderr
 
 
-def test_a_torn_last_line_is_left_to_its_writer_and_a_damaged_one_is_named(said, run):
+def test_a_torn_last_line_is_left_to_its_writer_and_a_damaged_one_is_named(decisions_verb, run):
     whole = run.decisions.read_bytes()
     run.decisions.write_bytes(whole + b'{"account":')
-    assert len(json.loads(said("--json").stdout)["decisions"]) == 5
+    assert len(json.loads(decisions_verb("--json").stdout)["decisions"]) == 5
     run.decisions.write_bytes(whole + b'{"account":1}\n')
     with pytest.raises(DataError, match="is no decision"):
-        said(code="raises")
+        decisions_verb(code="raises")
 
 
-def test_where_no_stack_ran_it_says_so(said, run):
+def test_where_no_stack_ran_it_says_so(decisions_verb, run):
     run.facts.unlink()
     with pytest.raises(Refused, match="no stack ran in"):
-        said(code="raises")
+        decisions_verb(code="raises")
 
 
 def test_an_account_that_never_traded_says_why_in_its_first_lines(run):

@@ -60,15 +60,15 @@ def ended(sapphire, champion):
     done = sapphire("up", champion[1], *WORDS, *run, "--port", "exchange=0", "--json")
     assert done.exit_code == 0, done.output
     assert sapphire("halt", "over night", *run).exit_code == 0
-    said = sapphire("down", *run)
-    assert said.exit_code == 0
-    return json.loads(done.stdout), said.stderr
+    result = sapphire("down", *run)
+    assert result.exit_code == 0
+    return json.loads(done.stdout), result.stderr
 
 
 def test_down_where_nothing_ran_does_not_speak_of_going_on(sapphire, tmp_path):
-    said = sapphire("down", "--run", str(tmp_path)).stderr
-    assert "goes on" not in said
-    assert f"sapphire up --run {tmp_path} starts one" in said
+    text = sapphire("down", "--run", str(tmp_path)).stderr
+    assert "goes on" not in text
+    assert f"sapphire up --run {tmp_path} starts one" in text
 
 
 def test_another_market_is_refused_and_nothing_is_changed(sapphire, ended, champion):
@@ -89,10 +89,10 @@ def test_what_was_told_is_kept(ended, champion):
 
 def test_a_stack_that_ended_still_says_what_its_account_was(sapphire, ended, champion):
     done = sapphire("status", "--run", str(run_of(champion)), "--json")
-    told = json.loads(done.stdout)
-    assert not told["running"]
-    assert told["account"]["trading"]["set"]["why"] == "over night"
-    assert int(told["account"]["positions"]["equity_quote_atoms"]) == 50_000 * 10**8
+    status = json.loads(done.stdout)
+    assert not status["running"]
+    assert status["account"]["trading"]["set"]["why"] == "over night"
+    assert int(status["account"]["positions"]["equity_quote_atoms"]) == 50_000 * 10**8
     text = sapphire("status", "--run", str(run_of(champion))).stdout
     assert "the account as it was when the stack ended:" in text
     assert "HALTED, halt since 2025-03-07T" in text
@@ -101,8 +101,8 @@ def test_a_stack_that_ended_still_says_what_its_account_was(sapphire, ended, cha
 
 
 def test_what_down_says_is_done_and_goes_on(sapphire, ended, champion):
-    began, said = ended
-    line = next(line for line in said.splitlines() if "goes on where it stood" in line)
+    began, text = ended
+    line = next(line for line in text.splitlines() if "goes on where it stood" in line)
     words = line.split("next: sapphire ")[1].split(" goes on")[0].split()
     assert words == ["up", "--run", str(run_of(champion))]
     # A word that says the same asks for no other market.

@@ -20,8 +20,8 @@ def fill(side, lots, quote, *, fee="BTC", at=5):
 
 
 def word(command, state, by, at, symbol=None):
-    told = {"cause": "COMMAND" if command else "LOSS", "command": command, "by": by, "symbol": symbol}
-    return {"kind": "trading", "market_ns": str(at), "state": state, **told}
+    fields = {"cause": "COMMAND" if command else "LOSS", "command": command, "by": by, "symbol": symbol}
+    return {"kind": "trading", "market_ns": str(at), "state": state, **fields}
 
 
 def test_what_is_held_follows_from_balances_and_fills():
@@ -34,49 +34,49 @@ def test_what_is_held_follows_from_balances_and_fills():
     ]
     rows += [{"kind": "end_of_bar", "bar_close_ns": "9"}, fill("SELL", 50, ONE, fee="BNB", at=12), {"kind": "end"}]
     account = JournalAccount(rows)
-    told = account.positions({"BTC/USDT": 64_000 * ONE})
-    btc, eth = told["positions"]
+    positions = account.positions({"BTC/USDT": 64_000 * ONE})
+    btc, eth = positions["positions"]
     assert (btc["atoms"], btc["lots"]) == (str(150_000 - 20), "149")
     assert btc["value_atoms"] == str((150_000 - 20) * 64_000)
     assert (eth["atoms"], eth["value_atoms"]) == ("0", None)
-    assert told["cash_quote_atoms"] == str(990 * ONE)
-    assert told["equity_quote_atoms"] == str(990 * ONE + (150_000 - 20) * 64_000)
-    assert told["others"] == [{"asset": "BNB", "atoms": "-3"}]
-    assert told["fees"] == [{"asset": "BTC", "atoms": "20", "quote_atoms": None},
+    assert positions["cash_quote_atoms"] == str(990 * ONE)
+    assert positions["equity_quote_atoms"] == str(990 * ONE + (150_000 - 20) * 64_000)
+    assert positions["others"] == [{"asset": "BNB", "atoms": "-3"}]
+    assert positions["fees"] == [{"asset": "BTC", "atoms": "20", "quote_atoms": None},
                             {"asset": "BNB", "atoms": "10", "quote_atoms": None}]  # fmt: skip
     assert (account.market_ns, account.last_bar_close_ns) == (12, 9)
     assert account.positions({})["equity_quote_atoms"] is None, "without a price nobody knows it"
 
 
 def test_a_word_said_again_keeps_its_time_and_a_resume_clears_what_was_closed():
-    held = [RUN, adjusted("BTC", 5_000)]
+    rows = [RUN, adjusted("BTC", 5_000)]
     halted = [word("halt", "HALTED", "ann: a test", 3), word("halt", "HALTED", "bob: again", 4)]
-    told = JournalAccount([*held, *halted]).trading()
-    assert told["trading"] == "HALTED"
-    assert told["trading_set"] == {"word": "halt", "market_ns": "3", "by": "ann", "why": "a test"}
-    assert told["closed"] == []
+    trading = JournalAccount([*rows, *halted]).trading()
+    assert trading["trading"] == "HALTED"
+    assert trading["trading_set"] == {"word": "halt", "market_ns": "3", "by": "ann", "why": "a test"}
+    assert trading["closed"] == []
     closed = [
         word("close", "ACTIVE", "ann: delisting", 5, "BTC/USDT"),
         word("close", "ACTIVE", "ann: x", 6, "BTC/USDT"),
     ]
-    (row,) = JournalAccount([*held, *closed]).trading()["closed"]
+    (row,) = JournalAccount([*rows, *closed]).trading()["closed"]
     assert (row["symbol"], row["set"]["market_ns"], row["standing"], row["lots"]) == ("BTC/USDT", "5", "selling", "5")
-    flat = JournalAccount([*held, *closed, word("flatten", "REDUCING", "bob: all", 7)]).trading()
+    flat = JournalAccount([*rows, *closed, word("flatten", "REDUCING", "bob: all", 7)]).trading()
     assert [(row["symbol"], row["set"]["why"], row["standing"]) for row in flat["closed"]] == [
         ("BTC/USDT", "delisting", "selling"),
         ("ETH/USDT", "all", "flat"),
     ]
-    stopped = JournalAccount([*held, *closed, *halted]).trading()
+    stopped = JournalAccount([*rows, *closed, *halted]).trading()
     assert [row["standing"] for row in stopped["closed"]] == ["halted"]
-    again = JournalAccount([*held, *closed, *halted, word("resume", "ACTIVE", "ann: good", 9)]).trading()
+    again = JournalAccount([*rows, *closed, *halted, word("resume", "ACTIVE", "ann: good", 9)]).trading()
     assert (again["trading"], again["trading_set"]["why"], again["closed"]) == ("ACTIVE", "good", [])
 
 
 def test_what_the_service_said_itself_has_no_person_and_the_last_run_counts():
-    told = JournalAccount([RUN, adjusted("BTC", 5_000), word("halt", "HALTED", "the disk is full", 3)]).trading()
-    assert (told["trading_set"]["by"], told["trading_set"]["why"]) == ("service", "the disk is full")
-    told = JournalAccount([RUN, word(None, "HALTED", None, 3)]).trading()
-    assert (told["trading_set"]["word"], told["trading_set"]["by"]) == ("loss", "service")
+    trading = JournalAccount([RUN, adjusted("BTC", 5_000), word("halt", "HALTED", "the disk is full", 3)]).trading()
+    assert (trading["trading_set"]["by"], trading["trading_set"]["why"]) == ("service", "the disk is full")
+    trading = JournalAccount([RUN, word(None, "HALTED", None, 3)]).trading()
+    assert (trading["trading_set"]["word"], trading["trading_set"]["by"]) == ("loss", "service")
     later = JournalAccount([RUN, adjusted("BTC", 5_000), word("halt", "HALTED", "a: b", 3), RUN])
     assert (later.trading()["trading"], later.positions({})["positions"][0]["atoms"]) == ("ACTIVE", "0")
 

@@ -14,7 +14,7 @@ SECRET = "T0SECRETSECRET0"
 
 
 @pytest.fixture
-def desk(tmp_path, monkeypatch, webhook):
+def workspace(tmp_path, monkeypatch, webhook):
     """A workspace that tells two receivers, the second of which nobody listens at."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SAPPHIRE_HOME", str(tmp_path / "home"))
@@ -27,7 +27,7 @@ def desk(tmp_path, monkeypatch, webhook):
     return tmp_path
 
 
-def said(*words, code=0):
+def call(*words, code=0):
     done = CliRunner().invoke(notify, list(words), catch_exceptions=False)
     assert done.exit_code == code, done.output
     assert SECRET not in done.output
@@ -36,48 +36,48 @@ def said(*words, code=0):
 
 @pytest.mark.parametrize("words", [("list",), ("test",)], ids=" ".join)
 def test_help_has_an_example_and_json(words):
-    text = said(*words, "--help").stdout
+    text = call(*words, "--help").stdout
     assert f"Example: sapphire notify {words[0]}" in text
     assert "--json" in text
 
 
-def test_a_test_message_goes_to_each_and_what_came_back_is_said(desk, webhook):
+def test_a_test_message_goes_to_each_and_what_came_back_is_said(workspace, webhook):
     webhook.answers = [(200, {}, b"ok")]
-    told = json.loads(said("test", "--json", code=1).stdout)["receivers"]
-    assert [(each["receiver"], each["came"]) for each in told] == [("json", "delivered"), ("slack", "again")]
-    assert told[0]["what"] == "200 OK: ok"
-    assert told[1]["what"].startswith("no connection: ")
+    rows = json.loads(call("test", "--json", code=1).stdout)["receivers"]
+    assert [(each["receiver"], each["came"]) for each in rows] == [("json", "delivered"), ("slack", "again")]
+    assert rows[0]["what"] == "200 OK: ok"
+    assert rows[1]["what"].startswith("no connection: ")
     (got,) = webhook.got
     assert (got["kind"], got["lines"]) == ("test", ["Here you are told of: halt."])
-    alone = said("test", "--only", "json")
+    alone = call("test", "--only", "json")
     assert "delivered" in alone.stdout
-    assert "sapphire notify test --only slack" in said("test", code=1).stderr
-    assert said("test", "--only", "pager", code=2)
+    assert "sapphire notify test --only slack" in call("test", code=1).stderr
+    assert call("test", "--only", "pager", code=2)
 
 
-def test_who_is_told_is_listed_without_an_address(desk):
-    told = json.loads(said("list", "--json").stdout)["receivers"]
-    assert [(each["receiver"], each["kept_in"], each["run"]) for each in told] == [
+def test_who_is_told_is_listed_without_an_address(workspace):
+    rows = json.loads(call("list", "--json").stdout)["receivers"]
+    assert [(each["receiver"], each["kept_in"], each["run"]) for each in rows] == [
         ("json", "the environment variable HOOK", None),
-        ("slack", f"the file {desk / 'dead'}", None),
+        ("slack", f"the file {workspace / 'dead'}", None),
     ]
-    assert told[0]["kinds"] == ["halt"]
-    assert "nothing sent yet" in said("list").stdout
+    assert rows[0]["kinds"] == ["halt"]
+    assert "nothing sent yet" in call("list").stdout
 
 
-def test_nobody_to_tell_is_an_error_with_an_example(desk):
-    (desk / "sapphire.toml").write_text("")
+def test_nobody_to_tell_is_an_error_with_an_example(workspace):
+    (workspace / "sapphire.toml").write_text("")
     for verb in ("list", "test"):
         with pytest.raises(ConfigError, match="nobody is told of anything") as refused:
             CliRunner().invoke(notify, [verb], catch_exceptions=False)
         assert "[notify.slack]" in refused.value.expected
 
 
-def test_up_refuses_receivers_that_it_could_not_tell_before_anything_starts(desk, monkeypatch):
+def test_up_refuses_receivers_that_it_could_not_tell_before_anything_starts(workspace, monkeypatch):
     monkeypatch.delenv("HOOK")
     app = typer.Typer()
     app.command("up")(up_and_down.up)
     with pytest.raises(ConfigError, match=r"the address of notify.json") as refused:
         CliRunner().invoke(app, [], catch_exceptions=False)
     assert "export HOOK=..." in refused.value.next
-    assert not (desk / "home" / "stack" / "plan.json").exists()
+    assert not (workspace / "home" / "stack" / "plan.json").exists()

@@ -44,13 +44,13 @@ def test_a_place_that_does_not_answer_is_said_and_no_password_with_it(
     monkeypatch.setenv("SAPPHIRE_PLACES_BUCKET_URL", f"http://127.0.0.1:{port}")
     monkeypatch.setenv("SAPPHIRE_PLACES_BUCKET_KEY", "k")
     monkeypatch.setenv("SAPPHIRE_PLACES_BUCKET_SECRET", "hunter2")
-    code, told = ask()
+    code, shown = ask()
     assert code == 1
-    assert "PlaceUnreachable" in str(told)
+    assert "PlaceUnreachable" in str(shown)
     done = CliRunner().invoke(app, ["places"])
     assert done.exit_code == 1
     assert "does not answer" in done.output
-    assert "hunter2" not in done.output + str(told)
+    assert "hunter2" not in done.output + str(shown)
 
 
 def test_what_was_kept_here_alone_is_sent_and_found_elsewhere(
@@ -72,9 +72,9 @@ def test_what_was_kept_here_alone_is_sent_and_found_elsewhere(
     for _ in range(2):
         done = CliRunner().invoke(app, ["places", "send"])
         assert done.exit_code == 0, done.exception
-    code, told = ask()
+    code, shown = ask()
     assert code == 0
-    holds = told["place"]["holds"]  # type: ignore[index]
+    holds = shown["place"]["holds"]  # type: ignore[index]
     assert (holds["releases with evidence"], holds["snapshots"]) == (1, 1)
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "b"))
     assert load_snapshot(made.hash) == made

@@ -37,7 +37,7 @@ def test_no_file_is_no_schedule(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("[daily", "is not TOML"),
         ("daily = 3", "a job"),
@@ -49,10 +49,10 @@ def test_no_file_is_no_schedule(tmp_path):
         ('[monthly]\ncron = "5 0 * * *"', "one of daily, weekly"),
     ],
 )
-def test_a_schedule_that_cannot_be_meant_is_refused(schedule, text, said):
+def test_a_schedule_that_cannot_be_meant_is_refused(schedule, text, message):
     with pytest.raises(ConfigError) as refused:
         schedule(text)
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
 def test_cron_jobs_can_be_made_of_it(tmp_path, monkeypatch, capsys):
@@ -78,10 +78,10 @@ def test_cron_jobs_can_be_made_of_it(tmp_path, monkeypatch, capsys):
 
 class Counted:
     def __init__(self):
-        self.told = []
+        self.outcomes = []
 
     def __call__(self, job, came):
-        self.told.append((job, came))
+        self.outcomes.append((job, came))
         return self
 
     def inc(self):
@@ -122,7 +122,7 @@ def test_each_day_is_rendered_once_when_its_time_comes(part):
     at("2025-03-07T12:00Z", "2025-03-08T00:00Z", "2025-03-08T00:05Z", "2025-03-08T00:10Z", "2025-03-09T00:10Z")
     run = begun[0][begun[0].index("--run") + 1]
     assert begun == [["report", "run", "daily", "--pdf", "--run", run, "--day", f"2025-03-0{day}"] for day in (7, 8)]
-    assert counted.told == [("daily", "rendered")] * 2
+    assert counted.outcomes == [("daily", "rendered")] * 2
 
 
 def test_what_was_missed_while_it_was_down_is_made_up_once(part):
@@ -141,7 +141,7 @@ def test_jobs_run_one_after_the_other_and_a_failure_is_counted(part):
     (folder / "code").write_text("1")
     at("2025-03-08T00:05Z", "2025-03-08T00:10Z", jobs=jobs)
     assert [words[2] for words in begun] == ["daily", "weekly"]
-    assert counted.told == [("daily", "failed"), ("second", "failed")]
+    assert counted.outcomes == [("daily", "failed"), ("second", "failed")]
 
 
 def test_one_that_was_ended_while_it_rendered_is_begun_again(part):
@@ -154,4 +154,4 @@ def test_one_that_was_ended_while_it_rendered_is_begun_again(part):
     scheduler.stop()
     at("2025-03-08T00:10Z")
     assert [words[-1] for words in begun] == ["2025-03-07", "2025-03-07"]
-    assert counted.told == [("daily", "rendered")]
+    assert counted.outcomes == [("daily", "rendered")]

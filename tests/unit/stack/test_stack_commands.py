@@ -95,8 +95,8 @@ def test_without_a_run_there_is_no_status_and_no_journal(sapphire, empty):
     for what in ("show", "verify", "replay"):
         with pytest.raises(MissingData, match="no account of a service"):
             sapphire("journal", what, code="raises")
-    told = json.loads(sapphire("down", "--json").stdout)
-    assert told == {"run": str(empty / "stack"), "was_running": False, "accounts": []}
+    ended = json.loads(sapphire("down", "--json").stdout)
+    assert ended == {"run": str(empty / "stack"), "was_running": False, "accounts": []}
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def of_stack(run):
 
 
 @pytest.fixture(scope="module")
-def told(webhook_with):
+def webhook(webhook_with):
     """A receiver of everything that happens."""
     server = webhook_with()
     yield server
@@ -128,14 +128,14 @@ def told(webhook_with):
 
 
 @pytest.fixture(scope="module")
-def running(app, champion, told, tmp_path_factory):
+def running(app, champion, webhook, tmp_path_factory):
     """A paced stack in the background, fast enough that bars close every second; its facts.
 
     It tells one receiver of everything, and another that nobody listens at.
     """
     home, digest = champion
     before, here = os.environ.get("SAPPHIRE_HOME"), Path.cwd()
-    os.environ |= {"SAPPHIRE_HOME": str(home), "HOOK": told.address}
+    os.environ |= {"SAPPHIRE_HOME": str(home), "HOOK": webhook.address}
     workspace = tmp_path_factory.mktemp("workspace")
     (workspace / "dead").write_text("http://127.0.0.1:9/api/webhooks/T0SECRETSECRET0")
     (workspace / "dead").chmod(0o600)
@@ -158,22 +158,22 @@ def test_up_returns_when_all_is_ready_and_status_says_how_each_part_does(sapphir
     assert running["state"] == "ready"
     assert list(running["parts"]) == ["bento", "bus", "collector", "coordinator", "exchange", "notices", "service"]
     assert {part["state"] for part in running["parts"].values()} == {"ready"}
-    told = json.loads(sapphire("status", "--json").stdout)
-    assert told["running"]
-    assert told["release"]["digest"] == told["parts"]["bento"]["release"] == champion[1]
-    assert told["parts"]["exchange"]["address"].startswith("http://127.0.0.1:")
+    status = json.loads(sapphire("status", "--json").stdout)
+    assert status["running"]
+    assert status["release"]["digest"] == status["parts"]["bento"]["release"] == champion[1]
+    assert status["parts"]["exchange"]["address"].startswith("http://127.0.0.1:")
     text = sapphire("status").stdout
     assert "MARKED: skill not shown" in text
     assert "ready for" in text
 
 
 def test_every_python_part_answers_probes_and_prometheus(sapphire, running):
-    def said():
+    def keeper_line():
         lines = map(json.loads, sapphire("logs", "keeper", "--json").stdout.splitlines())
         return [line["message"] for line in lines if line["message"].startswith("probes and metrics at ")]
 
     urls = {name: running["parts"][name]["address"] for name in ("collector", "coordinator", "notices")}
-    urls |= {"keeper": until(said)[-1].split()[-1]}
+    urls |= {"keeper": until(keeper_line)[-1].split()[-1]}
     assert len(set(urls.values())) == 4
     for name, url in urls.items():
         assert httpx.get(f"{url}/livez", trust_env=False).json()["live"] is True
@@ -231,11 +231,11 @@ def until(seen, within_s=60):
 
 
 def test_the_account_is_shown_as_the_engine_has_it(sapphire, running):
-    told = json.loads(sapphire("positions", "--json").stdout)
-    assert (told["account"], told["quote"]) == ("paper", "USDT")
-    assert [row["symbol"] for row in told["positions"]] == ["BTC/USDT", "ETH/USDT"]
-    assert int(told["positions"][0]["atoms"]) > 0
-    first = told["positions"][0]
+    positions = json.loads(sapphire("positions", "--json").stdout)
+    assert (positions["account"], positions["quote"]) == ("paper", "USDT")
+    assert [row["symbol"] for row in positions["positions"]] == ["BTC/USDT", "ETH/USDT"]
+    assert int(positions["positions"][0]["atoms"]) > 0
+    first = positions["positions"][0]
     # The steps of the engine's own run, from its journal.
     config = next(row for row in journal_rows(Path(running["run"]) / "account") if row["kind"] == "run")["config"]
     steps = {
@@ -243,10 +243,10 @@ def test_the_account_is_shown_as_the_engine_has_it(sapphire, running):
         for each in config["instruments"]
     }
     assert Decimal(first["quantity"]) == int(first["lots"]) * steps["BTC/USDT"][1]
-    assert int(told["equity_quote_atoms"]) == int(told["cash_quote_atoms"]) + sum(
-        int(row["value_atoms"]) for row in told["positions"]
+    assert int(positions["equity_quote_atoms"]) == int(positions["cash_quote_atoms"]) + sum(
+        int(row["value_atoms"]) for row in positions["positions"]
     )
-    assert told["trading"]["state"] == "ACTIVE"
+    assert positions["trading"]["state"] == "ACTIVE"
     assert "BTC/USDT" in sapphire("positions").stdout
     for what in ("orders", "fills"):
         rows = json.loads(sapphire(what, "--json").stdout)[what]
@@ -258,18 +258,18 @@ def test_the_account_is_shown_as_the_engine_has_it(sapphire, running):
 
 
 def test_status_says_what_is_traded_and_how(sapphire, running):
-    told = until(
+    account = until(
         lambda: (lambda known: known if known and known["last_bar_close_ns"] else None)(
             json.loads(sapphire("status", "--json").stdout)["account"]
         )
     )
-    assert told["trading"] == {"state": "ACTIVE", "set": None, "closed": []}
-    assert int(told["market_ns"]) >= int(told["last_bar_close_ns"]) > 0
-    assert {row["symbol"] for row in told["last_decision"]} <= {"BTC/USDT", "ETH/USDT", None}
-    assert told["last_decision"][0]["why"]
-    assert (told["untraded"] is None) is (told["fills_today"]["fills"] > 0)
-    assert told["fills_today"]["fills"] == len(json.loads(sapphire("fills", "--json").stdout)["fills"])
-    assert set(told["latency"]) == {"hop", "orders", "median_ns", "p99_ns"}
+    assert account["trading"] == {"state": "ACTIVE", "set": None, "closed": []}
+    assert int(account["market_ns"]) >= int(account["last_bar_close_ns"]) > 0
+    assert {row["symbol"] for row in account["last_decision"]} <= {"BTC/USDT", "ETH/USDT", None}
+    assert account["last_decision"][0]["why"]
+    assert (account["untraded"] is None) is (account["fills_today"]["fills"] > 0)
+    assert account["fills_today"]["fills"] == len(json.loads(sapphire("fills", "--json").stdout)["fills"])
+    assert set(account["latency"]) == {"hop", "orders", "median_ns", "p99_ns"}
     text = sapphire("status").stdout
     assert re.search("trading +ACTIVE", text)
     for words in ("last bar 2025-03-07T", "last decision 2025-03-07T", "unrealised", "fees "):
@@ -292,25 +292,25 @@ def test_watch_shows_a_frame_a_second_and_leaves_the_stack_alone(running, champi
     watching = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     time.sleep(6)
     watching.send_signal(signal.SIGINT)
-    out, said = watching.communicate(timeout=20)
-    assert watching.returncode == 0, said
+    out, errors = watching.communicate(timeout=20)
+    assert watching.returncode == 0, errors
     frames = out.count("stack ready: ")
     assert 2 <= frames <= time.monotonic() - began + 1
-    assert "Traceback" not in said
+    assert "Traceback" not in errors
     assert of_stack(running["run"])
 
 
 def test_probes_answer_and_figures_are_read_by_a_client_of_prometheus(running):
     addresses = running["addresses"]
-    told = {}
+    metrics = {}
     for part in ("service", "exchange_control"):
         client = HttpClient(addresses[f"{part}_url"], part, within_s=10.0)
         assert client.get("/livez").facts() == {"live": True}
         assert client.get("/readyz").facts() == {"ready": True}
         text = client.get("/metrics").body.decode()
-        told[part] = {family.name: family for family in text_string_to_metric_families(text)}
+        metrics[part] = {family.name: family for family in text_string_to_metric_families(text)}
         client.close()
-    service, exchange = told["service"], told["exchange_control"]
+    service, exchange = metrics["service"], metrics["exchange_control"]
     assert service["sapphire_ready"].samples[0].value == 1
     assert service["sapphire_orders"].type == exchange["sapphire_exchange_orders"].type == "counter"
     # The exchange was asked later.
@@ -335,8 +335,8 @@ def test_a_halt_holds_over_a_kill_until_somebody_resumes(sapphire, running):
     assert part["why"] == "was killed by signal 9"
     assert part["address"] == running["parts"]["service"]["address"]
     account = until(lambda: json.loads(sapphire("status", "--json").stdout)["account"])
-    said = account["trading"]["set"]
-    assert (said["word"], said["by"], said["why"]) == ("halt", getpass.getuser(), "a test")
+    command = account["trading"]["set"]
+    assert (command["word"], command["by"], command["why"]) == ("halt", getpass.getuser(), "a test")
     for verb in ("status", "positions"):
         assert "HALTED, halt since 2025-03-07T" in sapphire(verb).stdout
         assert f"by {getpass.getuser()}: a test" in sapphire(verb).stdout
@@ -362,10 +362,10 @@ def test_who_only_looks_cannot_act_and_who_says_nothing_is_named(sapphire, runni
 
 
 def test_a_close_and_a_flatten_end_flat_and_the_next_bars_buy_nothing(sapphire, running):
-    told = json.loads(sapphire("close", "BTC/USDT", "one of two", "--json").stdout)
-    assert (told["state"], [row["symbol"] for row in told["closed"]]) == ("ACTIVE", ["BTC/USDT"])
-    told = json.loads(sapphire("flatten", "all of it", "--json").stdout)
-    assert told["state"] == "REDUCING"
+    answer = json.loads(sapphire("close", "BTC/USDT", "one of two", "--json").stdout)
+    assert (answer["state"], [row["symbol"] for row in answer["closed"]]) == ("ACTIVE", ["BTC/USDT"])
+    answer = json.loads(sapphire("flatten", "all of it", "--json").stdout)
+    assert answer["state"] == "REDUCING"
 
     def flat():
         trading = json.loads(sapphire("status", "--json").stdout)["account"]["trading"]
@@ -376,9 +376,9 @@ def test_a_close_and_a_flatten_end_flat_and_the_next_bars_buy_nothing(sapphire, 
     assert trading["closed"][0]["set"]["why"] == "one of two"
     bar = json.loads(sapphire("status", "--json").stdout)["account"]["last_bar_close_ns"]
     until(lambda: int(json.loads(sapphire("status", "--json").stdout)["account"]["last_bar_close_ns"]) > int(bar))
-    held = json.loads(sapphire("positions", "--json").stdout)["positions"]
-    assert all(int(row["atoms"]) < 10**5 for row in held), held
-    assert all(row["in_flight_lots"] == "0" for row in held)
+    positions = json.loads(sapphire("positions", "--json").stdout)["positions"]
+    assert all(int(row["atoms"]) < 10**5 for row in positions), positions
+    assert all(row["in_flight_lots"] == "0" for row in positions)
     text = sapphire("status").stdout
     assert "REDUCING, flatten since 2025-03-07T" in text
     assert "BTC/USDT closed" in text
@@ -402,7 +402,7 @@ def test_a_close_and_a_flatten_end_flat_and_the_next_bars_buy_nothing(sapphire, 
     assert json.loads(sapphire("resume", "again", "--json").stdout)["closed"] == []
 
 
-def test_a_receiver_was_told_of_all_that_and_one_that_is_dead_held_up_nothing(sapphire, running, told):
+def test_a_receiver_was_told_of_all_that_and_one_that_is_dead_held_up_nothing(sapphire, running, webhook):
     """What the tests above did: a halt, a killed service, a resume, a close and a flatten, with their fills."""
     wanted = {
         "halt": ["Trading is HALTED", "Trading goes on: ACTIVE; BTC/USDT is closed"],
@@ -413,13 +413,13 @@ def test_a_receiver_was_told_of_all_that_and_one_that_is_dead_held_up_nothing(sa
         for word in words:
             until(
                 lambda kind=kind, word=word: [
-                    each for each in told.got if each["kind"] == kind and word in each["title"]
+                    each for each in webhook.got if each["kind"] == kind and word in each["title"]
                 ]
             )
-    (halted,) = (each for each in told.got if each["title"] == "Trading is HALTED")
+    (halted,) = (each for each in webhook.got if each["title"] == "Trading is HALTED")
     assert halted["lines"][0] == f"{getpass.getuser()}: a test"
     assert "on paper, skill not shown; account paper, generated market, seed 7, 2025-03-07T" in halted["text"]
-    ids = [each["id"] for each in told.got]
+    ids = [each["id"] for each in webhook.got]
     assert len(set(ids)) == len(ids)
     stands = json.loads(sapphire("status", "--json").stdout)["notices"]
     assert stands["json"]["undelivered"] == {}

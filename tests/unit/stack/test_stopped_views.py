@@ -46,26 +46,26 @@ def test_nothing_is_said_while_views_speak():
 
 
 def test_a_stop_is_said_with_its_stage_and_since_when():
-    told = shown(decided(ago=2, code=Obstacle.VIEWS_REFUSED))
-    assert "views refused: its permit is closed" in told
-    assert "BTC/USDT" in told
-    assert "stopped since 2024-03-01T12:00Z" in told
-    assert "holding" in told
+    text = shown(decided(ago=2, code=Obstacle.VIEWS_REFUSED))
+    assert "views refused: its permit is closed" in text
+    assert "BTC/USDT" in text
+    assert "stopped since 2024-03-01T12:00Z" in text
+    assert "holding" in text
     assert "reducing" in shown(decided(ago=5))
     assert "flat" in shown(decided(ago=9))
     assert not decided(ago=2).speaks
 
 
 def test_a_closed_permit_is_said_with_the_rule_and_one_that_does_not_verify_without():
-    def said(permit):
+    def lines(permit):
         return list(permit_lines(permit))
 
-    assert said({"holds": True, "why": None, "rule": None}) == []
-    assert said({"holds": False, "why": "trend was revoked", "rule": WhenViewsStop().text}) == [
+    assert lines({"holds": True, "why": None, "rule": None}) == []
+    assert lines({"holds": False, "why": "trend was revoked", "rule": WhenViewsStop().text}) == [
         "permit closed: trend was revoked",
         "no new exposure; positions follow the release's rule: hold for 3 bars, reduce over 3 bars, then flat",
     ]
-    assert said({"holds": False, "why": "cut back", "rule": None}) == ["permit closed: cut back"]
+    assert lines({"holds": False, "why": "cut back", "rule": None}) == ["permit closed: cut back"]
 
 
 def test_status_reads_it_from_the_run(tmp_path, frozen, sign_permit):
@@ -85,16 +85,16 @@ def test_status_reads_it_from_the_run(tmp_path, frozen, sign_permit):
     folder.decisions.write_bytes(decided(ago=5).line)
     app = typer.Typer()
     app.command()(status.status)
-    told = CliRunner().invoke(app, ["--run", str(tmp_path), "--json"])
-    assert told.exit_code == 0, told.output
-    views = json.loads(told.stdout)["views"]
-    assert json.loads(told.stdout)["permit"] == {"holds": True, "why": None, "rule": None}
+    result = CliRunner().invoke(app, ["--run", str(tmp_path), "--json"])
+    assert result.exit_code == 0, result.output
+    views = json.loads(result.stdout)["views"]
+    assert json.loads(result.stdout)["permit"] == {"holds": True, "why": None, "rule": None}
     assert views["speaks"] is False
     assert [(each["symbol"], each["stage"], each["bar"]) for each in views["stopped"]] == [("BTC/USDT", "reducing", 5)]
-    told = CliRunner().invoke(app, ["--run", str(tmp_path)])
-    assert "views that have stopped" in told.stdout
-    assert "permit closed" not in told.stdout
+    result = CliRunner().invoke(app, ["--run", str(tmp_path)])
+    assert "views that have stopped" in result.stdout
+    assert "permit closed" not in result.stdout
     sign_permit(home, digest, passed=False)
-    told = CliRunner().invoke(app, ["--run", str(tmp_path)])
-    assert "permit closed: the gate report of trend does not permit paper" in told.stdout
-    assert "no new exposure; positions follow the release's rule: hold for 3 bars" in told.stdout
+    result = CliRunner().invoke(app, ["--run", str(tmp_path)])
+    assert "permit closed: the gate report of trend does not permit paper" in result.stdout
+    assert "no new exposure; positions follow the release's rule: hold for 3 bars" in result.stdout

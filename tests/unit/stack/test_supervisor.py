@@ -84,15 +84,15 @@ time.sleep(600)
 
 
 def test_what_dies_is_started_again_and_the_pause_grows(tmp_path, supervisor):
-    said = []
-    kept = supervisor(part("service", tmp_path), on_news=lambda name, what: said.append((name, what))).start()
+    news = []
+    kept = supervisor(part("service", tmp_path), on_news=lambda name, what: news.append((name, what))).start()
     pids = [kept.parts["service"].pid]
     for restarts in (1, 2, 3):
         os.kill(pids[-1], signal.SIGKILL)
         wait_for(lambda n=restarts: kept.parts["service"].restarts == n)
         pids.append(kept.wait_until_ready("service", within_s=10).pid)
     assert len(set(pids)) == 4
-    again = [what for _, what in said if "again" in what]
+    again = [what for _, what in news if "again" in what]
     assert again == [f"was killed by signal 9; it is started again in {pause} s" for pause in ("0.1", "0.2", "0.4")]
     assert kept.parts["service"].why == "was killed by signal 9"
 
@@ -197,17 +197,17 @@ _, worker, _ = spawner.spawn()
 print(spawner.process, worker, flush=True)
 {SLEEP}
 """
-    told = []
-    whole = part("bento", tmp_path, code, first_line=lambda line: told.append([int(word) for word in line.split()]))
+    pids = []
+    whole = part("bento", tmp_path, code, first_line=lambda line: pids.append([int(word) for word in line.split()]))
     whole = replace(whole, command=(sys.executable, "-c", code))
     kept = supervisor(whole).start()
-    for pid in told[0]:
+    for pid in pids[0]:
         os.kill(pid, signal.SIGSTOP)
     os.kill(kept.parts["bento"].pid, signal.SIGKILL)
     wait_for(lambda: kept.parts["bento"].restarts == 1)
     kept.wait_until_ready("bento", within_s=30)
-    assert not any(map(is_running, told[0]))
-    assert all(map(is_running, told[1]))
+    assert not any(map(is_running, pids[0]))
+    assert all(map(is_running, pids[1]))
 
 
 KEEPER = f"""
@@ -299,16 +299,16 @@ def test_last_words_are_heard_when_those_who_need_a_part_have_ended(tmp_path, su
         heard.append((is_running(parts["exchange"].pid), is_running(pid_of_service)))
         raise NotReady("the exchange", got="no answer")
 
-    told = []
+    news = []
     running = supervisor(
         part("exchange", tmp_path, before_end=last_words),
         part("service", tmp_path, needs=("exchange",)),
-        on_news=lambda name, what: told.append((name, what)),
+        on_news=lambda name, what: news.append((name, what)),
     ).start()
     pid_of_service = running.parts["service"].pid
     running.stop()
     assert heard == [(True, False)]
-    assert any(name == "exchange" and "told nothing at its end" in what for name, what in told)
+    assert any(name == "exchange" and "told nothing at its end" in what for name, what in news)
     assert running.parts["exchange"].standing is Standing.STOPPED
 
 
@@ -374,10 +374,10 @@ def test_ready_is_asked_again_and_again(tmp_path, supervisor):
 def test_the_pause_is_the_first_again_only_once_a_part_was_ready_for_a_while(tmp_path, supervisor, monkeypatch):
     """Counted from when it was ready: what takes long to come up, and dies at once, has not done well."""
     monkeypatch.setattr(supervisor_module, "_STEADY_S", 0.5)
-    said, came_up = [], tmp_path / "up"
+    news, came_up = [], tmp_path / "up"
     code = f"import pathlib, sys, time\ntime.sleep(0.6); pathlib.Path(sys.argv[1]).touch()\n{SLEEP}"
     slow = part("slow", tmp_path, code, str(came_up), ready=lambda _: came_up.exists())
-    kept = supervisor(slow, on_news=lambda _, what: said.append(what)).start()
+    kept = supervisor(slow, on_news=lambda _, what: news.append(what)).start()
     for restarts in (1, 2):
         came_up.unlink()
         os.kill(kept.parts["slow"].pid, signal.SIGKILL)
@@ -386,7 +386,7 @@ def test_the_pause_is_the_first_again_only_once_a_part_was_ready_for_a_while(tmp
     time.sleep(0.7)
     os.kill(kept.parts["slow"].pid, signal.SIGKILL)
     wait_for(lambda: kept.parts["slow"].restarts == 3)
-    pauses = [what.rsplit(" ", 2)[1] for what in said if "again in" in what]
+    pauses = [what.rsplit(" ", 2)[1] for what in news if "again in" in what]
     assert pauses == ["0.1", "0.2", "0.1"]
 
 

@@ -189,12 +189,12 @@ def test_a_pulse_says_where_a_part_is_and_then_only_when_it_is_time(bus):
     pulse.beat()
     clock.ns += 1
     pulse.beat()
-    said = [decode(entry.data) for entry in bus.read(HEARTBEATS, EntryId.BEGIN)]
-    assert all(isinstance(each, HeartbeatMessage) for each in said)
-    assert [each.state for each in said] == [PartState.STARTING, PartState.READY, PartState.READY]
-    assert said[1].since_ns == said[2].since_ns > said[0].since_ns
-    assert [each.envelope.sequence for each in said] == [0, 1, 2]
-    assert {each.release for each in said} == {"a" * 64}
+    heartbeats = [decode(entry.data) for entry in bus.read(HEARTBEATS, EntryId.BEGIN)]
+    assert all(isinstance(each, HeartbeatMessage) for each in heartbeats)
+    assert [each.state for each in heartbeats] == [PartState.STARTING, PartState.READY, PartState.READY]
+    assert heartbeats[1].since_ns == heartbeats[2].since_ns > heartbeats[0].since_ns
+    assert [each.envelope.sequence for each in heartbeats] == [0, 1, 2]
+    assert {each.release for each in heartbeats} == {"a" * 64}
 
 
 def test_an_entry_reads_its_message_from_the_bytes_that_came(marker):

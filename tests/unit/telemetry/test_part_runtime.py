@@ -74,7 +74,7 @@ def part():
 
 
 def test_the_environment_overrides_the_file_by_kind(tmp_path):
-    told = {
+    variables = {
         "SAPPHIRE_COLLECTOR_BARS": "9",
         "SAPPHIRE_COLLECTOR_SYMBOLS": "ETH/USDT, SOL/USDT",
         "SAPPHIRE_COLLECTOR_URL": "http://venue:1",
@@ -85,7 +85,7 @@ def test_the_environment_overrides_the_file_by_kind(tmp_path):
         "SAPPHIRE_COLLECTOR_HUNG_AFTER_S": "2.5",
         "SAPPHIRE_COORDINATOR_BARS": "none of its business",
     }
-    found = Settings.read(written(tmp_path, bars=3, url="http://file"), "collector", told)
+    found = Settings.read(written(tmp_path, bars=3, url="http://file"), "collector", variables)
     assert found == Settings(
         bars=9, symbols=("ETH/USDT", "SOL/USDT"), url="http://venue:1", path=Path("there"), clock={"speed": 2.0},
         host="0.0.0.0", port=9101, hung_after_s=2.5,
@@ -122,8 +122,8 @@ def test_live_is_a_loop_that_turns(part):
     runtime.turned()
     assert get(f"{url}/livez")[0] == 200
     time.sleep(0.35)
-    status, told = get(f"{url}/livez")
-    assert (status, told["live"]) == (503, False)
+    status, answer = get(f"{url}/livez")
+    assert (status, answer["live"]) == (503, False)
     runtime.turned()
     assert get(f"{url}/livez")[0] == 200
 
@@ -182,11 +182,11 @@ def test_a_bus_that_is_away_is_waited_for_and_counted(tmp_path, part):
 
 
 def test_a_line_is_an_object_with_time_level_part_and_trace():
-    said = io.StringIO()
+    output = io.StringIO()
     logger, root = logging.getLogger("sapphire"), logging.getLogger()
     before = (root.handlers[:], root.level, logger.level, sys.excepthook, threading.excepthook)
     try:
-        log = log_to_stderr("coordinator", identity={"account": "paper"}, stream=said)
+        log = log_to_stderr("coordinator", identity={"account": "paper"}, stream=output)
         with traced("bar-1709294700000"):
             log.getChild("x").warning("late: %s\n%s", "BTC/USDT", "“two lines”")
         log.info("ends")
@@ -200,7 +200,7 @@ def test_a_line_is_an_object_with_time_level_part_and_trace():
         root.setLevel(level)
         logger.setLevel(ours)
         logging.captureWarnings(capture=False)
-    late, ends, wrong = map(json.loads, said.getvalue().splitlines())
+    late, ends, wrong = map(json.loads, output.getvalue().splitlines())
     assert late.pop("time").endswith("Z")
     assert late == {
         "level": "WARNING", "part": "coordinator", "message": "late: BTC/USDT\n“two lines”",

@@ -46,7 +46,7 @@ def test_a_key_is_kept_and_is_its_owner_s_alone(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("write", "said"),
+    ("write", "message"),
     [
         (None, "no signal key"),
         (lambda path: path.write_bytes(b"\xff\xfe"), "no signal key"),
@@ -55,12 +55,12 @@ def test_a_key_is_kept_and_is_its_owner_s_alone(tmp_path):
         (lambda path: (path.write_text("ab" * 32), path.chmod(0o640)), "others can read"),
     ],
 )
-def test_what_is_no_key_is_refused_and_not_shown(tmp_path, write, said):
+def test_what_is_no_key_is_refused_and_not_shown(tmp_path, write, message):
     path = tmp_path / "signal-key"
     if write is not None:
         path.touch(mode=0o600)
         write(path)
-    with pytest.raises(Refused, match=said) as refused:
+    with pytest.raises(Refused, match=message) as refused:
         SignalKey.read(path, "paper")
     assert "abab" not in str(refused.value)
     assert refused.value.next

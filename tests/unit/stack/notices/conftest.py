@@ -12,8 +12,8 @@ def receiver(webhook):
     """That server as a receiver of a shape."""
 
     def make(shape="json", **changes):
-        told = {"kinds": frozenset(), "kept_in": "a test", "address": webhook.address, "chat": "-7"}
-        return Receiver(shape=shape, **told | changes)
+        fields = {"kinds": frozenset(), "kept_in": "a test", "address": webhook.address, "chat": "-7"}
+        return Receiver(shape=shape, **fields | changes)
 
     return make
 
@@ -57,8 +57,8 @@ def risk():
     """Makes what the service says of what trading may do."""
 
     def make(at_ns, state, text, *, code="COMMAND", symbol=None, step=1):
-        told = {"account": "paper", "state": state, "code": code, "symbol": symbol, "limit": None, "value": None}
-        return RiskUpdateMessage(envelope=envelope(RiskUpdateMessage, at_ns, step), text=text, **told)
+        fields = {"account": "paper", "state": state, "code": code, "symbol": symbol, "limit": None, "value": None}
+        return RiskUpdateMessage(envelope=envelope(RiskUpdateMessage, at_ns, step), text=text, **fields)
 
     return make
 

@@ -50,10 +50,10 @@ def part(folder, server, webhook):
     started = []
 
     def start(*, anew=True, **sources):
-        told = {"denials_in_a_bar": 10, "json": {"address_env": "HOOK"}} | sources
+        settings = {"denials_in_a_bar": 10, "json": {"address_env": "HOOK"}} | sources
         config = {"bus_url": f"valkey://127.0.0.1:{server.port}/0", "run": str(folder.path), "about": "a test"}
         config |= {"venue": "embedded", "account": "paper"}
-        config |= {"quote": "USDT", "interval_ns": MINUTES, "anew": anew, "sources": told}
+        config |= {"quote": "USDT", "interval_ns": MINUTES, "anew": anew, "sources": settings}
         folder.settings("notices").write_text(json.dumps(config))
         words = [sys.executable, "-m", "sapphire.stack.notices.part", "--config", str(folder.settings("notices"))]
         with (folder.path / "log").open("ab") as log:
@@ -77,17 +77,17 @@ def titles(webhook):
 
 def test_killed_again_and_again_it_tells_everything_and_nothing_more_than_twice(part, bus, folder, webhook, risk):
     webhook.answers = [(200, {}, b"ok")]
-    process, said = part(), 0
+    process, sent = part(), 0
     for kill in range(3):
         for _ in range(6):
-            said += 1
-            say(bus, said, risk(NOON + said, "HALTED", f"reason {said}", step=said))
-        webhook.wait_for(said - 6 + (2, 4, 1)[kill])
+            sent += 1
+            say(bus, sent, risk(NOON + sent, "HALTED", f"reason {sent}", step=sent))
+        webhook.wait_for(sent - 6 + (2, 4, 1)[kill])
         process.send_signal(signal.SIGKILL)
         process.wait()
         process = part()
     deadline = time.monotonic() + 20
-    ids = {f"trading-{number}-1" for number in range(1, said + 1)}
+    ids = {f"trading-{number}-1" for number in range(1, sent + 1)}
     while {each["id"] for each in webhook.got} < ids and time.monotonic() < deadline:
         time.sleep(0.05)
     process.terminate()
@@ -95,7 +95,7 @@ def test_killed_again_and_again_it_tells_everything_and_nothing_more_than_twice(
     got = [each["id"] for each in webhook.got]
     assert set(got) == ids
     assert max(got.count(each) for each in ids) <= 2
-    assert len(got) <= said + 3, "only what was under way when it was killed comes twice"
+    assert len(got) <= sent + 3, "only what was under way when it was killed comes twice"
     for path in folder.path.rglob("*"):
         assert path.is_dir() or SECRET not in path.read_text(), path
 
@@ -149,8 +149,8 @@ def test_a_receiver_that_never_answers_holds_up_no_other_and_no_end(part, bus, f
 def test_a_file_that_is_damaged_is_set_aside_and_told(part, bus, folder, webhook):
     folder.notices_state.write_text("{")
     part()
-    (told,) = webhook.wait_for(1)
-    assert told["title"] == "Notices that waited are lost: their file was damaged"
+    (notice,) = webhook.wait_for(1)
+    assert notice["title"] == "Notices that waited are lost: their file was damaged"
     assert list(folder.path.glob("notices_state.json.damaged-*"))
 
 

@@ -12,7 +12,7 @@ SECRETS = ("T0AAAAAAAA", "cccccccc", "AAAAAAAAAA")
 
 
 @pytest.fixture
-def desk(tmp_path, monkeypatch):
+def write_settings(tmp_path, monkeypatch):
     """A workspace; writes its settings."""
     monkeypatch.chdir(tmp_path)
 
@@ -27,8 +27,8 @@ def receivers(**environment):
     return {each.shape: each for each in read_receivers(receiver_sources(), environment)}
 
 
-def test_an_address_comes_from_a_variable_or_from_a_file_that_only_its_owner_can_read(desk):
-    place = desk(
+def test_an_address_comes_from_a_variable_or_from_a_file_that_only_its_owner_can_read(write_settings):
+    place = write_settings(
         "[notify]\ndenials_in_a_bar = 3\n[notify.slack]\naddress_env = 'SLACK'\nkinds = ['halt', 'fills']\n"
         "[notify.telegram]\naddress_file = 'bot'\nchat = -100123\n[notify.json]\naddress_env = 'HOOK'"
     )
@@ -41,17 +41,17 @@ def test_an_address_comes_from_a_variable_or_from_a_file_that_only_its_owner_can
     assert found["json"].kinds == {"halt", "denials", "undecided", "restarts", "fills", "report"}
     assert found["telegram"].address == f"https://api.telegram.org/bot{TOKEN}/sendMessage"
     assert found["telegram"].chat == "-100123"
-    told = receiver_sources()
-    assert told["denials_in_a_bar"] == 3
+    sources = receiver_sources()
+    assert sources["denials_in_a_bar"] == 3
     for secret in SECRETS:
-        assert secret not in f"{told} {found}"
+        assert secret not in f"{sources} {found}"
 
 
 @pytest.mark.parametrize(
     "address", [f"https://api.telegram.org/bot{TOKEN}", f"https://api.telegram.org/bot{TOKEN}/sendMessage", TOKEN]
 )
-def test_a_bot_is_named_by_its_token_or_by_its_address(desk, address):
-    desk("[notify.telegram]\naddress_env = 'BOT'\nchat = '@desk'")
+def test_a_bot_is_named_by_its_token_or_by_its_address(write_settings, address):
+    write_settings("[notify.telegram]\naddress_env = 'BOT'\nchat = '@desk'")
     found = receivers(BOT=address)["telegram"]
     assert (found.address, found.chat) == (f"https://api.telegram.org/bot{TOKEN}/sendMessage", "@desk")
 
@@ -75,15 +75,15 @@ WRITTEN = [
 
 
 @pytest.mark.parametrize("text", WRITTEN)
-def test_an_address_in_the_file_that_is_shared_is_refused_and_not_repeated(desk, text):
-    desk(text)
+def test_an_address_in_the_file_that_is_shared_is_refused_and_not_repeated(write_settings, text):
+    write_settings(text)
     with pytest.raises(ConfigError) as refused:
         workspace()
-    said = str(refused.value)
-    assert "not shown" in said
-    assert "hooks.slack" not in said
+    message = str(refused.value)
+    assert "not shown" in message
+    assert "hooks.slack" not in message
     for secret in SECRETS:
-        assert secret not in said
+        assert secret not in message
     if SLACK in text:
         assert "address_env" in refused.value.next
         assert "secret" in refused.value.next
@@ -104,8 +104,8 @@ def test_an_address_in_the_file_that_is_shared_is_refused_and_not_repeated(desk,
         ("[notify.telegram]\naddress_env = 'ODD'\nchat = 1", "the address of notify.telegram", "a bot's token"),
     ],
 )
-def test_what_cannot_be_told_is_refused_with_what_to_do(desk, text, words, expected):
-    place = desk(text)
+def test_what_cannot_be_told_is_refused_with_what_to_do(write_settings, text, words, expected):
+    place = write_settings(text)
     (place / "open").write_text(SLACK)
     (place / "open").chmod(0o640)
     with pytest.raises(ConfigError) as refused:
@@ -120,7 +120,7 @@ def test_what_cannot_be_told_is_refused_with_what_to_do(desk, text, words, expec
 @pytest.mark.parametrize(
     "text", ["[notify.slack]\nkinds = ['fils']", "[notify]\ndenials_in_a_bar = 0", "[notify.slack]\nkinds = 'fills'"]
 )
-def test_a_kind_that_there_is_not_is_refused(desk, text):
-    desk(text)
+def test_a_kind_that_there_is_not_is_refused(write_settings, text):
+    write_settings(text)
     with pytest.raises(ConfigError):
         workspace()

@@ -14,8 +14,8 @@ HOSTILE = "<!channel> <@U1> @everyone & *bold* _it_ ~no~ `code` [a](http://x) # 
 
 
 def notice(title="Trading is HALTED", lines=("by a test",), **changes):
-    told = {"id": "trading-7-1", "kind": "halt", "about": "paper.trend@1 on paper; account paper, generated market"}
-    return Notice(**told | {"title": title, "lines": tuple(lines), "wall_ns": 5, "market_ns": 10**18} | changes)
+    fields = {"id": "trading-7-1", "kind": "halt", "about": "paper.trend@1 on paper; account paper, generated market"}
+    return Notice(**fields | {"title": title, "lines": tuple(lines), "wall_ns": 5, "market_ns": 10**18} | changes)
 
 
 def test_json_says_everything():

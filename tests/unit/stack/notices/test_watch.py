@@ -15,17 +15,17 @@ NOON = to_ns("2025-03-07T12:00Z")
 RULES = Rules({"BTC/USDT": (Decimal("0.01"), Decimal("0.00001")), "ETH/USDT": (Decimal("0.01"), Decimal("0.0001"))})
 
 
-class Told:
+class KilledWatch:
     """A watch that is killed after every word: its state alone goes on."""
 
     def __init__(self):
         self.state, self.now_ns, self.step = {}, 10**18, 0
 
     def __getattr__(self, what):
-        def tell(*told):
+        def tell(*arguments):
             self.step += 1
             self.now_ns += S // 10
-            words = (f"{self.step}-1", *told) if what == "message" else told
+            words = (f"{self.step}-1", *arguments) if what == "message" else arguments
             watch = Watch("a test", RULES, quote="USDT", interval_ns=MINUTES, denials_in_a_bar=10, state=self.state)
             made = list(getattr(watch, what)(*words, now_ns=self.now_ns))
             self.state = json.loads(json.dumps(watch.state))
@@ -36,7 +36,7 @@ class Told:
 
 @pytest.fixture
 def run():
-    return Told()
+    return KilledWatch()
 
 
 def test_a_halt_says_what_passes_and_why(run, risk):
@@ -59,13 +59,13 @@ def test_the_fills_of_a_bar_are_one_message_when_the_next_begins(run, execution)
         assert run.message(execution(NOON + step * 10**6, lots=100, symbol=symbol, side=side, step=step + 1)) == []
         assert run.settled() == []
     assert run.message(execution(NOON + S, state="CANCELED")) == []
-    (told,) = run.message(execution(NOON + MINUTES, lots=3))
-    assert (told.kind, told.title) == ("fills", "500 fills in the bar from 2025-03-07T12:00Z")
-    assert told.lines == (
+    (notice,) = run.message(execution(NOON + MINUTES, lots=3))
+    assert (notice.kind, notice.title) == ("fills", "500 fills in the bar from 2025-03-07T12:00Z")
+    assert notice.lines == (
         "SELL 2.5 ETH at 6,425.01: 16,062.52 USDT, 250 fills, fee 0.00025 ETH",
         "BUY 0.25 BTC at 64,250.1: 16,062.52 USDT, 250 fills, fee 0.00025 BTC",
     )
-    assert told.facts["fills"]["BUY BTC/USDT"]["lots"] == "25000"
+    assert notice.facts["fills"]["BUY BTC/USDT"]["lots"] == "25000"
     run.now_ns += 5 * S
     (late,) = run.settled()
     assert late.title == "1 fill in the bar from 2025-03-07T12:05Z"
@@ -74,8 +74,8 @@ def test_the_fills_of_a_bar_are_one_message_when_the_next_begins(run, execution)
 
 def test_a_decision_of_the_next_bar_ends_a_bar_too_and_an_operator_s_fill_says_so(run, execution, decided):
     run.message(execution(NOON + S, lots=3, side="SELL", release=None))
-    (told,) = run.decision(decided(NOON + MINUTES))
-    assert told.lines[0].endswith("by an operator's command")
+    (notice,) = run.decision(decided(NOON + MINUTES))
+    assert notice.lines[0].endswith("by an operator's command")
 
 
 def test_the_end_of_the_stack_tells_what_waits(run, execution):
@@ -128,8 +128,8 @@ def stack(pid=7, **restarts):
 
 def test_a_restart_is_one_message_and_a_part_that_ends_again_and_again_is_one_a_minute(run):
     assert run.parts(stack(service=0)) == []
-    (told,) = run.parts(stack(service=1))
-    assert (told.kind, told.title) == ("restarts", "service was killed by signal 9 and is started again")
+    (notice,) = run.parts(stack(service=1))
+    assert (notice.kind, notice.title) == ("restarts", "service was killed by signal 9 and is started again")
     assert run.parts(stack(service=1)) == []
     assert [run.parts(stack(service=count)) for count in range(2, 9)] == [[]] * 7
     (other,) = run.parts(stack(service=8, bus=1))
