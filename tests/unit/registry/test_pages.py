@@ -156,7 +156,7 @@ def test_a_server_that_does_not_answer_fails_nothing_and_gets_the_page_later(
 ) -> None:
     import mlflow  # noqa: F401  (whoever has it loaded asks the server)
 
-    monkeypatch.setattr(outbox, "_told", set())
+    monkeypatch.setattr(outbox, "_logged", set())
     away = Outbox(home, {"MLFLOW_TRACKING_URI": "http://me:secret@127.0.0.1:9"})
     away.tell(page())
     away.tell(page())
