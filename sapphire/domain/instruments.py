@@ -174,13 +174,13 @@ class Universe:
     _index: dict[str, int] = field(repr=False, compare=False)
 
     def __init__(self, instruments: Iterable[Instrument]) -> None:
-        held = tuple(instruments)
-        index = {instrument.symbol: position for position, instrument in enumerate(held)}
-        if len(index) != len(held):
-            symbols = [instrument.symbol for instrument in held]
+        listed = tuple(instruments)
+        index = {instrument.symbol: position for position, instrument in enumerate(listed)}
+        if len(index) != len(listed):
+            symbols = [instrument.symbol for instrument in listed]
             twice = sorted({symbol for symbol in symbols if symbols.count(symbol) > 1})
             raise ValueRefused("universe repeats a symbol", expected="each symbol once", got=", ".join(twice))
-        object.__setattr__(self, "instruments", held)
+        object.__setattr__(self, "instruments", listed)
         object.__setattr__(self, "_index", index)
 
     @property

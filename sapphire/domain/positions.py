@@ -97,9 +97,9 @@ class Position:
     def _open(self, lots: int, quote: int, sign: int) -> Position:
         if lots == 0:
             return self
-        held = fits_i64(self.lots + sign * lots, what=f"position in {self.symbol}")
+        total = fits_i64(self.lots + sign * lots, what=f"position in {self.symbol}")
         cost = fits_amount(self.cost_atoms + sign * quote, what=f"cost of {self.symbol}")
-        return replace(self, lots=held, cost_atoms=cost, basis=(held, cost))
+        return replace(self, lots=total, cost_atoms=cost, basis=(total, cost))
 
     @property
     def _basis(self) -> tuple[int, int]:

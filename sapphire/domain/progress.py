@@ -7,4 +7,4 @@ from collections.abc import Callable
 __all__ = ["Progress"]
 
 Progress = Callable[[int, int, str], None]
-"""Is told how much is done, of how much, and what is being done."""
+"""Called with how much is done, of how much, and what is being done."""

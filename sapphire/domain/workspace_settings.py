@@ -41,7 +41,7 @@ _CHAT: Final[Kind] = ((int, str), "a chat's number, or @name of a channel")
 NOTICE_SHAPES: Final = ("json", "slack", "discord", "telegram")
 """Whose messages a receiver of notices takes."""
 NOTICE_KINDS: Final = ("halt", "denials", "undecided", "restarts", "fills", "report")
-"""What a receiver is told of."""
+"""What a receiver gets notices of."""
 _NOTICES: Final[Kind] = ((list,), "a list of some of " + ", ".join(NOTICE_KINDS))
 
 NETWORK_HOSTS: Final = (
@@ -62,7 +62,7 @@ PART_SETTINGS: Final[Mapping[str, Mapping[str, Kind]]] = {
     **dict.fromkeys(("collector", "coordinator", "notices", "reports"), _OF_EVERY_PART),
     "keeper": {**_OF_EVERY_PART, "probe_every_s": _SECONDS, "probe_within_s": _SECONDS, "probe_failures": _COUNT},
 }
-"""What a Python part may be told besides what follows from the run."""
+"""Settings that a Python part may have besides what follows from the run."""
 
 SETTINGS: Final[Mapping[str, Kind]] = {
     "name": _TEXT,
@@ -118,8 +118,8 @@ def check_settings(found: Mapping[str, Any], path: str) -> None:
       got:      trust.kee = 'desk.pub'
       next:     trust.kee: did you mean trust.key?
     """
-    told = dict(_leaves(found))
-    unknown = {key: value for key, value in told.items() if key not in SETTINGS and not _is_empty_section(key, value)}
+    given = dict(_leaves(found))
+    unknown = {key: value for key, value in given.items() if key not in SETTINGS and not _is_empty_section(key, value)}
     if unknown:
         raise ConfigError(
             f"unknown setting{'s' if len(unknown) > 1 else ''} in {path}",
@@ -127,7 +127,7 @@ def check_settings(found: Mapping[str, Any], path: str) -> None:
             got="\n".join(f"{key} = {_shown(key, value)}" for key, value in unknown.items()),
             next="\n".join(_advice(key, value) for key, value in unknown.items()),
         )
-    for key, value in told.items():
+    for key, value in given.items():
         types, called = SETTINGS.get(key, ((dict,), ""))
         if not isinstance(value, types) or not _is_meant(key, value):
             raise ConfigError(

@@ -163,16 +163,16 @@ def fit_score_calibration(
     >>> round(fitted.slope_t, 2), round(fitted.slope_bps, 3)              # least squares says 1.166
     (3.25, 1.056)
     """
-    said, came = panel(scores, name="scores"), panel(outcomes_bps, name="outcomes")
-    same_shape(said, came, names=("scores", "outcomes"))
-    present = np.isfinite(said) & np.isfinite(came)
-    pairs = _sound_pairs(came[present])
-    score_mean, score_std = _centre_and_spread(said[present])
-    z = np.where(present, (np.where(present, said, 0.0) - score_mean) / score_std, 0.0)
-    y = np.where(present, came, 0.0)
+    score_panel, outcome_panel = panel(scores, name="scores"), panel(outcomes_bps, name="outcomes")
+    same_shape(score_panel, outcome_panel, names=("scores", "outcomes"))
+    present = np.isfinite(score_panel) & np.isfinite(outcome_panel)
+    pairs = _sound_pairs(outcome_panel[present])
+    score_mean, score_std = _centre_and_spread(score_panel[present])
+    z = np.where(present, (np.where(present, score_panel, 0.0) - score_mean) / score_std, 0.0)
+    y = np.where(present, outcome_panel, 0.0)
     intercept, slope = float(y.sum()) / pairs, float((z * y).sum()) / pairs
     residual = np.where(present, y - intercept - slope * z, 0.0)
-    lags = overlap_lags(len(said), horizon_bars=horizon_bars)
+    lags = overlap_lags(len(score_panel), horizon_bars=horizon_bars)
     intercept_t, _ = _t_statistic(intercept, residual.sum(axis=1) / pairs, lags=lags)
     slope_t, slope_error = _t_statistic(slope, (z * residual).sum(axis=1) / pairs, lags=lags)
     intercept, slope = intercept * shrinkage(intercept_t), slope * shrinkage(slope_t)
@@ -180,8 +180,8 @@ def fit_score_calibration(
     return ScoreCalibration(
         score_mean=score_mean,
         score_std=score_std,
-        score_low=float(said[present].min()),
-        score_high=float(said[present].max()),
+        score_low=float(score_panel[present].min()),
+        score_high=float(score_panel[present].max()),
         intercept_bps=intercept,
         slope_bps=slope,
         intercept_t=intercept_t,

@@ -254,17 +254,17 @@ def returns_by_quantile(
     >>> low.mean, high.mean, high.count
     (-2.0, 4.0, 2)
     """
-    said, came = _paired(forecasts, outcomes)
+    predicted, realised = _paired(forecasts, outcomes)
     if quantiles < 2:
         raise StatisticsError("fewer than two quantiles", expected="2 or more", got=str(quantiles), next="5 is usual")
     axis = _axis(over)
-    ranks = _ranks(said, axis=axis)
-    counts = np.isfinite(said).sum(axis=axis, keepdims=True)
+    ranks = _ranks(predicted, axis=axis)
+    counts = np.isfinite(predicted).sum(axis=axis, keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):
         buckets = np.ceil(quantiles * (ranks - 0.5) / counts)
-    lags = overlap_lags(len(said), horizon_bars=horizon_bars)
+    lags = overlap_lags(len(predicted), horizon_bars=horizon_bars)
     return tuple(
-        _quantile_return(quantile, came, buckets == quantile, lags=lags) for quantile in range(1, quantiles + 1)
+        _quantile_return(quantile, realised, buckets == quantile, lags=lags) for quantile in range(1, quantiles + 1)
     )
 
 
@@ -282,16 +282,16 @@ def _quantile_return(
 
 def _rank_products(forecasts: npt.ArrayLike, outcomes: npt.ArrayLike, *, over: Over) -> FloatArray:
     """The product of the standardised ranks, [T, S]; NaN where a pair is missing or one side does not vary."""
-    said, came = _paired(forecasts, outcomes)
+    predicted, realised = _paired(forecasts, outcomes)
     axis = _axis(over)
-    return _standardised_ranks(said, axis=axis) * _standardised_ranks(came, axis=axis)
+    return _standardised_ranks(predicted, axis=axis) * _standardised_ranks(realised, axis=axis)
 
 
 def _paired(forecasts: npt.ArrayLike, outcomes: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
-    said, came = panel(forecasts, name="forecasts"), panel(outcomes, name="outcomes")
-    same_shape(said, came, names=("forecasts", "outcomes"))
-    missing = np.isnan(said) | np.isnan(came)
-    return np.where(missing, np.nan, said), np.where(missing, np.nan, came)
+    predicted, realised = panel(forecasts, name="forecasts"), panel(outcomes, name="outcomes")
+    same_shape(predicted, realised, names=("forecasts", "outcomes"))
+    missing = np.isnan(predicted) | np.isnan(realised)
+    return np.where(missing, np.nan, predicted), np.where(missing, np.nan, realised)
 
 
 def _axis(over: Over) -> int:

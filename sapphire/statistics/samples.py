@@ -96,7 +96,7 @@ def same_shape(first: FloatArray, second: FloatArray, *, names: tuple[str, str])
 
 
 def paired(
-    said: npt.ArrayLike, came: npt.ArrayLike, *, names: tuple[str, str]
+    left: npt.ArrayLike, right: npt.ArrayLike, *, names: tuple[str, str]
 ) -> tuple[FloatArray, FloatArray, npt.NDArray[np.bool_]]:
     """Two arrays as panels [T, S] with 0 where either is missing, and bool [T, S] where neither is.
 
@@ -107,7 +107,7 @@ def paired(
     >>> paired([1.0, np.nan], [2.0, 3.0], names=("scores", "outcomes"))[2].ravel().tolist()
     [True, False]
     """
-    first, second = panel(said, name=names[0]), panel(came, name=names[1])
+    first, second = panel(left, name=names[0]), panel(right, name=names[1])
     same_shape(first, second, names=names)
     present = np.isfinite(first) & np.isfinite(second)
     return np.where(present, first, 0.0), np.where(present, second, 0.0), present

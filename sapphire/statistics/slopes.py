@@ -102,8 +102,8 @@ def slope_report(
             next="take both from the same folds",
         )
     judged, unjudged = [], []
-    for number, (said, came) in enumerate(zip(scores, outcomes, strict=True), start=1):
-        x, y, present = paired(said, came, names=("scores", "outcomes"))
+    for number, (score_panel, outcome_panel) in enumerate(zip(scores, outcomes, strict=True), start=1):
+        x, y, present = paired(score_panel, outcome_panel, names=("scores", "outcomes"))
         pairs = int(present.sum())
         if pairs < MINIMUM_RETURNS or not varies(y[present]):
             unjudged.append(number)

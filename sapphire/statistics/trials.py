@@ -67,7 +67,7 @@ def variance_of_trials(
             got=f"length {length}, {len(sharpes)} trials, {'no' if series is None else len(series)} labels",
             next="take all of them from the trial ledger",
         )
-    told: dict[Hashable, float] = {}
+    distinct: dict[Hashable, float] = {}
     for position, sharpe in enumerate(sharpes):
         if sharpe is None:
             continue
@@ -78,8 +78,8 @@ def variance_of_trials(
                 got=f"{sharpe} at position {position} of {len(sharpes)}",
                 next="a trial that never traded has no ratio: pass None",
             )
-        told.setdefault(sharpe if series is None else series[position], sharpe)
-    spread = float(np.var(list(told.values()), ddof=1)) if len(told) > 1 else 0.0
+        distinct.setdefault(sharpe if series is None else series[position], sharpe)
+    spread = float(np.var(list(distinct.values()), ddof=1)) if len(distinct) > 1 else 0.0
     return max(spread, 1.0 / length)
 
 

@@ -100,9 +100,9 @@ def test_many_bars_are_few_candles_of_a_length_that_people_know(interval, count,
     place = len(candles.opens_ns) // 2
     rows = np.flatnonzero(inside == place)
     for symbol, column in zip(bars.symbols, (0, 1), strict=True):
-        told = {name: candles.frames[name][symbol].iloc[place] for name in candles.frames}
-        assert (told["open"], told["close"]) == (bars.open[rows[0], column], bars.close[rows[-1], column])
-        assert (told["high"], told["low"]) == (bars.high[rows, column].max(), bars.low[rows, column].min())
+        candle = {name: candles.frames[name][symbol].iloc[place] for name in candles.frames}
+        assert (candle["open"], candle["close"]) == (bars.open[rows[0], column], bars.close[rows[-1], column])
+        assert (candle["high"], candle["low"]) == (bars.high[rows, column].max(), bars.low[rows, column].min())
 
 
 def test_what_a_symbol_does_not_have_is_no_candle():

@@ -51,7 +51,7 @@ moments = st.integers(0, I64)
 counters = st.integers(0, 2**53 - 1)
 whole = st.integers(-I64 - 1, I64)
 positive = st.integers(1, I64)
-held = st.integers(0, MAX_ATOMS)
+quantities = st.integers(0, MAX_ATOMS)
 cash = st.integers(-MAX_ATOMS, MAX_ATOMS)
 decimals = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**20), max_value=10**20)
 doubles = st.floats(allow_nan=False, allow_infinity=False)
@@ -104,7 +104,7 @@ def orders(draw: st.DrawFn) -> Order:
         created_ns=draw(moments),
         state=draw(st.sampled_from(OrderState)),
         filled_lots=draw(st.integers(0, lots)),
-        filled_quote_atoms=draw(held),
+        filled_quote_atoms=draw(quantities),
         venue_order_id=draw(st.none() | names),
         reason=draw(st.just("") | names),
     )
@@ -122,7 +122,7 @@ def executions(draw: st.DrawFn) -> tuple[Order, Fill | None, Message]:
             side=order.side,
             price_ticks=draw(positive),
             lots=draw(st.integers(1, order.filled_lots)),
-            quote_atoms=draw(held),
+            quote_atoms=draw(quantities),
             fee_asset=draw(names),
             fee_atoms=draw(cash),
             is_maker=draw(st.booleans()),
@@ -198,7 +198,9 @@ messages: st.SearchStrategy[Message] = st.one_of(
         state=st.sampled_from(TradingState),
         quote=names,
         cash_quote_atoms=cash,
-        positions=st.lists(st.builds(PositionState, symbol=names, atoms=held, lots=moments), max_size=3).map(tuple),
+        positions=st.lists(st.builds(PositionState, symbol=names, atoms=quantities, lots=moments), max_size=3).map(
+            tuple
+        ),
     ),
 )
 

@@ -60,8 +60,8 @@ def test_the_engine_is_found_or_says_how_to_make_it():
         "from sapphire.domain import EngineMissing\nfrom sapphire.domain.engine import load_engine\n"
         "try: load_engine()\nexcept EngineMissing as error: print(error)"
     )
-    said = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", blocked], env={**os.environ}, capture_output=True, text=True, check=True
     )
-    assert said.stdout.startswith(EngineMissing.__name__)
-    assert "next:     make engine" in said.stdout
+    assert done.stdout.startswith(EngineMissing.__name__)
+    assert "next:     make engine" in done.stdout

@@ -87,8 +87,8 @@ def test_a_value_of_another_kind_is_refused(desk, text, named, expected):
 def test_what_is_known_is_taken_and_empty_sections_with_it(desk):
     place = desk("name = 'desk'\n[trust]\nkey = 'desk.pub'\nauthority = 'me'\n[trust.policies]\nlive = ['a', 'b']\n")
     assert workspace() == place
-    told = {"key": "desk.pub", "authority": "me", "policies": {"live": ["a", "b"]}}
-    assert settings("trust") == (told, place)
+    given = {"key": "desk.pub", "authority": "me", "policies": {"live": ["a", "b"]}}
+    assert settings("trust") == (given, place)
     for empty in ("", "[trust]", "[trust.policies]"):
         desk(empty)
         assert find_workspace() == place

@@ -27,17 +27,17 @@ def test_brier_is_that_of_sklearn():
     assert brier_scores(stated, came).mean() == pytest.approx(brier_score_loss(came, stated))
 
 
-@given(truth=st.floats(0.0, 1.0), said=st.floats(0.0, 1.0))
-def test_saying_the_truth_scores_best_on_average(truth, said):
+@given(truth=st.floats(0.0, 1.0), stated=st.floats(0.0, 1.0))
+def test_saying_the_truth_scores_best_on_average(truth, stated):
     def expected(probability):
         on_yes, on_no = brier_scores([probability, probability], [1, 0])
         return truth * on_yes + (1 - truth) * on_no
 
-    assert expected(truth) <= expected(said) + 1e-12
+    assert expected(truth) <= expected(stated) + 1e-12
 
 
-@given(said_mean=st.floats(-3, 3), said_std=st.floats(0.3, 3))
-def test_the_true_distribution_has_the_best_log_score(said_mean, said_std):
+@given(stated_mean=st.floats(-3, 3), stated_std=st.floats(0.3, 3))
+def test_the_true_distribution_has_the_best_log_score(stated_mean, stated_std):
     """In expectation under N(0, 1): -ln s - (1 + m^2) / (2 s^2) is largest at m = 0, s = 1."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(20)
     weights = weights / math.sqrt(2 * math.pi)
@@ -45,7 +45,7 @@ def test_the_true_distribution_has_the_best_log_score(said_mean, said_std):
     def expected(mean, std):
         return weights @ gaussian_log_scores(np.full(20, mean), np.full(20, std), nodes)
 
-    assert expected(said_mean, said_std) <= expected(0.0, 1.0) + 1e-9
+    assert expected(stated_mean, stated_std) <= expected(0.0, 1.0) + 1e-9
 
 
 @given(st.floats(-500, 500), st.floats(1, 500))
