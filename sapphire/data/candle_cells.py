@@ -123,9 +123,9 @@ class Cells:
                 raise self._out_of_range(name, str(error)) from error
         if pa.types.is_floating(column.type):
             values = np.asarray(column.cast(pa.float64()).to_numpy(), np.float64)
-            odd = np.flatnonzero(~(np.abs(values) < 2.0**53) | (np.rint(values) != values))
-            if odd.size:
-                row = int(odd[0])
+            unexact = np.flatnonzero(~(np.abs(values) < 2.0**53) | (np.rint(values) != values))
+            if unexact.size:
+                row = int(unexact[0])
                 raise self._wrong_type(name, self._unit_words(), f"{float(values[row])!r} at {self.table.place(row)}")
             return values.astype(np.int64)
         try:
@@ -144,7 +144,7 @@ class Cells:
         return np.asarray(self._each(column, name, self._unit_words(), whole), np.int64)
 
     def _in_ns(self, times: NDArray[np.int64], name: str) -> NDArray[np.int64]:
-        """Times in their unit: the one that is said, or the one whose range each lies in."""
+        """Times in their unit: the one that is stated, or the one whose range each lies in."""
         if self.columns.unit_ns:
             beyond = np.flatnonzero(np.abs(times) > _I64_MAX // self.columns.unit_ns)
             if beyond.size:
@@ -222,14 +222,14 @@ class Cells:
         return f"whole {unit} since the epoch"
 
     def _bad(self, name: str, expected: str, got: str, row: int) -> BadBars:
-        said = got.strip("'\"")
+        text = got.strip("'\"")
         step = "get the file again, or correct the line"
-        if _DECIMAL_COMMA.fullmatch(said):
+        if _DECIMAL_COMMA.fullmatch(text):
             got, step = (
                 f"{got}, with a comma,",
                 "write the numbers with a decimal point: a comma may also stand for thousands",
             )
-        elif _DAY_FIRST.fullmatch(said):
+        elif _DAY_FIRST.fullmatch(text):
             got, step = f"{got}, day or month first,", "write the moments with the year first"
         return BadBars(
             f"{self.file.path.name} has a bad {name}",

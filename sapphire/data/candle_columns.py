@@ -146,11 +146,11 @@ class _Search:
     table: Table
 
     def times(self) -> tuple[tuple[int, ...], int]:
-        said = next((field for field in TIME_UNITS if field in self.file.columns), None)
-        if said is not None:
-            names = self.file.columns[said]
+        stated = next((field for field in TIME_UNITS if field in self.file.columns), None)
+        if stated is not None:
+            names = self.file.columns[stated]
             parts = [names] if names in self.table.names else names.split("+")
-            return tuple(self.named(part) for part in parts), TIME_UNITS[said]
+            return tuple(self.named(part) for part in parts), TIME_UNITS[stated]
         if not self.table.names:
             return ((0,) if self.usual() else ()), 0
         for field, unit_ns in TIME_UNITS.items():
@@ -209,8 +209,8 @@ class _Search:
 
     def named(self, name: str) -> int:
         """The column that the user named, or counted from 1 where there is no header."""
-        exact = [place for place, held in enumerate(self.table.names) if held == name]
-        found = exact or [place for place, held in enumerate(self.table.names) if held.casefold() == name.casefold()]
+        exact = [place for place, each in enumerate(self.table.names) if each == name]
+        found = exact or [place for place, each in enumerate(self.table.names) if each.casefold() == name.casefold()]
         if not self.table.names and name.isdecimal() and 1 <= int(name) <= self.table.cells.num_columns:
             found = [int(name) - 1]
         if not found:
@@ -223,9 +223,9 @@ class _Search:
         return self.single(found, name)
 
     def places(self, names: Sequence[str], field: str) -> list[int]:
-        """The column of one of `names`; the house's own spelling before others."""
-        exact = [place for place, held in enumerate(self.table.names) if held == field]
-        found = exact or [place for place, held in enumerate(self.table.names) if _plain(held) in names]
+        """The column of one of `names`; Sapphire's own spelling before others."""
+        exact = [place for place, each in enumerate(self.table.names) if each == field]
+        found = exact or [place for place, each in enumerate(self.table.names) if _plain(each) in names]
         return [self.single(found, field)] if found else []
 
     def single(self, found: Sequence[int], field: str) -> int:

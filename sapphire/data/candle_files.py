@@ -113,10 +113,10 @@ def write_csv(path: Path, rows: Rows) -> None:
     ------
     BadBars : an open time that is not a whole millisecond.
     """
-    odd = np.flatnonzero(rows.open_time_ns % _NS_PER_MS)
-    if odd.size:
+    finer = np.flatnonzero(rows.open_time_ns % _NS_PER_MS)
+    if finer.size:
         raise BadBars(
-            f"{path.name}: a time finer than a millisecond", expected=CSV_HEADER[0], got=f"row {int(odd[0]):,}"
+            f"{path.name}: a time finer than a millisecond", expected=CSV_HEADER[0], got=f"row {int(finer[0]):,}"
         )
 
     def write(temporary: Path) -> None:
@@ -192,11 +192,11 @@ def _refuse_several_symbols(file: CandleFile, table: Table) -> None:
     for place, name in enumerate(table.names):
         if name.strip().casefold() not in ("symbol", "ticker", "pair", "tic"):
             continue
-        held = table.cells.column(place).unique().to_pylist()
-        if len(held) > 1:
+        symbols = table.cells.column(place).unique().to_pylist()
+        if len(symbols) > 1:
             raise BadBars(
                 f"{file.path.name} holds several symbols",
                 expected="one symbol in a file",
-                got=f"column {name}: {', '.join(str(symbol) for symbol in held[:5])}",
+                got=f"column {name}: {', '.join(str(symbol) for symbol in symbols[:5])}",
                 next="write each symbol into a file of its own",
             )

@@ -198,8 +198,8 @@ def _named(
         length = interval or named or folders.interval
         if not length:
             continue
-        said = symbol or _symbol(path, pair or _pair_of(folders))
-        return Series(venue or folders.venue or DEFAULT_VENUE, said, Measure.BARS, length) if said else None
+        found = symbol or _symbol(path, pair or _pair_of(folders))
+        return Series(venue or folders.venue or DEFAULT_VENUE, found, Measure.BARS, length) if found else None
     if trades := _TRADES.fullmatch(stem):
         return _of_trades(path, trades, interval, folders.venue or DEFAULT_VENUE)
     length = interval or folders.interval

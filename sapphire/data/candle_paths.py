@@ -76,8 +76,8 @@ def folders_of(path: Path) -> Folders:
 
     Examples
     --------
-    >>> said = folders_of(Path("/data/spot/monthly/klines/BTCUSDT/1h/2024-01.csv"))
-    >>> said.market, said.pairs[0], said.interval
+    >>> folders = folders_of(Path("/data/spot/monthly/klines/BTCUSDT/1h/2024-01.csv"))
+    >>> folders.market, folders.pairs[0], folders.interval
     ('spot', 'BTCUSDT', '1h')
     >>> folders_of(Path("/data/futures/cm/daily/klines/BTCUSD_PERP/1h/a.zip")).other
     'futures settled in coins'

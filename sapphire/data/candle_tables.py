@@ -214,14 +214,14 @@ def _json_table(path: Path, data: bytes) -> Table:
     names: tuple[str, ...] = ()
     if isinstance(rows[0], dict):
         names = tuple(rows[0])
-        odd = next((at for at, row in enumerate(rows) if set(row) != set(names)), None)
+        uneven = next((at for at, row in enumerate(rows) if set(row) != set(names)), None)
         rows = [[row.get(name) for name in names] for row in rows]
     elif isinstance(rows[0], list):
-        odd = next((at for at, row in enumerate(rows) if len(row) != len(rows[0])), None)
+        uneven = next((at for at, row in enumerate(rows) if len(row) != len(rows[0])), None)
     else:
-        odd = 0
-    if odd is not None or not rows[0]:
-        raise _unreadable(path, expected, ValueError(f"{str(rows[odd or 0])[:80]} at row {odd or 0:,}"))
+        uneven = 0
+    if uneven is not None or not rows[0]:
+        raise _unreadable(path, expected, ValueError(f"{str(rows[uneven or 0])[:80]} at row {uneven or 0:,}"))
     columns = [_json_column(list(column)) for column in zip(*rows, strict=True)]
     return Table(pa.table(columns, names=[str(place) for place in range(len(columns))]), names)
 
@@ -279,5 +279,5 @@ def _bounded(path: Path, stream: Any) -> bytes:
 
 
 def _unreadable(path: Path, expected: str, error: Exception) -> BadBars:
-    said = (str(error).splitlines() or [type(error).__name__])[0][:200]
-    return BadBars(f"{path.name} cannot be read", expected=expected, got=said, next="get the file again")
+    reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+    return BadBars(f"{path.name} cannot be read", expected=expected, got=reason, next="get the file again")

@@ -21,7 +21,7 @@ from sapphire.data.parquet import read_rows, write_rows
 from sapphire.data.recorded_bars import listed_in_range, made_from, recorded_bars
 from sapphire.data.rows import Rows
 from sapphire.data.rule_files import read_rules
-from sapphire.data.rules import fits, rules_of, told_rules
+from sapphire.data.rules import fits, rules_of, venue_rules
 from sapphire.data.series import DEFAULT_VENUE, EMBEDDED, pair_of, symbol_to_name
 from sapphire.data.shared_snapshots import bring_snapshot, send_snapshot, shared_hashes, shared_manifest
 from sapphire.data.snapshots import Snapshot, canonical, content_hash, instruments_of, panel, provenance_of, summary
@@ -64,7 +64,7 @@ def snapshot(
     source : "recorded", what was collected or imported; "embedded", the generated market, which has a history for any
         range after a symbol's listing. Where recorded bars of the interval do not cover the range and shorter ones do,
         they are made of these, whole ones only, and the label says it.
-    venue : whose recordings; binance unless said. The generated market has one venue of its own.
+    venue : whose recordings; binance unless stated. The generated market has one venue of its own.
     seed : of the generated market.
     rules : file of trading rules (Binance's exchangeInfo, ccxt's markets, rules.json) for recorded bars; without one
         they are what the venue told a collector, else read off the candles. A symbol that it does not have likewise.
@@ -116,15 +116,15 @@ def snapshot(
             next="collect it again into a home of its own, or take the market itself with source='embedded'",
         )
     if origin.generated:
-        told = _generated(rows, origin, end_ns)
+        instruments = _generated(rows, origin, end_ns)
     else:
-        told = {
+        instruments = {
             symbol: _recorded_rules(
-                rules_of(symbol, part, given.get(symbol) or told_rules(symbol, known[symbol].rules)), part
+                rules_of(symbol, part, given.get(symbol) or venue_rules(symbol, known[symbol].rules)), part
             )
             for symbol, part in rows.items()
         }
-    return _keep(rows, told, length, (start_ns, end_ns), origin, at, clock, made=made_from(made, len(rows)))
+    return _keep(rows, instruments, length, (start_ns, end_ns), origin, at, clock, made=made_from(made, len(rows)))
 
 
 def load_snapshot(digest: str) -> Snapshot:
@@ -223,8 +223,8 @@ def _generated(rows: Mapping[str, Rows], origin: Origin, end_ns: int) -> dict[st
     earlier, goes by others, and the range is the same.
     """
     seed = int(origin.detail["seed"])
-    told = {symbol: generated_instrument(symbol, seed=seed, at_ns=end_ns - 1) for symbol in rows}
-    for symbol, instrument in told.items():
+    instruments = {symbol: generated_instrument(symbol, seed=seed, at_ns=end_ns - 1) for symbol in rows}
+    for symbol, instrument in instruments.items():
         if not fits(rows[symbol], instrument):
             raise DataError(
                 f"{symbol} is not of the market that it is said to be",
@@ -232,7 +232,7 @@ def _generated(rows: Mapping[str, Rows], origin: Origin, end_ns: int) -> dict[st
                 got="prices or volumes between them",
                 next="collect it again into a home of its own, with the seed that the exchange was started with",
             )
-    return {symbol: _entry(instrument, "venue at the end") for symbol, instrument in told.items()}
+    return {symbol: _entry(instrument, "venue at the end") for symbol, instrument in instruments.items()}
 
 
 def _recorded_rules(rules: TradingRules, rows: Rows) -> dict[str, Any]:

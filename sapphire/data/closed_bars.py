@@ -5,9 +5,9 @@ was killed anywhere goes on with the same entries; the cache is filled again whe
 
 Venue time decides what has closed. In lock-step a bar closes when the conductor says so; on a running venue the
 collector wakes at the close and asks until the venue shows a candle behind it, so that no bar is taken while it forms.
-A symbol without a candle in a bar is said to have none in the cache, and left out of the stream.
+A symbol without a candle in a bar is marked as without one in the cache, and left out of the stream.
 
-Known limitation: a candle that the venue corrects later stays as it was first told.
+Known limitation: a candle that the venue corrects later stays as it first came.
 """
 
 from __future__ import annotations
@@ -248,7 +248,7 @@ class ClosedBars:
         }
 
     def _keep(self, bars: Bars) -> None:
-        """Into the cache, before anything is said of them."""
+        """Into the cache, before anything is published of them."""
         self._rings.write(bars)
         self._cached_ns = max(self._cached_ns, int(bars.close_time_ns[-1]))
 

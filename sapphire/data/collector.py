@@ -44,7 +44,7 @@ _DEFAULTS: Mapping[str, Any] = {"enableRateLimit": True, "timeout": 10_000}
 _OPTIONS: Mapping[str, Any] = {"maxRetriesOnFailure": 3, "maxRetriesOnFailureDelay": 500}
 
 Tick = Callable[[int], None]
-"""Told how many bars of time were covered just now."""
+"""Called with how many bars of time were covered just now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,10 +257,10 @@ def _rules(client: Any, symbol: str) -> dict[str, str]:
     market = client.markets[symbol]
     precision, least = market.get("precision") or {}, ((market.get("limits") or {}).get("cost") or {}).get("min")
     steps = {"tick": precision.get("price"), "lot": precision.get("amount")}
-    told = {name: _plain(value, client.precisionMode) for name, value in steps.items() if value is not None}
+    rules = {name: _plain(value, client.precisionMode) for name, value in steps.items() if value is not None}
     if least is not None:
-        told["min_notional"] = f"{Decimal(str(least)).normalize():f}"
-    return {name: text for name, text in told.items() if text}
+        rules["min_notional"] = f"{Decimal(str(least)).normalize():f}"
+    return {name: text for name, text in rules.items() if text}
 
 
 def _plain(value: float, mode: int) -> str:

@@ -152,7 +152,7 @@ def snapshot_command(
     start: Start,
     end: End,
     source: Annotated[str, typer.Option("--source", help="recorded or embedded (the generated market).")] = "recorded",
-    venue: Annotated[str | None, typer.Option("--venue", help="Whose recordings; binance unless said.")] = None,
+    venue: Annotated[str | None, typer.Option("--venue", help="Whose recordings; binance unless stated.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the generated market.")] = 7,
     rules: RulesFile = None,
     listed_within: Annotated[
@@ -194,7 +194,7 @@ def list_command(as_json: Json = False) -> None:
     from sapphire.data.store import Store
 
     snapshots = list_snapshots()
-    series = [entry.as_dict() for entry in Store().held()]
+    series = [entry.as_dict() for entry in Store().stored()]
     if as_json:
         _print_json({"snapshots": snapshots, "series": series})
         return
@@ -285,7 +285,7 @@ def _recorded_reports(symbol: str, venue: str) -> list[tuple[Any, Any]]:
     from sapphire.data.store import Store
 
     store = Store()
-    found = [entry for entry in store.held() if entry.series.symbol == symbol and entry.series.venue == venue]
+    found = [entry for entry in store.stored() if entry.series.symbol == symbol and entry.series.venue == venue]
     if not found:
         raise MissingData(
             f"nothing recorded of {symbol} on {venue}",

@@ -38,7 +38,7 @@ def export_candles(
     target : the folder to write to. Files of the same pairs are replaced, those of other intervals too, because the
         exchange reads one per pair.
     symbols : "BTC/USDT" or "BTCUSDT".
-    interval : which bars; the shortest that every pair has, unless said.
+    interval : which bars; the shortest that every pair has, unless stated.
     kind : spot or perpetual bars; may be left out where a pair has one of them in that interval.
     rules : trading rules by symbol, such as `read_rules(FILE)`; else those in a `rules.json` in `source`. What neither
         tells is read off the candles.
@@ -56,8 +56,8 @@ def export_candles(
     """
     chosen = chosen_files(Path(source), symbols, interval=interval, kind=kind)
     read = [_joined_rows(files) for files in chosen]
-    told = rules_beside(Path(source)) if rules is None else rules
-    traded = [_rules(file, part, told) for file, part in read]
+    rules_of_symbols = rules_beside(Path(source)) if rules is None else rules
+    traded = [_rules(file, part, rules_of_symbols) for file, part in read]
     written = []
     for file, part in read:
         pair = _joined(file.series.symbol)
@@ -107,24 +107,26 @@ def _recognised(source: Path, symbols: Sequence[str]) -> Iterator[CandleFile]:
         yield from recognised(source)
 
 
-def _rules(file: CandleFile, rows: Rows, told: Mapping[str, TradingRules]) -> TradingRules:
-    """The rules that a file's bars are traded by, as spot; told for the symbol of the file, or for the spot pair."""
+def _rules(file: CandleFile, rows: Rows, rules_of_symbols: Mapping[str, TradingRules]) -> TradingRules:
+    """The rules that a file's bars are traded by, as spot; known of its symbol, or of the spot pair."""
     symbol = file.series.symbol
     pair = symbol.partition(":")[0]
-    rules = rules_of(symbol, rows, told.get(symbol) or told.get(pair))
+    rules = rules_of(symbol, rows, rules_of_symbols.get(symbol) or rules_of_symbols.get(pair))
     return replace(rules, symbol=pair)
 
 
 def _common_intervals(pairs: Sequence[str], bars: Sequence[CandleFile]) -> list[str]:
     """Intervals in which every pair has bars, shortest first."""
-    held = [{file.series.interval for file in bars if _joined(file.series.symbol) == pair} for pair in pairs]
-    common = sorted(set.intersection(*held) if held else set(), key=INTERVALS.index)
+    of_pairs = [{file.series.interval for file in bars if _joined(file.series.symbol) == pair} for pair in pairs]
+    common = sorted(set.intersection(*of_pairs) if of_pairs else set(), key=INTERVALS.index)
     if not common:
-        said = "; ".join(f"{pair}: {', '.join(sorted(each)) or 'none'}" for pair, each in zip(pairs, held, strict=True))
+        shown = "; ".join(
+            f"{pair}: {', '.join(sorted(each)) or 'none'}" for pair, each in zip(pairs, of_pairs, strict=True)
+        )
         raise MissingData(
             "the candle files have no bars that all pairs share",
             expected="one interval for all",
-            got=said or "no pairs",
+            got=shown or "no pairs",
         )
     return common
 
@@ -133,10 +135,10 @@ def _choose(pair: str, bars: Sequence[CandleFile], interval: str) -> list[Candle
     """The files with bars of `pair`, all of one series."""
     fits = [file for file in bars if _joined(file.series.symbol) == pair and file.series.interval == interval]
     if not fits:
-        held = sorted({f"{_joined(file.series.symbol)} {file.series.interval}" for file in bars})
+        series = sorted({f"{_joined(file.series.symbol)} {file.series.interval}" for file in bars})
         raise MissingData(
             f"no candle file with {interval} bars of {pair}",
-            expected="one of " + (", ".join(held) or "none: the folder holds no such bars"),
+            expected="one of " + (", ".join(series) or "none: the folder holds no such bars"),
             got=pair,
         )
     if len({file.series for file in fits}) > 1:

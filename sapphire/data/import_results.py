@@ -130,9 +130,9 @@ class Imports:
     @property
     def steps(self) -> list[str]:
         """What to do about the files that were left, a line each; one for all strangers."""
-        said = [(f"{one.file}: {' '.join(one.next.split())}", one) for one in self.left if one.next]
-        known = [line for line, one in said if one.fault or "--symbol" not in line]
-        return known + ([SAY_IT] if len(known) < len(said) else [])
+        steps = [(f"{one.file}: {' '.join(one.next.split())}", one) for one in self.left if one.next]
+        known = [line for line, one in steps if one.fault or "--symbol" not in line]
+        return known + ([SAY_IT] if len(known) < len(steps) else [])
 
     def as_dict(self) -> dict[str, Any]:
         """Stable keys, for `--json`."""
@@ -184,10 +184,10 @@ class Imports:
 
     def _noted(self) -> list[str]:
         """A line for each thing that was done to a file; the first of each kind where there are many."""
-        said = [(f"{one.file}: {note.check}: {note.got}", note.check) for one in self.files for note in one.notes]
-        if len(said) <= _MOST_NOTES:
-            return [line for line, _ in said]
-        kinds = {check: [line for line, kind in said if kind == check] for _, check in said}
+        noted = [(f"{one.file}: {note.check}: {note.got}", note.check) for one in self.files for note in one.notes]
+        if len(noted) <= _MOST_NOTES:
+            return [line for line, _ in noted]
+        kinds = {check: [line for line, kind in noted if kind == check] for _, check in noted}
         return [
             lines[0] + (f", and the same in {counted(len(lines) - 1, 'more file')}" if len(lines) > 1 else "")
             for lines in kinds.values()

@@ -203,8 +203,8 @@ class _Given:
     columns: dict[str, str] | None = None
 
     def file(self, path: Path) -> CandleFile:
-        said = {"venue": self.venue, "symbol": self.symbol, "interval": self.interval, "market": self.market}
-        return identify(path, columns=self.columns, **said)
+        stated = {"venue": self.venue, "symbol": self.symbol, "interval": self.interval, "market": self.market}
+        return identify(path, columns=self.columns, **stated)
 
     def one_of_folder(self, path: Path) -> CandleFile:
         """A file of a folder: an interval holds for those that do not say theirs."""

@@ -15,17 +15,17 @@ from sapphire.data.series import Series
 from sapphire.data.store import Store, StoredSeries
 from sapphire.domain.intervals import INTERVALS, Interval
 
-__all__ = ["longer_bars", "shorter_held"]
+__all__ = ["longer_bars", "shorter_series"]
 
 
-def shorter_held(store: Store, series: Series) -> list[StoredSeries]:
-    """What is held of the same market in shorter bars that the interval is made of, the longest first."""
+def shorter_series(store: Store, series: Series) -> list[StoredSeries]:
+    """The series of the same market in shorter bars that the interval is made of, the longest first."""
     shorter = [
         store.find(Series(series.venue, series.symbol, series.measure, interval))
         for interval in reversed(INTERVALS[: INTERVALS.index(series.interval)])
         if series.length.is_multiple_of(Interval(interval))
     ]
-    return [held for held in shorter if held is not None]
+    return [entry for entry in shorter if entry is not None]
 
 
 def longer_bars(rows: Rows, shorter: Interval, longer: Interval) -> Rows:

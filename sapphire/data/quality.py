@@ -128,7 +128,7 @@ class QualityReport:
         Parameters
         ----------
         look : the command that lists what is wrong, where the rows are from a file; the error then says it.
-        mend : the command that mends what can be; `look` with --repair, which writes the file anew, unless said.
+        mend : the command that mends what can be; `look` with --repair, which writes the file anew, unless stated.
 
         Raises
         ------
@@ -155,9 +155,9 @@ class QualityReport:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         span = f"{stamp(self.span[0])} to {stamp(self.span[1])}" if self.span else "empty"
-        held = f"{counted(self.rows, 'row')} of {self.interval} {self.measure}"
+        kind = f"{counted(self.rows, 'row')} of {self.interval} {self.measure}"
         found = "no faults" if self.ok else counted(len(self.faults), "fault")
-        caption = f"{self.name}: {held}, {span}: {found}"
+        caption = f"{self.name}: {kind}, {span}: {found}"
         lines = [
             [finding.check, "fault" if finding.fault else "note", f"{finding.count:,}", finding.expected, finding.got]
             for finding in self.findings
@@ -335,12 +335,12 @@ def _value_faults(rows: Rows, *, tradable: bool) -> list[Finding]:
     return found
 
 
-def _note(found: list[Finding], check: str, bad: NDArray[np.bool_], expected: str, say: Callable[[int], str]) -> None:
+def _note(found: list[Finding], check: str, bad: NDArray[np.bool_], expected: str, show: Callable[[int], str]) -> None:
     """Add a fault for the rows that are marked, if there are any."""
     marked = np.flatnonzero(bad)
     if marked.size:
         row = int(marked[0])
-        found.append(Finding(check, True, int(marked.size), row, expected, f"{say(row)} at row {row:,}"))
+        found.append(Finding(check, True, int(marked.size), row, expected, f"{show(row)} at row {row:,}"))
 
 
 def _gaps(rows: Rows, interval: Interval) -> list[tuple[int, int]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sapphire.data.longer_bars import longer_bars, shorter_held
+from sapphire.data.longer_bars import longer_bars, shorter_series
 from sapphire.data.rows import Measure, Rows
 from sapphire.data.series import EMBEDDED, Series
 from sapphire.data.store import Span, Store, StoredSeries
@@ -54,7 +54,7 @@ def recorded_bars(
     made: dict[str, str] = {}
     for symbol in symbols:
         series = Series(venue, symbol, Measure.BARS, interval.text)
-        shorter = shorter_held(store, series)
+        shorter = shorter_series(store, series)
         for entry in (store.find(series), *shorter):
             if entry is None or _missing(store, entry, span, within=symbol in within):
                 continue
@@ -115,21 +115,21 @@ def _or_listed_within(store: Store, symbols: tuple[str, ...], interval: Interval
 def _lacking(store: Store, series: Series, shorter: Sequence[StoredSeries], start_ns: int, end_ns: int) -> str:
     """What is missing of a series, and of the longest that it could be made of."""
 
-    def without(held: Series) -> str:
-        missing = store.missing(held, start_ns, end_ns)
+    def without(of: Series) -> str:
+        missing = store.missing(of, start_ns, end_ns)
         spans = ", ".join(f"{stamp(first)} to {stamp(last)}" for first, last in missing[:3])
         return f"without {spans}" + (f" and {len(missing) - 3} more stretches" if len(missing) > 3 else "")
 
     if store.find(series) is not None:
         return f"{series.symbol} {without(series)}"
-    others = [held.series for held in store.held() if held.series.symbol == series.symbol]
-    held = ", ".join(f"{other.interval} {other.measure} on {other.venue}" for other in others)
+    others = [entry.series for entry in store.stored() if entry.series.symbol == series.symbol]
+    listed = ", ".join(f"{other.interval} {other.measure} on {other.venue}" for other in others)
     parts = (
         f"; {shorter[0].series.interval} bars, of which they can be made, {without(shorter[0].series)}"
         if shorter
         else ""
     )
-    return f"nothing of {series.symbol}" + (f" (recorded: {held})" if held else "") + parts
+    return f"nothing of {series.symbol}" + (f" (recorded: {listed})" if listed else "") + parts
 
 
 def made_from(made: Mapping[str, str], symbols: int) -> str:

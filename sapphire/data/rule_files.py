@@ -5,7 +5,7 @@ form                       where it is from
 =========================  ==========================================================================================
 exchangeInfo (Binance)     `curl https://api.binance.com/api/v3/exchangeInfo`, also the futures'
 markets (ccxt)             `json.dump(ccxt.binance().load_markets(), file)`: by symbol, or a list
-`rules.json` (Sapphire)    written beside candles; periods are told here: see `sapphire.data.trading_rules`
+`rules.json` (Sapphire)    written beside candles; periods are stated here: see `sapphire.data.trading_rules`
 =========================  ==========================================================================================
 
 What a venue tells are the rules of now. A symbol whose steps no account counts (finer than 1e-8), or that is neither
@@ -27,7 +27,7 @@ from sapphire.domain.errors import ConfigError, ValueRefused
 __all__ = ["read_rules"]
 
 _MOST_DECIMALS = 18
-"""Of a precision that is told as decimals."""
+"""Of a precision that is stated as decimals."""
 
 
 def read_rules(path: Path) -> dict[str, TradingRules]:
@@ -38,16 +38,16 @@ def read_rules(path: Path) -> dict[str, TradingRules]:
     ConfigError : no such file, none of the known forms, or nothing in it that can be traded by.
     """
     try:
-        said = json.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+        content = json.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
     except (OSError, ValueError) as error:
         raise _unknown(path, f"{type(error).__name__}: {error}") from None
-    if isinstance(said, Mapping) and "format" in said:
-        return parse_rules(said, path)
+    if isinstance(content, Mapping) and "format" in content:
+        return parse_rules(content, path)
     try:
-        if isinstance(said, Mapping) and isinstance(said.get("symbols"), list):
-            found = dict(_of_binance(said["symbols"], f"exchangeInfo {path.name}"))
+        if isinstance(content, Mapping) and isinstance(content.get("symbols"), list):
+            found = dict(_of_binance(content["symbols"], f"exchangeInfo {path.name}"))
         else:
-            markets = list(said.values()) if isinstance(said, Mapping) else said
+            markets = list(content.values()) if isinstance(content, Mapping) else content
             found = dict(_of_ccxt(markets, f"ccxt {path.name}"))
     except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         raise _unknown(path, f"{type(error).__name__}: {error}") from None
@@ -66,17 +66,17 @@ def _of_binance(symbols: Iterable[Mapping[str, Any]], source: str) -> Iterable[t
         pair = f"{entry['baseAsset']}/{entry['quoteAsset']}"
         settled = entry.get("marginAsset") if "contractType" in entry else None
         least = filters.get("NOTIONAL") or filters.get("MIN_NOTIONAL") or {}
-        told = least.get("minNotional") or least.get("notional")
-        yield from _rules(pair if settled is None else f"{pair}:{settled}", *steps, told, source)
+        notional = least.get("minNotional") or least.get("notional")
+        yield from _rules(pair if settled is None else f"{pair}:{settled}", *steps, notional, source)
 
 
 def _of_ccxt(markets: Iterable[Mapping[str, Any]], source: str) -> Iterable[tuple[str, TradingRules]]:
     """Of ccxt's markets. Their precision is a step, in older dumps a number of decimals: whole numbers, one above 1."""
     known = [market for market in markets if market.get("precision")]
     steps = [(market["precision"].get("price"), market["precision"].get("amount")) for market in known]
-    said = [Decimal(str(step)) for pair in steps for step in pair if step is not None]
+    found = [Decimal(str(step)) for pair in steps for step in pair if step is not None]
     as_decimals = (
-        bool(said) and max(said) > 1 and all(step == int(step) and 0 <= step <= _MOST_DECIMALS for step in said)
+        bool(found) and max(found) > 1 and all(step == int(step) and 0 <= step <= _MOST_DECIMALS for step in found)
     )
     for market, pair in zip(known, steps, strict=True):
         if None in pair or market.get("inverse") or market.get("option") or market.get("future"):
@@ -91,8 +91,8 @@ def _of_ccxt(markets: Iterable[Mapping[str, Any]], source: str) -> Iterable[tupl
 def _rules(symbol: str, tick: Any, lot: Any, least: Any, source: str) -> Iterable[tuple[str, TradingRules]]:
     """The rules of one symbol; nothing where they cannot be held."""
     try:
-        told = least_notional(symbol) if least is None else Decimal(str(least))
-        period = RulesPeriod(ALWAYS_NS, Decimal(str(tick)), Decimal(str(lot)), told, source)
+        floor = least_notional(symbol) if least is None else Decimal(str(least))
+        period = RulesPeriod(ALWAYS_NS, Decimal(str(tick)), Decimal(str(lot)), floor, source)
         yield symbol, TradingRules(symbol, (period,))
     except ValueRefused:
         return

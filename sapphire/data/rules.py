@@ -1,7 +1,7 @@
-"""Trading rules of a recorded symbol: as the venue or a file told them, or read off its candles.
+"""Trading rules of a recorded symbol: as the venue or a file states them, or read off its candles.
 
 Candle files do not say tick and lot. A price series shows its tick in its decimals, and where they change, when the
-venue changed it. What was told wins where the prices fit it: rules of today that old prices do not fit hold since the
+venue changed it. What is stated wins where the prices fit it: rules of today that old prices do not fit hold since the
 prices do, and no price is rounded.
 
 Volume is data: no step is asked of it. It shows a lot where it is a sum of whole lots, which is how venues tell it. It
@@ -25,7 +25,7 @@ from sapphire.data.trading_rules import ALWAYS_NS, RulesPeriod, TradingRules
 from sapphire.domain.errors import BadBars
 from sapphire.domain.instruments import Instrument, InstrumentKind
 
-__all__ = ["MIN_NOTIONAL", "fits", "least_notional", "rules_of", "smallest_step", "told_rules"]
+__all__ = ["MIN_NOTIONAL", "fits", "least_notional", "rules_of", "smallest_step", "venue_rules"]
 
 MIN_NOTIONAL: Mapping[InstrumentKind, Mapping[str, str]] = {
     # Binance spot, exchangeInfo, filter NOTIONAL (minNotional) by quote asset, 2024
@@ -33,7 +33,7 @@ MIN_NOTIONAL: Mapping[InstrumentKind, Mapping[str, str]] = {
     # Binance USD-M futures, exchangeInfo, filter MIN_NOTIONAL by pair, then by quote asset, 2025
     InstrumentKind.LINEAR_PERPETUAL: {"BTC/USDT": "100", "ETH/USDT": "20", "USDT": "5", "USDC": "5"},
 }
-"""Smallest order value (quote) where no venue told it; a quote asset that is not named here has none."""
+"""Smallest order value (quote) where no venue states it; a quote asset that is not named here has none."""
 
 
 _LARGEST_LOT: Mapping[str, float] = dict.fromkeys(
@@ -49,25 +49,25 @@ _DAYS_NS = 3 * 86_400 * 10**9
 """How long a coarser tick was in force at least: no venue changes one for hours."""
 
 
-def rules_of(symbol: str, rows: Rows, told: TradingRules | None = None) -> TradingRules:
+def rules_of(symbol: str, rows: Rows, known: TradingRules | None = None) -> TradingRules:
     """The rules of a recorded symbol over the time of its bars.
 
     Parameters
     ----------
     symbol : ccxt's symbol.
     rows : its bars, in order, one or more.
-    told : as the venue or a file told them. A period that the prices do not fit holds since they do, and not at all
+    known : as the venue or a file states them. A period that the prices do not fit holds since they do, and not at all
         where they have not done so for long enough; what is left without rules is read off.
 
     Raises
     ------
     BadBars : a price finer than 1e-8.
     """
-    if told is None:
+    if known is None:
         return TradingRules(symbol, tuple(_shown(symbol, rows, ALWAYS_NS)))
     found: list[RulesPeriod] = []
-    ends = [*(period.from_ns for period in told.periods[1:]), None]
-    for period, end_ns in zip(told.periods, ends, strict=True):
+    ends = [*(period.from_ns for period in known.periods[1:]), None]
+    for period, end_ns in zip(known.periods, ends, strict=True):
         part = rows.between(period.from_ns, np.iinfo(np.int64).max if end_ns is None else end_ns)
         off = np.flatnonzero(~_fitting(part.values[:, :4], period.tick).all(axis=1))
         if not off.size:
@@ -75,34 +75,36 @@ def rules_of(symbol: str, rows: Rows, told: TradingRules | None = None) -> Tradi
             continue
         last = int(off[-1])
         if np.unique(part.values[last + 1 :, :4]).size < _ENOUGH:
-            found += _shown(symbol, part, period.from_ns, told=period)
+            found += _shown(symbol, part, period.from_ns, known=period)
             continue
-        found += _shown(symbol, part.take(np.arange(len(part)) <= last), period.from_ns, told=period)
+        found += _shown(symbol, part.take(np.arange(len(part)) <= last), period.from_ns, known=period)
         found.append(replace(period, from_ns=int(part.open_time_ns[last + 1])))
     return TradingRules(symbol, _distinct(found))
 
 
-def told_rules(symbol: str, told: Mapping[str, str]) -> TradingRules | None:
-    """Rules as a venue told a collector ("tick", "lot", "min_notional"); None where it told no steps that are held."""
-    steps = {name: Decimal(told[name]) for name in ("tick", "lot") if name in told and _is_held(Decimal(told[name]))}
+def venue_rules(symbol: str, stated: Mapping[str, str]) -> TradingRules | None:
+    """Rules as a venue states them ("tick", "lot", "min_notional"); None without steps that an account counts in."""
+    steps = {
+        name: Decimal(stated[name]) for name in ("tick", "lot") if name in stated and _countable(Decimal(stated[name]))
+    }
     if len(steps) < 2:
         return None
-    least = Decimal(told["min_notional"]) if "min_notional" in told else least_notional(symbol)
+    least = Decimal(stated["min_notional"]) if "min_notional" in stated else least_notional(symbol)
     return TradingRules(symbol, (RulesPeriod(ALWAYS_NS, steps["tick"], steps["lot"], least, "venue"),))
 
 
 def least_notional(symbol: str) -> Decimal:
-    """The smallest order value (quote) where no venue told it."""
+    """The smallest order value (quote) where no venue states it."""
     known, (base, quote) = MIN_NOTIONAL[kind_of(symbol)], pair_of(symbol)
     return Decimal(known.get(f"{base}/{quote}") or known.get(quote) or "0")
 
 
-def _shown(symbol: str, rows: Rows, from_ns: int, told: RulesPeriod | None = None) -> list[RulesPeriod]:
-    """The rules that bars show: a period for each tick; what they do not show is as told, where something was."""
+def _shown(symbol: str, rows: Rows, from_ns: int, known: RulesPeriod | None = None) -> list[RulesPeriod]:
+    """The rules that bars show: a period for each tick; what they do not show is as known, where something is."""
     quote = pair_of(symbol)[1]
     lot, source, least = None, "read off the candles", least_notional(symbol)
-    if told is not None:
-        lot, least = told.lot, told.min_notional
+    if known is not None:
+        lot, least = known.lot, known.min_notional
     else:
         lot = _shown_lot(rows.column("volume"), float(rows.values[:, :4].max()), quote)
         if lot is None:
@@ -191,8 +193,8 @@ def _assumed_lot(volumes: NDArray[np.float64]) -> Decimal:
     return Decimal(1).scaleb(-decimals)
 
 
-def _is_held(step: Decimal) -> bool:
-    """Whether an account can count in a step that a venue told."""
+def _countable(step: Decimal) -> bool:
+    """Whether an account can count in a step that a venue states."""
     return step > 0 and step % Decimal(1).scaleb(-FINEST_DECIMALS) == 0
 
 

@@ -82,7 +82,7 @@ class StoredSeries:
     covered : stretches it is known for, in order, apart from each other.
     months : rows in each month's file.
     origin : whose market it is.
-    rules : trading rules as the venue told them (tick, lot, min_notional as text); empty where nobody did.
+    rules : trading rules as the venue states them (tick, lot, min_notional as text); empty where nobody does.
     """
 
     series: Series
@@ -128,7 +128,7 @@ class Store:
         """Where a series is kept."""
         return self.root / series.folder
 
-    def held(self) -> list[StoredSeries]:
+    def stored(self) -> list[StoredSeries]:
         """Every series, by name; those in the shared place too, as far as they are known there."""
         paths = sorted(self.root.glob("venue=*/symbol=*/measure=*/interval=*/series.json"))
         here = {path.parent.relative_to(self.root).as_posix(): self._load(path) for path in paths}
@@ -226,8 +226,8 @@ class Store:
         rows : in order, without faults, inside `covered`; may be empty where the venue had nothing. Numbers with
             rounding noise are kept as the decimals that they stand for.
         covered : the stretch that these rows are all of.
-        origin : whose market it is; a real one unless said.
-        rules : trading rules as the venue told them.
+        origin : whose market it is; a real one unless stated.
+        rules : trading rules as the venue states them.
 
         Returns
         -------
@@ -325,11 +325,11 @@ class Store:
         twice = np.flatnonzero(np.diff(whole.open_time_ns) == 0)
         if twice.size:
             row = int(twice[0])
-            said = ["; ".join(f"{value:.12g}" for value in whole.values[i]) for i in (row, row + 1)]
+            rows = ["; ".join(f"{value:.12g}" for value in whole.values[i]) for i in (row, row + 1)]
             raise BadBars(
                 f"{series} contradicts what is stored",
                 expected=f"the same values for {stamp(whole.open_time_ns[row])} as before",
-                got=f"{said[0]} and {said[1]} ({twice.size:,} such rows)",
+                got=f"{rows[0]} and {rows[1]} ({twice.size:,} such rows)",
                 next=self._start_again(series),
             )
         return whole
@@ -354,15 +354,15 @@ class Store:
 
     def _parsed(self, data: bytes, path: Path) -> StoredSeries:
         try:
-            said = json.loads(data)
-            if said["format"] != _FORMAT:
-                raise ValueError(f"format {said['format']}")
+            content = json.loads(data)
+            if content["format"] != _FORMAT:
+                raise ValueError(f"format {content['format']}")
             return StoredSeries(
                 series=Series.from_folder(PurePosixPath(*path.parent.relative_to(self.root).parts)),
-                covered=tuple((int(start), int(end)) for start, end in said["covered"]),
-                months={str(month): int(count) for month, count in said["months"].items()},
-                origin=Origin(bool(said["origin"]["generated"]), dict(said["origin"]["detail"])),
-                rules=dict(said["rules"]),
+                covered=tuple((int(start), int(end)) for start, end in content["covered"]),
+                months={str(month): int(count) for month, count in content["months"].items()},
+                origin=Origin(bool(content["origin"]["generated"]), dict(content["origin"]["detail"])),
+                rules=dict(content["rules"]),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(
@@ -373,14 +373,14 @@ class Store:
             ) from error
 
     def _save(self, known: StoredSeries) -> None:
-        said = {
+        content = {
             "format": _FORMAT,
             "covered": [[str(start), str(end)] for start, end in known.covered],
             "months": dict(sorted(known.months.items())),
             "origin": {"generated": known.origin.generated, "detail": dict(known.origin.detail)},
             "rules": dict(known.rules),
         }
-        write_text(self.folder(known.series) / SERIES_FILE, json.dumps(said, indent=1, sort_keys=True) + "\n")
+        write_text(self.folder(known.series) / SERIES_FILE, json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 
 def _by_month(rows: Rows) -> Iterator[tuple[str, Rows]]:

@@ -34,7 +34,7 @@ __all__ = ["ALWAYS_NS", "RULES_FILE", "RulesPeriod", "TradingRules", "parse_rule
 RULES_FILE = "rules.json"
 """Name of the file beside candle files."""
 ALWAYS_NS = -(2**63)
-"""Since when rules hold that were told without a time."""
+"""Since when rules hold that are stated without a time."""
 
 _FORMAT = "sapphire-rules-1"
 
@@ -162,13 +162,13 @@ def rules_beside(folder: Path) -> dict[str, TradingRules]:
     if not path.is_file():
         return {}
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise _unfit(path, f"{type(error).__name__}: {error}") from None
-    return parse_rules(said, path)
+    return parse_rules(content, path)
 
 
-def parse_rules(said: Any, path: Path) -> dict[str, TradingRules]:
+def parse_rules(content: Any, path: Path) -> dict[str, TradingRules]:
     """Rules in the form of `rules.json`, by symbol.
 
     Raises
@@ -176,10 +176,10 @@ def parse_rules(said: Any, path: Path) -> dict[str, TradingRules]:
     ConfigError : another form, or rules that cannot be meant; names `path`.
     """
     try:
-        if said["format"] != _FORMAT:
-            raise ValueRefused("format of trading rules", expected=_FORMAT, got=repr(said["format"]))
+        if content["format"] != _FORMAT:
+            raise ValueRefused("format of trading rules", expected=_FORMAT, got=repr(content["format"]))
         found: dict[str, list[RulesPeriod]] = {}
-        for entry in said["rules"]:
+        for entry in content["rules"]:
             tick, lot, least = (Decimal(str(entry[name])) for name in ("tick", "lot", "min_notional"))
             since = to_ns(entry["from"]) if entry.get("from") else ALWAYS_NS
             period = RulesPeriod(since, tick, lot, least, str(entry.get("source") or path.name))

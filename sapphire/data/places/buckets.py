@@ -49,8 +49,8 @@ class S3Blobs:
         from obstore.store import S3Store
 
         self.where = f"bucket s3://{bucket}/{prefix}".rstrip("/") + (f" at {url}" if url else "")
-        told = {"endpoint": url, "access_key_id": key, "secret_access_key": secret, "session_token": token}
-        given: dict[str, Any] = {name: value for name, value in told.items() if value}
+        options = {"endpoint": url, "access_key_id": key, "secret_access_key": secret, "session_token": token}
+        given: dict[str, Any] = {name: value for name, value in options.items() if value}
         self._store: S3Store = S3Store(
             bucket,
             prefix=prefix or None,
@@ -69,7 +69,7 @@ class S3Blobs:
         import obstore
         from obstore.exceptions import AlreadyExistsError
 
-        with self._told():
+        with self._as_place_errors():
             try:
                 obstore.put(self._store, key, data, mode="create", use_multipart=False)
             except AlreadyExistsError:
@@ -79,7 +79,7 @@ class S3Blobs:
         """The bytes under a key."""
         import obstore
 
-        with self._told():
+        with self._as_place_errors():
             try:
                 return bytes(obstore.get(self._store, key).bytes())
             except FileNotFoundError as error:
@@ -91,11 +91,11 @@ class S3Blobs:
         """Every key in a folder."""
         import obstore
 
-        with self._told():
+        with self._as_place_errors():
             return tuple(sorted(str(entry["path"]) for page in obstore.list(self._store, prefix) for entry in page))
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _as_place_errors(self) -> Iterator[None]:
         from obstore.exceptions import BaseError
 
         try:
@@ -122,7 +122,7 @@ class GoogleBlobs:
         """Put bytes where there are none."""
         from google.api_core.exceptions import PreconditionFailed
 
-        with self._told():
+        with self._as_place_errors():
             blob = self._opened().blob(self._prefix + key)
             try:
                 blob.upload_from_string(
@@ -135,7 +135,7 @@ class GoogleBlobs:
         """The bytes under a key."""
         from google.api_core.exceptions import NotFound
 
-        with self._told():
+        with self._as_place_errors():
             try:
                 blob = self._opened().blob(self._prefix + key)
                 return bytes(blob.download_as_bytes(timeout=_WHOLE_S, retry=_google_retry()))
@@ -145,7 +145,7 @@ class GoogleBlobs:
 
     def keys(self, prefix: str) -> tuple[str, ...]:
         """Every key in a folder."""
-        with self._told():
+        with self._as_place_errors():
             found = self._opened().list_blobs(prefix=self._prefix + prefix, timeout=_WHOLE_S, retry=_google_retry())
             return tuple(sorted(str(blob.name).removeprefix(self._prefix) for blob in found))
 
@@ -167,7 +167,7 @@ class GoogleBlobs:
         return self._bucket
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _as_place_errors(self) -> Iterator[None]:
         from google.api_core.exceptions import GoogleAPIError
         from google.auth.exceptions import GoogleAuthError
         from requests.exceptions import RequestException
@@ -190,62 +190,62 @@ def _s3_error(error: Exception, where: str) -> SapphireError:
     text = str(error).partition("Debug source")[0]
     code, status = _CODE.search(text), _STATUS.search(text)
     named, number = code[1] if code else "", status[1] if status else ""
-    said = f"{number} {named}".strip() or text.splitlines()[0].rpartition(": ")[2][:200]
+    answer = f"{number} {named}".strip() or text.splitlines()[0].rpartition(": ")[2][:200]
     if number == "507" or named in _FULL_CODES or any(word in text.lower() for word in _FULL_WORDS[1:]):
-        return _full(where, said)
+        return _full(where, answer)
     if isinstance(error, PermissionDeniedError | UnauthenticatedError) or named in _DENIED_CODES:
-        return _denied(where, said, "SAPPHIRE_PLACES_BUCKET_KEY and _SECRET")
+        return _denied(where, answer, "SAPPHIRE_PLACES_BUCKET_KEY and _SECRET")
     if named in _WRONG_CODES:
-        return _wrong(where, said)
-    return _silent(where, said)
+        return _wrong(where, answer)
+    return _silent(where, answer)
 
 
 def _google_error(error: Exception, where: str) -> SapphireError:
     from google.api_core.exceptions import Forbidden, NotFound, TooManyRequests, Unauthorized
     from google.auth.exceptions import GoogleAuthError
 
-    said = (str(error).splitlines() or [type(error).__name__])[0][:300]
-    if any(word in said.lower() for word in _FULL_WORDS) and not isinstance(error, TooManyRequests):
-        return _full(where, said)
+    answer = (str(error).splitlines() or [type(error).__name__])[0][:300]
+    if any(word in answer.lower() for word in _FULL_WORDS) and not isinstance(error, TooManyRequests):
+        return _full(where, answer)
     if isinstance(error, Forbidden | Unauthorized | GoogleAuthError):
-        return _denied(where, said, "GOOGLE_APPLICATION_CREDENTIALS, or the machine's service account")
+        return _denied(where, answer, "GOOGLE_APPLICATION_CREDENTIALS, or the machine's service account")
     if isinstance(error, NotFound):
-        return _wrong(where, said)
-    return _silent(where, said)
+        return _wrong(where, answer)
+    return _silent(where, answer)
 
 
-def _denied(where: str, said: str, names: str) -> PlaceError:
+def _denied(where: str, answer: str, names: str) -> PlaceError:
     return PlaceDenied(
         f"{where} refuses",
         expected="a credential that it knows, that has not ended, with the rights to read, list and write",
-        got=said,
+        got=answer,
         next=f"renew {names}",
     )
 
 
-def _full(where: str, said: str) -> PlaceError:
+def _full(where: str, answer: str) -> PlaceError:
     return PlaceFull(
         f"{where} is full",
         expected="room for more bytes",
-        got=said,
+        got=answer,
         next="free some or raise its quota, then do it again: nothing was half kept",
     )
 
 
-def _wrong(where: str, said: str) -> ConfigError:
+def _wrong(where: str, answer: str) -> ConfigError:
     return ConfigError(
         f"no such {where}",
         expected="a bucket that is there, in its region",
-        got=said,
+        got=answer,
         next="create it, or name another as [places] bucket in sapphire.toml",
     )
 
 
-def _silent(where: str, said: str) -> PlaceError:
+def _silent(where: str, answer: str) -> PlaceError:
     return PlaceUnreachable(
         f"{where} does not answer as a bucket does",
         expected=f"an answer within {_WHOLE_S} s",
-        got=said,
+        got=answer,
         next="see whether it runs, can be reached from here and has room (where they have none, some servers answer "
         "500); what was not kept can be done again",
     )

@@ -41,7 +41,7 @@ class FolderBlobs:
     def put(self, key: str, data: bytes) -> None:
         """Put bytes where there are none."""
         path = self._root / "bytes" / key
-        with _told(self._root):
+        with _as_place_errors(self._root):
             _check_there(self._root)
             if path.exists():
                 return
@@ -60,7 +60,7 @@ class FolderBlobs:
 
     def get(self, key: str) -> bytes | None:
         """The bytes under a key."""
-        with _told(self._root):
+        with _as_place_errors(self._root):
             try:
                 return (self._root / "bytes" / key).read_bytes()
             except FileNotFoundError:
@@ -69,7 +69,7 @@ class FolderBlobs:
 
     def keys(self, prefix: str) -> tuple[str, ...]:
         """Every key in a folder."""
-        with _told(self._root):
+        with _as_place_errors(self._root):
             _check_there(self._root)
             folder = self._root / "bytes" / prefix
             found = folder.iterdir() if folder.is_dir() else ()
@@ -89,7 +89,7 @@ class FolderHeads:
 
     def newest(self, prefix: str) -> tuple[Head, ...]:
         """Where each head stands."""
-        with _told(self._root):
+        with _as_place_errors(self._root):
             _check_there(self._root)
             folder = self._root / "heads" / prefix
             paths = [self._path(prefix), *(folder.rglob(f"*{_MOVES}") if folder.is_dir() else ())]
@@ -98,7 +98,7 @@ class FolderHeads:
 
     def since(self, name: str, sequence: int) -> tuple[Head, ...]:
         """The moves beyond a sequence."""
-        with _told(self._root):
+        with _as_place_errors(self._root):
             _check_there(self._root)
             path = self._path(name)
             moves = self._moves(path) if path.is_file() else ()
@@ -107,7 +107,7 @@ class FolderHeads:
     def move(self, name: str, *, before: int, sequence: int, value: str) -> Head:
         """Move a head, if it stands at `before`."""
         path = self._path(name)
-        with _told(self._root):
+        with _as_place_errors(self._root):
             _check_there(self._root)
             path.parent.mkdir(parents=True, exist_ok=True)
             with locked(path.with_name(f".{path.name}.lock")):
@@ -166,22 +166,24 @@ def _check_there(root: Path) -> None:
 
 
 @contextmanager
-def _told(root: Path) -> Iterator[None]:
+def _as_place_errors(root: Path) -> Iterator[None]:
     """What the system says, as errors of a place."""
     try:
         yield
     except OSError as error:
-        raise _told_as(root, error) from error
+        raise _place_error(root, error) from error
 
 
-def _told_as(root: Path, error: OSError) -> PlaceError:
-    said = f"{error.strerror or error} ({error.filename or root})"
+def _place_error(root: Path, error: OSError) -> PlaceError:
+    cause = f"{error.strerror or error} ({error.filename or root})"
     if error.errno in _FULL:
-        return PlaceFull(f"the folder {root} is full", expected="room for more", got=said, next="free some, then again")
+        return PlaceFull(
+            f"the folder {root} is full", expected="room for more", got=cause, next="free some, then again"
+        )
     if error.errno in _DENIED:
         rights = "a folder that may be read and written"
-        return PlaceDenied(f"the folder {root} refuses", expected=rights, got=said, next="change its rights")
-    return PlaceUnreachable(f"the folder {root} does not answer", expected="a folder", got=said, next="see its mount")
+        return PlaceDenied(f"the folder {root} refuses", expected=rights, got=cause, next="change its rights")
+    return PlaceUnreachable(f"the folder {root} does not answer", expected="a folder", got=cause, next="see its mount")
 
 
 def _sync(folder: Path) -> None:

@@ -75,8 +75,8 @@ class PostgresHeads:
         Where the connection breaks before the answer, it is looked up whether the move was made.
         """
         # a token of the move tells it from the same move by another
-        told = {"name": name, "before": before, "sequence": sequence, "value": value, "token": uuid.uuid4().hex}
-        stands = self._ask(lambda connection: _moved(connection, told))
+        move = {"name": name, "before": before, "sequence": sequence, "value": value, "token": uuid.uuid4().hex}
+        stands = self._ask(lambda connection: _moved(connection, move))
         if stands is not None:
             raise HeadMoved(
                 f"{name} was moved meanwhile in {self.where}",
@@ -158,9 +158,9 @@ def described(dsn: str) -> str:
     from psycopg.conninfo import conninfo_to_dict
 
     try:
-        told: Mapping[str, Any] = conninfo_to_dict(dsn)
+        parts: Mapping[str, Any] = conninfo_to_dict(dsn)
         # a password with an @ or a / that is not escaped ends up in other fields, which errors would show
-        apart = [str(told.get(key) or "") for key in ("host", "port", "dbname")]
+        apart = [str(parts.get(key) or "") for key in ("host", "port", "dbname")]
         if "@" in "".join(apart) or dsn.count("@") > 1 or (not apart[1].replace(",", "").isdigit() and apart[1]):
             raise ProgrammingError
     except ProgrammingError:
@@ -170,22 +170,22 @@ def described(dsn: str) -> str:
             got="something else, not shown: it may hold a password",
             next="change it in sapphire.toml or SAPPHIRE_PLACES_DATABASE",
         ) from None
-    host, port = told.get("host") or told.get("hostaddr") or "this machine", told.get("port") or 5432
-    return f"PostgreSQL at {host}:{port}, database {told.get('dbname') or 'of the user'}"
+    host, port = parts.get("host") or parts.get("hostaddr") or "this machine", parts.get("port") or 5432
+    return f"PostgreSQL at {host}:{port}, database {parts.get('dbname') or 'of the user'}"
 
 
-def _moved(connection: psycopg.Connection[Any], told: Mapping[str, Any]) -> int | None:
+def _moved(connection: psycopg.Connection[Any], move: Mapping[str, Any]) -> int | None:
     """None where the move was made, now or before the connection broke; else where the head stands."""
     import psycopg
 
     try:
-        if connection.execute(_MOVE, told).rowcount == 1:
+        if connection.execute(_MOVE, move).rowcount == 1:
             return None
     except psycopg.errors.UniqueViolation:
         pass
-    if connection.execute(_MINE, told).fetchone():
+    if connection.execute(_MINE, move).fetchone():
         return None
-    found = connection.execute(_STANDS, told).fetchone()
+    found = connection.execute(_STANDS, move).fetchone()
     return int(found[0]) if found is not None else 0
 
 
@@ -193,31 +193,31 @@ def database_error(error: psycopg.Error, where: str) -> PlaceError | ConfigError
     """What a database says, as an error of ours, without what it was told to log in with."""
     import psycopg
 
-    code, said = error.sqlstate or "", (str(error).strip().splitlines() or [type(error).__name__])[-1][:300]
-    if code.startswith("28") or isinstance(error, psycopg.errors.InsufficientPrivilege) or _has(said, _DENIED_WORDS):
+    code, reason = error.sqlstate or "", (str(error).strip().splitlines() or [type(error).__name__])[-1][:300]
+    if code.startswith("28") or isinstance(error, psycopg.errors.InsufficientPrivilege) or _has(reason, _DENIED_WORDS):
         return PlaceDenied(
             f"{where} refuses",
             expected="a user and a password that it knows, with the rights to read and write schema places",
-            got=said,
+            got=reason,
             next="set SAPPHIRE_PLACES_DATABASE_PASSWORD, or the file that [places] credentials names",
         )
-    if code == _UNKNOWN_DATABASE or (_has(said, ("database",)) and _has(said, ("does not exist",))):
+    if code == _UNKNOWN_DATABASE or (_has(reason, ("database",)) and _has(reason, ("does not exist",))):
         return ConfigError(
             f"no such database: {where}",
             expected="a database that is there",
-            got=said,
+            got=reason,
             next="create it (createdb NAME), or name another as [places] database",
         )
     if code.startswith("53") and code != "53300":  # out of disk, memory or another resource; 53300 is too many clients
-        return PlaceFull(f"{where} has no room", expected="room for a row", got=said, next="free some, then again")
+        return PlaceFull(f"{where} has no room", expected="room for a row", got=reason, next="free some, then again")
     if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
         return PlaceDenied(
-            f"{where} takes no writes", expected="the primary", got=said, next="name the primary, not a replica of it"
+            f"{where} takes no writes", expected="the primary", got=reason, next="name the primary, not a replica of it"
         )
     return PlaceUnreachable(
         f"{where} does not answer",
         expected=f"an answer within {_CONNECT_S + _STATEMENT_S} s",
-        got=said,
+        got=reason,
         next="see whether it runs and can be reached from here; what was not kept can be done again",
     )
 

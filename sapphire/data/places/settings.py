@@ -92,8 +92,8 @@ class PlaceSettings:
     @property
     def variables(self) -> dict[str, str]:
         """Environment variables that say the same, for a process of ours that is started elsewhere; no secret."""
-        told = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in _SECRETS}
-        return {PREFIX + name.upper(): str(value) for name, value in told.items() if value is not None}
+        named = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in _SECRETS}
+        return {PREFIX + name.upper(): str(value) for name, value in named.items() if value is not None}
 
     @classmethod
     def read(cls, environment: Mapping[str, str] | None = None) -> PlaceSettings:
@@ -104,11 +104,11 @@ class PlaceSettings:
         ConfigError : a setting that is none, or settings that do not go together.
         Refused : the file of credentials can be read by others, or is not there.
         """
-        told = os.environ if environment is None else environment
+        variables = os.environ if environment is None else environment
         section, folder = section_of("places")
         named = {
             key.removeprefix(PREFIX).lower(): value
-            for key, value in told.items()
+            for key, value in variables.items()
             if key.startswith(PREFIX) and key != ALONE_VARIABLE
         }
         known = [each.name for each in fields(cls)]
@@ -185,9 +185,9 @@ def shared_place(environment: Mapping[str, str] | None = None) -> Place | None:
     variables = os.environ if environment is None else environment
     if variables.get(ALONE_VARIABLE):
         return None
-    told = PlaceSettings.read(variables)
+    settings = PlaceSettings.read(variables)
     try:
-        return _opened(told) if told.is_set else None
+        return _opened(settings) if settings.is_set else None
     except ModuleNotFoundError as error:  # a bento's image has what serving needs, and no more
         raise ConfigError(
             "no client for the place that [places] names is installed here",
@@ -198,8 +198,8 @@ def shared_place(environment: Mapping[str, str] | None = None) -> Place | None:
 
 
 @lru_cache(maxsize=8)
-def _opened(told: PlaceSettings) -> Place:
-    return told.open()
+def _opened(settings: PlaceSettings) -> Place:
+    return settings.open()
 
 
 def _secrets_of(path: Path) -> dict[str, str]:

@@ -30,7 +30,7 @@ def test_a_venue_that_does_not_answer_is_an_exchange_error(home, nobody):
         collect(["BTC/USDT"], *DAY, config=nobody, origin=Origin.of_seed(7), progress=False)
     assert isinstance(refused.value.__cause__, ccxt.NetworkError)
     assert refused.value.next == "run it again: 0 new bars are kept, and it goes on from there"
-    assert Store().held() == []
+    assert Store().stored() == []
 
 
 @pytest.mark.parametrize("missing", ["config", "origin"])

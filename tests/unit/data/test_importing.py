@@ -26,7 +26,7 @@ def test_a_folder_of_all_kinds_goes_in(home, recording, funding, walk, tmp_path)
         ("linear_perpetual", "funding", 3),
         ("linear_perpetual", "mark", 3),
     ]
-    assert {entry.series.symbol for entry in Store().held()} == {"BTC/USDT", "BTC/USDT:USDT"}
+    assert {entry.series.symbol for entry in Store().stored()} == {"BTC/USDT", "BTC/USDT:USDT"}
     rates = Store().read(Series("binance", "BTC/USDT:USDT", Measure.FUNDING, "8h"))
     assert rates.frame()["rate"].tolist() == [0.0001, -0.0002, 0.0003]
     assert "linear_perpetual" in str(done)
@@ -51,7 +51,7 @@ def test_a_folder_imports_what_it_can_and_lists_what_it_left(home, recording, wa
     (folder / ".hidden").mkdir()
     (folder / ".hidden" / "BTC_USDT-1h.csv").write_text("")
     done = import_candles(folder)
-    assert [entry.series for entry in Store().held()] == [PERPETUAL]
+    assert [entry.series for entry in Store().stored()] == [PERPETUAL]
     assert [(one.file, one.fault) for one in done.left] == [
         ("BNBUSD-1h.feather", True),
         ("ETH_USDT_USDT-1h-futures.feather", True),
@@ -106,7 +106,7 @@ def test_two_files_that_contradict_each_other_both_stay_out(home, recording, wal
     recording(walk(30, seed=2), "BTCUSDT_1h_b.feather")
     with pytest.raises(BadBars, match=r"two rows for one time in BTCUSDT_1h_a.feather and BTCUSDT_1h_b.feather"):
         import_candles(tmp_path / "candles")
-    assert Store().held() == []
+    assert Store().stored() == []
 
 
 def test_a_file_that_contradicts_the_store_is_left(home, recording, walk, tmp_path):

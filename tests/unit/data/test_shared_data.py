@@ -69,7 +69,7 @@ def test_what_two_machines_recorded_is_joined(folder: Path, machine: Callable[[s
     one = machine("a")
     assert one.append(SERIES, rows(0, 48), covered=span(0, 48)) == 48
     other = machine("b")
-    assert [each.series for each in other.held()] == [SERIES]
+    assert [each.series for each in other.stored()] == [SERIES]
     assert other.missing(SERIES, *span(0, 60)) == [span(48, 60)]
     assert other.append(SERIES, rows(40, 900), covered=span(40, 900)) == 852
     machine("a")

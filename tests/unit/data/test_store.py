@@ -164,7 +164,7 @@ def test_a_damaged_description_is_refused_by_name(store, walk):
     for text in ("", "{", "{}", json.dumps({"format": "another"})):
         path.write_text(text)
         with pytest.raises(DataError, match=r"series\.json"):
-            store.held()
+            store.stored()
 
 
 def test_duckdb_and_polars_read_the_layout(store, walk):
