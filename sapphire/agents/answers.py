@@ -43,10 +43,10 @@ def views_by(agent: Agent, window: Window) -> list[View]:
     expected = f"a list of views of {', '.join(window.symbols)} as of {moment}, one of each at most"
     with _asking(agent, "views", at, expected):
         answer: Any = agent.views(window)
-        said = list(answer) if isinstance(answer, Iterator) else answer
-    fault = _fault(said, window)
+        views = list(answer) if isinstance(answer, Iterator) else answer
+    fault = _fault(views, window)
     if fault is None:
-        return list(said)
+        return list(views)
     raise _wrong(agent, "views", at, expected=expected, got=fault, step=_MADE)
 
 
@@ -115,12 +115,12 @@ def require_answerable(agent: Agent) -> None:
             raise _wrong(agent, name, "", expected=expected, got=f"{value!r:.40}", step="")
 
 
-def _fault(said: Any, window: Window) -> str | None:
+def _fault(answer: Any, window: Window) -> str | None:
     """What is wrong with an answer; None where nothing is."""
-    if not isinstance(said, list | tuple):
-        return kind_of_value(said)
+    if not isinstance(answer, list | tuple):
+        return kind_of_value(answer)
     seen: set[str] = set()
-    for place, view in enumerate(said):
+    for place, view in enumerate(answer):
         if not isinstance(view, View):
             return f"{kind_of_value(view)} in place {place} of its answer"
         if view.symbol not in window.symbols:

@@ -73,15 +73,15 @@ class BuyAndHold(Agent):
     def views(self, window: Window) -> list[View]:
         """A score of 1 for each symbol that has a bar."""
         listed = window.panel("close").iloc[-1].notna()
-        held = listed & self._held(window.symbols)
-        return window.views(score=listed.astype(float).where(held), horizon=self.horizon)
+        chosen = listed & self._chosen(window.symbols)
+        return window.views(score=listed.astype(float).where(chosen), horizon=self.horizon)
 
     def views_panel(self, bars: Bars) -> ViewPanel:
         """A score of 1 wherever a symbol has a bar."""
-        scores = np.where(bars.listed & self._held(bars.symbols), 1.0, np.nan)
+        scores = np.where(bars.listed & self._chosen(bars.symbols), 1.0, np.nan)
         return ViewPanel(score=frame_of(scores, bars), horizon=self.horizon)
 
-    def _held(self, symbols: tuple[str, ...]) -> NDArray[np.bool_]:
+    def _chosen(self, symbols: tuple[str, ...]) -> NDArray[np.bool_]:
         return np.array([not self.symbols or symbol in self.symbols for symbol in symbols])
 
 

@@ -129,11 +129,11 @@ class Calibrated(Agent):
         """The same at every bar, by the agent's twin where it has one."""
         return self.forecasts_panel(view_panel(self.agent, bars), bars)
 
-    def forecasts_panel(self, said: ViewPanel, bars: Bars) -> ViewPanel:
+    def forecasts_panel(self, panel: ViewPanel, bars: Bars) -> ViewPanel:
         """The agent's own panel of these bars as forecasts; raises what `views` raises."""
-        if said.score is None:
-            return forecast_panel(said, self.agent.name)
-        mean, std = self._worth(said.score.to_numpy())
+        if panel.score is None:
+            return forecast_panel(panel, self.agent.name)
+        mean, std = self._worth(panel.score.to_numpy())
         return ViewPanel(horizon=self.horizon, mean_bps=frame_of(mean, bars), std_bps=frame_of(std, bars))
 
     def beliefs(self, window: Window) -> list[Belief]:

@@ -37,7 +37,7 @@ _GENERATED: dict[str, Any] = {
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else.")]
 Folder = Annotated[
-    Path | None, typer.Option("--agents", help="Folder of agent files; the workspace's agents/ unless said.")
+    Path | None, typer.Option("--agents", help="Folder of agent files; the workspace's agents/ unless stated.")
 ]
 
 

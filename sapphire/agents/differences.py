@@ -33,9 +33,9 @@ def numbers_of_panel(panel: ViewPanel, rows: int | None = None) -> Numbers:
     return {name: frame.to_numpy()[:rows] for name, frame in panel.numbers.items()}
 
 
-def numbers_of_views(said: Iterable[list[View]], symbols: tuple[str, ...]) -> Numbers:
+def numbers_of_views(answers: Iterable[list[View]], symbols: tuple[str, ...]) -> Numbers:
     """The numbers of views, one row per list."""
-    lists = list(said)
+    lists = list(answers)
     numbers: dict[str, NDArray[np.float64]] = {}
     for row, views in enumerate(lists):
         for view in views:

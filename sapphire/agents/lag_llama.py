@@ -138,8 +138,8 @@ class LagLlama(Agent):
 
     def views_panel(self, bars: Bars) -> ViewPanel:
         """The same for every bar, in batches."""
-        said = self.distribution(bars)
-        mean, std = (frame_of(of, bars) for of in (said.loc_bps, said.std_bps))
+        forecast = self.distribution(bars)
+        mean, std = (frame_of(of, bars) for of in (forecast.loc_bps, forecast.std_bps))
         return ViewPanel(mean_bps=mean, std_bps=std, horizon=self.horizon)
 
     def distribution(self, bars: Bars) -> StudentT:
@@ -395,6 +395,6 @@ def _forecast(agent: LagLlama, features: Floats, rows: NDArray[np.intp], columns
         panel, ends = torch.tensor(features), torch.tensor(np.stack([rows, columns], axis=1))
         parts = []
         for some in torch.split(ends, _FORECAST_BATCH):
-            said = _student(weights, _contexts(panel, some, agent.context), agent.layers, agent.heads)
-            parts.append(torch.stack([of[:, -1] for of in said]))
+            forecast = _student(weights, _contexts(panel, some, agent.context), agent.layers, agent.heads)
+            parts.append(torch.stack([of[:, -1] for of in forecast]))
         return np.asarray(torch.cat(parts, dim=1).numpy())

@@ -1,6 +1,6 @@
 """Leak checks: an agent must say the same whatever the future is, and be what it says it is.
 
-`truncation_test` changes what comes after several moments and compares what the agent said until then.
+`truncation_test` changes what comes after several moments and compares what the agent answered until then.
 `twin_test` compares views and vectorised twin.  `warmup_test` gives a longer history than the warm-up.  `fit_test`
 changes what comes after the training window.  `feature_parity` compares features made in bulk with features made bar
 by bar.  `order_test` hands over the symbols in another order, and bars twice and shuffled.  None of them raises for
@@ -172,8 +172,8 @@ def order_test(
     else:
         compare = partial(_other_order, agent, bars, rows, known)
         symbols = _checked("symbol_order", check, twin_tolerance_of(agent), compare)
-    twice = _checked("duplicate_rows", "bars twice", 0.0, partial(_odd_rows, agent, bars, few, _twice))
-    mixed = _checked("shuffled_rows", "bars shuffled", 0.0, partial(_odd_rows, agent, bars, few, _mixed))
+    twice = _checked("duplicate_rows", "bars twice", 0.0, partial(_disturbed_rows, agent, bars, few, _twice))
+    mixed = _checked("shuffled_rows", "bars shuffled", 0.0, partial(_disturbed_rows, agent, bars, few, _mixed))
     return LeakReport(agent.name, (symbols, twice, mixed))
 
 
@@ -209,7 +209,7 @@ def _views_of_another_future(agent: Agent, bars: Bars, rows: Rows, future: Futur
 
 
 def _asked_again(agent: Agent, bars: Bars, rows: Rows, known: _Known) -> Found:
-    backwards = _said(agent, bars, rows[::-1])
+    backwards = _numbers_at(agent, bars, rows[::-1])
     again = {name: values[::-1] for name, values in backwards.items()}
     return far_apart(known.at(rows), again, bars, rows)
 
@@ -255,13 +255,13 @@ def _other_order(agent: Agent, bars: Bars, rows: Rows, known: _Known) -> Found:
     return far_apart(known.at(rows), turned, bars, rows)
 
 
-def _odd_rows(agent: Agent, bars: Bars, rows: Rows, odd: Callable[[Bars], Bars]) -> Found:
-    """Windows with odd rows are refused, or answered as if they were not odd."""
+def _disturbed_rows(agent: Agent, bars: Bars, rows: Rows, disturb: Callable[[Bars], Bars]) -> Found:
+    """Windows with disturbed rows are refused, or answered as if they were not disturbed."""
     answered: list[int] = []
     for row in map(int, rows):
         plain = window_at(agent, bars, row)
         try:
-            window = Window(odd(plain.bars), plain.as_of, plain.features)
+            window = Window(disturb(plain.bars), plain.as_of, plain.features)
         except BadBars:
             continue
         answered += [row] if views_by(agent, window) != views_by(agent, plain) else []
@@ -307,7 +307,7 @@ def _in_bulk(feature: Feature, bars: Bars, rows: Rows) -> Found:
 
 
 class _Known:
-    """What an agent said at rows of bars, each asked once for all checks.
+    """What an agent answered at rows of bars, each asked once for all checks.
 
     Parameters
     ----------
@@ -316,17 +316,17 @@ class _Known:
 
     def __init__(self, agent: Agent, bars: Bars) -> None:
         self._agent, self._bars = agent, bars
-        self._said: dict[int, list[View]] = {}
+        self._views: dict[int, list[View]] = {}
 
     def at(self, rows: Rows) -> Mapping[str, NDArray[np.float64]]:
         """The numbers at these rows."""
         for row in map(int, rows):
-            if row not in self._said:
-                self._said[row] = views_at(self._agent, self._bars, row)
-        return numbers_of_views((self._said[row] for row in map(int, rows)), self._bars.symbols)
+            if row not in self._views:
+                self._views[row] = views_at(self._agent, self._bars, row)
+        return numbers_of_views((self._views[row] for row in map(int, rows)), self._bars.symbols)
 
 
-def _said(agent: Agent, bars: Bars, rows: Rows) -> Mapping[str, NDArray[np.float64]]:
+def _numbers_at(agent: Agent, bars: Bars, rows: Rows) -> Mapping[str, NDArray[np.float64]]:
     return numbers_of_views((views_at(agent, bars, int(row)) for row in rows), bars.symbols)
 
 

@@ -161,7 +161,7 @@ def view_panel(agent: Agent, bars: Bars, check: TwinCheck | None = None) -> View
 
     Parameters
     ----------
-    check : how large the sample is; told whether the twin differs.
+    check : how large the sample is; keeps whether the twin differs.
 
     Raises
     ------
@@ -209,9 +209,9 @@ def _equals_views(agent: Agent, bars: Bars, panel: ViewPanel, sampled: int) -> b
     rows = np.arange(agent.warmup - 1, len(bars))
     if rows.size > sampled:
         rows = np.sort(_DICE.choice(rows, sampled, replace=False))
-    said = numbers_of_views((views_at(agent, bars, int(row)) for row in rows), bars.symbols)
+    of_views = numbers_of_views((views_at(agent, bars, int(row)) for row in rows), bars.symbols)
     twin = {name: values[rows] for name, values in numbers_of_panel(panel).items()}
-    return panel.horizon == agent.horizon and far_apart(said, twin, bars, rows).worst <= twin_tolerance_of(agent)
+    return panel.horizon == agent.horizon and far_apart(of_views, twin, bars, rows).worst <= twin_tolerance_of(agent)
 
 
 def window_panel(agent: Agent, bars: Bars, *, first: int = 0) -> ViewPanel:

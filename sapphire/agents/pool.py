@@ -176,9 +176,9 @@ class Pool(Agent):
         """One forecast per symbol that any member with weight has a view of."""
         import pandas as pd
 
-        said = [{view.symbol: view for view in member.views(_shown(member, window))} for member in self.members]
-        numbers = np.full((2, len(said), len(window.symbols)), np.nan)
-        for i, views in enumerate(said):
+        by_member = [{view.symbol: view for view in member.views(_shown(member, window))} for member in self.members]
+        numbers = np.full((2, len(by_member), len(window.symbols)), np.nan)
+        for i, views in enumerate(by_member):
             for j, symbol in enumerate(window.symbols):
                 if symbol in views:
                     numbers[:, i, j] = views[symbol].mean_bps, views[symbol].std_bps

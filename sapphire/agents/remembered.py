@@ -2,7 +2,7 @@
 
 A walk forward shows most of its bars to the agent many times, once for each training window that holds them. While an
 answer book is open (`Remembered.open`), `views_at` looks there before it asks. Books can be kept on the disk as well;
-there one is believed only after the agent, asked anew about windows that nobody foresees, said the same.
+there one is believed only after the agent, asked anew about windows that nobody foresees, answered the same.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ _PROVEN_BY = 8
 _DICE = np.random.default_rng()
 
 Answers = dict[bytes, tuple["View", ...]]
-"""Digest of the open times that a window holds, to what was said of it."""
+"""Digest of the open times that a window holds, to what was answered of it."""
 
 
 class KeptAnswers(Protocol):
     """Where answers outlive a process."""
 
     def load(self, agent: Agent) -> Answers:
-        """What the agent said in an earlier process; empty where that is not known."""
+        """What the agent answered in an earlier process; empty where that is not known."""
 
     def save(self, agent: Agent, answers: Answers) -> None:
-        """Keep what it said."""
+        """Keep what it answered."""
 
 
 @dataclass(slots=True)
@@ -81,7 +81,7 @@ class Remembered:
             self._save()
 
     def book(self, agent: Agent, bars: Bars, ask: Asked) -> Answers | None:
-        """What this agent said before; None for one that has to be asked anew.
+        """What this agent answered before; None for one that has to be asked anew.
 
         Parameters
         ----------
@@ -99,7 +99,7 @@ class Remembered:
         if book is None:
             found = {} if self.files is None else self.files.load(agent)
             book = self._books[key] = _Book(agent, found, len(found), proven=not found)
-        if not book.proven and not _says_the_same(book.answers, agent, bars, ask):
+        if not book.proven and not _answers_the_same(book.answers, agent, bars, ask):
             book.answers, book.kept = {}, 0
         book.proven = True
         self._books.move_to_end(key)
@@ -123,7 +123,7 @@ _OPEN: ContextVar[Remembered | None] = ContextVar("remembered", default=None)
 
 
 def remembered_views(agent: Agent, bars: Bars, row: int, ask: Asked) -> list[View]:
-    """What `agent` said of its window at the close of bar `row`, asked for by `ask` where that is not known."""
+    """What `agent` answered of its window at the close of bar `row`, asked for by `ask` where that is not known."""
     remembered = _OPEN.get()
     answers = None if remembered is None else remembered.book(agent, bars, ask)
     if answers is None:
@@ -139,7 +139,7 @@ def _window(agent: Agent, bars: Bars, row: int) -> bytes:
     return hashlib.blake2b(times.tobytes(), digest_size=16).digest()
 
 
-def _says_the_same(answers: Answers, agent: Agent, bars: Bars, ask: Asked) -> bool:
+def _answers_the_same(answers: Answers, agent: Agent, bars: Bars, ask: Asked) -> bool:
     """Whether the agent says anew what a book holds, of some of these bars that are in it."""
     rows = _DICE.permutation(np.arange(agent.warmup - 1, len(bars)))
     known = [int(row) for row in rows if _window(agent, bars, int(row)) in answers][:_PROVEN_BY]

@@ -133,9 +133,9 @@ def _loose_method(cls: type) -> str | None:
     """A method that stands neither in the file of its class nor in any other; decorators are looked behind."""
     own = getattr(sys.modules.get(cls.__module__), "__file__", None)
     for name, value in vars(cls).items():
-        held = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
-        if isinstance(held, FunctionType) and not (name.startswith("__") and name.endswith("__")):
-            file = inspect.unwrap(held).__code__.co_filename
+        function = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
+        if isinstance(function, FunctionType) and not (name.startswith("__") and name.endswith("__")):
+            file = inspect.unwrap(function).__code__.co_filename
             if file != own and not Path(file).is_file():
                 return name
     return None

@@ -45,7 +45,7 @@ def imported_by(text: str, *, package: str, seen: Mapping[str, Any]) -> Imported
     seen : the running module's own names.
     """
     walk = _Walk()
-    names = {*imported_names(text, package), *_held(seen)}
+    names = {*imported_names(text, package), *_modules_of(seen)}
     walk.follow(names)
     modules = tuple(walk.modules[path] for path in sorted(walk.modules))
     return Imported(modules, tuple(sorted(walk.installed)), tuple(sorted(walk.missing)))
@@ -144,15 +144,15 @@ def _last_word(node: ast.expr) -> str:
     return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 
 
-def _held(seen: Mapping[str, Any]) -> set[tuple[str, bool]]:
+def _modules_of(seen: Mapping[str, Any]) -> set[tuple[str, bool]]:
     """Modules that a running module holds, or whose functions and classes it holds."""
-    held = set()
+    modules = set()
     for value in list(seen.values()):
         name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
         module = sys.modules.get(name) if isinstance(name, str) else None
         if module is not None and vars(module) is not seen and _from_file(module):
-            held.add((module.__name__, True))
-    return held
+            modules.add((module.__name__, True))
+    return modules
 
 
 def _from_file(module: ModuleType) -> bool:

@@ -153,13 +153,13 @@ def _frozen(
 ) -> Iterator[_Frozen]:
     """Every member with its name, its source and what it and the whole say of the golden bars."""
     stretch, as_of_ns = golden_bars(bars, max(member.warmup for member in members))
-    release_says = golden_views(whole, stretch, as_of_ns, features)
+    release_views = golden_views(whole, stretch, as_of_ns, features)
     for name, member in zip(_entry_names(members), members, strict=True):
-        agent_says = golden_views(member.agent, stretch, as_of_ns, features)
+        agent_views = golden_views(member.agent, stretch, as_of_ns, features)
         code = AgentCode.of(member.agent)
         numbers = Numbers.of(member.agent.arrays(), code)
         tolerance = min(numbers.widest, max(0.0, member.agent.golden_tolerance))
-        golden = Golden(stretch, as_of_ns, agent_says, release_says, numbers, tolerance)
+        golden = Golden(stretch, as_of_ns, agent_views, release_views, numbers, tolerance)
         yield _Frozen(name=name, member=member, code=code, golden=golden)
 
 

@@ -221,8 +221,8 @@ def _plain(view: View) -> dict[str, Any]:
     return made | {"mean_bps": view.mean_bps, "std_bps": view.std_bps}
 
 
-def _views(said: Sequence[Sequence[Mapping[str, Any]]], as_of_ns: Sequence[int]) -> list[list[View]]:
-    return [[_view(view, ns) for view in views] for ns, views in zip(as_of_ns, said, strict=True)]
+def _views(rows: Sequence[Sequence[Mapping[str, Any]]], as_of_ns: Sequence[int]) -> list[list[View]]:
+    return [[_view(view, ns) for view in views] for ns, views in zip(as_of_ns, rows, strict=True)]
 
 
 def _view(plain: Mapping[str, Any], as_of_ns: int) -> View:

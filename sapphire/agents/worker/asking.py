@@ -129,9 +129,9 @@ def ask_panel(
     drawn = _drawn(bars, rows, dice, sample)
     order = dice.permutation(drawn.size)
     panel = _twin(again, bars, rows) if asked.has_twin and rows.size > every else {}
-    numbers = _said(asked, bars, drawn if panel else rows)
+    numbers = _numbers_of(asked, bars, drawn if panel else rows)
     at_drawn = numbers if panel else _only(numbers, np.searchsorted(rows, drawn))
-    others = _only(_said(again, bars, drawn[order]), np.argsort(order))
+    others = _only(_numbers_of(again, bars, drawn[order]), np.argsort(order))
     repeated = far_apart(at_drawn, others, bars, drawn)
     stated = {name: at_drawn[name] for name in _STATED if name in at_drawn}
     worst, used, note, cuts = None, False, "", 0
@@ -187,18 +187,18 @@ def _cut_off(
                 first = max(0, row + 2 - fresh.warmup - _TAIL)
                 around = bars.rows(first, min(int(rows[-1]), row + fresh.warmup + _TAIL) + 1)
                 at = np.arange(max(first + fresh.warmup - 1, int(rows[0])), row + 1)
-                said = fresh.panel(future(around, row - first, dice), int(at[0]) - first)
-                this = far_apart(_only(panel, at - rows[0]), _only(said, np.arange(at.size)), bars, at)
+                recomputed = fresh.panel(future(around, row - first, dice), int(at[0]) - first)
+                this = far_apart(_only(panel, at - rows[0]), _only(recomputed, np.arange(at.size)), bars, at)
                 found = max(found, this, key=lambda one: one.worst)
     return found
 
 
 def _views_of(renew: Callable[[], Worker], bars: Bars, rows: Rows) -> Numbers:
     with renew() as fresh:
-        return _said(fresh, bars, rows)
+        return _numbers_of(fresh, bars, rows)
 
 
-def _said(worker: Worker, bars: Bars, rows: Rows) -> Numbers:
+def _numbers_of(worker: Worker, bars: Bars, rows: Rows) -> Numbers:
     """Forecasts, and what the agent itself stated: a score that is worth nothing would hide that it differs."""
     answers = [_answer(worker, bars, int(row)) for row in rows]
     raw = numbers_of_views((each for _, each in answers), bars.symbols)

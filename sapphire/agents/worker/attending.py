@@ -185,13 +185,13 @@ class _Attendant:
 
     def _twin(self, bars: Bars) -> ViewPanel | None:
         """What the twins themselves say, right or wrong: whoever asks compares it with views that he asked for."""
-        said = [twin_panel(member.agent, bars) for member in self._members]
+        twins = [twin_panel(member.agent, bars) for member in self._members]
         panels = [
             member.forecasts_panel(each, bars)
-            for member, each in zip(self._members, said, strict=True)
+            for member, each in zip(self._members, twins, strict=True)
             if each is not None and each.horizon == member.horizon
         ]
-        if len(panels) < len(said):
+        if len(panels) < len(twins):
             return None
         return self.agent.pooled_panel(panels, bars) if isinstance(self.agent, Pool) else panels[0]
 

@@ -90,8 +90,8 @@ class ReleaseWorker:
             about = f"agent {entry.name} of {self.release.label}"
             # The whole is asked first: the worker is sealed once it has spoken, and a member of a shorter memory may
             # do so before the others have imported what they need.
-            whole = self._said(golden, self.release.warmup, member=None)
-            of_agent = self._said(golden, entry.warmup, member=place)
+            whole = self._views(golden, self.release.warmup, member=None)
+            of_agent = self._views(golden, entry.warmup, member=place)
             compared += require_same_views(about, golden.agent, of_agent, golden, golden.tolerance)
             compared += require_same_views(self.release.label, golden.release, whole, golden, self.release.tolerance)
         return compared
@@ -100,7 +100,7 @@ class ReleaseWorker:
         """End it."""
         self._worker.close()
 
-    def _said(self, golden: Golden, warmup: int, *, member: int | None) -> list[list[View]]:
+    def _views(self, golden: Golden, warmup: int, *, member: int | None) -> list[list[View]]:
         moments = map(from_ns, golden.as_of_ns)
         windows = (Window(golden.bars.head_until(moment).tail(warmup), moment) for moment in moments)
         return [self.worker.views(window, member=member) for window in windows]

@@ -160,7 +160,7 @@ def attend() -> None:
         signal.signal(number, signal.SIG_IGN)
     control = socket.socket(fileno=os.dup(0))
     _close_input()
-    with _held(Path(os.environ["TMPDIR"])):
+    with _locked(Path(os.environ["TMPDIR"])):
         _import()
         while True:
             asked, descriptors, _, _ = socket.recv_fds(control, 1, 2)
@@ -224,7 +224,7 @@ def _close_input() -> None:
 
 
 @contextmanager
-def _held(folder: Path) -> Iterator[None]:
+def _locked(folder: Path) -> Iterator[None]:
     """Lock a folder, which nobody else removes meanwhile, and remove it in the end."""
     lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     fcntl.flock(lock, fcntl.LOCK_EX)
