@@ -49,11 +49,11 @@ def whole_lots(
         instrument = state.instruments[symbol]
         lot_quote = instrument.lot_atoms / ATOMS_PER_UNIT * state.prices[symbol]
         target = wanted[symbol] = _wanted(allocation, instrument, lot_quote, state)
-        held = state.lots.get(symbol, 0)
-        if held != target.lots:
-            reason = _keeps(held, target.lots, instrument, lot_quote, rebalance_band, hold=hold)
+        position = state.lots.get(symbol, 0)
+        if position != target.lots:
+            reason = _keeps(position, target.lots, instrument, lot_quote, rebalance_band, hold=hold)
             if reason is not None:
-                kept[symbol] = Target(symbol, held, held * lot_quote / state.equity_quote, reason)
+                kept[symbol] = Target(symbol, position, position * lot_quote / state.equity_quote, reason)
     chosen = {**wanted, **kept}
     if kept and sum(abs(target.weight) for target in chosen.values()) > 1.0:
         chosen = {
@@ -80,16 +80,16 @@ def _wanted(allocation: Allocation, instrument: Instrument, lot_quote: float, st
 
 
 def _keeps(
-    held: int, wanted: int, instrument: Instrument, lot_quote: float, band: float, *, hold: bool
+    position: int, wanted: int, instrument: Instrument, lot_quote: float, band: float, *, hold: bool
 ) -> Reason | None:
     """Why the lots held are kept instead of those wanted, if they are."""
-    if held == 0 or wanted == 0 or (held > 0) is not (wanted > 0):
+    if position == 0 or wanted == 0 or (position > 0) is not (wanted > 0):
         return None
     if hold:
         return Reason.KEPT_BOUGHT
-    if below_smallest_order(wanted - held, instrument, lot_quote):
+    if below_smallest_order(wanted - position, instrument, lot_quote):
         return Reason.KEPT_SMALL_CHANGE
-    return Reason.KEPT_WITHIN_BAND if abs(wanted - held) <= band * max(abs(wanted), abs(held)) else None
+    return Reason.KEPT_WITHIN_BAND if abs(wanted - position) <= band * max(abs(wanted), abs(position)) else None
 
 
 def below_smallest_order(lots: int, instrument: Instrument, lot_quote: float) -> bool:

@@ -84,8 +84,8 @@ def size_at_close(
     if answered:
         leaving = {target.symbol for target in sized if target.reason in _UNBELIEVED} & kept.keys() - living
     else:
-        held = {symbol for symbol, lots in state.lots.items() if lots}
-        leaving = ({target.symbol for target in sized} | held) - living
+        holdings = {symbol for symbol, lots in state.lots.items() if lots}
+        leaving = ({target.symbol for target in sized} | holdings) - living
     ruled = [
         _ruled(kept[symbol], state, rule, interval) if symbol in kept else Target(symbol, 0, 0.0, Reason.ZERO_NO_BELIEF)
         for symbol in leaving
@@ -100,18 +100,18 @@ def size_at_close(
 def _ruled(last: LastBelief, state: PortfolioState, rule: WhenViewsStop, interval: Interval) -> Target:
     """The target of a symbol whose last belief has ended: never more than is held, never too little to be sold."""
     bar = last.bars_since(state.as_of, interval)
-    held, reason = state.lots.get(last.symbol, 0), _REASONS[rule.stage(bar)]
+    position, reason = state.lots.get(last.symbol, 0), _REASONS[rule.stage(bar)]
     left = rule.remaining(last.lots or 0, bar)
-    if not held or (left > 0) is not (held > 0):
+    if not position or (left > 0) is not (position > 0):
         return Target(last.symbol, 0, 0.0, Reason.VIEWS_STOPPED_ZERO)
-    lots = min(held, left, key=abs)
+    lots = min(position, left, key=abs)
     instrument = state.instruments[last.symbol]
     lot_quote = _lot_quote(last.symbol, state)
-    if lots != held:
+    if lots != position:
         if below_smallest_order(lots, instrument, lot_quote):
             lots, reason = 0, Reason.VIEWS_STOPPED_ZERO
-        elif below_smallest_order(lots - held, instrument, lot_quote):
-            lots = held
+        elif below_smallest_order(lots - position, instrument, lot_quote):
+            lots = position
     return Target(last.symbol, lots, _weight(lots, lot_quote, state), reason)
 
 
@@ -146,9 +146,9 @@ def _cut(target: Target, kept: int, share: float, state: PortfolioState) -> Targ
     return Target(target.symbol, lots, _weight(lots, lot_quote, state), Reason.LIMITED_BY_LEAVING)
 
 
-def _within(wanted: int, held: int) -> int:
+def _within(wanted: int, position: int) -> int:
     """The part of a target that is held already."""
-    return min(wanted, held, key=abs) if wanted * held > 0 else 0
+    return min(wanted, position, key=abs) if wanted * position > 0 else 0
 
 
 def _lot_quote(symbol: str, state: PortfolioState) -> float:

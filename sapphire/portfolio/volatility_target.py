@@ -125,12 +125,12 @@ class VolatilityTarget:
         """What the belief would get if it were the only one, and a change had to earn its cost."""
         if self.cost_bps == 0.0:
             return self._wanted(belief, belief.mean_bps, volatility, state)
-        held = _held_weight(belief.symbol, state)
+        current = _current_weight(belief.symbol, state)
         bought = self._wanted(belief, belief.mean_bps - self.cost_bps, volatility, state)
-        if held < bought.weight:
+        if current < bought.weight:
             return bought
         sold = self._wanted(belief, belief.mean_bps + self.cost_bps, volatility, state)
-        return sold if held > sold.weight else Allocation(held, Reason.KEPT_WITHIN_COSTS)
+        return sold if current > sold.weight else Allocation(current, Reason.KEPT_WITHIN_COSTS)
 
     def _wanted(self, belief: Belief, mean_bps: float, volatility: float, state: PortfolioState) -> Allocation:
         """The weight of a mean."""
@@ -164,7 +164,7 @@ class VolatilityTarget:
         }
 
 
-def _held_weight(symbol: str, state: PortfolioState) -> float:
+def _current_weight(symbol: str, state: PortfolioState) -> float:
     """Signed share of equity that is held of a symbol."""
     lots = state.lots.get(symbol, 0)
     return lots * float(state.instruments[symbol].lot) * state.prices[symbol] / state.equity_quote if lots else 0.0

@@ -54,7 +54,7 @@ def believe():
 
 @pytest.fixture(scope="session")
 def holding(state):
-    def held(**lots):
+    def with_lots(**lots):
         return replace(state, lots={f"{base}/USDT": count for base, count in lots.items()})
 
-    return held
+    return with_lots

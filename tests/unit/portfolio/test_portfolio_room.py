@@ -35,7 +35,7 @@ def test_a_sizing_survives_being_written_down(sizing):
 
 
 @pytest.mark.parametrize(
-    ("name", "parameters", "said"),
+    ("name", "parameters", "message"),
     [
         ("kelly", {}, "volatility_target or equal_weight or fixed_fraction"),
         ("volatility_target", {"yearly": 0.2}, "yearly = 0.2"),
@@ -45,10 +45,10 @@ def test_a_sizing_survives_being_written_down(sizing):
         ("fixed_fraction", {"fraction": 1.5}, "fraction=1.5"),
     ],
 )
-def test_what_is_no_sizing_is_refused(name, parameters, said):
+def test_what_is_no_sizing_is_refused(name, parameters, message):
     with pytest.raises(ValueRefused) as refusal:
         make_sizing(name, parameters)
-    assert said in str(refusal.value)
+    assert message in str(refusal.value)
 
 
 def test_nothing_of_the_room_can_tell_the_time_or_throw_dice():

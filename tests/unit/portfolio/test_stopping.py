@@ -37,10 +37,10 @@ class Account:
             answered=answered,
         )
         self.remembered = sized.remembered
-        told = {target.symbol: target for target in sized.targets}
-        lots = {**self.state.lots, **{symbol: target.lots for symbol, target in told.items() if fills}}
+        targets = {target.symbol: target for target in sized.targets}
+        lots = {**self.state.lots, **{symbol: target.lots for symbol, target in targets.items() if fills}}
         self.state = replace(self.state, lots=lots, as_of=self.state.as_of + HOUR.timedelta)
-        return told
+        return targets
 
     def pass_over(self):
         """A close at which nothing was decided."""
@@ -142,11 +142,11 @@ def test_what_others_buy_is_paid_with_what_the_leaving_position_leaves_free(acco
     one = account(sizing=FixedFraction(fraction=0.6))
     one.close(believe("BTC/USDT", 1.0, horizon=HOUR.timedelta, as_of=one.state.as_of))
     spoken = [believe(symbol, 1.0, as_of=one.state.as_of) for symbol in ("ETH/USDT", "SOL/USDT")]
-    told = one.close(*spoken)
-    assert told["BTC/USDT"].reason == Reason.VIEWS_STOPPED_HELD
-    assert sum(target.weight for target in told.values()) == pytest.approx(0.99, abs=0.001)
-    assert {told["ETH/USDT"].reason, told["SOL/USDT"].reason} == {Reason.LIMITED_BY_LEAVING}
-    kept = {symbol: target.lots for symbol, target in told.items()}
+    targets = one.close(*spoken)
+    assert targets["BTC/USDT"].reason == Reason.VIEWS_STOPPED_HELD
+    assert sum(target.weight for target in targets.values()) == pytest.approx(0.99, abs=0.001)
+    assert {targets["ETH/USDT"].reason, targets["SOL/USDT"].reason} == {Reason.LIMITED_BY_LEAVING}
+    kept = {symbol: target.lots for symbol, target in targets.items()}
     again = one.close(*spoken)
     assert {symbol: target.lots for symbol, target in again.items()} == kept
 
@@ -164,7 +164,7 @@ def test_a_sizing_that_looks_at_no_beliefs_follows_the_rule_where_no_views_came(
     assert len(first) == 3
     assert one.close() == first
     gone = [one.close(answered=False) for _ in range(5)]
-    assert [told["BTC/USDT"].reason for told in gone] == [
+    assert [targets["BTC/USDT"].reason for targets in gone] == [
         Reason.VIEWS_STOPPED_HELD,
         *[Reason.VIEWS_STOPPED_REDUCED] * 3,
         Reason.VIEWS_STOPPED_ZERO,
@@ -183,15 +183,15 @@ def test_a_rule_never_buys_and_is_flat_in_time(state, believe, spoken, hold, red
     one = Account(state, sizing=FixedFraction(fraction=0.3), rule=WhenViewsStop(hold, reduce))
     silent = {"BTC/USDT": None, "ETH/USDT": None}
     for row in spoken:
-        said = [symbol for symbol, speaks in zip(silent, row, strict=True) if speaks]
+        speaking = [symbol for symbol, speaks in zip(silent, row, strict=True) if speaks]
         before = dict(one.state.lots)
-        told = one.close(
-            *(believe(symbol, 1.0, horizon=horizon * HOUR.timedelta, as_of=one.state.as_of) for symbol in said)
+        targets = one.close(
+            *(believe(symbol, 1.0, horizon=horizon * HOUR.timedelta, as_of=one.state.as_of) for symbol in speaking)
         )
         for symbol, since in silent.items():
-            silent[symbol] = 0 if symbol in said else None if since is None else since + 1
+            silent[symbol] = 0 if symbol in speaking else None if since is None else since + 1
             bar = None if silent[symbol] is None else silent[symbol] - horizon + 1
-            lots = told[symbol].lots if symbol in told else 0
+            lots = targets[symbol].lots if symbol in targets else 0
             if bar is not None and bar > 0:
                 assert lots <= before.get(symbol, 0)
                 assert lots == 0 or bar <= hold + reduce
@@ -211,8 +211,8 @@ class Twice:
 
 
 def test_while_nothing_has_stopped_the_targets_are_the_sizings_own(account):
-    told = size_at_close([], (), account().state, sizing=Twice(), rule=RULE, interval=HOUR).targets
-    assert told == Twice().size([], None)
+    targets = size_at_close([], (), account().state, sizing=Twice(), rule=RULE, interval=HOUR).targets
+    assert targets == Twice().size([], None)
 
 
 def test_bad_beliefs_are_refused_as_the_sizing_refuses_them(account, believe):

@@ -175,13 +175,13 @@ def test_parameters_out_of_range_are_refused(wrong):
 
 
 @shared
-@given(sizing=sizings, opinions=several, held=holdings, known=correlations, equity=st.floats(-1e4, 1e7))
-def test_never_short_never_borrowed(state, believe, sizing, opinions, held, known, equity):
-    here = replace(state, lots=held, correlation=known, equity_quote=equity)
+@given(sizing=sizings, opinions=several, lots=holdings, known=correlations, equity=st.floats(-1e4, 1e7))
+def test_never_short_never_borrowed(state, believe, sizing, opinions, lots, known, equity):
+    here = replace(state, lots=lots, correlation=known, equity_quote=equity)
     targets = sizing.size(beliefs_of(believe, opinions), here)
     assert all(target.lots >= 0 for target in targets)
     assert sum(abs(target.weight) for target in targets) <= 1.0 + 1e-9
-    assert [target.symbol for target in targets] == sorted({*opinions, *(s for s, lots in held.items() if lots)})
+    assert [target.symbol for target in targets] == sorted({*opinions, *(s for s, count in lots.items() if count)})
 
 
 @shared
@@ -205,14 +205,14 @@ def test_a_stronger_belief_never_gets_less(state, believe, sizing, opinions, kno
 
 
 @shared
-@given(sizing=sizings, opinions=several, held=holdings, known=correlations, order=st.randoms())
-def test_the_order_of_symbols_does_not_matter(state, believe, sizing, opinions, held, known, order):
-    here = replace(state, lots=held, correlation=known)
+@given(sizing=sizings, opinions=several, lots=holdings, known=correlations, order=st.randoms())
+def test_the_order_of_symbols_does_not_matter(state, believe, sizing, opinions, lots, known, order):
+    here = replace(state, lots=lots, correlation=known)
     beliefs = beliefs_of(believe, opinions)
     shuffled = order.sample(beliefs, len(beliefs))
     turned = replace(
         here,
-        lots=dict(reversed(held.items())),
+        lots=dict(reversed(lots.items())),
         prices=dict(reversed(here.prices.items())),
         volatility=dict(reversed(here.volatility.items())),
         instruments=type(here.instruments)(reversed(here.instruments.instruments)),
@@ -229,18 +229,18 @@ def test_not_even_the_last_bit_of_a_sum_knows_the_order(state, believe):
 
 
 @shared
-@given(sizing=sizings, opinions=several, held=holdings, known=correlations)
-def test_the_same_arguments_give_the_same_targets(state, believe, sizing, opinions, held, known):
-    here = replace(state, lots=held, correlation=known)
+@given(sizing=sizings, opinions=several, lots=holdings, known=correlations)
+def test_the_same_arguments_give_the_same_targets(state, believe, sizing, opinions, lots, known):
+    here = replace(state, lots=lots, correlation=known)
     beliefs = beliefs_of(believe, opinions)
     again = VolatilityTarget(**sizing.parameters)
     assert sizing.size(beliefs, here) == again.size([replace(belief) for belief in beliefs], replace(here))
 
 
 @shared
-@given(sizing=sizings, held=holdings)
-def test_no_belief_is_no_position(state, believe, sizing, held):
-    here = replace(state, lots=held)
+@given(sizing=sizings, lots=holdings)
+def test_no_belief_is_no_position(state, believe, sizing, lots):
+    here = replace(state, lots=lots)
     beliefs = [believe("BTC/USDT", 0.0), believe("ETH/USDT", 0.0)]
     assert all(target.lots == 0 and target.weight == 0.0 for target in sizing.size(beliefs, here))
 

@@ -12,16 +12,16 @@ def size_one(believe, state, sharpe=1.0, **parameters):
     return target
 
 
-@pytest.mark.parametrize("held", [60_000, 66_000, 70_000, 74_000])
-def test_lots_within_the_band_are_kept(believe, holding, held):
-    target = size_one(believe, holding(BTC=held))  # 66,666 wanted
-    assert (target.lots, target.reason) == (held, Reason.KEPT_WITHIN_BAND)
-    assert target.weight == pytest.approx(held * 0.00001 * 60_000 / 100_000)
+@pytest.mark.parametrize("position", [60_000, 66_000, 70_000, 74_000])
+def test_lots_within_the_band_are_kept(believe, holding, position):
+    target = size_one(believe, holding(BTC=position))  # 66,666 wanted
+    assert (target.lots, target.reason) == (position, Reason.KEPT_WITHIN_BAND)
+    assert target.weight == pytest.approx(position * 0.00001 * 60_000 / 100_000)
 
 
-@pytest.mark.parametrize("held", [0, 59_900, 75_000, 200_000])
-def test_lots_outside_the_band_are_changed(believe, holding, held):
-    target = size_one(believe, holding(BTC=held))
+@pytest.mark.parametrize("position", [0, 59_900, 75_000, 200_000])
+def test_lots_outside_the_band_are_changed(believe, holding, position):
+    target = size_one(believe, holding(BTC=position))
     assert (target.lots, target.reason) == (66_666, Reason.SIZED)
 
 
@@ -33,8 +33,8 @@ def test_without_a_band_only_what_is_too_small_for_an_order_is_kept(believe, hol
 
 
 def test_closing_is_never_kept(believe, holding):
-    for held in (1, 10, 66_666):
-        target = size_one(believe, holding(BTC=held), sharpe=-1.0, rebalance_band=0.9)
+    for position in (1, 10, 66_666):
+        target = size_one(believe, holding(BTC=position), sharpe=-1.0, rebalance_band=0.9)
         assert (target.lots, target.reason) == (0, Reason.ZERO_NOT_POSITIVE)
 
 
@@ -71,9 +71,9 @@ def test_equal_weight_buys_everything_once_and_holds(state, believe):
     assert [target.weight for target in first] == pytest.approx([0.33] * 3, abs=1e-4)
     bought = {target.symbol: target.lots for target in first}
     later = replace(state, lots=bought, prices={"BTC/USDT": 80_000.0, "ETH/USDT": 2_000.0, "SOL/USDT": 110.0})
-    held = EqualWeight().size([believe("BTC/USDT", -9.0)], later)
-    assert {target.symbol: target.lots for target in held} == bought
-    assert {target.reason for target in held} == {Reason.KEPT_BOUGHT}
+    targets = EqualWeight().size([believe("BTC/USDT", -9.0)], later)
+    assert {target.symbol: target.lots for target in targets} == bought
+    assert {target.reason for target in targets} == {Reason.KEPT_BOUGHT}
     again = EqualWeight(hold=False).size([], later)
     assert [target.weight for target in again] == pytest.approx([0.33] * 3, abs=1e-4)
 
