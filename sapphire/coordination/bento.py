@@ -16,7 +16,7 @@ from sapphire.domain.messages import ViewMessage, decode
 from sapphire.domain.view_requests import VIEWS, CachedRequest
 from sapphire.telemetry.http_client import Answer, HttpClient
 
-__all__ = ["Bento", "Said"]
+__all__ = ["Bento", "ReleaseViews"]
 
 _ANSWER_WITHIN_S = 30.0
 _FAILED = 500
@@ -28,8 +28,8 @@ _SHOWN = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What a release said at a close.
+class ReleaseViews:
+    """What a release answered at a close.
 
     Parameters
     ----------
@@ -58,8 +58,8 @@ class Bento:
     url : its address, "http://127.0.0.1:3000".
     release : digest of the release that it must serve.
     venue : whose bars in the shared cache it is to look at.
-    permit : the asker's own door; none asks always.
-    waits : called before a server that failed is asked again: the asker waits, and does not hang.
+    permit : what decides whether the release may be asked; without one it is asked always.
+    waits : called before a server that failed is asked again: who asks waits, and does not hang.
 
     Raises
     ------
@@ -84,7 +84,7 @@ class Bento:
         """Why it is not asked now; None where it is."""
         return None if self._permit is None else self._permit.refusal
 
-    def ask(self, close_ns: int, universe: Sequence[str], *, trace_id: str, causation_id: str) -> Said:
+    def ask(self, close_ns: int, universe: Sequence[str], *, trace_id: str, causation_id: str) -> ReleaseViews:
         """What the release says at the close of a bar.
 
         Parameters
@@ -110,16 +110,16 @@ class Bento:
             silent = tuple(str(symbol) for symbol in answer["silent"])
             named = (answer["schema"], answer["release"])
         except (ValueError, KeyError, TypeError, MessageError) as error:
-            raise self._odd(f"{type(error).__name__}: {error}") from error
+            raise self._unexpected(f"{type(error).__name__}: {error}") from error
         symbols = [view.symbol for view in views]
         if named != (VIEWS, self._release):
-            raise self._odd(f"{named[0]} of {str(named[1])[:_SHOWN]}")
+            raise self._unexpected(f"{named[0]} of {str(named[1])[:_SHOWN]}")
         if len(set(symbols)) < len(symbols) or not set(symbols) <= set(universe):
-            raise self._odd(f"views of {', '.join(symbols)}")
+            raise self._unexpected(f"views of {', '.join(symbols)}")
         for view in views:
             if (view.agent, view.as_of_ns) != (self._release, close_ns):
-                raise self._odd(f"a view of {view.symbol} as of {view.as_of_ns} by {view.agent}")
-        return Said(views, silent)
+                raise self._unexpected(f"a view of {view.symbol} as of {view.as_of_ns} by {view.agent}")
+        return ReleaseViews(views, silent)
 
     def _post(self, body: bytes) -> Answer:
         """Its answer; a failure of the server, not of the agent, is asked again a few times at once."""
@@ -134,14 +134,14 @@ class Bento:
 
     def _no(self, answer: Answer) -> Refused | NotReady:
         """The bento's own words, as the error that they are."""
-        told = answer.facts()
-        what = str(told.get("what") or f"the bento at {self._url} said {answer.status}")
-        got = str(told.get("got") or answer.body[:_SHOWN].decode(errors="replace"))
+        facts = answer.facts()
+        what = str(facts.get("what") or f"the bento at {self._url} said {answer.status}")
+        got = str(facts.get("got") or answer.body[:_SHOWN].decode(errors="replace"))
         again = answer.is_not_now and not got.startswith(_REFUSED_FOR_GOOD)
         kind = NotReady if again else Refused
-        return kind(what, expected=str(told.get("expected") or "views"), got=got, next=str(told.get("next") or ""))
+        return kind(what, expected=str(facts.get("expected") or "views"), got=got, next=str(facts.get("next") or ""))
 
-    def _odd(self, got: str) -> Refused:
+    def _unexpected(self, got: str) -> Refused:
         return Refused(
             f"the bento at {self._url} did not answer the question",
             expected=f"{VIEWS} of release {self._release} at the bar's close",

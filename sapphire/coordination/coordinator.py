@@ -1,13 +1,13 @@
 """The coordinator: at each closed bar it asks the release, has its beliefs sized, and says the targets.
 
 Everything it knows is on the bus and in the decisions' file. What its signals end with says which bars are done; a bar
-whose line is written is said as the line has it, any other is decided from the same bars, state and views, so a
+whose line is written is published as the line has it, any other is decided from the same bars, state and views, so a
 coordinator that was killed anywhere says the same again.
 
 On a running venue a bar is late once the next one has closed on the bus: its signals' time to live has ended. It is
 passed over with that reason, and its end marker still comes. In lock-step the bar stands for as long as it takes.
 
-A release that refuses, or that does not answer in time on a running venue, has said nothing: its older beliefs live to
+A release that refuses, or that does not answer in time on a running venue, has no views: its older beliefs live to
 their horizon, and then the positions follow the release's rule. What that needs to know stands in the last line of the
 decisions' file, so a coordinator that was started again goes on with it.
 """
@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sapphire.agents.forecasts import beliefs_from
-from sapphire.coordination.bento import Bento, Said
+from sapphire.coordination.bento import Bento, ReleaseViews
 from sapphire.coordination.decision_log import DecisionLog
 from sapphire.coordination.decisions import (
     Decision,
@@ -181,8 +181,8 @@ class Coordinator:
             self._closed.append(message)
 
     def _end_of_bar(self, close_ns: int, closed: list[MarketDataMessage]) -> None:
-        """Decide a bar and say it. What is told to end before the decision is written leaves the bar to the next start,
-        and says it first where it is.
+        """Decide a bar and publish it. Told to end before the decision is written, it leaves the bar to the next
+        start; later, it publishes first.
         """
         known = self._log.find(close_ns)
         decision = known or self._decide(close_ns, closed)
@@ -190,13 +190,13 @@ class Coordinator:
             if known is None:
                 self._log.append(decision)
             now_ns = self._clock.now_ns()
-            said = self._bus.publish_all(self._scope.views, decision.views(self._scope, now_ns))
-            self._metrics.views(self._scope.agent).inc(said)
+            sent = self._bus.publish_all(self._scope.views, decision.views(self._scope, now_ns))
+            self._metrics.views(self._scope.agent).inc(sent)
             self._bus.publish_all(self._scope.signals, decision.signals(self._scope, now_ns), key=self._duty.key)
         self._metrics.bars_seen.inc()
         if known is None:
             self._count(decision)
-            self._tell(decision)
+            self._log_obstacles(decision)
             self._show(decision)
         self._log.archive()
 
@@ -214,7 +214,7 @@ class Coordinator:
         decision = self._remembering(Decision.on(self._scope, close_ns), before)
         try:
             self._require_in_time(close_ns)
-            decision, said = self._asked(decision)
+            decision, answer = self._asked(decision)
             state = self._state(close_ns)
         except _Late:
             text = "the next bar has closed already"
@@ -223,7 +223,7 @@ class Coordinator:
             return decision.without_signals(Obstacle.NO_ACCOUNT_STATE, obstacle(error))
         decision = decision.knowing(account=account_facts(state))
         try:
-            return self._sized(decision, said, before, state, closed)
+            return self._sized(decision, answer, before, state, closed)
         except SapphireError as error:
             return self._kept(decision.hindered(Obstacle.CANNOT_SIZE, obstacle(error)), before, state)
 
@@ -237,15 +237,15 @@ class Coordinator:
             stopped=[stopped_facts(each) for each in ended],
         )
 
-    def _asked(self, decision: Decision) -> tuple[Decision, Said | None]:
+    def _asked(self, decision: Decision) -> tuple[Decision, ReleaseViews | None]:
         """What the release says, and the decision that knows it; nothing where it refuses, or is not there in time."""
         asked_ns, times = self._clock.now_ns(), 0
-        said: Said | None = None
+        answer: ReleaseViews | None = None
         until, pause_s = time.monotonic() + self._duty.patience_s, _FIRST_PAUSE_S
-        while said is None:
+        while answer is None:
             times += 1
             try:
-                said = self._said(decision.bar_close_ns)
+                answer = self._release_views(decision.bar_close_ns)
             except Refused as error:
                 decision = decision.hindered(Obstacle.VIEWS_REFUSED, obstacle(error))
                 break
@@ -259,17 +259,17 @@ class Coordinator:
                 self._pulse.beat()
                 time.sleep(pause_s)
                 pause_s = min(2 * pause_s, _LAST_PAUSE_S)
-        if said is None:
+        if answer is None:
             return decision.knowing(asked_ns=str(asked_ns), asked_times=times), None
         return decision.knowing(
             asked_ns=str(asked_ns),
             answered_ns=str(self._clock.now_ns()),
             asked_times=times,
-            views=[view_facts(view, self._scope.agent, self._places[view.symbol]) for view in self._in_order(said)],
-            silent=list(said.silent),
-        ), said
+            views=[view_facts(view, self._scope.agent, self._places[view.symbol]) for view in self._in_order(answer)],
+            silent=list(answer.silent),
+        ), answer
 
-    def _said(self, close_ns: int) -> Said:
+    def _release_views(self, close_ns: int) -> ReleaseViews:
         with self._metrics.bento_ask.time():
             return self._bento.ask(
                 close_ns,
@@ -278,8 +278,8 @@ class Coordinator:
                 causation_id=self._scope.caused_by(close_ns),
             )
 
-    def _in_order(self, said: Said) -> list[ViewMessage]:
-        return sorted(said.views, key=lambda view: self._places[view.symbol])
+    def _in_order(self, answer: ReleaseViews) -> list[ViewMessage]:
+        return sorted(answer.views, key=lambda view: self._places[view.symbol])
 
     def _state(self, close_ns: int) -> AccountStateMessage:
         """The account at the close.
@@ -308,19 +308,19 @@ class Coordinator:
     def _sized(
         self,
         decision: Decision,
-        said: Said | None,
+        answer: ReleaseViews | None,
         before: Sequence[LastBelief],
         state: AccountStateMessage,
         closed: list[MarketDataMessage],
     ) -> Decision:
         """Beliefs, equity and targets, in the same numbers and the same order of operations as in a study."""
         universe = self._duty.universe
-        beliefs = [] if said is None else beliefs_from(message.view() for message in self._in_order(said))
+        beliefs = [] if answer is None else beliefs_from(message.view() for message in self._in_order(answer))
         bars = self._history.at(decision.bar_close_ns, closed)
         closes = closes_in_ticks(bars, universe, {} if self._log.last is None else self._log.last.closes_ticks)
         equity = equity_atoms(state, closes, universe)
         account = account_of(state, bars, closes, equity, universe)
-        sized = self._size(Asked(beliefs, before, account, said is not None))
+        sized = self._size(Asked(beliefs, before, account, answer is not None))
         known = self._remembering(decision, sized.remembered).knowing(
             beliefs=[belief_facts(belief) for belief in beliefs],
             closes_ticks={symbol: str(ticks) for symbol, ticks in closes.items()},
@@ -332,8 +332,8 @@ class Coordinator:
     def _kept(self, decision: Decision, before: Sequence[LastBelief], state: AccountStateMessage) -> Decision:
         """What was believed before stands, and what has ended follows the rule, where nothing could be sized."""
         duty, close = self._duty, from_ns(decision.bar_close_ns)
-        held = {position.symbol: position.lots for position in state.positions}
-        kept, after = kept_by_rule(before, held, close, rule=duty.rule, interval=duty.interval)
+        positions = {position.symbol: position.lots for position in state.positions}
+        kept, after = kept_by_rule(before, positions, close, rule=duty.rule, interval=duty.interval)
         closes = {} if self._log.last is None else self._log.last.closes_ticks
         return self._remembering(decision, after).signalling(kept, closes, self._places, duty.interval.ns)
 
@@ -344,7 +344,7 @@ class Coordinator:
         why = None if refusal is None else obstacle(refusal)
         self._runtime.readiness.tell(ready=speaks and refusal is None, views=views, refusal=why)
 
-    def _tell(self, decision: Decision) -> None:
+    def _log_obstacles(self, decision: Decision) -> None:
         """What keeps a bar from its signals, and what the rule does, for people."""
         at, facts = stamp(decision.bar_close_ns), decision.facts
         if facts["reason"] is not None:

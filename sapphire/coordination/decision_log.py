@@ -1,4 +1,4 @@
-"""decisions.jsonl: one line for each bar, written before anything of the decision is said.
+"""decisions.jsonl: one line for each bar, written before anything of the decision is published.
 
 A line is written by one `write` to the end of the file, so after `kill -9` it is there whole, or its torn rest is cut
 off at the next start and the bar is decided again. Days that are over are archived (`decision_archive`).

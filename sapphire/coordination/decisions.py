@@ -1,4 +1,4 @@
-"""A decision: what was known at a bar's close, what was made of it, and what is said to others because of it.
+"""A decision: what was known at a bar's close, what was made of it, and what is published because of it.
 
 It is one canonical JSON line, and its messages are read off that line: what is published and what is on record cannot
 differ. 64-bit numbers are text in it, floats are numbers that read back as the same double.
@@ -84,7 +84,7 @@ class Obstacle(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """For whom decisions are made, and where they are said.
+    """For whom decisions are made, and where they are published.
 
     Parameters
     ----------
@@ -233,20 +233,20 @@ class Decision:
 
     def signals(self, scope: Scope, publish_time_ns: int) -> list[tuple[EntryId, Message]]:
         """What goes to the release's stream of signals: one message for each, and the marker that these are all."""
-        said: list[tuple[EntryId, Message]] = [
+        messages: list[tuple[EntryId, Message]] = [
             self._signal(scope, facts, publish_time_ns) for facts in self.facts["signals"]
         ]
         marker = end_marker(
             COORDINATOR,
             scope.signals,
             self.bar_close_ns,
-            sent=len(said),
+            sent=len(messages),
             consumed=[(scope.bars, EntryId.parse(self.facts["bars_entry"]))],
             publish_time_ns=publish_time_ns,
             trace_id=scope.streams.trace(self.bar_close_ns),
             causation_id=scope.caused_by(self.bar_close_ns),
         )
-        return [*said, marker]
+        return [*messages, marker]
 
     def _envelope(self, scope: Scope, schema_id: str, stream: str, entry: EntryId, publish_time_ns: int) -> Envelope:
         return bar_envelope(

@@ -130,7 +130,7 @@ class Kept:
 
 def kept_by_rule(
     remembered: Sequence[LastBelief],
-    held: Mapping[str, int],
+    lots_held: Mapping[str, int],
     close: datetime,
     *,
     rule: WhenViewsStop,
@@ -144,7 +144,7 @@ def kept_by_rule(
     Parameters
     ----------
     remembered : the newest belief of each symbol before this close.
-    held : symbol to lots.
+    lots_held : symbol to lots.
     close : of the bar.
 
     Examples
@@ -163,7 +163,7 @@ def kept_by_rule(
     """
     kept, after = [], []
     for last in remembered:
-        lots, bar = held.get(last.symbol, 0), last.bars_since(close, interval)
+        lots, bar = lots_held.get(last.symbol, 0), last.bars_since(close, interval)
         if bar <= 0:
             kept.append(Kept(last.symbol, lots, "believed"))
             after.append(last)
@@ -240,15 +240,15 @@ def account_of(
     ------
     MissingData : a symbol of the universe that the account does not trade.
     """
-    held = {position.symbol: position.lots for position in state.positions}
-    absent = [symbol for symbol in instruments.symbols if symbol not in held]
+    positions = {position.symbol: position.lots for position in state.positions}
+    absent = [symbol for symbol in instruments.symbols if symbol not in positions]
     if absent:
         raise MissingData(
             f"account {state.account} does not say what it holds of {', '.join(absent)}",
             expected="a position, of zero or more, in each of " + ", ".join(instruments.symbols),
-            got=", ".join(held) or "none",
+            got=", ".join(positions) or "none",
             next="start the service with the release's universe",
         )
-    lots = {symbol: held[symbol] for symbol in instruments.symbols}
+    lots = {symbol: positions[symbol] for symbol in instruments.symbols}
     prices = {symbol: float(ticks * instruments[symbol].tick) for symbol, ticks in closes_ticks.items()}
     return Account(bars, equity / ATOMS_PER_UNIT, lots, prices)

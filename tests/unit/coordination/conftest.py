@@ -102,7 +102,7 @@ class Run:
         return entry, AdvancedMessage(envelope=envelope, now_ns=close_ns, bar_close_ns=close_ns, account_events=0)
 
     @staticmethod
-    def state(close_ns, *, cash, held, quote="USDT"):
+    def state(close_ns, *, cash, positions, quote="USDT"):
         """The service: the account at a close; `held` is symbol to (atoms, lots)."""
         entry = account_entry(close_ns)
         envelope = bar_envelope(
@@ -115,7 +115,7 @@ class Run:
             causation_id=None,
         )
         positions = tuple(
-            PositionState(symbol=symbol, atoms=atoms, lots=lots) for symbol, (atoms, lots) in held.items()
+            PositionState(symbol=symbol, atoms=atoms, lots=lots) for symbol, (atoms, lots) in positions.items()
         )
         return entry, AccountStateMessage(
             envelope=envelope,
@@ -131,8 +131,8 @@ class Run:
     def account(cls, bar):
         """An account that changes from bar to bar, with dust below a lot."""
         btc, eth = 900_000 * bar + 17, 31_000_000 - 2_000_000 * bar
-        held = {"BTC/USDT": (btc, btc // 1_000), "ETH/USDT": (eth, eth // 10_000)}
-        return cls.state(cls.close_of(bar), cash=100_000 * 10**8 - 12_345 * bar, held=held)
+        positions = {"BTC/USDT": (btc, btc // 1_000), "ETH/USDT": (eth, eth // 10_000)}
+        return cls.state(cls.close_of(bar), cash=100_000 * 10**8 - 12_345 * bar, positions=positions)
 
     @staticmethod
     def exchange(**more):
@@ -284,7 +284,7 @@ class Speaking:
         self._server.server_close()
 
 
-def said(release, views, close_ns, universe=SYMBOLS):
+def answer_body(release, views, close_ns, universe=SYMBOLS):
     """The body of an answer: views of `release` at a close."""
     numbers = count()
     speaker = Speaker(release, "serving:test", numbers, WallClock())
@@ -293,9 +293,9 @@ def said(release, views, close_ns, universe=SYMBOLS):
     return answered(messages, release=release, universe=universe, skill_failed=False).body
 
 
-@pytest.fixture(scope="session", name="said")
-def said_fixture():
-    return said
+@pytest.fixture(scope="session", name="answer_body")
+def answer_body_fixture():
+    return answer_body
 
 
 @pytest.fixture

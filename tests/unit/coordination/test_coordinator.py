@@ -75,7 +75,7 @@ def close(shown, run, bus):
     return make
 
 
-def believing(run, said, *, mean=(12.5, -3.25)):
+def believing(run, answer_body, *, mean=(12.5, -3.25)):
     """A bento that believes something of each symbol."""
 
     def reply(request):
@@ -84,7 +84,7 @@ def believing(run, said, *, mean=(12.5, -3.25)):
             View(symbol, from_ns(close_ns), timedelta(minutes=15), mean_bps=mean[place], std_bps=40.0)
             for place, symbol in enumerate(run.symbols)
         ]
-        return 200, said(RELEASE, views, close_ns)
+        return 200, answer_body(RELEASE, views, close_ns)
 
     return reply
 
@@ -152,9 +152,9 @@ def messages(bus, stream):
     return [(entry.id, entry.message) for entry in bus.read(stream, EntryId.BEGIN)]
 
 
-def test_a_bar_becomes_views_signals_and_a_marker(close, run, bus, said, speaking, decide):
+def test_a_bar_becomes_views_signals_and_a_marker(close, run, bus, answer_body, speaking, decide):
     close_ns = close(1)
-    server = speaking(believing(run, said))
+    server = speaking(believing(run, answer_body))
     (line,) = decide(server.url, close_ns)
     (request,) = server.asked
     assert request == {
@@ -204,9 +204,9 @@ def equity_by_hand(state, bars, row):
     return total
 
 
-def test_every_signal_is_signed_and_nothing_else_is(close, run, bus, said, speaking, decide, server):
+def test_every_signal_is_signed_and_nothing_else_is(close, run, bus, answer_body, speaking, decide, server):
     close(1)
-    decide(speaking(believing(run, said)).url, run.close_of(1))
+    decide(speaking(believing(run, answer_body)).url, run.close_of(1))
     rows = server.client().xrange(SIGNALS)
     assert len(rows) == 3
     for place, fields in rows:
@@ -214,7 +214,7 @@ def test_every_signal_is_signed_and_nothing_else_is(close, run, bus, said, speak
     assert all(set(fields) == {b"m"} for _, fields in server.client().xrange(VIEWS))
 
 
-def test_equity_is_exact_and_history_ends_with_the_bar(close, run, bus, bars, said, speaking, decide):
+def test_equity_is_exact_and_history_ends_with_the_bar(close, run, bus, bars, answer_body, speaking, decide):
     handed = []
 
     def size(beliefs, account):
@@ -223,7 +223,7 @@ def test_equity_is_exact_and_history_ends_with_the_bar(close, run, bus, bars, sa
 
     for bar in (1, 2, 3):
         close(bar)
-    lines = decide(speaking(believing(run, said)).url, run.close_of(3), size=size)
+    lines = decide(speaking(believing(run, answer_body)).url, run.close_of(3), size=size)
     for bar, line, account in zip((1, 2, 3), lines, handed, strict=True):
         state = run.account(bar)[1]
         assert int(line["equity_quote_atoms"]) == equity_by_hand(state, bars, 39 + bar)
@@ -239,21 +239,23 @@ def test_equity_is_exact_and_history_ends_with_the_bar(close, run, bus, bars, sa
 @pytest.mark.parametrize(
     ("torn", "written"), [("absent", 0), ("torn", 0), *(("whole", written) for written in range(6))]
 )
-def test_a_kill_between_any_two_writes_leaves_the_same(close, run, bus, said, speaking, decide, server, torn, written):
+def test_a_kill_between_any_two_writes_leaves_the_same(
+    close, run, bus, answer_body, speaking, decide, server, torn, written
+):
     """The line comes first, then two views, two signals and the marker; a kill leaves the first few of them."""
     close(1)
-    url = speaking(believing(run, said)).url
+    url = speaking(believing(run, answer_body)).url
     decide(url, run.close_of(1))
     close(2)
     decide(url, run.close_of(2))
     whole = {stream: run.without_times(bus, stream) for stream in (VIEWS, SIGNALS)}
     lines = run.decisions(decide.path)
-    said_before = [(VIEWS, entry) for entry in bus.read(VIEWS, EntryId.BEGIN)]
-    said_before += [(SIGNALS, entry) for entry in bus.read(SIGNALS, EntryId.BEGIN)]
-    of_the_second = [each for each in said_before if each[1].id.ms == run.close_of(2) // 10**6]
+    published_before = [(VIEWS, entry) for entry in bus.read(VIEWS, EntryId.BEGIN)]
+    published_before += [(SIGNALS, entry) for entry in bus.read(SIGNALS, EntryId.BEGIN)]
+    of_the_second = [each for each in published_before if each[1].id.ms == run.close_of(2) // 10**6]
     assert len(of_the_second) == 5
     server.client().delete(VIEWS, SIGNALS)
-    for stream, entry in [each for each in said_before if each not in of_the_second] + of_the_second[:written]:
+    for stream, entry in [each for each in published_before if each not in of_the_second] + of_the_second[:written]:
         server.client().xadd(stream, {b"m": entry.data}, id=str(entry.id))
     text = decide.path.read_bytes()
     first = text.index(b"\n") + 1
@@ -263,20 +265,20 @@ def test_a_kill_between_any_two_writes_leaves_the_same(close, run, bus, said, sp
     assert run.decisions(decide.path) == lines
 
 
-def test_what_a_line_says_is_said_and_not_decided_again(close, run, bus, said, speaking, decide, server):
+def test_what_a_line_says_is_said_and_not_decided_again(close, run, bus, answer_body, speaking, decide, server):
     close(1)
-    decide(speaking(believing(run, said)).url, run.close_of(1))
+    decide(speaking(believing(run, answer_body)).url, run.close_of(1))
     before = run.without_times(bus, SIGNALS)
     server.client().delete(VIEWS, SIGNALS)
-    other = speaking(believing(run, said, mean=(-1.0, 1.0)))
+    other = speaking(believing(run, answer_body, mean=(-1.0, 1.0)))
     decide(other.url, run.close_of(1))
     assert other.asked == []
     assert run.without_times(bus, SIGNALS) == before
 
 
-def test_signals_of_someone_else_are_an_error(close, run, bus, said, speaking, decide, server):
+def test_signals_of_someone_else_are_an_error(close, run, bus, answer_body, speaking, decide, server):
     close(1)
-    url = speaking(believing(run, said)).url
+    url = speaking(believing(run, answer_body)).url
     decide(url, run.close_of(1))
     close(2)
     foreign = bus.read(SIGNALS, EntryId.BEGIN)[0].data
@@ -285,17 +287,17 @@ def test_signals_of_someone_else_are_an_error(close, run, bus, said, speaking, d
         decide(url, run.close_of(2))
 
 
-def test_a_bento_that_is_not_ready_is_asked_again(close, run, bus, said, speaking, decide):
+def test_a_bento_that_is_not_ready_is_asked_again(close, run, bus, answer_body, speaking, decide):
     close(1)
-    speaks = believing(run, said)
+    speaks = believing(run, answer_body)
 
     def reply(request):
         if len(server.asked) < 4:
-            told = {
+            refusal = {
                 "what": "release trend is not served",
                 "got": 'standing loading: "its golden outputs are being made"',
             }
-            return 503, json.dumps(told).encode()
+            return 503, json.dumps(refusal).encode()
         return speaks(request)
 
     server = speaking(reply)
@@ -304,9 +306,9 @@ def test_a_bento_that_is_not_ready_is_asked_again(close, run, bus, said, speakin
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_a_server_that_fails_for_a_moment_costs_no_bar(close, run, bus, said, speaking, decide, status):
+def test_a_server_that_fails_for_a_moment_costs_no_bar(close, run, bus, answer_body, speaking, decide, status):
     close(1)
-    speaks = believing(run, said)
+    speaks = believing(run, answer_body)
     server = speaking(lambda request: (status, b"<html>busy</html>") if len(server.asked) < 3 else speaks(request))
     (line,) = decide(server.url, run.close_of(1))
     assert (len(server.asked), line["reason"], len(line["views"])) == (3, None, 2)
@@ -345,11 +347,11 @@ def targets(line):
 
 
 @pytest.mark.parametrize("no", NO)
-def test_a_bento_that_refuses_leaves_the_positions_to_the_rule(close, run, bus, said, speaking, decide, no):
+def test_a_bento_that_refuses_leaves_the_positions_to_the_rule(close, run, bus, answer_body, speaking, decide, no):
     """Views of fifteen minutes on bars of five: they live three bars, one more is held, one is reduced, then flat."""
     for bar in range(1, 7):
         close(bar)
-    speaks = believing(run, said, mean=(12.5, 30.0))
+    speaks = believing(run, answer_body, mean=(12.5, 30.0))
     server = speaking(lambda request: speaks(request) if len(server.asked) == 1 else NO[no])
     lines = decide(server.url, run.close_of(6), size=FixedFraction(fraction=0.4))
     assert [line["reason"] and line["reason"]["code"] for line in lines] == [None, *["views_refused"] * 5]
@@ -359,17 +361,19 @@ def test_a_bento_that_refuses_leaves_the_positions_to_the_rule(close, run, bus, 
         {},
         *(dict.fromkeys(run.symbols, stage) for stage in ("holding", "reducing", "flat")),
     ]
-    held = [{each["symbol"]: int(each["lots"]) for each in line["account"]["positions"]} for line in lines]
+    positions = [{each["symbol"]: int(each["lots"]) for each in line["account"]["positions"]} for line in lines]
     assert set(targets(lines[1])) == set(targets(lines[2])) == set(run.symbols)
     assert min(targets(lines[2]).values()) > 0
-    assert targets(lines[3]) == held[3]
-    assert targets(lines[4]) == {symbol: min(held[3][symbol] // 2, held[4][symbol]) for symbol in run.symbols}
+    assert targets(lines[3]) == positions[3]
+    assert targets(lines[4]) == {symbol: min(positions[3][symbol] // 2, positions[4][symbol]) for symbol in run.symbols}
     assert targets(lines[5]) == dict.fromkeys(run.symbols, 0)
     assert [sum(int(each["lots"] or 0) for each in line["remembered"]) for line in lines[:3]] == [0, 0, 0]
 
 
-def test_a_coordinator_that_was_started_again_remembers_what_was_believed(close, run, said, speaking, decide, server):
-    speaks = believing(run, said, mean=(12.5, 30.0))
+def test_a_coordinator_that_was_started_again_remembers_what_was_believed(
+    close, run, answer_body, speaking, decide, server
+):
+    speaks = believing(run, answer_body, mean=(12.5, 30.0))
     bento = speaking(lambda request: speaks(request) if len(bento.asked) == 1 else NO["no evidence"])
     for bar in range(1, 7):
         close(bar)
@@ -384,10 +388,10 @@ def test_a_coordinator_that_was_started_again_remembers_what_was_believed(close,
 
 
 def test_bars_without_a_decision_count_and_the_next_one_is_where_the_rule_has_it(
-    close, run, bus, said, speaking, decide
+    close, run, bus, answer_body, speaking, decide
 ):
     """Late, and without an account: nothing is signalled, the rule counts on."""
-    speaks = believing(run, said, mean=(12.5, 30.0))
+    speaks = believing(run, answer_body, mean=(12.5, 30.0))
     bento = speaking(lambda request: speaks(request) if len(bento.asked) == 1 else NO["no evidence"])
     for bar in range(1, 5):
         close(bar)
@@ -408,10 +412,14 @@ def test_bars_without_a_decision_count_and_the_next_one_is_where_the_rule_has_it
     assert targets(seventh) == dict.fromkeys(run.symbols, 0)
 
 
-def test_a_bento_that_is_gone_on_a_running_venue_has_said_nothing_in_time(close, run, bus, said, speaking, decide):
+def test_a_bento_that_is_gone_on_a_running_venue_has_said_nothing_in_time(
+    close, run, bus, answer_body, speaking, decide
+):
     """Today's case: every bar became late, so nothing was ever signalled again."""
     close(1)
-    decide(speaking(believing(run, said, mean=(12.5, 30.0))).url, run.close_of(1), size=FixedFraction(fraction=0.4))
+    decide(
+        speaking(believing(run, answer_body, mean=(12.5, 30.0))).url, run.close_of(1), size=FixedFraction(fraction=0.4)
+    )
     for bar in (2, 3, 4, 5, 6):
         close(bar)
         lines = decide(
@@ -426,10 +434,10 @@ def test_a_bento_that_is_gone_on_a_running_venue_has_said_nothing_in_time(close,
     assert targets(lines[5]) == dict.fromkeys(run.symbols, 0)
 
 
-def test_readyz_says_how_the_views_stand(close, run, bus, said, speaking, decide):
+def test_readyz_says_how_the_views_stand(close, run, bus, answer_body, speaking, decide):
     runtime = PartRuntime("coordinator")
     url = runtime.serve()
-    speaks = believing(run, said, mean=(12.5, 30.0))
+    speaks = believing(run, answer_body, mean=(12.5, 30.0))
     server = speaking(lambda request: speaks(request) if len(server.asked) == 1 else NO["no evidence"])
     seen = []
     for bar in range(1, 5):
@@ -453,9 +461,9 @@ def test_readyz_says_how_the_views_stand(close, run, bus, said, speaking, decide
 
 
 @pytest.mark.parametrize("decided", [False, True])
-def test_readyz_says_from_the_start_that_the_permit_is_closed(close, run, said, speaking, decide, decided):
+def test_readyz_says_from_the_start_that_the_permit_is_closed(close, run, answer_body, speaking, decide, decided):
     """Before the first bar as well, and whatever the last one said; the bento is not asked."""
-    server, runtime = speaking(believing(run, said, mean=(12.5, 30.0))), PartRuntime("coordinator")
+    server, runtime = speaking(believing(run, answer_body, mean=(12.5, 30.0))), PartRuntime("coordinator")
     url = runtime.serve()
     if decided:
         close(1)
@@ -465,10 +473,10 @@ def test_readyz_says_from_the_start_that_the_permit_is_closed(close, run, said, 
     closed = SimpleNamespace(refusal=refusal)
     decide(server.url, 0, over=lambda: True, runtime=runtime, permit=closed)
     answer = httpx.get(f"{url}/readyz", trust_env=False)
-    told = answer.json()
-    assert (answer.status_code, told["ready"]) == (503, False)
-    assert told["refusal"].startswith("trend was revoked")
-    assert (told["views"] is not None) is decided
+    facts = answer.json()
+    assert (answer.status_code, facts["ready"]) == (503, False)
+    assert facts["refusal"].startswith("trend was revoked")
+    assert (facts["views"] is not None) is decided
     close(2)
     line = decide(server.url, run.close_of(2), runtime=runtime, permit=closed)[-1]
     runtime.close()
@@ -490,9 +498,9 @@ def tell_to_end():
 
 
 def test_told_to_end_while_the_release_is_asked_the_bar_is_as_if_not_begun(
-    close, run, bus, said, speaking, decide, told_to_end
+    close, run, bus, answer_body, speaking, decide, told_to_end
 ):
-    speaks = believing(run, said, mean=(12.5, 30.0))
+    speaks = believing(run, answer_body, mean=(12.5, 30.0))
 
     def ending(request):
         tell_to_end()
@@ -508,7 +516,7 @@ def test_told_to_end_while_the_release_is_asked_the_bar_is_as_if_not_begun(
 
 
 def test_told_to_end_while_the_decision_is_written_the_bar_is_said(
-    close, run, bus, said, speaking, decide, told_to_end, monkeypatch
+    close, run, bus, answer_body, speaking, decide, told_to_end, monkeypatch
 ):
     written = DecisionLog.append
 
@@ -519,7 +527,7 @@ def test_told_to_end_while_the_decision_is_written_the_bar_is_said(
     monkeypatch.setattr(DecisionLog, "append", ending)
     close(1)
     with pytest.raises(SystemExit):
-        decide(speaking(believing(run, said, mean=(12.5, 30.0))).url, run.close_of(1), runtime=told_to_end)
+        decide(speaking(believing(run, answer_body, mean=(12.5, 30.0))).url, run.close_of(1), runtime=told_to_end)
     assert last_decision(decide.path).bar_close_ns == run.close_of(1)
     assert bus.entry(SIGNALS, end_of_bar(run.close_of(1))) is not None
 
@@ -530,10 +538,10 @@ def test_what_a_release_may_still_hold_is_read_from_the_decisions(tmp_path):
     assert not may_hold(path, RELEASE)
     log = DecisionLog(path)
 
-    def line(bar, *, release=RELEASE, held=None, aimed=0):
-        position = {"symbol": "BTC/USDT", "atoms": "7", "lots": str(held)}
+    def line(bar, *, release=RELEASE, lots=None, aimed=0):
+        position = {"symbol": "BTC/USDT", "atoms": "7", "lots": str(lots)}
         state = {"account": "paper", "entry": "1-1", "state": "ACTIVE", "quote": "USDT", "cash_quote_atoms": "0"}
-        account = None if held is None else {**state, "positions": [position]}
+        account = None if lots is None else {**state, "positions": [position]}
         signal = {"symbol": "BTC/USDT", "target_lots": str(aimed), "reference_ticks": "1", "time_to_live_ns": "1"}
         signals = [{**signal, "entry": "1-1"}]
         log.append(
@@ -542,13 +550,13 @@ def test_what_a_release_may_still_hold_is_read_from_the_decisions(tmp_path):
 
     for bar, (more, holds) in enumerate([
         ({"aimed": 0}, True),
-        ({"held": 0, "aimed": 3}, True),
-        ({"held": 3, "aimed": 0}, True),
+        ({"lots": 0, "aimed": 3}, True),
+        ({"lots": 3, "aimed": 0}, True),
         ({"aimed": 0}, True),
-        ({"held": 0, "aimed": 0}, False),
+        ({"lots": 0, "aimed": 0}, False),
         ({"aimed": 0}, False),
         ({"aimed": 1}, True),
-        ({"held": 0, "aimed": 0}, False),
+        ({"lots": 0, "aimed": 0}, False),
     ], start=1):  # fmt: skip
         line(bar, **more)
         assert may_hold(path, RELEASE) is holds, (bar, more)
@@ -560,21 +568,21 @@ def test_what_a_release_may_still_hold_is_read_from_the_decisions(tmp_path):
 
 
 @pytest.mark.parametrize("wrong", ["release", "close", "symbol", "twice"])
-def test_views_that_answer_something_else_are_refused(close, run, said, speaking, decide, wrong):
+def test_views_that_answer_something_else_are_refused(close, run, answer_body, speaking, decide, wrong):
     close_ns = close(1)
     as_of_ns = close_ns - run.interval.ns if wrong == "close" else close_ns
     symbols = {"symbol": ["DOGE/USDT"], "twice": ["BTC/USDT", "BTC/USDT"]}.get(wrong, ["BTC/USDT"])
     views = [View(each, from_ns(as_of_ns), timedelta(hours=1), mean_bps=1.0, std_bps=1.0) for each in symbols]
-    body = said("e" * 64 if wrong == "release" else RELEASE, views, as_of_ns)
+    body = answer_body("e" * 64 if wrong == "release" else RELEASE, views, as_of_ns)
     (line,) = decide(speaking(lambda request: (200, body)).url, close_ns)
     assert line["reason"]["code"] == "views_refused"
     assert "did not answer the question" in line["reason"]["text"]
 
 
-def test_a_late_bar_is_passed_over_on_a_running_venue_alone(close, run, bus, said, speaking, decide):
+def test_a_late_bar_is_passed_over_on_a_running_venue_alone(close, run, bus, answer_body, speaking, decide):
     for bar in (1, 2):
         close(bar)
-    url = speaking(believing(run, said)).url
+    url = speaking(believing(run, answer_body)).url
     first, second = decide(url, run.close_of(2))
     assert (first["reason"], second["reason"]) == (None, None)
     close(3)
@@ -600,22 +608,24 @@ def test_a_dead_bento_makes_a_bar_late_once_the_next_one_has_closed(close, run, 
     assert line["reason"]["code"] == "late"
 
 
-def test_a_coordinator_that_is_new_on_a_running_venue_begins_with_the_newest_bar(close, run, said, speaking, decide):
+def test_a_coordinator_that_is_new_on_a_running_venue_begins_with_the_newest_bar(
+    close, run, answer_body, speaking, decide
+):
     for bar in (1, 2, 3):
         close(bar)
-    lines = decide(speaking(believing(run, said)).url, run.close_of(3), lockstep=False)
+    lines = decide(speaking(believing(run, answer_body)).url, run.close_of(3), lockstep=False)
     assert [int(line["bar_close_ns"]) for line in lines] == [run.close_of(3)]
 
 
-def test_an_account_that_will_not_be_told_means_no_signals(close, run, bus, said, speaking, decide):
+def test_an_account_that_will_not_be_told_means_no_signals(close, run, bus, answer_body, speaking, decide):
     close(1, account=False)
     bus.publish(ACCOUNT, *run.account(2))
-    (line,) = decide(speaking(believing(run, said)).url, run.close_of(1))
+    (line,) = decide(speaking(believing(run, answer_body)).url, run.close_of(1))
     assert (line["reason"]["code"], line["signals"]) == ("no_account_state", [])
     assert len(line["views"]) == 2
 
 
-def test_an_account_that_comes_late_is_waited_for(close, run, bus, said, speaking, decide):
+def test_an_account_that_comes_late_is_waited_for(close, run, bus, answer_body, speaking, decide):
     close(1, account=False)
 
     def over():
@@ -624,42 +634,46 @@ def test_an_account_that_comes_late_is_waited_for(close, run, bus, said, speakin
             return False
         return bus.last(SIGNALS) is not None
 
-    (line,) = decide(speaking(believing(run, said)).url, run.close_of(1), over=over)
+    (line,) = decide(speaking(believing(run, answer_body)).url, run.close_of(1), over=over)
     assert line["reason"] is None
 
 
-def test_something_else_where_the_account_should_be_is_a_dead_letter(close, run, bus, said, speaking, decide, server):
+def test_something_else_where_the_account_should_be_is_a_dead_letter(
+    close, run, bus, answer_body, speaking, decide, server
+):
     close(1, account=False)
     server.client().xadd(ACCOUNT, {b"m": b"{}"}, id=str(account_entry(run.close_of(1))))
-    (line,) = decide(speaking(believing(run, said)).url, run.close_of(1))
+    (line,) = decide(speaking(believing(run, answer_body)).url, run.close_of(1))
     assert line["reason"]["code"] == "no_account_state"
     assert len(server.client().xrange(DEAD_LETTERS)) == 1
 
 
 @pytest.mark.parametrize(
-    ("held", "text"),
+    ("positions", "text"),
     [
         ({"BTC/USDT": (0, 0), "ETH/USDT": (0, 0), "DOGE/USDT": (5, 0)}, "holds DOGE/USDT, which nobody sizes"),
         ({"BTC/USDT": (0, 0)}, "does not say what it holds of ETH/USDT"),
     ],
 )
-def test_an_account_that_cannot_be_sized_means_no_signals(close, run, bus, said, speaking, decide, held, text):
+def test_an_account_that_cannot_be_sized_means_no_signals(
+    close, run, bus, answer_body, speaking, decide, positions, text
+):
     close_ns = close(1, account=False)
-    bus.publish(ACCOUNT, *run.state(close_ns, cash=10**12, held=held))
-    (line,) = decide(speaking(believing(run, said)).url, close_ns)
+    bus.publish(ACCOUNT, *run.state(close_ns, cash=10**12, positions=positions))
+    (line,) = decide(speaking(believing(run, answer_body)).url, close_ns)
     assert (line["reason"]["code"], line["signals"], line["targets"]) == ("cannot_size", [], [])
     assert text in line["reason"]["text"]
 
 
-def test_bars_that_cannot_be_sized_leave_the_positions_to_the_rule(close, run, bus, said, speaking, decide):
+def test_bars_that_cannot_be_sized_leave_the_positions_to_the_rule(close, run, bus, answer_body, speaking, decide):
     """Beliefs of three bars, and from the second bar on the account holds what nobody sizes; BTC is led to its end."""
-    bento = speaking(believing(run, said, mean=(12.5, 30.0)))
+    bento = speaking(believing(run, answer_body, mean=(12.5, 30.0)))
     close(1)
     decide(bento.url, run.close_of(1), size=FixedFraction(fraction=0.4))
     for bar in range(2, 8):
         close_ns = close(bar, account=False)
-        held = {"BTC/USDT": (90_000, 90), "ETH/USDT": (0, 0), "DOGE/USDT": (5, 0)}
-        bus.publish(ACCOUNT, *run.state(close_ns, cash=10**12, held=held))
+        positions = {"BTC/USDT": (90_000, 90), "ETH/USDT": (0, 0), "DOGE/USDT": (5, 0)}
+        bus.publish(ACCOUNT, *run.state(close_ns, cash=10**12, positions=positions))
         lines = decide(bento.url, close_ns, size=FixedFraction(fraction=0.4))[1:]
     assert {line["reason"]["code"] for line in lines} == {"cannot_size"}
     wanted = [next(int(each["target_lots"]) for each in line["signals"] if each["symbol"] == "BTC/USDT")
@@ -672,7 +686,7 @@ def test_bars_that_cannot_be_sized_leave_the_positions_to_the_rule(close, run, b
 
 
 def test_a_bar_message_that_is_none_is_a_dead_letter_and_the_cache_says_what_it_was(
-    shown, run, bus, bars, said, speaking, decide, server
+    shown, run, bus, bars, answer_body, speaking, decide, server
 ):
     handed = []
 
@@ -686,7 +700,7 @@ def test_a_bar_message_that_is_none_is_a_dead_letter_and_the_cache_says_what_it_
             server.client().xadd(BARS, {b"m": b"{}"}, id=f"{close_ns // 10**6}-0")
         shown.close(39 + bar)
         bus.publish(ACCOUNT, *run.account(bar))
-    decide(speaking(believing(run, said)).url, run.close_of(2), size=size)
+    decide(speaking(believing(run, answer_body)).url, run.close_of(2), size=size)
     assert len(server.client().xrange(DEAD_LETTERS)) == 1
     assert np.array_equal(handed[1].close, bars.close[:42])
 
@@ -710,7 +724,7 @@ def test_history_in_memory_is_what_the_cache_holds(run, bus, bars, market, unive
 
 
 def test_a_symbol_without_a_bar_for_longer_than_the_history_keeps_its_last_close(
-    run, bus, bars, market, universe, said, speaking, decide
+    run, bus, bars, market, universe, answer_body, speaking, decide
 ):
     """Today's case: what is held of it had no price any more, so nothing was sized, for ever."""
     arrays = {name: getattr(bars, name).copy() for name in ("open", "high", "low", "close", "volume", "listed")}
@@ -723,7 +737,7 @@ def test_a_symbol_without_a_bar_for_longer_than_the_history_keeps_its_last_close
         handed.append(account)
         return []
 
-    url = speaking(believing(run, said)).url
+    url = speaking(believing(run, answer_body)).url
     for bar in range(1, 7):
         shown.close(39 + bar)
         bus.publish(ACCOUNT, *run.account(bar))

@@ -51,8 +51,8 @@ def written(folder, value):
 def test_settings_come_back_from_their_file(kind, value, tmp_path):
     config = kind.read(written(tmp_path, value), "part", {})
     assert kind.read(written(tmp_path, config.as_dict()), "part", {}) == config
-    told = json.loads(json.dumps(config.as_dict()))
-    assert told == {**value, "cache": "", "host": "127.0.0.1", "port": 0, "hung_after_s": 60.0}
+    settings = json.loads(json.dumps(config.as_dict()))
+    assert settings == {**value, "cache": "", "host": "127.0.0.1", "port": 0, "hung_after_s": 60.0}
     assert config.speed == {"lockstep": None}.get(next(iter(value["clock"])), 60.0)
 
 

@@ -91,11 +91,11 @@ def coordinate(tmp_path, bus, run, market, speaking, pulse_until):
         url = speaking(reply).url
         for row, close_ns in enumerate(closes):
             shown.close(first + row)
-            held = {
+            positions = {
                 symbol: (int(atoms), int(atoms) // universe[symbol].lot_atoms)
                 for symbol, atoms in zip(universe.symbols, equity["position_atoms"][row], strict=True)
             }
-            bus.publish(ACCOUNT, *run.state(close_ns, cash=int(equity["cash_quote_atoms"][row]), held=held))
+            bus.publish(ACCOUNT, *run.state(close_ns, cash=int(equity["cash_quote_atoms"][row]), positions=positions))
             if row % RESTARTED_EVERY and row < len(closes) - 1:
                 continue
             coordinator = Coordinator(
@@ -125,7 +125,7 @@ def coordinate(tmp_path, bus, run, market, speaking, pulse_until):
 
 
 @pytest.mark.parametrize(("sizing", "seed"), list(zip(SIZINGS, (1, 2, 3, 4), strict=True)))
-def test_targets_equal_those_of_the_study(sizing, seed, tmp_path, said, coordinate, monkeypatch):
+def test_targets_equal_those_of_the_study(sizing, seed, tmp_path, answer_body, coordinate, monkeypatch):
     """Silence, refusals and restarts included: what is remembered is remembered the same."""
     monkeypatch.setenv("SAPPHIRE_HOME", str(tmp_path / "home"))
     answers = []
@@ -158,7 +158,7 @@ def test_targets_equal_those_of_the_study(sizing, seed, tmp_path, said, coordina
             View(belief.symbol, belief.as_of, belief.horizon, mean_bps=belief.mean_bps, std_bps=belief.std_bps)
             for belief in spoken
         ]
-        return 200, said(RELEASE, views, close_ns)
+        return 200, answer_body(RELEASE, views, close_ns)
 
     lines = coordinate(made, equity, sizing, reply, closes=closes)
     assert len(lines) == len(closes) > 100
@@ -168,8 +168,8 @@ def test_targets_equal_those_of_the_study(sizing, seed, tmp_path, said, coordina
     for row, (line, (believed, equity_quote, sized)) in enumerate(zip(lines, answers, strict=True)):
         assert int(line["equity_quote_atoms"]) == int(equity["equity_quote_atoms"][row])
         assert int(line["equity_quote_atoms"]) / 10**8 == equity_quote
-        told = [(each["symbol"], each["mean_bps"], each["std_bps"]) for each in line["beliefs"]]
-        assert told == [(each.symbol, each.mean_bps, each.std_bps) for each in believed]
+        beliefs = [(each["symbol"], each["mean_bps"], each["std_bps"]) for each in line["beliefs"]]
+        assert beliefs == [(each.symbol, each.mean_bps, each.std_bps) for each in believed]
         chosen = [(each["symbol"], int(each["lots"]), each["weight"], each["reason"]) for each in line["targets"]]
         assert chosen == [(each.symbol, each.lots, each.weight, str(each.reason)) for each in sized.targets]
         signals = {each["symbol"]: int(each["target_lots"]) for each in line["signals"]}
