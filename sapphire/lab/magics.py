@@ -26,7 +26,7 @@ def register(ipython: InteractiveShell, *, folder: Path | None = None) -> None:
     Parameters
     ----------
     ipython : the notebook's shell.
-    folder : the workspace; where the notebook stands unless said.
+    folder : the workspace; where the notebook stands unless stated.
     """
     show_short_errors(ipython)
     shell: Any = ipython  # its own annotations do not describe these two calls

@@ -133,11 +133,11 @@ def _groups(folder: Path, symbols: Sequence[str]) -> Iterator[_Group]:
             complete = True
             yield _Group(venue, kind, quote, Interval(interval), {name: files[name] for name in wanted})
     if not complete:
-        held = sorted({f"{name} {key[3]}" for key, files in gathered.items() for name in files})
+        available = sorted({f"{name} {key[3]}" for key, files in gathered.items() for name in files})
         raise MissingData(
             f"{folder} has no bars of {' and '.join(symbols) or 'anything'} together",
             expected="of each a file, of one venue, one quote and one length of a bar",
-            got=", ".join(held) or "no bars of a day or less",
+            got=", ".join(available) or "no bars of a day or less",
             next="sapphire demo --candles FOLDER --symbols A B names some of those",
         )
 
@@ -205,12 +205,14 @@ def _rows(files: Sequence[CandleFile], interval: Interval) -> Rows:
     BadBars : a file with a fault, or files that contradict each other.
     """
     read = [sound(file, repair=True, now_ns=None) for file in files]
-    odd = [file.series.symbol for (file, _, _), named in zip(read, files, strict=True) if file.series != named.series]
-    if odd:
+    foreign = [
+        file.series.symbol for (file, _, _), named in zip(read, files, strict=True) if file.series != named.series
+    ]
+    if foreign:
         raise BadBars(
             f"{files[0].path.name} is of another market than its name says",
             expected=files[0].series.symbol,
-            got=odd[0],
+            got=foreign[0],
             next="put perpetuals into a folder of their own, data/futures/um",
         )
     rows = repair(Rows.joined(Measure.BARS, [part for _, part, _ in read]))

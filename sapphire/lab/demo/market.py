@@ -38,7 +38,7 @@ class DemoMarket:
     label : one line for the summary.
     symbols : what is traded, all in one quote.
     windows : what is studied, and what is traded behind it.
-    seed : of the generated market, of the house's orders and of delays.
+    seed : of the generated market, its synthetic liquidity and the delays.
     venue : whose candles they are; None for the generated market.
     rows : the candles, by symbol.
     source : the folder of candle files that they are from.
@@ -90,8 +90,8 @@ class DemoMarket:
         from sapphire.data.rules import rules_of
         from sapphire.data.trading_rules import rules_beside, write_rules
 
-        told = rules_beside(self.source)
-        rules = [rules_of(symbol, rows, told.get(symbol)) for symbol, rows in self.rows.items()]
+        known = rules_beside(self.source)
+        rules = [rules_of(symbol, rows, known.get(symbol)) for symbol, rows in self.rows.items()]
         self.candles.mkdir(parents=True, exist_ok=True)
         for stale in self.candles.glob("*.csv"):
             stale.unlink()

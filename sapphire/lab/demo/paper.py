@@ -22,7 +22,7 @@ __all__ = ["trade_on_paper"]
 _REST = timedelta(minutes=1)
 """How far market time goes on behind the last close, so that the last bar's orders arrive and are answered."""
 
-_TOLD_EVERY = 100
+_PROGRESS_EVERY = 100
 
 
 def trade_on_paper(release: str, market: DemoMarket, *, home: Path, run: Path, steps: Steps) -> Driven:
@@ -50,9 +50,9 @@ def trade_on_paper(release: str, market: DemoMarket, *, home: Path, run: Path, s
     )
     plan = replace(plan, limits=account_limits(home, chosen.digest, plan.equity_atoms))
 
-    def told(done: int, wanted: int, _close_ns: int) -> None:
-        if done % _TOLD_EVERY == 0:
-            steps.say(f"{done:,} of {wanted:,} bars")
+    def progress(done: int, wanted: int, _close_ns: int) -> None:
+        if done % _PROGRESS_EVERY == 0:
+            steps.note(f"{done:,} of {wanted:,} bars")
 
     bars = market.windows.paper
     stack = Stack(plan, fresh=True)
@@ -60,7 +60,7 @@ def trade_on_paper(release: str, market: DemoMarket, *, home: Path, run: Path, s
     try:
         return steps.run(
             f"paper: {bars:,} bars of {' and '.join(plan.symbols)}",
-            lambda: run_bars(stack, bars, rest=_REST, progress=told),
+            lambda: run_bars(stack, bars, rest=_REST, progress=progress),
         )
     finally:
         stack.stop()

@@ -111,7 +111,7 @@ def research(
         task = processes.submit(trade_by_ccxt, market)
         round_trip = result_of("exchange: an unmodified ccxt trades", task)
         agree = "explained to the last digit" if round_trip.balances_agree else "NOT explained"
-        steps.say(f"{round_trip.orders} orders, {round_trip.fills} fills; balances {agree}")
+        steps.note(f"{round_trip.orders} orders, {round_trip.fills} fills; balances {agree}")
         showing = chains.submit(show)
         for done in (showing, studying):
             done.result()

@@ -48,7 +48,7 @@ def run_demo(
     run = folder / "run"
     market = steps.run("market", lambda: demo_market(seed, folder, candles=candles, symbols=symbols, bars=bars))
     windows = market.windows
-    steps.say(f"{market.label}: study of {windows.start} to {windows.end}, then {windows.paper:,} bars on paper")
+    steps.note(f"{market.label}: study of {windows.start} to {windows.end}, then {windows.paper:,} bars on paper")
     with tracking_server(state, folder, steps) as tracking:
         market.prepare()
         researched = research(market, workspace=place, folder=folder, tracking=tracking, steps=steps)

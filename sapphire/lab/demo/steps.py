@@ -33,10 +33,10 @@ class Steps:
             self._begun += 1
             sys.stderr.write(f" {self._begun}/{self._total}  {what} ...\n")
         result = step()
-        self.say(f"{what}: {time.monotonic() - began:.0f} s")
+        self.note(f"{what}: {time.monotonic() - began:.0f} s")
         return result
 
-    def say(self, text: str) -> None:
+    def note(self, text: str) -> None:
         """A line within a step."""
         with self._lock:
             sys.stderr.write(f"      {text}\n")

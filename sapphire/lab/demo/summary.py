@@ -50,9 +50,9 @@ class Summary:
             "latency": _latency(traded),
             "replay": _replay(traded),
         }
-        told = "\n".join(f" {name:<12}{text}" for name, text in lines.items())
+        table = "\n".join(f" {name:<12}{text}" for name, text in lines.items())
         look = "      ".join(facts["look_at"])
-        return f"\n {title:<{_WIDTH}}    {minutes} min {seconds:02d} s\n\n{told}\n\n {'look at':<12}{look}\n\n"
+        return f"\n {title:<{_WIDTH}}    {minutes} min {seconds:02d} s\n\n{table}\n\n {'look at':<12}{look}\n\n"
 
 
 def summarised(
@@ -139,14 +139,14 @@ def _release(released: dict[str, Any]) -> str:
 
 def _traded(traded: dict[str, Any]) -> str:
     books = traded["books"]
-    told = f"{traded['orders']:,} orders, {traded['fills']:,} fills"
+    text = f"{traded['orders']:,} orders, {traded['fills']:,} fills"
     if traded["untraded"]:
-        told += f" (never traded: {traded['untraded']})"
+        text += f" (never traded: {traded['untraded']})"
     if books is None:
-        return f"{told}; the exchange's books were not saved"
+        return f"{text}; the exchange's books were not saved"
     equal = "balances equal the exchange's to the last digit" if books["balances_equal"] else "balances DIFFER"
     changed = f", {len(books['changed']):,} CHANGED" if books["changed"] else ""
-    return f"{told}, {len(books['lost']):,} lost, {len(books['doubled']):,} doubled{changed}; {equal}"
+    return f"{text}, {len(books['lost']):,} lost, {len(books['doubled']):,} doubled{changed}; {equal}"
 
 
 def _parity(traded: dict[str, Any]) -> str:

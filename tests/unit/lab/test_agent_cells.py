@@ -86,7 +86,7 @@ def test_another_cell_writes_the_new_file(desk):
 
 
 @pytest.mark.parametrize(
-    ("cell", "said"),
+    ("cell", "message"),
     [
         (CELL.replace("def views(self", "def views(self self"), "is not Python"),
         ("%time\n" + CELL, "is not Python"),
@@ -98,10 +98,10 @@ def test_another_cell_writes_the_new_file(desk):
         ("", "makes 0 agents"),
     ],
 )
-def test_a_bad_cell_leaves_the_old_file(desk, cell, said):
+def test_a_bad_cell_leaves_the_old_file(desk, cell, message):
     path = capture("momentum", CELL, desk).path
     before = path.read_bytes()
-    with pytest.raises(AgentError, match=said):
+    with pytest.raises(AgentError, match=message):
         capture("momentum", cell, desk)
     assert path.read_bytes() == before
     assert [each.name for each in path.parent.iterdir()] == ["momentum.py"]

@@ -211,8 +211,8 @@ def test_the_exchange_reads_what_was_prepared_and_nothing_else(candles, tmp_path
     market.prepare()
     assert sorted(path.name for path in market.candles.iterdir()) == ["BTCUSDT-1h.csv", "rules.json"]
     assert rules_beside(market.candles)["BTC/USDT"].instrument(market.windows.end_ns).tick == Decimal("0.01")
-    held = Store().read(Series("binance", "BTC/USDT", Measure.BARS, "1h"))
-    assert held.content_sha256() == market.rows["BTC/USDT"].content_sha256()
+    recorded = Store().read(Series("binance", "BTC/USDT", Measure.BARS, "1h"))
+    assert recorded.content_sha256() == market.rows["BTC/USDT"].content_sha256()
 
 
 @pytest.mark.parametrize("symbols", [1, 2])
@@ -222,23 +222,25 @@ def test_a_study_of_the_least_length_fits_its_model(home, symbols):
     names = ["BTC/USDT", "ETH/USDT"][:symbols]
     windows = Windows(to_ns("2021-03-01"), bars, Interval("1h"), 10)
     taken = sp.data.snapshot(names, interval="1h", start=windows.start, end=windows.end, source="embedded")
-    said = windows.promoting
+    promoting = windows.promoting
     study = sp.study(
         "least",
         data=taken,
-        holdout=said["holdout"],
-        split=sp.walk_forward(train=said["train"], test=said["test"], embargo=said["embargo"]),
+        holdout=promoting["holdout"],
+        split=sp.walk_forward(train=promoting["train"], test=promoting["test"], embargo=promoting["embargo"]),
         costs=sp.costs.binance_spot(),
         sizing=sp.portfolio.VolatilityTarget(annual=0.20),
     )
-    lags = tuple(lag for lag in sp.agents.LagLlama().lags if lag < said["memory"])
+    lags = tuple(lag for lag in sp.agents.LagLlama().lags if lag < promoting["memory"])
     model = sp.agents.LagLlama(
-        horizon=parse_duration(said["horizon"]), lags=lags, scaling=said["memory"], steps=2, patience=1
+        horizon=parse_duration(promoting["horizon"]), lags=lags, scaling=promoting["memory"], steps=2, patience=1
     )
     (fold,) = study.folds
     train = taken.bars.rows(0, round((fold.train_end - fold.train_start).total_seconds() / 3600))
     assert model.fit(train, seed=7).is_fitted
-    cross = sp.agents.MovingAverageCross(fast=said["fast"], slow=said["slow"], horizon=parse_duration(said["horizon"]))
+    cross = sp.agents.MovingAverageCross(
+        fast=promoting["fast"], slow=promoting["slow"], horizon=parse_duration(promoting["horizon"])
+    )
     assert np.isfinite(study.screen(cross).performance.total_return)
 
 

@@ -71,10 +71,10 @@ def test_what_is_lost_or_differs_is_said(facts):
     facts["traded"]["books"] |= {"lost": ["fill 3 of BTC/USDT"], "balances_equal": False}
     facts["traded"]["parity"] = {"unexplained_lots": 5, "lots_by_cause": {"signal late": 2, "unexplained": 5}}
     facts["traded"]["replay"]["identical"] = False
-    told = str(Summary(facts))
-    assert "1 lost, 0 doubled; balances DIFFER" in told
-    assert "5 lots unexplained (2 lots signal late, 5 lots unexplained)" in told
-    assert "NOT identical" in told
+    text = str(Summary(facts))
+    assert "1 lost, 0 doubled; balances DIFFER" in text
+    assert "5 lots unexplained (2 lots signal late, 5 lots unexplained)" in text
+    assert "NOT identical" in text
 
 
 @pytest.mark.parametrize(

@@ -145,11 +145,11 @@ def test_the_verb_says_what_it_made_and_what_is_next(tmp_path, monkeypatch, caps
     alone.command("new")(new)
     alone.callback()(lambda: None)
     alone(["new", "desk", "--agent", "mean_reversion", "--json"], standalone_mode=False)
-    said = capsys.readouterr()
-    told = json.loads(said.out)
-    assert (told["workspace"], told["agent"], set(told["files"])) == (str(tmp_path / "desk"), "mean_reversion", FILES)
-    assert "next: cd desk && sapphire agent list" in said.err
-    assert "git init" in said.err
+    printed = capsys.readouterr()
+    made = json.loads(printed.out)
+    assert (made["workspace"], made["agent"], set(made["files"])) == (str(tmp_path / "desk"), "mean_reversion", FILES)
+    assert "next: cd desk && sapphire agent list" in printed.err
+    assert "git init" in printed.err
 
 
 def test_an_installed_package_has_the_templates_and_the_policies_with_it(monkeypatch):
