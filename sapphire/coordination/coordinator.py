@@ -138,7 +138,7 @@ class Coordinator:
         Raises
         ------
         MessageError : the bus has other signals than the decisions' file.
-        DataError : a decision could not be written.
+        PlaceFull : no room for a decision.
         """
         position = self._position()
         _log.info("release %s, after entry %s of %s", self._scope.release[:12], position, self._scope.bars)

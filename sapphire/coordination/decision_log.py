@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sapphire.coordination.decision_archive import archived_days, day_of, decision_lines, move_old_days
 from sapphire.coordination.decisions import Decision
+from sapphire.data.durable import append
 from sapphire.domain.decisions import DecisionLine
 from sapphire.domain.errors import DataError, ValueRefused
 
@@ -48,20 +49,11 @@ class DecisionLog:
 
         Raises
         ------
-        DataError : the disk did not take all of it; what it took is cut off again.
+        PlaceFull : the disk has no room for it; nothing is written.
         ValueRefused : not what a line says; nothing is written.
         """
         DecisionLine.read(decision.line)
-        line, end = decision.line, os.fstat(self._file).st_size
-        written = os.write(self._file, line)
-        if written != len(line):
-            os.ftruncate(self._file, end)
-            raise DataError(
-                f"{self._path} is not longer by a decision",
-                expected=f"{len(line):,} bytes written",
-                got=f"{written:,}",
-                next="see whether the disk is full",
-            )
+        append(self._file, decision.line, self._path, synced=False)
         self.last = decision
 
     def find(self, bar_close_ns: int) -> Decision | None:

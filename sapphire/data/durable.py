@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -10,27 +11,84 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["locked", "replace_file", "replace_folder", "write_text"]
+from sapphire.domain.errors import PlaceFull
+
+__all__ = ["append", "full_disk", "locked", "replace_file", "replace_folder", "write_text"]
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def full_disk(error: OSError, path: Path) -> PlaceFull | None:
+    """The error of a disk without room, or of a quota that is used up; None where the system says something else."""
+    said = error.strerror or str(error)
+    # polars and Arrow pass on what the system said, not always with its number
+    if error.errno not in _FULL and os.strerror(errno.ENOSPC) not in str(error):
+        return None
+    return PlaceFull(
+        f"no room for {path}", expected="room on its disk", got=said, next="free some, then again: nothing is half kept"
+    )
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        full = full_disk(error, path)
+        if full is None:
+            raise
+        raise full from error
+
+
+def append(descriptor: int, data: bytes, path: Path, *, synced: bool = True) -> None:
+    """Add bytes at the end of a file that is open for appending, all or none.
+
+    Parameters
+    ----------
+    path : of the file, for the message.
+    synced : whether they are on the disk for good before it returns.
+
+    Raises
+    ------
+    PlaceFull : no room. The file is as long as it was.
+    """
+    end = os.fstat(descriptor).st_size
+    with _told(path):
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[os.write(descriptor, left) :]
+            if synced:
+                os.fsync(descriptor)
+        except BaseException:
+            os.ftruncate(descriptor, end)
+            raise
 
 
 def replace_file(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` make the file under another name, sync it, and put it in place in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        write(temporary)
-        temporary.chmod(0o644)
-        _sync(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync(path.parent)
+    """Let `write` make the file under another name, sync it, and put it in place in one step.
+
+    Raises
+    ------
+    PlaceFull : no room. What was there stays.
+    """
+    with _told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            write(temporary)
+            temporary.chmod(0o644)
+            _sync(temporary)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        _sync(path.parent)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Put `text` in place in one step."""
+    """Put `text` in place in one step. Errors as `replace_file`."""
     replace_file(path, lambda temporary: _write(temporary, text))
 
 
@@ -40,7 +98,16 @@ def replace_folder(folder: Path, fill: Callable[[Path], None]) -> bool:
     Returns
     -------
     False if another writer put it there first; what stands is left as it is.
+
+    Raises
+    ------
+    PlaceFull : no room. Nothing of it stays.
     """
+    with _told(folder):
+        return _replaced(folder, fill)
+
+
+def _replaced(folder: Path, fill: Callable[[Path], None]) -> bool:
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent))
     try:
@@ -62,9 +129,16 @@ def replace_folder(folder: Path, fill: Callable[[Path], None]) -> bool:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file `path`; a second writer waits. The system frees it when its holder dies."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as handle:
+    """Hold the lock file `path`; a second writer waits. The system frees it when its holder dies.
+
+    Raises
+    ------
+    PlaceFull : no room for it.
+    """
+    with _told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = path.open("a")
+    with handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from sapphire.data.durable import locked, replace_file
 from sapphire.domain.canonical import canonical_json, is_sha256, read_canonical, sha256_of
-from sapphire.domain.errors import ConfigError, EvidenceRefused, LedgerDamaged, ValueRefused
+from sapphire.domain.errors import ConfigError, EvidenceRefused, LedgerDamaged, PlaceFull, ValueRefused
 from sapphire.registry.versions import STAGES, Version, Versions, model_name
 
 __all__ = ["ANCHORS", "TAG", "Anchors", "LedgerMark", "anchored", "check_tags", "note_tag"]
@@ -138,7 +138,7 @@ class LedgerMark:
         data = canonical_json([lines, head])
         try:
             replace_file(self.path, lambda temporary: _write(temporary, data))
-        except OSError as error:
+        except (OSError, PlaceFull) as error:
             raise self._unwritable(error) from None
 
     def read(self) -> tuple[int, str] | None:
@@ -190,7 +190,7 @@ class LedgerMark:
             "few lines it was counted on",
         )
 
-    def _unwritable(self, error: OSError) -> ConfigError:
+    def _unwritable(self, error: OSError | PlaceFull) -> ConfigError:
         return ConfigError(
             "the trial ledger cannot be marked in the configuration folder",
             expected=f"a folder that may be written: {self.path.parent}",

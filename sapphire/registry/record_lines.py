@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sapphire.data.durable import append
 from sapphire.domain.canonical import is_sha256, read_canonical, sha256_of
 from sapphire.domain.errors import EvidenceRefused, ValueRefused
 
@@ -86,19 +87,17 @@ def _damaged(path: Path, number: int, expected: str, got: str) -> EvidenceRefuse
 
 
 def append_line(path: Path, line: bytes) -> None:
-    """Adds a line for good; what a writer that died left of its own is cut before."""
+    """Adds a line for good; what a writer that died left of its own is cut before.
+
+    Raises
+    ------
+    PlaceFull : no room. Nothing is added.
+    """
     new = not path.exists()
-    with path.open("a+b") as file:
+    with path.open("a+b", buffering=0) as file:
         file.seek(0)
-        end = file.read().rfind(b"\n") + 1
-        file.truncate(end)
-        try:
-            file.write(line + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        except OSError:
-            file.truncate(end)
-            raise
+        file.truncate(file.read().rfind(b"\n") + 1)
+        append(file.fileno(), line + b"\n", path)
     if new:
         descriptor = os.open(path.parent, os.O_RDONLY)
         try:

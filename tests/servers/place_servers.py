@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import Self
 from urllib.request import Request, urlopen
 
+from small_disks import mount_disk, unmount_disk
+
 from sapphire.domain.errors import NotReady
 
 __all__ = [
@@ -47,7 +49,9 @@ READER_KEY, READER_SECRET = "READERKEY", "a-reader-secret-of-tests"
 _SHARED_MEMORY = Path("/dev/shm")
 
 
-def postgres_server(folder: Path, bind: str = "127.0.0.1", *, wrap: Sequence[str] = ()) -> PostgresServer:
+def postgres_server(
+    folder: Path, bind: str = "127.0.0.1", *, wrap: Sequence[str] = (), disk_mb: int | None = None
+) -> PostgresServer:
     """A PostgreSQL of its own, that answers.
 
     Parameters
@@ -55,25 +59,35 @@ def postgres_server(folder: Path, bind: str = "127.0.0.1", *, wrap: Sequence[str
     folder : gets its log.
     bind : address to listen on.
     wrap : words before its command, such as `ip netns exec NAME`.
+    disk_mb : size of a disk of its own that its data lie on; takes root.
     """
-    return PostgresServer(folder, bind, wrap).start()
+    return PostgresServer(folder, bind, wrap, disk_mb).start()
 
 
 def s3_server(
-    folder: Path, bind: str = "127.0.0.1", *, wrap: Sequence[str] = (), volumes: int = 50, volume_mb: int = 256
+    folder: Path,
+    bind: str = "127.0.0.1",
+    *,
+    wrap: Sequence[str] = (),
+    volumes: int = 50,
+    volume_mb: int = 256,
+    disk_mb: int | None = None,
 ) -> S3Server:
     """A bucket of the S3 API, that answers; `KEY` may write, `READER_KEY` reads.
 
     Parameters
     ----------
     volumes, volume_mb : how much it holds.
+    disk_mb : as PostgreSQL's.
     """
-    return S3Server(folder, bind, wrap, volumes, volume_mb).start()
+    return S3Server(folder, bind, wrap, volumes, volume_mb, disk_mb).start()
 
 
-def gcs_server(folder: Path, bind: str = "127.0.0.1", *, wrap: Sequence[str] = ()) -> GcsServer:
+def gcs_server(
+    folder: Path, bind: str = "127.0.0.1", *, wrap: Sequence[str] = (), disk_mb: int | None = None
+) -> GcsServer:
     """A bucket of Google's JSON API, that answers. It asks for no credentials."""
-    return GcsServer(folder, bind, wrap).start()
+    return GcsServer(folder, bind, wrap, disk_mb).start()
 
 
 class _Server:
@@ -81,7 +95,7 @@ class _Server:
 
     ends_by = signal.SIGTERM
 
-    def __init__(self, folder: Path, bind: str, wrap: Sequence[str]) -> None:
+    def __init__(self, folder: Path, bind: str, wrap: Sequence[str], disk_mb: int | None = None) -> None:
         self.bind, self._wrap = bind, tuple(wrap)
         self.host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind, bind)
         folder.mkdir(parents=True, exist_ok=True)
@@ -89,6 +103,8 @@ class _Server:
         # not below the test's folder, which only its own user may enter, and PostgreSQL will not run as root
         shared = _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else None
         self.data = Path(tempfile.mkdtemp(prefix="sapphire-test-", dir=shared))
+        if disk_mb is not None:
+            mount_disk(self.data, disk_mb << 10)
         self._process: subprocess.Popen[bytes] | None = None
         self._end = weakref.finalize(self, _remove, self.data, ())
 
@@ -142,8 +158,8 @@ class PostgresServer(_Server):
 
     ends_by = signal.SIGINT  # does not wait for clients that are still connected
 
-    def __init__(self, folder: Path, bind: str, wrap: Sequence[str]) -> None:
-        super().__init__(folder, bind, wrap)
+    def __init__(self, folder: Path, bind: str, wrap: Sequence[str], disk_mb: int | None = None) -> None:
+        super().__init__(folder, bind, wrap, disk_mb)
         (self.port,) = free_ports(1, self.bind)
         self._owner = _unprivileged()
         self._cluster = self.data / "cluster"
@@ -214,8 +230,16 @@ class S3Server(_Server):
 
     ends_by = signal.SIGKILL  # told to end, it waits ten seconds for its own parts
 
-    def __init__(self, folder: Path, bind: str, wrap: Sequence[str], volumes: int, volume_mb: int) -> None:
-        super().__init__(folder, bind, wrap)
+    def __init__(
+        self,
+        folder: Path,
+        bind: str,
+        wrap: Sequence[str],
+        volumes: int,
+        volume_mb: int,
+        disk_mb: int | None = None,
+    ) -> None:
+        super().__init__(folder, bind, wrap, disk_mb)
         self._ports = free_ports(8, self.bind)
         self.port = self._ports[0]
         self._volumes, self._volume_mb = volumes, volume_mb
@@ -291,8 +315,8 @@ class S3Server(_Server):
 class GcsServer(_Server):
     """fake-gcs-server, with one bucket."""
 
-    def __init__(self, folder: Path, bind: str, wrap: Sequence[str]) -> None:
-        super().__init__(folder, bind, wrap)
+    def __init__(self, folder: Path, bind: str, wrap: Sequence[str], disk_mb: int | None = None) -> None:
+        super().__init__(folder, bind, wrap, disk_mb)
         (self.port,) = free_ports(1, self.bind)
 
     @property
@@ -379,6 +403,8 @@ def _end_and_remove(
 
 
 def _remove(data: Path, litter: Sequence[Path]) -> None:
+    if data.is_mount():
+        unmount_disk(data)
     shutil.rmtree(data, ignore_errors=True)
     for path in litter:
         path.unlink(missing_ok=True)

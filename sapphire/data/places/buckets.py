@@ -204,7 +204,7 @@ def _google_error(error: Exception, where: str) -> SapphireError:
     from google.api_core.exceptions import Forbidden, NotFound, TooManyRequests, Unauthorized
     from google.auth.exceptions import GoogleAuthError
 
-    answer = (str(error).splitlines() or [type(error).__name__])[0][:300]
+    answer = _google_answer(error)
     if any(word in answer.lower() for word in _FULL_WORDS) and not isinstance(error, TooManyRequests):
         return _full(where, answer)
     if isinstance(error, Forbidden | Unauthorized | GoogleAuthError):
@@ -212,6 +212,21 @@ def _google_error(error: Exception, where: str) -> SapphireError:
     if isinstance(error, NotFound):
         return _wrong(where, answer)
     return _silent(where, answer)
+
+
+def _google_answer(error: Exception) -> str:
+    """What the server answered, where there is an answer: a retry that was given up has it in its cause."""
+    from google.api_core.exceptions import RetryError
+
+    last = getattr(error, "cause", None) if isinstance(error, RetryError) else error
+    response = getattr(last, "response", None)
+    if isinstance(error, RetryError) and response is not None:
+        try:
+            message = str(response.json()["error"]["message"])
+        except (ValueError, KeyError, TypeError):
+            message = response.text
+        return f"{response.status_code} {message}"[:300]
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]
 
 
 def _denied(where: str, answer: str, names: str) -> PlaceError:

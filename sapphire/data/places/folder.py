@@ -16,14 +16,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sapphire.data.durable import locked
+from sapphire.data.durable import append, full_disk, locked
 from sapphire.data.places.place import Head
-from sapphire.domain.errors import HeadMoved, PlaceDamaged, PlaceDenied, PlaceError, PlaceFull, PlaceUnreachable
+from sapphire.domain.errors import HeadMoved, PlaceDamaged, PlaceDenied, PlaceError, PlaceUnreachable
 
 __all__ = ["FolderBlobs", "FolderHeads"]
 
 _MOVES = ".moves"
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
@@ -140,17 +139,10 @@ class FolderHeads:
 
 def _append(path: Path, line: bytes) -> None:
     """Add a line for good; what a writer that died left of its own is cut before, and of this one nothing on error."""
-    with path.open("a+b") as file:
+    with path.open("a+b", buffering=0) as file:
         file.seek(0)
-        end = file.read().rfind(b"\n") + 1
-        file.truncate(end)
-        try:
-            file.write(line + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        except OSError:
-            file.truncate(end)
-            raise
+        file.truncate(file.read().rfind(b"\n") + 1)
+        append(file.fileno(), line + b"\n", path)
     _sync(path.parent)
 
 
@@ -175,11 +167,10 @@ def _as_place_errors(root: Path) -> Iterator[None]:
 
 
 def _place_error(root: Path, error: OSError) -> PlaceError:
+    full = full_disk(error, root)
+    if full is not None:
+        return full
     cause = f"{error.strerror or error} ({error.filename or root})"
-    if error.errno in _FULL:
-        return PlaceFull(
-            f"the folder {root} is full", expected="room for more", got=cause, next="free some, then again"
-        )
     if error.errno in _DENIED:
         rights = "a folder that may be read and written"
         return PlaceDenied(f"the folder {root} refuses", expected=rights, got=cause, next="change its rights")

@@ -193,7 +193,9 @@ def database_error(error: psycopg.Error, where: str) -> PlaceError | ConfigError
     """What a database says, as an error of ours, without what it was told to log in with."""
     import psycopg
 
-    code, reason = error.sqlstate or "", (str(error).strip().splitlines() or [type(error).__name__])[-1][:300]
+    # what a server says has a hint behind it; what a connection fails of, the last address tried
+    reason = error.diag.message_primary or (str(error).strip().splitlines() or [type(error).__name__])[-1]
+    code, reason = error.sqlstate or "", reason[:300]
     if code.startswith("28") or isinstance(error, psycopg.errors.InsufficientPrivilege) or _has(reason, _DENIED_WORDS):
         return PlaceDenied(
             f"{where} refuses",

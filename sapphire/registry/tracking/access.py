@@ -1,4 +1,4 @@
-"""Access: the credentials that an MLflow is asked with, and what it means when it does not take them.
+"""Access: the credentials that an MLflow is asked with, and what it means when it does not take them or has no room.
 
 MLflow's client takes `MLFLOW_TRACKING_USERNAME` and `MLFLOW_TRACKING_PASSWORD` from the environment. The password may
 lie in a file that only its owner can read instead, which `MLFLOW_TRACKING_PASSWORD_FILE` names.
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from sapphire.domain.errors import AccessDenied, ConfigError, SapphireError
+from sapphire.domain.errors import AccessDenied, ConfigError, PlaceFull, SapphireError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -43,6 +43,8 @@ _UNKNOWN = ("UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED")
 _FORBIDDEN = "PERMISSION_DENIED"
 _STATUSES = {401: _UNKNOWN[0], 403: _FORBIDDEN}
 _OTHER_NAME = "Invalid Host"
+_NO_ROOM = ("database or disk is full", "No space left on device", "Disk quota exceeded")
+"""How SQLite and the system say so; MLflow passes it on in a text."""
 _SHOWN = 200
 _PAGE = 200
 
@@ -95,11 +97,12 @@ def read_password() -> None:
 
 @contextmanager
 def access_checked(uri: str) -> Iterator[None]:
-    """Say in our own words that a server does not take the credentials, or does not permit what it was asked.
+    """Say in our own words that a server does not take the credentials, does not permit what it was asked, or is full.
 
     Raises
     ------
-    AccessDenied : it was so.
+    AccessDenied : it does not take or permit it.
+    PlaceFull : it has no room.
     ConfigError : the server does not answer to the name that it was asked by.
     """
     from mlflow.exceptions import MlflowException
@@ -118,6 +121,11 @@ def access_checked(uri: str) -> Iterator[None]:
         if refusal is None:
             raise
         raise refusal from error
+    except OSError as error:
+        full = _full(uri, str(error))
+        if full is None:
+            raise
+        raise full from error
 
 
 class AccessChecked:
@@ -170,7 +178,7 @@ def _refusal(uri: str, code: str, message: str) -> SapphireError | None:
             next="whoever administers it gives them: sapphire mlflow users",
         )
     if code != _FORBIDDEN:
-        return None
+        return _full(uri, message)
     if _OTHER_NAME in message:
         return ConfigError(
             "MLflow does not answer to this name",
@@ -184,4 +192,17 @@ def _refusal(uri: str, code: str, message: str) -> SapphireError | None:
         expected="a role that may: promoter for paper.* and live.*, quant for the others",
         got=reason[:_SHOWN],
         next="whoever administers it gives roles: sapphire mlflow users",
+    )
+
+
+def _full(uri: str, said: str) -> PlaceFull | None:
+    """What a text comes to in which somebody says that a disk or a database is full; None where nobody does."""
+    found = next((words for words in _NO_ROOM if words in said), None)
+    if found is None:
+        return None
+    return PlaceFull(
+        f"MLflow at {shown_uri(uri)} has no room",
+        expected="room in its database and for its files",
+        got=found,
+        next="free some, then again: what was done goes on from there",
     )

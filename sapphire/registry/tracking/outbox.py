@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from sapphire.data.durable import locked, write_text
 from sapphire.domain.canonical import sha256_of
-from sapphire.domain.errors import ConfigError, Refused
+from sapphire.domain.errors import ConfigError, PlaceFull, Refused
 from sapphire.registry.tracking.connection import Tracking
 from sapphire.registry.tracking.pages import Page
 
@@ -70,7 +70,7 @@ class Outbox:
             self.folder.mkdir(parents=True, exist_ok=True)
             name = sha256_of(f"{page.key} {[child.key for child in page.children]}".encode())[:_SHORT]
             write_text(self.folder / f"{name}.json", json.dumps(page.as_dict(), allow_nan=False))
-        except OSError as error:
+        except (OSError, PlaceFull) as error:
             _say(f"MLflow's pages do not show this: {error}; the result itself stands")
 
     def tell(self, page: Page) -> None:
@@ -122,7 +122,7 @@ class Outbox:
                         continue
                     self._say_kept(error)
                     return done
-                except (Refused, SQLAlchemyError, OSError) as error:
+                except (Refused, PlaceFull, SQLAlchemyError, OSError) as error:
                     self._say_kept(error)
                     return done
                 file.unlink(missing_ok=True)

@@ -12,13 +12,13 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sapphire.data.durable import append
 from sapphire.domain.errors import HeadMoved, LedgerDamaged
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ class Chain:
         ------
         LedgerDamaged : what stands there does not verify. Nothing is appended.
         PlaceError : the place does not take it. Likewise.
+        PlaceFull : the disk has no room. Likewise; a shared place may have it, and the next call brings it.
         """
         with self._locked() as file:
             while True:
@@ -116,7 +117,7 @@ class Chain:
                     except HeadMoved:
                         continue
                 break
-            _write(file, made)
+            self._add(file, made)
             if made:
                 written(Head.of(now))
         return tuple(now)
@@ -176,9 +177,12 @@ class Chain:
         lines = [line for batch in self.shared.news(digests) for line in batch.lines]
         if not lines:
             return entries, digests
-        _write(file, lines)
+        self._add(file, lines)
         file.seek(0)
         return self._verified(file.read())
+
+    def _add(self, file: Any, lines: Sequence[bytes]) -> None:
+        append(file.fileno(), b"".join(line + b"\n" for line in lines), self.path)
 
     def _whole(self) -> tuple[list[bytes], dict[str, bytes]]:
         """Every line, and every file beside the chain."""
@@ -214,21 +218,9 @@ class Chain:
     @contextmanager
     def _locked(self) -> Iterator[Any]:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a+b") as file:
+        with self.path.open("a+b", buffering=0) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield file
-
-
-def _write(file: Any, lines: Sequence[bytes]) -> None:
-    """Add lines at the end for good, all or none."""
-    end = file.seek(0, os.SEEK_END)
-    try:
-        file.write(b"".join(line + b"\n" for line in lines))
-        file.flush()
-        os.fsync(file.fileno())
-    except OSError:
-        file.truncate(end)
-        raise
 
 
 def canonical(value: Any) -> bytes:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from sapphire.data.durable import replace_file
 from sapphire.domain.bars import FIELDS
 from sapphire.domain.engine import load_engine
+from sapphire.domain.errors import PlaceFull
 from sapphire.domain.workspace import home
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class KeptFiles:
             files = sorted(self.folder.glob(f"*{self.ending}"), key=lambda each: each.stat().st_mtime)
             for old in files[:-_FILES]:
                 old.unlink(missing_ok=True)
-        except OSError:
+        except (OSError, PlaceFull):
             return
 
 
