@@ -19,7 +19,7 @@ from sapphire import __version__
 from sapphire.agents.commands import app as agent
 from sapphire.data.commands import app as data
 from sapphire.domain.errors import ConfigError, SapphireError
-from sapphire.domain.workspace import find_workspace
+from sapphire.domain.workspace import find_workspace, home
 from sapphire.execution.commands import exchange
 from sapphire.lab.commands import demo, new
 from sapphire.monitoring.commands import report, trace
@@ -137,6 +137,14 @@ def main(words: Sequence[str] | None = None) -> None:
         app(args=list(words) if words is not None else None, obj=_HANDED)
     except SapphireError as error:
         sys.stderr.write(f"{error}\n")
+        sys.exit(1)
+    except OSError as error:
+        from sapphire.data.durable import full_disk
+
+        full = full_disk(error, Path(error.filename) if error.filename else home())
+        if full is None:
+            raise
+        sys.stderr.write(f"{full}\n")
         sys.exit(1)
 
 

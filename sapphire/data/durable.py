@@ -11,18 +11,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sapphire.domain.errors import PlaceFull
+from sapphire.domain.errors import PlaceFull, SapphireError
 
 __all__ = ["append", "full_disk", "locked", "replace_file", "replace_folder", "write_text"]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def full_disk(error: OSError, path: Path) -> PlaceFull | None:
-    """The error of a disk without room, or of a quota that is used up; None where the system says something else."""
-    said = error.strerror or str(error)
-    # polars and Arrow pass on what the system said, not always with its number
-    if error.errno not in _FULL and os.strerror(errno.ENOSPC) not in str(error):
+def full_disk(error: Exception, path: Path) -> PlaceFull | None:
+    """The error of a disk without room, or of a quota that is used up; None where something else went wrong.
+
+    Libraries pass on what the system said, as errors of their own and not always with its number.
+    """
+    number, said = (error.errno, error.strerror) if isinstance(error, OSError) else (None, None)
+    said = said or str(error)
+    if number not in _FULL and os.strerror(errno.ENOSPC) not in said:
         return None
     return PlaceFull(
         f"no room for {path}", expected="room on its disk", got=said, next="free some, then again: nothing is half kept"
@@ -33,7 +36,9 @@ def full_disk(error: OSError, path: Path) -> PlaceFull | None:
 def _told(path: Path) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
+    except SapphireError:
+        raise
+    except Exception as error:
         full = full_disk(error, path)
         if full is None:
             raise

@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-__all__ = ["fill", "mount_disk", "resize_disk", "small_disk", "unmount_disk"]
+from sapphire.domain.errors import PlaceError, PlaceFull
+
+__all__ = ["fill", "mount_disk", "resize_disk", "small_disk", "unmount_disk", "until_full"]
 
 _FILLER = "filler"
 _AT_ONCE = 1 << 16
+_MOST = 2_000
 
 
 @contextlib.contextmanager
@@ -41,8 +44,8 @@ def unmount_disk(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def fill(folder: Path) -> Iterator[None]:
-    """A disk without a byte of room, for as long as this lasts."""
+def fill(folder: Path, *, leave: int = 0) -> Iterator[None]:
+    """A disk without a byte of room but for so many, for as long as this lasts."""
     filler = folder / _FILLER
     descriptor, size = os.open(filler, os.O_WRONLY | os.O_CREAT), _AT_ONCE
     try:
@@ -51,10 +54,21 @@ def fill(folder: Path) -> Iterator[None]:
                 os.write(descriptor, b"\0" * size)
             except OSError:
                 size //= 2
+        os.truncate(filler, max(filler.stat().st_size - leave, 0))
         yield
     finally:
         os.close(descriptor)
         filler.unlink()
+
+
+def until_full(act: Callable[[], object], kind: type[PlaceError] = PlaceFull) -> tuple[int, PlaceError]:
+    """Do something again and again until there is no room for it; how often it was done, and the error."""
+    for times in range(_MOST):
+        try:
+            act()
+        except kind as full:
+            return times, full
+    raise AssertionError(f"there was room for {_MOST:,}")
 
 
 def _run(*words: str) -> None:

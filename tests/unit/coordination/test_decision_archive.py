@@ -1,9 +1,11 @@
 """Days of decisions that are over: archived, read as before, and lost by no kill."""
 
 import gzip
+import itertools
 import json
 
 import pytest
+from small_disks import fill, small_disk, until_full
 
 from sapphire.coordination import decision_archive
 from sapphire.coordination.decision_archive import archived_days, decision_lines, move_old_days
@@ -124,3 +126,14 @@ def test_a_field_that_is_not_the_schemas_is_neither_read_nor_written(tmp_path, k
     with pytest.raises(ValueRefused):
         log.append(bad)
     assert (tmp_path / "decisions.jsonl").read_bytes() == b""
+
+
+def test_on_a_full_disk_the_log_is_as_long_as_it_was(tmp_path):
+    with small_disk(tmp_path / "disk", 256) as disk:
+        log, hours = DecisionLog(disk / "decisions.jsonl"), itertools.count(2)
+        log.append(decision(1))
+        with fill(disk):
+            more, _ = until_full(lambda: log.append(decision(next(hours))))  # in the middle of a line
+        assert log.last == DecisionLog(disk / "decisions.jsonl").last == decision(1 + more) != decision(1)
+        log.append(decision(2 + more))
+        assert last_decision(disk / "decisions.jsonl") == decision(2 + more)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from place_servers import GcsServer, PostgresServer, gcs_server, postgres_server, s3_server
-from small_disks import fill, resize_disk, small_disk
+from small_disks import fill, resize_disk, small_disk, until_full
 
 from sapphire.data.durable import append, locked, replace_file, replace_folder, write_text
 from sapphire.data.places import Place, PlaceSettings, SharedChain
@@ -34,12 +34,10 @@ def test_what_is_appended_is_there_whole_or_not_at_all(disk: Path) -> None:
     with path.open("ab", buffering=0) as file:
         append(file.fileno(), line, path)
         with fill(disk):
-            whole = 1
-            with pytest.raises(PlaceFull) as refused:  # in the middle of a line: pages have no whole number of them
-                while whole < 100:
-                    append(file.fileno(), line, path)
-                    whole += 1
-            assert "No space left on device" in refused.value.got
+            # a page has no whole number of lines, so that it is full in the middle of one
+            more, full = until_full(lambda: append(file.fileno(), line, path))
+            whole = 1 + more
+            assert "No space left on device" in full.got
             assert path.read_bytes() == line * whole
             with pytest.raises(PlaceFull):
                 append(file.fileno(), line * 2_000, path)
@@ -67,6 +65,16 @@ def test_files_and_folders_are_there_whole_or_as_they_were(disk: Path) -> None:
         write_text(disk / "one", "after" * 2_000)
 
 
+def sequence_of(place: Place) -> int:
+    head = place.head("a/b")
+    return 0 if head is None else head.sequence
+
+
+def moves_on(place: Place) -> None:
+    before = sequence_of(place)
+    place.move("a/b", before=before, sequence=before + 1, value="v" * 300)
+
+
 def test_a_folder_that_is_full_keeps_what_it_has(disk: Path) -> None:
     place = PlaceSettings.read({"SAPPHIRE_PLACES_FOLDER": str(disk)}).open()
     place.move("a/b", before=0, sequence=1, value=place.put("ledger", b"first"))
@@ -79,10 +87,9 @@ def test_a_folder_that_is_full_keeps_what_it_has(disk: Path) -> None:
         ):
             with pytest.raises(PlaceFull):
                 attempt()
-        moved = 1
-        with pytest.raises(PlaceFull):  # in the middle of a line
-            while moved < 100:
-                moved = place.move("a/b", before=moved, sequence=moved + 1, value="v" * 300).sequence
+        until_full(lambda: moves_on(place))
+        moved = sequence_of(place)
+        assert moved > 1
         assert [head.sequence for head in place.since("a/b", 0)] == list(range(1, moved + 1))
         assert place.head("c/d") is None
         assert place.get("ledger", sha256_of(b"first")) == b"first"
@@ -95,15 +102,14 @@ def test_a_folder_that_is_full_keeps_what_it_has(disk: Path) -> None:
 def test_a_database_that_is_full_keeps_what_it_has(tmp_path: Path, gcs: GcsServer) -> None:
     with postgres_server(tmp_path / "pg", disk_mb=80) as server:
         place = PlaceSettings.read({**server.place_settings(), **gcs.place_settings("full-database")}).open()
-        moved = place.move("a/b", before=0, sequence=1, value="v").sequence
+        moves_on(place)
         with fill(server.data):
-            with pytest.raises(PlaceFull) as refused:
-                while moved < 2_000:
-                    moved = place.move("a/b", before=moved, sequence=moved + 1, value="v" * 400).sequence
-            assert "No space left on device" in refused.value.got
-            assert "PostgreSQL at" in refused.value.what
-            assert len(place.since("a/b", 0)) == moved
-        assert place.move("a/b", before=moved, sequence=moved + 1, value="w").sequence == moved + 1
+            more, full = until_full(lambda: moves_on(place))
+            assert "No space left on device" in full.got
+            assert "PostgreSQL at" in full.what
+            assert len(place.since("a/b", 0)) == sequence_of(place) == 1 + more
+        moves_on(place)
+        assert sequence_of(place) == 2 + more
 
 
 @pytest.mark.parametrize(("kind", "error"), [("gcs", PlaceFull), ("s3", PlaceUnreachable)])
@@ -124,10 +130,8 @@ def test_a_bucket_on_a_full_disk_keeps_what_it_has(
             lines.append(line)
             digests.append(sha256_of(line))
 
-        with pytest.raises(error) as refused:
-            while len(lines) < 40:
-                attempt()
-        assert any("no space" in text or "has room" in text for text in (refused.value.got, refused.value.next))
+        _, full = until_full(attempt, error)
+        assert any("no space" in text or "has room" in text for text in (full.got, full.next))
         there = SharedChain(place, "ledger/trials", "ledger", tmp_path / "there")
         assert [line for batch in there.news([]) for line in batch.lines] == lines
         assert len(names(tmp_path / "there")) == len(lines) > 3

@@ -3,14 +3,17 @@ import math
 import multiprocessing
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from small_disks import fill, small_disk, until_full
 
-from sapphire.domain.errors import LedgerDamaged
+from sapphire.domain.errors import LedgerDamaged, PlaceFull
 from sapphire.research.ledger.book import Evaluation, Ledger
 from sapphire.research.ledger.sketches import Sketch
 from sapphire.research.ledger.spans import Span
+from sapphire.research.ledger.trial_returns import ReturnSeries
 
 SEVEN = 'generated {"seed":"7"}'
 SPAN = Span(market=SEVEN, assets={"BTC/USDT": "a" * 64}, bar_ns=10, start_ns=100, end_ns=200)
@@ -213,6 +216,28 @@ def test_a_line_cut_short_refuses_the_next_entry(ledger):
     with pytest.raises(LedgerDamaged, match="line 2"):
         ledger.record([ONE], at_ns=2)
     assert ledger.path.read_bytes() == whole[:-20]
+
+
+def test_on_a_full_disk_the_ledger_is_as_long_as_it_was(tmp_path):
+    values = np.random.default_rng(1).standard_normal(20_000)
+    series = ReturnSeries(np.arange(20_000, dtype=np.int64), values)
+    with small_disk(tmp_path / "disk", 512) as disk:
+        ledger, kept = Ledger(disk / "ledger"), 0
+
+        def record():
+            nonlocal kept
+            ledger.record([of(start_ns=kept), of(start_ns=kept + 1)], at_ns=kept)
+            kept += 2
+
+        record()
+        with fill(disk):
+            until_full(record)  # in the middle of a line
+            assert len(ledger.evaluations()) == kept > 2
+            with pytest.raises(PlaceFull):
+                ledger.record([replace(ONE, returns_digest=series.digest, series=series)], at_ns=kept)
+        record()
+        assert len(ledger.evaluations()) == kept
+        assert ledger.path.read_bytes().count(b"\n") == kept
 
 
 def _record_many(folder, author):
