@@ -42,6 +42,7 @@ from sapphire.telemetry.streams import (
     VenueStreams,
     bar_entry,
     bar_of,
+    bars_stream,
     is_end_of_bar,
 )
 
@@ -70,7 +71,8 @@ class Following:
     interval : length of a bar.
     history_bars : intervals that the cache holds at least.
     speed : how fast market time runs, 1 on a real venue; None in lock-step.
-    cache : what the venue is called in the cache of bars, where two collectors follow it; its name unless given.
+    cache : what the venue is called in the cache of bars and in the name of their stream, where two collectors follow
+        it; its name unless given.
 
     Raises
     ------
@@ -119,7 +121,7 @@ class ClosedBars:
     ) -> None:
         self._following, self._venue, self._bus = following, venue, bus
         self._streams = VenueStreams(following.venue)
-        self._stream = self._streams.bars(following.interval.text, following.symbols)
+        self._stream = bars_stream(following.cache or following.venue, following.interval.text, following.symbols)
         self._clock, self._pulse = clock, pulse
         self._runtime = runtime or PartRuntime(COLLECTOR)
         about = (following.cache or following.venue, following.symbols, following.interval, following.history_bars)

@@ -81,9 +81,9 @@ class Assembly:
         self.shared = self._own() if plan.joins is None else Shared.of(RunFolder(plan.joins))
         self.service_token, self.service_read_token = draw_token(), draw_token()
         self.history_bars = history_of(manifest)
-        self.scope = scope_of(VENUE, plan.account, plan.release.digest, manifest)
+        self._cache = VENUE if plan.joins is None else self._joined_cache(plan.joins)
+        self.scope = scope_of(VENUE, plan.account, plan.release.digest, manifest, cache=self._cache)
         self.led = Led(self.scope.streams, self.scope.signals, self.scope.bars)
-        self._cache = VENUE
         if plan.joins is not None:
             self._join(plan.joins)
         self.tracking = Tracking.of(plan.home, os.environ)
@@ -94,15 +94,18 @@ class Assembly:
         urls = (ports.bus_url, ports.url("exchange"), ports.url("exchange", scheme="ws"), ports.url("exchange_control"))
         return Shared(self.folder, *urls)
 
+    def _joined_cache(self, first: Path) -> str:
+        """That of the stack that runs where it has the release's bars; else one of the account's own."""
+        collected = Plan.from_dict(RunFolder(first).read())
+        is_same = (collected.symbols, collected.interval) == (self.plan.symbols, self.plan.interval)
+        return VENUE if is_same else f"{VENUE}:{self.plan.account}"
+
     def _join(self, first: Path) -> None:
-        """Come onto the bus and the exchange of the stack that runs; its bars serve where they are the release's."""
+        """Come onto the bus and the exchange of the stack that runs."""
         account = join(self.plan, self.shared, VENUE)
         self.venue, self.led = account.address, replace(self.led, index=account.index)
-        collected = Plan.from_dict(RunFolder(first).read())
-        if (collected.symbols, collected.interval) != (self.plan.symbols, self.plan.interval):
-            self._cache = f"{VENUE}:{self.plan.account}"
-            return
-        require_history(self.plan, self.history_bars, RunFolder(first).read()["history_bars"])
+        if not self._collects:
+            require_history(self.plan, self.history_bars, RunFolder(first).read()["history_bars"])
 
     @property
     def _collects(self) -> bool:
@@ -122,7 +125,6 @@ class Assembly:
         return self._users.url(user, self.shared.bus_url)
 
     def _own_bus_url(self, part: str) -> str:
-        """The address of the bus for a part of the account."""
         return self.bus_url(user_of(part, self.plan.account))
 
     @property
@@ -183,12 +185,7 @@ class Assembly:
             self._coordinator(),
             service,
             *notices_parts(
-                plan,
-                self.folder,
-                self._own_bus_url(NOTICES),
-                venue=VENUE,
-                ports=self.ports,
-                probe=self.probe,
+                plan, self.folder, self._own_bus_url(NOTICES), venue=VENUE, ports=self.ports, probe=self.probe
             ),
             *reports_parts(plan, self.folder, ports=self.ports, probe=self.probe),
         ]

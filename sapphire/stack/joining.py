@@ -220,6 +220,8 @@ def _differs(plan: Plan, facts: Mapping[str, Any]) -> tuple[str, str] | None:
         return f"a market that began at {stamp(int(market['start_ns']))}", f"one that begins at {asked.start}"
     if facts["clock"] != plan.clock:
         return _pace(facts["clock"]), _pace(plan.clock)
+    if plan.is_lockstep and facts["interval"] != plan.interval:
+        return f"bars of {facts['interval']}: in lock-step every account decides at each close", plan.interval
     unlisted = [symbol for symbol in plan.symbols if symbol not in facts["symbols"]]
     if unlisted:
         return f"symbols that its exchange lists: {', '.join(facts['symbols'])}", ", ".join(unlisted)

@@ -28,7 +28,7 @@ from sapphire.telemetry.logs import log_to_stderr
 from sapphire.telemetry.part_runtime import PartRuntime, run_part
 from sapphire.telemetry.part_settings import PartSettings, is_number
 from sapphire.telemetry.signal_keys import SignalKey
-from sapphire.telemetry.streams import COLLECTOR, COORDINATOR, AccountStreams, VenueStreams, require_name
+from sapphire.telemetry.streams import COLLECTOR, COORDINATOR, AccountStreams, VenueStreams, bars_stream, require_name
 
 if TYPE_CHECKING:
     from sapphire.coordination.coordinator import Duty
@@ -89,7 +89,7 @@ class CollectorConfig(_Config):
     bus_url : "valkey://127.0.0.1:6379/0".
     exchange, url : "embedded" and the address of its REST API; or ccxt's id of a venue, and None.
     venue : its name in streams and messages.
-    cache : what it is called in the cache of bars, where two collectors follow it; its name unless given.
+    cache : what it is called in the cache and the stream of bars, where two collectors follow it; else its name.
     market : GENERATED, RECORDED or REAL.
     symbols : in the order of the release's universe.
     interval : "5m".
@@ -317,13 +317,16 @@ def run_coordinator(config: CoordinatorConfig, runtime: PartRuntime) -> None:
     ).run()
 
 
-def scope_of(venue: str, account: str, release: str, manifest: Manifest) -> Scope:
-    """For whom a release decides, and where it is said: its only agent believes, or the pool, called as the release."""
+def scope_of(venue: str, account: str, release: str, manifest: Manifest, *, cache: str = "") -> Scope:
+    """For whom a release decides, and where it is said: its only agent believes, or the pool, called as the release.
+
+    `cache` : what the venue is called by the collector whose bars are decided on; its name unless given.
+    """
     from sapphire.coordination.decisions import Scope
 
     agents = manifest.agents
     agent = agents[0].name if len(agents) == 1 else manifest.name
-    bars = VenueStreams(venue).bars(manifest.interval, manifest.universe)
+    bars = bars_stream(cache or venue, manifest.interval, manifest.universe)
     return Scope(AccountStreams(venue, account), release, agent, bars)
 
 
@@ -333,7 +336,7 @@ def _duty(config: CoordinatorConfig, universe: Universe, interval: Interval, man
 
     lockstep = config.speed is None
     patience_s = math.inf if config.speed is None else interval.timedelta.total_seconds() / config.speed / 2.0
-    scope = scope_of(config.venue, config.account, config.release, manifest)
+    scope = scope_of(config.venue, config.account, config.release, manifest, cache=config.cache)
     key = SignalKey.read(config.signal_key, scope.signals)
     rule = manifest.when_views_stop
     return Duty(scope, universe, interval, lockstep=lockstep, key=key, rule=rule, patience_s=patience_s)

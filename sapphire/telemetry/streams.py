@@ -10,6 +10,7 @@
     account:VENUE:ACCOUNT               service       ACCOUNT_STATE at each bar's close             ms-1
     bars:VENUE:INTERVAL:UNIVERSE        collector     MARKET_DATA for each symbol k that has a bar  ms-(k+1), then the
                                                                                                     end marker ms-65535
+    bars:VENUE:ACCOUNT:INTERVAL:UNI...  its collector the same, of an account that has its own      the same
     views:VENUE:ACCOUNT:RELEASE:AGENT   coordinator   VIEW for each symbol k                        ms-(k+1)
     signals:VENUE:ACCOUNT:RELEASE       coordinator   HFT_SIGNAL for each symbol k                  ms-(k+1), then the
                                                                                                     end marker ms-65535
@@ -47,6 +48,7 @@ __all__ = [
     "bar_entry",
     "bar_of",
     "bar_sequence",
+    "bars_stream",
     "end_of_bar",
     "is_end_of_bar",
     "message_id",
@@ -136,8 +138,7 @@ class VenueStreams:
 
     def bars(self, interval: str, symbols: Sequence[str]) -> str:
         """Closed bars of these symbols, in this order."""
-        universe = hashlib.sha256("\n".join(symbols).encode()).hexdigest()[:_SHORT]
-        return f"bars:{self.venue}:{require_name(interval, 'interval of bars')}:{universe}"
+        return bars_stream(self.venue, interval, symbols)
 
     def trace(self, bar_close_ns: int) -> str:
         """Trace id of what is said about a bar for every account."""
@@ -279,6 +280,26 @@ class EntryId:
 
 
 EntryId.BEGIN = EntryId(0, 0)
+
+
+def bars_stream(cache: str, interval: str, symbols: Sequence[str]) -> str:
+    """Closed bars of these symbols, in this order, by the collector that fills a cache.
+
+    Whoever reads of a bar here finds it in that cache, so no two collectors write one stream.
+
+    Parameters
+    ----------
+    cache : "embedded", or "embedded:second" where an account has a collector of its own.
+
+    Examples
+    --------
+    >>> bars_stream("embedded:second", "5m", ["BTC/USDT", "ETH/USDT"])
+    'bars:embedded:second:5m:e22d794814a998ad'
+    """
+    venue, _, account = cache.partition(":")
+    of = AccountStreams(venue, account)._own if account else VenueStreams(venue).venue
+    universe = hashlib.sha256("\n".join(symbols).encode()).hexdigest()[:_SHORT]
+    return f"bars:{of}:{require_name(interval, 'interval of bars')}:{universe}"
 
 
 def step_entry(number: int) -> EntryId:

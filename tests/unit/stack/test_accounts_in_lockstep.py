@@ -1,6 +1,6 @@
-"""Two accounts with two releases in lock-step: each step waits for both, and each trades as it does alone.
+"""Accounts with two releases in lock-step: each step waits for all, and each trades as it does alone.
 
-The second's release is on other symbols, so it has a collector of its own.
+The second's release is on other symbols, and the third's too, so each of them has a collector of its own.
 """
 
 import json
@@ -17,12 +17,12 @@ from sapphire.stack.plan import Market, Plan
 from sapphire.stack.releases import described
 from sapphire.telemetry.streams import AccountStreams, end_of_bar
 
-BARS = 20
+BARS, MORE = 20, 4
 
 
 @pytest.fixture(scope="module")
 def plans(frozen, narrow_release, tmp_path_factory):
-    """Plans of a first account and of one that joins it."""
+    """Plans of a first account and of two that join it."""
     home, digest = frozen
     runs = tmp_path_factory.mktemp("runs")
 
@@ -34,31 +34,42 @@ def plans(frozen, narrow_release, tmp_path_factory):
 
     first = plan("first", digest)
     second = plan("first/accounts/second", narrow_release, account="second", account_tag=2, joins=first.run)
-    return first, second
+    third = plan("first/accounts/third", narrow_release, account="third", account_tag=3, joins=first.run)
+    return first, second, third
 
 
 @pytest.fixture(scope="module")
 def together(plans):
-    """The stacks after a run of both, and the moments of it."""
-    first, second = (Stack(plan) for plan in plans)
+    """The stacks after a run of all and some bars more without the second, and the moments of it."""
+    first, second, third = (Stack(plan) for plan in plans)
     moments = []
     with ExitStack() as entered:
-        entered.enter_context(first)
-        entered.enter_context(second)
-        driven = run_bars(first, BARS, beside=[second], watch=moments.append)
+        for stack in (first, second, third):
+            entered.enter_context(stack)
+        driven = run_bars(first, BARS, beside=[second, third], watch=moments.append)
         signals = [
             first.bus().entry(AccountStreams("embedded", plan.account).signals(plan.release.digest),
                               end_of_bar(driven.last_close_ns)) for plan in plans
         ]  # fmt: skip
-        late = replace(plans[1], account="third", account_tag=3, run=plans[0].run / "accounts" / "third")
+        late = replace(plans[1], account="late", account_tag=4, run=plans[0].run / "accounts" / "late")
         with pytest.raises(Refused, match="takes no account once it moves"), Stack(late):
             pass
+        with pytest.raises(Refused, match="another one") as slower, Stack(replace(late, interval="15m")):
+            pass
+        assert (slower.value.got, "bars of 5m" in slower.value.expected) == ("15m", True)
+        second.stop()
+        more = run_bars(first, MORE, beside=[third], watch=moments.append)
     assert all(signals)
-    return first, second, driven, moments
+    return (first, second, third), driven, more, moments
 
 
-def decided_without(stack, without):
-    return [{key: value for key, value in line.items() if key not in without} for line in decided(stack)]
+CLOCKS = {"asked_ns", "answered_ns", "asked_times"}
+
+
+def decisions(stack):
+    """What was decided, with the account's state and its equity; its name and the machine's times are left out."""
+    lines = [{key: value for key, value in line.items() if key not in CLOCKS} for line in decided(stack)]
+    return json.loads(json.dumps(lines).replace(stack.plan.account, "account"))
 
 
 def fills(stack):
@@ -71,31 +82,52 @@ def decided(stack):
     return [json.loads(line) for line in stack.folder.decisions.read_bytes().splitlines()]
 
 
-def test_every_step_is_settled_by_both(together):
-    first, second, driven, moments = together
-    assert driven.bars == BARS
-    closed = [moment for moment in moments if moment.phase is Phase.CLOSED]
-    assert [set(moment.settled) for moment in closed] == [{"paper", "second"}] * BARS
-    for stack in (first, second):
+def test_every_step_is_settled_by_all(together):
+    stacks, driven, more, moments = together
+    assert (driven.bars, more.bars) == (BARS, MORE)
+    closed = [set(moment.settled) for moment in moments if moment.phase is Phase.CLOSED]
+    assert closed == [{"paper", "second", "third"}] * BARS + [{"paper", "third"}] * MORE
+    for stack, last in zip(stacks, (more, driven, more), strict=True):
         lines = decided(stack)
-        assert [line["reason"] for line in lines] == [None] * BARS
+        assert [line["reason"] for line in lines] == [None] * (BARS + MORE if last is more else BARS)
         assert {line["account"]["account"] for line in lines} == {stack.plan.account}
-        assert stack.folder.read()["last_bar_close_ns"] == str(driven.last_close_ns)
-    state = json.loads(first.folder.exchange_state.read_bytes())
+        assert stack.folder.read()["last_bar_close_ns"] == str(last.last_close_ns)
+    state = json.loads(stacks[0].folder.exchange_state.read_bytes())
     sent = {account["account"]: len(account["history"]) for account in state["accounts"]}
     assert sum(moment.orders_sent for moment in moments if moment.phase is Phase.SETTLED) >= sum(sent.values()) > 0
-    assert second.folder.read()["exchange_account"] == 2
+    assert [stack.folder.read()["exchange_account"] for stack in stacks] == [1, 2, 3]
 
 
-@pytest.mark.parametrize("place", [0, 1], ids=["first", "second"])
+@pytest.mark.parametrize("place", [0, 2], ids=["first", "third"])
 def test_each_account_decides_and_fills_as_it_does_alone(together, plans, tmp_path, place):
-    beside = together[place]
+    """The second too, which trades the same release as the third on bars that both collect, until it is stopped."""
+    stacks = together[0]
     alone = Stack(replace(plans[place], run=tmp_path, joins=None))
     with alone:
         run_bars(alone, BARS)
-    clocks = {"asked_ns", "answered_ns", "asked_times"}
-    assert decided_without(alone, clocks) == decided_without(beside, clocks), "with the account's state and its equity"
-    assert fills(alone) == fills(beside) != []
+        run_bars(alone, MORE)
+    assert decisions(alone) == decisions(stacks[place])
+    assert fills(alone) == fills(stacks[place]) != []
+    if place:
+        second = stacks[1]
+        assert decisions(second) == decisions(alone)[:BARS]
+        assert fills(second) == fills(alone)[: len(fills(second))] != []
+
+
+def test_two_that_collect_the_same_bars_have_a_collector_each(together):
+    """Each with a cache and a stream of its own, under one user: who reads of a bar finds it in the cache."""
+    first, second, third = together[0]
+    for stack in (first, second, third):
+        assert "collector" in stack.folder.read()["parts"]
+        assert {line["asked_times"] for line in decided(stack)} == {1}
+        logs = "".join(stack.folder.log(part).read_text() for part in ("collector", "coordinator"))
+        assert "cannot be written" not in logs
+        assert "refuses" not in logs
+    settings = [json.loads(stack.folder.settings("collector").read_bytes()) for stack in (second, third)]
+    assert [each["cache"] for each in settings] == ["embedded:second", "embedded:third"]
+    assert len({each["bus_url"] for each in settings}) == 1
+    restarts = [part["restarts"] for stack in (first, third) for part in stack.folder.read()["parts"].values()]
+    assert restarts == [0] * len(restarts)
 
 
 def test_a_conductor_wants_accounts_of_one_venue_each_once(together):

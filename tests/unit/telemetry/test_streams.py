@@ -18,6 +18,7 @@ from sapphire.telemetry.streams import (
     bar_entry,
     bar_of,
     bar_sequence,
+    bars_stream,
     end_of_bar,
     is_end_of_bar,
     message_id,
@@ -80,6 +81,7 @@ def test_no_two_identities_have_a_stream_in_common():
             for interval in ("5m", "1h")
             for names in (["A/B"], ["A/B", "C/B"], ["C/B", "A/B"])
         ]
+        made += [bars_stream(f"{venue}:{account}", "5m", ["A/B"]) for account in ("paper", "paper-2", "5m")]
     assert len(set(made)) == len(made)
     with pytest.raises(ValueRefused, match="digest of a release"):
         AccountStreams("embedded", "paper").signals("trend@1")
