@@ -288,6 +288,29 @@ def test_a_database_that_does_not_answer_or_refuses_is_told(settings: Callable[[
         owner.execute("DROP ROLE stranger")
 
 
+def test_a_password_that_ends_while_it_is_used_loses_nothing(settings: Callable[[str], dict[str, str]]) -> None:
+    told, role = settings("s3"), f"ends{os.getpid()}"
+    url = told["SAPPHIRE_PLACES_DATABASE"]
+    with psycopg.connect(url, autocommit=True) as owner:
+        owner.execute(f"CREATE ROLE {role} LOGIN SUPERUSER PASSWORD 'another-password'")
+        host = url.partition("@")[2]
+        own = told | {"SAPPHIRE_PLACES_DATABASE": f"postgresql://{role}:another-password@{host}"}
+        place = PlaceSettings.read(own).open()
+        place.move("a/b", before=0, sequence=1, value="v")
+        owner.execute(f"ALTER ROLE {role} VALID UNTIL '2020-01-01'")
+        owner.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", [role])
+        for _ in range(2):
+            with pytest.raises(PlaceDenied) as refused:
+                place.move("a/b", before=1, sequence=2, value="w")
+            assert "another-password" not in f"{refused.value} {refused.value!r}"
+        owner.execute(f"ALTER ROLE {role} VALID UNTIL 'infinity'")
+        assert place.move("a/b", before=1, sequence=2, value="w").sequence == 2
+        assert [head.value for head in place.since("a/b", 0)] == ["v", "w"]
+        place.heads.close()  # type: ignore[attr-defined]
+        owner.execute(f"DROP OWNED BY {role}")
+        owner.execute(f"DROP ROLE {role}")
+
+
 def test_a_bucket_that_does_not_answer_or_refuses_is_told(settings: Callable[[str], dict[str, str]]) -> None:
     told, (port,) = settings("s3"), free_ports(1)
     away = told | {"SAPPHIRE_PLACES_BUCKET_URL": f"http://127.0.0.1:{port}"}
