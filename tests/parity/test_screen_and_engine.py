@@ -305,8 +305,8 @@ def test_the_costs_start_from_a_run_that_costs_nothing_and_add_up(ask, generated
     assert header[1:3] == ("change", "in USDT")
     assert lines[3][0] == "sizing in whole lots, no costs"
     assert lines[5][1] == f"{whole.steps['fees']:+.1f} bps"
-    told = whole.as_dict()
-    assert [name for name, _ in told["steps_quote"]] == list(whole.steps)
+    facts = whole.as_dict()
+    assert [name for name, _ in facts["steps_quote"]] == list(whole.steps)
 
 
 def test_limits_that_are_met_are_a_rung_of_their_own(ask, generated):

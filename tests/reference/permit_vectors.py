@@ -31,8 +31,8 @@ REQUIRED = {
 
 def trust(**changed: Any) -> dict[str, Any]:
     pinned = {"paper": ["1" * 64, "2" * 64], "live": ["3" * 64]}
-    told = {"public_key": PUBLIC.hex(), "authority": LAPTOP_KEY, "policies": pinned, "required": REQUIRED}
-    return told | changed
+    ours = {"public_key": PUBLIC.hex(), "authority": LAPTOP_KEY, "policies": pinned, "required": REQUIRED}
+    return ours | changed
 
 
 PROMOTER = trust(authority=PROMOTER_IDENTITY)
@@ -231,12 +231,12 @@ def judged(question: dict[str, Any]) -> dict[str, Any]:
     from sapphire.domain.errors import EvidenceRefused
     from sapphire.domain.permits import RecordedReport, Trust, check_signature, permitted
 
-    told = question["trust"]
+    pinned = question["trust"]
     trusted = Trust(
-        public_key=bytes.fromhex(told["public_key"]),
-        authority=told["authority"],
-        policies={key: frozenset(each) for key, each in told["policies"].items()},
-        required={key: frozenset(each) for key, each in told["required"].items()},
+        public_key=bytes.fromhex(pinned["public_key"]),
+        authority=pinned["authority"],
+        policies={key: frozenset(each) for key, each in pinned["policies"].items()},
+        required={key: frozenset(each) for key, each in pinned["required"].items()},
     )
     reports = [
         RecordedReport(each["report"].encode(), bytes.fromhex(each["signature"]), each["before"])

@@ -91,9 +91,9 @@ def test_what_was_frozen_is_what_trades(
     assert release.check_golden() > 0
     for row in (60, 150, 299):
         window = Window(bars.rows(0, row + 1), from_ns(int(bars.close_time_ns[row])))
-        said = release.beliefs(window)
-        assert said
-        assert said == agent.beliefs(window)  # type: ignore[attr-defined]
+        answered = release.beliefs(window)
+        assert answered
+        assert answered == agent.beliefs(window)  # type: ignore[attr-defined]
     assert registry.report(made.digest, to="paper")[1] == report
     assert registry.gates(made.label, to="live").permits is None
     with pytest.raises(EvidenceRefused, match="does not permit live"):

@@ -51,11 +51,11 @@ def belonging_to(home):
 @pytest.mark.timeout(900)
 def test_the_demo_runs_the_whole_loop_and_every_check_of_it_holds(checkout, tmp_path):
     home = tmp_path / "home"
-    told = {name: value for name, value in os.environ.items() if name not in ("SAPPHIRE_RECORDINGS",)}
+    environment = {name: value for name, value in os.environ.items() if name not in ("SAPPHIRE_RECORDINGS",)}
     done = subprocess.run(
         [Path(sys.executable).with_name("sapphire"), "demo", "--bars", str(BARS), "--json"],
         cwd=checkout,
-        env={**told, "SAPPHIRE_HOME": str(home)},
+        env={**environment, "SAPPHIRE_HOME": str(home)},
         capture_output=True,
         text=True,
         check=False,

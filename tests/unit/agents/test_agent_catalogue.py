@@ -100,7 +100,7 @@ def test_a_broken_file_is_named_and_hides_no_other(folder):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("x = 1\n", "makes 0 agents"),
         (AGENT + AGENT[AGENT.index("@dataclass") :].replace("Reversal", "Reversal2"), "makes 2 agents"),
@@ -111,9 +111,9 @@ def test_a_broken_file_is_named_and_hides_no_other(folder):
         (AGENT.replace("@dataclass(frozen=True)\n", ""), "not a frozen dataclass"),
     ],
 )
-def test_a_file_that_holds_no_agent_is_refused(folder, text, said):
+def test_a_file_that_holds_no_agent_is_refused(folder, text, message):
     (folder / "reversal_helper.py").write_text("x = 1\n")
-    with pytest.raises(AgentError, match=said):
+    with pytest.raises(AgentError, match=message):
         load_agent_source(text, folder / "reversal.py")
 
 

@@ -98,11 +98,11 @@ def test_check_passes_an_honest_agent(snapshot):
     words = ["check", "moving-average-cross", "--snapshot", snapshot[:10], "--set", "fast=3", "--set", "slow=9"]
     done = RUN.invoke(app, [*words, "--feature", "log_return_12", "--json"], catch_exceptions=False)
     assert done.exit_code == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["ok"] is True
-    assert told["snapshot"] == snapshot
-    assert told["label"] == "recorded candles (binance spot)"
-    assert any(row["check"].startswith("feature log_return_12") for row in told["checks"])
+    report = json.loads(done.stdout)
+    assert report["ok"] is True
+    assert report["snapshot"] == snapshot
+    assert report["label"] == "recorded candles (binance spot)"
+    assert any(row["check"].startswith("feature log_return_12") for row in report["checks"])
     table = RUN.invoke(app, words, catch_exceptions=False)
     assert table.stdout.startswith("moving-average-cross: no leak found\n")
     assert "recorded candles (binance spot)" in table.stdout
@@ -112,8 +112,8 @@ def test_check_ends_with_one_for_a_leak(workspace, snapshot):
     (workspace / "agents" / "prophet.py").write_text(LEAKY)
     done = RUN.invoke(app, ["check", "prophet", "--snapshot", snapshot, "--json"])
     assert done.exit_code == 1
-    told = json.loads(done.stdout)
-    assert {row["check"] for row in told["checks"] if row["verdict"] == "fail"} == {
+    report = json.loads(done.stdout)
+    assert {row["check"] for row in report["checks"] if row["verdict"] == "fail"} == {
         "twin, future replaced",
         "twin, future shuffled",
         "twin, future removed",

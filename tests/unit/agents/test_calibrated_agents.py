@@ -118,10 +118,10 @@ def test_an_agent_that_learns_is_calibrated_on_bars_it_did_not_learn_from(bars):
 
 
 def test_a_constant_score_is_worth_the_drift_of_training(bars):
-    held = Calibrated(BuyAndHold(horizon=HOUR)).fit(bars, seed=1)
-    assert held.calibration.slope_bps == 0.0
-    views = views_at(held, bars, 60)
-    assert {view.mean_bps for view in views} == {held.calibration.intercept_bps}
+    bought = Calibrated(BuyAndHold(horizon=HOUR)).fit(bars, seed=1)
+    assert bought.calibration.slope_bps == 0.0
+    views = views_at(bought, bars, 60)
+    assert {view.mean_bps for view in views} == {bought.calibration.intercept_bps}
 
 
 def test_too_few_training_bars_are_refused(bars):

@@ -69,9 +69,9 @@ def test_it_beats_a_constant_distribution_on_bars_it_has_not_seen(market, learne
 
 def test_it_does_not_pretend_to_know_the_direction(market, learned):
     agent, _ = learned
-    said = agent.distribution(market.rows(2000 - agent.warmup, 3000))
-    there = np.isfinite(said.loc_bps)
-    assert np.abs(said.loc_bps[there] / said.std_bps[there]).mean() < 0.1
+    forecast = agent.distribution(market.rows(2000 - agent.warmup, 3000))
+    there = np.isfinite(forecast.loc_bps)
+    assert np.abs(forecast.loc_bps[there] / forecast.std_bps[there]).mean() < 0.1
     assert agent.card()["learns"] == "volatility, not direction"
 
 
@@ -79,9 +79,9 @@ def test_a_louder_market_has_a_wider_forecast(market, learned):
     agent, _ = learned
     loud = np.exp(np.cumsum(3.0 * np.diff(np.log(market.close), axis=0, prepend=np.log(market.close[:1])), axis=0))
     wide = replace(market, open=loud, high=loud, low=loud, close=loud)
-    quiet, loud_said = (agent.distribution(of).std_bps for of in (market, wide))
+    quiet, loud_std = (agent.distribution(of).std_bps for of in (market, wide))
     there = np.isfinite(quiet)
-    assert np.median(loud_said[there] / quiet[there]) > 2.0
+    assert np.median(loud_std[there] / quiet[there]) > 2.0
 
 
 @settings(max_examples=15)
@@ -223,10 +223,10 @@ def test_the_card_says_what_it_was_trained_on(tiny):
 
 def test_a_symbol_with_a_hole_is_silent_until_it_has_enough_bars_again(tiny, market, make_hole):
     holed = make_hole(market.rows(0, 200), "ETH/USDT", [100])
-    said = view_panel(tiny, holed).spoken()
-    assert said["BTC/USDT"].iloc[tiny.warmup - 1 :].all()
-    assert not said["ETH/USDT"].iloc[100 : 100 + tiny.warmup].any()
-    assert said["ETH/USDT"].iloc[101 + tiny.warmup :].all()
+    spoken = view_panel(tiny, holed).spoken()
+    assert spoken["BTC/USDT"].iloc[tiny.warmup - 1 :].all()
+    assert not spoken["ETH/USDT"].iloc[100 : 100 + tiny.warmup].any()
+    assert spoken["ETH/USDT"].iloc[101 + tiny.warmup :].all()
     assert [view.symbol for view in views_at(tiny, holed, 110)] == ["BTC/USDT"]
 
 

@@ -32,8 +32,8 @@ WALK = RandomWalk(lookback=20)
 beliefs = st.lists(st.tuples(st.floats(-100, 100), st.floats(1, 200), st.floats(0.01, 10)), min_size=1, max_size=5)
 
 
-def columns(said):
-    return tuple(np.array(column) for column in zip(*said, strict=True))
+def columns(stated):
+    return tuple(np.array(column) for column in zip(*stated, strict=True))
 
 
 def test_pools_by_hand():
@@ -57,9 +57,9 @@ def test_the_logarithmic_pool_is_the_product_of_densities():
     assert np.ptp(gap) < 1e-9
 
 
-@given(said=beliefs)
-def test_a_pool_lies_between_its_members(said):
-    means, stds, weights = columns(said)
+@given(stated=beliefs)
+def test_a_pool_lies_between_its_members(stated):
+    means, stds, weights = columns(stated)
     for method in ("linear", "logarithmic"):
         mean, std = pooled(means, stds, weights, method)
         assert means.min() - 1e-9 <= mean <= means.max() + 1e-9
@@ -69,9 +69,9 @@ def test_a_pool_lies_between_its_members(said):
     assert pooled(means, stds, weights, "linear")[1] >= pooled(means, stds, weights, "logarithmic")[1] * (1 - 1e-9)
 
 
-@given(said=beliefs, silent=st.integers(0, 4))
-def test_a_silent_member_leaves_its_weight_to_the_others(said, silent):
-    means, stds, weights = columns(said)
+@given(stated=beliefs, silent=st.integers(0, 4))
+def test_a_silent_member_leaves_its_weight_to_the_others(stated, silent):
+    means, stds, weights = columns(stated)
     for method in ("linear", "logarithmic"):
         with_silence = pooled(np.append(means, np.nan), np.append(stds, 5.0), np.append(weights, 3.0), method)
         assert np.allclose(with_silence, pooled(means, stds, weights, method), rtol=1e-12)
@@ -131,8 +131,8 @@ def test_pools_that_cannot_be_are_refused(bars):
 
 def test_only_proportions_of_weights_matter(bars):
     members = Pool((CROSS, BuyAndHold(horizon=HOUR))).fit(bars, seed=1).agents
-    said = [views_at(Pool(members, weights=weights), bars, 200) for weights in ((1, 3), (10, 30))]
-    assert said[0] == said[1]
+    views = [views_at(Pool(members, weights=weights), bars, 200) for weights in ((1, 3), (10, 30))]
+    assert views[0] == views[1]
     assert Pool(members, weights=(1, 3)).card()["of"][1]["share"] == 0.75
 
 

@@ -48,12 +48,12 @@ def test_a_panel_states_exactly_one_thing(bars):
 
 
 def test_an_agent_without_a_twin_goes_window_by_window(bars):
-    said = view_panel(Quantiles(), bars)
-    assert said.kind == kind_stated(Quantiles(), bars) == "quantiles"
-    assert list(said.numbers) == ["q0.1", "q0.5", "q0.9"]
-    assert not said.spoken().iloc[0].any()
-    assert said.spoken().iloc[1:].all(axis=None)
-    row = said.numbers["q0.5"].iloc[17]
+    panel = view_panel(Quantiles(), bars)
+    assert panel.kind == kind_stated(Quantiles(), bars) == "quantiles"
+    assert list(panel.numbers) == ["q0.1", "q0.5", "q0.9"]
+    assert not panel.spoken().iloc[0].any()
+    assert panel.spoken().iloc[1:].all(axis=None)
+    row = panel.numbers["q0.5"].iloc[17]
     moves = 1e4 * (bars.close[17] / bars.close[16] - 1.0)
     assert row.to_numpy() == pytest.approx(moves, rel=1e-12)
 
@@ -62,9 +62,9 @@ def test_nobody_is_asked_before_the_warm_up(bars):
     agent = MovingAverageCross(fast=2, slow=10)
     assert views_at(agent, bars, 8) == []
     assert [view.symbol for view in views_at(agent, bars, 9)] == list(bars.symbols)
-    said = view_panel(agent, bars).spoken()
-    assert not said.iloc[:9].any(axis=None)
-    assert said.iloc[9:].all(axis=None)
+    spoken = view_panel(agent, bars).spoken()
+    assert not spoken.iloc[:9].any(axis=None)
+    assert spoken.iloc[9:].all(axis=None)
 
 
 def test_a_twin_that_is_about_other_bars_is_refused(bars):

@@ -103,7 +103,7 @@ class Run:
 
     @staticmethod
     def state(close_ns, *, cash, positions, quote="USDT"):
-        """The service: the account at a close; `held` is symbol to (atoms, lots)."""
+        """The service: the account at a close; `positions` is symbol to (atoms, lots)."""
         entry = account_entry(close_ns)
         envelope = bar_envelope(
             AccountStateMessage.SCHEMA_ID,

@@ -161,7 +161,7 @@ def test_an_empty_cell_is_named_by_row(tmp_path):
 
 def test_times_finer_than_a_millisecond_do_not_go_into_csv(tmp_path, walk):
     rows = walk(2)
-    odd = type(rows)(rows.measure, rows.open_time_ns + np.array([0, 1]), rows.values)
+    finer = type(rows)(rows.measure, rows.open_time_ns + np.array([0, 1]), rows.values)
     with pytest.raises(BadBars, match="finer than a millisecond"):
-        write_csv(tmp_path / "BTCUSDT-1h.csv", odd)
+        write_csv(tmp_path / "BTCUSDT-1h.csv", finer)
     assert not (tmp_path / "BTCUSDT-1h.csv").exists()

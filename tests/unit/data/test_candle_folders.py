@@ -252,17 +252,17 @@ def vectorbt_frames(folder, market):
 def test_a_study_runs_on_a_folder_of_any_kind(home, tmp_path, market, write):
     folder = tmp_path / "candles"
     folder.mkdir()
-    said = write(folder, market)
-    done = import_candles(folder, repair=said.get("repair", False))
+    facts = write(folder, market)
+    done = import_candles(folder, repair=facts.get("repair", False))
     assert done.ok
-    assert {str(one.series) for one in done.series} == {f"{said['venue']} {symbol} bars 1h" for symbol in market}
-    assert [one.missing for one in done.series] == [said.get("missing", 0)] * 2
-    taken = snapshot(list(market), interval="1h", start="2021-03-01", end="2021-05-01", venue=said["venue"])
-    assert taken.provenance.label == f"recorded candles ({said['venue']} spot)"
+    assert {str(one.series) for one in done.series} == {f"{facts['venue']} {symbol} bars 1h" for symbol in market}
+    assert [one.missing for one in done.series] == [facts.get("missing", 0)] * 2
+    taken = snapshot(list(market), interval="1h", start="2021-03-01", end="2021-05-01", venue=facts["venue"])
+    assert taken.provenance.label == f"recorded candles ({facts['venue']} spot)"
     for column, rows in enumerate(market.values()):
         close = taken.bars.close[taken.bars.listed[:, column], column]
         assert set(close) <= set(rows.column("close"))
-        assert len(close) == len(rows) - said.get("missing", 0)
+        assert len(close) == len(rows) - facts.get("missing", 0)
     study = sp.study(
         "folder",
         data=taken,

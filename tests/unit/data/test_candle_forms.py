@@ -238,8 +238,8 @@ def test_date_and_time_in_two_columns(read, walk):
     rows = walk(30)
     apart = lines(rows, lambda at: iso(at).replace(" ", ","))
     assert same(read("BTC_USDT-1h.csv", "<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>\n" + apart), rows)
-    said = {"open_time": "d+t"}
-    assert same(read("BTC_USDT-1h.csv", "d,t,open,high,low,close,volume\n" + apart, columns=said), rows)
+    columns = {"open_time": "d+t"}
+    assert same(read("BTC_USDT-1h.csv", "d,t,open,high,low,close,volume\n" + apart, columns=columns), rows)
     slashes = lines(rows, lambda at: iso(at).replace("-", "/") + " UTC")
     assert same(read("BTC_USDT-1h.csv", "date,open,high,low,close,volume\n" + slashes), rows)
 
@@ -250,8 +250,8 @@ def test_a_mapping_by_number_where_there_is_no_header(read, walk):
     with pytest.raises(BadBars, match="lacks open") as refused:
         read("BTC_USDT-1h.csv", coinbase)
     assert "open_time=1,open=2" in refused.value.next
-    said = {"open_time": "1", "low": "2", "high": "3", "open": "4", "close": "5", "volume": "6"}
-    assert same(read("BTC_USDT-1h.csv", coinbase, columns=said), rows)
+    columns = {"open_time": "1", "low": "2", "high": "3", "open": "4", "close": "5", "volume": "6"}
+    assert same(read("BTC_USDT-1h.csv", coinbase, columns=columns), rows)
 
 
 @pytest.mark.parametrize("form", ["parquet", "feather", "csv"])

@@ -94,10 +94,10 @@ def test_another_process_gets_the_same_hash(record, tmp_path):
     )
     for snapshots in sorted((tmp_path / "home" / "data" / "snapshots").iterdir()):
         snapshots.rename(tmp_path / "moved-away")
-    said = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", script], env={**os.environ}, capture_output=True, text=True, check=True
     )
-    assert said.stdout.strip() == here.hash
+    assert done.stdout.strip() == here.hash
 
 
 def test_the_hash_does_not_depend_on_how_parquet_was_written(record):
@@ -230,15 +230,15 @@ def test_rules_are_the_venue_s_where_the_bars_fit_them(record):
     record("ETH/USDT", rules={"tick": "0.5", "lot": "0.0001"})
     record("BTC/USDT:USDT")
     taken = snapshot(["BTC/USDT", "ETH/USDT", "BTC/USDT:USDT"], **FEBRUARY)
-    said = {entry["symbol"]: entry for entry in taken.manifest["instruments"]}
-    assert [said["BTC/USDT"][name] for name in ("tick", "lot", "min_notional", "rules")] == [
+    entries = {entry["symbol"]: entry for entry in taken.manifest["instruments"]}
+    assert [entries["BTC/USDT"][name] for name in ("tick", "lot", "min_notional", "rules")] == [
         "0.01",
         "0.0001",
         "10",
         "venue",
     ]
-    assert [said["ETH/USDT"][name] for name in ("tick", "lot", "rules")] == ["0.1", "0.0001", "read off the candles"]
-    assert [said["BTC/USDT:USDT"][name] for name in ("tick", "lot", "min_notional")] == ["0.1", "0.001", "100"]
+    assert [entries["ETH/USDT"][name] for name in ("tick", "lot", "rules")] == ["0.1", "0.0001", "read off the candles"]
+    assert [entries["BTC/USDT:USDT"][name] for name in ("tick", "lot", "min_notional")] == ["0.1", "0.001", "100"]
     for column, instrument in enumerate(taken.instruments):
         for price in taken.bars.close[:20, column]:
             instrument.to_ticks(str(price))
@@ -355,8 +355,10 @@ def test_volume_needs_no_step(record, walk):
     record("SOL/USDT", Rows(Measure.BARS, rows.open_time_ns, values), rules={"tick": "0.1", "lot": "0.01"})
     record("ADA/USDT", rows=rows, rules={"tick": "0.0000000001", "lot": "0.0000000001"})
     taken = snapshot(["BTC/USDT", "ETH/USDT", "PEPE/USDT", "SOL/USDT", "ADA/USDT"], **FEBRUARY)
-    said = {entry["symbol"]: (entry["tick"], entry["lot"], entry["rules"]) for entry in taken.manifest["instruments"]}
-    assert said == {
+    entries = {
+        entry["symbol"]: (entry["tick"], entry["lot"], entry["rules"]) for entry in taken.manifest["instruments"]
+    }
+    assert entries == {
         "BTC/USDT": ("0.1", "0.00000001", "read off the candles, lot assumed"),
         "ETH/USDT": ("0.1", "0.00000001", "read off the candles, lot assumed"),  # whole coins of 42,000 USDT are no lot
         "PEPE/USDT": ("0.00001", "0.0001", "read off the candles, lot assumed"),

@@ -183,16 +183,16 @@ def test_the_stream_holds_the_venue_s_bars_and_a_marker_behind_each(undisturbed)
     expected = {symbol: generated_rows(symbol, FIVE, START_NS, close_of(BARS_RUN), seed=SEED) for symbol in SYMBOLS}
     for place, (entry, text) in enumerate(stream):
         bar, column = divmod(place, len(SYMBOLS) + 1)
-        told, ms = json.loads(text), close_of(bar + 1) // 1_000_000
-        assert told["envelope"]["trace_id"] == f"bar:embedded:{ms}"
-        assert told["envelope"]["message_id"] == f"collector-{BARS}-{entry}"
-        assert told["envelope"]["causation_id"] == f"conductor-{LOCKSTEP}-{bar + 1}-1"
+        message, ms = json.loads(text), close_of(bar + 1) // 1_000_000
+        assert message["envelope"]["trace_id"] == f"bar:embedded:{ms}"
+        assert message["envelope"]["message_id"] == f"collector-{BARS}-{entry}"
+        assert message["envelope"]["causation_id"] == f"conductor-{LOCKSTEP}-{bar + 1}-1"
         if column == len(SYMBOLS):
             assert entry == f"{ms}-65535"
-            assert told["sent"] == [{"count": len(SYMBOLS), "stream": BARS}]
+            assert message["sent"] == [{"count": len(SYMBOLS), "stream": BARS}]
         else:
             assert entry == f"{ms}-{column + 1}"
-            numbers = [float(told[name]) for name in ("open", "high", "low", "close", "volume_base")]
+            numbers = [float(message[name]) for name in ("open", "high", "low", "close", "volume_base")]
             assert numbers == expected[SYMBOLS[column]].values[bar].tolist()
 
 

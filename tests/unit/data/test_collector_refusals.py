@@ -16,9 +16,9 @@ DAY = ("1h", "2024-01-01", "2024-01-02")
 @pytest.fixture
 def nobody():
     """An address at which nobody listens, held so that nobody can."""
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{held.getsockname()[1]}"
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{reserved.getsockname()[1]}"
         yield {
             "urls": {"api": {"public": f"{url}/api/v3"}},
             "options": {"maxRetriesOnFailure": 0, "fetchMarkets": {"types": ["spot"]}},

@@ -13,7 +13,7 @@ RUN = CliRunner()
 REQUEST = ["--interval", "1h", "--start", "2024-01-30", "--end", "2024-01-31"]
 
 
-def said(*words):
+def output_of(*words):
     """The one JSON object that a verb prints."""
     done = RUN.invoke(app, [*words, "--json"], catch_exceptions=False)
     assert done.exit_code == 0, done.stderr
@@ -24,7 +24,7 @@ def said(*words):
 @pytest.fixture
 def imported(home, recording, walk):
     path = recording(walk(48), "BTCUSDT_1h_test.feather")
-    return said("import", str(path))
+    return output_of("import", str(path))
 
 
 def test_import_says_what_went_in(imported):
@@ -53,7 +53,7 @@ def test_import_says_what_went_in(imported):
 def test_import_of_a_folder_ends_with_one_where_candles_were_left(home, recording, walk, tmp_path):
     recording(walk(48), "BTCUSDT_1h_test.feather")
     (tmp_path / "candles" / "notes.txt").write_text("mine")
-    done = said("import", str(tmp_path / "candles"))
+    done = output_of("import", str(tmp_path / "candles"))
     assert [one["file"] for one in done["left"]] == ["notes.txt"]
     recording(walk(48), "DOTUSD-1h.feather")
     left = RUN.invoke(app, ["import", str(tmp_path / "candles"), "--json"])
@@ -74,22 +74,22 @@ def test_any_csv_goes_in_by_a_mapping(home, tmp_path):
     path = tmp_path / "mine.txt"
     path.write_text("ts;o;h;l;c;amount\n1706572800;1;2;1;2;5\n1706576400;2;2;1;1;4\n")
     words = ["--symbol", "BTC/USDT", "--interval", "1h", "--columns", "open_time=ts,volume=amount"]
-    assert said("check", str(path), *words)["ok"] is True
-    done = said("import", str(path), *words)
+    assert output_of("check", str(path), *words)["ok"] is True
+    done = output_of("import", str(path), *words)
     assert [(one["symbol"], one["rows"]) for one in done["files"]] == [("BTC/USDT", 2)]
 
 
 def test_snapshot_list_show_and_check_agree(imported):
-    taken = said("snapshot", "BTC/USDT", *REQUEST)
+    taken = output_of("snapshot", "BTC/USDT", *REQUEST)
     assert taken["bars"] == 24
     assert taken["label"] == "recorded candles (binance spot)"
-    listed = said("list")
+    listed = output_of("list")
     assert [one["hash"] for one in listed["snapshots"]] == [taken["hash"]]
     assert [(one["symbol"], one["rows"]) for one in listed["series"]] == [("BTC/USDT", 48)]
-    assert said("show", taken["hash"][:10]) == taken
-    assert said("check", taken["hash"])["ok"] is True
-    assert [report["rows"] for report in said("check", "BTC/USDT")["reports"]] == [48]
-    assert said("show", "BTC/USDT")["reports"][0]["name"] == "binance BTC/USDT bars 1h"
+    assert output_of("show", taken["hash"][:10]) == taken
+    assert output_of("check", taken["hash"])["ok"] is True
+    assert [report["rows"] for report in output_of("check", "BTC/USDT")["reports"]] == [48]
+    assert output_of("show", "BTC/USDT")["reports"][0]["name"] == "binance BTC/USDT bars 1h"
 
 
 def test_without_json_the_table_is_on_stdout_and_the_next_step_on_stderr(imported):
@@ -107,8 +107,8 @@ def test_check_ends_with_one_for_a_fault_and_mends_it_when_told(home, recording,
     found = RUN.invoke(app, ["check", str(path), "--json"])
     assert found.exit_code == 1
     assert json.loads(found.stdout)["reports"][0]["findings"][0]["check"] == "order"
-    assert said("check", str(path), "--repair")["ok"] is True
-    assert said("check", str(path))["ok"] is True
+    assert output_of("check", str(path), "--repair")["ok"] is True
+    assert output_of("check", str(path))["ok"] is True
 
 
 def test_refusals_are_errors_of_the_house(home, recording, walk):

@@ -96,9 +96,9 @@ def test_one_file_is_refused_whole(home, recording, walk):
 
 def test_what_is_said_of_one_file_is_not_said_of_a_folder(home, recording, walk, tmp_path):
     recording(walk(30))
-    for said in ({"symbol": "BTC/USDT"}, {"columns": "open=o"}):
+    for options in ({"symbol": "BTC/USDT"}, {"columns": "open=o"}):
         with pytest.raises(ValueRefused, match="for a folder"):
-            import_candles(tmp_path / "candles", **said)
+            import_candles(tmp_path / "candles", **options)
 
 
 def test_two_files_that_contradict_each_other_both_stay_out(home, recording, walk, tmp_path):

@@ -14,7 +14,7 @@ RANGE = {"interval": "4h", "start": "2024-01-30", "end": "2024-02-09"}
 
 
 @pytest.fixture
-def held(home, walk):
+def recorded(home, walk):
     """Puts bars into the store, ten days from 30 January 2024 on."""
 
     def put(symbol="BTC/USDT", rows=None, interval="1h", *, seed=1):
@@ -27,8 +27,8 @@ def held(home, walk):
     return put
 
 
-def test_they_open_with_the_first_and_close_with_the_last(held):
-    rows = held()
+def test_they_open_with_the_first_and_close_with_the_last(recorded):
+    rows = recorded()
     taken = snapshot(["BTC/USDT"], **RANGE)
     parts = rows.values.reshape(60, 4, 5)
     np.testing.assert_array_equal(taken.bars.open[:, 0], parts[:, 0, 0])
@@ -39,35 +39,35 @@ def test_they_open_with_the_first_and_close_with_the_last(held):
     assert taken.manifest["instruments"][0]["lot"] == "0.001"
 
 
-def test_the_label_says_what_they_are_made_of_and_the_hash_stays(held):
-    held()
+def test_the_label_says_what_they_are_made_of_and_the_hash_stays(recorded):
+    recorded()
     taken = snapshot(["BTC/USDT"], **RANGE)
     assert taken.provenance.label == "recorded candles (binance spot, made from 1h)"
     assert snapshot(["BTC/USDT"], **RANGE).hash == taken.hash
     assert load_snapshot(taken.hash[:8]).provenance == taken.provenance
-    held(interval="5m")
+    recorded(interval="5m")
     assert snapshot(["BTC/USDT"], **RANGE).hash == taken.hash, "the longest that there is makes them"
 
 
-def test_bars_that_are_held_themselves_come_first(held, walk):
-    held()
-    four = held(rows=walk(60, interval=FOUR, seed=3), interval="4h")
+def test_bars_that_are_held_themselves_come_first(recorded, walk):
+    recorded()
+    four = recorded(rows=walk(60, interval=FOUR, seed=3), interval="4h")
     taken = snapshot(["BTC/USDT"], **RANGE)
     assert taken.provenance.label == "recorded candles (binance spot)"
     np.testing.assert_array_equal(taken.bars.close[:, 0], four.column("close"))
 
 
-def test_each_symbol_says_its_own(held, walk):
-    held()
-    held("ETH/USDT", interval="30m", seed=2)
-    held("SOL/USDT", walk(60, interval=FOUR, seed=3), "4h")
+def test_each_symbol_says_its_own(recorded, walk):
+    recorded()
+    recorded("ETH/USDT", interval="30m", seed=2)
+    recorded("SOL/USDT", walk(60, interval=FOUR, seed=3), "4h")
     label = snapshot(["BTC/USDT", "ETH/USDT", "SOL/USDT"], **RANGE).provenance.label
     assert label == "recorded candles (binance spot, made from BTC/USDT 1h, ETH/USDT 30m)"
 
 
-def test_a_bar_of_which_a_part_is_missing_is_not_made(held, walk):
+def test_a_bar_of_which_a_part_is_missing_is_not_made(recorded, walk):
     rows = walk(240)
-    held(rows=rows.take(np.r_[0:5, 6:240]))
+    recorded(rows=rows.take(np.r_[0:5, 6:240]))
     taken = snapshot(["BTC/USDT"], **RANGE)
     assert len(taken) == 59
     assert to_ns("2024-01-30T04:00Z") not in taken.bars.open_time_ns.tolist()
@@ -75,8 +75,8 @@ def test_a_bar_of_which_a_part_is_missing_is_not_made(held, walk):
         snapshot(["BTC/USDT"], interval="4h", start="2024-01-30T04:00Z", end="2024-01-30T08:00Z")
 
 
-def test_an_agent_s_resample_sees_the_same(held, walk):
-    held(rows=walk(240).take(np.r_[0:5, 6:100, 103:240]))
+def test_an_agent_s_resample_sees_the_same(recorded, walk):
+    recorded(rows=walk(240).take(np.r_[0:5, 6:100, 103:240]))
     made = snapshot(["BTC/USDT"], **RANGE).bars
     hours = snapshot(["BTC/USDT"], **(RANGE | {"interval": "1h"})).bars
     seen = Window(hours, hours.times[-1]).resample("4h")
@@ -85,8 +85,8 @@ def test_an_agent_s_resample_sees_the_same(held, walk):
     np.testing.assert_allclose(seen.panel("volume").to_numpy(), made.volume, rtol=1e-12)
 
 
-def test_shorter_bars_that_do_not_cover_the_range_are_named(held):
-    held()
+def test_shorter_bars_that_do_not_cover_the_range_are_named(recorded):
+    recorded()
     with pytest.raises(MissingData) as refused:
         snapshot(["BTC/USDT"], interval="4h", start="2024-01-30", end="2024-02-20")
     assert "nothing of BTC/USDT (recorded: 1h bars on binance)" in refused.value.got

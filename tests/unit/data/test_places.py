@@ -220,22 +220,22 @@ def test_the_release_before_reads_and_writes_the_tables_of_this_one(postgres: Po
 def test_tables_of_a_later_release_are_used_where_they_say_so_and_refused_where_not(
     postgres: PostgresServer, s3: S3Server
 ) -> None:
-    told = {**postgres.place_settings("later"), **s3.place_settings("later")}
-    PlaceSettings.read(told).open().move("a/b", before=0, sequence=1, value="v")
+    environment = {**postgres.place_settings("later"), **s3.place_settings("later")}
+    PlaceSettings.read(environment).open().move("a/b", before=0, sequence=1, value="v")
     with postgres.connection("later") as later:
         later.execute("ALTER TABLE places.moves ADD COLUMN colour text")
         later.execute("UPDATE places.facts SET version = 9, usable_by = 1")
-        assert [head.value for head in PlaceSettings.read(told).open().newest("a")] == ["v"]
+        assert [head.value for head in PlaceSettings.read(environment).open().newest("a")] == ["v"]
         later.execute("UPDATE places.facts SET usable_by = 9")
     with pytest.raises(Refused, match="of a later release") as refused:
-        PlaceSettings.read(told).open().newest("a")
+        PlaceSettings.read(environment).open().newest("a")
     assert f"version {KNOWN}" in refused.value.expected
     assert "version 9" in refused.value.got
 
 
 def test_many_that_come_first_at_once_make_the_tables_once(postgres: PostgresServer, s3: S3Server) -> None:
-    told = {**postgres.place_settings("at-once"), **s3.place_settings("at-once")}
-    places = [PlaceSettings.read(told).open() for _ in range(4)]
+    environment = {**postgres.place_settings("at-once"), **s3.place_settings("at-once")}
+    places = [PlaceSettings.read(environment).open() for _ in range(4)]
     found: list[object] = []
 
     def ask(place: Place) -> None:
@@ -249,9 +249,9 @@ def test_many_that_come_first_at_once_make_the_tables_once(postgres: PostgresSer
     assert found == [()] * 4
 
 
-def refusal(told: dict[str, str], act: Callable[[Place], object]) -> SapphireError:
+def refusal(environment: dict[str, str], act: Callable[[Place], object]) -> SapphireError:
     with pytest.raises(SapphireError) as refused:
-        act(PlaceSettings.read(told).open())
+        act(PlaceSettings.read(environment).open())
     text = f"{refused.value} {refused.value!r}"
     assert not any(secret in text for secret in SECRETS), text
     assert refused.value.expected
@@ -269,21 +269,21 @@ def head(place: Place) -> object:
 
 
 def test_a_database_that_does_not_answer_or_refuses_is_told(settings: Callable[[str], dict[str, str]]) -> None:
-    told = settings("s3")
-    url = told["SAPPHIRE_PLACES_DATABASE"]
+    environment = settings("s3")
+    url = environment["SAPPHIRE_PLACES_DATABASE"]
     (port,) = free_ports(1)
     address, _, _ = url.rpartition("/")
     away = url.replace(address.rpartition(":")[2], str(port))
-    assert isinstance(refusal(told | {"SAPPHIRE_PLACES_DATABASE": away}, head), PlaceUnreachable)
-    wrong = told | {"SAPPHIRE_PLACES_DATABASE_PASSWORD": "another-password"}
+    assert isinstance(refusal(environment | {"SAPPHIRE_PLACES_DATABASE": away}, head), PlaceUnreachable)
+    wrong = environment | {"SAPPHIRE_PLACES_DATABASE_PASSWORD": "another-password"}
     assert isinstance(refusal(wrong, head), PlaceDenied)
-    unknown = told | {"SAPPHIRE_PLACES_DATABASE": f"{address}/nobody-made-this"}
+    unknown = environment | {"SAPPHIRE_PLACES_DATABASE": f"{address}/nobody-made-this"}
     assert isinstance(refusal(unknown, head), ConfigError)
     with psycopg.connect(url, autocommit=True) as owner:
-        PlaceSettings.read(told).open().move("a/b", before=0, sequence=1, value="v")
+        PlaceSettings.read(environment).open().move("a/b", before=0, sequence=1, value="v")
         owner.execute("CREATE ROLE stranger LOGIN PASSWORD 'another-password'")
         host = url.partition("@")[2]
-        other = told | {"SAPPHIRE_PLACES_DATABASE": f"postgresql://stranger:another-password@{host}"}
+        other = environment | {"SAPPHIRE_PLACES_DATABASE": f"postgresql://stranger:another-password@{host}"}
         assert isinstance(refusal(other, head), PlaceDenied)
         owner.execute("DROP ROLE stranger")
 
@@ -312,22 +312,22 @@ def test_a_password_that_ends_while_it_is_used_loses_nothing(settings: Callable[
 
 
 def test_a_bucket_that_does_not_answer_or_refuses_is_told(settings: Callable[[str], dict[str, str]]) -> None:
-    told, (port,) = settings("s3"), free_ports(1)
-    away = told | {"SAPPHIRE_PLACES_BUCKET_URL": f"http://127.0.0.1:{port}"}
+    environment, (port,) = settings("s3"), free_ports(1)
+    away = environment | {"SAPPHIRE_PLACES_BUCKET_URL": f"http://127.0.0.1:{port}"}
     assert isinstance(refusal(away, put), PlaceUnreachable)
-    wrong = told | {"SAPPHIRE_PLACES_BUCKET_SECRET": "another-password"}
+    wrong = environment | {"SAPPHIRE_PLACES_BUCKET_SECRET": "another-password"}
     assert isinstance(refusal(wrong, put), PlaceDenied)
-    reads = told | {"SAPPHIRE_PLACES_BUCKET_KEY": READER_KEY, "SAPPHIRE_PLACES_BUCKET_SECRET": READER_SECRET}
+    reads = environment | {"SAPPHIRE_PLACES_BUCKET_KEY": READER_KEY, "SAPPHIRE_PLACES_BUCKET_SECRET": READER_SECRET}
     assert isinstance(refusal(reads, put), PlaceDenied)
-    absent = told | {"SAPPHIRE_PLACES_BUCKET": "s3://nobody-made-this"}
+    absent = environment | {"SAPPHIRE_PLACES_BUCKET": "s3://nobody-made-this"}
     assert isinstance(refusal(absent, lambda place: place.get("ledger", "0" * 64)), ConfigError)
 
 
 def test_google_that_does_not_answer_or_has_no_such_bucket_is_told(settings: Callable[[str], dict[str, str]]) -> None:
-    told, (port,) = settings("gcs"), free_ports(1)
-    away = told | {"SAPPHIRE_PLACES_BUCKET_URL": f"http://127.0.0.1:{port}"}
+    environment, (port,) = settings("gcs"), free_ports(1)
+    away = environment | {"SAPPHIRE_PLACES_BUCKET_URL": f"http://127.0.0.1:{port}"}
     assert isinstance(refusal(away, put), PlaceUnreachable)
-    absent = told | {"SAPPHIRE_PLACES_BUCKET": "gs://nobody-made-this"}
+    absent = environment | {"SAPPHIRE_PLACES_BUCKET": "gs://nobody-made-this"}
     assert isinstance(refusal(absent, put), ConfigError)
     assert isinstance(refusal(absent, lambda place: place.get("ledger", "0" * 64)), ConfigError)
 
@@ -389,9 +389,9 @@ def test_what_a_bucket_answers_is_an_error_of_its_kind(
     error: type[PlaceError],
 ) -> None:
     Says.status, Says.code = status, code
-    told = settings("s3") | {"SAPPHIRE_PLACES_BUCKET": f"{kind}://full"}
-    told["SAPPHIRE_PLACES_BUCKET_URL"] = f"http://127.0.0.1:{says.server_port}"
-    assert isinstance(refusal(told, put), error)
+    environment = settings("s3") | {"SAPPHIRE_PLACES_BUCKET": f"{kind}://full"}
+    environment["SAPPHIRE_PLACES_BUCKET_URL"] = f"http://127.0.0.1:{says.server_port}"
+    assert isinstance(refusal(environment, put), error)
 
 
 def test_a_bucket_without_room_keeps_what_it_has_and_nothing_is_half_done(
@@ -441,15 +441,15 @@ def test_a_folder_that_is_full_closed_or_away_is_told(tmp_path: Path) -> None:
     away = {"SAPPHIRE_PLACES_FOLDER": str(tmp_path / "not-mounted")}
     assert isinstance(refusal(away, head), PlaceUnreachable)
     (tmp_path / "place").mkdir()
-    told = {"SAPPHIRE_PLACES_FOLDER": str(tmp_path / "place")}
+    environment = {"SAPPHIRE_PLACES_FOLDER": str(tmp_path / "place")}
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4, before[1]))
     try:
-        assert isinstance(refusal(told, put), PlaceFull)
-        assert isinstance(refusal(told, lambda it: it.move("a/b", before=0, sequence=1, value="v")), PlaceFull)
+        assert isinstance(refusal(environment, put), PlaceFull)
+        assert isinstance(refusal(environment, lambda it: it.move("a/b", before=0, sequence=1, value="v")), PlaceFull)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    place = PlaceSettings.read(told).open()
+    place = PlaceSettings.read(environment).open()
     assert place.blobs.keys("ledger/") == ()
     assert place.head("a/b") is None
     place.move("a/b", before=0, sequence=1, value=put(place))
@@ -472,9 +472,9 @@ def test_a_folder_that_is_full_closed_or_away_is_told(tmp_path: Path) -> None:
     ],
 )
 def test_a_setting_that_cannot_be_meant_is_refused(variables: dict[str, str], says: str) -> None:
-    told = {f"SAPPHIRE_PLACES_{key}": value for key, value in variables.items()}
+    environment = {f"SAPPHIRE_PLACES_{key}": value for key, value in variables.items()}
     with pytest.raises(ConfigError) as refused:
-        PlaceSettings.read(told).open()
+        PlaceSettings.read(environment).open()
     assert says.replace("a key and its secret", "a bucket's key and its secret") in str(refused.value)
     assert "hunter2" not in str(refused.value)
 
@@ -510,18 +510,18 @@ def test_the_file_names_a_place_and_the_environment_another(tmp_path: Path, monk
     with pytest.raises(Refused, match="others can read"):
         PlaceSettings.read({})
     keys.chmod(0o600)
-    told = PlaceSettings.read({"SAPPHIRE_PLACES_BUCKET_SECRET": "over"})
-    assert (told.database_password, told.bucket_key, told.bucket_secret) == ("hunter2", "k", "over")
-    assert "hunter2" not in repr(told)
+    settings = PlaceSettings.read({"SAPPHIRE_PLACES_BUCKET_SECRET": "over"})
+    assert (settings.database_password, settings.bucket_key, settings.bucket_secret) == ("hunter2", "k", "over")
+    assert "hunter2" not in repr(settings)
     keys.write_text('{"passwort": "hunter2"}')
     with pytest.raises(ConfigError) as refused:
         PlaceSettings.read({})
     assert "hunter2" not in str(refused.value)
     keys.write_text("{}")
     (tmp_path / "shared").mkdir()
-    told = PlaceSettings.read({"SAPPHIRE_PLACES_FOLDER": "shared"})
-    assert told.folder == tmp_path / "shared"
-    assert told.database is None
+    settings = PlaceSettings.read({"SAPPHIRE_PLACES_FOLDER": "shared"})
+    assert settings.folder == tmp_path / "shared"
+    assert settings.database is None
     assert shared_place({"SAPPHIRE_PLACES_ALONE": "yes", "SAPPHIRE_PLACES_FOLDER": "shared"}) is None
     (tmp_path / "sapphire.toml").write_text("")
     assert shared_place({}) is None

@@ -171,12 +171,12 @@ def test_duckdb_and_polars_read_the_layout(store, walk):
     rows = walk(24 * 40)
     store.append(BTC, rows, covered=span_of(rows))
     pattern = str(store.root / "**" / "*.parquet")
-    said = duckdb.sql(
+    found = duckdb.sql(
         f"select venue, symbol, interval, count(*), sum(volume), max(open_time) "
         f"from read_parquet('{pattern}', hive_partitioning = true) group by all"
     ).fetchall()
-    assert [row[:4] for row in said] == [("binance", "BTC_USDT", "1h", len(rows))]
-    assert said[0][4] == pytest.approx(rows.column("volume").sum())
+    assert [row[:4] for row in found] == [("binance", "BTC_USDT", "1h", len(rows))]
+    assert found[0][4] == pytest.approx(rows.column("volume").sum())
     assert store.scan(BTC).collect().height == len(rows)
 
 
@@ -200,10 +200,10 @@ SPANS = st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), max_size=8)
 @given(SPANS, st.integers(0, 50), st.integers(0, 50))
 def test_covered_and_missing_make_up_the_whole(spans, start, end):
     covered = joined_spans(spans)
-    held = {point for first, last in spans for point in range(first, last)}
-    assert {point for first, last in covered for point in range(first, last)} == held
+    points = {point for first, last in spans for point in range(first, last)}
+    assert {point for first, last in covered for point in range(first, last)} == points
     left = {point for first, last in without((start, end), covered) for point in range(first, last)}
-    assert left == set(range(start, end)) - held
+    assert left == set(range(start, end)) - points
     assert all(before[1] < after[0] for before, after in itertools.pairwise(covered))
 
 

@@ -39,7 +39,7 @@ def litecoin(count=1500):
     return rows_of(count, lambda row: 0.01 if row < CHANGED else 0.1)
 
 
-def told(tick, lot="0.001", since_ns=ALWAYS_NS):
+def stated(tick, lot="0.001", since_ns=ALWAYS_NS):
     return RulesPeriod(since_ns, Decimal(tick), Decimal(lot), Decimal("10"), "venue")
 
 
@@ -57,19 +57,19 @@ def test_prices_show_when_a_tick_changed():
 
 
 def test_rules_of_today_hold_since_prices_fit_them():
-    today = TradingRules("LTC/USDT", (told("0.1"),))
+    today = TradingRules("LTC/USDT", (stated("0.1"),))
     rules = rules_of("LTC/USDT", litecoin(), today)
     assert ticks(rules) == [("0.01", ALWAYS_NS), ("0.1", START_NS + CHANGED * HOUR_NS)]
     assert [period.source for period in rules.periods] == ["read off the candles", "venue"]
     assert {str(period.lot) for period in rules.periods} == {"0.001"}, "what prices do not show is as told"
-    assert ticks(rules_of("LTC/USDT", litecoin(), TradingRules("LTC/USDT", (told("0.7"),))))[0][0] == "0.01"
-    fits = TradingRules("LTC/USDT", (told("0.01"), told("0.05", since_ns=START_NS + CHANGED * HOUR_NS)))
+    assert ticks(rules_of("LTC/USDT", litecoin(), TradingRules("LTC/USDT", (stated("0.7"),))))[0][0] == "0.01"
+    fits = TradingRules("LTC/USDT", (stated("0.01"), stated("0.05", since_ns=START_NS + CHANGED * HOUR_NS)))
     assert rules_of("LTC/USDT", litecoin(), fits) == fits
 
 
 def test_a_market_goes_by_the_steps_that_hold_to_its_end():
     rules = TradingRules(
-        "LTC/USDT", (told("0.1", "0.01"), told("0.25", "0.001", since_ns=9), told("0.5", "1", since_ns=20))
+        "LTC/USDT", (stated("0.1", "0.01"), stated("0.25", "0.001", since_ns=9), stated("0.5", "1", since_ns=20))
     )
     assert (rules.instrument(0).tick, rules.instrument(0).lot) == (Decimal("0.05"), Decimal("0.001"))
     assert (rules.instrument(9).tick, rules.instrument(20).tick) == (Decimal("0.25"), Decimal("0.5"))
@@ -77,12 +77,12 @@ def test_a_market_goes_by_the_steps_that_hold_to_its_end():
     assert rules.source(0, 9) == "venue"
     assert "tick 0.1, 0.25 from" in rules.source(0)
     with pytest.raises(ValueRefused, match="periods of the trading rules"):
-        TradingRules("LTC/USDT", (told("0.1", since_ns=9), told("0.25")))
+        TradingRules("LTC/USDT", (stated("0.1", since_ns=9), stated("0.25")))
 
 
 def test_the_file_says_again_what_was_written(tmp_path):
     rules = rules_of("ADA/BTC", rows_of(60, lambda _: 1e-8, price=5.29e-5))
-    rules = [rules, TradingRules("LTC/USDT", (told("0.01"), told("0.1", since_ns=START_NS)))]
+    rules = [rules, TradingRules("LTC/USDT", (stated("0.01"), stated("0.1", since_ns=START_NS)))]
     write_rules(tmp_path, rules)
     assert rules_beside(tmp_path) == {each.symbol: each for each in rules} == read_rules(tmp_path / RULES_FILE)
     assert rules[0].instrument(START_NS).tick == Decimal("1e-8")
@@ -124,14 +124,14 @@ def test_a_venue_s_own_words_are_read(tmp_path):
     assert (ltc.tick, ltc.lot, ltc.min_notional) == (Decimal("0.01"), Decimal("0.001"), 5)
     assert (swap.min_notional, ltc.source) == (100, "exchangeInfo rules")
     market = {"symbol": "LTC/USDT", "precision": {"price": 0.01, "amount": 0.001}, "limits": {"cost": {"min": 5.0}}}
-    for said, tick in (
+    for content, tick in (
         ({"LTC/USDT": market}, "0.01"),
         ([market], "0.01"),
         ([market | {"precision": {"price": 2, "amount": 3}}], "0.01"),
         ([market | {"precision": {"price": 1e-06, "amount": 1}}], "0.000001"),
     ):
-        path.write_text(json.dumps(said))
-        assert read_rules(path)["LTC/USDT"].periods[0].tick == Decimal(tick), said
+        path.write_text(json.dumps(content))
+        assert read_rules(path)["LTC/USDT"].periods[0].tick == Decimal(tick), content
     for text in ("", "{}", "[]", "[1]", '{"symbols": [1]}', '{"a": 1}'):
         path.write_text(text)
         with pytest.raises(ConfigError, match="no trading rules in"):
@@ -139,7 +139,7 @@ def test_a_venue_s_own_words_are_read(tmp_path):
 
 
 @pytest.fixture
-def held(home):
+def recorded(home):
     """Stores bars of a symbol as whoever imported them."""
 
     def hold(symbol, rows):
@@ -152,8 +152,8 @@ def held(home):
 RANGE = {"interval": "1h", "start": "2020-01-01", "end": "2020-02-20"}
 
 
-def test_a_snapshot_goes_by_the_rules_of_its_range(held, tmp_path):
-    held("LTC/USDT", litecoin())
+def test_a_snapshot_goes_by_the_rules_of_its_range(recorded, tmp_path):
+    recorded("LTC/USDT", litecoin())
     taken = snapshot(["LTC/USDT"], **RANGE)
     (entry,) = taken.manifest["instruments"]
     assert taken.instruments["LTC/USDT"].tick == Decimal("0.01")
@@ -162,16 +162,16 @@ def test_a_snapshot_goes_by_the_rules_of_its_range(held, tmp_path):
     late = snapshot(["LTC/USDT"], **RANGE | {"start": "2020-02-08"})
     assert late.instruments["LTC/USDT"].tick == Decimal("0.1")
     (tmp_path / "info.json").write_text(json.dumps(EXCHANGE_INFO))
-    said = snapshot(["LTC/USDT"], **RANGE, rules=tmp_path / "info.json")
-    assert said.instruments["LTC/USDT"].lot == Decimal("0.001")
-    assert said.manifest["instruments"][0]["rules"] == "exchangeInfo info.json"
+    taken = snapshot(["LTC/USDT"], **RANGE, rules=tmp_path / "info.json")
+    assert taken.instruments["LTC/USDT"].lot == Decimal("0.001")
+    assert taken.manifest["instruments"][0]["rules"] == "exchangeInfo info.json"
     with pytest.raises(ValueRefused, match="rules and listings of its own"):
         snapshot(["BTC/USDT"], **RANGE, source="embedded", rules=tmp_path / "info.json")
 
 
-def test_a_coin_that_was_delisted_inside_the_range_can_be_studied_once_that_is_said(held):
-    held("LTC/USDT", litecoin())
-    held("LUNA/USDT", rows_of(600, lambda _: 0.001, price=80.0))
+def test_a_coin_that_was_delisted_inside_the_range_can_be_studied_once_that_is_said(recorded):
+    recorded("LTC/USDT", litecoin())
+    recorded("LUNA/USDT", rows_of(600, lambda _: 0.001, price=80.0))
     with pytest.raises(MissingData) as refused:
         snapshot(["LTC/USDT", "LUNA/USDT"], **RANGE)
     assert 'listed_within=["LUNA/USDT"]' in refused.value.next
@@ -181,8 +181,8 @@ def test_a_coin_that_was_delisted_inside_the_range_can_be_studied_once_that_is_s
     with pytest.raises(ValueRefused, match="listed_within"):
         snapshot(["LTC/USDT"], **RANGE, listed_within=["LUNA/USDT"])
     # A hole is missed whatever is said.
-    held("XRP/USDT", rows_of(900, lambda _: 0.001, price=80.0).take(slice(0, 300)))
-    held("XRP/USDT", rows_of(900, lambda _: 0.001, price=80.0).take(slice(400, 900)))
+    recorded("XRP/USDT", rows_of(900, lambda _: 0.001, price=80.0).take(slice(0, 300)))
+    recorded("XRP/USDT", rows_of(900, lambda _: 0.001, price=80.0).take(slice(400, 900)))
     with pytest.raises(MissingData, match="XRP/USDT without 2020-01-13T12:00Z to 2020-01-17T16:00Z"):
         snapshot(["XRP/USDT"], **RANGE, listed_within=["XRP/USDT"])
 
@@ -192,7 +192,7 @@ def test_an_export_has_the_rules_and_reads_a_name_as_what_is_asked_for(home, tmp
     written = export_candles(tmp_path, tmp_path / "out", ["BNB/USD"])
     assert [path.name for path in written] == ["BNBUSD-1h.csv"]
     assert ticks(rules_beside(tmp_path / "out")["BNB/USD"]) == [("0.1", ALWAYS_NS)]
-    write_rules(tmp_path, [TradingRules("BNB/USD", (told("0.05"),))])
+    write_rules(tmp_path, [TradingRules("BNB/USD", (stated("0.05"),))])
     export_candles(tmp_path, tmp_path / "out", ["BNB/USD"])
     assert ticks(rules_beside(tmp_path / "out")["BNB/USD"]) == [("0.05", ALWAYS_NS)], "those beside the candles"
 

@@ -146,8 +146,12 @@ def test_the_verb_says_what_it_made_and_what_is_next(tmp_path, monkeypatch, caps
     alone.callback()(lambda: None)
     alone(["new", "desk", "--agent", "mean_reversion", "--json"], standalone_mode=False)
     printed = capsys.readouterr()
-    made = json.loads(printed.out)
-    assert (made["workspace"], made["agent"], set(made["files"])) == (str(tmp_path / "desk"), "mean_reversion", FILES)
+    written = json.loads(printed.out)
+    assert (written["workspace"], written["agent"], set(written["files"])) == (
+        str(tmp_path / "desk"),
+        "mean_reversion",
+        FILES,
+    )
     assert "next: cd desk && sapphire agent list" in printed.err
     assert "git init" in printed.err
 

@@ -31,8 +31,8 @@ def test_a_confined_process_says_the_same_where_the_first_member_has_the_shortes
     short = MovingAverageCross(fast=2, slow=4, horizon=timedelta(minutes=15))
     pooled = Pool((short, llama.agent)).fit(bars, seed=7)
     assert short.warmup < llama.agent.warmup
-    with ReleaseWorker(read_release(frozen(pooled))) as held:
-        assert held.check_golden() > 0
+    with ReleaseWorker(read_release(frozen(pooled))) as worker:
+        assert worker.check_golden() > 0
 
 
 @pytest.mark.parametrize("kind", ["cross", "llama", "pool"])

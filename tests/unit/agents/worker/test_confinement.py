@@ -251,7 +251,7 @@ for number in range(3):
 print("prices", flush=True)
 """
     worker(in_worker(telling, tmp_path / "reaching.py"))
-    told = """
+    source = """
 FLAGS = [fcntl.fcntl(number, fcntl.F_GETFL) & os.O_NONBLOCK for number in range(3)]
 OPEN = []
 for number in range(64):
@@ -262,7 +262,7 @@ for number in range(64):
 if any(FLAGS) or len(OPEN) != 4:
     raise RuntimeError(f"{FLAGS} {OPEN}")
 """
-    worker(in_worker(told, tmp_path / "reaching.py"))
+    worker(in_worker(source, tmp_path / "reaching.py"))
 
 
 def test_a_flood_of_output_ends_and_its_end_is_told(tmp_path, worker, bars):

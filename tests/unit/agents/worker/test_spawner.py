@@ -103,10 +103,10 @@ def test_the_next_start_sweeps_what_a_killed_spawner_left(asking, tmp_path):
     (dead,) = left_in(tmp_path)
     young, *_ = asking("")
     assert dead in left_in(tmp_path)  # it might be of a spawner that is just starting
-    held = next(each for each in left_in(tmp_path) if each != dead)
-    for name in (dead, held):
+    living = next(each for each in left_in(tmp_path) if each != dead)
+    for name in (dead, living):
         os.utime(tmp_path / name, (0, 0))
     asking("")
     assert dead not in left_in(tmp_path)
-    assert held in left_in(tmp_path)  # its spawner lives
+    assert living in left_in(tmp_path)  # its spawner lives
     young.communicate("\n")
