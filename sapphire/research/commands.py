@@ -41,7 +41,7 @@ def run(file: File, as_json: AsJson = False) -> None:
     Example: sapphire study run studies/trend.py --json
     """
     _show(file, lambda study, agent: study.replay(agent), as_json=as_json)
-    _say(f"next: sapphire study compare {file}")
+    _print(f"next: sapphire study compare {file}")
 
 
 @app.command()
@@ -60,7 +60,7 @@ def submit(file: File, as_json: AsJson = False) -> None:
     Example: sapphire study submit studies/trend.py
     """
     release = _show(file, lambda study, agent: study.submit(agent), as_json=as_json)
-    _say(f"next: sapphire gates {release.name} --to paper")
+    _print(f"next: sapphire gates {release.name} --to paper")
 
 
 @app.command()
@@ -93,7 +93,7 @@ def proof(
     kept = folder_of(settings)
     found = prove(settings, processes=processes)
     sys.stdout.write(json.dumps(found.as_dict(), sort_keys=True) + "\n" if as_json else f"{found!r}\n")
-    _say(f"made: proof.json and proof.html in {kept}")
+    _print(f"made: proof.json and proof.html in {kept}")
     if not found.holds:
         raise typer.Exit(1)
 
@@ -136,5 +136,5 @@ def _show(file: Path, ask: Callable[[Study, Agent], Result], *, as_json: bool) -
     return result
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     sys.stderr.write(f"  {text}\n")

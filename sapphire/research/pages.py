@@ -75,7 +75,7 @@ def note_release(
     ----------
     measured : the replays of walk-forward and hold-out; None where stored evidence was taken.
     """
-    walk, held = bundle.walk_forward, bundle.holdout
+    walk, holdout = bundle.walk_forward, bundle.holdout
     children: list[Page] = []
     series: dict[str, Series] = {}
     below = "The evidence was there already, so nothing was measured again; folds are below the run that measured it."
@@ -87,8 +87,8 @@ def note_release(
     numbers = bundle.metrics()
     headline = (
         f"walk-forward {100 * walk.total_return:+.2f} %, Sharpe {_yearly(numbers, 'walk_forward')} a year; "
-        f"hold-out {100 * held.agent.total_return:+.2f} %, buy and hold there "
-        f"{100 * held.baselines['buy_and_hold'].total_return:+.2f} %; N = {walk.trials:,} trials"
+        f"hold-out {100 * holdout.agent.total_return:+.2f} %, buy and hold there "
+        f"{100 * holdout.baselines['buy_and_hold'].total_return:+.2f} %; N = {walk.trials:,} trials"
     )
     marks = "".join(f"\n\n**Marked:** {mark}." for mark in bundle.marks)
     page = Page(
@@ -180,7 +180,7 @@ def _study_page(study: Study, agent: Agent, children: list[Page], metrics: Mappi
 
 def _screen_page(result: Screen) -> Page:
     what = described(result.agent)
-    headline = f"{_told(result.performance)}; by vectorbt, no evidence; N = {result.trials:,}"
+    headline = f"{_headline_of(result.performance)}; by vectorbt, no evidence; N = {result.trials:,}"
     return Page(
         key=_key(result.study, "screen", result.agent, result.equity),
         kind="screen",
@@ -197,13 +197,13 @@ def _screen_page(result: Screen) -> Page:
 def _sweep_page(result: Sweep) -> Page:
     numbered = range(len(result.values))
     order = sorted(numbered, key=lambda place: _rank(result.performances[place]), reverse=True)
-    told = [row["parameters"] for row in result.as_dict()["rows"]]
-    names = [{name: str(value) for name, value in each.items()} for each in told]
+    parameters = [row["parameters"] for row in result.as_dict()["rows"]]
+    names = [{name: str(value) for name, value in each.items()} for each in parameters]
     rows = tuple((*names[place].values(), *result.performances[place].row()) for place in order)
     best, over = order[0], " x ".join(result.names)
     headline = (
         f"{len(order):,} combinations of {over}; the best by luck and skill together: "
-        f"{_words(names[best])}, {_told(result.performances[best])}; each counts: N = {result.trials:,}"
+        f"{_words(names[best])}, {_headline_of(result.performances[best])}; each counts: N = {result.trials:,}"
     )
     key = f"{_study_key(result.study)}/sweep/{result.agent.name}/{_digest_of(rows)}"
     shown = order[:_COMBINATIONS]
@@ -227,7 +227,7 @@ def _sweep_page(result: Sweep) -> Page:
                 key=f"{key}/{place}",
                 kind="combination",
                 name=_words(names[place]),
-                headline=_told(result.performances[place]),
+                headline=_headline_of(result.performances[place]),
                 at_ms=_now_ms(result.study),
                 params=names[place],
                 metrics=metrics_of(result.performances[place]),
@@ -240,7 +240,7 @@ def _sweep_page(result: Sweep) -> Page:
 def _replay_page(result: Replayed) -> Page:
     what = described(result.agent)
     counterfactual = "" if result.model == REAL else f" ({result.model.assumption})"
-    headline = f"{_told(result.performance)}; N = {result.trials:,}"
+    headline = f"{_headline_of(result.performance)}; N = {result.trials:,}"
     marks = "".join(f"\n\n**Marked:** {mark}." for mark in result.marks)
     return Page(
         key=_key(result.study, f"replay/{result.model}", result.agent, result.equity),
@@ -276,7 +276,7 @@ def _fold_pages(result: Replayed, of: str) -> Iterator[Page]:
             key=f"{_study_key(result.study)}/fold/{of[:_SHORT]}/{number}",
             kind="fold",
             name=f"fold {' '.join(name.split())}",
-            headline=_told(performance),
+            headline=_headline_of(performance),
             at_ms=_now_ms(result.study),
             params={
                 "trained_from": f"{fold.train_start:%Y-%m-%d %H:%M}",
@@ -287,16 +287,16 @@ def _fold_pages(result: Replayed, of: str) -> Iterator[Page]:
         )
 
 
-def _holdout_page(held: Replayed, release: str) -> Page:
+def _holdout_page(holdout: Replayed, release: str) -> Page:
     return Page(
-        key=f"{release[:_SHORT]}/holdout/{held.digest[:_SHORT]}",
+        key=f"{release[:_SHORT]}/holdout/{holdout.digest[:_SHORT]}",
         kind="holdout",
         name="hold-out",
-        headline=_told(held.performance),
-        at_ms=_now_ms(held.study),
-        description=f"The hold-out, opened by this submit. {_told(held.performance)}.",
-        metrics={**metrics_of(held.performance), **_counts(held)},
-        series=_curves(held.study, held.equity),
+        headline=_headline_of(holdout.performance),
+        at_ms=_now_ms(holdout.study),
+        description=f"The hold-out, opened by this submit. {_headline_of(holdout.performance)}.",
+        metrics={**metrics_of(holdout.performance), **_counts(holdout)},
+        series=_curves(holdout.study, holdout.equity),
     )
 
 
@@ -328,7 +328,7 @@ def _curves(study: Study, equity: pd.Series[float]) -> dict[str, Series]:
     }
 
 
-def _told(performance: Performance) -> str:
+def _headline_of(performance: Performance) -> str:
     """An account in one line."""
     _, sharpe, _, drawdown, _, fees, fills = performance.row()
     return (

@@ -176,8 +176,8 @@ class Study(Shown):
     def sealed(self) -> tuple[Span, tuple[Sketch, ...]] | None:
         """Its hold-out, and the sketches that this names; None where there is none."""
         bars = self.data.bars
-        held = bars.rows(len(self.evaluation), len(bars))
-        return span_of(held, self.data.provenance) if len(held) else None
+        holdout = bars.rows(len(self.evaluation), len(bars))
+        return span_of(holdout, self.data.provenance) if len(holdout) else None
 
     @property
     def holdout_start(self) -> datetime:

@@ -203,7 +203,7 @@ def _finite(worst: float | None) -> float | None:
 
 def _golden(release: ReadRelease) -> bool:
     try:
-        with ReleaseWorker(release) as held:
-            return held.check_golden() > 0
+        with ReleaseWorker(release) as worker:
+            return worker.check_golden() > 0
     except (AgentError, EvidenceRefused):
         return False

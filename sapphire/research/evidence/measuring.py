@@ -99,7 +99,7 @@ def walk_forward_evidence(study: Study, walked: Replayed, opened: Study) -> Walk
     )
 
 
-def holdout_evidence(opened: Study, held: Replayed, market: Replayed, seen_by: tuple[str, ...]) -> HoldoutEvidence:
+def holdout_evidence(opened: Study, holdout: Replayed, market: Replayed, seen_by: tuple[str, ...]) -> HoldoutEvidence:
     """The hold-out replay beside cash and beside the market, both by the engine.
 
     Parameters
@@ -107,11 +107,11 @@ def holdout_evidence(opened: Study, held: Replayed, market: Replayed, seen_by: t
     seen_by : studies that looked at these bars before.
     """
     span = opened.span[0]
-    earned, of_market = held.returns.to_numpy(), market.returns.to_numpy()
+    earned, of_market = holdout.returns.to_numpy(), market.returns.to_numpy()
     return HoldoutEvidence(
         start_ns=span.start_ns,
         end_ns=span.end_ns,
-        agent=outcome_of(held),
+        agent=outcome_of(holdout),
         baselines={"cash": Outcome(total_return=0.0, sharpe=None), "buy_and_hold": outcome_of(market)},
         over={
             "cash": _difference(earned, np.zeros(len(earned))),
@@ -119,7 +119,7 @@ def holdout_evidence(opened: Study, held: Replayed, market: Replayed, seen_by: t
         },
         span=span.as_dict(),
         seen_by=seen_by,
-        untraded=held.untraded,
+        untraded=holdout.untraded,
     )
 
 

@@ -95,7 +95,7 @@ class Release(Shown):
 
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
         """What was measured."""
-        walked, held, costly = self.bundle.walk_forward, self.bundle.holdout, self.bundle.costs
+        walked, holdout, costly = self.bundle.walk_forward, self.bundle.holdout, self.bundle.costs
         active = walked.active
         beside = "nothing beside the market"
         if active is not None:
@@ -106,13 +106,13 @@ class Release(Shown):
                 f"{100 * walked.total_return:+.2f} %",
                 f"N = {walked.trials} trials, {walked.length:,} bars, {beside}",
             ),
-            ("hold-out", f"{100 * held.agent.total_return:+.2f} %", "by the release as it loads from its own bytes"),
+            ("hold-out", f"{100 * holdout.agent.total_return:+.2f} %", "by the release as it loads from its own bytes"),
         ]
-        idle = (("walk-forward", walked.untraded), ("hold-out", held.untraded))
+        idle = (("walk-forward", walked.untraded), ("hold-out", holdout.untraded))
         lines += [(f"{where}, NEVER TRADED", "", why) for where, why in idle if why]
         lines += [
             (f"hold-out, {name.replace('_', ' ')}", f"{100 * outcome.total_return:+.2f} %", "baseline, same engine")
-            for name, outcome in held.baselines.items()
+            for name, outcome in holdout.baselines.items()
         ]
         lines += [
             (
@@ -249,14 +249,20 @@ def _measure(
     seen_by = study.ledger.trials(*opened.span).studies
     bars, tested = opened.data.bars, opened.tested
     start = int(np.searchsorted(bars.close_time_ns, tested.close_time_ns[0]))
-    held_out = ask_release(release, frozen.agent, bars, start, start + len(tested))
-    held, market = replay_beside(
-        opened, agent, held_out.beliefs, [Beside(holds=True)], on_progress=_quiet, method=HOLDOUT, code=release.digest
+    holdout_walk = ask_release(release, frozen.agent, bars, start, start + len(tested))
+    holdout, market = replay_beside(
+        opened,
+        agent,
+        holdout_walk.beliefs,
+        [Beside(holds=True)],
+        on_progress=_quiet,
+        method=HOLDOUT,
+        code=release.digest,
     )
     on_progress(4, _STEPS, "check for leaks")
     integrity = measure_integrity(
         release,
-        (walk, held_out),
+        (walk, holdout_walk),
         frozen.learned,
         data=study.data,
         evaluation=study.evaluation,
@@ -269,14 +275,14 @@ def _measure(
         data=study.label,
         engine_version=load_engine().engine_version(),
         walk_forward=walk_forward_evidence(study, walked, opened),
-        holdout=holdout_evidence(opened, held, market, seen_by),
+        holdout=holdout_evidence(opened, holdout, market, seen_by),
         costs=CostEvidence(times=_COSTS_TIMES, outcome=outcome_of(costly)),
         integrity=integrity,
         protocol=study.protocol,
         calibration=calibration_of(study, walk.beliefs, slopes_in(release.code, frozen.learned, 0)),
-        replays={"walk_forward": walked.digest, "holdout": held.digest, "doubled_costs": costly.digest},
+        replays={"walk_forward": walked.digest, "holdout": holdout.digest, "doubled_costs": costly.digest},
     )
-    return bundle, (walked, held)
+    return bundle, (walked, holdout)
 
 
 def _released(sizing: Sizing) -> ReleasedSizing:
@@ -288,4 +294,4 @@ def _released(sizing: Sizing) -> ReleasedSizing:
 
 
 def _quiet(*_: object) -> None:
-    """Progress of the steps within a step is not told."""
+    """Progress of the steps within a step is not shown."""

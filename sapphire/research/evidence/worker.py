@@ -169,8 +169,8 @@ def check_release(release: ReadRelease, bars: Bars, *, seed: int, moments: int) 
     """
     length = min(len(bars), _CHECKED_BARS + _HISTORIES * release.warmup)
     first = int(np.random.default_rng(seed).integers(len(bars) - length + 1))
-    with ReleaseWorker(release, hash_seed=_OTHER_HASHES) as held:
-        return held.worker.check(bars.rows(first, first + length), seed=seed, moments=moments)
+    with ReleaseWorker(release, hash_seed=_OTHER_HASHES) as fresh:
+        return fresh.worker.check(bars.rows(first, first + length), seed=seed, moments=moments)
 
 
 def learned_as(release: ReadRelease, learned: Mapping[str, NDArray[Any]]) -> bool:

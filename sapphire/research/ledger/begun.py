@@ -84,8 +84,10 @@ class Begun(Run):
         """The evaluation that completes it."""
         from sapphire.research.ledger.book import Evaluation
 
-        told: dict[str, Any] = {name: getattr(self, name) for name in _DECIDES}
-        return Evaluation(**told, span=self.span, returns_digest=returns_digest, sharpe=sharpe, begun=self.line, **more)
+        content: dict[str, Any] = {name: getattr(self, name) for name in _DECIDES}
+        return Evaluation(
+            **content, span=self.span, returns_digest=returns_digest, sharpe=sharpe, begun=self.line, **more
+        )
 
     def is_completed_by(self, evaluation: Evaluation) -> bool:
         """Whether an evaluation is what came of it."""

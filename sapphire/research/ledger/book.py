@@ -85,9 +85,9 @@ class Evaluation(Run):
         ------
         KeyError : a key that is missing.
         """
-        told: dict[str, Any] = {name: entry[name] for name in (*_TEXT, *_PLAIN)}
-        told |= {name: math.nan if entry[name] is None else float(entry[name]) for name in _RATIOS}
-        return cls(**told, span=Span.from_dict(entry))
+        content: dict[str, Any] = {name: entry[name] for name in (*_TEXT, *_PLAIN)}
+        content |= {name: math.nan if entry[name] is None else float(entry[name]) for name in _RATIOS}
+        return cls(**content, span=Span.from_dict(entry))
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ class Chain:
         Parameters
         ----------
         lines_after : asked again where somebody else appended meanwhile.
-        written : told the new head once the lines are on the disk, under the same lock.
+        written : called with the new head once the lines are on the disk, under the same lock.
         files : what the lines name, by its path from the chain's folder.
 
         Returns

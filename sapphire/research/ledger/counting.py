@@ -109,7 +109,7 @@ def check_anchors(ledger: Ledger, registry: Registry) -> None:
     ledger.check()
 
 
-def counted(ledger: Ledger, tested: Span, held: Span, *, length: int) -> Counted:
+def counted(ledger: Ledger, tested: Span, holdout: Span, *, length: int) -> Counted:
     """What the ledger says of a tested span and a hold-out.
 
     Parameters
@@ -128,7 +128,7 @@ def counted(ledger: Ledger, tested: Span, held: Span, *, length: int) -> Counted
         variance_of_trials=spread_of(trials, alike, "sharpe", length=length),
         variance_of_active=spread_of(trials, alike, "active", length=length),
         effective_trials=effective_of(trials, kept),
-        openings=ledger.trials(held).count,
+        openings=ledger.trials(holdout).count,
         head=trials.head,
     )
 

@@ -141,10 +141,10 @@ class Selection(Shown):
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
         """One line per measure; a sentence where it cannot be had."""
         lines = [
-            ("PBO by CSCV", self._said(self._overfitting_text)),
-            ("SPA p-value, beside the market", self._said(self._superior_text)),
-            ("survivors of StepM at 5 %, beside the market", self._said(self._survivors_text)),
-            ("MinTRL of the best at 95 %", self._said(self._length_text)),
+            ("PBO by CSCV", self._text_of(self._overfitting_text)),
+            ("SPA p-value, beside the market", self._text_of(self._superior_text)),
+            ("survivors of StepM at 5 %, beside the market", self._text_of(self._survivors_text)),
+            ("MinTRL of the best at 95 %", self._text_of(self._length_text)),
         ]
         return ("what the trials say together", "value"), lines
 
@@ -194,7 +194,7 @@ class Selection(Shown):
                 next="study.sweep(agent, ...) makes many, study.replay(agent) one",
             )
 
-    def _said(self, text: Callable[[], str]) -> str:
+    def _text_of(self, text: Callable[[], str]) -> str:
         try:
             return text()
         except StatisticsError as error:
@@ -229,8 +229,8 @@ class Selection(Shown):
     def _name(self, row: Evaluation) -> str:
         """The agent with the parameters in which the trials differ."""
         others = [each.parameters for each in self.rows if each.agent == row.agent]
-        told = {name: of for name, of in row.parameters.items() if any(each.get(name) != of for each in others)}
-        return f"{row.agent}({', '.join(f'{name}={of}' for name, of in told.items())})" if told else row.agent
+        differing = {name: of for name, of in row.parameters.items() if any(each.get(name) != of for each in others)}
+        return f"{row.agent}({', '.join(f'{name}={of}' for name, of in differing.items())})" if differing else row.agent
 
 
 def selection_of(study: Study, trials: Trials, kept: Mapping[str, ReturnSeries]) -> Selection:

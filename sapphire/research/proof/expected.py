@@ -39,7 +39,7 @@ class Model:
     variants : how many the best is taken of.
     counted : N of the ledger: the variants, and the replay of the best.
     openings : looks at the hold-out.
-    length, held_length : number of returns of the walk-forward and of the hold-out.
+    length, holdout_length : number of returns of the walk-forward and of the hold-out.
     correlation : of the returns of two variants, from 0 to below 1; its root is theirs with the market.
     cost : Sharpe ratio per bar that fees, spread and execution take from every variant.
     edge : true Sharpe ratios per bar of the first variant, of its returns and of those beside the market's.
@@ -50,7 +50,7 @@ class Model:
     counted: int
     openings: int
     length: int
-    held_length: int
+    holdout_length: int
     correlation: float
     cost: float = 0.0
     edge: tuple[float, float] = (0.0, 0.0)
@@ -147,14 +147,14 @@ def _drawn(model: Model, draws: int, random: np.random.Generator) -> dict[str, N
     actives = beside + _spread(beside, active, length) * own
     best = ratios.argmax(axis=1)
     rows = np.arange(draws)
-    told: dict[str, NDArray[np.bool_]] = {}
+    passed: dict[str, NDArray[np.bool_]] = {}
     for name, every, shape in zip(CONTROLS, (ratios, actives), model.shapes, strict=True):
         chosen = every[rows, best]
-        told[name] = _deflates(chosen, every, shape, length, model.counted)
-        told[alone_name(name)] = _deflates(chosen, every, shape, length, 1)
-    told |= _held(model, truth[best], random)
-    told[TOGETHER] = np.logical_and.reduce([told[name] for name in MEASURES])
-    return told
+        passed[name] = _deflates(chosen, every, shape, length, model.counted)
+        passed[alone_name(name)] = _deflates(chosen, every, shape, length, 1)
+    passed |= _holdout_passed(model, truth[best], random)
+    passed[TOGETHER] = np.logical_and.reduce([passed[name] for name in MEASURES])
+    return passed
 
 
 def _truths(model: Model) -> tuple[Floats, Floats]:
@@ -191,13 +191,13 @@ def _deflates(chosen: Floats, every: Floats, kurtosis: float, length: int, count
     return np.asarray(distance >= float(ndtri(_need("deflated_sharpe", "min"))))
 
 
-def _held(model: Model, truth: Floats, random: np.random.Generator) -> dict[str, NDArray[np.bool_]]:
+def _holdout_passed(model: Model, truth: Floats, random: np.random.Generator) -> dict[str, NDArray[np.bool_]]:
     """Whether the hold-out shows more than cash, and a better ratio than the market's."""
     from scipy.special import ndtri
 
     market, own = random.standard_normal((2, len(truth)))
     share = math.sqrt(model.correlation)
-    cash = truth * math.sqrt(model.held_length) + share * market + math.sqrt(1.0 - model.correlation) * own
+    cash = truth * math.sqrt(model.holdout_length) + share * market + math.sqrt(1.0 - model.correlation) * own
     over = {
         "holdout_p_value_over_cash": cash,
         "holdout_p_value_over_buy_and_hold": (cash - market) / math.sqrt(2.0 - 2.0 * share),

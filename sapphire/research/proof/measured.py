@@ -68,7 +68,7 @@ class Measured:
     kind, costs, number : which strategy it is.
     per_year : its true Sharpe ratio per year before costs; 0 for noise.
     trials, openings : as the ledger counted them.
-    length, held_length : number of returns of the walk-forward and of the hold-out.
+    length, holdout_length : number of returns of the walk-forward and of the hold-out.
     values : skill measure to what it was.
     passed : skill measure to whether that was enough.
     alone : of the `CONTROLS`, whether it would have been enough with one trial in the ledger.
@@ -87,7 +87,7 @@ class Measured:
     trials: int
     openings: int
     length: int
-    held_length: int
+    holdout_length: int
     values: Mapping[str, float | None] = field(hash=False)
     passed: Mapping[str, bool] = field(hash=False)
     alone: Mapping[str, bool] = field(hash=False)
@@ -158,17 +158,17 @@ def measure(group: Group, number: int, data: Snapshot, settings: Settings, templ
     (walked,) = replay_beside(asked, best, beliefs, [], on_progress=quiet)
     opened = open_holdout(asked)
     seen_by = asked.ledger.trials(*opened.span).studies
-    held_beliefs = walk_beliefs(best, opened.evaluation, opened.folds, seed=asked.seed, on_progress=quiet)
+    holdout_beliefs = walk_beliefs(best, opened.evaluation, opened.folds, seed=asked.seed, on_progress=quiet)
     release = template.manifest.digest
-    held, market = replay_beside(
-        opened, best, held_beliefs, [Beside(holds=True)], on_progress=quiet, method=OPENS, code=release
+    held_out, market = replay_beside(
+        opened, best, holdout_beliefs, [Beside(holds=True)], on_progress=quiet, method=OPENS, code=release
     )
     bundle = replace(
         template.bundle,
         walk_forward=walk_forward_evidence(asked, walked, opened),
-        holdout=holdout_evidence(opened, held, market, seen_by),
+        holdout=holdout_evidence(opened, held_out, market, seen_by),
         protocol=asked.protocol,
-        replays={"walk_forward": walked.digest, "holdout": held.digest},
+        replays={"walk_forward": walked.digest, "holdout": held_out.digest},
     )
     walk = bundle.walk_forward
     rows = _rows(template.manifest, bundle)
@@ -182,7 +182,7 @@ def measure(group: Group, number: int, data: Snapshot, settings: Settings, templ
         trials=walk.trials,
         openings=walk.openings,
         length=walk.length,
-        held_length=len(held.returns),
+        holdout_length=len(held_out.returns),
         values={name: rows[name][0] for name in MEASURES},
         passed={name: passed for name, (_, passed) in rows.items()},
         alone={name: alone[name][1] for name in CONTROLS},
@@ -263,8 +263,8 @@ def _common(asked: Study) -> tuple[float, float, float]:
 def _lost(asked: Study, beliefs: BeliefPanel, walked: Replayed) -> float:
     """What trading took from the ratio of these very beliefs, luck being the same on both sides."""
     close = asked.tested.close[:, 0]
-    held = np.where(beliefs.mean_bps[:-1, 0] > 0.0, np.diff(close) / close[:-1], 0.0)
-    return sharpe_of(held) - sharpe_of(walked.returns.to_numpy())
+    long_returns = np.where(beliefs.mean_bps[:-1, 0] > 0.0, np.diff(close) / close[:-1], 0.0)
+    return sharpe_of(long_returns) - sharpe_of(walked.returns.to_numpy())
 
 
 def _quiet(*_: object) -> None:

@@ -40,13 +40,13 @@ class CoinTrader(Agent):
     ----------
     coin : which coin; each is independent of the others.
     variant : the same again, to be swept over.
-    held : bars between two tosses.
+    hold_bars : bars between two tosses.
     horizon : of the views.
     """
 
     coin: int = 0
     variant: int = 0
-    held: int = 5
+    hold_bars: int = 5
     horizon: timedelta = timedelta(days=1)
 
     @property
@@ -70,7 +70,7 @@ class CoinTrader(Agent):
 
     def bullish(self, bars: Bars) -> NDArray[np.bool_]:
         """Whether it is, [T, S]."""
-        toss = (bars.close_time_ns // (self.held * bars.interval.ns)).astype(np.uint64)
+        toss = (bars.close_time_ns // (self.hold_bars * bars.interval.ns)).astype(np.uint64)
         named = _mixed(_mixed(np.uint64(self.coin) + _one()) + np.uint64(self.variant))
         columns = [
             _mixed(_mixed(toss + named) + np.uint64(column)) >> np.uint64(63) for column in range(bars.listed.shape[1])
@@ -85,7 +85,7 @@ class SignalTrader(CoinTrader):
     Parameters
     ----------
     coin, variant : the variant 0 reads the signal; each other one is a coin of its own.
-    held : bars between two tosses of a coin.
+    hold_bars : bars between two tosses of a coin.
     horizon : of the views.
     """
 

@@ -179,7 +179,7 @@ def _model(found: Sequence[Measured], settings: Settings, per_year: float) -> Mo
         counted=first.trials,
         openings=first.openings,
         length=first.length,
-        held_length=first.held_length,
+        holdout_length=first.holdout_length,
         correlation=float(np.mean([each.correlation for each in found])),
         cost=float(np.mean([each.lost for each in found])),
         edge=planted_edge(per_year) if per_year else (0.0, 0.0),

@@ -103,7 +103,7 @@ def by_regime(replayed: Replayed) -> Breakdown:
 
 def by_symbol(replayed: Replayed) -> Breakdown:
     """One row per symbol: what its fills and its holding earned, over the whole account's equity at each close."""
-    earned, traded, fees, counts, held = _per_symbol(replayed)
+    earned, traded, fees, counts, values = _per_symbol(replayed)
     equity = replayed.worth
     performances = []
     for column in range(len(replayed.study.tested.symbols)):
@@ -111,7 +111,7 @@ def by_symbol(replayed: Replayed) -> Breakdown:
         performances.append(
             _performance(replayed, returns, traded[1:, column], fees[1:, column], int(counts[1:, column].sum()))
         )
-    exposure = np.abs(held) / equity[:, None]
+    exposure = np.abs(values) / equity[:, None]
     return Breakdown(
         replayed,
         "symbol",
@@ -126,8 +126,8 @@ def _of_the_account(
     replayed: Replayed, kind: str, names: Sequence[str], rows: Sequence[NDArray[np.intp]], note: str
 ) -> Breakdown:
     """Parts of time: `rows` are places among the returns [T - 1]."""
-    _, traded, fees, counts, held = _per_symbol(replayed)
-    gross = np.abs(held).sum(axis=1) / replayed.worth
+    _, traded, fees, counts, values = _per_symbol(replayed)
+    gross = np.abs(values).sum(axis=1) / replayed.worth
     returns = simple_returns(replayed.worth)
     performances = [
         _performance(
@@ -164,25 +164,25 @@ def _per_symbol(replayed: Replayed) -> tuple[Floats, Floats, Floats, NDArray[np.
     bars = replayed.study.tested
     fills = replayed.fills
     shape = (len(bars), len(bars.symbols))
-    cash, held, traded, fees = (np.zeros(shape) for _ in range(4))
+    cash, units, traded, fees = (np.zeros(shape) for _ in range(4))
     counts = np.zeros(shape, dtype=np.int64)
     rows = np.minimum(np.searchsorted(bars.close_time_ns, replayed.record["fills"]["time_ns"]), len(bars) - 1)
-    told = zip(rows, fills.to_dict("records"), strict=True)
-    for row, fill in told:
+    placed_fills = zip(rows, fills.to_dict("records"), strict=True)
+    for row, fill in placed_fills:
         instrument = replayed.study.data.instruments[fill["symbol"]]
         place = (row, bars.symbols.index(fill["symbol"]))
         sign = 1.0 if fill["side"] == "BUY" else -1.0
         value = fill["price"] * fill["quantity"]
         in_base, in_quote = fill["fee_asset"] == instrument.base, fill["fee_asset"] == instrument.quote
-        held[place] += sign * fill["quantity"] - (fill["fee"] if in_base else 0.0)
+        units[place] += sign * fill["quantity"] - (fill["fee"] if in_base else 0.0)
         cash[place] -= sign * value + (fill["fee"] if in_quote else 0.0)
         traded[place] += value
         fees[place] += fill["fee"] * (fill["price"] if in_base else 1.0) if in_base or in_quote else 0.0
         counts[place] += 1
     for paid in replayed.record["settlements"]:
         place = (int(np.searchsorted(bars.close_time_ns, paid.close_ns)), bars.symbols.index(paid.symbol))
-        held[place] -= paid.atoms / ATOMS_PER_UNIT
+        units[place] -= paid.atoms / ATOMS_PER_UNIT
         cash[place] += paid.quote_atoms / ATOMS_PER_UNIT
     closes = bars.frame("close").ffill().fillna(0.0).to_numpy()
-    value_held = np.cumsum(held, axis=0) * closes
-    return np.cumsum(cash, axis=0) + value_held, traded, fees, counts, value_held
+    values = np.cumsum(units, axis=0) * closes
+    return np.cumsum(cash, axis=0) + values, traded, fees, counts, values

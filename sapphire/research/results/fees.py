@@ -61,9 +61,9 @@ class FeesPaid:
         if not self.atoms:
             return "none"
         each = [f"{from_atoms(atoms):f} {asset}" for asset, atoms in sorted(self.atoms.items())]
-        told = f"{from_atoms(self.total_quote_atoms):,.2f} {self.quote}"
-        told += f" ({', '.join(each)}, at the price of each fill)" if set(self.atoms) != {self.quote} else ""
-        return told + (f"; without a price, in no sum: {', '.join(self.unpriced)}" if self.unpriced else "")
+        text = f"{from_atoms(self.total_quote_atoms):,.2f} {self.quote}"
+        text += f" ({', '.join(each)}, at the price of each fill)" if set(self.atoms) != {self.quote} else ""
+        return text + (f"; without a price, in no sum: {', '.join(self.unpriced)}" if self.unpriced else "")
 
 
 def fees_paid(fees: Iterable[Fee], instruments: Universe, *, price_at: PriceAt = lambda *_: None) -> FeesPaid:

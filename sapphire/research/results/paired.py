@@ -94,8 +94,8 @@ class Paired(Shown):
         """Both equities and the market held, and the difference added up beside what chance alone makes of none."""
         curves = self.growth
         if self._is_one_market:
-            held = buy_and_hold(self.first.study).reindex(curves.index)
-            curves = curves.assign(**{"buy and hold": held / held.iloc[0]})
+            market = buy_and_hold(self.first.study).reindex(curves.index)
+            curves = curves.assign(**{"buy and hold": market / market.iloc[0]})
         title = f"Paired, not evidence: {self.names[0]} less {self.names[1]}"
         error = self.difference.standard_error if self.difference is not None else 0.0
         return paired_figure(title, self._label, curves, self.frame["difference"], error)
@@ -215,9 +215,9 @@ def _names(first: Screen | Replayed, second: Screen | Replayed) -> tuple[str, st
         one, other = described(first.agent), described(second.agent)
     if one != other:
         return one, other
-    for told in (_kind, lambda each: each.study.name, lambda each: each.study.sizing.name):
-        if told(first) != told(second):
-            return f"{one}, {told(first)}", f"{other}, {told(second)}"
+    for tells_apart in (_kind, lambda each: each.study.name, lambda each: each.study.sizing.name):
+        if tells_apart(first) != tells_apart(second):
+            return f"{one}, {tells_apart(first)}", f"{other}, {tells_apart(second)}"
     return f"{one}, first", f"{other}, second"
 
 

@@ -24,8 +24,8 @@ def positions_frame(study: Study, record: Record) -> pd.DataFrame:
     """Base quantity held at each tested close, close time by symbol."""
     import pandas as pd
 
-    held = units_of(record["equity"]["position_atoms"])
-    return pd.DataFrame(held, index=study.tested.times, columns=pd.Index(study.tested.symbols, name="symbol"))
+    units = units_of(record["equity"]["position_atoms"])
+    return pd.DataFrame(units, index=study.tested.times, columns=pd.Index(study.tested.symbols, name="symbol"))
 
 
 def fills_frame(study: Study, record: Record) -> pd.DataFrame:

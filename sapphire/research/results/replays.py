@@ -216,15 +216,19 @@ class Replayed(Shown):
 
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
         """The account, and buy-and-hold beside it."""
-        held = Performance.measure(
-            self._held().to_numpy(dtype=np.float64), self.study.data.interval, traded_quote=0, fees_quote=0, fills=0
+        benchmark = Performance.measure(
+            self._benchmark().to_numpy(dtype=np.float64),
+            self.study.data.interval,
+            traded_quote=0,
+            fees_quote=0,
+            fills=0,
         )
         settled = self.as_dict()["settled"]
         mark = f" (settled at the last price: {', '.join(dict.fromkeys(settled))})" if settled else ""
         mark += " NEVER TRADED" if self.untraded else ""
         return ("account", *HEADER), [
             (self.agent.name + mark, *self.performance.row()),
-            ("buy and hold, no costs", *held.row()),
+            ("buy and hold, no costs", *benchmark.row()),
         ]
 
     @property
@@ -318,12 +322,12 @@ class Replayed(Shown):
             traded[row, column] += lots * lot * (1 if side == "BUY" else -1)
         return traded
 
-    def _held(self) -> pd.Series[float]:
+    def _benchmark(self) -> pd.Series[float]:
         return buy_and_hold(self.study)
 
     def _curves(self) -> pd.DataFrame:
         """Growth of one unit, and the benchmark's, at the tested closes."""
         import pandas as pd
 
-        curves = {self.agent.name: self.worth / self.worth[0], "buy and hold": self._held()}
+        curves = {self.agent.name: self.worth / self.worth[0], "buy and hold": self._benchmark()}
         return pd.DataFrame(curves, index=self.study.tested.times)

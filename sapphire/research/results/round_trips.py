@@ -23,7 +23,7 @@ class _Trip:
 
     symbol: str
     opened: pd.Timestamp
-    held: float = 0.0
+    position: float = 0.0
     bought: float = 0.0
     paid: float = 0.0
     sold: float = 0.0
@@ -35,10 +35,10 @@ class _Trip:
     def add(self, side: str, price: float, quantity: float, fee_base: float, fee_quote: float) -> None:
         if side == "BUY":
             self.bought, self.paid = self.bought + quantity, self.paid + price * quantity
-            self.held += quantity - fee_base
+            self.position += quantity - fee_base
         else:
             self.sold, self.got = self.sold + quantity, self.got + price * quantity
-            self.held -= quantity + fee_base
+            self.position -= quantity + fee_base
         self.quote_fees += fee_quote
         self.fees += fee_quote + fee_base * price
 
@@ -46,7 +46,7 @@ class _Trip:
         """Its line of the table; what is still held counts at `mark`."""
         import pandas as pd
 
-        profit = self.got - self.paid - self.quote_fees + (0.0 if self.closed is not None else self.held * mark)
+        profit = self.got - self.paid - self.quote_fees + (0.0 if self.closed is not None else self.position * mark)
         return (
             self.symbol,
             self.opened,
@@ -91,7 +91,7 @@ def round_trips(
         in_base, in_quote = each["fee_asset"] == instrument.base, each["fee_asset"] == instrument.quote
         fee_base, fee_quote = each["fee"] if in_base else 0.0, each["fee"] if in_quote else 0.0
         trip.add(each["side"], each["price"], each["quantity"], fee_base, fee_quote)
-        if trip.held < lots[symbol] * (1.0 - 1e-9):
+        if trip.position < lots[symbol] * (1.0 - 1e-9):
             trip.closed = each["time"]
             done.append(going.pop(symbol))
     rows = [trip.row(marks[trip.symbol]) for trip in (*done, *going.values())]

@@ -149,7 +149,7 @@ class Sweep(Shown):
         return zip(self.values, self.performances, strict=True)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values; parameters that JSON has no word for are told as text."""
+        """Plain values; parameters that JSON has no word for are given as text."""
         rows = [{"parameters": self._named(values), **performance.as_dict()} for values, performance in self._rows()]
         return {
             "method": "sweep",

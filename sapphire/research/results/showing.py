@@ -41,8 +41,8 @@ def described(agent: Agent) -> str:
     if len(parameters) > _FEW:
         usual = plain_parameters(type(agent)())
         parameters = {name: value for name, value in parameters.items() if value != usual[name]}
-    told = ", ".join(f"{name}={value}" for name, value in parameters.items())
-    return f"{agent.name}({told})" if told else agent.name
+    shown = ", ".join(f"{name}={value}" for name, value in parameters.items())
+    return f"{agent.name}({shown})" if shown else agent.name
 
 
 class Shown(ABC):
@@ -113,8 +113,8 @@ class Shown(ABC):
         return same_fields(self, other, but=self._not_compared)
 
     def __hash__(self) -> int:
-        told = [getattr(self, each.name) for each in fields(self) if each.name not in self._not_compared]  # type: ignore[arg-type]
-        return hash((type(self), *(each for each in told if isinstance(each, str | int))))
+        values = [getattr(self, each.name) for each in fields(self) if each.name not in self._not_compared]  # type: ignore[arg-type]
+        return hash((type(self), *(each for each in values if isinstance(each, str | int))))
 
     def __getstate__(self) -> object:
         """Its fields: what was worked out of them is worked out again."""

@@ -31,7 +31,7 @@ def statistics_of(replayed: Replayed) -> pd.Series[float]:
     closes = replayed.study.tested.frame("close").ffill().fillna(0.0).to_numpy()
     value = (replayed.positions.to_numpy() * closes).sum(axis=1)
     lots = np.array([float(instrument.lot) for instrument in replayed.study.data.instruments])
-    held = (replayed.positions.to_numpy() >= lots).any(axis=1)
+    invested = (replayed.positions.to_numpy() >= lots).any(axis=1)
     numbers = {
         "total_return": performance.total_return,
         "sharpe_per_year": annualise(performance.sharpe, performance.per_year),
@@ -39,7 +39,7 @@ def statistics_of(replayed: Replayed) -> pd.Series[float]:
         "max_drawdown": performance.drawdown,
         "turnover_per_year": performance.turnover,
         "fees_over_starting_equity": performance.costs,
-        "time_in_market": float(held.mean()),
+        "time_in_market": float(invested.mean()),
         "mean_exposure": float((value / replayed.worth).mean()),
         "round_trips": float(trips["closed"].notna().sum()),
         "win_rate": win_rate(trips),

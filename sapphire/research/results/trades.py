@@ -55,8 +55,8 @@ def trades_figure(replayed: Replayed, symbol: str, start: Instant | None, end: I
     last = np.flatnonzero(np.diff(candles.of(bars.open_time_ns), append=len(candles.opens_ns)))
     believed = replayed.beliefs.loc[bars.times].iloc[last]
     _add_belief(figure, candles, *(believed[number, symbol].to_numpy() for number in ("mean_bps", "std_bps")))
-    held = replayed.positions[symbol] * replayed.study.tested.frame("close")[symbol].ffill() / replayed.equity
-    share = 100.0 * held.loc[bars.times].iloc[last]
+    weight = replayed.positions[symbol] * replayed.study.tested.frame("close")[symbol].ffill() / replayed.equity
+    share = 100.0 * weight.loc[bars.times].iloc[last]
     figure.add_scatter(
         x=candles.times,
         y=share,
@@ -96,8 +96,10 @@ def _fills(replayed: Replayed, candles: Candles, symbol: str) -> pd.DataFrame:
     times_ns = replayed.record["fills"]["time_ns"]
     ends_ns = int(candles.opens_ns[-1]) + candles.length_ns
     kept = (fills["symbol"] == symbol).to_numpy() & (times_ns >= candles.opens_ns[0]) & (times_ns < ends_ns)
-    told = fills[kept].assign(candle=candles.of(times_ns[kept]), value=lambda frame: frame["price"] * frame["quantity"])
-    summed: pd.DataFrame = told.groupby(["candle", "side"], as_index=False).agg(
+    valued = fills[kept].assign(
+        candle=candles.of(times_ns[kept]), value=lambda frame: frame["price"] * frame["quantity"]
+    )
+    summed: pd.DataFrame = valued.groupby(["candle", "side"], as_index=False).agg(
         quantity=("quantity", "sum"), value=("value", "sum"), fills=("order", "size")
     )
     summed["price"] = summed["value"] / summed["quantity"]

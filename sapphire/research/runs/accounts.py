@@ -154,8 +154,8 @@ def _simulated(market: ScreenMarket, targets: NDArray[np.float64]) -> tuple[Any,
     )
     places, counts = np.argsort(orders["col"], kind="stable"), np.bincount(orders["col"], minlength=shape[1])
     of_columns = (orders, places.astype(np.int64), counts.astype(np.int64), shape)
-    held = vectorbt.assets_rs(vectorbt.asset_flow_rs(*of_columns, _BOTH_WAYS))
-    worth = vectorbt.asset_value_rs(np.where(held == 0, 0.0, market.valued), held)
+    assets = vectorbt.assets_rs(vectorbt.asset_flow_rs(*of_columns, _BOTH_WAYS))
+    worth = vectorbt.asset_value_rs(np.where(assets == 0, 0.0, market.valued), assets)
     flow = vectorbt.cash_flow_grouped_rs(vectorbt.cash_flow_rs(*of_columns, False), group)
     value = vectorbt.value_rs(
         vectorbt.cash_grouped_rs(shape, flow, group, cash), vectorbt.asset_value_grouped_rs(worth, group)

@@ -95,12 +95,12 @@ def reasons_text(reasons: Sequence[DecidedFor], denied: Mapping[str, int], refus
     'kept, a change would not earn its cost, mean -0.15 bps in 4,440 of 4,440 decisions; 2 signals refused for stale'
     """
     total = sum(each["decisions"] for each in reasons)
-    told = []
+    parts = []
     for each in reasons[:_NAMED]:
         mean = "" if each["mean_bps"] is None else f", mean {each['mean_bps']:+.2f} bps"
-        told.append(f"{each['reason'].replace(': ', ', ')}{mean} in {each['decisions']:,} of {total:,} decisions")
+        parts.append(f"{each['reason'].replace(': ', ', ')}{mean} in {each['decisions']:,} of {total:,} decisions")
     rest = sum(each["decisions"] for each in reasons[_NAMED:])
-    told += [f"other reasons in {rest:,}"] if rest else []
+    parts += [f"other reasons in {rest:,}"] if rest else []
     for what, codes in (("orders denied", denied), ("signals refused", refused)):
-        told += [f"{count:,} {what} for {code}" for code, count in Counter(codes).most_common(_NAMED)]
-    return "; ".join(told) or "nothing was decided"
+        parts += [f"{count:,} {what} for {code}" for code, count in Counter(codes).most_common(_NAMED)]
+    return "; ".join(parts) or "nothing was decided"

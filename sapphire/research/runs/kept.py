@@ -93,8 +93,8 @@ def _platform() -> str:
         for found in Path(place).iterdir()
         if found.suffix in (".dist-info", ".egg-info")
     ]
-    told = [files, sorted(installed), sys.version, platform.machine()]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    versions = [files, sorted(installed), sys.version, platform.machine()]
+    return hashlib.sha256(json.dumps(versions).encode()).hexdigest()
 
 
 def _write(path: Path, data: bytes) -> None:

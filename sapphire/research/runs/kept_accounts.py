@@ -29,15 +29,15 @@ _FORM = 1
 def kept_account(market: ScreenMarket, position: NDArray[np.bool_]) -> Account:
     """The account of a position [T, S], as it was kept before where it was."""
     files = kept_files("screens", ".npz")
-    said = hashlib.sha256(np.packbits(position).tobytes())
+    digest = hashlib.sha256(np.packbits(position).tobytes())
     numbers = {}
     for name in (each.name for each in dataclasses.fields(market)):
         value = getattr(market, name)
         if isinstance(value, np.ndarray):
-            said.update(value.tobytes())
+            digest.update(value.tobytes())
         else:
             numbers[name] = str(value) if name == "interval" else float(value)
-    path = files.path({"form": _FORM, "arrays": said.hexdigest(), "shape": position.shape, **numbers})
+    path = files.path({"form": _FORM, "arrays": digest.hexdigest(), "shape": position.shape, **numbers})
     data = files.read(path)
     if data is not None:
         try:

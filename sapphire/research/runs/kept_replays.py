@@ -52,13 +52,13 @@ def _path(study: Study, beliefs: BeliefPanel, model: Model) -> Path | None:
     settings = (study.split, study.costs, study.sizing, study.limits, study.execution, study.when_views_stop)
     if any(type(each).__module__.partition(".")[0] != "sapphire" for each in settings):
         return None
-    said = hashlib.sha256(json.dumps([beliefs.symbols, str(beliefs.horizon)]).encode())
+    digest = hashlib.sha256(json.dumps([beliefs.symbols, str(beliefs.horizon)]).encode())
     for array in (beliefs.close_time_ns, beliefs.mean_bps, beliefs.std_bps):
-        said.update(np.ascontiguousarray(array).tobytes())
+        digest.update(np.ascontiguousarray(array).tobytes())
     provenance = study.data.provenance
     about = {
         "form": _FORM,
-        "beliefs": said.hexdigest(),
+        "beliefs": digest.hexdigest(),
         "bars": digest_of_bars(study.data.bars),
         "end_ns": study.data.end_ns,
         "source": [provenance.source, sorted((str(key), str(of)) for key, of in provenance.detail.items())],

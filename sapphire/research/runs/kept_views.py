@@ -1,4 +1,4 @@
-"""What agents without a twin said of windows, from one kernel to the next.
+"""What agents without a twin answered of windows, from one kernel to the next.
 
 The name of a file holds the agent's captured source with its helpers, its class and parameters, the bars, and all that
 computes (`kept`). What no digest can hold, a file that the agent reads or a name that was changed in its module, is
@@ -48,7 +48,7 @@ class KeptViews:
     bars: Bars
 
     def load(self, agent: Agent) -> Answers:
-        """What the agent said in an earlier kernel; empty where that is not known."""
+        """What the agent answered in an earlier kernel; empty where that is not known."""
         path = self._path(agent)
         data = None if path is None else _files().read(path)
         if data is None:
@@ -60,7 +60,7 @@ class KeptViews:
             return {}
 
     def save(self, agent: Agent, answers: Answers) -> None:
-        """Keep what it said, where arrays can say the same."""
+        """Keep what it answered, where arrays can hold it."""
         path = self._path(agent)
         arrays = None if path is None else _arrays(answers, self.bars.symbols)
         if path is None or arrays is None or _answers(arrays, self.bars.symbols, agent.horizon) != answers:

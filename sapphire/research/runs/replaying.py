@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Beside", "replay_beliefs", "replay_beside", "replay_ladder", "replay_paths"]
 
-_TOLD_EVERY = 200
+_PROGRESS_EVERY = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +253,7 @@ def _run(
                 if target.symbol not in gone:
                     engine.signal(target.symbol, target.lots)
         engine.end_of_bar()
-        if row % _TOLD_EVERY == 0:
+        if row % _PROGRESS_EVERY == 0:
             on_progress(row, len(bars), f"replay {agent.name}, {model}")
     on_progress(len(bars), len(bars), f"replay {agent.name}, {model}")
     record: dict[str, Any] = engine.finish()
@@ -264,7 +264,7 @@ def _run(
 
 @contextmanager
 def _refusals_of_ours() -> Iterator[None]:
-    """What the compiled engine refuses, as an error of the house."""
+    """What the compiled engine refuses, as one of Sapphire's errors."""
     try:
         yield
     except load_engine().EngineError as error:

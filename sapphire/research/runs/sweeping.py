@@ -173,13 +173,13 @@ def _named(question: _Question, agent: Agent, label: str, raised: str) -> AgentE
 def _accounts(study: Study, positions: Sequence[Bits]) -> Iterator[_Account]:
     """The account of each, in threads: what computes them is compiled and holds no lock."""
     market = ScreenMarket.of(study.tested, study.costs, ends=ends_of(study.data.bars))
-    held = recording.market_returns(study)
+    market_returns = recording.market_returns(study)
 
     def kept(bits: Bits) -> _Account:
         long = np.unpackbits(bits, count=market.listed.size).reshape(market.listed.shape).astype(np.bool_)
         account = market.account(long)
         returns = simple_returns(account.equity)
-        return _Account(returns, account.performance(market.interval), recording.active_ratio(returns, held))
+        return _Account(returns, account.performance(market.interval), recording.active_ratio(returns, market_returns))
 
     with closing(computed_in_order(kept, positions)) as accounts:
         yield from accounts

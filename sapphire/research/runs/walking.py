@@ -133,7 +133,7 @@ def walk_views(
 
     Parameters
     ----------
-    check : how a twin is compared with the views; told whether it differs.
+    check : how a twin is compared with the views; keeps whether it differs.
 
     Raises
     ------

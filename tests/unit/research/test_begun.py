@@ -25,11 +25,11 @@ LINE = {"kind": "begun"}
 class Once:
     """Tells the time once: it raises where what was seen is to be written down."""
 
-    told = 0
+    calls = 0
 
     def now_ns(self):
-        self.told += 1
-        if self.told > 1:
+        self.calls += 1
+        if self.calls > 1:
             raise ZeroDivisionError("no time to write that down")
         return 1
 
@@ -144,14 +144,14 @@ def test_a_look_at_a_hold_out_that_was_interrupted_is_a_look(make_study):
     beliefs, _ = walked_by(study)
     replay_beliefs(study, AGENT, beliefs, REAL, on_progress=quiet)
     opened = open_holdout(study)
-    held = walk_beliefs(AGENT, opened.evaluation, opened.folds, seed=7, on_progress=quiet)
+    beliefs = walk_beliefs(AGENT, opened.evaluation, opened.folds, seed=7, on_progress=quiet)
     assert study.ledger.trials(*opened.span).count == 0
     with pytest.raises(KeyboardInterrupt):
-        replay_beside(opened, AGENT, held, [], on_progress=stopped, method=HOLDOUT, code="c" * 64)
+        replay_beside(opened, AGENT, beliefs, [], on_progress=stopped, method=HOLDOUT, code="c" * 64)
     looks = make_study(name="another").ledger.trials(*opened.span)
     assert (looks.count, looks.studies) == (1, ("trend",))
     assert [opening.code for opening in study.ledger.openings()] == ["c" * 64]
-    replay_beside(opened, AGENT, held, [], on_progress=quiet, method=HOLDOUT, code="c" * 64)
+    replay_beside(opened, AGENT, beliefs, [], on_progress=quiet, method=HOLDOUT, code="c" * 64)
     assert len(study.ledger.openings()) == 1, "it was opened for that release before"
 
 

@@ -265,10 +265,10 @@ def test_a_sweep_over_nothing_is_refused(make_study, grid, got):
 
 def test_a_study_says_what_it_is_made_of(make_study):
     study = make_study()
-    told = dict(study.table()[1])
-    assert told["tested"] == "2024-01-05 10:00Z to 2024-01-11 20:00Z in 3 folds"
-    assert told["embargo"] == "5h"
-    assert told["hold-out, sealed"] == "from 2024-01-11 20:00Z, 1d16h"
+    lines = dict(study.table()[1])
+    assert lines["tested"] == "2024-01-05 10:00Z to 2024-01-11 20:00Z in 3 folds"
+    assert lines["embargo"] == "5h"
+    assert lines["hold-out, sealed"] == "from 2024-01-11 20:00Z, 1d16h"
     assert study.as_dict()["folds"] == 3
 
 

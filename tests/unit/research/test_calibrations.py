@@ -83,20 +83,20 @@ def test_what_was_traded_is_said_wherever_the_release_appears(submitted):
     assert f"MARKED: {mark}; MARKED: {why}" in replayed.caption
     assert f"MARKED: {mark}" in replayed.calibration.caption
     whole = f"{mark} and as it is released"
-    held = f"never traded in the hold-out: {release.bundle.holdout.untraded}"
+    idle = f"never traded in the hold-out: {release.bundle.holdout.untraded}"
     lines = {line[0]: line[-1] for line in release.table()[1]}
     assert lines["walk-forward, NEVER TRADED"] == replayed.untraded
     assert lines["hold-out, NEVER TRADED"] == release.bundle.holdout.untraded
-    assert release.bundle.marks == (whole, why, held)
-    said = ", ".join(release.bundle.marks)
-    assert f"MARKED: {said}" in release.caption
+    assert release.bundle.marks == (whole, why, idle)
+    marks = ", ".join(release.bundle.marks)
+    assert f"MARKED: {marks}" in release.caption
     assert "negative in 3 of 3 folds" in str(release)
-    assert release.registry.releases().standings[release.digest].mark == said, "before any gates"
+    assert release.registry.releases().standings[release.digest].mark == marks, "before any gates"
     report = release.gates(to="paper")
-    assert f"MARKED: skill not shown, {said}" in report.caption
-    assert row(report, "walk_forward").note.endswith(f"; MARKED: {said}")
+    assert f"MARKED: skill not shown, {marks}" in report.caption
+    assert row(report, "walk_forward").note.endswith(f"; MARKED: {marks}")
     assert row(report, "fills").note == why
-    assert release.registry.releases().standings[release.digest].mark == f"skill not shown, {said}"
+    assert release.registry.releases().standings[release.digest].mark == f"skill not shown, {marks}"
 
 
 def test_a_score_that_is_taken_as_it_is_has_no_mark(make_study, bars_of):
@@ -197,8 +197,8 @@ def test_an_agent_that_never_traded_is_told_why(submitted):
     assert sum(each["decisions"] for each in counted) == decisions
     first = counted[0]
     reason = first["reason"].replace(": ", ", ")
-    told = f"{reason}, mean {first['mean_bps']:+.2f} bps in {first['decisions']:,} of {decisions:,} decisions"
-    assert replayed.untraded.startswith(told)
+    reason_text = f"{reason}, mean {first['mean_bps']:+.2f} bps in {first['decisions']:,} of {decisions:,} decisions"
+    assert replayed.untraded.startswith(reason_text)
     assert "kept, a change would not earn its cost, mean +" in replayed.untraded
 
 
@@ -242,10 +242,10 @@ IDLE = {
 
 @pytest.mark.parametrize("why", IDLE)
 def test_whatever_kept_an_account_idle_is_said_in_its_table_and_its_caption(make_study, bars_of, why):
-    agent, changes, told = IDLE[why]
+    agent, changes, words = IDLE[why]
     replayed = make_study(returning(bars_of), **changes).replay(agent)
     assert replayed.performance.fills == 0
-    assert told in replayed.untraded
+    assert words in replayed.untraded
     assert f"MARKED: never traded: {replayed.untraded}" in replayed.caption
     _, ((account, *_), _) = replayed.table()
     assert account == f"{agent.name} NEVER TRADED"

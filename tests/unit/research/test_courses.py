@@ -74,10 +74,10 @@ def test_a_copy_with_noise_is_the_same(days, interval, noise):
 def test_a_stretch_in_longer_bars_is_known_in_shorter_ones():
     times, closes = path(120, HOUR)
     short, long = (times > times[900]) & (times <= times[1_400]), times % (4 * HOUR) == 0
-    held = sketch(times[short], noisy(closes[short], 0.001), "1h")
+    shorter = sketch(times[short], noisy(closes[short], 0.001), "1h")
     whole = sketch(times[long], closes[long], "4h")
-    assert (held.course.step_ns, whole.course.step_ns) == (HOUR, 4 * HOUR)
-    assert held.resembles(whole)
+    assert (shorter.course.step_ns, whole.course.step_ns) == (HOUR, 4 * HOUR)
+    assert shorter.resembles(whole)
 
 
 def test_noise_as_large_as_the_moves_is_beyond_it():

@@ -62,15 +62,15 @@ def test_what_is_held_of_a_symbol_that_ends_is_paid_out_at_its_last_close(study_
     end = int(np.flatnonzero(~bars.listed[:, 1])[0])
     assert len(bars) - end > 1_000
     (paid,) = record["settlements"]
-    held = record["equity"]["position_atoms"][:, 1]
-    assert held[end] > 0
-    assert not held[end + 1 :].any()
+    positions = record["equity"]["position_atoms"][:, 1]
+    assert positions[end] > 0
+    assert not positions[end + 1 :].any()
     assert paid == Settlement(
         int(bars.close_time_ns[end]),
         "ETH/USDT",
-        int(held[end]),
+        int(positions[end]),
         round(100 * bars.close[end - 1, 1]),
-        int(held[end]) * round(100 * bars.close[end - 1, 1]) * 10**6 // 10**8,
+        int(positions[end]) * round(100 * bars.close[end - 1, 1]) * 10**6 // 10**8,
     )
     cash = record["equity"]["cash_quote_atoms"]
     spent = sum(int(fill) for fill in record["fills"]["quote_atoms"][record["fills"]["time_ns"] > paid.close_ns])
@@ -98,11 +98,11 @@ def test_what_begins_later_or_comes_back_is_not_paid_out(study_of, case):
     run = study.replay(Keen())
     assert run.record["settlements"] == []
     assert "DELISTED" not in run.caption
-    held = run.record["equity"]["position_atoms"][:, 1]
+    positions = run.record["equity"]["position_atoms"][:, 1]
     listed = study.tested.listed[:, 1]
-    assert bool(held[1:].any()) is bool(listed.any())
+    assert bool(positions[1:].any()) is bool(listed.any())
     if case == "begins":
-        assert not held[: np.flatnonzero(listed)[0] + 1].any()
+        assert not positions[: np.flatnonzero(listed)[0] + 1].any()
 
 
 @pytest.mark.parametrize("rows", [slice(180, 300), slice(0, 180), slice(180, 190), slice(90, 300)])

@@ -12,9 +12,9 @@ TESTS = Path(__file__).parents[2]
 
 def test_every_measure_is_on_the_page_and_no_other():
     table = PAGE.partition("What holds it together")[0].splitlines()
-    told = {word for line in table if line.startswith("| ") for word in line.split("|")[1].strip().split(", ")}
+    explained = {word for line in table if line.startswith("| ") for word in line.split("|")[1].strip().split(", ")}
     named = {name for measures in MEASURES.values() for name in measures}
-    assert told - {"measure"} == named
+    assert explained - {"measure"} == named
 
 
 def test_every_test_on_the_page_is_there():

@@ -62,9 +62,9 @@ def evidence(study, agent, tmp_path, moments=460):
     release = read_release(tmp_path / "releases" / manifest.digest)
     walk = walked(study, agent)
     start, stop = len(study.evaluation), len(study.data.bars)
-    held = ask_release(release, agent, study.data.bars, start, stop)
+    holdout = ask_release(release, agent, study.data.bars, start, stop)
     return measure_integrity(
-        release, (walk, held), learned, data=study.data, evaluation=study.evaluation,
+        release, (walk, holdout), learned, data=study.data, evaluation=study.evaluation,
         lock=LockState("b" * 64, frozenset(), (), ()), git=GitState("", dirty=True), moments=moments,
     )  # fmt: skip
 

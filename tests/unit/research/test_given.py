@@ -35,10 +35,10 @@ NO_AGENTS = {
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize("what", NO_AGENTS)
 def test_what_is_no_agent_is_refused_and_nothing_is_written(make_study, verb, what):
-    study, (given, told) = make_study(), NO_AGENTS[what]
+    study, (given, message) = make_study(), NO_AGENTS[what]
     with pytest.raises(AgentError, match="not an agent") as refused:
         VERBS[verb](study, given)
-    assert told in str(refused.value)
+    assert message in str(refused.value)
     assert study.ledger.head.lines == 0
 
 
@@ -70,11 +70,11 @@ SETTINGS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "given", "told"), SETTINGS)
-def test_a_setting_of_another_kind_is_refused_by_name(make_study, name, given, told):
+@pytest.mark.parametrize(("name", "given", "message"), SETTINGS)
+def test_a_setting_of_another_kind_is_refused_by_name(make_study, name, given, message):
     with pytest.raises(StudyError, match=f"{name} of a study") as refused:
         make_study(**{name: given})
-    assert told in str(refused.value)
+    assert message in str(refused.value)
 
 
 @pytest.mark.parametrize("sizing", [FixedFraction(long_only=False), VolatilityTarget(long_only=False)])
@@ -111,17 +111,17 @@ def test_a_number_is_no_text_and_a_text_no_number(make):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"horizon": "2h"}, "horizon is a duration, timedelta(hours=2), not str '2h'"),
         ({"fast": 3.0}, "fast is a whole number, not float 3.0"),
         ({"fast": "3"}, "fast is a whole number, not str '3'"),
     ],
 )
-def test_a_parameter_of_an_agent_is_of_its_kind(make_study, changes, told):
+def test_a_parameter_of_an_agent_is_of_its_kind(make_study, changes, message):
     with pytest.raises(AgentError, match="parameters of moving-average-cross") as refused:
         MovingAverageCross(**({"fast": 3, "slow": 5} | changes))
-    assert told in refused.value.got
+    assert message in refused.value.got
 
 
 @dataclass(frozen=True)

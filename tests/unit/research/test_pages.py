@@ -89,10 +89,10 @@ def test_a_submit_stands_below_its_study_with_folds_hold_out_and_equity(make_stu
     above = client.get_run(run.data.tags["mlflow.parentRunId"])
     assert above.info.run_name.startswith("trend: buy-and-hold on BTC/USDT, ETH/USDT, 1h, ")
     assert run.info.run_name == "submit trend@1"
-    told = above.data.tags["mlflow.note.content"]
-    assert told.startswith("**Result**: walk-forward ")
-    assert "`sapphire gates trend@1 --to paper`" in told
-    assert "screen buy-and-hold" in told
+    note = above.data.tags["mlflow.note.content"]
+    assert note.startswith("**Result**: walk-forward ")
+    assert "`sapphire gates trend@1 --to paper`" in note
+    assert "screen buy-and-hold" in note
     below = client.search_runs([run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run.info.run_id}'")
     assert sorted(each.info.run_name.split()[0] for each in below) == ["fold", "fold", "fold", "hold-out"]
     assert "equity.png" in [each.path for each in client.list_artifacts(run.info.run_id)]

@@ -39,9 +39,9 @@ def test_the_difference_is_that_of_returns_at_the_same_closes(both):
     _, one, other, _ = both
     found = sp.compare(one, other)
     first, second = one.returns, other.returns
-    told = one_sided_difference(first.to_numpy(), second.to_numpy(), seed=0, method="hac")
+    expected = one_sided_difference(first.to_numpy(), second.to_numpy(), seed=0, method="hac")
     assert found.difference.mean == pytest.approx((first - second).mean())
-    assert found.difference.standard_error == pytest.approx(told.standard_error)
+    assert found.difference.standard_error == pytest.approx(expected.standard_error)
     assert found.frame["difference"].to_numpy() == pytest.approx((first - second).to_numpy())
     assert len(found) == len(found.frame) == len(first)
     assert found.per_year == pytest.approx(8_760.0)
@@ -145,9 +145,9 @@ def test_trades_stand_on_the_candles_with_the_view_and_the_position_below(both):
     assert {"BUY", "SELL"} == set(fills["side"])
     for side, name in (("BUY", "bought"), ("SELL", "sold")):
         mine = fills[fills["side"] == side]
-        said = np.asarray(traces[name].customdata)
-        assert said[:, 0].sum() == pytest.approx(mine["quantity"].sum())
-        assert (said[:, 0] * said[:, 1]).sum() == pytest.approx((mine["quantity"] * mine["price"]).sum())
+        points = np.asarray(traces[name].customdata)
+        assert points[:, 0].sum() == pytest.approx(mine["quantity"].sum())
+        assert (points[:, 0] * points[:, 1]).sum() == pytest.approx((mine["quantity"] * mine["price"]).sum())
     candles = traces["BTC/USDT"]
     lows = dict(zip(map(str, candles.x), candles.low, strict=True))
     assert all(y < lows[str(x)] for x, y in zip(traces["bought"].x, traces["bought"].y, strict=True))

@@ -123,7 +123,7 @@ def test_a_bar_of_a_test_teaches_nothing_that_its_fold_says(make_study, walked, 
     closes = walked().close_time_ns
     first, third = fold.testing
 
-    def said(start, end):
+    def spoiled_by(start, end):
         rows = np.flatnonzero((closes >= to_ns(start)) & (closes < to_ns(end)))
         bars = make_study(changed(walked(), rows, 2.0), split=SPLIT).evaluation
         return walk_beliefs(Anchor(), bars, [fold], seed=1, on_progress=quiet)
@@ -131,13 +131,13 @@ def test_a_bar_of_a_test_teaches_nothing_that_its_fold_says(make_study, walked, 
     plain = walk_beliefs(Anchor(), study.evaluation, [fold], seed=1, on_progress=quiet)
     rows = plain.close_time_ns < to_ns(first.end)
     assert 40 < rows.sum() < len(rows)
-    spoiled = said(third.start, third.end)
+    spoiled = spoiled_by(third.start, third.end)
     assert np.array_equal(plain.mean_bps[rows], spoiled.mean_bps[rows])
     assert not np.array_equal(plain.mean_bps[~rows], spoiled.mean_bps[~rows])
-    purged = said(third.start - PURGE, third.start)
+    purged = spoiled_by(third.start - PURGE, third.start)
     assert np.array_equal(plain.mean_bps, purged.mean_bps)
     for span in fold.training:
-        assert not np.isclose(plain.mean_bps[rows], said(span.start, span.end).mean_bps[rows]).any()
+        assert not np.isclose(plain.mean_bps[rows], spoiled_by(span.start, span.end).mean_bps[rows]).any()
 
 
 def test_no_outcome_across_the_gap_is_calibrated_on(make_study, walked, changed):

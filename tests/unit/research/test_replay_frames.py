@@ -146,10 +146,12 @@ def test_nothing_traded_is_an_empty_table(make_study):
 
 
 def test_the_statistics_are_those_of_the_parts(replayed):
-    told, trips = replayed.statistics, replayed.round_trips
-    assert told["win_rate"] == (trips.loc[trips["closed"].notna(), "profit"] > 0).mean()
+    statistics, trips = replayed.statistics, replayed.round_trips
+    assert statistics["win_rate"] == (trips.loc[trips["closed"].notna(), "profit"] > 0).mean()
     below = replayed.returns.clip(upper=0.0)
-    assert told["sortino_per_year"] == pytest.approx(replayed.returns.mean() / (below**2).mean() ** 0.5 * 8_760**0.5)
-    assert told["total_return"] == pytest.approx(replayed.equity.iloc[-1] / replayed.equity.iloc[0] - 1.0)
-    assert 0.0 < told["mean_exposure"] < told["time_in_market"] <= 1.0
-    assert told["round_trips"] == trips["closed"].notna().sum()
+    assert statistics["sortino_per_year"] == pytest.approx(
+        replayed.returns.mean() / (below**2).mean() ** 0.5 * 8_760**0.5
+    )
+    assert statistics["total_return"] == pytest.approx(replayed.equity.iloc[-1] / replayed.equity.iloc[0] - 1.0)
+    assert 0.0 < statistics["mean_exposure"] < statistics["time_in_market"] <= 1.0
+    assert statistics["round_trips"] == trips["closed"].notna().sum()

@@ -118,10 +118,10 @@ def test_the_account_adds_up_to_the_atom(make_study, model):
     study = make_study()
     run = run_of(study, model=model)
     record, fills = run.record, run.record["fills"]
-    cash, held = int(record["equity"]["cash_quote_atoms"][-1]), record["equity"]["position_atoms"][-1]
+    cash, atoms_held = int(record["equity"]["cash_quote_atoms"][-1]), record["equity"]["position_atoms"][-1]
     marked = [
         int(atoms) * round(100 * close) * 10**6 // 10**8
-        for atoms, close in zip(held, study.tested.close[-1], strict=True)
+        for atoms, close in zip(atoms_held, study.tested.close[-1], strict=True)
     ]
     assert record["equity"]["equity_quote_atoms"][-1] == cash + sum(marked)
     assert run.worth[-1] == record["equity"]["equity_quote_atoms"][-1] / 1e8
@@ -135,7 +135,7 @@ def test_the_account_adds_up_to_the_atom(make_study, model):
         books["USDT"] -= sign * int(quote)
     for asset, atoms in zip(fills["fee_asset"], fills["fee_atoms"], strict=True):
         books[asset] -= int(atoms)
-    assert [books["USDT"], books["BTC"], books["ETH"]] == [cash, *held.tolist()]
+    assert [books["USDT"], books["BTC"], books["ETH"]] == [cash, *atoms_held.tolist()]
 
 
 @pytest.mark.parametrize("model", LADDER)
@@ -216,8 +216,8 @@ def test_a_daily_agent_holds_on_hourly_bars_and_what_it_leaves_follows_the_rule(
     study = make_study(sizing=FixedFraction(fraction=0.3), when_views_stop=rule)
     agent = Daily(silent_from_ns=int(study.tested.close_time_ns[60]))
     run = run_of(study, agent)
-    held = run.record["equity"]["position_atoms"]
-    btc, eth = held.T
+    positions = run.record["equity"]["position_atoms"]
+    btc, eth = positions.T
     opened = np.flatnonzero(btc)[0]
     assert set(np.flatnonzero(btc)) == set(range(opened, len(btc)))
     assert len(run.record["fills"]["order"]) < 30
@@ -240,9 +240,9 @@ def test_what_the_gate_denies_and_the_intake_refuses_is_told(make_study, walked)
         gap + 5: [("ETH/USDT", 100), ("ETH/USDT", 200)],
     }
     run = run_of(make_study(walked(rows=rows), sizing=Stated(targets=wanted)), model=Model.IDEAL)
-    told = run.as_dict()
-    assert (told["denials"], told["denied_for"]) == (1, {"STALE_REFERENCE": 1})
-    assert (told["refusals"], told["refused_for"]) == (2, {"BELOW_ZERO": 1, "REPEATED": 1})
+    facts = run.as_dict()
+    assert (facts["denials"], facts["denied_for"]) == (1, {"STALE_REFERENCE": 1})
+    assert (facts["refusals"], facts["refused_for"]) == (2, {"BELOW_ZERO": 1, "REPEATED": 1})
     assert "2 orders, 1 denied, 2 signals refused" in run.caption
     assert run.fills["quantity"].tolist() == pytest.approx([0.01])
 
@@ -270,7 +270,7 @@ def test_buy_and_hold_waits_in_cash_for_what_is_not_listed_yet(make_study, bars_
     bars = unlisted(unlisted(bars, "ETH/USDT", slice(0, first + 2)), "BTC/USDT", [first + 3])
     study = make_study(bars)
     btc, eth = study.tested.close.T
-    held = buy_and_hold(study).to_numpy()[:6]
+    benchmark = buy_and_hold(study).to_numpy()[:6]
     expected = [
         (btc[0] / btc[0] + 1) / 2,
         (btc[1] / btc[0] + 1) / 2,
@@ -279,7 +279,7 @@ def test_buy_and_hold_waits_in_cash_for_what_is_not_listed_yet(make_study, bars_
         (btc[4] / btc[0] + eth[4] / eth[2]) / 2,
         (btc[5] / btc[0] + eth[5] / eth[2]) / 2,
     ]
-    assert held.tolist() == pytest.approx(expected, rel=1e-12)
+    assert benchmark.tolist() == pytest.approx(expected, rel=1e-12)
 
 
 def test_a_recording_of_the_generated_market_says_so_in_every_label(make_study):

@@ -31,11 +31,11 @@ def test_three_bars_by_hand(bars_of):
     expected = [100_000, bought * 115, proceeds * (1 - FEE)]
     assert account.equity.tolist() == pytest.approx(expected, rel=1e-12)
     paid = bought * 110 * (1 + SLIPPAGE)
-    told = account.performance(bars.interval)
-    traded = told.turnover * account.equity.mean() * told.bars / told.per_year
-    assert told.fills == 2
+    performance = account.performance(bars.interval)
+    traded = performance.turnover * account.equity.mean() * performance.bars / performance.per_year
+    assert performance.fills == 2
     assert traded == pytest.approx(paid + proceeds, rel=1e-12)
-    assert 100_000 * told.costs == pytest.approx(FEE * (paid + proceeds), rel=1e-12)
+    assert 100_000 * performance.costs == pytest.approx(FEE * (paid + proceeds), rel=1e-12)
 
 
 def test_without_costs_it_is_the_price(bars_of):
@@ -109,9 +109,9 @@ def test_what_the_agent_refuses_is_named(make_study):
     assert swept.values == ((3, 12), (3, 6))
     assert swept.refused == ((12, 12), (12, 6), (20, 12), (20, 6))
     assert "4 refused by the agent (fast=12, slow=12; fast=12, slow=6; fast=20, slow=12; ...)" in swept.caption
-    told = swept.as_dict()
-    assert told["refused"][-1] == {"fast": 20, "slow": 6}
-    assert [row["parameters"] for row in told["rows"]] == [{"fast": 3, "slow": 12}, {"fast": 3, "slow": 6}]
+    facts = swept.as_dict()
+    assert facts["refused"][-1] == {"fast": 20, "slow": 6}
+    assert [row["parameters"] for row in facts["rows"]] == [{"fast": 3, "slow": 12}, {"fast": 3, "slow": 6}]
 
 
 def test_a_sweep_s_values_are_json_whatever_they_are(make_study):

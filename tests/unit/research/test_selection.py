@@ -55,15 +55,15 @@ def test_trials_of_the_more_numerous_kind_are_compared(swept):
 
 def test_the_table_of_trials_shows_what_they_say_together(swept):
     table = swept.trials()
-    told = dict(table.selection.table()[1])
-    assert told["PBO by CSCV"].startswith(f"{table.selection.overfitting.probability:.2f} over 252 splits of 6")
-    assert told["SPA p-value, beside the market"].startswith(f"{table.selection.superior.consistent:.3f} for the best")
-    assert list(told)[2:] == ["survivors of StepM at 5 %, beside the market", "MinTRL of the best at 95 %"]
+    lines = dict(table.selection.table()[1])
+    assert lines["PBO by CSCV"].startswith(f"{table.selection.overfitting.probability:.2f} over 252 splits of 6")
+    assert lines["SPA p-value, beside the market"].startswith(f"{table.selection.superior.consistent:.3f} for the best")
+    assert list(lines)[2:] == ["survivors of StepM at 5 %, beside the market", "MinTRL of the best at 95 %"]
     text = repr(table)
     for line in (
         "6 screens over the whole tested window, taken together; 1 other trials",
         "PBO by CSCV",
-        *told.values(),
+        *lines.values(),
     ):
         assert line in text
     plain = table.as_dict()["selection"]
@@ -92,9 +92,9 @@ def test_a_planted_edge_survives_and_needs_a_short_record(swept):
     assert found.overfitting.probability < 0.05
     assert 2 < found.minimum_length < len(values) / 2
     name = "moving-average-cross(fast=3, slow=12)"
-    told = dict(found.table()[1])
-    assert told["survivors of StepM at 5 %, beside the market"] == name
-    assert told["MinTRL of the best at 95 %"].startswith(f"{int(np.ceil(found.minimum_length))} returns for {name}")
+    lines = dict(found.table()[1])
+    assert lines["survivors of StepM at 5 %, beside the market"] == name
+    assert lines["MinTRL of the best at 95 %"].startswith(f"{int(np.ceil(found.minimum_length))} returns for {name}")
 
 
 def test_noise_has_no_survivors(swept):
@@ -111,13 +111,13 @@ def test_the_market_itself_is_no_edge(swept):
     """Six accounts that hold the market in parts and nothing else, in a window in which it rises."""
     market = market_returns(swept) + 0.002
     rising = replace(planted(swept, noise(swept)), market=market)
-    held = replace(rising, returns=np.outer(market, np.linspace(0.5, 1.0, 6)))
+    benchmark = replace(rising, returns=np.outer(market, np.linspace(0.5, 1.0, 6)))
     with pytest.raises(StatisticsError, match="cannot be compared"):
-        held.superior  # noqa: B018
-    lucky = replace(held, returns=held.returns + 0.05 * noise(swept, seed=4))
+        benchmark.superior  # noqa: B018
+    lucky = replace(benchmark, returns=benchmark.returns + 0.05 * noise(swept, seed=4))
     assert superior_predictive_ability(lucky.returns, np.zeros(len(market)), seed=8).consistent < 0.01
     assert lucky.superior.consistent > 0.05
-    assert held.minimum_length < len(market)
+    assert benchmark.minimum_length < len(market)
 
 
 def test_what_cannot_be_had_is_said_in_a_sentence(make_study):

@@ -89,8 +89,8 @@ def test_two_processes_that_write_at_once_lose_nothing(
         words = [sys.executable, "-c", WRITER, str(Path(__file__).parent), str(machine(name).folder), str(100 * number)]
         writers.append(subprocess.Popen(words, stderr=subprocess.PIPE, text=True))
     for each in writers:
-        _, said = each.communicate(timeout=120)
-        assert each.returncode == 0, said
+        _, output = each.communicate(timeout=120)
+        assert each.returncode == 0, output
     heads = set()
     for name in "abc":  # c begins with nothing
         ledger = machine(name)

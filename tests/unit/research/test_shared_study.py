@@ -46,7 +46,7 @@ def homes(
         yield machine
 
 
-def told(*words: str) -> Any:
+def output_of(*words: str) -> Any:
     done = CliRunner().invoke(app, [*words, "--json"], obj={"registry": witnessed_registry})
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     return json.loads(done.stdout)
@@ -66,9 +66,9 @@ def test_a_second_machine_finds_and_measures_and_trades_what_a_study_submitted(
     before = study.trials().count
 
     there = homes("b")
-    listed = {each["release"]: each for each in told("releases")["releases"]}
+    listed = {each["release"]: each for each in output_of("releases")["releases"]}
     assert listed[f"paper.{name}"]["aliases"] == ["champion"]
-    again = told("gates", name)
+    again = output_of("gates", name)
     assert again["permits"] == "paper"
     assert again["rows"] == json.loads(json.dumps(first.as_dict()))["rows"]
     assert again["ledger_head"] == first.ledger_head == ledger().head.digest

@@ -169,9 +169,9 @@ def test_the_screen_s_title_says_that_it_is_no_evidence(results):
 def test_the_equity_figure_shows_growth_drawdown_and_folds(results):
     replayed = results["replay"]
     figure = replayed.figure
-    growth, held, drawdown = figure.data
+    growth, invested, drawdown = figure.data
     assert growth.y.tolist() == (replayed.worth / replayed.worth[0]).tolist()
-    assert (growth.y[0], held.y[0], drawdown.y[0]) == (1.0, 1.0, 0.0)
+    assert (growth.y[0], invested.y[0], drawdown.y[0]) == (1.0, 1.0, 0.0)
     assert min(drawdown.y) == pytest.approx(-100 * replayed.performance.drawdown)
     assert max(drawdown.y) == 0.0
     assert [str(shape.x0) for shape in figure.layout.shapes] == [str(fold.test_start) for fold in replayed.study.folds]

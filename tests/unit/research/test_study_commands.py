@@ -96,7 +96,7 @@ def test_run_trials_and_compare_say_one_object_each(workplace):
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "said"),
+    ("words", "code", "message"),
     [
         (["run", "nowhere.py"], 1, "StudyError: no study file nowhere.py"),
         (["run", "empty.py"], 1, "expected: two names: study = sapphire.study(...), agent = an agent"),
@@ -106,7 +106,7 @@ def test_run_trials_and_compare_say_one_object_each(workplace):
         (["screen", "contrary.py"], 2, "No such command"),
     ],
 )
-def test_a_refusal_is_one_and_wrong_usage_two(workplace, monkeypatch, capsys, words, code, said):
+def test_a_refusal_is_one_and_wrong_usage_two(workplace, monkeypatch, capsys, words, code, message):
     monkeypatch.setenv("SAPPHIRE_HOME", str(workplace / "home"))
     monkeypatch.chdir(workplace)
     Path("empty.py").write_text("study = agent = None\n")
@@ -114,9 +114,9 @@ def test_a_refusal_is_one_and_wrong_usage_two(workplace, monkeypatch, capsys, wo
     with pytest.raises(SystemExit) as left:
         main(["study", *words, "--json"])
     assert left.value.code == code
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert said in told.err
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert message in printed.err
 
 
 def test_without_json_the_table_is_on_stdout(workplace, monkeypatch):

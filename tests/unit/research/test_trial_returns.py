@@ -44,13 +44,13 @@ def test_an_account_that_never_traded_is_left_out():
 
 def test_what_is_kept_comes_back_and_the_same_again_takes_no_room(tmp_path):
     kept = TrialReturns(tmp_path / "returns")
-    told = {"one": series(noise(1)), "two": series(noise(2, 50), first=7)}
+    trials = {"one": series(noise(1)), "two": series(noise(2, 50), first=7)}
     for _ in range(2):
-        kept.keep(told)
+        kept.keep(trials)
     assert len(list(kept.folder.iterdir())) == 1
-    found = kept.of({trial: each.digest for trial, each in told.items()})
+    found = kept.of({trial: each.digest for trial, each in trials.items()})
     assert {trial: each.close_time_ns[0] for trial, each in found.items()} == {"one": 0, "two": 7}
-    assert [found[trial].digest for trial in told] == [each.digest for each in told.values()]
+    assert [found[trial].digest for trial in trials] == [each.digest for each in trials.values()]
 
 
 def test_returns_that_are_not_those_of_the_ledger_are_not_taken(tmp_path):

@@ -51,7 +51,7 @@ class Scorer(Drift):
 
 @dataclass(frozen=True)
 class Spy(Agent):
-    """A moving average that notes the latest close it was ever shown, by which door."""
+    """A moving average that notes the latest close it was ever shown, by which method."""
 
     seen: ClassVar[dict] = {}
     twin: bool = True
@@ -66,8 +66,8 @@ class Spy(Agent):
     def has_twin(self):
         return self.twin
 
-    def note(self, door, bars):
-        Spy.seen[door] = max(Spy.seen.get(door, 0), int(bars.close_time_ns[-1]))
+    def note(self, method, bars):
+        Spy.seen[method] = max(Spy.seen.get(method, 0), int(bars.close_time_ns[-1]))
 
     def fit(self, train, seed):
         self.note("fit", train)

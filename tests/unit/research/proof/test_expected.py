@@ -10,7 +10,7 @@ from sapphire.research.proof.expected import TOGETHER, Model, alone_name, expect
 from sapphire.research.proof.measured import MEASURES
 from sapphire.statistics import PassRate, false_pass_rate, planted_pass_rate
 
-NOISE = Model(variants=20, counted=21, openings=1, length=1_460, held_length=364, correlation=0.5)
+NOISE = Model(variants=20, counted=21, openings=1, length=1_460, holdout_length=364, correlation=0.5)
 DRAWS = 50_000
 
 
@@ -48,7 +48,7 @@ def test_with_fat_tails_the_rates_are_those_of_coins_that_are_thrown(share):
         counted=variants + 1,
         openings=1,
         length=length,
-        held_length=100,
+        holdout_length=100,
         correlation=share,
         kurtosis=3.0 + 6.0 / (degrees - 4),
     )
@@ -97,9 +97,9 @@ def test_power_rises_with_the_edge_and_is_that_of_the_statistics():
 
 
 def test_costs_take_what_they_cost(noise):
-    dear = expected_rates(replace(NOISE, cost=0.01), draws=DRAWS)
-    assert all(dear[name].rate <= noise[name].rate for name in dear)
-    assert dear["holdout_p_value_over_cash"].rate < 0.16
+    expensive = expected_rates(replace(NOISE, cost=0.01), draws=DRAWS)
+    assert all(expensive[name].rate <= noise[name].rate for name in expensive)
+    assert expensive["holdout_p_value_over_cash"].rate < 0.16
 
 
 def test_an_interval_of_parts_is_the_statistics_own_where_there_is_one_and_between_where_there_are_two():

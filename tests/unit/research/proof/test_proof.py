@@ -31,7 +31,7 @@ def made(passes, *, of=1_000, alone=400):
     """Strategies of which the first few pass every gate, and more of them with one trial in the ledger."""
     values = dict.fromkeys(MEASURES, 0.5)
     always = {"folds": True, "tested_days": True, "holdout_days": True, "fills": True}
-    common = {"kind": "coin", "per_year": 0.0, "trials": 21, "openings": 1, "length": 1_460, "held_length": 364}
+    common = {"kind": "coin", "per_year": 0.0, "trials": 21, "openings": 1, "length": 1_460, "holdout_length": 364}
     common |= {"fills": 400, "lost": 0.001, "correlation": 0.5, "with_market": 0.7, "market_kurtosis": 5.0}
     return tuple(
         Measured(
@@ -73,8 +73,8 @@ def test_the_proof_is_written_down_and_gone_on_with(proved, monkeypatch):
     assert [each.as_dict() for each in again.measured] == [each.as_dict() for each in proof.measured]
     assert again.lines == proof.lines
     assert kept.read_text().splitlines() == lines
-    told = json.loads((folder / "proof.json").read_text())
-    assert told["settings"]["strategies"] == 1
+    written = json.loads((folder / "proof.json").read_text())
+    assert written["settings"]["strategies"] == 1
     assert (folder / "proof.html").stat().st_size > 10_000
 
 
@@ -125,8 +125,8 @@ def test_planted_markets_have_the_edge_that_is_said_and_none_of_their_own():
         with own_home():
             bars = planted_market(number + 2, seed=7).bars
         returns = np.diff(bars.close[:, 0]) / bars.close[:-1, 0]
-        held = np.where(SignalTrader().bullish(bars)[:-1, 0], returns, 0.0)
-        ratios.append(held.mean() / held.std())
+        earned = np.where(SignalTrader().bullish(bars)[:-1, 0], returns, 0.0)
+        ratios.append(earned.mean() / earned.std())
         markets.append(returns.mean() / returns.std())
     error = (len(ratios) * 2_190) ** -0.5
     assert np.mean(ratios) == pytest.approx(planted_edge(3.0)[0], abs=4.0 * error)
@@ -140,7 +140,7 @@ def test_planted_bars_say_so():
 def test_coins_are_fair_apart_from_each_other_and_the_same_by_views_and_twin(walked):
     bars = walked(3_000)
     coins = np.array(
-        [CoinTrader(coin=coin, variant=v, held=1).bullish(bars).ravel() for coin in (0, 1) for v in range(5)]
+        [CoinTrader(coin=coin, variant=v, hold_bars=1).bullish(bars).ravel() for coin in (0, 1) for v in range(5)]
     )
     assert abs(coins.mean() - 0.5) < 0.01
     assert np.abs(np.corrcoef(coins) - np.eye(10)).max() < 0.07

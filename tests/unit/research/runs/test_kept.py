@@ -53,8 +53,8 @@ def plain(tmp_path):
 
 def asked(cls):
     """The moments that it was asked about since the last time."""
-    said = sys.modules[cls.__module__].ASKED
-    times, said[:] = list(said), []
+    moments = sys.modules[cls.__module__].ASKED
+    times, moments[:] = list(moments), []
     return times
 
 

@@ -127,8 +127,8 @@ def in_public(market, position):
     """The equity and the orders that vectorbt's public interface comes to."""
     import vectorbt
 
-    held = pd.DataFrame(position, dtype=float) / position.shape[1]
-    due = held.shift(1).where(pd.DataFrame(market.listed))
+    weights = pd.DataFrame(position, dtype=float) / position.shape[1]
+    due = weights.shift(1).where(pd.DataFrame(market.listed))
     new = pd.DataFrame({name: (of := due[name].dropna()).where(of.ne(of.shift(1))) for name in due}, index=due.index)
     portfolio = vectorbt.Portfolio.from_orders(
         pd.DataFrame(market.valued),
