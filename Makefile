@@ -62,7 +62,7 @@ proof: setup  ## what the gates let through: 2,000 noise strategies and 300 plan
 	@$(VENV)/bin/sapphire study proof
 
 test-days: setup $(VENV)/.dev  ## a month and a hundred days of trading: sizes, and a day's report; 15 minutes on 2 cores
-	@$(ALONE) $(PYTHON) -m pytest -s tests/days/days.py
+	@$(ALONE) $(PYTHON) -m pytest -s tests/days/days.py tests/days/scheduled_reports.py
 
 bench: setup  ## how fast, with machine and n
 	@cd $(ENGINE) && cargo run --release --quiet -p sapphire-core --example matching_bench

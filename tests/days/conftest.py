@@ -67,6 +67,15 @@ def size_of_fixture():
 
 
 @pytest.fixture(scope="session")
+def admitted(tmp_path_factory, sign_permit, with_mlflow):
+    """A state folder with a release on bars of 5m that is admitted to paper, and its digest."""
+    home = with_mlflow(tmp_path_factory.mktemp("home"))
+    digest = _release(home, Interval("5m"))
+    sign_permit(home, digest)
+    return home, digest
+
+
+@pytest.fixture(scope="session")
 def traded(tmp_path_factory, sign_permit, with_mlflow):
     """Drives a stack in lock-step on bars of an interval."""
 
