@@ -109,7 +109,7 @@ def exchange_arguments(
     if speed is not None:
         words += ["--speed", repr(speed)]
     if start is not None:
-        words += ["--start", start if isinstance(start, str) else _utc_text(start)]
+        words += ["--start", _utc_text(start)]
     if candles is not None:
         words += ["--candles", str(candles)]
     if journal is not None:
@@ -317,7 +317,7 @@ def _drain(output: IO[bytes], lines: queue.SimpleQueue[bytes]) -> None:
             pass
 
 
-def _utc_text(moment: datetime) -> str:
+def _utc_text(moment: datetime | str) -> str:
     from sapphire.domain.clocks import to_ns
 
     seconds, ns = divmod(to_ns(moment), 1_000_000_000)

@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 import ccxt
 import pytest
 
-from sapphire.domain.errors import EngineMissing, ExchangeError, NotReady
+from sapphire.domain.errors import EngineMissing, ExchangeError, NotReady, ValueRefused
 from sapphire.execution import Exchange, ccxt_config, engine_binary
+from sapphire.execution.exchange import exchange_arguments
 
 
 def fake_binary(folder: Path, script: str) -> None:
@@ -25,6 +26,17 @@ def is_running(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+@pytest.mark.parametrize("start", ["2025-03-07T23:45", "2025-03-07T23:45Z", "2025-03-08T00:45+01:00"])
+def test_a_start_is_any_moment_that_python_takes(start: str) -> None:
+    words = exchange_arguments(symbols=["BTC/USDT"], start=start)
+    assert words[words.index("--start") + 1] == "2025-03-07T23:45:00Z"
+
+
+def test_a_start_that_is_no_moment_is_refused_before_anything_runs() -> None:
+    with pytest.raises(ValueRefused, match="noon"):
+        exchange_arguments(symbols=["BTC/USDT"], start="noon")
 
 
 def test_a_missing_binary_says_how_to_make_it(tmp_path: Path) -> None:
