@@ -59,8 +59,8 @@ def require_same_books(outcome):
     }
     holdings = {row["symbol"].split("/")[0]: int(row["atoms"]) for row in outcome.positions["positions"]}
     holdings[outcome.positions["quote"]] = int(outcome.positions["cash_quote_atoms"])
-    assert ours == {asset: balances.get(asset, 0) for asset in ours}
-    assert sum(balances.values()) == sum(ours.values()), "no asset that the service does not know of"
+    assert holdings == {asset: balances.get(asset, 0) for asset in holdings}
+    assert sum(balances.values()) == sum(holdings.values()), "no asset that the service does not know of"
 
 
 def decided(outcome):
