@@ -20,8 +20,8 @@ from sapphire.agents.commands import app as agent
 from sapphire.data.commands import app as data
 from sapphire.domain.errors import ConfigError, SapphireError
 from sapphire.domain.workspace import find_workspace
-from sapphire.execution.commands import exchange
-from sapphire.lab.commands import demo, new
+from sapphire.execution.commands import exchange, round_trip
+from sapphire.lab.commands import demo, new, run
 from sapphire.monitoring.commands import report, trace
 from sapphire.registry.commands import gates, promote, releases, revoke, rollback
 from sapphire.research.commands import app as study
@@ -44,11 +44,11 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
-_STACK: tuple[Callable[..., None], ...] = (up, status, logs, down, demo, new, exchange)
+_STACK: tuple[Callable[..., None], ...] = (up, status, logs, down, demo, new, run, exchange, round_trip)
 _REGISTRY: tuple[Callable[..., None], ...] = (releases, gates, promote, rollback, revoke, serve)
 _TRADING: tuple[Callable[..., None], ...] = (positions, orders, fills, decisions, halt, flatten, close, resume, trace)
 for _verb in _STACK + _REGISTRY + _TRADING:
-    app.command(_verb.__name__)(_verb)
+    app.command(_verb.__name__.replace("_", "-"))(_verb)
 _GROUPS = {
     "data": data,
     "agent": agent,
