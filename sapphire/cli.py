@@ -32,6 +32,7 @@ from sapphire.stack.commands.logs import logs
 from sapphire.stack.commands.mlflow_pages import mlflow
 from sapphire.stack.commands.notify import notify
 from sapphire.stack.commands.places import places
+from sapphire.stack.commands.pod_reports import report_pods
 from sapphire.stack.commands.status import status
 from sapphire.stack.commands.trading import close, fills, flatten, halt, orders, positions, resume
 from sapphire.stack.commands.up_and_down import down, up
@@ -59,6 +60,7 @@ _GROUPS = {
     "places": places,
     "mlflow": mlflow,
 }
+report.command("pods")(report_pods)
 for _name, _verbs in _GROUPS.items():
     app.add_typer(_verbs, name=_name)
 

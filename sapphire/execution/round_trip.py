@@ -1,4 +1,4 @@
-"""A paper order's round trip: is what stands there an exchange that takes, holds, cancels and fills orders rightly?
+"""A paper order's round trip: shows that an exchange takes, holds, cancels and fills orders rightly.
 
 Asked as any client asks, by ccxt: one limit order rests and is cancelled, one market order buys and another sells what
 arrived. Every fill and fee then explains the balances to the last digit.

@@ -1,4 +1,4 @@
-"""The verbs that compose rooms: `new` makes a workspace, `demo` runs the loop, `run` a notebook here or on a cluster."""
+"""The verbs that compose rooms: `new` makes a workspace, `demo` runs the loop, `run` a notebook."""
 
 from __future__ import annotations
 
@@ -82,6 +82,7 @@ def run(
         bool, typer.Option("--keep", help="Put the notebook as it was run into the place, and say its sha256.")
     ] = False,
     fetch: Annotated[str | None, typer.Option(help="Get a notebook that was kept, by its sha256.")] = None,
+    room: Annotated[str, typer.Option(help="With --fetch: notebooks, or reports for a report's page.")] = "notebooks",
     namespace: Annotated[
         str, typer.Option(envvar="SAPPHIRE_NAMESPACE", help="On the cluster: of the trading system.")
     ] = "trading-system",
@@ -105,7 +106,7 @@ def run(
         raise ConfigError("a GPU of the cluster", expected="--on cluster --gpu", got="--gpu alone")
     given = notebooks.parameters_of(parameter or ())
     if fetch is not None:
-        told = notebooks.fetched(fetch, notebook)
+        told = notebooks.fetched(fetch, notebook, room)
     elif on == "cluster":
         told = start(read_notebook(notebook), given, gpu=gpu, namespace=namespace).as_dict()
     else:

@@ -74,8 +74,8 @@ def run_here(notebook: Path, parameters: Mapping[str, Any], *, keep: bool) -> di
     return told
 
 
-def fetched(sha256: str, target: Path) -> dict[str, Any]:
-    """Write a kept notebook to a file that is not there yet.
+def fetched(sha256: str, target: Path, room: str = ROOM) -> dict[str, Any]:
+    """Write what is kept, a notebook unless another room of the place is named, to a file that is not there yet.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def fetched(sha256: str, target: Path) -> dict[str, Any]:
     """
     if target.exists():
         raise ConfigError("a file to write", expected="a name that is not there yet", got=str(target))
-    target.write_bytes(_place().get(ROOM, sha256))
+    target.write_bytes(_place().get(room, sha256))
     return {"run": str(target), "sha256": sha256, "next": f"open {target}"}
 
 

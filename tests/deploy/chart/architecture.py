@@ -84,7 +84,9 @@ def workloads():
         image = "runner-*" if image.startswith("runner-") and pod.component == "agent" else image
         priority = pod.spec["priorityClassName"].removeprefix("trading-system-")
         replicas = " 1" if pod.name in running and "replicas" in pod.owner["spec"] else ""
-        lines.append(f"| {called(pod.component)} | {pod.owner['kind']}{replicas} | {image} | {priority} | {keeps} | `{_file_of(pod.component)}` |")  # fmt: skip
+        file = f"`{_file_of(pod.component)}`"
+        cells = (called(pod.component), pod.owner["kind"] + replicas, image, priority, keeps, file)
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -79,7 +79,14 @@ def test_a_notebook_becomes_a_valid_job_of_research_with_a_share_of_the_gpu(clus
     pod = job["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     assert container["resources"]["limits"]["nvidia.com/gpu"] == 1
-    assert container["command"] == ["sapphire", "run", "/work/notebook.ipynb", "--keep", "--set", 'symbols=["BTC/USDT"]']
+    assert container["command"] == [
+        "sapphire",
+        "run",
+        "/work/notebook.ipynb",
+        "--keep",
+        "--set",
+        'symbols=["BTC/USDT"]',
+    ]
     assert pod["serviceAccountName"] == "research"
     assert pod["priorityClassName"] == "trading-system-research"
     assert pod["terminationGracePeriodSeconds"] <= 15
@@ -103,7 +110,9 @@ def test_the_notebook_goes_with_it_without_its_outputs_and_ends_with_it(cluster,
     assert sent["cells"][0]["outputs"] == []
     assert sent["cells"][0]["source"] == "1 + 1"
     assert json.loads(notebook.read_text()) == NOTEBOOK
-    (volume,) = [each for each in made(cluster, "Job")["spec"]["template"]["spec"]["volumes"] if each["name"] == "notebook"]
+    (volume,) = [
+        each for each in made(cluster, "Job")["spec"]["template"]["spec"]["volumes"] if each["name"] == "notebook"
+    ]
     assert volume["configMap"]["name"] == told["job"]
 
 
