@@ -1,4 +1,4 @@
-"""The verbs `sapphire exchange`, the embedded exchange in the foreground, and `sapphire round-trip`, which tries one."""
+"""The verbs `sapphire exchange`, an exchange in the foreground, and `sapphire round-trip`, which tries one."""
 
 from __future__ import annotations
 
