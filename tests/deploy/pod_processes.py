@@ -148,15 +148,17 @@ class Pods:
         process.wait()
 
     def end(self):
-        """End all; exit codes by container."""
-        for process in self.running.values():
-            process.terminate()
+        """End all, what others stand on last; exit codes by container."""
         codes = {}
-        for name, process in self.running.items():
-            try:
-                codes[name] = process.wait(20)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                codes[name] = process.wait()
-        self.running = {}
+        for is_ground in (False, True):
+            ending = [name for name in self.running if (name in ("valkey", "exchange")) is is_ground]
+            for name in ending:
+                self.running[name].terminate()
+            for name in ending:
+                process = self.running.pop(name)
+                try:
+                    codes[name] = process.wait(20)
+                except subprocess.TimeoutExpired:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    codes[name] = process.wait()
         return codes

@@ -11,6 +11,7 @@ from place_servers import BUCKET, KEY, PASSWORD, SECRET, USER
 from pod_plans import plan_facts, written
 from pod_processes import SAPPHIRE, Pods, on_this_machine
 
+from sapphire.domain.limits import STANDARD
 from sapphire.execution.binaries import engine_binary
 from sapphire.execution.service import Service
 from sapphire.registry import Deployment
@@ -18,6 +19,7 @@ from sapphire.telemetry.secret_files import write_secret
 
 SPEED, BARS = 300, 6
 """A bar of 5 minutes a second."""
+PATIENT_NS = 600_000_000_000
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +29,8 @@ def pods(restless, postgres, s3, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pods")
     facts = on_this_machine(plan_facts(digest))
     facts["market"] |= {"speed": SPEED}
+    # At this speed the machine's own pauses are many seconds of market time, which an age of prices is counted in.
+    facts["accounts"]["paper"]["limits"] = STANDARD.settings(10_000_000_000_000) | {"max_reference_age_ns": PATIENT_NS}
     facts["postgresql"] = None
     del facts["accounts"]["second"]
     plan, secrets = written(folder, facts), folder / "secrets"
@@ -88,10 +92,10 @@ def test_an_account_trades_and_nothing_is_refused(pods):
     tokens = json.loads((pods.secrets / "engine-paper" / "service-tokens.json").read_text())
     service = Service(pods.plan.accounts["paper"].engine.url(), tokens["service_token"])
     state = service.state()
-    assert (state["trading"], state["refused_releases"]) == ("active", [])
+    assert (state["trading"], state["refused_releases"]) == ("ACTIVE", [])
     assert [release["standing"] for release in state["releases"]] == ["open"]
     assert service.fills()
-    assert not any(order["state"] in ("denied", "rejected") for order in service.orders())
+    assert [order for order in service.orders() if order["state"] in ("DENIED", "REJECTED")] == []
 
 
 def test_the_trimmer_asks_the_consumers_themselves(pods):
