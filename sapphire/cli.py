@@ -31,8 +31,10 @@ from sapphire.stack.commands.journal import journal
 from sapphire.stack.commands.logs import logs
 from sapphire.stack.commands.mlflow_pages import mlflow
 from sapphire.stack.commands.notify import notify
+from sapphire.stack.commands.part import part
 from sapphire.stack.commands.places import places
 from sapphire.stack.commands.pod_reports import report_pods
+from sapphire.stack.commands.secrets import secrets
 from sapphire.stack.commands.status import status
 from sapphire.stack.commands.trading import close, fills, flatten, halt, orders, positions, resume
 from sapphire.stack.commands.up_and_down import down, up
@@ -59,6 +61,8 @@ _GROUPS = {
     "notify": notify,
     "places": places,
     "mlflow": mlflow,
+    "part": part,
+    "secrets": secrets,
 }
 report.command("pods")(report_pods)
 for _name, _verbs in _GROUPS.items():

@@ -1,5 +1,8 @@
 {{/* The plan that each part reads: venue, market, hosts and ports, agents and accounts. */}}
 {{- define "trading-system.plan" -}}
+{{- if not .Values.accounts }}
+{{- fail "accounts is empty: an environment has one account at least, with tag: 1, on an agent of agents; k8s/environments/dev.yaml has an example" }}
+{{- end }}
 {{- $agents := dict }}
 {{- range $name, $agent := .Values.agents }}
 {{- $_ := set $agents $name (dict "release" $agent.release "host" (printf "agent-%s" $name) "port" 3000) }}
@@ -69,6 +72,6 @@
 {{- end }}
 {{- end }}
 {{- /* helm test trades on an account of its own: no engine sees a stranger's order */}}
-{{- $words = concat $words (list "--account" "check:USDT=10000") }}
+{{- $words = concat $words (list "--account" (printf "check:%s=10000" (last (splitList "/" (first .Values.market.symbols))))) }}
 {{- concat $words (list "--keys" "/var/run/secrets/sapphire/exchange-keys.json") | toJson }}
 {{- end }}

@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from rendered import CHART, of_kind, render, rendered, values_of
+from rendered import CHART, of_kind, rendered
 
 TABLE = yaml.safe_load((CHART / "files/roles.yaml").read_text())["roles"]
 PEOPLE = ("quant", "promoter", "operator", "risk", "deployer")
@@ -73,12 +73,6 @@ def test_the_way_to_an_engine_leads_to_engines_alone(prod):
     assert len(ways) == 2
     for rule in ways:
         assert rule["resourceNames"] == ["engine-candidate-0", "engine-paper-0"]
-
-
-def test_without_an_account_there_is_no_way_at_all():
-    """A rule for no name would be one for every name."""
-    objects = render(values_of("dev") | {"accounts": {}})
-    assert not [rule for _, rule in rules(objects) if "pods/portforward" in rule["resources"]]
 
 
 def test_an_operator_scales_agents_alone(prod):

@@ -2,8 +2,7 @@
 
 import helm_python
 import pytest
-import yaml
-from rendered import CHART, IMAGES, merged, render, values_of
+from rendered import IMAGES, render, values_of
 
 ACCOUNT = {"agent": "trend", "tag": 1, "stage": "paper", "funds": {"USDT": "1"}}
 MODEL = {"repository": "Qwen/Qwen3-8B-FP8", "revision": "4" * 40, "sha256": "4" * 64}
@@ -116,7 +115,5 @@ def test_two_servers_of_mlflow_without_a_bucket_are_refused():
     assert "mlflow.artifacts names no bucket" in told
 
 
-def test_what_the_chart_says_by_itself_is_a_whole_environment():
-    """Without agents and accounts there is an exchange, a bus, a registry and no lab."""
-    values = yaml.safe_load((CHART / "values.yaml").read_text())
-    assert render(merged(values, {"mlflow": {"autoscale": {"min": 1, "max": 1, "cpu": 70}}}))
+def test_an_environment_without_an_account_is_refused():
+    assert "an environment has one account at least" in refusal(values_of("dev") | {"accounts": {}})
