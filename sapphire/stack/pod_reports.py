@@ -56,8 +56,8 @@ def run_of_pods(plan: Mapping[str, Any], account: str, volumes: Volumes, *, home
     """
     from sapphire.data.durable import write_text
     from sapphire.data.generated import generated_instrument
-    from sapphire.stack.folders import RunFolder
     from sapphire.stack.configs import instrument_row
+    from sapphire.stack.folders import RunFolder
     from sapphire.stack.releases import described
 
     try:
