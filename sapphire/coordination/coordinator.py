@@ -338,11 +338,20 @@ class Coordinator:
         return self._remembering(decision, after).signalling(kept, closes, self._places, duty.interval.ns)
 
     def _show(self, decision: Decision | None) -> None:
-        """How the views stand after the newest decision, and why the release is not asked any more, if it is not."""
+        """How the views stand after the newest decision, and why the release is not asked any more, if it is not. What
+        is on record by now may be trimmed behind it.
+        """
         refusal, speaks = self._bento.refusal, decision is None or decision.speaks
         views = None if decision is None else decision.standing
         why = None if refusal is None else obstacle(refusal)
-        self._runtime.readiness.tell(ready=speaks and refusal is None, views=views, refusal=why)
+        self._runtime.readiness.tell(
+            ready=speaks and refusal is None,
+            views=views,
+            refusal=why,
+            release=self._scope.release,
+            agent=self._scope.agent,
+            decided_close_ns=None if decision is None else str(decision.bar_close_ns),
+        )
 
     def _log_obstacles(self, decision: Decision) -> None:
         """What keeps a bar from its signals, and what the rule does, for people."""

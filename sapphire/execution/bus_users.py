@@ -21,13 +21,19 @@ from urllib.parse import quote, urlsplit
 from sapphire.telemetry.secret_files import read_secret, write_secret
 from sapphire.telemetry.streams import COLLECTOR, COORDINATOR, AccountStreams, VenueStreams
 
-__all__ = ["BENTO", "CONDUCTOR", "NOTICES", "SERVICE", "BusUsers", "user_of"]
+__all__ = ["AGENT", "BENTO", "CONDUCTOR", "NOTICES", "PROBE", "SERVICE", "TRIMMER", "BusUsers", "user_of"]
 
 CONDUCTOR = "conductor"
 """Who keeps the stack: it advances market time in lock-step and looks at everything."""
 BENTO = "bento"
 SERVICE = "service"
 NOTICES = "notices"
+TRIMMER = "trimmer"
+"""Who trims an account's streams where nobody keeps the whole stack: in a cluster."""
+AGENT = "agent"
+"""A server of a release that is no account's own, "agent:trend": in a cluster several accounts may ask it."""
+PROBE = "probe"
+"""Who asks whether the server answers, and may do nothing else."""
 
 _BARS = "bars:*"
 """Closed bars: the streams, and the cache."""
@@ -38,12 +44,16 @@ _PASSWORD_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class _Rights:
-    reads: tuple[str, ...]
+    reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
+    trims: tuple[str, ...] = ()
+    """Streams of which it takes what is old; it writes nothing to them for that."""
+    looks: tuple[str, ...] = _LOOKS
 
 
 _OF_ACCOUNT = (COORDINATOR, SERVICE, BENTO, NOTICES)
+"""Users that an account of a stack has, which is kept and trimmed by the conductor."""
 
 
 def user_of(part: str, account: str) -> str:
@@ -61,10 +71,12 @@ def _shared_rights(venue: VenueStreams) -> dict[str, _Rights]:
     lockstep = (venue.lockstep, f"{venue.lockstep}:*")
     return {
         # It adds the users of an account that comes later: the server reads its file, which only its owner can write.
-        CONDUCTOR: _Rights(("*",), (*lockstep, venue.heartbeats), (*_WRITES, "acl|load")),
+        # It keeps the stack: it trims every stream, and writes to few.
+        CONDUCTOR: _Rights(("*",), (*lockstep, venue.heartbeats), (*_WRITES, "acl|load", "info"), trims=("*",)),
         COLLECTOR: _Rights(
             (venue.lockstep, _BARS), (_BARS, venue.heartbeats, venue.dead_letters), (*_WRITES, "set", "setrange")
         ),
+        PROBE: _Rights(looks=("ping",)),
     }
 
 
@@ -78,11 +90,11 @@ def _account_rights(account: AccountStreams) -> dict[str, _Rights]:
         SERVICE: _Rights((account.lockstep, signals, *own), (signals, *own, *common), (*_WRITES, "eval", "del")),
         BENTO: _Rights((_BARS,)),
         NOTICES: _Rights((account.executions,)),
+        TRIMMER: _Rights(
+            (account.lockstep, account.settled, account.executions),
+            trims=(_BARS, account.lockstep, *own, views, signals),
+        ),
     }
-
-
-_SELECTORS: Mapping[str, tuple[str, ...]] = {CONDUCTOR: ("+info", "(%W~* +xtrim)")}
-"""What a user may do besides, to other streams: who keeps the stack trims all of them, and writes to few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +122,16 @@ class BusUsers:
         """
         from sapphire.data.durable import locked
 
-        streams = AccountStreams(venue, account)
-        wanted = (*_shared_rights(streams.shared), *(user_of(part, account) for part in _OF_ACCOUNT))
+        wanted = (CONDUCTOR, COLLECTOR, *(user_of(part, account) for part in _OF_ACCOUNT))
         path = folder / "passwords.json"
         with locked(folder / "users.lock"):
             known = json.loads(read_secret(path, absent="this bus has no passwords")) if path.exists() else {}
             # Users without an account are those of a version before, which had one account.
             kept = {name: password for name, password in known.items() if ":" in name or name in wanted}
             made = cls(venue, kept | {name: secrets.token_hex(_PASSWORD_BYTES) for name in wanted if name not in kept})
+            acl = made.acl()
             write_secret(path, json.dumps(made.passwords))
-            write_secret(made.acl_file(folder), made.acl())
+            write_secret(made.acl_file(folder), acl)
         return made
 
     @staticmethod
@@ -132,9 +144,9 @@ class BusUsers:
         lines = ["user default off resetpass resetkeys resetchannels -@all"]
         for name, rights in self._rights().items():
             keys = [f"%R~{key}" for key in rights.reads] + [f"%W~{key}" for key in rights.writes]
-            commands = [f"+{command}" for command in (*_LOOKS, *rights.commands)]
+            commands = [f"+{command}" for command in (*rights.looks, *rights.commands)]
             digest = hashlib.sha256(self.passwords[name].encode()).hexdigest()
-            also = _SELECTORS.get(name, ())
+            also = [f"({' '.join(f'%W~{key}' for key in rights.trims)} +xtrim)"] if rights.trims else []
             lines.append(" ".join([f"user {name} on", f"#{digest}", *keys, "resetchannels", "-@all", *commands, *also]))
         return "\n".join(lines) + "\n"
 
@@ -144,9 +156,13 @@ class BusUsers:
         return address._replace(netloc=f"{quote(user, safe='')}:{self.passwords[user]}@{address.netloc}").geturl()
 
     def _rights(self) -> dict[str, _Rights]:
-        accounts = sorted({name.partition(":")[2] for name in self.passwords if ":" in name})
-        rights = _shared_rights(VenueStreams(self.venue))
-        for account in accounts:
-            of_parts = _account_rights(AccountStreams(self.venue, account))
-            rights |= {user_of(part, account): each for part, each in of_parts.items()}
+        rights = {
+            name: each for name, each in _shared_rights(VenueStreams(self.venue)).items() if name in self.passwords
+        }
+        for name in sorted(self.passwords):
+            part, _, of = name.partition(":")
+            if part == AGENT and of:
+                rights[name] = _Rights((_BARS,))
+            elif of:
+                rights[name] = _account_rights(AccountStreams(self.venue, of))[part]
         return rights

@@ -94,12 +94,20 @@ def exchange_arguments(
     journal: Path | None = None,
     latency_ms: tuple[int, int] | None = None,
     funds: Mapping[str, str] | None = None,
+    accounts: Mapping[str, Mapping[str, str]] | None = None,
+    keys: Path | None = None,
     bind: str | None = None,
     host: str | None = None,
     port: int = 0,
     control_port: int = 0,
 ) -> list[str]:
-    """Words behind `exchange` on its command line; what they mean stands at `Exchange`."""
+    """Words behind `exchange` on its command line; what they mean stands at `Exchange`.
+
+    Parameters
+    ----------
+    accounts : accounts besides the development account that are opened at the first start, and their funds.
+    keys : file with tokens and keys that were made beforehand; then the first line tells addresses alone.
+    """
     words = ["--port", str(port), "--control-port", str(control_port)]
     words += ["--bind", bind] if bind is not None else []
     words += ["--host", host] if host is not None else []
@@ -107,7 +115,7 @@ def exchange_arguments(
     if lockstep:
         words += ["--lockstep"]
     if speed is not None:
-        words += ["--speed", repr(speed)]
+        words += ["--speed", repr(speed).removesuffix(".0")]
     if start is not None:
         words += ["--start", _utc_text(start)]
     if candles is not None:
@@ -118,6 +126,10 @@ def exchange_arguments(
         words += ["--latency-ms", str(latency_ms[0]), str(latency_ms[1])]
     for asset, amount in (funds or {}).items():
         words += ["--fund", f"{asset}={amount}"]
+    for name, held in (accounts or {}).items():
+        words += ["--account", f"{name}:" + ",".join(f"{asset}={amount}" for asset, amount in held.items())]
+    if keys is not None:
+        words += ["--keys", str(keys)]
     return words
 
 

@@ -52,7 +52,9 @@ class ServiceSettings:
     interval : length of a bar, "5m".
     rest_url, ws_url : of the venue; `control_url` is the embedded exchange's control plane, in lock-step.
     credentials : file with the keys, as `write_credentials` makes it.
+    service_tokens : file with the two tokens of the control API, where they are not among the credentials.
     bus_url : where signals come from and reports go to.
+    bus_password : file with the password of the bus's user, where the address has none.
     signal_key : file with the key that signs the account's signals.
     clock : `{"lockstep": True}` or `{"speed": 60.0}`.
     port, bind : of the control API; "0.0.0.0" or "::" is all addresses of the machine.
@@ -80,6 +82,8 @@ class ServiceSettings:
     signal_key: Path
     clock: Mapping[str, Any]
     port: int
+    service_tokens: Path | None = None
+    bus_password: Path | None = None
     control_url: str | None = None
     bind: str = "127.0.0.1"
     host: str | None = None
@@ -108,7 +112,9 @@ class ServiceSettings:
                 "control_url": self.control_url,
             },
             "credentials": str(self.credentials),
+            "service_tokens": None if self.service_tokens is None else str(self.service_tokens),
             "bus_url": self.bus_url,
+            "bus_password": None if self.bus_password is None else str(self.bus_password),
             "signal_key": str(self.signal_key),
             "clock": dict(self.clock),
             "limits": dict(self.limits),
@@ -121,7 +127,7 @@ class ServiceSettings:
         }
 
     def write(self, path: Path) -> None:
-        """Put the settings file in place in one step; the bus's password is in it."""
+        """Put the settings file in place in one step; the bus's password may be in it."""
         write_secret(path, json.dumps(self.as_dict(), indent=1) + "\n")
 
 

@@ -8,7 +8,6 @@ no authority, because whoever owns the file can sign, and every report says so.
 from __future__ import annotations
 
 import os
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from sapphire.data.durable import locked, write_text
 from sapphire.domain.errors import EvidenceRefused, Refused
 from sapphire.domain.evidence import LAPTOP_KEY, Authority, GateReport, key_id
 from sapphire.domain.workspace import config_folder
+from sapphire.telemetry.secret_files import PRIVATE, what_is_open
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -28,7 +28,6 @@ KEY_FILE = "promoter.ed25519"
 PUBLIC_FILE = "promoter.ed25519.pub"
 """The public key beside it, 64 hexadecimal digits: what the doors verify with."""
 
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _PUBLIC_BYTES = 32
 
 
@@ -159,12 +158,12 @@ def _read(path: Path) -> SigningKey:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & _OTHERS:
+    is_open = what_is_open(path.stat())
+    if is_open is not None:
         raise Refused(
             "others can read the promoter's key",
-            expected="mode 600: its owner alone",
-            got=f"mode {mode:o} of {path}",
+            expected=PRIVATE,
+            got=f"{is_open}: {path}",
             next=f"whoever read it can sign; remove {path} and {PUBLIC_FILE}, and make the gate reports again",
         )
     try:

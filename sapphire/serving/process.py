@@ -22,7 +22,7 @@ from sapphire.domain.workspace import HOME_VARIABLE
 from sapphire.registry import Deployment
 from sapphire.serving.bentos import bento_for
 from sapphire.serving.ports import LOCAL, free_port
-from sapphire.serving.settings import BARS_VARIABLE, RELEASE_VARIABLE, RUNNING_VARIABLE, STAGE_VARIABLE, Settings
+from sapphire.serving.settings import Settings
 from sapphire.telemetry.http_client import HttpClient
 from sapphire.telemetry.launching import launch
 
@@ -124,10 +124,7 @@ class ServerProcess:
         """What it is told besides."""
         return {
             HOME_VARIABLE: str(self.settings.home),
-            RELEASE_VARIABLE: self.settings.release,
-            STAGE_VARIABLE: self.settings.stage,
-            BARS_VARIABLE: self.settings.bars_url,
-            RUNNING_VARIABLE: "1" if self.settings.running else "",
+            **self.settings.variables,
             **Deployment.read().variables,
             **PlaceSettings.read().variables,
             "BENTOML_HOME": str(self.settings.home / "bentoml"),

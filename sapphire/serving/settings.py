@@ -11,8 +11,16 @@ from sapphire.domain.canonical import is_sha256
 from sapphire.domain.errors import ConfigError
 from sapphire.domain.evidence import Target
 from sapphire.domain.workspace import home
+from sapphire.telemetry.bus import with_password
 
-__all__ = ["BARS_VARIABLE", "RELEASE_VARIABLE", "RUNNING_VARIABLE", "STAGE_VARIABLE", "Settings"]
+__all__ = [
+    "BARS_PASSWORD_VARIABLE",
+    "BARS_VARIABLE",
+    "RELEASE_VARIABLE",
+    "RUNNING_VARIABLE",
+    "STAGE_VARIABLE",
+    "Settings",
+]
 
 RELEASE_VARIABLE = "SAPPHIRE_RELEASE"
 """Digest of the release to serve."""
@@ -20,6 +28,8 @@ STAGE_VARIABLE = "SAPPHIRE_STAGE"
 """What its gate report must permit: "paper" (the default) or "live"."""
 BARS_VARIABLE = "SAPPHIRE_BARS_URL"
 """Address of the shared cache of bars, "valkey://127.0.0.1:6379/0"; without it callers send their windows."""
+BARS_PASSWORD_VARIABLE = "SAPPHIRE_BARS_PASSWORD_FILE"
+"""File with the password of the cache's user, where the address holds none."""
 
 RUNNING_VARIABLE = "SAPPHIRE_RUNNING"
 """Whether the release was admitted before and goes on: "1" where it was."""
@@ -45,13 +55,25 @@ class Settings:
     bars_url: str = ""
     running: bool = False
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """Environment variables that say the same, but for the state folder."""
+        return {
+            RELEASE_VARIABLE: self.release,
+            STAGE_VARIABLE: self.stage,
+            BARS_VARIABLE: self.bars_url,
+            RUNNING_VARIABLE: "1" if self.running else "",
+        }
+
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
         """The settings that `environment` holds.
 
         Raises
         ------
-        ConfigError : no release, a digest that is none, an unknown stage or word for running, or no state folder.
+        ConfigError : no release, a digest that is none, an unknown stage or word for running, no state folder, or a
+            file with a password for an address that names no user.
+        Refused : others can read the file with the password, or there is none.
         """
         release, stage = environment.get(RELEASE_VARIABLE, ""), environment.get(STAGE_VARIABLE) or "paper"
         if not is_sha256(release):
@@ -66,5 +88,7 @@ class Settings:
             raise ConfigError(f"{RUNNING_VARIABLE} is neither said nor not", expected="1 or nothing", got=repr(running))
         for known in get_args(Target):
             if stage == known:
-                return cls(home(), release, known, environment.get(BARS_VARIABLE, ""), running == "1")
+                password = environment.get(BARS_PASSWORD_VARIABLE, "")
+                bars_url = with_password(environment.get(BARS_VARIABLE, ""), Path(password) if password else None)
+                return cls(home(), release, known, bars_url, running == "1")
         raise ConfigError(f"{STAGE_VARIABLE} is no stage", expected="paper or live", got=repr(stage))

@@ -97,6 +97,11 @@ class Ports:
         return tuple(getattr(self, name) for name in PORTS)
 
     @property
+    def by_name(self) -> dict[str, int]:
+        """All ports, by their servers."""
+        return {name: getattr(self, name) for name in PORTS}
+
+    @property
     def bus_url(self) -> str:
         """Address of the bus."""
         return f"{self.url('bus', scheme='valkey')}/0"

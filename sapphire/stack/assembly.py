@@ -24,24 +24,31 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sapphire.domain.messages import MarketKind
 from sapphire.domain.workspace import HOME_VARIABLE
 from sapphire.execution.binaries import engine_binary
 from sapphire.execution.bus_server import bus_command
-from sapphire.execution.bus_users import BENTO, CONDUCTOR, NOTICES, SERVICE, BusUsers, user_of
-from sapphire.execution.candle_folder import candle_instruments
+from sapphire.execution.bus_users import BENTO, CONDUCTOR, NOTICES, BusUsers, user_of
 from sapphire.execution.conductor import Led
-from sapphire.execution.exchange import ExchangeAddress, exchange_arguments
-from sapphire.execution.service import ServiceAddress, ServiceSettings, draw_token, write_credentials
+from sapphire.execution.exchange import ExchangeAddress
+from sapphire.execution.service import ServiceAddress, draw_token, write_credentials
 from sapphire.registry.tracking import Tracking, models_page
 from sapphire.registry.trust import Deployment
 from sapphire.serving.settings import Settings
 from sapphire.stack.addresses import Ports
 from sapphire.stack.folders import RunFolder
+from sapphire.stack.from_plan import (
+    VENUE,
+    BusAddress,
+    Surroundings,
+    collector_config,
+    coordinator_config,
+    exchange_words,
+    service_settings,
+)
 from sapphire.stack.joining import Shared, join, keep_address, require_history
 from sapphire.stack.market_start import market_start_ns
 from sapphire.stack.notices.process import notices_parts
-from sapphire.stack.part import CollectorConfig, CoordinatorConfig, history_of, instrument_row, scope_of
+from sapphire.stack.part import history_of, scope_of
 from sapphire.stack.plan import Plan
 from sapphire.stack.processes.answering import bus_answers
 from sapphire.stack.processes.parts import Part, Probe
@@ -54,13 +61,9 @@ from sapphire.telemetry.signal_keys import SignalKey
 from sapphire.telemetry.streams import COLLECTOR, COORDINATOR
 
 if TYPE_CHECKING:
-    from sapphire.domain.instruments import Instrument
     from sapphire.domain.releases import Manifest
 
 __all__ = ["VENUE", "Assembly"]
-
-VENUE = "embedded"
-"""What the embedded exchange is called in the cache of bars."""
 
 
 class Assembly:
@@ -126,6 +129,26 @@ class Assembly:
 
     def _own_bus_url(self, part: str) -> str:
         return self.bus_url(user_of(part, self.plan.account))
+
+    @cached_property
+    def _around(self) -> Surroundings:
+        ports, folder = self.ports, self.folder
+        return Surroundings(
+            bus=lambda user: BusAddress(self.bus_url(user)),
+            exchange_url=self.shared.exchange_url,
+            exchange_ws_url=self.shared.exchange_ws_url,
+            exchange_control_url=self.shared.exchange_control_url,
+            bento_url=self.bento_url,
+            bind=ports.network.bind,
+            ports=ports.by_name,
+            hosts={server: ports.network.named(server) for server in ("exchange", "service")},
+            exchange_journal=folder.exchange,
+            account=folder.account,
+            decisions=folder.decisions,
+            credentials=folder.credentials,
+            signal_key=folder.signal_key,
+            cache=self._cache,
+        )
 
     @property
     def bento_url(self) -> str:
@@ -204,21 +227,7 @@ class Assembly:
 
     def _exchange(self) -> Part:
         plan, ports = self.plan, self.ports
-        words = exchange_arguments(
-            symbols=plan.symbols,
-            seed=plan.market.seed,
-            lockstep=plan.is_lockstep,
-            speed=plan.speed,
-            start=plan.market.start,
-            candles=plan.market.candles,
-            journal=self.folder.exchange,
-            latency_ms=plan.latency_ms,
-            funds=plan.funds,
-            bind=ports.network.bind,
-            host=ports.network.named("exchange"),
-            port=ports.exchange,
-            control_port=ports.exchange_control,
-        )
+        words = exchange_words(plan, self._around)
         checks = self._checks(ports.url("exchange_control"))
         return Part(
             name="exchange",
@@ -282,50 +291,12 @@ class Assembly:
         )
 
     def _collector(self) -> Part:
-        plan = self.plan
-        config = CollectorConfig(
-            bus_url=self.bus_url(COLLECTOR),
-            venue=VENUE,
-            cache=self._cache,
-            clock=plan.clock,
-            exchange="embedded",
-            url=self.shared.exchange_url,
-            market=MarketKind.RECORDED if plan.market.candles else MarketKind.GENERATED,
-            symbols=plan.symbols,
-            interval=plan.interval,
-            history_bars=self.history_bars,
-            host=self.ports.network.bind,
-            port=self.ports.collector,
-        )
+        config = collector_config(self.plan, self._around, history_bars=self.history_bars)
         return self._python_part(COLLECTOR, config, needs=self._on_shared("bus", "exchange"))
 
     def _coordinator(self) -> Part:
-        plan = self.plan
-        config = CoordinatorConfig(
-            bus_url=self._own_bus_url(COORDINATOR),
-            venue=VENUE,
-            cache=self._cache,
-            clock=plan.clock,
-            account=plan.account,
-            signal_key=self.folder.signal_key,
-            bento_url=self.bento_url,
-            home=plan.home,
-            release=plan.release.digest,
-            stage=plan.stage,
-            decisions=self.folder.decisions,
-            instruments=tuple(instrument_row(self._instrument(symbol)) for symbol in plan.symbols),
-            host=self.ports.network.bind,
-            port=self.ports.coordinator,
-        )
-        return self._python_part(COORDINATOR, config, needs=self._on_shared("bus"), release=plan.release.digest)
-
-    def _instrument(self, symbol: str) -> Instrument:
-        """The rules that the exchange trades by: the candles', else those in force at the generated market's start."""
-        from sapphire.data.generated import generated_instrument
-
-        if self.plan.market.candles is not None:
-            return candle_instruments(self.plan.market.candles, [symbol], self.start_ns)[symbol]
-        return generated_instrument(symbol, seed=self.plan.market.seed, at_ns=self.start_ns)
+        config = coordinator_config(self.plan, self._around, start_ns=self.start_ns)
+        return self._python_part(COORDINATOR, config, needs=self._on_shared("bus"), release=self.plan.release.digest)
 
     def _checks(self, url: str, **paths: str) -> HttpChecks:
         return HttpChecks(url, within_s=self.probe.within_s, **paths)
@@ -352,32 +323,7 @@ class Assembly:
 
     def _service(self) -> Part:
         plan, ports = self.plan, self.ports
-        settings = ServiceSettings(
-            account=plan.account,
-            account_tag=plan.account_tag,
-            release=plan.release.digest,
-            venue=VENUE,
-            stage=plan.stage,
-            home=plan.home,
-            trust=Deployment.read().as_dict(),
-            folder=self.folder.account,
-            symbols=plan.symbols,
-            quote=plan.quote,
-            interval=plan.interval,
-            rest_url=self.shared.exchange_url,
-            ws_url=self.shared.exchange_ws_url,
-            control_url=self.shared.exchange_control_url if plan.is_lockstep else None,
-            credentials=self.folder.credentials,
-            bus_url=self._own_bus_url(SERVICE),
-            signal_key=self.folder.signal_key,
-            clock=plan.clock,
-            bind=ports.network.bind,
-            host=ports.network.named("service"),
-            port=ports.service,
-            limits=plan.limits,
-            execution=plan.execution,
-            spin=plan.spin,
-        )
+        settings = service_settings(plan, self._around)
         path = self.folder.settings("service")
         settings.write(path)
         self.folder.account.mkdir(parents=True, exist_ok=True)

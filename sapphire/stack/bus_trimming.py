@@ -11,7 +11,8 @@
     executions                    notices: notices_state.json, where they run      20,000 steps
     lockstep, settled             the conductor, which waits for all               2,000 steps
 
-An account that does not run holds nothing back: it goes on with the bars that there are.
+An account that does not run holds nothing back: it goes on with the bars that there are. Where nobody keeps the whole
+stack, in a cluster, a part of its own asks the consumers themselves (`sapphire.stack.pods.trimmer`).
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sapphire.coordination.decision_log import last_decision
 from sapphire.coordination.decisions import Scope
@@ -32,19 +33,38 @@ from sapphire.telemetry.bus import Bus
 from sapphire.telemetry.streams import EntryId, VenueStreams, end_of_bar
 from sapphire.telemetry.trimming import Consumed, trim
 
-__all__ = ["BusTrimmer", "consumed_streams"]
+__all__ = ["EVERY_S", "BusTrimmer", "Progress", "consumed_streams", "progress_of_runs"]
 
 _DAY_MS = 86_400_000
 _STEPS_KEPT, _EXECUTIONS_KEPT = 2_000, 20_000
-_EVERY_S = 10.0
+EVERY_S = 10.0
+"""Seconds between two turns."""
 
 _log = logging.getLogger(__name__)
 
 
-def consumed_streams(
-    run: RunFolder, first: RunFolder, scope: Scope, bus: Bus, taken_close_ns: int | None, *, has_notices: bool
-) -> Iterator[Consumed]:
-    """How far the consumers of an account's streams are; the account that a stack began with has the venue's too.
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the consumers of an account's streams are, each by its own record; None where it has nothing on record.
+
+    Parameters
+    ----------
+    decided : up to where its coordinator has decided.
+    beside : likewise, the coordinators of other accounts that decide on the same bars.
+    taken : the last bar whose signals the service has in its journal.
+    noticed : up to where notices have the executions, for each part that tells them.
+    """
+
+    decided: EntryId | None
+    beside: tuple[EntryId | None, ...]
+    taken: EntryId | None
+    noticed: tuple[EntryId | None, ...] = ()
+
+
+def progress_of_runs(
+    run: RunFolder, first: RunFolder, scope: Scope, taken_close_ns: int | None, *, has_notices: bool
+) -> Progress:
+    """How far the consumers are by what lies in run folders.
 
     Parameters
     ----------
@@ -56,21 +76,39 @@ def consumed_streams(
     Raises
     ------
     DataError : a last decision cannot be read.
+    """
+    followers = [each for each in (first, *first.joined) if each != run and _follows(each, scope)]
+    return Progress(
+        decided=_decided(run),
+        beside=tuple(map(_decided, followers)),
+        taken=None if taken_close_ns is None else end_of_bar(taken_close_ns),
+        noticed=(_noticed(run.notices_state),) if has_notices else (),
+    )
+
+
+def consumed_streams(progress: Progress, scope: Scope, bus: Bus, *, has_venue: bool) -> Iterator[Consumed]:
+    """What of an account's streams its consumers are done with.
+
+    Parameters
+    ----------
+    scope : for whom the account's coordinator decides.
+    has_venue : whether the account has the venue's own streams too, as the one has that a stack began with.
+
+    Raises
+    ------
     NotReady : the bus was not reached in time.
     """
-    streams, decided = scope.streams, _decided(run)
-    followers = [each for each in (first, *first.joined) if each != run and _follows(each, scope)]
-    yield Consumed(scope.bars, (decided, *map(_decided, followers)), _DAY_MS)
+    streams, decided = scope.streams, progress.decided
+    yield Consumed(scope.bars, (decided, *progress.beside), _DAY_MS)
     for stream in (streams.states, scope.views):
         yield Consumed(stream, (decided,), _DAY_MS)
-    taken = None if taken_close_ns is None else end_of_bar(taken_close_ns)
-    yield Consumed(scope.signals, (decided, taken), _DAY_MS)
-    of_the_venue = (streams.shared.lockstep,) if run == first else ()
+    yield Consumed(scope.signals, (decided, progress.taken), _DAY_MS)
+    of_the_venue = (streams.shared.lockstep,) if has_venue else ()
     for stream in (*of_the_venue, streams.lockstep, streams.settled, streams.executions):
         newest = bus.last(stream)
         read: list[EntryId | None] = [None if newest is None else newest.id]
-        if stream == streams.executions and has_notices:
-            read.append(_noticed(run.notices_state))
+        if stream == streams.executions:
+            read += progress.noticed
         yield Consumed(stream, tuple(read), _EXECUTIONS_KEPT if stream == streams.executions else _STEPS_KEPT)
 
 
@@ -101,27 +139,23 @@ class BusTrimmer:
 
     Parameters
     ----------
-    run, first : run folders of the account, and of the account that the stack began with.
-    scope : for whom its coordinator decides.
+    scope : for whom the account's coordinator decides.
     bus : makes a connection that may trim.
-    service_state : what the service says of itself.
-    has_notices : whether a part tells notices.
+    progress : asks how far the consumers are.
+    has_venue : whether the account has the venue's own streams too.
     """
 
     def __init__(
         self,
-        run: RunFolder,
-        first: RunFolder,
         scope: Scope,
         bus: Callable[[], Bus],
-        service_state: Callable[[], dict[str, Any]],
+        progress: Callable[[], Progress],
         *,
-        has_notices: bool,
-        every_s: float = _EVERY_S,
+        has_venue: bool,
+        every_s: float = EVERY_S,
     ) -> None:
-        self._run, self._first, self._scope = run, first, scope
-        self._bus, self._service_state = bus, service_state
-        self._has_notices, self._every_s = has_notices, every_s
+        self._scope, self._bus, self._progress = scope, bus, progress
+        self._has_venue, self._every_s = has_venue, every_s
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._work, name="bus-trimmer", daemon=True)
 
@@ -144,11 +178,8 @@ class BusTrimmer:
 
     def turn(self) -> dict[str, int]:
         """Trim every stream once; how many entries went, by stream."""
-        taken = self._service_state()["last_bar_close_ns"]
-        bus = self._bus()
+        progress, bus = self._progress(), self._bus()
         try:
-            at_ns = None if taken is None else int(taken)
-            streams = consumed_streams(self._run, self._first, self._scope, bus, at_ns, has_notices=self._has_notices)
-            return trim(bus, list(streams))
+            return trim(bus, consumed_streams(progress, self._scope, bus, has_venue=self._has_venue))
         finally:
             bus.close()

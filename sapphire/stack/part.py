@@ -12,188 +12,40 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
-from sapphire.domain.canonical import is_sha256
 from sapphire.domain.clocks import WallClock
-from sapphire.domain.errors import ConfigError, NotReady, ValueRefused
-from sapphire.domain.evidence import Target
+from sapphire.domain.errors import ConfigError, NotReady
 from sapphire.domain.messages import MarketKind, PartState
 from sapphire.execution.bus_users import user_of
-from sapphire.telemetry.bus import Bus, without_password
+from sapphire.stack.configs import INSTRUMENT_KEYS, BusConfig, CollectorConfig, CoordinatorConfig
+from sapphire.telemetry.bus import Bus
 from sapphire.telemetry.heartbeats import Pulse
 from sapphire.telemetry.logs import log_to_stderr
 from sapphire.telemetry.part_runtime import PartRuntime, run_part
-from sapphire.telemetry.part_settings import PartSettings, is_number
 from sapphire.telemetry.signal_keys import SignalKey
-from sapphire.telemetry.streams import COLLECTOR, COORDINATOR, AccountStreams, VenueStreams, bars_stream, require_name
+from sapphire.telemetry.streams import COLLECTOR, COORDINATOR, AccountStreams, VenueStreams, bars_stream
 
 if TYPE_CHECKING:
     from sapphire.coordination.coordinator import Duty
     from sapphire.coordination.decisions import Scope
     from sapphire.coordination.sizing import Asked, Size
-    from sapphire.domain.instruments import Instrument, Universe
+    from sapphire.domain.instruments import Universe
     from sapphire.domain.intervals import Interval
     from sapphire.domain.releases import Manifest
     from sapphire.portfolio import Sized
 
-__all__ = ["CollectorConfig", "CoordinatorConfig", "history_of", "instrument_row", "main", "scope_of", "sizing_of"]
+__all__ = [
+    "collect",
+    "coordinate",
+    "history_of",
+    "main",
+    "scope_of",
+    "sizing_of",
+]
 
-_INSTRUMENT_KEYS = ("symbol", "tick", "lot", "min_notional")
 _GOODBYE_WITHIN_S = 0.5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Config(PartSettings):
-    """What both parts are told."""
-
-    EXPECTED: ClassVar[Mapping[str, str]] = {
-        "bus_url": "valkey://USER:PASSWORD@HOST:PORT/DATABASE",
-        "venue": "a name of letters, digits, - and _",
-        "cache": "what the venue is called in the cache of bars",
-        "clock": '{"lockstep": true} or {"speed": a number above zero}',
-    }
-
-    bus_url: str
-    venue: str
-    clock: Mapping[str, Any]
-    cache: str = ""
-
-    @property
-    def speed(self) -> float | None:
-        """How fast market time runs; None in lock-step."""
-        return None if "lockstep" in self.clock else float(self.clock["speed"])
-
-    def _check(self, **sound: bool) -> None:
-        """Refuse the first key that is not sound."""
-        sound["bus_url"] = isinstance(self.bus_url, str) and bool(self.bus_url)
-        sound["venue"], sound["cache"] = _is_name(self.venue), isinstance(self.cache, str)
-        sound["clock"] = self.clock == {"lockstep": True} or (
-            isinstance(self.clock, Mapping) and set(self.clock) == {"speed"} and is_number(self.clock["speed"])
-        )
-        PartSettings._check(self, **sound)
-
-    def _shown(self, key: str) -> object:
-        given = getattr(self, key)
-        return without_password(given) if key == "bus_url" and isinstance(given, str) else given
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CollectorConfig(_Config):
-    """Settings of the collector.
-
-    Parameters
-    ----------
-    bus_url : "valkey://127.0.0.1:6379/0".
-    exchange, url : "embedded" and the address of its REST API; or ccxt's id of a venue, and None.
-    venue : its name in streams and messages.
-    cache : what it is called in the cache and the stream of bars, where two collectors follow it; else its name.
-    market : GENERATED, RECORDED or REAL.
-    symbols : in the order of the release's universe.
-    interval : "5m".
-    history_bars : what the cache holds at least; `history_of` says what a release needs.
-    clock : {"lockstep": True} or {"speed": 1.0}.
-    """
-
-    EXPECTED: ClassVar[Mapping[str, str]] = {
-        "exchange": '"embedded" with its url, or an id of ccxt\'s',
-        "url": "http://HOST:PORT of the embedded exchange; null for a ccxt venue's own",
-        "market": "one of " + ", ".join(MarketKind),
-        "symbols": "symbols, in the order of the release's universe",
-        "interval": "the length of a bar, such as 5m",
-        "history_bars": "a whole number above zero",
-    }
-
-    exchange: str
-    url: str | None
-    market: str
-    symbols: tuple[str, ...]
-    interval: str
-    history_bars: int
-
-    def __post_init__(self) -> None:
-        self._check(
-            exchange=isinstance(self.exchange, str) and bool(self.exchange),
-            url=isinstance(self.url, str) if self.exchange == "embedded" else self.url is None,
-            market=self.market in list(MarketKind),
-            symbols=bool(self.symbols) and all(isinstance(symbol, str) for symbol in self.symbols),
-            interval=isinstance(self.interval, str),
-            history_bars=type(self.history_bars) is int and self.history_bars > 0,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CoordinatorConfig(_Config):
-    """Settings of the coordinator.
-
-    Parameters
-    ----------
-    bus_url, venue, cache, clock : as the collector's.
-    account, signal_key : whose targets it decides, and the file with the key that signs them.
-    bento_url : "http://127.0.0.1:3000".
-    home, release, stage : state folder, digest, "paper" or "live": what admission is asked.
-    decisions : path of decisions.jsonl.
-    instruments : one `instrument_row` for each symbol of the release's universe.
-    """
-
-    EXPECTED: ClassVar[Mapping[str, str]] = {
-        "account": "a name of letters, digits, - and _",
-        "signal_key": "path of the account's signal key",
-        "bento_url": "http://HOST:PORT",
-        "home": "the state folder",
-        "release": "a release's digest, 64 hexadecimal digits",
-        "stage": "paper or live",
-        "decisions": "path of decisions.jsonl",
-        "instruments": f"objects of text with exactly {', '.join(_INSTRUMENT_KEYS)}",
-    }
-
-    account: str
-    signal_key: Path
-    bento_url: str
-    home: Path
-    release: str
-    stage: Target
-    decisions: Path
-    instruments: tuple[Mapping[str, str], ...]
-
-    def __post_init__(self) -> None:
-        self._check(
-            account=_is_name(self.account),
-            signal_key=isinstance(self.signal_key, str | Path) and bool(str(self.signal_key)),
-            bento_url=isinstance(self.bento_url, str),
-            home=isinstance(self.home, str | Path) and bool(str(self.home)),
-            release=is_sha256(self.release),
-            stage=self.stage in ("paper", "live"),
-            decisions=isinstance(self.decisions, str | Path) and bool(str(self.decisions)),
-            instruments=all(
-                isinstance(row, Mapping)
-                and set(row) == set(_INSTRUMENT_KEYS)
-                and all(isinstance(text, str) for text in row.values())
-                for row in self.instruments
-            ),
-        )
-        object.__setattr__(self, "home", Path(self.home))
-        object.__setattr__(self, "decisions", Path(self.decisions))
-        object.__setattr__(self, "signal_key", Path(self.signal_key))
-
-
-def _is_name(value: object) -> bool:
-    try:
-        return isinstance(value, str) and bool(require_name(value, "name"))
-    except ValueRefused:
-        return False
-
-
-def instrument_row(instrument: Instrument) -> dict[str, str]:
-    """An instrument as the coordinator's settings name it."""
-    return {
-        "symbol": instrument.symbol,
-        "tick": f"{instrument.tick:f}",
-        "lot": f"{instrument.lot:f}",
-        "min_notional": f"{instrument.min_notional:f}",
-    }
 
 
 def history_of(manifest: Manifest) -> int:
@@ -240,7 +92,7 @@ def run_collector(config: CollectorConfig, runtime: PartRuntime) -> None:
     ------
     SapphireError : what `sapphire.data.closed_bars.ClosedBars.run` raises.
     """
-    clock, bus, address = WallClock(), runtime.bus(config.bus_url), runtime.serve()
+    clock, bus, address = WallClock(), runtime.bus(config.bus_address), runtime.serve()
     heartbeats = VenueStreams(config.venue).heartbeats
     pulse = Pulse(bus, heartbeats, COLLECTOR, clock, address=address, turned=runtime.turned)
     pulse.state(PartState.STARTING)
@@ -263,7 +115,7 @@ def run_collector(config: CollectorConfig, runtime: PartRuntime) -> None:
     ClosedBars(following, venue, bus, clock, pulse, runtime).run()
 
 
-def run_coordinator(config: CoordinatorConfig, runtime: PartRuntime) -> None:
+def run_coordinator(config: CoordinatorConfig, runtime: PartRuntime, fits: Callable[[Manifest], None]) -> None:
     """Decide at each closed bar until the process is told to end. The release's evidence is verified first.
 
     One that is started again after the permit was closed goes on where it was: positions follow the release's rule for
@@ -283,9 +135,10 @@ def run_coordinator(config: CoordinatorConfig, runtime: PartRuntime) -> None:
     last = last_decision(config.decisions)
     running = last is not None and last.facts["release"] == config.release
     admitted = admit(Settings(config.home, config.release, config.stage, running=running))
-    Watch(config.home, config.release).start()  # the engine's service looks at the same files
     manifest = admitted.manifest
-    clock, bus, address = WallClock(), runtime.bus(config.bus_url), runtime.serve()
+    fits(manifest)
+    Watch(config.home, config.release).start()  # the engine's service looks at the same files
+    clock, bus, address = WallClock(), runtime.bus(config.bus_address), runtime.serve()
     streams = AccountStreams(config.venue, config.account)
     pulse = Pulse(
         bus,
@@ -351,24 +204,37 @@ def main(words: Sequence[str] | None = None) -> int:
     log = log_to_stderr(arguments.part)
     try:
         if arguments.part == COLLECTOR:
-            collector = CollectorConfig.read(arguments.config, COLLECTOR, os.environ)
-            return _run(collector, COLLECTOR, {}, lambda runtime: run_collector(collector, runtime))
-        coordinator = CoordinatorConfig.read(arguments.config, COORDINATOR, os.environ)
-        identity = {"account": coordinator.account, "release": coordinator.release}
-        return _run(coordinator, COORDINATOR, identity, lambda runtime: run_coordinator(coordinator, runtime))
+            return collect(CollectorConfig.read(arguments.config, COLLECTOR, os.environ))
+        return coordinate(CoordinatorConfig.read(arguments.config, COORDINATOR, os.environ))
     except ConfigError as error:
         log.error("%s", error)
         return 1
 
 
-def _run(config: _Config, part: str, more: Mapping[str, str], run: Callable[[PartRuntime], None]) -> int:
+def collect(config: CollectorConfig) -> int:
+    """Be the collector until told to end; its exit code."""
+    return _run(config, COLLECTOR, {}, lambda runtime: run_collector(config, runtime))
+
+
+def coordinate(config: CoordinatorConfig, *, fits: Callable[[Manifest], None] = lambda _: None) -> int:
+    """Be a coordinator until told to end; its exit code.
+
+    Parameters
+    ----------
+    fits : asked before anything is decided; raises where the release does not fit what is around it.
+    """
+    identity = {"account": config.account, "release": config.release}
+    return _run(config, COORDINATOR, identity, lambda runtime: run_coordinator(config, runtime, fits))
+
+
+def _run(config: BusConfig, part: str, more: Mapping[str, str], run: Callable[[PartRuntime], None]) -> int:
     """Run a part under its name, and say goodbye on the bus."""
     identity = {"venue": config.venue, **more}
     log_to_stderr(part, identity=identity)
 
     def goodbye() -> None:
         with suppress(NotReady):
-            bus = Bus(config.bus_url, patience_s=_GOODBYE_WITHIN_S)
+            bus = Bus(config.bus_address, patience_s=_GOODBYE_WITHIN_S)
             named = user_of(part, more["account"]) if "account" in more else part
             Pulse(bus, VenueStreams(config.venue).heartbeats, named, WallClock()).state(PartState.STOPPING)
 
@@ -391,7 +257,7 @@ def _universe(config: CoordinatorConfig, manifest: Manifest) -> Universe:
         )
     made = []
     for symbol in manifest.universe:
-        tick, lot, least = (rows[symbol][key] for key in _INSTRUMENT_KEYS[1:])
+        tick, lot, least = (rows[symbol][key] for key in INSTRUMENT_KEYS[1:])
         made.append(Instrument(symbol, *pair_of(symbol), kind_of(symbol), Decimal(tick), Decimal(lot), Decimal(least)))
     return Universe(made)
 

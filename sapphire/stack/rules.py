@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -37,8 +37,7 @@ class Rules:
         """
         path = run.settings("coordinator")
         try:
-            rows = json.loads(path.read_bytes())["instruments"]
-            return cls({row["symbol"]: (Decimal(row["tick"]), Decimal(row["lot"])) for row in rows})
+            return cls.of_rows(json.loads(path.read_bytes())["instruments"])
         except FileNotFoundError:
             return cls({})
         except (ValueError, KeyError, TypeError, ArithmeticError) as error:
@@ -47,6 +46,11 @@ class Rules:
                 expected="the symbols of the run with their ticks and lots",
                 got=f"{type(error).__name__}: {error}",
             ) from None
+
+    @classmethod
+    def of_rows(cls, rows: Iterable[Mapping[str, str]]) -> Rules:
+        """The rules of instruments, as the coordinator's settings name them."""
+        return cls({row["symbol"]: (Decimal(row["tick"]), Decimal(row["lot"])) for row in rows})
 
     def price(self, symbol: str, ticks: str | int) -> str | None:
         """Quote per base, in plain digits; None for a symbol that the run does not trade.

@@ -27,8 +27,9 @@ from sapphire.execution.control import Control
 from sapphire.execution.service import Service
 from sapphire.stack.addresses import Ports
 from sapphire.stack.assembly import VENUE, Assembly
-from sapphire.stack.bus_trimming import BusTrimmer
+from sapphire.stack.bus_trimming import BusTrimmer, Progress, progress_of_runs
 from sapphire.stack.folders import RunFolder
+from sapphire.stack.from_plan import with_execution
 from sapphire.stack.joining import require_may_forget
 from sapphire.stack.plan import Plan
 from sapphire.stack.processes.parts import Part, PartStatus, Probe
@@ -114,12 +115,10 @@ class Stack:
             self._fail(error)
             raise
         self._trimmer = BusTrimmer(
-            self.folder,
-            self._made.shared.folder,
             self._made.scope,
             lambda: self.bus(patience_s=_TRIMMER_PATIENCE_S),
-            lambda: self.service.state(),
-            has_notices=NOTICES in self.parts,
+            self._progress,
+            has_venue=self.plan.joins is None,
         )
         self._trimmer.start()
         self._stand(READY)
@@ -245,9 +244,8 @@ class Stack:
             self._more |= {name: before.get(name) for name in _CLOSE_NAMES}
             self._more["start_ns"] = before["market"].get("start_ns")
         admitted = admit_to(self.folder, plan.home, plan.release.digest, plan.stage)
-        execution = {**admitted.manifest.execution, **plan.execution}
         self._assembly = Assembly(
-            replace(plan, execution=execution),
+            with_execution(plan, admitted.manifest),
             Ports.choose(plan.run, plan.ports, network=plan.network),
             admitted.manifest,
             self._probe,
@@ -267,6 +265,12 @@ class Stack:
             turned=self._turned,
             logs=(self.folder.log("keeper"),),
         )
+
+    def _progress(self) -> Progress:
+        """How far the consumers of the account's streams are."""
+        taken, made = self.service.state()["last_bar_close_ns"], self._made
+        at_ns, has_notices = None if taken is None else int(taken), NOTICES in self.parts
+        return progress_of_runs(self.folder, made.shared.folder, made.scope, at_ns, has_notices=has_notices)
 
     def _fail(self, error: BaseException) -> None:
         if self._supervisor is not None:

@@ -14,7 +14,9 @@ import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
+from urllib.parse import quote, unquote, urlsplit
 
 from valkey import Valkey
 from valkey.exceptions import (
@@ -28,10 +30,11 @@ from valkey.exceptions import (
 
 from sapphire.domain.errors import ConfigError, MessageError, MissingData, NotReady, Refused, SapphireError
 from sapphire.domain.messages import Message, decode, encode
+from sapphire.telemetry.secret_files import read_secret
 from sapphire.telemetry.signal_keys import TAG_FIELD, SignalKey
 from sapphire.telemetry.streams import EntryId
 
-__all__ = ["Bus", "BusWatch", "Entry", "same_message", "without_password"]
+__all__ = ["Bus", "BusWatch", "Entry", "same_message", "with_password", "without_password"]
 
 _FIELD = b"m"
 _FIRST_PAUSE_S = 0.05
@@ -332,6 +335,37 @@ class Bus:
     def _address(self) -> str:
         known = self._client.connection_pool.connection_kwargs
         return str(known.get("path") or f"{known.get('host')}:{known.get('port')}")
+
+
+def with_password(url: str, password: Path | None) -> str:
+    """The address of a bus with its user's password, where that is in a file of its own.
+
+    Parameters
+    ----------
+    url : "valkey://USER@HOST:PORT/DATABASE"; without a file it is taken as it is.
+    password : the file, with nothing but the password.
+
+    Raises
+    ------
+    ConfigError : an address without a user, or with a password of its own.
+    Refused : no such file, one that others can read, or an empty one.
+    """
+    if password is None:
+        return url
+    address = urlsplit(url)
+    if not address.username or address.password is not None:
+        raise ConfigError(
+            "the address of the bus whose password is in a file",
+            expected="valkey://USER@HOST:PORT/DATABASE",
+            got=repr(without_password(url)) if address.username is None else "a password in the address too",
+        )
+    text = read_secret(password, absent="the bus's user has no password", next="sapphire secrets make draws it").strip()
+    if not text:
+        raise Refused("the bus's user has no password", expected=f"one in {password}", got="an empty file")
+    host = address.netloc.rpartition("@")[2]
+    return address._replace(
+        netloc=f"{quote(unquote(address.username), safe='')}:{quote(text, safe='')}@{host}"
+    ).geturl()
 
 
 def without_password(url: str) -> str:

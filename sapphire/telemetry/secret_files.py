@@ -1,4 +1,9 @@
-"""Files with keys and tokens: only their owner can read them, and they are never there with other rights."""
+"""Files with keys and tokens: only their owner can read them, and they are never there with other rights.
+
+What a cluster mounts into a container belongs to root there, and the container's group reads it. So a file passes that
+is the reader's own and nobody else's, or root's with at most its group reading. The engine's twin is
+`endpoint/src/secret_files.rs`.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +13,14 @@ from pathlib import Path
 
 from sapphire.domain.errors import Refused
 
-__all__ = ["read_secret", "write_secret"]
+__all__ = ["PRIVATE", "read_secret", "what_is_open", "write_secret"]
+
+PRIVATE = "a file that only its owner can read (0600), or root's that at most its group reads (0440)"
+"""What a file with a secret has to be, in words."""
 
 _OWNER_ONLY = 0o600
+_BY_OTHERS, _BUT_GROUP_READS = 0o077, 0o037
+_ROOT = 0
 
 
 def write_secret(path: Path, text: str) -> None:
@@ -29,6 +39,21 @@ def write_secret(path: Path, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def what_is_open(told: os.stat_result, *, reader: int | None = None) -> str | None:
+    """Why a file is open to others than its reader, "0644"; None where it is not.
+
+    Parameters
+    ----------
+    reader : number of the user who reads it; this process's unless given.
+    """
+    mode, reader = stat.S_IMODE(told.st_mode), os.geteuid() if reader is None else reader
+    if told.st_uid == reader:
+        return f"{mode:04o}" if mode & _BY_OTHERS else None
+    if told.st_uid == _ROOT:
+        return f"root's {mode:04o}" if mode & _BUT_GROUP_READS else None
+    return f"{mode:04o} of user {told.st_uid}, read by user {reader}"
+
+
 def read_secret(path: Path, *, absent: str, next: str = "sapphire up writes it") -> str:
     """The text of a file.
 
@@ -42,16 +67,12 @@ def read_secret(path: Path, *, absent: str, next: str = "sapphire up writes it")
     Refused : no such file, one that is no text, or one that others can read.
     """
     try:
-        rights = stat.S_IMODE(path.stat().st_mode)
-        text = path.read_text()
+        with path.open("rb") as file:
+            is_open = what_is_open(os.fstat(file.fileno()))
+            text = file.read().decode()
     except (OSError, UnicodeDecodeError) as error:
         got = "none" if isinstance(error, FileNotFoundError) else type(error).__name__
         raise Refused(absent, expected=f"the file {path}", got=got, next=next) from None
-    if rights & 0o077:
-        raise Refused(
-            f"others can read {path}",
-            expected="a file that only its owner can read (0600)",
-            got=f"{rights:04o}",
-            next=f"chmod 600 {path}",
-        )
+    if is_open is not None:
+        raise Refused(f"others can read {path}", expected=PRIVATE, got=is_open, next=f"chmod 600 {path}")
     return text

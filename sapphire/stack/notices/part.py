@@ -30,7 +30,7 @@ from sapphire.stack.notices.shapes import body_of
 from sapphire.stack.notices.sources import Sources, begin
 from sapphire.stack.notices.watch import Watch
 from sapphire.stack.rules import Rules
-from sapphire.telemetry.bus import Bus
+from sapphire.telemetry.bus import Bus, with_password
 from sapphire.telemetry.logs import log_to_stderr
 from sapphire.telemetry.part_runtime import PartRuntime, run_part
 from sapphire.telemetry.streams import AccountStreams
@@ -38,7 +38,7 @@ from sapphire.telemetry.streams import AccountStreams
 if TYPE_CHECKING:
     from prometheus_client import Counter
 
-__all__ = ["main", "run"]
+__all__ = ["main", "run", "tell_notices"]
 
 _TURN_S, _LOOK_S = 0.5, 0.1
 _BUS_PATIENCE_S = 1.0
@@ -61,7 +61,8 @@ def run(config: NoticesConfig, runtime: PartRuntime, *, clock: Clock | None = No
     receivers = read_receivers(config.sources)
     folder = RunFolder(Path(config.run))
     outbox, lost = _open(folder, receivers, clock)
-    bus = runtime.bus(config.bus_url, patience_s=_BUS_PATIENCE_S)
+    address = with_password(config.bus_url, config.bus_password)
+    bus = runtime.bus(address, patience_s=_BUS_PATIENCE_S)
     sources = _sources(config, folder, bus, outbox, clock, runtime)
     if lost is not None:
         outbox.put([_lost(config.about, lost, clock)], sources.cursor)
@@ -70,12 +71,13 @@ def run(config: NoticesConfig, runtime: PartRuntime, *, clock: Clock | None = No
     for receiver in receivers:
         arguments = (outbox, receiver, closing.is_set, clock, counted)
         threading.Thread(target=_send_all, args=arguments, name=f"to {receiver.shape}", daemon=True).start()
-    runtime.readiness.tell(ready=True)
     with contextlib.suppress(SystemExit):
         while True:
             runtime.turned()
             with runtime.finishing():
                 _turn(sources, outbox, sources.turn)
+            # What is in the outbox's file by now may be trimmed behind it.
+            runtime.readiness.tell(ready=True, executions=sources.cursor["executions"])
             time.sleep(_TURN_S)
     with runtime.finishing():
         _turn(sources, outbox, sources.last_turn)
@@ -121,13 +123,13 @@ def _sources(
             time.sleep(_TURN_S)
     watch = Watch(
         config.about,
-        Rules.of(folder),
+        Rules.of(folder) if config.instruments is None else Rules.of_rows(config.instruments),
         quote=config.quote,
         interval_ns=config.interval_ns,
         denials_in_a_bar=config.sources["denials_in_a_bar"],
         state=cursor["watch"],
     )
-    sources = Sources(folder, bus, stream, watch, cursor, clock)
+    sources = Sources(folder, bus, stream, watch, cursor, clock, has_stack=config.instruments is None)
     outbox.put([], sources.cursor)
     return sources
 
@@ -158,6 +160,14 @@ def _send_all(
         _log.info("%s, %s: %s: %s", receiver.shape, notice.id, outcome.came, outcome.what)
 
 
+def tell_notices(config: NoticesConfig) -> int:
+    """Be the part until told to end; its exit code."""
+    identity = {"venue": config.venue, "account": config.account}
+    log_to_stderr(NOTICES, identity=identity)
+    runtime = PartRuntime(NOTICES, config, identity=identity)
+    return run_part(runtime, lambda runtime: run(config, runtime), goodbye=lambda: None)
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Run the part; its exit code."""
     parser = argparse.ArgumentParser(prog="python -m sapphire.stack.notices.part", description=__doc__)
@@ -171,10 +181,7 @@ def main(words: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         log.error("%s", error)
         return 1
-    identity = {"venue": config.venue, "account": config.account}
-    log_to_stderr(NOTICES, identity=identity)
-    runtime = PartRuntime(NOTICES, config, identity=identity)
-    return run_part(runtime, lambda runtime: run(config, runtime), goodbye=lambda: None)
+    return tell_notices(config)
 
 
 if __name__ == "__main__":

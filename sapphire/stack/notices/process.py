@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 from sapphire.domain.intervals import Interval
@@ -32,13 +33,15 @@ class NoticesConfig(PartSettings):
 
     Parameters
     ----------
-    bus_url : with the password of its user.
+    bus_url, bus_password : with the password of its user, or the file that it is in.
     venue, account : whose executions it tells of.
     run : run folder that it tells of.
     about : what stands in each message.
     quote, interval_ns : asset and length of a bar.
     anew : whether the run begins now, so that its first events are news.
     sources : receivers and where their addresses are, as `receiver_sources` has them.
+    instruments : rows of what the account trades, where nobody keeps a stack in the run folder; then it tells of what
+        the bus says alone.
     """
 
     EXPECTED: ClassVar[Mapping[str, str]] = {
@@ -51,6 +54,8 @@ class NoticesConfig(PartSettings):
         "interval_ns": "a whole number above zero",
         "anew": "true or false",
         "sources": "receivers, as sapphire up writes them",
+        "bus_password": "path of a file with the password, for an address that has none",
+        "instruments": "rows of the instruments, or null",
     }
 
     bus_url: str
@@ -62,6 +67,8 @@ class NoticesConfig(PartSettings):
     interval_ns: int
     anew: bool
     sources: Mapping[str, Any]
+    bus_password: Path | None = None
+    instruments: tuple[Mapping[str, str], ...] | None = None
 
     def __post_init__(self) -> None:
         self._check(
@@ -72,7 +79,11 @@ class NoticesConfig(PartSettings):
             interval_ns=type(self.interval_ns) is int and self.interval_ns > 0,
             anew=isinstance(self.anew, bool),
             sources=isinstance(self.sources, Mapping),
+            bus_password=self.bus_password is None or isinstance(self.bus_password, str | Path),
+            instruments=self.instruments is None or isinstance(self.instruments, tuple),
         )
+        if self.bus_password is not None:
+            object.__setattr__(self, "bus_password", Path(self.bus_password))
 
     def _shown(self, key: str) -> object:
         given = getattr(self, key)

@@ -23,6 +23,7 @@ from typing import Any, Final
 from sapphire.domain.errors import ConfigError
 from sapphire.domain.workspace import settings
 from sapphire.domain.workspace_settings import NOTICE_KINDS, NOTICE_SHAPES
+from sapphire.telemetry.secret_files import PRIVATE, what_is_open
 
 __all__ = ["DENIALS_IN_A_BAR", "SECTION", "Receiver", "read_receivers", "receiver_sources"]
 
@@ -35,7 +36,6 @@ _TOKEN = re.compile(r"[0-9]{6,}:[A-Za-z0-9_-]{20,}")
 """A bot's token as Telegram gives it."""
 _TELEGRAM = "https://api.telegram.org"
 _LONGEST = 4_096
-_OTHERS = 0o077
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,12 +134,12 @@ def _file(shape: str, path: Path) -> str:
     """What stands in a file that only its owner can read."""
     try:
         with path.open("rb") as file:
-            rights = os.fstat(file.fileno()).st_mode & 0o777
-            if rights & _OTHERS:
+            is_open = what_is_open(os.fstat(file.fileno()))
+            if is_open is not None:
                 raise ConfigError(
                     f"others can read the address of notify.{shape}",
-                    expected="a file that only its owner can read (0600)",
-                    got=f"{rights:04o} of {path}",
+                    expected=PRIVATE,
+                    got=f"{is_open}: {path}",
                     next=f"chmod 600 {path}",
                 )
             text = file.read(_LONGEST + 1)

@@ -59,13 +59,22 @@ class Sources:
     watch : what is made of it; its state is part of the cursor.
     cursor : where to go on.
     clock : the machine's.
+    has_stack : whether a stack is kept in the folder, whose parts are told of.
     """
 
     def __init__(
-        self, folder: RunFolder, bus: Bus, stream: str, watch: Watch, cursor: Mapping[str, Any], clock: Clock
+        self,
+        folder: RunFolder,
+        bus: Bus,
+        stream: str,
+        watch: Watch,
+        cursor: Mapping[str, Any],
+        clock: Clock,
+        *,
+        has_stack: bool = True,
     ) -> None:
         self._folder, self._bus, self._stream = folder, bus, stream
-        self._watch, self._clock = watch, clock
+        self._watch, self._clock, self._has_stack = watch, clock, has_stack
         self._executions, self._decisions = EntryId.parse(cursor["executions"]), int(cursor["decisions"])
         self._file, self._close_ns = cursor.get("decisions_file"), cursor.get("decided_close_ns")
 
@@ -90,7 +99,7 @@ class Sources:
         except NotReady:  # the bus is started again, and will have it all
             is_whole = False
         try:
-            made += self._watch.parts(self._folder.read(), now_ns=now_ns)
+            made += self._watch.parts(self._folder.read(), now_ns=now_ns) if self._has_stack else []
         except (Refused, ConfigError, KeyError) as error:
             _log.warning("the standing of the parts cannot be read: %s", error)
         if is_whole:

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from sapphire.serving.process import ServerProcess
-from sapphire.stack.part import CollectorConfig, CoordinatorConfig, instrument_row
+from sapphire.stack.configs import CollectorConfig, CoordinatorConfig, instrument_row
 from sapphire.telemetry.bus import Bus
 from sapphire.telemetry.signal_keys import SignalKey
 from sapphire.telemetry.streams import AccountStreams, EntryId, end_of_bar

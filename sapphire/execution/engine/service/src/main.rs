@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use sapphire_endpoint::health::{Probe, own_url, require_well};
 use sapphire_endpoint::{LogIdentity, log_to_stderr};
 use sapphire_service::evidence::{self, EvidenceArguments};
 use sapphire_service::journal_reader::{self, Form, JournalReaderFailure, Outcome, Window};
@@ -31,6 +32,15 @@ enum Verb {
         /// The settings file
         #[arg(long)]
         config: PathBuf,
+    },
+    /// Whether the service of a settings file is well, as its own probes say: exit code 0 or 1
+    Health {
+        /// The settings file
+        #[arg(long)]
+        config: PathBuf,
+        /// Whether it does its work; else whether it works at all
+        #[arg(long)]
+        ready: bool,
     },
     /// What an account's journal holds
     #[command(subcommand)]
@@ -79,6 +89,7 @@ fn main() -> ExitCode {
     let identity = log_to_stderr("service");
     let done = match arguments.verb {
         Verb::Run { config } => run(&config, &identity),
+        Verb::Health { config, ready } => health(&config, ready),
         Verb::Journal(verb) => journal(&verb),
         Verb::Evidence(arguments) => {
             let may = evidence::command(&arguments, &mut io::stdout());
@@ -98,6 +109,13 @@ fn run(config: &std::path::Path, identity: &LogIdentity) -> Done {
     let settings = Settings::read(config)?;
     identity.set(settings.identity());
     start::run(&settings)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn health(config: &std::path::Path, ready: bool) -> Done {
+    let settings = Settings::read(config)?;
+    let probe = if ready { Probe::Ready } else { Probe::Live };
+    require_well(&own_url(&settings.bind, settings.port), probe)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -20,7 +20,7 @@ use crate::streams;
 mod credentials;
 
 pub use credentials::Credentials;
-pub(crate) use credentials::read_secret;
+pub(crate) use credentials::{bus_address, read_secret};
 
 /// How many releases an account can meet in its life.
 pub const RELEASE_SLOTS: u16 = 64;
@@ -75,8 +75,14 @@ pub struct Settings {
     pub venue: VenueAddress,
     /// The file with the keys.
     pub credentials: PathBuf,
+    /// The file with the two tokens of the control API, where they are not among the keys.
+    #[serde(default)]
+    pub service_tokens: Option<PathBuf>,
     /// The bus; with its user and password it is in a file that only its owner can read.
     pub bus_url: String,
+    /// The file with the password of the bus's user, where the address has none.
+    #[serde(default)]
+    pub bus_password: Option<PathBuf>,
     /// The file with the key of the account's signals, which its coordinator has too.
     pub signal_key: PathBuf,
     /// How market time runs.
@@ -180,6 +186,15 @@ impl Settings {
         Ok(settings)
     }
 
+    /// The bus with its user's password.
+    ///
+    /// # Errors
+    /// A file that is not there, that others can read, or that is empty; an address that names no user for it, or has a
+    /// password of its own.
+    pub fn bus_address(&self) -> Result<String, SettingError> {
+        bus_address(&self.bus_url, self.bus_password.as_deref())
+    }
+
     /// What this service is: on its metrics and in each line of its log.
     pub fn identity(&self) -> Vec<(&'static str, String)> {
         vec![
@@ -253,12 +268,16 @@ impl Settings {
 }
 
 fn read_json<T: DeserializeOwned>(path: &Path, what: &str, next: &str) -> Result<T, SettingError> {
-    let named = || format!("{what} {}", path.display());
-    let text = fs::read(path).map_err(|error| SettingError::new(&named(), "a readable file", error, next))?;
+    let named = format!("{what} {}", path.display());
+    let text = fs::read_to_string(path).map_err(|error| SettingError::new(&named, "a readable file", error, next))?;
+    parse_json(&text, &named, next)
+}
+
+fn parse_json<T: DeserializeOwned>(text: &str, named: &str, next: &str) -> Result<T, SettingError> {
     // serde names the place, never what stands there, so a secret is not shown.
-    serde_json::from_slice(&text).map_err(|error| {
+    serde_json::from_str(text).map_err(|error| {
         let place = format!("line {} column {}: {}", error.line(), error.column(), harmless(&error));
-        SettingError::new(&named(), "JSON of the documented form", place, next)
+        SettingError::new(named, "JSON of the documented form", place, next)
     })
 }
 

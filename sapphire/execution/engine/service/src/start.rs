@@ -95,16 +95,18 @@ struct Ground {
     venue: VenueSettings,
     rules: VenueRules,
     run: RunConfig,
+    /// The bus, with the password of its user.
+    bus_address: String,
     /// Ends the threads that wait for the bus.
     stop: Arc<AtomicBool>,
 }
 
 impl Ground {
     fn of(settings: &Settings) -> Result<Self, Failure> {
-        let credentials = Credentials::read(&settings.credentials)?;
+        let credentials = Credentials::read(&settings.credentials, settings.service_tokens.as_deref())?;
         let streams = Streams::new(&settings.venue.name, &settings.account, &settings.release)?;
         let key = SignalKey::read(&settings.signal_key, &streams.signals)?;
-        let tokens = credentials.tokens()?;
+        let (tokens, bus_address) = (credentials.tokens()?, settings.bus_address()?);
         let (clock_mode, interval_ns) = (settings.clock.clock_mode()?, settings.interval_ns()?);
         let listening = listen(&settings.bind, settings.host.as_deref(), settings.port)?;
         let venue = venue_settings(settings, &credentials, clock_mode);
@@ -113,11 +115,25 @@ impl Ground {
         let fees = taker_fees(&venue, &mut rules)?;
         let run = run_config(settings, &rules, fees);
         let (clock, shown, stop) = (Monotonic::new(), ShownTime::default(), Arc::new(AtomicBool::new(false)));
-        Ok(Self { clock_mode, interval_ns, tokens, listening, clock, shown, streams, key, venue, rules, run, stop })
+        Ok(Self {
+            clock_mode,
+            interval_ns,
+            tokens,
+            listening,
+            clock,
+            shown,
+            streams,
+            key,
+            venue,
+            rules,
+            run,
+            bus_address,
+            stop,
+        })
     }
 
-    fn bus(&self, settings: &Settings) -> Result<Bus, Failure> {
-        Ok(Bus::new(&settings.bus_url, Arc::clone(&self.stop))?)
+    fn bus(&self) -> Result<Bus, Failure> {
+        Ok(Bus::new(&self.bus_address, Arc::clone(&self.stop))?)
     }
 }
 
@@ -153,7 +169,7 @@ impl Heard {
 /// [`Failure`]: what was expected, what came, what to do next.
 pub fn run(settings: &Settings) -> Result<(), Failure> {
     let ground = Ground::of(settings)?;
-    let heard = Heard::on(&mut ground.bus(settings)?, &ground.streams, &ground.key)?;
+    let heard = Heard::on(&mut ground.bus()?, &ground.streams, &ground.key)?;
     let mut reemission = Reemission::new(heard.executions);
     let (journal, recovered) = open_journal(settings, &ground.run, &mut reemission)?;
     let (mailbox, [signals, steps, user_data, rest_client, market_data, control]) = trader_mailbox()?;
@@ -167,7 +183,7 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
             recovered.published_from,
             &recovered.releases,
         ),
-        bus_writer: BusWriter::start(ground.bus(settings)?, &ground.streams.dead_letters, OUTGOING)
+        bus_writer: BusWriter::start(ground.bus()?, &ground.streams.dead_letters, OUTGOING)
             .map_err(machine("the bus writer's thread"))?,
         blotter: Arc::clone(&blotter),
         metrics: Arc::clone(&metrics),
@@ -286,7 +302,7 @@ fn take_in(
 ) -> Result<Vec<Intake>, Failure> {
     let traded: Vec<ReleaseDigest> = recovered.releases.iter().map(|release| release.digest).collect();
     let admission = Admission::new(&settings.home, settings.stage, settings.trust.clone());
-    let (bus, clock) = (ground.bus(settings)?, ground.clock);
+    let (bus, clock) = (ground.bus()?, ground.clock);
     let against = IntakeGround {
         streams: ground.streams.clone(),
         release: settings.release,
@@ -298,7 +314,7 @@ fn take_in(
     let verdicts = intake.judge(&traded);
     begin("signals", move || intake.run())?;
     if ground.clock_mode == ClockMode::Lockstep {
-        let intake = StepIntake::new(ground.bus(settings)?, ground.streams.clone(), steps, clock);
+        let intake = StepIntake::new(ground.bus()?, ground.streams.clone(), steps, clock);
         begin("steps", move || intake.run())?;
     }
     Ok(verdicts)

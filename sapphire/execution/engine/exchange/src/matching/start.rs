@@ -15,7 +15,7 @@ use super::journal::{Folder, JournalFailure, JournalFile, Kept, Reader};
 use super::{MatchingService, rules};
 use crate::clock::{ClockMode, MarketClock, wall_ns};
 use crate::floor::{Floor, FloorError};
-use crate::keys::{Credentials, KeyError, Keyring};
+use crate::keys::{Credentials, GivenKeys, KeyError, Keyring};
 use crate::settings::{Arguments, FEES, Genesis, SettingError, iso};
 
 /// Requests that may wait for the matching service.
@@ -57,6 +57,14 @@ pub enum StartError {
     /// What the development account begins with.
     #[error("--fund does not fit: {0}")]
     Fund(String),
+    /// An account that cannot be opened.
+    #[error("--account {name} cannot be opened: {why}")]
+    Account {
+        /// Its name.
+        name: String,
+        /// Why.
+        why: String,
+    },
     /// The system.
     #[error("{0}")]
     System(#[from] std::io::Error),
@@ -77,7 +85,7 @@ pub struct OpenMatching {
     pub thread: std::thread::JoinHandle<()>,
 }
 
-/// Starts the matching service: reads the journal, folds it, opens the development account where there is none.
+/// Starts the matching service: reads the journal, folds it, opens the accounts that are asked for and not there yet.
 ///
 /// # Errors
 /// [`StartError`]; nothing runs then.
@@ -94,12 +102,14 @@ pub fn open(arguments: &Arguments) -> Result<OpenMatching, StartError> {
         tracing::warn!("the journal ended in an incomplete record; it was cut off");
     }
     let matching = fold.matching.unwrap_or_else(|| MatchingService::new(fresh.clone(), &floor));
-    let keys = Keyring::open(arguments.journal.as_deref())?;
+    let given = arguments.keys.as_deref().map(GivenKeys::read).transpose()?;
+    let keys = Keyring::open(arguments.journal.as_deref(), given.as_ref())?;
     keys.keep_below(matching.next_account())?;
     let journal = folder.as_ref().map(|folder| folder.begin(&kept, matching.genesis(), wall_ns())).transpose()?;
     let mut actor = Actor::new(matching, journal, folder, keys.clone());
     actor.record_start(kept.last)?;
-    let development = development(&mut actor, &keys, arguments)?;
+    let development = development(&mut actor, &keys, arguments, given.as_ref())?;
+    open_accounts(&mut actor, &keys, arguments, given.as_ref())?;
     run(actor, development, keys, arguments)
 }
 
@@ -136,8 +146,16 @@ impl<F: Fn(&Genesis) -> Result<(), SettingError>> Reader for Fold<'_, F> {
 }
 
 /// The keys of the development account, which is opened and funded at the first start.
-fn development(actor: &mut Actor, keys: &Keyring, arguments: &Arguments) -> Result<Credentials, StartError> {
+fn development(
+    actor: &mut Actor,
+    keys: &Keyring,
+    arguments: &Arguments,
+    given: Option<&GivenKeys>,
+) -> Result<Credentials, StartError> {
     if actor.matching().next_account() != DEVELOPMENT {
+        if let Some(given) = given {
+            keys.replace(DEVELOPMENT, &given.development);
+        }
         if let Some(credentials) = keys.of(DEVELOPMENT) {
             return Ok(credentials);
         }
@@ -145,12 +163,38 @@ fn development(actor: &mut Actor, keys: &Keyring, arguments: &Arguments) -> Resu
         keys.add(DEVELOPMENT, &credentials)?;
         return Ok(credentials);
     }
-    let credentials = Keyring::draw()?;
+    let credentials = given.map_or_else(Keyring::draw, |given| Ok(given.development.clone()))?;
     let catalog = Arc::clone(actor.matching().catalog());
     let quotes: Vec<&str> = catalog.symbols().iter().map(|info| info.quote_asset.as_str()).collect();
     let opened = actor.open_account(None, &credentials, FEES, &arguments.funds(&quotes));
     opened.map_err(|error| StartError::Fund(error.to_string()))?;
     Ok(credentials)
+}
+
+/// The other accounts: those that are asked for and not there yet are opened, and each has the key that is given for it.
+fn open_accounts(
+    actor: &mut Actor,
+    keys: &Keyring,
+    arguments: &Arguments,
+    given: Option<&GivenKeys>,
+) -> Result<(), StartError> {
+    for opening in &arguments.account {
+        let name = &opening.name;
+        let pair = given.map(|given| given.account(name)).transpose()?;
+        if actor.matching().account_named(name).is_ok() {
+            continue;
+        }
+        let credentials = pair.cloned().map_or_else(Keyring::draw, Ok)?;
+        let opened = actor.open_account(Some(name), &credentials, FEES, &opening.funds);
+        opened.map_err(|error| StartError::Account { name: name.clone(), why: error.to_string() })?;
+    }
+    for (name, pair) in given.into_iter().flat_map(GivenKeys::accounts) {
+        match actor.matching().account_named(name) {
+            Ok(account) => keys.replace(account, pair),
+            Err(_) => tracing::warn!(name, "there are keys for an account that nobody asked to open"),
+        }
+    }
+    Ok(())
 }
 
 fn run(
