@@ -148,9 +148,11 @@ class Client:
         return self._run("helm", *words, stdin=stdin)
 
     def _run(self, program, *words, stdin=None):
-        environment = os.environ | {"KUBECONFIG": str(self.kubeconfig)}
-        if self.user is not None and program == "kubectl":
-            words = (*words, f"--as={self.user}", *(f"--as-group={each}" for each in self.groups))
+        environment = os.environ | {"KUBECONFIG": str(self.kubeconfig), "HELM_DRIVER": "configmap"}
+        if self.user is not None:
+            prefix = "--kube-as" if program == "helm" else "--as"
+            user = f"{prefix}-user" if program == "helm" else prefix
+            words = (*words, f"{user}={self.user}", *(f"{prefix}-group={each}" for each in self.groups))
         done = subprocess.run(
             (self.built.program(program), *words),
             input=stdin,
@@ -173,11 +175,18 @@ class Client:
 
     def path_of(self, document):
         """Where objects of a document's kind and namespace are."""
-        version, kind = document["apiVersion"], document["kind"]
-        root = f"/apis/{version}" if "/" in version else f"/api/{version}"
-        resource, is_namespaced = self._resources(root)[kind]
+        root, (resource, is_namespaced) = self._resource_of(document)
         namespace = document["metadata"].get("namespace")
         return f"{root}/namespaces/{namespace}/{resource}" if is_namespaced else f"{root}/{resource}"
+
+    def is_namespaced(self, document):
+        """Whether objects of a document's kind are in namespaces."""
+        return self._resource_of(document)[1][1]
+
+    def _resource_of(self, document):
+        version = document["apiVersion"]
+        root = f"/apis/{version}" if "/" in version else f"/api/{version}"
+        return root, self._resources(root)[document["kind"]]
 
     def _resources_of(self, root):
         """The names and scopes of the kinds of an API group."""

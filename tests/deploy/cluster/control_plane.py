@@ -157,7 +157,9 @@ class ControlPlane:
             f"--service-account-private-key-file={private}",
             f"--root-ca-file={certificate}",
             "--use-service-account-credentials",
+            "--controllers=*,-persistentvolume-attach-detach-controller",
             "--pvclaimbinder-sync-period=1s",
+            "--horizontal-pod-autoscaler-sync-period=1s",
         )
         self._launch("kube-scheduler", *common, *quick)
         self._launch(
