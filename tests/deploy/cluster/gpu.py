@@ -39,8 +39,8 @@ def third(release):
 def test_two_language_models_share_the_one_gpu(release):
     on = {name: pod["spec"]["nodeName"] for name, pod in release.pods().items() if asks(pod)}
     assert len(on) == SHARES
-    assert set(on.values()) == {"gpu-a1"}
-    assert all(pod["spec"]["nodeName"] != "gpu-a1" for pod in release.pods().values() if is_general(pod))
+    assert set(on.values()) == {"gpu-a"}
+    assert all(pod["spec"]["nodeName"] != "gpu-a" for pod in release.pods().values() if is_general(pod))
 
 
 def is_general(pod):

@@ -13,12 +13,12 @@ ROOM = {"cpu": "3520m", "memory": "12800Mi"}
 
 
 def machines():
-    """The nodes: two e2-standard-4 in each zone, and a spot g2-standard-4 with one L4 that two pods share.
+    """The nodes: an e2-standard-4 in each zone, and a spot g2-standard-4 with one L4 that two pods share.
 
     Of 16 GiB a node offers 13: Google takes a quarter of the first 4 GiB, a fifth of the next 4 and a tenth of the
     rest, and 100 MiB. What its own pods ask for (logs, metrics, network, the GPU's driver) is some 500 MiB and 400m.
     """
-    general = [_node(f"general-{zone[-1]}{number}", zone, **ROOM) for zone in ZONES for number in (1, 2)]
+    general = [_node(f"general-{zone[-1]}", zone, **ROOM) for zone in ZONES]
     gpu_labels = {
         "cloud.google.com/gke-accelerator": "nvidia-l4",
         "cloud.google.com/gke-accelerator-count": "1",
@@ -31,7 +31,7 @@ def machines():
         {"key": "nvidia.com/gpu", "value": "present", "effect": NO_SCHEDULE},
         {"key": "cloud.google.com/gke-spot", "value": "true", "effect": NO_SCHEDULE},
     ]
-    gpu = _node("gpu-a1", GPU_ZONE, **ROOM, labels=gpu_labels, taints=gpu_taints, gpus=SHARES)
+    gpu = _node("gpu-a", GPU_ZONE, **ROOM, labels=gpu_labels, taints=gpu_taints, gpus=SHARES)
     return [*general, gpu]
 
 
