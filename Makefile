@@ -27,7 +27,7 @@ demo: setup  ## the whole loop on the embedded exchange, from market to report
 lab: setup  ## JupyterLab on the notebooks
 	@$(VENV)/bin/jupyter lab --ip 127.0.0.1 --notebook-dir notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
 
-test: setup $(VENV)/.dev chromium iproute2 postgresql prometheus  ## every test (recorded data too, when SAPPHIRE_RECORDINGS names its folder)
+test: setup $(VENV)/.dev $(VENV)/.checkov $(VENV)/.custom-resources chromium iproute2 postgresql prometheus  ## every test (recorded data too, when SAPPHIRE_RECORDINGS names its folder)
 	@cd $(ENGINE) && cargo test $(CRATES) --quiet --no-run
 	@$(MAKE) --no-print-directory --keep-going --jobs 2 .pytest .cargo-test
 
@@ -96,6 +96,7 @@ lock: $(VENV)/.dev  ## resolve the dependencies again
 	compile pyproject.toml -o requirements.lock; \
 	compile pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock; \
 	compile --group build -c requirements-dev.lock -o requirements-build.lock; \
+	echo checkov | $(VENV)/bin/uv pip compile --quiet --upgrade --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" - -o tests/deploy/chart/checkov.lock; \
 	for bento in bentos/*/; do \
 		$(VENV)/bin/uv pip compile --quiet --python-version 3.11 --no-annotate --custom-compile-command "make lock" \
 			-c requirements.lock "$${bento}requirements.in" -o "$${bento}requirements.lock"; done
@@ -117,6 +118,20 @@ $(VENV)/.packages: requirements.lock $(VENV)/.build
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.packages
 	@$(VENV)/bin/uv pip install --quiet --python $(PYTHON) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# checkov pins versions that others here want otherwise; it has an environment of its own.
+$(VENV)/.checkov: tests/deploy/chart/checkov.lock $(VENV)/.build
+	@echo "setting up: checkov"
+	@$(VENV)/bin/uv venv --quiet --allow-existing --python $(PYTHON) $(VENV)/checkov
+	@$(VENV)/bin/uv pip install --quiet --python $(VENV)/checkov/bin/python --require-hashes -r $<
+	@touch $@
+
+# The schemas of custom resources, as their makers publish them.
+$(VENV)/.custom-resources: tests/deploy/chart/package-lock.json | npm
+	@echo "setting up: schemas of custom resources"
+	@mkdir -p $(VENV)/custom-resources && cp tests/deploy/chart/package.json $< $(VENV)/custom-resources/
+	@cd $(VENV)/custom-resources && npm ci --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
 $(VENV)/.sapphire: pyproject.toml $(VENV)/.packages
@@ -153,6 +168,7 @@ $(eval $(call program,chromium,[ -n "$$$${CHROMIUM:-}" ] || command -v $(BROWSER
 INITDB := PATH="$$$$PATH:$$$$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tr '\n' ':')" command -v initdb >/dev/null
 $(eval $(call program,postgresql,$(INITDB),postgresql,initdb and postgres on the PATH or in /usr/lib/postgresql (tests keep state in it)))
 $(eval $(call program,prometheus,command -v prometheus >/dev/null,prometheus,prometheus on the PATH (a test lets it scrape every part)))
+$(eval $(call program,npm,command -v npm >/dev/null && command -v node >/dev/null,npm,npm and node on the PATH (custom resources are checked against schemas from npm)))
 $(eval $(call program,iproute2,command -v ip >/dev/null,iproute2,ip on the PATH (a test gives each part a network namespace)))
 
 .PHONY: cargo
