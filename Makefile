@@ -66,7 +66,7 @@ test-days: setup $(VENV)/.dev  ## a month and a hundred days of trading: sizes, 
 
 test-cluster: setup $(VENV)/.dev  ## the chart on a real Kubernetes control plane, compiled once (18 minutes on 2 cores)
 	@PYTHONPATH=tests/deploy $(PYTHON) -m cluster.programs
-	@$(ALONE) $(PYTHON) -m pytest -s $(addprefix tests/deploy/cluster/,environments.py)
+	@$(ALONE) $(PYTHON) -m pytest -s $(addprefix tests/deploy/cluster/,environments.py roles.py refusals.py gpu.py disruptions.py)
 
 bench: setup  ## how fast, with machine and n
 	@cd $(ENGINE) && cargo run --release --quiet -p sapphire-core --example matching_bench

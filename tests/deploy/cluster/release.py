@@ -47,7 +47,9 @@ class Release:
         self._where = ("--namespace", self.namespace)
         self._what = (str(CHART), "--values", str(KUBERNETES / "environments" / f"{environment}.yaml"))
         if environment != "dev":
-            self._what += ("--set-json", f"global.image.digests={json.dumps(DIGESTS)}")
+            digests = cluster.kubeconfig.with_name("digests.yaml")
+            digests.write_text(json.dumps({"global": {"image": {"digests": DIGESTS}}}))
+            self._what += ("--values", str(digests))
 
     def rendered(self, *words):
         """The objects that Helm would make, without those of hooks; each says the namespace that it is in."""
