@@ -55,7 +55,9 @@ def test_each_object_is_valid_for_kubernetes_without_an_unknown_field(objects):
     templates = [pod.owner for pod in pods(objects)]
     for each in [*objects, *templates]:
         if not is_custom(each):
-            kubernetes_validate.validate({name: part for name, part in each.items() if name != "file"}, VERSION, strict=True)
+            kubernetes_validate.validate(
+                {name: part for name, part in each.items() if name != "file"}, VERSION, strict=True
+            )
 
 
 def test_an_unknown_field_of_kubernetes_would_be_found(prod):
@@ -114,5 +116,5 @@ def test_checkov_finds_nothing_that_is_not_explained(prod, tmp_path):
     failed = {(each["check_id"], each["resource"]) for each in found["results"]["failed_checks"]}
     assert {check for check, _ in failed} <= set(CHECKOV_SKIPS), failed
     assert {resource for check, resource in failed if check in ("CKV_K8S_8", "CKV_K8S_9")} == {
-        f"Pod.{NAMESPACE}.check"
+        f"Pod.{NAMESPACE}.round-trip"
     }
