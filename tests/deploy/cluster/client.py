@@ -196,9 +196,8 @@ class Client:
 
 def has_condition(thing, kind):
     """Whether an object says so of itself."""
-    return any(
-        each["type"] == kind and each["status"] == "True" for each in thing.get("status", {}).get("conditions", ())
-    )
+    conditions = thing.get("status", {}).get("conditions") or ()
+    return any(each["type"] == kind and each["status"] == "True" for each in conditions)
 
 
 def trusting(certificate):

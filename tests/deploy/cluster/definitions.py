@@ -16,13 +16,9 @@ from pathlib import Path
 import yaml
 
 PUBLISHED = {
-    "github.com/prometheus-operator/prometheus-operator": (
-        "example/prometheus-operator-crd",
-        ("podmonitors", "prometheusrules", "servicemonitors"),
-    ),
     "sigs.k8s.io/gateway-api": (
         "config/crd/standard",
-        ("backendtlspolicies", "gatewayclasses", "gateways", "grpcroutes", "httproutes", "referencegrants"),
+        ("gatewayclasses", "gateways", "httproutes", "referencegrants"),
     ),
     "sigs.k8s.io/secrets-store-csi-driver": (
         "config/crd/bases",
@@ -36,28 +32,21 @@ OPEN = {"x-kubernetes-preserve-unknown-fields": True}
 
 @dataclass(frozen=True)
 class Typed:
-    """A custom resource of which only the types are published.
+    """A custom resource in namespaces, of which only the types are published.
 
     Parameters
     ----------
     group, version, kind : its names.
-    scope : "Namespaced" or "Cluster".
     """
 
     group: str
     version: str
     kind: str
-    scope: str = "Namespaced"
 
 
 GOOGLE = (
-    Typed("cloud.google.com", "v1", "BackendConfig"),
-    Typed("cloud.google.com", "v1", "ComputeClass", "Cluster"),
     Typed("networking.gke.io", "v1", "GCPBackendPolicy"),
-    Typed("networking.gke.io", "v1", "GCPGatewayPolicy"),
     Typed("networking.gke.io", "v1", "HealthCheckPolicy"),
-    Typed("networking.gke.io", "v1", "ManagedCertificate"),
-    Typed("networking.gke.io", "v1beta1", "FrontendConfig"),
 )
 
 
@@ -123,7 +112,7 @@ def defined(typed, schema):
         "spec": {
             "group": typed.group,
             "names": {"kind": typed.kind, "listKind": f"{typed.kind}List", "plural": plural, "singular": singular},
-            "scope": typed.scope,
+            "scope": "Namespaced",
             "versions": [
                 {
                     "name": typed.version,

@@ -13,7 +13,7 @@ KUBERNETES = Path(__file__).parents[3] / "k8s"
 CHART = KUBERNETES / "trading-system"
 ENVIRONMENTS = ("dev", "staging", "prod")
 HOOK = "helm.sh/hook"
-RELEASE = "trading-system"
+RELEASE = "sapphire"
 CONTAINERS = ("initContainers", "containers")
 IMAGES = (
     "engine",

@@ -154,7 +154,7 @@ def change(path, value):
 BREACHES = {
     "as the ServiceAccount research": change(("spec", "serviceAccountName"), "engine-paper"),
     "has the label of research": change(("metadata", "labels", "app.kubernetes.io/component"), "engine"),
-    "has the priority of research": change(("spec", "priorityClassName"), f"{RELEASE}-execution"),
+    "has the priority of research": change(("spec", "priorityClassName"), "trading-system-execution"),
     "runs the images": change(("spec", "containers", 0, "image"), "somebody/elses:latest"),
     "nobody else's": change(("spec", "volumes"), [{"name": "s", "secret": {"secretName": "engine-paper"}}]),
     "no secret as environment": change(("spec", "containers", 0, "envFrom"), [{"secretRef": {"name": "engine-paper"}}]),
