@@ -100,8 +100,8 @@ class Client:
                 return found
             left = deadline - time.monotonic()
             if left < 1:
-                states = {name: each.get("status") for name, each in found.items()}
-                raise TimeoutError(f"not within {within_s:.0f} s: {what}; {json.dumps(states, indent=1)[:4000]}")
+                states = "\n".join(f"  {name}: {_state(each)}" for name, each in sorted(found.items()))
+                raise TimeoutError(f"not within {within_s:.0f} s: {what}\n{states}")
             if self._watched(path, listed["metadata"]["resourceVersion"], found, is_done, left):
                 return found
 
@@ -198,6 +198,17 @@ def has_condition(thing, kind):
     """Whether an object says so of itself."""
     conditions = thing.get("status", {}).get("conditions") or ()
     return any(each["type"] == kind and each["status"] == "True" for each in conditions)
+
+
+def _state(thing):
+    """An object's state in a line: its phase or counts, and what its conditions complain of."""
+    status = thing.get("status", {})
+    plain = {name: each for name, each in status.items() if isinstance(each, int) or name == "phase"}
+    conditions = status.get("conditions") or ()
+    told = [
+        f"{each['type']}: {each['message']}" for each in conditions if each.get("message") and each["status"] != "True"
+    ]
+    return ", ".join([*(f"{name} {each}" for name, each in plain.items()), *told])
 
 
 def trusting(certificate):

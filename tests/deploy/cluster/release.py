@@ -138,6 +138,7 @@ def installed(cluster, environment):
         try:
             release.install()
             release.settled()
+            release.pods()
             yield release
         finally:
             release.uninstall()
