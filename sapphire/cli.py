@@ -20,8 +20,8 @@ from sapphire.agents.commands import app as agent
 from sapphire.data.commands import app as data
 from sapphire.domain.errors import ConfigError, SapphireError
 from sapphire.domain.workspace import find_workspace
-from sapphire.execution.commands import exchange
-from sapphire.lab.commands import demo, new
+from sapphire.execution.commands import exchange, round_trip
+from sapphire.lab.commands import demo, new, run
 from sapphire.monitoring.commands import report, trace
 from sapphire.registry.commands import gates, promote, releases, revoke, rollback
 from sapphire.research.commands import app as study
@@ -32,6 +32,7 @@ from sapphire.stack.commands.logs import logs
 from sapphire.stack.commands.mlflow_pages import mlflow
 from sapphire.stack.commands.notify import notify
 from sapphire.stack.commands.places import places
+from sapphire.stack.commands.pod_reports import report_pods
 from sapphire.stack.commands.status import status
 from sapphire.stack.commands.trading import close, fills, flatten, halt, orders, positions, resume
 from sapphire.stack.commands.up_and_down import down, up
@@ -44,11 +45,11 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
-_STACK: tuple[Callable[..., None], ...] = (up, status, logs, down, demo, new, exchange)
+_STACK: tuple[Callable[..., None], ...] = (up, status, logs, down, demo, new, run, exchange, round_trip)
 _REGISTRY: tuple[Callable[..., None], ...] = (releases, gates, promote, rollback, revoke, serve)
 _TRADING: tuple[Callable[..., None], ...] = (positions, orders, fills, decisions, halt, flatten, close, resume, trace)
 for _verb in _STACK + _REGISTRY + _TRADING:
-    app.command(_verb.__name__)(_verb)
+    app.command(_verb.__name__.replace("_", "-"))(_verb)
 _GROUPS = {
     "data": data,
     "agent": agent,
@@ -59,6 +60,7 @@ _GROUPS = {
     "places": places,
     "mlflow": mlflow,
 }
+report.command("pods")(report_pods)
 for _name, _verbs in _GROUPS.items():
     app.add_typer(_verbs, name=_name)
 

@@ -1,8 +1,10 @@
-"""The verb `sapphire exchange`: the embedded exchange alone, in the foreground."""
+"""The verbs `sapphire exchange`, an exchange in the foreground, and `sapphire round-trip`, which tries one."""
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +12,7 @@ import typer
 
 from sapphire.domain.errors import ConfigError
 
-__all__ = ["exchange"]
+__all__ = ["exchange", "round_trip"]
 
 
 def exchange(
@@ -56,3 +58,39 @@ def exchange(
     if candles is not None:
         words += ["--candles", str(exchange_candles(candles, symbols.split(","), rules=rules))]
     os.execv(binary, words)
+
+
+def round_trip(
+    url: Annotated[str, typer.Argument(help="Of the exchange's REST API: http://exchange:8080.")],
+    keys: Annotated[
+        Path, typer.Option(help='A file that only its owner can read, of an account: {"api_key", "api_secret"}.')
+    ],
+    symbol: Annotated[str, typer.Option(help="What is traded.")] = "BTC/USDT",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout and nothing else.")] = False,
+) -> None:
+    """Send a paper order there and back: one rests and is cancelled, one buys, one sells what arrived.
+
+    Ends with 1 where the exchange refuses, or where fills and fees do not explain the balances. The account must be one
+    that nobody else trades meanwhile.
+
+    Example: sapphire round-trip http://exchange:8080 --keys venue-keys.json --symbol BTC/USDT
+    """
+    from sapphire.execution.round_trip import round_trip as trip
+    from sapphire.telemetry.secret_files import read_secret
+
+    try:
+        told = json.loads(read_secret(keys, absent="no keys of an account", next="sapphire secrets make draws them"))
+        api_key, api_secret = str(told["api_key"]), str(told["api_secret"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{keys} holds no keys of an account",
+            expected='{"api_key": "...", "api_secret": "..."}',
+            got=f"{type(error).__name__}",
+        ) from None
+    made = trip(url, symbol, api_key=api_key, api_secret=api_secret)
+    if as_json:
+        sys.stdout.write(json.dumps(made.as_dict(), sort_keys=True) + "\n")
+    sys.stderr.write(
+        f"  {made.symbol}: an order rested and was cancelled, another was bought and sold in {made.fills} fills; "
+        f"the balances add up, and it cost {made.cost} in the quote asset\n"
+    )

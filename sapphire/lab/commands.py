@@ -1,4 +1,4 @@
-"""The verbs that compose rooms: `new` makes a workspace, `demo` runs the loop."""
+"""The verbs that compose rooms: `new` makes a workspace, `demo` runs the loop, `run` a notebook."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["demo", "new"]
+from sapphire.domain.errors import ConfigError
+
+__all__ = ["demo", "new", "run"]
 
 
 def new(
@@ -66,3 +68,49 @@ def demo(
         raise typer.BadParameter(f"{' '.join(more)}: --symbols {' '.join(more)} names what is traded")
     named = [name for word in [*(symbols or []), *(more or [])] for name in word.split(",") if name]
     run_demo(seed=seed, bars=bars, as_json=as_json, candles=candles, symbols=named)
+
+
+def run(
+    notebook: Annotated[Path, typer.Argument(help="A notebook; with --fetch, the file to write.")],
+    on: Annotated[str, typer.Option(help="Where: here, or cluster.")] = "here",
+    gpu: Annotated[bool, typer.Option("--gpu", help="On the cluster: with a share of a GPU.")] = False,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A parameter of the notebook, NAME=VALUE; the value as JSON, else text."),
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Put the notebook as it was run into the place, and say its sha256.")
+    ] = False,
+    fetch: Annotated[str | None, typer.Option(help="Get a notebook that was kept, by its sha256.")] = None,
+    room: Annotated[str, typer.Option(help="With --fetch: notebooks, or reports for a report's page.")] = "notebooks",
+    namespace: Annotated[
+        str, typer.Option(envvar="SAPPHIRE_NAMESPACE", help="On the cluster: of the trading system.")
+    ] = "trading-system",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout and nothing else.")] = False,
+) -> None:
+    """Run a notebook from its first cell to its last, here or as a research job on the cluster.
+
+    What was run lies in the state folder's notebooks/; the notebook itself is not changed. On the cluster it runs
+    alone: what it needs stands in it, in the images or in the place. kubectl is asked, as it is set up.
+
+    Example: sapphire run notebooks/study.ipynb --set 'symbols=["BTC/USDT"]'
+
+    Example: sapphire run notebooks/study.ipynb --on cluster --gpu
+    """
+    from sapphire.lab import notebooks
+    from sapphire.lab.cluster_jobs import read_notebook, start
+
+    if on not in ("here", "cluster"):
+        raise ConfigError("where a notebook runs", expected="--on here or --on cluster", got=f"--on {on}")
+    if gpu and on != "cluster":
+        raise ConfigError("a GPU of the cluster", expected="--on cluster --gpu", got="--gpu alone")
+    given = notebooks.parameters_of(parameter or ())
+    if fetch is not None:
+        told = notebooks.fetched(fetch, notebook, room)
+    elif on == "cluster":
+        told = start(read_notebook(notebook), given, gpu=gpu, namespace=namespace).as_dict()
+    else:
+        told = notebooks.run_here(notebook, given, keep=keep)
+    if as_json:
+        sys.stdout.write(json.dumps(told, sort_keys=True) + "\n")
+    sys.stderr.write(f"  {told['next']}\n")

@@ -23,12 +23,14 @@ def run_notebook(
     *,
     cwd: Path,
     environment: Mapping[str, str] | None = None,
+    cell_within_s: int | None = 600,
 ) -> None:
     """Run `source` with `parameters` and keep what was run at `target`; `source` is not changed.
 
     Parameters
     ----------
     environment : variables that the kernel has beside those of this process.
+    cell_within_s : how long a cell may take; None is as long as it takes.
 
     Raises
     ------
@@ -57,7 +59,7 @@ def run_notebook(
                 kernel_name="python3",
                 cwd=str(cwd),
                 progress_bar=False,
-                execution_timeout=600,
+                execution_timeout=cell_within_s,
                 extra_arguments=["--IPKernelApp.log_level=50"],
             )
         except PapermillExecutionError as failed:

@@ -1,4 +1,4 @@
-"""Draws the picture and the tables of k8s/README.md from the chart: python tests/deploy/chart/architecture.py."""
+"""Draws picture and tables of k8s/*.md from the chart: python tests/deploy/chart/architecture.py."""
 
 import re
 import sys
@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from rendered import CHART, REPOSITORY, pods, render, serving, values_of
 
-PAGE = REPOSITORY / "k8s/README.md"
+PAGE, ARROWS_PAGE = REPOSITORY / "k8s/README.md", REPOSITORY / "k8s/ARCHITECTURE.md"
 GROUPS = {
     "trades": ("valkey", "exchange", "collector", "coordinator", "engine", "trimmer", "notices"),
     "is asked": ("agent", "mlflow", "postgresql"),
@@ -84,19 +84,31 @@ def workloads():
         image = "runner-*" if image.startswith("runner-") and pod.component == "agent" else image
         priority = pod.spec["priorityClassName"].removeprefix("trading-system-")
         replicas = " 1" if pod.name in running and "replicas" in pod.owner["spec"] else ""
-        lines.append(f"| {called(pod.component)} | {pod.owner['kind']}{replicas} | {image} | {priority} | {keeps} | `{_file_of(pod.component)}` |")  # fmt: skip
+        file = f"`{_file_of(pod.component)}`"
+        cells = (called(pod.component), pod.owner["kind"] + replicas, image, priority, keeps, file)
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def drawn(page):
-    """The page with its drawn parts anew."""
-    for name, made in (("picture", picture), ("workloads", workloads), ("arrows", arrows)):
-        begin, end = f"<!-- {name}: drawn from the chart -->\n", f"\n<!-- end of {name} -->"
+def outside():
+    """What arrows lead to or come from besides parts."""
+    return "\n".join(f"- {name}: {what}" for name, what in _table()["outside"].items())
+
+
+PARTS = {PAGE: (picture, workloads), ARROWS_PAGE: (arrows, outside)}
+
+
+def drawn(path):
+    """A page with its drawn parts anew."""
+    page = path.read_text()
+    for part in PARTS[path]:
+        begin, end = f"<!-- {part.__name__}: drawn from the chart -->\n", f"\n<!-- end of {part.__name__} -->"
         before, _, rest = page.partition(begin)
         _, _, after = rest.partition(end)
-        page = before + begin + made() + end + after
+        page = before + begin + part() + end + after
     return page
 
 
 if __name__ == "__main__":
-    PAGE.write_text(drawn(PAGE.read_text()))
+    for each in PARTS:
+        each.write_text(drawn(each))

@@ -127,9 +127,9 @@ def test_what_prometheus_reads_it_is_let_through_to(objects):
     }
 
 
-def test_the_page_is_what_the_table_and_the_chart_say():
-    page = architecture.PAGE.read_text()
-    assert page == architecture.drawn(page), f"k8s/README.md is behind: python {architecture.__file__}"
+@pytest.mark.parametrize("path", architecture.PARTS, ids=lambda path: path.name)
+def test_the_page_is_what_the_table_and_the_chart_say(path):
+    assert path.read_text() == architecture.drawn(path), f"{path} is behind: python {architecture.__file__}"
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

@@ -43,7 +43,11 @@ def is_allowed(row, difference):
     if row.get("whole"):
         return place == "" and any(fnmatchcase(name, pattern) for pattern in row["whole"])
     objects, places = row.get("objects", ["*"]), row["places"]
-    return place != "" and any(fnmatchcase(name, each) for each in objects) and any(fnmatchcase(place, each) for each in places)  # fmt: skip
+    return (
+        place != ""
+        and any(fnmatchcase(name, each) for each in objects)
+        and any(fnmatchcase(place, each) for each in places)
+    )
 
 
 @pytest.mark.parametrize(("one", "other"), [("dev", "staging"), ("staging", "prod")])

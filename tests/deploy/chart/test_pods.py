@@ -8,8 +8,19 @@ from rendered import CHART, key, of_kind, pods, render, serving, values_of
 
 EXECUTION = ("valkey", "exchange", "collector", "coordinator", "engine", "trimmer", "notices", "postgresql", "check")
 AGENTS = ("agent", "mlflow", "prometheus", "weights")
-RESEARCH = ("lab", "research", "retrain", "gaps")
-SINGLE = {"valkey", "exchange", "collector", "coordinator", "engine", "trimmer", "notices", "postgresql", "prometheus", "lab"}  # fmt: skip
+RESEARCH = ("lab", "research", "retrain", "gaps", "reports")
+SINGLE = {
+    "valkey",
+    "exchange",
+    "collector",
+    "coordinator",
+    "engine",
+    "trimmer",
+    "notices",
+    "postgresql",
+    "prometheus",
+    "lab",
+}
 
 
 def seconds_of_drain(pod):
@@ -176,7 +187,11 @@ def test_what_trades_comes_before_agents_and_agents_before_research(objects):
     assert values == sorted(values, reverse=True)
     assert classes["trading-system-research"]["preemptionPolicy"] == "Never"
     for pod in pods(objects):
-        expected = {**dict.fromkeys(EXECUTION, "execution"), **dict.fromkeys(AGENTS, "agents"), **dict.fromkeys(RESEARCH, "research")}  # fmt: skip
+        expected = {
+            **dict.fromkeys(EXECUTION, "execution"),
+            **dict.fromkeys(AGENTS, "agents"),
+            **dict.fromkeys(RESEARCH, "research"),
+        }
         assert pod.spec["priorityClassName"] == f"trading-system-{expected[pod.component]}", pod.name
 
 
@@ -233,7 +248,9 @@ def test_a_fifth_agent_is_one_entry_and_restarts_nobody(prod):
     more = render(values_of("prod", agents={"fifth": fifth}))
     known, now = ({key(each): each for each in objects} for objects in (prod, more))
     added = {name for name in now if name not in known}
-    assert added == {f"{kind}/agent-fifth" for kind in ("Deployment", "Service", "ServiceAccount", "SecretProviderClass")} | {"Service/agent-fifth-pods"}  # fmt: skip
+    assert added == {
+        f"{kind}/agent-fifth" for kind in ("Deployment", "Service", "ServiceAccount", "SecretProviderClass")
+    } | {"Service/agent-fifth-pods"}
     changed = {name for name, each in known.items() if now[name] != each}
     assert changed == {"ConfigMap/plan", "Role/operator"}
 
@@ -261,7 +278,9 @@ def test_what_a_pod_mounts_is_there(objects):
             if "csi" in volume:
                 assert f"SecretProviderClass/{volume['csi']['volumeAttributes']['secretProviderClass']}" in made
             if "persistentVolumeClaim" in volume:
-                assert f"PersistentVolumeClaim/{volume['persistentVolumeClaim']['claimName']}" in made
+                claim = volume["persistentVolumeClaim"]["claimName"]
+                owner = claim.removeprefix("data-").removesuffix("-0")
+                assert f"PersistentVolumeClaim/{claim}" in made or f"StatefulSet/{owner}" in made, pod.name
 
 
 def test_every_scratch_volume_has_a_size(objects):
@@ -276,3 +295,46 @@ def test_research_and_jobs_end_some_time(objects):
         if pod.owner["kind"] in ("Job", "CronJob"):
             assert spec["activeDeadlineSeconds"] <= 43200, pod.name
             assert spec["backoffLimit"] <= 6, pod.name
+
+
+def test_a_report_reads_the_volumes_of_an_account_on_their_own_node_and_changes_nothing(objects):
+    found = [pod for pod in pods(objects) if pod.component == "reports"]
+    assert found
+    for pod in found:
+        account = pod.labels["sapphire.dev/account"]
+        claims = {each["persistentVolumeClaim"]["claimName"]: each["persistentVolumeClaim"]["readOnly"]
+                  for each in pod.spec["volumes"] if "persistentVolumeClaim" in each}  # fmt: skip
+        assert claims == {f"data-engine-{account}-0": True, f"data-coordinator-{account}-0": True}
+        (near,) = pod.spec["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+        assert near["topologyKey"] == "kubernetes.io/hostname"
+        assert near["labelSelector"]["matchLabels"]["app.kubernetes.io/name"] == f"engine-{account}"
+        (other,) = [
+            each for each in serving(objects) if each.labels["app.kubernetes.io/name"] == f"coordinator-{account}"
+        ]
+        assert other.spec["affinity"]["podAffinity"] == pod.spec["affinity"]["podAffinity"]
+
+
+def test_jobs_by_the_clock_are_reports_retraining_and_gaps_and_never_run_twice_at_once(prod):
+    jobs = {each["metadata"]["name"]: each["spec"] for each in of_kind(prod, "CronJob")}
+    assert set(jobs) == {"reports-paper", "reports-candidate", "retrain-trend", "gaps-btc-usdt", "gaps-eth-usdt"}
+    for each in jobs.values():
+        assert each["concurrencyPolicy"] == "Forbid"
+        assert each["timeZone"] == "Etc/UTC"
+
+
+def test_every_command_of_ours_is_one_that_sapphire_has(objects):
+    """But for those that come with the parts and the models: part, weights, watch --once."""
+    from typer.main import get_command
+
+    from sapphire.cli import app
+
+    known = get_command(app)
+    for pod in pods(objects):
+        for container in pod.containers:
+            words = container.get("command", ())
+            if not words or words[0] != "sapphire" or words[1] in ("part", "weights") or "watch" in words:
+                continue
+            command, rest = known.commands[words[1]], list(words[2:])
+            while hasattr(command, "commands") and rest and rest[0] in command.commands:
+                command = command.commands[rest.pop(0)]
+            command.make_context(words[1], rest, resilient_parsing=False)

@@ -98,7 +98,8 @@ def test_a_deployer_writes_what_the_chart_makes_but_who_may_what_and_what_bounds
     }  # fmt: skip
     looked_at = {
         "Role": "roles", "RoleBinding": "rolebindings", "ClusterRole": "clusterroles", "LimitRange": "limitranges",
-        "ClusterRoleBinding": "clusterrolebindings", "ResourceQuota": "resourcequotas", "PriorityClass": "priorityclasses",
+        "ClusterRoleBinding": "clusterrolebindings", "ResourceQuota": "resourcequotas",
+        "PriorityClass": "priorityclasses",
         "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
         "ValidatingAdmissionPolicyBinding": "validatingadmissionpolicybindings",
     }  # fmt: skip
@@ -127,7 +128,15 @@ def test_a_quants_job_is_bounded_to_research(environment):
     assert "quants@example.com" in asked["expression"]
     assert "system:serviceaccount:trading-system:lab-" in asked["expression"]
     bounded = " ".join(each["expression"] for each in policy["spec"]["validations"])
-    for what in ("serviceAccountName == 'research'", "component'] == 'research'", "priorityClassName", "each.image in", "variables.pod.volumes", "secretKeyRef", "secretRef"):  # fmt: skip
+    for what in (
+        "serviceAccountName == 'research'",
+        "component'] == 'research'",
+        "priorityClassName",
+        "each.image in",
+        "variables.pod.volumes",
+        "secretKeyRef",
+        "secretRef",
+    ):
         assert what in bounded, what
 
 

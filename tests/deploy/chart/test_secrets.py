@@ -22,6 +22,7 @@ FILES = {
     "research": {"places.json"},
     "retrain": {"places.json", "mlflow-password"},
     "gaps": {"places.json"},
+    "reports": {"places.json"},
     "check": {"venue-keys.json"},
     "weights": set(),
 }
