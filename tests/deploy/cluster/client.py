@@ -152,7 +152,7 @@ class Client:
         if self.user is not None:
             prefix = "--kube-as" if program == "helm" else "--as"
             user = f"{prefix}-user" if program == "helm" else prefix
-            words = (*words, f"{user}={self.user}", *(f"{prefix}-group={each}" for each in self.groups))
+            words = (f"{user}={self.user}", *(f"{prefix}-group={each}" for each in self.groups), *words)
         done = subprocess.run(
             (self.built.program(program), *words),
             input=stdin,

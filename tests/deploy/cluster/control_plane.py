@@ -126,6 +126,7 @@ class ControlPlane:
             "--enable-admission-plugins=PodSecurity,ResourceQuota,LimitRanger,Priority,NodeRestriction",
             f"--token-auth-file={tokens}",
             "--anonymous-auth=false",
+            "--allow-privileged",
             "--endpoint-reconciler-type=none",
             "--profiling=false",
         )

@@ -41,7 +41,8 @@ def of(release, labels):
 def test_what_has_replicas_has_a_budget_and_single_writers_have_none(release):
     by_workload = {}
     for pod in release.pods().values():
-        by_workload.setdefault(pod["metadata"]["labels"]["app.kubernetes.io/name"], []).append(pod)
+        if pod["status"]["phase"] == "Running":
+            by_workload.setdefault(pod["metadata"]["labels"]["app.kubernetes.io/name"], []).append(pod)
     several = {name for name, pods in by_workload.items() if len(pods) > 1}
     assert several
     assert {each["spec"]["selector"]["matchLabels"]["app.kubernetes.io/name"] for each in budgets(release)} == several

@@ -29,11 +29,11 @@ def asks(pod):
     return sum(int(each["resources"].get("limits", {}).get(GPU, 0)) for each in pod["spec"]["containers"])
 
 
-def third(release):
-    """Values with one language model more than the GPU has room for."""
+def more(release, count):
+    """Values with language models more than the GPU has shares for."""
     agents = release.values()["agents"]
     model = next(agent for agent in agents.values() if agent["runner"] == "vllm")
-    return ("--set-json", f"agents.third={json.dumps(model)}")
+    return ("--set-json", json.dumps({"agents": {f"more-{number}": model for number in range(count)}}))
 
 
 def test_two_language_models_share_the_one_gpu(release):
@@ -47,28 +47,12 @@ def is_general(pod):
     return not asks(pod) and pod["metadata"]["labels"]["app.kubernetes.io/component"] != "weights"
 
 
-def test_the_quota_refuses_a_third(release):
-    release.upgrade(*third(release), is_waited=False)
-    found = release.cluster.wait(
-        release.path("replicasets", "apps/v1"),
-        lambda found: any(is_refused(name, each) for name, each in found.items()),
-        "the third is refused by the quota",
-    )
-    assert [name for name, each in found.items() if is_refused(name, each)]
-    release.cluster.get(release.path("deployments/agent-third", "apps/v1"))
-
-
-def is_refused(name, replica_set):
-    told = [each["message"] for each in replica_set["status"].get("conditions", ()) if each["type"] == "ReplicaFailure"]
-    return name.startswith("agent-third-") and any("exceeded quota" in each and GPU in each for each in told)
-
-
-def test_with_a_larger_quota_a_third_waits_for_a_share(release):
-    release.upgrade(*third(release), "--set", f"quota.gpuShares={SHARES + 1}", is_waited=False)
+def test_a_third_waits_for_a_share(release):
+    release.upgrade(*more(release, 1), is_waited=False)
     release.cluster.wait(
         release.path("pods"),
-        lambda found: any(waits(each) for name, each in found.items() if name.startswith("agent-third-")),
-        "the third waits for a GPU",
+        lambda found: any(waits(each) for name, each in found.items() if name.startswith("agent-more-0-")),
+        "a third language model waits for a GPU",
     )
 
 
@@ -77,18 +61,32 @@ def waits(pod):
     return any(each["status"] == "False" and f"Insufficient {GPU}" in each.get("message", "") for each in told)
 
 
+def test_more_shares_than_the_quota_has_are_refused(release):
+    quota = release.values()["quota"]["gpuShares"]
+    release.upgrade(*more(release, quota - SHARES + 1), is_waited=False)
+    release.cluster.wait(
+        release.path("replicasets", "apps/v1"),
+        lambda found: any(is_refused(name, each) for name, each in found.items()),
+        "one language model too many is refused by the quota",
+    )
+
+
+def is_refused(name, replica_set):
+    told = [each["message"] for each in replica_set["status"].get("conditions", ()) if each["type"] == "ReplicaFailure"]
+    return name.startswith("agent-more-") and any("exceeded quota" in each and GPU in each for each in told)
+
+
 def test_research_gives_its_share_to_a_language_model(release):
     """The pod of a research job, without the Job: here one that runs to its end would be over at once."""
-    quota = ("--set", f"quota.gpuShares={SHARES + 1}")
     (*_, second) = sorted(name for name, agent in release.values()["agents"].items() if agent["runner"] == "vllm")
-    release.upgrade(*quota, "--set-json", f"agents.{second}=null")
-    job = yaml.safe_load(release.cluster.get(release.path("configmaps/research-jobs"))["data"]["gpu.yaml"])
+    scale(release, second, 0)
+    job = yaml.safe_load(release.cluster.get(release.path("configmaps/research-jobs"))["data"]["gpu.json"])
     pod = {"apiVersion": "v1", "kind": "Pod", **job["spec"]["template"]}
     pod["metadata"] |= {"namespace": release.namespace, "name": "research-of-a-test"}
     release.cluster.create(pod)
     pods = release.path("pods")
     release.cluster.wait(pods, lambda found: has_node(found["research-of-a-test"]), "research has its share")
-    release.upgrade(*quota, is_waited=False)
+    scale(release, second, 1)
     release.cluster.wait(
         pods,
         lambda found: (
@@ -97,6 +95,17 @@ def test_research_gives_its_share_to_a_language_model(release):
         ),
         "the language model has the share, and research has gone",
     )
+
+
+def scale(release, agent, replicas):
+    deployment = f"deployment/agent-{agent}"
+    release.cluster.kubectl("scale", "--namespace", release.namespace, deployment, f"--replicas={replicas}")
+    if not replicas:
+        pods = release.path("pods")
+        gone = f"agent-{agent}-"
+        release.cluster.wait(
+            pods, lambda found: not any(each.startswith(gone) for each in found), f"no {gone} is there"
+        )
 
 
 def has_node(pod):

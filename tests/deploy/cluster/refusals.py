@@ -63,11 +63,19 @@ def test_pods_are_refused_what_no_part_needs(release, breach):
     assert refused.value.status == 403
 
 
-@pytest.mark.parametrize("what", ["cpu", "memory"])
-def test_more_than_the_quota_is_refused(release, what):
-    pod = copy.deepcopy(ALLOWED)
-    resources, much = pod["spec"]["containers"][0]["resources"], {"cpu": "500", "memory": "4Ti"}[what]
-    resources["requests"][what] = resources["limits"][what] = much
-    with pytest.raises(RefusedError, match="exceeded quota") as refused:
-        ask(release, pod)
+@pytest.mark.parametrize(("what", "much", "in_parts"), [("cpu", "500", "8"), ("memory", "4Ti", "30Gi")])
+def test_more_than_a_container_or_the_quota_has_is_refused(release, what, much, in_parts):
+    with pytest.raises(RefusedError, match=f"maximum {what} usage per Container is"):
+        ask(release, greedy(what, much, containers=1))
+    with pytest.raises(RefusedError, match=f"exceeded quota: .*requests.{what}") as refused:
+        ask(release, greedy(what, in_parts, containers=9))
     assert refused.value.status == 403
+
+
+def greedy(what, much, containers):
+    """A pod whose containers ask for this much each."""
+    pod = copy.deepcopy(ALLOWED)
+    (probe,) = pod["spec"]["containers"]
+    probe["resources"]["requests"][what] = probe["resources"]["limits"][what] = much
+    pod["spec"]["containers"] = [probe | {"name": f"probe-{number}"} for number in range(containers)]
+    return pod
