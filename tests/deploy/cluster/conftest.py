@@ -7,6 +7,7 @@ from cluster.client import has_condition
 from cluster.control_plane import ControlPlane
 from cluster.nodes import machines, storage_classes
 from cluster.programs import build
+from cluster.release import installed
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +36,10 @@ def cluster(control_plane):
     )
     print(f"{len(nodes)} nodes ready in {time.monotonic() - began:.1f} s")
     return client
+
+
+@pytest.fixture(scope="session")
+def prod(cluster):
+    """The environment that has everything, installed once; a test that changes it takes the change back."""
+    with installed(cluster, "prod") as release:
+        yield release

@@ -2,13 +2,11 @@
 
 import pytest
 from cluster.client import RefusedError
-from cluster.release import installed
 
 
-@pytest.fixture(scope="module")
-def release(cluster):
-    with installed(cluster, "prod") as release:
-        yield release
+@pytest.fixture
+def release(prod):
+    return prod
 
 
 @pytest.fixture

@@ -5,15 +5,13 @@ import json
 import pytest
 import yaml
 from cluster.nodes import SHARES
-from cluster.release import installed
 
 GPU = "nvidia.com/gpu"
 
 
-@pytest.fixture(scope="module")
-def release(cluster):
-    with installed(cluster, "prod") as release:
-        yield release
+@pytest.fixture
+def release(prod):
+    return prod
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,6 @@ import copy
 
 import pytest
 from cluster.client import RefusedError
-from cluster.release import installed
 
 ALLOWED = {
     "apiVersion": "v1",
@@ -35,10 +34,9 @@ BREACHES = {
 }
 
 
-@pytest.fixture(scope="module")
-def release(cluster):
-    with installed(cluster, "prod") as release:
-        yield release
+@pytest.fixture
+def release(prod):
+    return prod
 
 
 def ask(release, pod):

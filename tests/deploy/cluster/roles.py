@@ -5,7 +5,7 @@ import copy
 import pytest
 import yaml
 from cluster.client import RefusedError
-from cluster.release import CHART, RELEASE, installed
+from cluster.release import CHART, RELEASE
 
 TABLE = yaml.safe_load((CHART / "files" / "roles.yaml").read_text())["roles"]
 OF = {"engine": "engine-{}-0", "agent": "agent-{}"}
@@ -32,10 +32,9 @@ OUTSIDE = {
 }
 
 
-@pytest.fixture(scope="module")
-def release(cluster):
-    with installed(cluster, "prod") as release:
-        yield release
+@pytest.fixture
+def release(prod):
+    return prod
 
 
 @pytest.fixture
