@@ -16,7 +16,7 @@ ALONE    := env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL
 # Each of the loop's processes would compile the libraries' source again, which takes longer than what they do.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo lab test test-days check proof bench notebook engine setup lock format clean
+.PHONY: help demo lab test test-days images check proof bench notebook engine setup lock lock-images format clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -64,6 +64,12 @@ proof: setup  ## what the gates let through: 2,000 noise strategies and 300 plan
 test-days: setup $(VENV)/.dev  ## a month and a hundred days of trading: sizes, and a day's report; 15 minutes on 2 cores
 	@$(ALONE) $(PYTHON) -m pytest -s tests/days/days.py
 
+images: $(VENV)/.sapphire $(VENV)/.dev debootstrap podman $(if $(BUILDER_IMAGE),,cargo)  ## images by podman, with what is in them and how they start; NAMES, TAG, BASE_IMAGE, BUILDER_IMAGE, TORCH_INDEX
+	@$(ALONE) $(PYTHON) -m sapphire.deployment.images build $(NAMES) $(if $(TAG),--tag $(TAG)) $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE)) \
+		$(if $(BUILDER_IMAGE),--builder-image $(BUILDER_IMAGE)) $(if $(TORCH_INDEX),--torch-index $(TORCH_INDEX))
+	@$(ALONE) IMAGES="$(NAMES)" TAG="$(TAG)" $(PYTHON) -m pytest -s tests/deploy/images/built.py
+	@$(PYTHON) -m sapphire.deployment.images table
+
 bench: setup  ## how fast, with machine and n
 	@cd $(ENGINE) && cargo run --release --quiet -p sapphire-core --example matching_bench
 	@cd $(ENGINE) && cargo run --release --quiet -p sapphire-sim --example replay_speed
@@ -92,9 +98,11 @@ lock: $(VENV)/.dev  ## resolve the dependencies again
 	compile pyproject.toml -o requirements.lock; \
 	compile pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock; \
 	compile --group build -c requirements-dev.lock -o requirements-build.lock; \
-	for bento in bentos/*/; do \
-		$(VENV)/bin/uv pip compile --quiet --python-version 3.11 --no-annotate --custom-compile-command "make lock" \
-			-c requirements.lock "$${bento}requirements.in" -o "$${bento}requirements.lock"; done
+	for each in bentos/*/requirements.in k8s/images/*/requirements.in; do \
+		compile $$(case $$each in bentos/vllm/*) ;; *) echo -c requirements.lock;; esac) "$$each" -o "$${each%.in}.lock"; done
+
+lock-images: $(VENV)/.sapphire debootstrap podman  ## take the Debian packages that the mirror has now
+	@$(PYTHON) -m sapphire.deployment.images lock $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE))
 
 clean:  ## remove what was built and installed, keep $$SAPPHIRE_HOME
 	@rm -rf $(VENV) $(ENGINE)/target
@@ -150,6 +158,13 @@ INITDB := PATH="$$$$PATH:$$$$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tr '
 $(eval $(call program,postgresql,$(INITDB),postgresql,initdb and postgres on the PATH or in /usr/lib/postgresql (tests keep state in it)))
 $(eval $(call program,prometheus,command -v prometheus >/dev/null,prometheus,prometheus on the PATH (a test lets it scrape every part)))
 $(eval $(call program,iproute2,command -v ip >/dev/null,iproute2,ip on the PATH (a test gives each part a network namespace)))
+
+ifeq ($(BASE_IMAGE),)
+$(eval $(call program,debootstrap,command -v debootstrap >/dev/null,debootstrap,debootstrap on the PATH (the base of the images is made with it),; or name a base: make images BASE_IMAGE=docker.io/library/debian:bookworm-slim))
+else
+.PHONY: debootstrap
+endif
+$(eval $(call program,podman,command -v podman >/dev/null && { command -v runc || command -v crun; } >/dev/null,podman runc,podman and runc or crun on the PATH (images are built and run with them)))
 
 .PHONY: cargo
 cargo:
