@@ -178,9 +178,7 @@ def test_killing_the_verb_ends_the_server(served, state):
 def test_without_evidence_bentoml_itself_does_not_start(state, bars, cross, freeze_into):
     digest = freeze_into(state, cross, bars, name="unproven")
     with (
-        ServerProcess(
-            Settings(state, digest), service="bentos.cpu.service:Cpu", working_dir=ROOT
-        ) as server,
+        ServerProcess(Settings(state, digest), service="bentos.cpu.service:Cpu", working_dir=ROOT) as server,
         pytest.raises(NotReady, match="ended with exit code 1") as refused,
     ):
         server.wait_until_ready()
