@@ -149,7 +149,7 @@ $(1):
 		&& found; } || { \
 		echo "make: no $(1)" >&2; \
 		echo "  expected: $(4)" >&2; \
-		echo "  next:     apt-get install $(firstword $(3))$(5), then run make again" >&2; exit 1; }
+		echo "  next:     apt-get install $(3)$(5), then run make again" >&2; exit 1; }
 endef
 
 BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
@@ -164,7 +164,7 @@ $(eval $(call program,debootstrap,command -v debootstrap >/dev/null,debootstrap,
 else
 .PHONY: debootstrap
 endif
-$(eval $(call program,podman,command -v podman >/dev/null && { command -v runc || command -v crun; } >/dev/null,podman runc,podman and runc or crun on the PATH (images are built and run with them)))
+$(eval $(call program,podman,command -v podman >/dev/null && { command -v runc || command -v crun; } >/dev/null,podman runc netavark aardvark-dns catatonit,podman and runc or crun on the PATH (images are built and run with them)))
 
 .PHONY: cargo
 cargo:

@@ -52,7 +52,7 @@ class Podman:
             raise ConfigError(
                 "no podman",
                 expected="podman on the PATH (images are built and run with it)",
-                next="apt-get install podman runc, then run make images again",
+                next="apt-get install podman runc netavark aardvark-dns catatonit, then run make images again",
             )
         self.folder.mkdir(parents=True, exist_ok=True)
         self._configuration.write_text(_configuration())
