@@ -371,7 +371,7 @@ def test_a_runner_serves_a_release_by_its_digest(podman, running, restless, tmp_
         require_its_user(podman, container)
         card = json.loads(podman.run("exec", container, "python", "-c", ask.format("card", "POST")))
         assert (card["release"], card["standing"]) == (digest, "ready")
-        print(card["isolation"])
+        assert card["isolation"] == "enforced", "Landlock and seccomp hold in a container without capabilities"
         metrics = podman.run("exec", container, "python", "-c", ask.format("metrics", "GET"))
         assert digest in metrics
     other = [*mounts, *variables, "--env", f"SAPPHIRE_RELEASE={digest[::-1]}"]
