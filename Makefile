@@ -16,7 +16,7 @@ ALONE    := env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL
 # Each of the loop's processes would compile the libraries' source again, which takes longer than what they do.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo lab test test-days test-cluster check proof bench notebook engine setup lock format clean
+.PHONY: help demo lab test test-days test-cluster images check proof bench notebook engine setup lock lock-images format clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -68,6 +68,12 @@ test-cluster: setup $(VENV)/.dev  ## the chart on a real Kubernetes control plan
 	@PYTHONPATH=tests/deploy $(PYTHON) -m cluster.programs
 	@$(ALONE) $(PYTHON) -m pytest -s $(addprefix tests/deploy/cluster/,environments.py roles.py refusals.py gpu.py disruptions.py)
 
+images: $(VENV)/.sapphire $(VENV)/.dev debootstrap podman $(if $(BUILDER_IMAGE),,cargo)  ## images by podman, with what is in them and how they start; NAMES, TAG, BASE_IMAGE, BUILDER_IMAGE, TORCH_INDEX
+	@$(ALONE) $(PYTHON) -m sapphire.deployment.images build $(NAMES) $(if $(TAG),--tag $(TAG)) $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE)) \
+		$(if $(BUILDER_IMAGE),--builder-image $(BUILDER_IMAGE)) $(if $(TORCH_INDEX),--torch-index $(TORCH_INDEX))
+	@$(ALONE) IMAGES="$(NAMES)" TAG="$(TAG)" $(PYTHON) -m pytest -s tests/deploy/images/built.py
+	@$(PYTHON) -m sapphire.deployment.images table
+
 bench: setup  ## how fast, with machine and n
 	@cd $(ENGINE) && cargo run --release --quiet -p sapphire-core --example matching_bench
 	@cd $(ENGINE) && cargo run --release --quiet -p sapphire-sim --example replay_speed
@@ -97,9 +103,11 @@ lock: $(VENV)/.dev  ## resolve the dependencies again
 	compile pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock; \
 	compile --group build -c requirements-dev.lock -o requirements-build.lock; \
 	echo checkov | $(VENV)/bin/uv pip compile --quiet --upgrade --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" - -o tests/deploy/chart/checkov.lock; \
-	for bento in bentos/*/; do \
-		$(VENV)/bin/uv pip compile --quiet --python-version 3.11 --no-annotate --custom-compile-command "make lock" \
-			-c requirements.lock "$${bento}requirements.in" -o "$${bento}requirements.lock"; done
+	for each in bentos/*/requirements.in k8s/images/*/requirements.in; do \
+		compile $$(case $$each in bentos/vllm/*) ;; *) echo -c requirements.lock;; esac) "$$each" -o "$${each%.in}.lock"; done
+
+lock-images: $(VENV)/.sapphire debootstrap podman  ## take the Debian packages that the mirror has now
+	@$(PYTHON) -m sapphire.deployment.images lock $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE))
 
 clean:  ## remove what was built and installed, keep $$SAPPHIRE_HOME
 	@rm -rf $(VENV) $(ENGINE)/target
@@ -160,7 +168,7 @@ $(1):
 		&& found; } || { \
 		echo "make: no $(1)" >&2; \
 		echo "  expected: $(4)" >&2; \
-		echo "  next:     apt-get install $(firstword $(3))$(5), then run make again" >&2; exit 1; }
+		echo "  next:     apt-get install $(3)$(5), then run make again" >&2; exit 1; }
 endef
 
 BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
@@ -170,6 +178,13 @@ $(eval $(call program,postgresql,$(INITDB),postgresql,initdb and postgres on the
 $(eval $(call program,prometheus,command -v prometheus >/dev/null,prometheus,prometheus on the PATH (a test lets it scrape every part)))
 $(eval $(call program,npm,command -v npm >/dev/null && command -v node >/dev/null,npm,npm and node on the PATH (custom resources are checked against schemas from npm)))
 $(eval $(call program,iproute2,command -v ip >/dev/null,iproute2,ip on the PATH (a test gives each part a network namespace)))
+
+ifeq ($(BASE_IMAGE),)
+$(eval $(call program,debootstrap,command -v debootstrap >/dev/null,debootstrap,debootstrap on the PATH (the base of the images is made with it),; or name a base: make images BASE_IMAGE=docker.io/library/debian:bookworm-slim))
+else
+.PHONY: debootstrap
+endif
+$(eval $(call program,podman,command -v podman >/dev/null && { command -v runc || command -v crun; } >/dev/null,podman runc netavark aardvark-dns catatonit,podman and runc or crun on the PATH (images are built and run with them)))
 
 .PHONY: cargo
 cargo:

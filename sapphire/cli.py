@@ -26,6 +26,7 @@ from sapphire.monitoring.commands import report, trace
 from sapphire.registry.commands import gates, promote, releases, revoke, rollback
 from sapphire.research.commands import app as study
 from sapphire.serving.commands import serve
+from sapphire.serving.weights_commands import app as weights
 from sapphire.stack.commands.decisions import decisions
 from sapphire.stack.commands.journal import journal
 from sapphire.stack.commands.logs import logs
@@ -63,6 +64,7 @@ _GROUPS = {
     "mlflow": mlflow,
     "part": part,
     "secrets": secrets,
+    "weights": weights,
 }
 report.command("pods")(report_pods)
 for _name, _verbs in _GROUPS.items():

@@ -2,7 +2,8 @@
 
 A bento is a folder with a `bentofile.yaml`, which names the service that runs and the lock of its image. A release fits
 where that lock pins every package that the release's code imports, and of those that fit the smallest is taken. They
-lie in `bentos/` of the workspace and in `bentos/` beside the installed `sapphire`, the workspace's first.
+lie in `bentos/` of the workspace and in `bentos/` beside the installed `sapphire`, the workspace's first. One whose
+label `serves` is another word than `releases` serves something else, as a large model.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["BentoFolder", "bento_for", "find_bentos"]
 
 _BUILD_FILE = "bentofile.yaml"
+_RELEASES = "releases"
 _PIN = re.compile(r"(?m)^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==")
 
 
@@ -35,11 +37,13 @@ class BentoFolder:
     folder : "ROOT/bentos/NAME".
     service : "module:Class" that its `bentofile.yaml` names.
     packages : distributions that its lock pins, by their normalised names.
+    serves : "releases", or what its label `serves` says.
     """
 
     folder: Path
     service: str
     packages: frozenset[str] = field(repr=False)
+    serves: str = _RELEASES
 
     @property
     def name(self) -> str:
@@ -65,19 +69,21 @@ class BentoFolder:
         try:
             made = yaml.safe_load(file.read_text("utf-8"))
             service, lock = made["service"], made["python"]["requirements_txt"]
+            serves = made.get("labels", {}).get("serves", _RELEASES)
             pinned = (folder.parents[1] / lock).read_text("utf-8")
-        except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
             raise ConfigError(
                 f"the bento {folder.name} does not read",
                 expected='service: "bentos.NAME.service:Class" and python.requirements_txt, a lock from the root on',
                 got=f"{type(error).__name__}: {error}",
                 next=f"see {file}",
             ) from None
-        return cls(folder, str(service), frozenset(_normalised(name) for name in _PIN.findall(pinned)))
+        packages = frozenset(_normalised(name) for name in _PIN.findall(pinned))
+        return cls(folder, str(service), packages, str(serves))
 
 
 def find_bentos() -> tuple[BentoFolder, ...]:
-    """Every bento there is: those of the workspace, then those beside the installed package, the smaller first.
+    """Every bento that serves releases: the workspace's, then those beside the installed package, the smaller first.
 
     Raises
     ------
@@ -115,7 +121,7 @@ def bento_for(settings: Settings) -> BentoFolder:
 
 def _in(folder: Path) -> Iterable[BentoFolder]:
     found = [BentoFolder.read(file.parent) for file in sorted(folder.glob(f"*/{_BUILD_FILE}"))]
-    return sorted(found, key=lambda bento: len(bento.packages))
+    return sorted((bento for bento in found if bento.serves == _RELEASES), key=lambda bento: len(bento.packages))
 
 
 def _lacking(needed: Iterable[str], pinned: frozenset[str]) -> Iterator[str]:

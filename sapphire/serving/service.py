@@ -3,8 +3,8 @@
 
 A bento is a class of its own that derives from `ReleaseService`, so that it has its own name, metrics and image:
 
-    @bentoml.service(**cpu_service("lag_llama"))
-    class LagLlama(ReleaseService): ...
+    @bentoml.service(**cpu_service("desk"))
+    class Desk(ReleaseService): ...
 
 Endpoints are coroutines that wait for threads of the runner, so that probes and metrics answer during a forward pass.
 Requests are not batched: `max_latency_ms` of BentoML's batching is a deadline that answers 503, not a wait, and one

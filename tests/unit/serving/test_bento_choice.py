@@ -70,7 +70,7 @@ def bento_in(root, name, *, pins):
 
 
 def test_what_runs_is_what_the_build_file_says(home, place, cross, llama):
-    for agent, name in ((cross, "baselines"), (llama, "lag_llama")):
+    for agent, name in ((cross, "cpu"), (llama, "cpu_torch")):
         server = ServerProcess(Settings(home, place(agent)))
         service = yaml.safe_load((ROOT / "bentos" / name / "bentofile.yaml").read_text())["service"]
         assert server.command[server.command.index("serve") + 1] == service
@@ -80,14 +80,14 @@ def test_what_runs_is_what_the_build_file_says(home, place, cross, llama):
 @pytest.mark.parametrize(
     ("how", "bento", "imports"),
     [
-        ({"name": "LagLlama"}, "baselines", set()),
-        ({"above": "import numpy as np"}, "baselines", {"numpy"}),
-        ({"inside": "import torch"}, "lag_llama", {"torch"}),
-        ({"inside": "from torch.nn import functional"}, "lag_llama", {"torch"}),
-        ({"above": "from sapphire.agents.torch_settings import settled_torch"}, "lag_llama", {"torch"}),
-        ({"above": "import sapphire.agents.lag_llama as model"}, "lag_llama", {"torch"}),
-        ({"above": "from sapphire.agents import LagLlama"}, "lag_llama", {"torch"}),
-        ({"inside": "import dateutil, yaml"}, "baselines", {"dateutil", "yaml"}),
+        ({"name": "LagLlama"}, "cpu", set()),
+        ({"above": "import numpy as np"}, "cpu", {"numpy"}),
+        ({"inside": "import torch"}, "cpu_torch", {"torch"}),
+        ({"inside": "from torch.nn import functional"}, "cpu_torch", {"torch"}),
+        ({"above": "from sapphire.agents.torch_settings import settled_torch"}, "cpu_torch", {"torch"}),
+        ({"above": "import sapphire.agents.lag_llama as model"}, "cpu_torch", {"torch"}),
+        ({"above": "from sapphire.agents import LagLlama"}, "cpu_torch", {"torch"}),
+        ({"inside": "import dateutil, yaml"}, "cpu", {"dateutil", "yaml"}),
     ],
 )
 def test_a_bento_is_chosen_by_what_the_release_imports(released, how, bento, imports):
@@ -95,7 +95,7 @@ def test_a_bento_is_chosen_by_what_the_release_imports(released, how, bento, imp
     read = read_release(settings.home / "releases" / settings.release)
     assert bento_for(settings).name == bento
     assert imports <= read.packages
-    assert ("torch" in read.packages) == (bento == "lag_llama")
+    assert ("torch" in read.packages) == (bento == "cpu_torch")
 
 
 def test_an_import_in_a_captured_module_counts_and_the_module_itself_is_no_package(
@@ -109,7 +109,7 @@ def test_an_import_in_a_captured_module_counts_and_the_module_itself_is_no_packa
     text = AGENT.format(above="from desk_serving.nets import net", inside="pass", name="Modular")
     digest = place(Calibrated(load_agent_source(text, workspace / "modular.py")()))
     assert read_release(home / "releases" / digest).packages == {"torch"}
-    assert bento_for(Settings(home, digest)).name == "lag_llama"
+    assert bento_for(Settings(home, digest)).name == "cpu_torch"
     for name in [each for each in sys.modules if each.startswith("desk_serving")]:
         del sys.modules[name]
 
@@ -119,12 +119,12 @@ def test_a_package_that_no_bento_pins_is_named_and_a_bento_of_the_workspace_may_
     with pytest.raises(ConfigError, match="no bento fits release trend") as refused:
         ServerProcess(settings)
     assert "polars" in refused.value.expected
-    assert refused.value.got == "baselines lacks polars; lag_llama lacks polars"
+    assert refused.value.got == "cpu lacks polars; cpu_torch lacks polars"
     assert "bentos/NAME in the workspace" in refused.value.next
     own = bento_in(workspace, "desk", pins=["numpy", "pandas", "Polars"])
     assert bento_for(settings).folder == own.resolve()
     assert ServerProcess(settings).command[-1] == str(workspace.resolve())
-    assert [bento.name for bento in find_bentos()] == ["desk", "baselines", "lag_llama"]
+    assert [bento.name for bento in find_bentos()] == ["desk", "cpu", "cpu_torch"]
 
 
 def test_a_bento_that_does_not_read_is_refused_by_name(released, workspace):

@@ -19,7 +19,8 @@ from sapphire.serving import Settings
 from sapphire.serving.process import ServerProcess
 
 ROOT = Path(__file__).parents[3]
-BENTOS = sorted(path.parent for path in (ROOT / "bentos").glob("*/bentofile.yaml"))
+ALL = sorted(path.parent for path in (ROOT / "bentos").glob("*/bentofile.yaml"))
+BENTOS = [folder for folder in ALL if folder.name != "vllm"]
 SERVE_ONCE = """
 import asyncio, importlib, json, os, sys
 from sapphire.domain import WallClock
@@ -51,9 +52,9 @@ def state(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """The baselines' bento, built by BentoML."""
+    """The smallest bento, built by BentoML."""
     home = tmp_path_factory.mktemp("bentoml")
-    words = [sys.executable, "-m", "bentoml", "build", "-f", "bentos/baselines/bentofile.yaml", "--output", "tag", "."]
+    words = [sys.executable, "-m", "bentoml", "build", "-f", "bentos/cpu/bentofile.yaml", "--output", "tag", "."]
     environment = os.environ | {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True"}
     done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -62,7 +63,7 @@ def built(tmp_path_factory):
 
 
 def test_there_is_one_folder_per_bento():
-    assert [folder.name for folder in BENTOS] == ["baselines", "lag_llama"]
+    assert [folder.name for folder in ALL] == ["cpu", "cpu_torch", "vllm"]
 
 
 @pytest.mark.parametrize("folder", BENTOS, ids=lambda folder: folder.name)
@@ -71,10 +72,10 @@ def test_every_pin_is_the_project_s(folder):
     assert {"bentoml", "numpy", "pandas", "safetensors", "valkey", "cryptography"} <= set(own)
     assert {name: version for name, version in own.items() if project.get(name) != version} == {}
     assert not {"mlflow", "jupyterlab", "vectorbt"} & set(own)
-    assert ("torch" in own) == (folder.name == "lag_llama")
+    assert ("torch" in own) == (folder.name == "cpu_torch")
 
 
-@pytest.mark.parametrize("folder", BENTOS, ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", ALL, ids=lambda folder: folder.name)
 def test_a_build_file_takes_our_lock_and_nothing_else(folder):
     made = yaml.safe_load((folder / "bentofile.yaml").read_text())
     assert made["python"] == {"requirements_txt": f"bentos/{folder.name}/requirements.lock", "lock_packages": False}
@@ -84,7 +85,7 @@ def test_a_build_file_takes_our_lock_and_nothing_else(folder):
 
 def test_the_built_bento_has_our_pins_and_no_index_address(built):
     requirements = built / "env/python/requirements.txt"
-    assert pins(requirements) == pins(ROOT / "bentos/baselines/requirements.lock")
+    assert pins(requirements) == pins(ROOT / "bentos/cpu/requirements.lock")
     assert "://" not in requirements.read_text()
     contents = "\n".join(path.read_text() for path in (built / "env" / "python").rglob("*") if path.is_file())
     asked = re.findall(r"(?im)^.*\bsapphire\s*(?:[\[=<>~!@;].*)?$", contents)
@@ -123,7 +124,7 @@ def test_the_built_bento_runs_its_own_copy_of_the_code_and_a_skewed_release_neve
         assert "says something else" in server.log_tail()
 
 
-def test_the_lag_llama_bento_says_what_the_notebook_says_to_the_last_bit(state, bars, llama, freeze_into, report_on):
+def test_the_bento_with_torch_says_what_the_notebook_says_to_the_last_bit(state, bars, llama, freeze_into, report_on):
     digest = freeze_into(state, llama, bars, name="llama")
     report_on(state, digest)
     window = window_of(bars)
@@ -131,7 +132,7 @@ def test_the_lag_llama_bento_says_what_the_notebook_says_to_the_last_bit(state, 
         server.wait_until_ready()
         answer = httpx.post(f"{server.url}/views", content=encode_window(window), trust_env=False)
         metrics = httpx.get(f"{server.url}/metrics", trust_env=False).text
-    assert 'service_name="lag_llama"' in metrics
+    assert 'service_name="cpu_torch"' in metrics
     views = [decode(json.dumps(view).encode()).view() for view in answer.json()["views"]]
     wanted = [(view.symbol, view.mean_bps.hex(), view.std_bps.hex()) for view in llama.views(window)]
     assert [(view.symbol, view.mean_bps.hex(), view.std_bps.hex()) for view in views] == wanted

@@ -152,7 +152,7 @@ def test_metrics_are_prometheus_s_and_say_which_release_and_agents_they_are_of(c
     (cards,) = (each for each in samples if each.name == "bentoml_service_request_total"
                 and (each.labels["endpoint"], each.labels["http_response_code"]) == ("/card", "200"))  # fmt: skip
     assert cards.value >= 1.0
-    assert cards.labels["service_name"] == "baselines"
+    assert cards.labels["service_name"] == "cpu"
     buckets = [each for each in samples if each.name == "bentoml_service_request_duration_seconds_bucket"]
     assert {"+Inf"} <= {each.labels["le"] for each in buckets}
 
@@ -178,9 +178,7 @@ def test_killing_the_verb_ends_the_server(served, state):
 def test_without_evidence_bentoml_itself_does_not_start(state, bars, cross, freeze_into):
     digest = freeze_into(state, cross, bars, name="unproven")
     with (
-        ServerProcess(
-            Settings(state, digest), service="bentos.baselines.service:Baselines", working_dir=ROOT
-        ) as server,
+        ServerProcess(Settings(state, digest), service="bentos.cpu.service:Cpu", working_dir=ROOT) as server,
         pytest.raises(NotReady, match="ended with exit code 1") as refused,
     ):
         server.wait_until_ready()

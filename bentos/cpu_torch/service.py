@@ -1,4 +1,4 @@
-"""Lag-Llama: any release, by its digest, in an image with torch. A forward pass takes milliseconds on the CPU."""
+"""The runner with torch: any release, by its digest. Lag-Llama's forward pass takes milliseconds on the CPU."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import bentoml
 
 from sapphire.serving.service import ReleaseService, cpu_service
 
-__all__ = ["LagLlama"]
+__all__ = ["CpuTorch"]
 
 
-@bentoml.service(**cpu_service("lag_llama"))
-class LagLlama(ReleaseService):
+@bentoml.service(**cpu_service("cpu_torch"))
+class CpuTorch(ReleaseService):
     """Serves the release that SAPPHIRE_RELEASE names; its agents may use numpy, pandas and torch."""

@@ -1,4 +1,4 @@
-"""Baselines and other agents without a neural network: any release, by its digest, in a small image."""
+"""The runner without a neural network: any release, by its digest, in a small image."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import bentoml
 
 from sapphire.serving.service import ReleaseService, cpu_service
 
-__all__ = ["Baselines"]
+__all__ = ["Cpu"]
 
 
-@bentoml.service(**cpu_service("baselines"))
-class Baselines(ReleaseService):
+@bentoml.service(**cpu_service("cpu"))
+class Cpu(ReleaseService):
     """Serves the release that SAPPHIRE_RELEASE names; its agents may use numpy and pandas."""
