@@ -98,7 +98,7 @@ class Pods:
         more = told | {"BENTOML_DO_NOT_TRACK": "True", "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
         more |= {"BENTOML_HOME": str(self.home(workload) / "bentoml"), "SAPPHIRE_PLACES_ALONE": "yes"}
         root = Path(__file__).parents[2]
-        words = (sys.executable, "-m", "bentoml", "serve", "bentos.baselines.service:Baselines", "--host", "127.0.0.1")
+        words = (sys.executable, "-m", "bentoml", "serve", "bentos.cpu.service:Cpu", "--host", "127.0.0.1")
         self.start(workload, *words, "--port", str(plan.port), "--working-dir", str(root), more=more)
 
     def engine(self, account):
