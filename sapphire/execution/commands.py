@@ -79,8 +79,8 @@ def round_trip(
     from sapphire.telemetry.secret_files import read_secret
 
     try:
-        told = json.loads(read_secret(keys, absent="no keys of an account", next="sapphire secrets make draws them"))
-        api_key, api_secret = str(told["api_key"]), str(told["api_secret"])
+        written = json.loads(read_secret(keys, absent="no keys of an account", next="sapphire secrets make draws them"))
+        api_key, api_secret = str(written["api_key"]), str(written["api_secret"])
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"{keys} holds no keys of an account",

@@ -120,10 +120,10 @@ def _whole(amount: Decimal, market: Mapping[str, Any], rounding: str) -> Decimal
 
 def _balances(client: Any, market: Mapping[str, Any]) -> dict[str, Decimal]:
     """Free and locked of both assets, as the exchange writes them."""
-    told = {row["asset"]: row for row in client.fetch_balance()["info"]["balances"]}
+    rows = {row["asset"]: row for row in client.fetch_balance()["info"]["balances"]}
     return {
-        asset: sum((Decimal(told[asset][part]) for part in ("free", "locked")), Decimal(0))
-        if asset in told
+        asset: sum((Decimal(rows[asset][part]) for part in ("free", "locked")), Decimal(0))
+        if asset in rows
         else Decimal(0)
         for asset in (market["base"], market["quote"])
     }

@@ -106,11 +106,11 @@ def run(
         raise ConfigError("a GPU of the cluster", expected="--on cluster --gpu", got="--gpu alone")
     given = notebooks.parameters_of(parameter or ())
     if fetch is not None:
-        told = notebooks.fetched(fetch, notebook, room)
+        outcome = notebooks.fetched(fetch, notebook, room)
     elif on == "cluster":
-        told = start(read_notebook(notebook), given, gpu=gpu, namespace=namespace).as_dict()
+        outcome = start(read_notebook(notebook), given, gpu=gpu, namespace=namespace).as_dict()
     else:
-        told = notebooks.run_here(notebook, given, keep=keep)
+        outcome = notebooks.run_here(notebook, given, keep=keep)
     if as_json:
-        sys.stdout.write(json.dumps(told, sort_keys=True) + "\n")
-    sys.stderr.write(f"  {told['next']}\n")
+        sys.stdout.write(json.dumps(outcome, sort_keys=True) + "\n")
+    sys.stderr.write(f"  {outcome['next']}\n")

@@ -65,13 +65,13 @@ def run_here(notebook: Path, parameters: Mapping[str, Any], *, keep: bool) -> di
         run_notebook(notebook, target, parameters, cwd=Path.cwd(), cell_within_s=None)
     except StudyError as error:
         failed = error
-    told: dict[str, Any] = {"notebook": str(notebook), "run": str(target), "next": f"run: open {target}"}
+    outcome: dict[str, Any] = {"notebook": str(notebook), "run": str(target), "next": f"run: open {target}"}
     if place is not None:
         sha256 = place.put(ROOM, target.read_bytes())
-        told |= {"sha256": sha256, "next": f"kept: sapphire run {notebook.name} --fetch {sha256}"}
+        outcome |= {"sha256": sha256, "next": f"kept: sapphire run {notebook.name} --fetch {sha256}"}
     if failed is not None:
-        raise StudyError(str(failed), next=told["next"]) from failed
-    return told
+        raise StudyError(str(failed), next=outcome["next"]) from failed
+    return outcome
 
 
 def fetched(sha256: str, target: Path, room: str = ROOM) -> dict[str, Any]:

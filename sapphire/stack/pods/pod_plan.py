@@ -328,6 +328,6 @@ def _refusal(path: Path, error: ValidationError) -> ConfigError:
     if kind == "json_invalid":
         return ConfigError(f"{path} is no plan", expected="a JSON object of POD_PLAN@1", got=first["msg"])
     expected = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    expected, _, told = expected.partition("; got ")
-    shown = told or (json.dumps(given) if isinstance(given, str | int | float | bool | None) else type(given).__name__)
+    expected, _, got = expected.partition("; got ")
+    shown = got or (json.dumps(given) if isinstance(given, str | int | float | bool | None) else type(given).__name__)
     return ConfigError(f"{where} of the plan {path} cannot be meant", expected=expected, got=shown)

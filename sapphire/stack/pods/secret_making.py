@@ -74,11 +74,11 @@ def make_secrets(folder: Path, plan: PodPlan, *, bucket: bool = False) -> Made:
 def _bus(making: _Making, plan: PodPlan) -> None:
     """A password for each user of the bus, and the users as its server reads them."""
     users = {COLLECTOR: ("collector", "bus-password"), PROBE: ("valkey", "probe-password")}
-    for account, told in plan.accounts.items():
+    for account, account_plan in plan.accounts.items():
         users[user_of(COORDINATOR, account)] = (f"coordinator-{account}", "bus-password")
         users[user_of(SERVICE, account)] = (f"engine-{account}", "bus-password")
         users[user_of(TRIMMER, account)] = (f"trimmer-{account}", "bus-password")
-        if told.notices is not None:
+        if account_plan.notices is not None:
             users[user_of(NOTICES, account)] = (f"notices-{account}", "bus-password")
     for agent in plan.agents:
         users[user_of(AGENT, agent)] = (f"agent-{agent}", "bus-password")
@@ -156,8 +156,8 @@ class _Making:
         """Drawn texts of a JSON object that holds more."""
         found = self._read(workload, name)
         try:
-            told: Mapping[str, Any] = {key: draw_token() for key in keys} if found is None else json.loads(found)
-            made = {key: told[key] for key in keys}
+            values: Mapping[str, Any] = {key: draw_token() for key in keys} if found is None else json.loads(found)
+            made = {key: values[key] for key in keys}
         except (ValueError, TypeError, KeyError):
             raise self._no(
                 workload, name, "a JSON object with " + ", ".join(keys), "something else, not shown"

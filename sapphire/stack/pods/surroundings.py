@@ -68,8 +68,8 @@ class Pod:
         ------
         ConfigError : no state folder.
         """
-        told = os.environ if environment is None else environment
-        return cls(plan, state_folder(), Path(told.get(SECRETS_VARIABLE) or SECRETS_FOLDER))
+        variables = os.environ if environment is None else environment
+        return cls(plan, state_folder(), Path(variables.get(SECRETS_VARIABLE) or SECRETS_FOLDER))
 
     @property
     def run(self) -> RunFolder:
@@ -88,24 +88,26 @@ class Pod:
         ------
         ConfigError : no such account.
         """
-        told = self.plan.account(account)
-        market, agent = self.plan.market, self.plan.agents[told.agent]
+        account_plan = self.plan.account(account)
+        market, agent = self.plan.market, self.plan.agents[account_plan.agent]
         return Plan(
             run=self.run.path,
             home=self.home,
-            release=ChosenRelease(agent.release, f"{told.agent} {agent.release[:12]}", told.agent, False, ()),
+            release=ChosenRelease(
+                agent.release, f"{account_plan.agent} {agent.release[:12]}", account_plan.agent, False, ()
+            ),
             symbols=market.symbols,
             interval=market.interval,
             market=Market(market.seed, None, market.start),
             speed=market.speed,
-            funds=dict(sorted(told.funds.items())),
+            funds=dict(sorted(account_plan.funds.items())),
             account=account,
-            account_tag=told.tag,
+            account_tag=account_plan.tag,
             stage=_STAGE,
             bento_url=agent.url(),
-            limits=told.limits,
-            execution=told.execution,
-            spin=told.spin,
+            limits=account_plan.limits,
+            execution=account_plan.execution,
+            spin=account_plan.spin,
         )
 
     def bus(self, user: str) -> BusAddress:
@@ -114,23 +116,23 @@ class Pod:
 
     def around(self, account: str) -> Surroundings:
         """What the parts of an account find around them."""
-        told = self.plan.account(account)
+        account_plan = self.plan.account(account)
         exchange, run = self.plan.exchange, self.run
         return Surroundings(
             bus=self.bus,
             exchange_url=exchange.url(),
             exchange_ws_url=exchange.url("ws"),
             exchange_control_url=exchange.control_url,
-            bento_url=self.plan.agents[told.agent].url(),
+            bento_url=self.plan.agents[account_plan.agent].url(),
             bind=self.plan.bind,
             ports={
                 "exchange": exchange.port,
                 "exchange_control": exchange.control_port,
-                "service": told.engine.port,
+                "service": account_plan.engine.port,
                 COLLECTOR: self.plan.collector.port,
-                COORDINATOR: told.coordinator.port,
+                COORDINATOR: account_plan.coordinator.port,
             },
-            hosts={"exchange": exchange.host, "service": told.engine.host},
+            hosts={"exchange": exchange.host, "service": account_plan.engine.host},
             exchange_journal=run.exchange,
             account=run.account,
             decisions=run.decisions,
@@ -156,22 +158,22 @@ class Pod:
 
     def trimmer(self, account: str) -> TrimmerConfig:
         """Settings of who trims an account's streams, before those of the environment."""
-        plan, told, market = self.plan, self.plan.account(account), self.plan.market
+        plan, account_plan, market = self.plan, self.plan.account(account), self.plan.market
         bus = self.bus(user_of(TRIMMER, account))
         return TrimmerConfig(
             bus_url=bus.url,
             bus_password=bus.password,
             venue=plan.venue,
             account=account,
-            release=plan.agents[told.agent].release,
+            release=plan.agents[account_plan.agent].release,
             bars=VenueStreams(plan.venue).bars(market.interval, market.symbols),
-            coordinator_url=told.coordinator.url(),
+            coordinator_url=account_plan.coordinator.url(),
             beside=tuple(each.coordinator.url() for name, each in plan.accounts.items() if name != account),
-            service_url=told.engine.url(),
+            service_url=account_plan.engine.url(),
             service_token=self.secrets / "service-read-token",
-            notices_url=None if told.notices is None else told.notices.url(),
+            notices_url=None if account_plan.notices is None else account_plan.notices.url(),
             host=plan.bind,
-            port=told.trimmer.port,
+            port=account_plan.trimmer.port,
         )
 
     def notices(self, account: str) -> NoticesConfig:
@@ -181,8 +183,8 @@ class Pod:
         ------
         ConfigError : the plan has nobody who tells them, or `sapphire.toml` names nobody to tell.
         """
-        told, plan = self.plan.account(account).notices, self.stack_plan(account)
-        if told is None:
+        address, plan = self.plan.account(account).notices, self.stack_plan(account)
+        if address is None:
             raise ConfigError(
                 f"nobody tells notices of account {account}", expected="notices of the account in the plan", got="none"
             )
@@ -207,7 +209,7 @@ class Pod:
             sources=sources,
             instruments=self.coordinator(account).instruments,
             host=self.plan.bind,
-            port=told.port,
+            port=address.port,
         )
 
     def serving(self, agent: str) -> Settings:

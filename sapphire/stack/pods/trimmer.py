@@ -158,17 +158,17 @@ def trim_as_a_part(config: TrimmerConfig) -> int:
 
 def _run(config: TrimmerConfig, runtime: PartRuntime) -> None:
     runtime.serve()
-    consumers, said = Consumers(config), None
+    consumers, last_failure = Consumers(config), None
     bus = runtime.bus(config.bus_address, patience_s=_BUS_S)
     while True:
         try:
-            trimmed, told = _turn(consumers, bus), None
+            trimmed, failure = _turn(consumers, bus), None
         except SapphireError as error:
-            trimmed, told = {}, str(error)
-        if told != said:
-            _log.warning("the bus was not trimmed: %s", told) if told else _log.info("the bus is trimmed again")
-        said = told
-        runtime.readiness.tell(ready=told is None, trimmed=trimmed, why=told)
+            trimmed, failure = {}, str(error)
+        if failure != last_failure:
+            _log.warning("the bus was not trimmed: %s", failure) if failure else _log.info("the bus is trimmed again")
+        last_failure = failure
+        runtime.readiness.tell(ready=failure is None, trimmed=trimmed, why=failure)
         until = time.monotonic() + config.every_s
         while time.monotonic() < until:
             runtime.turned()

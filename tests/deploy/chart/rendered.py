@@ -1,4 +1,4 @@
-"""The chart as Helm renders it for an environment."""
+"""The two charts as Helm renders them for an environment: the administrator's and the deployer's."""
 
 import functools
 import hashlib
@@ -10,6 +10,7 @@ import yaml
 
 REPOSITORY = Path(__file__).parents[3]
 CHART = REPOSITORY / "k8s/trading-system"
+FOUNDATION = REPOSITORY / "k8s/foundation"
 ENVIRONMENTS = ("dev", "staging", "prod")
 NAMESPACE = "trading-system"
 IMAGES = (
@@ -39,19 +40,36 @@ def values_of(environment, **more):
     return merged(values, more)
 
 
-def render(values):
-    """Every object, in the order of the files; what is wrong with the values is raised as Helm says it."""
-    with helm_python.Chart.load(CHART) as chart:
-        files = chart.render(values, name="sapphire", namespace=NAMESPACE)
+def render(values, chart=CHART, namespace=NAMESPACE):
+    """Every object of a chart, in the order of the files; what is wrong with the values is raised as Helm says it."""
+    with helm_python.Chart.load(chart) as loaded:
+        files = loaded.render(values, name="sapphire", namespace=namespace)
     return [
         each for name, text in sorted(files.items()) if not name.endswith((".tpl", ".txt"))
         for each in yaml.load_all(text, Loader=yaml.CSafeLoader) if each
     ]  # fmt: skip
 
 
+def render_foundation(values):
+    """What the administrator makes, from a release that lies in another namespace."""
+    return render(values, FOUNDATION, "foundation")
+
+
 @functools.cache
-def rendered(environment):
+def founded(environment):
+    """What is an administrator's."""
+    return render_foundation(values_of(environment))
+
+
+@functools.cache
+def deployed(environment):
+    """What is a deployer's."""
     return render(values_of(environment))
+
+
+def rendered(environment):
+    """All of an environment."""
+    return [*founded(environment), *deployed(environment)]
 
 
 def key(resource):

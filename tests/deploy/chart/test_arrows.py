@@ -117,13 +117,13 @@ def test_each_part_has_its_arrows(objects):
 
 def test_what_prometheus_reads_it_is_let_through_to(objects):
     allowed = {(two, str(port)) for one, two, port in let_through(objects, "egress", "to") if one == "prometheus"}
-    told = {
+    read = {
         (pod.component, pod.metadata["annotations"]["prometheus.io/port"]) for pod in serving(objects)
         if "prometheus.io/port" in pod.metadata["annotations"]
     }  # fmt: skip
-    assert told - {("prometheus", "9090")} <= allowed
+    assert read - {("prometheus", "9090")} <= allowed
     assert {"exchange", "collector", "coordinator", "engine", "trimmer", "agent"} <= {
-        component for component, _ in told
+        component for component, _ in read
     }
 
 

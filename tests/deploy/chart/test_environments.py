@@ -4,7 +4,7 @@ from fnmatch import fnmatchcase
 
 import pytest
 import yaml
-from rendered import ENVIRONMENTS, REPOSITORY, key, rendered
+from rendered import ENVIRONMENTS, NAMESPACE, REPOSITORY, key, of_kind, rendered
 
 FOLDER = REPOSITORY / "k8s/environments"
 LINES = 40
@@ -85,13 +85,16 @@ def test_the_files_of_values_are_short(environment):
 
 
 def test_there_are_three_environments_and_each_trades_paper():
-    files = {path.stem for path in FOLDER.glob("*.yaml")} - {"allowed_differences", "namespace"}
+    files = {path.stem for path in FOLDER.glob("*.yaml")} - {"allowed_differences"}
     assert files == set(ENVIRONMENTS)
     for environment in ENVIRONMENTS:
         values = yaml.safe_load((FOLDER / f"{environment}.yaml").read_text())
         assert {account["stage"] for account in values["accounts"].values()} == {"paper"}
 
 
-def test_the_namespace_lets_restricted_pods_in_alone():
-    labels = yaml.safe_load((FOLDER / "namespace.yaml").read_text())["metadata"]["labels"]
+def test_the_namespace_lets_restricted_pods_in_alone_and_is_kept(objects):
+    (namespace,) = of_kind(objects, "Namespace")
+    assert namespace["metadata"]["name"] == NAMESPACE
+    assert namespace["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    labels = namespace["metadata"]["labels"]
     assert {labels[f"pod-security.kubernetes.io/{mode}"] for mode in ("enforce", "warn", "audit")} == {"restricted"}

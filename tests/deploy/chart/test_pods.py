@@ -4,7 +4,7 @@ import re
 
 import pytest
 import yaml
-from rendered import CHART, key, of_kind, pods, render, serving, values_of
+from rendered import CHART, deployed, key, of_kind, pods, render, rendered, serving, values_of
 
 EXECUTION = ("valkey", "exchange", "collector", "coordinator", "engine", "trimmer", "notices", "postgresql", "check")
 AGENTS = ("agent", "mlflow", "prometheus", "weights")
@@ -51,8 +51,8 @@ def test_each_row_of_resources_is_somebodys():
 def everything():
     """Production with what it leaves aside today."""
     account = {"agent": "trend", "tag": 3, "stage": "paper", "funds": {"USDT": "1"}}
-    told = {"settings": "[notify.desk]\nurl_file = '/var/run/secrets/sapphire/desk-url'\n", "secrets": ["desk-url"]}
-    return values_of("prod", accounts={"told": account | {"notices": told}})
+    notices = {"settings": "[notify.desk]\nurl_file = '/var/run/secrets/sapphire/desk-url'\n", "secrets": ["desk-url"]}
+    return values_of("prod", accounts={"told": account | {"notices": notices}})
 
 
 def test_what_serves_says_when_it_has_started_whether_it_lives_and_whether_it_is_ready(objects):
@@ -243,16 +243,16 @@ def test_weights_are_pulled_once_for_each_model_by_repository_revision_and_sha25
         assert "nvidia.com/gpu" not in pod.main["resources"]["limits"]
 
 
-def test_a_fifth_agent_is_one_entry_and_restarts_nobody(prod):
+def test_a_fifth_agent_is_one_entry_and_restarts_nobody():
     fifth = {"release": "5" * 64, "runner": "cpu", "replicas": 1}
     more = render(values_of("prod", agents={"fifth": fifth}))
-    known, now = ({key(each): each for each in objects} for objects in (prod, more))
+    known, now = ({key(each): each for each in objects} for objects in (deployed("prod"), more))
     added = {name for name in now if name not in known}
     assert added == {
         f"{kind}/agent-fifth" for kind in ("Deployment", "Service", "ServiceAccount", "SecretProviderClass")
     } | {"Service/agent-fifth-pods"}
     changed = {name for name, each in known.items() if now[name] != each}
-    assert changed == {"ConfigMap/plan", "Role/operator"}
+    assert changed == {"ConfigMap/plan"}
 
 
 def test_another_account_restarts_no_account_that_trades(prod):
@@ -338,3 +338,21 @@ def test_every_command_of_ours_is_one_that_sapphire_has(objects):
             while hasattr(command, "commands") and rest and rest[0] in command.commands:
                 command = command.commands[rest.pop(0)]
             command.make_context(words[1], rest, resilient_parsing=False)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"global": {"image": {"digests": {"platform": "sha256:" + "5" * 64}}}},
+        {"global": {"resources": {"weights": {"memory": "1Gi"}}}},
+    ],
+)
+def test_a_job_of_another_pod_is_another_job(more):
+    """Kubernetes refuses to change a Job's pod, and with it the whole upgrade."""
+    before, after = (
+        {each["metadata"]["name"]: each["spec"] for each in of_kind(objects, "Job")}
+        for objects in (rendered("prod"), render(values_of("prod", **more)))
+    )
+    assert before
+    assert after
+    assert not before.keys() & after.keys()

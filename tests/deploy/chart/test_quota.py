@@ -82,3 +82,13 @@ def test_nothing_is_put_before_the_internet_by_a_service(bounded):
     objects, quotas = bounded
     assert quotas["all"]["hard"]["services.loadbalancers"] == quotas["all"]["hard"]["services.nodeports"] == "0"
     assert all(each["spec"].get("type", "ClusterIP") == "ClusterIP" for each in of_kind(objects, "Service"))
+
+
+def test_two_language_models_and_the_jobs_that_pull_them_fit_on_one_node_of_the_l4():
+    """Of a g2-standard-4: what Google leaves of 4 processors and 16 GiB."""
+    objects = rendered("prod")
+    there = [pod for pod in pods(objects) if "cloud.google.com/gke-accelerator" in pod.spec.get("nodeSelector", ())]
+    there = [pod for pod in there if pod.component in ("agent", "weights")]
+    assert sorted(pod.component for pod in there) == ["agent", "agent", "weights", "weights"]
+    assert sum(asked(pod, "memory") for pod in there) <= number("12800Mi")
+    assert sum(asked(pod, "cpu") for pod in there) <= number("3520m")

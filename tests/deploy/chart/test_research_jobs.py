@@ -70,10 +70,10 @@ def made(cluster, kind):
 
 
 def test_a_notebook_becomes_a_valid_job_of_research_with_a_share_of_the_gpu(cluster, notebook):
-    told = start(notebook, "--gpu", "--set", 'symbols=["BTC/USDT"]')
+    started = start(notebook, "--gpu", "--set", 'symbols=["BTC/USDT"]')
     job = made(cluster, "Job")
-    assert told["job"] == job["metadata"]["name"]
-    assert told["job"].startswith("research-idea-7-")
+    assert started["job"] == job["metadata"]["name"]
+    assert started["job"].startswith("research-idea-7-")
     job["metadata"].pop("uid")
     kubernetes_validate.validate(job, "1.34", strict=True)
     pod = job["spec"]["template"]["spec"]
@@ -101,11 +101,11 @@ def test_without_a_gpu_it_asks_for_none(cluster, notebook):
 
 
 def test_the_notebook_goes_with_it_without_its_outputs_and_ends_with_it(cluster, notebook):
-    told = start(notebook)
+    started = start(notebook)
     config = made(cluster, "ConfigMap")
-    assert config["metadata"]["name"] == told["job"]
+    assert config["metadata"]["name"] == started["job"]
     (owner,) = config["metadata"]["ownerReferences"]
-    assert (owner["kind"], owner["name"], owner["uid"]) == ("Job", told["job"], "8a6e")
+    assert (owner["kind"], owner["name"], owner["uid"]) == ("Job", started["job"], "8a6e")
     sent = json.loads(config["data"]["notebook.ipynb"])
     assert sent["cells"][0]["outputs"] == []
     assert sent["cells"][0]["source"] == "1 + 1"
@@ -113,7 +113,7 @@ def test_the_notebook_goes_with_it_without_its_outputs_and_ends_with_it(cluster,
     (volume,) = [
         each for each in made(cluster, "Job")["spec"]["template"]["spec"]["volumes"] if each["name"] == "notebook"
     ]
-    assert volume["configMap"]["name"] == told["job"]
+    assert volume["configMap"]["name"] == started["job"]
 
 
 def test_two_runs_of_one_notebook_are_two_jobs(cluster, notebook):

@@ -116,5 +116,5 @@ def test_whoever_fits_again_by_the_clock_has_no_key_to_promote_with(prod):
     for pod in pods(prod):
         if pod.component in ("retrain", "research", "lab"):
             assert files_of(pod, pod.main) <= {"places.json", "mlflow-password"}, pod.name
-            told = {each["name"]: each["value"] for each in pod.main["env"]}
-            assert told.get("MLFLOW_TRACKING_USERNAME") in (None, "retrain")
+            variables = {each["name"]: each["value"] for each in pod.main["env"]}
+            assert variables.get("MLFLOW_TRACKING_USERNAME") in (None, "retrain")

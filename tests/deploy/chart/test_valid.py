@@ -11,7 +11,7 @@ import helm_python
 import kubernetes_validate
 import pytest
 import yaml
-from rendered import CHART, ENVIRONMENTS, NAMESPACE, key, pods, rendered, values_of
+from rendered import CHART, ENVIRONMENTS, FOUNDATION, NAMESPACE, key, pods, rendered, values_of
 
 VERSION = "1.34"
 TOOLS = Path(sys.prefix)
@@ -47,8 +47,9 @@ def schemas_read_once():
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_helm_lints_it_without_a_word(environment):
-    report = helm_python.lint(CHART, values_of(environment), strict=True, with_subcharts=True, namespace=NAMESPACE)
-    assert [each["error"] for each in report["messages"] if each["severity"] > 1] == []
+    for chart, namespace in ((FOUNDATION, "foundation"), (CHART, NAMESPACE)):
+        report = helm_python.lint(chart, values_of(environment), strict=True, with_subcharts=True, namespace=namespace)
+        assert [each["error"] for each in report["messages"] if each["severity"] > 1] == [], chart
 
 
 def test_each_object_is_valid_for_kubernetes_without_an_unknown_field(objects):
@@ -105,7 +106,7 @@ CHECKOV_SKIPS = {
 def test_checkov_finds_nothing_that_is_not_explained(prod, tmp_path):
     checkov = TOOLS / "checkov/bin/checkov"
     assert checkov.is_file(), f"no checkov in {checkov.parent} (make test brings it)"
-    objects = [each | {"metadata": each["metadata"] | {"namespace": NAMESPACE}} for each in prod]
+    objects = [each | {"metadata": {"namespace": NAMESPACE} | each["metadata"]} for each in prod]
     (tmp_path / "prod.yaml").write_text(yaml.safe_dump_all(objects))
     done = subprocess.run(
         (str(checkov), "--file", "prod.yaml", "--framework", "kubernetes", "--compact", "--quiet", "--output", "json"),

@@ -1,14 +1,16 @@
 """What an environment may say: a wrong or unknown key is refused with a sentence, before anything is made."""
 
+import json
+
 import helm_python
 import pytest
-from rendered import IMAGES, render, values_of
+from rendered import CHART, FOUNDATION, IMAGES, NAMESPACE, render, render_foundation, values_of
 
 ACCOUNT = {"agent": "trend", "tag": 1, "stage": "paper", "funds": {"USDT": "1"}}
 MODEL = {"repository": "Qwen/Qwen3-8B-FP8", "revision": "4" * 40, "sha256": "4" * 64}
 
 
-def refusal(values):
+def refusal(values, render=render):
     with pytest.raises(helm_python.HelmError) as refused:
         render(values)
     return str(refused.value)
@@ -84,9 +86,9 @@ def test_a_secret_in_values_is_refused(name, place):
     more = {name: "hunter2"}
     for key in reversed(place):
         more = {key: more}
-    told = refusal(values_of("dev", **more))
-    assert "no secret stands in values" in told
-    assert "hunter2" not in told
+    refused = refusal(values_of("dev", **more))
+    assert "no secret stands in values" in refused
+    assert "hunter2" not in refused
 
 
 @pytest.mark.parametrize("environment", ["staging", "prod"])
@@ -94,15 +96,15 @@ def test_staging_and_production_want_each_image_by_its_digest(environment):
     values = values_of(environment)
     for name in IMAGES:
         digests = {key: value for key, value in values["global"]["image"]["digests"].items() if key != name}
-        told = refusal(values | {"global": values["global"] | {"image": {"digests": digests}}})
-        assert "/global/image/digests" in told
-        assert f"'{name}'" in told
+        refused = refusal(values | {"global": values["global"] | {"image": {"digests": digests}}})
+        assert "/global/image/digests" in refused
+        assert f"'{name}'" in refused
 
 
 def test_an_account_of_an_agent_that_is_not_there_is_told_which_there_are():
-    told = refusal(values_of("dev", accounts={"paper": {"agent": "trnd"}}))
-    assert 'accounts.paper trades the agent "trnd"' in told
-    assert "name one of trend" in told
+    refused = refusal(values_of("dev", accounts={"paper": {"agent": "trnd"}}))
+    assert 'accounts.paper trades the agent "trnd"' in refused
+    assert "name one of trend" in refused
 
 
 def test_no_two_accounts_have_one_tag_and_one_has_the_first():
@@ -111,9 +113,40 @@ def test_no_two_accounts_have_one_tag_and_one_has_the_first():
 
 
 def test_two_servers_of_mlflow_without_a_bucket_are_refused():
-    told = refusal(values_of("dev", mlflow={"autoscale": {"min": 2, "max": 2, "cpu": 70}}))
-    assert "mlflow.artifacts names no bucket" in told
+    refused = refusal(values_of("dev", mlflow={"autoscale": {"min": 2, "max": 2, "cpu": 70}}))
+    assert "mlflow.artifacts names no bucket" in refused
 
 
 def test_an_environment_without_an_account_is_refused():
     assert "an environment has one account at least" in refusal(values_of("dev") | {"accounts": {}})
+
+
+@pytest.mark.parametrize(
+    ("more", "where"),
+    [
+        ({"rolls": {}}, "'rolls'"),
+        ({"roles": {"admin": []}}, "'admin'"),
+        ({"quota": {"gpu": 2}}, "'gpu'"),
+        ({"quota": {"research": {"memory": "lots"}}}, "/quota/research/memory"),
+        ({"lab": {"users": {"anna": {}}}}, "/lab/users/anna"),
+        ({"live": True}, "live is refused until a real venue is built"),
+        ({"token": "hunter2"}, "no secret stands in values"),
+    ],
+)
+def test_the_foundation_refuses_what_it_cannot_read(more, where):
+    assert where in refusal(values_of("dev", **more), render_foundation)
+
+
+def test_the_foundation_is_not_kept_where_a_deployer_writes():
+    refused = refusal(values_of("dev"), lambda values: render(values, FOUNDATION, NAMESPACE))
+    assert "--namespace foundation --create-namespace" in refused
+
+
+def test_both_charts_take_the_same_environment_and_read_a_key_alike():
+    ours, theirs = (json.loads((chart / "values.schema.json").read_text()) for chart in (FOUNDATION, CHART))
+    assert ours["properties"].keys() - {"namespace"} == theirs["properties"].keys()
+    for name, schema in ours["properties"].items():
+        if schema and name != "namespace":
+            assert schema == theirs["properties"][name], name
+    for name, schema in ours["$defs"].items():
+        assert schema == theirs["$defs"][name], name

@@ -205,10 +205,10 @@ def _state(thing):
     status = thing.get("status", {})
     plain = {name: each for name, each in status.items() if isinstance(each, int) or name == "phase"}
     conditions = status.get("conditions") or ()
-    told = [
+    faults = [
         f"{each['type']}: {each['message']}" for each in conditions if each.get("message") and each["status"] != "True"
     ]
-    return ", ".join([*(f"{name} {each}" for name, each in plain.items()), *told])
+    return ", ".join([*(f"{name} {each}" for name, each in plain.items()), *faults])
 
 
 def trusting(certificate):

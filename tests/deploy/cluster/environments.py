@@ -39,18 +39,18 @@ def kept_pods(before, after):
 
 
 def test_it_is_installed_unchanged(release):
-    rendered = release.rendered()
-    kinds = Counter(each["kind"] for each in rendered)
-    print(
-        f"\n{release.environment}: {len(rendered)} objects, "
-        + ", ".join(f"{n} {kind}" for kind, n in sorted(kinds.items()))
-    )
-    assert changed(release, rendered) == {}
+    for who, each in (("an administrator's", release.foundation), ("a deployer's", release)):
+        rendered = each.rendered()
+        kinds = Counter(document["kind"] for document in rendered)
+        listed = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+        print(f"\n{release.environment}: {len(rendered)} objects of {who} chart, {listed}")
+        assert changed(release, rendered) == {}
 
 
 def test_the_server_has_no_warning_for_it(release):
-    rendered = "\n---\n".join(yaml.safe_dump(each) for each in release.rendered())
-    told = release.cluster.kubectl(
+    objects = [*release.foundation.rendered(), *release.rendered()]
+    rendered = "\n---\n".join(yaml.safe_dump(each) for each in objects)
+    answer = release.cluster.kubectl(
         *(
             "apply",
             "--server-side",
@@ -62,7 +62,7 @@ def test_the_server_has_no_warning_for_it(release):
         *("--field-manager=test", "-f", "-"),
         stdin=rendered,
     )
-    assert "Warning" not in told
+    assert "Warning" not in answer
 
 
 def test_every_pod_runs_and_every_disk_is_bound(release):
@@ -143,6 +143,23 @@ def test_an_agent_more_is_an_entry_more_and_goes_again(release):
 def agent_of(release):
     """An entry like the first agent's that runs on a processor."""
     return next(agent for agent in release.values()["agents"].values() if agent["runner"] != "vllm")
+
+
+def test_policies_are_such_as_the_server_can_read(release):
+    """It checks each expression against the types of what it is asked of, and says so in the policy's status."""
+    policies = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
+    wanted = {
+        each["metadata"]["name"]
+        for each in release.foundation.rendered()
+        if each["kind"] == "ValidatingAdmissionPolicy"
+    }
+    found = release.cluster.wait(
+        policies,
+        lambda found: all("typeChecking" in found[name].get("status", {}) for name in wanted),
+        "policies are checked",
+    )
+    for name in wanted:
+        assert found[name]["status"]["typeChecking"].get("expressionWarnings", []) == [], name
 
 
 def test_a_new_image_replaces_its_own_pods_and_goes_back(release):

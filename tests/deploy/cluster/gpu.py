@@ -55,12 +55,12 @@ def test_a_third_waits_for_a_share(release):
 
 
 def waits(pod):
-    told = [each for each in pod["status"].get("conditions", ()) if each["type"] == "PodScheduled"]
-    return any(each["status"] == "False" and f"Insufficient {GPU}" in each.get("message", "") for each in told)
+    conditions = [each for each in pod["status"].get("conditions", ()) if each["type"] == "PodScheduled"]
+    return any(each["status"] == "False" and f"Insufficient {GPU}" in each.get("message", "") for each in conditions)
 
 
 def test_more_shares_than_the_quota_has_are_refused(release):
-    quota = release.values()["quota"]["gpuShares"]
+    quota = release.foundation.values()["quota"]["gpuShares"]
     release.upgrade(*more(release, quota - SHARES + 1), is_waited=False)
     release.cluster.wait(
         release.path("replicasets", "apps/v1"),
@@ -70,8 +70,9 @@ def test_more_shares_than_the_quota_has_are_refused(release):
 
 
 def is_refused(name, replica_set):
-    told = [each["message"] for each in replica_set["status"].get("conditions", ()) if each["type"] == "ReplicaFailure"]
-    return name.startswith("agent-more-") and any("exceeded quota" in each and GPU in each for each in told)
+    conditions = replica_set["status"].get("conditions", ())
+    reasons = [each["message"] for each in conditions if each["type"] == "ReplicaFailure"]
+    return name.startswith("agent-more-") and any("exceeded quota" in each and GPU in each for each in reasons)
 
 
 def test_research_gives_its_share_to_a_language_model(release):

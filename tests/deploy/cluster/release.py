@@ -1,4 +1,4 @@
-"""The chart in a namespace: as it is rendered, installed, changed and removed by Helm."""
+"""The two charts of an environment: as they are rendered, installed, changed and removed by Helm."""
 
 import hashlib
 import json
@@ -11,9 +11,13 @@ from cluster.nodes import disks, mounted_secrets
 
 KUBERNETES = Path(__file__).parents[3] / "k8s"
 CHART = KUBERNETES / "trading-system"
+FOUNDATION = KUBERNETES / "foundation"
 ENVIRONMENTS = ("dev", "staging", "prod")
 HOOK = "helm.sh/hook"
 RELEASE = "sapphire"
+NAMESPACE = "trading-system"
+"""Where an environment runs."""
+
 CONTAINERS = ("initContainers", "containers")
 IMAGES = (
     "engine",
@@ -31,6 +35,17 @@ DIGESTS = {name: f"sha256:{hashlib.sha256(name.encode()).hexdigest()}" for name 
 """What `make images` would say; no image is pulled here."""
 
 
+def values_file(environment):
+    """The file that both charts take."""
+    return KUBERNETES / "environments" / f"{environment}.yaml"
+
+
+def deployer(cluster, environment):
+    """A client for somebody of the deployers' group; the administrator's where the environment has no groups."""
+    groups = yaml.safe_load(values_file(environment).read_text()).get("roles", {}).get("deployer")
+    return cluster.impersonate("ann@deployer", groups[0], "system:authenticated") if groups else cluster
+
+
 class Release:
     """One environment's chart.
 
@@ -38,14 +53,16 @@ class Release:
     ----------
     cluster : the administrator's client.
     environment : its values file's name.
+    chart : the deployer's, or the administrator's.
+    namespace : that the release lies in.
     """
 
-    namespace = "trading-system"
-
-    def __init__(self, cluster, environment):
-        self.cluster, self.environment = cluster, environment
-        self._where = ("--namespace", self.namespace)
-        self._what = (str(CHART), "--values", str(KUBERNETES / "environments" / f"{environment}.yaml"))
+    def __init__(self, cluster, environment, chart=CHART, namespace=NAMESPACE):
+        self.cluster, self.environment, self.namespace = cluster, environment, namespace
+        self.foundation = None if chart == FOUNDATION else Release(cluster, environment, FOUNDATION, "foundation")
+        self.owner = cluster if chart == FOUNDATION else deployer(cluster, environment)
+        self._where = ("--namespace", namespace)
+        self._what = (str(chart), "--values", str(values_file(environment)))
         if environment != "dev":
             digests = cluster.kubeconfig.with_name("digests.yaml")
             digests.write_text(json.dumps({"global": {"image": {"digests": DIGESTS}}}))
@@ -53,8 +70,8 @@ class Release:
 
     def rendered(self, *words):
         """The objects that Helm would make, without those of hooks; each says the namespace that it is in."""
-        told = self.cluster.helm("template", RELEASE, *self._what, *self._where, *words)
-        documents = [each for each in yaml.safe_load_all(told) if each]
+        text = self.cluster.helm("template", RELEASE, *self._what, *self._where, *words)
+        documents = [each for each in yaml.safe_load_all(text) if each]
         for each in documents:
             if self.cluster.is_namespaced(each):
                 each["metadata"].setdefault("namespace", self.namespace)
@@ -70,10 +87,10 @@ class Release:
     def install(self):
         """Install it as its environment says, and wait for all of it."""
         self.provide(self.rendered())
-        self._helm("install", *self._what)
+        self._helm("install", *self._what, *(("--create-namespace",) if self.foundation is None else ()))
 
     def upgrade(self, *words, by=None, is_waited=True):
-        """Change it, and wait for all of it unless told otherwise; `by` is who does, else the administrator."""
+        """Change it, and wait for all of it if it is waited for; `by` is who does, else whose chart it is."""
         self.provide(self.rendered(*words))
         self._helm("upgrade", *self._what, *words, by=by, is_waited=is_waited)
 
@@ -87,12 +104,11 @@ class Release:
 
     def values(self):
         """The values that it has now, defaults among them."""
-        told = self.cluster.helm("get", "values", RELEASE, "--all", *self._where, "--output", "yaml")
-        return yaml.safe_load(told)
+        return yaml.safe_load(self.cluster.helm("get", "values", RELEASE, "--all", *self._where, "--output", "yaml"))
 
     def _helm(self, verb, *words, by=None, is_waited=True):
         waiting = ("--wait", "--timeout", "120s") if is_waited else ()
-        (by or self.cluster).helm(verb, RELEASE, *words, *self._where, *waiting)
+        (by or self.owner).helm(verb, RELEASE, *words, *self._where, *waiting)
 
     def path(self, kind, group="v1"):
         """Path of a list in its namespace."""
@@ -132,32 +148,28 @@ def _is_settled(controller, least):
 
 @contextmanager
 def installed(cluster, environment):
-    """An environment that is installed in a namespace made as its file says; nothing is left of either afterwards."""
+    """An environment that an administrator founded and a deployer installed; nothing is left of it afterwards."""
     release = Release(cluster, environment)
-    with namespace(cluster, KUBERNETES / "environments" / "namespace.yaml"):
-        try:
-            release.install()
-            release.settled()
-            release.pods()
-            yield release
-        finally:
-            release.uninstall()
-
-
-@contextmanager
-def namespace(cluster, path):
-    """The namespace of a file, and nothing left of it, nor of its disks, afterwards."""
-    cluster.kubectl("apply", "-f", str(path))
-    name = yaml.safe_load(path.read_text())["metadata"]["name"]
     try:
-        yield
+        release.foundation.install()
+        release.install()
+        release.settled()
+        release.pods()
+        yield release
     finally:
-        cluster.delete(f"/api/v1/namespaces/{name}")
-        cluster.wait("/api/v1/namespaces", lambda found: name not in found, f"namespace {name} is gone", within_s=120)
-        volumes = "/api/v1/persistentvolumes"
-        for each in cluster.get(volumes)["items"]:
-            if each["spec"]["claimRef"]["namespace"] == name:
-                cluster.delete(f"{volumes}/{each['metadata']['name']}")
+        for each in (release, release.foundation):
+            each.uninstall()
+            remove_namespace(cluster, each.namespace)
+
+
+def remove_namespace(cluster, name):
+    """Remove a namespace, and with it the disks that were its."""
+    cluster.kubectl("delete", "namespace", name, "--ignore-not-found", "--wait=false")
+    cluster.wait("/api/v1/namespaces", lambda found: name not in found, f"namespace {name} is gone", within_s=120)
+    volumes = "/api/v1/persistentvolumes"
+    for each in cluster.get(volumes)["items"]:
+        if each["spec"]["claimRef"]["namespace"] == name:
+            cluster.delete(f"{volumes}/{each['metadata']['name']}")
 
 
 def differences(rendered, live, at=""):
