@@ -1,4 +1,4 @@
-"""What of the rendered chart podman does not play, with why. What is in neither the translation nor here fails a test."""
+"""What podman does not play of the rendered chart, with why. What nobody honours and is not here fails a test."""
 
 WORKLOADS = {
     "StatefulSet/lab-*": "a lab is nobody's part in trading; make images starts its image",

@@ -162,7 +162,8 @@ def _pod(workload, services, configs):
 def _user(context):
     """The group of its volumes, and the words that say who it is."""
     user, group = context["runAsUser"], context["runAsGroup"]
-    assert context.only("runAsNonRoot", True) and user != 0
+    assert context.only("runAsNonRoot", True)
+    assert user != 0
     context["seccompProfile"].only("type", "RuntimeDefault")  # podman's own, unless it is told another
     shared = context["fsGroup"]
     return shared, ("--user", f"{user}:{group}", "--group-add", str(shared))
