@@ -4,8 +4,10 @@ import copy
 
 import pytest
 from left_out import FIELDS
-from rendered import key, rendered
+from rendered import ENVIRONMENTS, key, rendered
 from translation import translate
+
+from sapphire.registry import Deployment
 
 PLAYED = {"valkey", "exchange", "collector", "postgresql", "mlflow", "agent-trend", "coordinator-paper", "engine-paper",
           "trimmer-paper"}  # fmt: skip
@@ -118,3 +120,9 @@ def test_a_row_that_leaves_nothing_out_is_named(monkeypatch):
     monkeypatch.setitem(FIELDS, "*/spec/nothing", "no such field")
     with pytest.raises(AssertionError, match=r"leave nothing out: \['\*/spec/nothing'\]"):
         translate(rendered("dev"))
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_who_verifies_reads_whom_the_chart_trusts(environment):
+    told = next(each for each in rendered(environment) if key(each) == "ConfigMap/environment")["data"]
+    assert Deployment.read(told).authority == told["SAPPHIRE_TRUSTED_AUTHORITY"]
