@@ -8,6 +8,7 @@ from rendered import ENVIRONMENTS, key, rendered
 from translation import translate
 
 from sapphire.registry import Deployment
+from sapphire.stack.pods import PodPlan
 
 PLAYED = {"valkey", "exchange", "collector", "postgresql", "mlflow", "agent-trend", "coordinator-paper", "engine-paper",
           "trimmer-paper"}  # fmt: skip
@@ -126,3 +127,10 @@ def test_a_row_that_leaves_nothing_out_is_named(monkeypatch):
 def test_who_verifies_reads_whom_the_chart_trusts(environment):
     told = next(each for each in rendered(environment) if key(each) == "ConfigMap/environment")["data"]
     assert Deployment.read(told).authority == told["SAPPHIRE_TRUSTED_AUTHORITY"]
+
+
+def test_bars_are_kept_for_what_sizing_looks_back_on(tmp_path):
+    """8 weeks at the interval: a number of the chart's own was too small for any release of 5 minutes."""
+    plan = tmp_path / "plan.json"
+    plan.write_text(next(each for each in rendered("dev") if key(each) == "ConfigMap/plan")["data"]["plan.json"])
+    assert PodPlan.read(plan).market.kept_bars > 56 * 24 * 12
