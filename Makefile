@@ -16,7 +16,7 @@ ALONE    := env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL
 # Each of the loop's processes would compile the libraries' source again, which takes longer than what they do.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo lab test test-days test-cluster images check proof bench notebook engine setup lock lock-images format clean
+.PHONY: help demo lab test test-days test-cluster test-pods images check proof bench notebook engine setup lock lock-images format clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -67,6 +67,10 @@ test-days: setup $(VENV)/.dev  ## a month and a hundred days of trading: sizes, 
 test-cluster: setup $(VENV)/.dev  ## the chart on a real Kubernetes control plane, compiled once (18 minutes on 2 cores)
 	@PYTHONPATH=tests/deploy $(PYTHON) -m cluster.programs
 	@$(ALONE) $(PYTHON) -m pytest -s $(addprefix tests/deploy/cluster/,environments.py roles.py refusals.py gpu.py disruptions.py)
+
+test-pods: setup $(VENV)/.dev debootstrap podman catatonit  ## a paper account in pods by podman: it trades, each is killed in turn; images are built first; TAG
+	@$(ALONE) $(PYTHON) -m sapphire.deployment.images build engine platform runner-cpu mlflow postgresql valkey $(if $(TAG),--tag $(TAG))
+	@$(ALONE) TAG="$(TAG)" $(PYTHON) -m pytest -s tests/deploy/pods/pods.py
 
 images: $(VENV)/.sapphire $(VENV)/.dev debootstrap podman $(if $(BUILDER_IMAGE),,cargo)  ## images by podman, with what is in them and how they start; NAMES, TAG, BASE_IMAGE, BUILDER_IMAGE, TORCH_INDEX
 	@$(ALONE) $(PYTHON) -m sapphire.deployment.images build $(NAMES) $(if $(TAG),--tag $(TAG)) $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE)) \
@@ -185,6 +189,7 @@ else
 .PHONY: debootstrap
 endif
 $(eval $(call program,podman,command -v podman >/dev/null && { command -v runc || command -v crun; } >/dev/null,podman runc netavark aardvark-dns catatonit,podman and runc or crun on the PATH (images are built and run with them)))
+$(eval $(call program,catatonit,{ command -v catatonit || ls /usr/libexec/podman/catatonit; } >/dev/null 2>&1 && ls /usr/lib*/podman/aardvark-dns >/dev/null 2>&1 && command -v iptables >/dev/null,catatonit netavark aardvark-dns iptables,catatonit and iptables on the PATH and podman's netavark and aardvark-dns (pods share a network and find each other by name)))
 
 .PHONY: cargo
 cargo:

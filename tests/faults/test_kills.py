@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from books import never_arrived, require_same_balances, require_same_fills, require_same_orders
 
 from sapphire.monitoring.judging.daily import daily_report
 from sapphire.monitoring.reading.run_folder import read_run
@@ -10,7 +11,6 @@ from sapphire.monitoring.reading.tracing import trace_order
 from sapphire.monitoring.telling.reports import render_report
 
 ROOT = Path(__file__).parents[2]
-ATOMS = ("free", "locked")
 
 
 def as_the_exchange_has_it(outcome):
@@ -26,41 +26,13 @@ def as_the_exchange_has_it(outcome):
     return {"orders": orders, "balances": outcome.account["balances"], "now_ns": outcome.exchange["now_ns"]}
 
 
-def never_arrived(order):
-    """An order that was written to a connection that died, and that the venue says it does not know."""
-    return order["state"] == "REJECTED" and order["venue_code"] is None and order["filled_lots"] == "0"
-
-
 def require_same_books(outcome):
     """The service's orders, fills and balances are the exchange's."""
-    history = {order["client_order_id"]: order for order in outcome.account["history"]}
-    sent = {order["order"]: order for order in outcome.orders if order["denied"] is None}
-    ours = {name: order for name, order in sent.items() if not never_arrived(order)}
-    assert set(ours) == set(history), "the same orders, none lost, none doubled"
-    for name, order in history.items():
-        assert (order["symbol"], order["quantity_lots"], order["price_ticks"], order["executed_lots"]) == (
-            ours[name]["symbol"].replace("/", ""), ours[name]["lots"], ours[name]["ticks"], ours[name]["filled_lots"]
-        )  # fmt: skip
-        assert order["executed_quote_atoms"] == ours[name]["filled_quote_atoms"]
-    theirs = {
-        (order["client_order_id"], str(fill["trade_id"])): (fill["ticks"], fill["lots"], fill["quote_atoms"],
-                                                            fill["commission_atoms"])
-        for order in history.values() for fill in order["fills"]
-    }  # fmt: skip
-    for fills in (outcome.fills, [row for row in outcome.journal if row["kind"] == "fill"]):
-        found = {
-            (fill["order"], fill["trade"]): (fill["ticks"], fill["lots"], fill["quote_atoms"], fill["fee_atoms"])
-            for fill in fills
-        }
-        assert len(found) == len(fills), "no fill is counted twice"
-        assert found == theirs
-    balances = {
-        asset: sum(int(balance[key]) for key in ATOMS) for asset, balance in outcome.account["balances"].items()
-    }
-    holdings = {row["symbol"].split("/")[0]: int(row["atoms"]) for row in outcome.positions["positions"]}
-    holdings[outcome.positions["quote"]] = int(outcome.positions["cash_quote_atoms"])
-    assert holdings == {asset: balances.get(asset, 0) for asset in holdings}
-    assert sum(balances.values()) == sum(holdings.values()), "no asset that the service does not know of"
+    history = outcome.account["history"]
+    require_same_orders(outcome.orders, history)
+    require_same_fills(outcome.fills, history)
+    require_same_fills([row for row in outcome.journal if row["kind"] == "fill"], history)
+    require_same_balances(outcome.positions, outcome.account["balances"])
 
 
 def decided(outcome):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -90,9 +92,10 @@ def watch(
     release: Annotated[str, typer.Argument(help="A release: NAME@VERSION, or its digest.")],
     once: Annotated[bool, typer.Option("--once", help="Bring what there is and end.")] = False,
 ) -> None:
-    """Keep a release, its evidence and the revocations current in this state folder, until interrupted.
+    """Keep a release, its evidence and the revocations current in this state folder, until told to end.
 
-    `sapphire up` does it by itself; this is for an engine or a server that runs alone.
+    `sapphire up` does it by itself; this is for an engine or a server that runs alone. SIGTERM ends it once what it is
+    bringing is there.
 
     Example: sapphire places watch trend@1 --once
     """
@@ -110,10 +113,10 @@ def watch(
     if once:
         say(f"release {digest[:12]} and its evidence are in {home()}")
         return
+    watching, ending = Watch(home(), digest, deployment=deployment), threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ending.set())  # by default it does not reach a container's first process
     say(f"release {digest[:12]} is kept current in {home()}, every {EVERY_S:g} s; ctrl-c ends it")
-    watching = Watch(home(), digest, deployment=deployment)
-    while True:
-        time.sleep(EVERY_S)
+    while not ending.wait(EVERY_S):
         watching.look()
 
 

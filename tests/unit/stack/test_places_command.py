@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from place_servers import free_ports
+from restless import restless
 from typer.testing import CliRunner
 
 from sapphire.cli import app
@@ -16,6 +19,8 @@ from sapphire.data import load_snapshot, snapshot
 from sapphire.domain.errors import ConfigError
 from sapphire.domain.workspace import HOME_VARIABLE
 from sapphire.registry import Registry
+
+__all__ = ["restless"]
 
 
 @pytest.fixture
@@ -82,3 +87,22 @@ def test_what_was_kept_here_alone_is_sent_and_found_elsewhere(
     assert there.find("trend@1") == digest
     (listed,) = there.releases()
     assert there.releases().standings[listed.digest].mark == "revoked"
+
+
+def test_who_keeps_a_release_current_ends_when_it_is_told_to(
+    restless: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a container's first process, which no signal ends that it does not handle."""
+    home, digest = restless
+    (tmp_path / "place").mkdir()
+    monkeypatch.setenv("SAPPHIRE_PLACES_FOLDER", str(tmp_path / "place"))
+    monkeypatch.setenv(HOME_VARIABLE, str(home))
+    assert CliRunner().invoke(app, ["places", "send"]).exit_code == 0
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "there"))
+    words = (sys.executable, "-m", "sapphire.cli", "places", "watch", digest)
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as watching:
+        assert watching.stderr is not None
+        assert "is kept current" in watching.stderr.readline()
+        watching.terminate()
+        assert watching.wait(30) == 0
+    assert (tmp_path / "there" / "releases" / digest).is_dir()
