@@ -46,7 +46,7 @@ struct CommandLine {
 enum Verb {
     /// Whether an exchange is well, as its own probes say: exit code 0 or 1
     Health {
-        /// Its control plane, such as http://127.0.0.1:8081
+        /// Its control plane, such as `http://127.0.0.1:8081`
         #[arg(long, value_name = "URL")]
         control_url: String,
         /// Whether it is fit to be asked; else whether it works at all

@@ -189,9 +189,10 @@ fn open_accounts(
         opened.map_err(|error| StartError::Account { name: name.clone(), why: error.to_string() })?;
     }
     for (name, pair) in given.into_iter().flat_map(GivenKeys::accounts) {
-        match actor.matching().account_named(name) {
-            Ok(account) => keys.replace(account, pair),
-            Err(_) => tracing::warn!(name, "there are keys for an account that nobody asked to open"),
+        if let Ok(account) = actor.matching().account_named(name) {
+            keys.replace(account, pair);
+        } else {
+            tracing::warn!(name, "there are keys for an account that nobody asked to open");
         }
     }
     Ok(())
