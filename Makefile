@@ -70,7 +70,7 @@ test-cluster: setup $(VENV)/.dev  ## the chart on a real Kubernetes control plan
 
 test-pods: setup $(VENV)/.dev debootstrap podman catatonit  ## a paper account in pods by podman: it trades, each is killed in turn; images are built first; TAG
 	@$(ALONE) $(PYTHON) -m sapphire.deployment.images build engine platform runner-cpu mlflow postgresql valkey $(if $(TAG),--tag $(TAG))
-	@$(ALONE) TAG="$(TAG)" $(PYTHON) -m pytest -s tests/deploy/pods/pods.py
+	@$(ALONE) TAG="$(TAG)" $(PYTHON) -m pytest -s tests/deploy/pods/rehearsal.py tests/deploy/pods/pods.py
 
 images: $(VENV)/.sapphire $(VENV)/.dev debootstrap podman $(if $(BUILDER_IMAGE),,cargo)  ## images by podman, with what is in them and how they start; NAMES, TAG, BASE_IMAGE, BUILDER_IMAGE, TORCH_INDEX
 	@$(ALONE) $(PYTHON) -m sapphire.deployment.images build $(NAMES) $(if $(TAG),--tag $(TAG)) $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE)) \
