@@ -76,7 +76,7 @@ def test_every_pod_runs_and_every_disk_is_bound(release):
 def test_replicas_are_spread_over_zones(release):
     zone_of = zones(release)
     for name, pods in replicas(release).items():
-        if len(pods) > 1 and "nvidia.com/gpu" not in json.dumps(pods[0]["spec"]["containers"]):
+        if len(pods) > 1 and "cloud.google.com/gke-accelerator" not in pods[0]["spec"].get("nodeSelector", {}):
             counts = Counter(zone_of[each["spec"]["nodeName"]] for each in pods)
             counts = [counts[zone] for zone in set(zone_of.values())]
             assert max(counts) - min(counts) <= 1, f"{name} is in zones {counts}"
@@ -141,8 +141,8 @@ def test_an_agent_more_is_an_entry_more_and_goes_again(release):
 
 
 def agent_of(release):
-    """An entry like the first agent's that runs on a processor."""
-    return next(agent for agent in release.values()["agents"].values() if agent["runner"] != "vllm")
+    """An entry like the one without torch, for which there is room: where there is none, research gives way."""
+    return next(agent for agent in release.values()["agents"].values() if agent["runner"] == "cpu")
 
 
 def test_policies_are_such_as_the_server_can_read(release):
