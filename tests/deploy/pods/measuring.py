@@ -23,7 +23,7 @@ class Sampler(threading.Thread):
         super().__init__(name="sampler", daemon=True)
         self._node, self._ending = node, threading.Event()
         self._memory, self._processor = defaultdict(list), defaultdict(list)
-        self._marks = {}
+        self._marks, self._last = {}, {}
         self.began = time.monotonic()
 
     def run(self):
@@ -36,6 +36,10 @@ class Sampler(threading.Thread):
         """What was seen, by row of the chart's resources."""
         self._ending.set()
         self.join()
+        for key, (row, now, seconds) in self._last.items():
+            began, before, is_first = self._marks[key]
+            if is_first and now - began >= 1.0:  # it ended before a stretch was over
+                self._processor[row].append(1000 * (seconds - before) / (now - began))
         return {
             row: {
                 "cpu_m": round(float(np.percentile(self._processor[row] or [0.0], 95)), 1),
@@ -53,10 +57,11 @@ class Sampler(threading.Thread):
             return  # it is ending
         self._memory[row].append(memory)
         now, key = time.monotonic(), (each.id, each.pid)
-        began, before = self._marks.setdefault(key, (now, seconds))
+        began, before, _ = self._marks.setdefault(key, (now, seconds, True))
+        self._last[key] = (row, now, seconds)
         if now - began >= SPAN_S:
             self._processor[row].append(1000 * (seconds - before) / (now - began))
-            self._marks[key] = (now, seconds)
+            self._marks[key] = (now, seconds, False)
 
 
 def used(pid):
