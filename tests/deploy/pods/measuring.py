@@ -52,7 +52,7 @@ class Sampler(threading.Thread):
 
     def _look(self, row, each):
         try:
-            memory, seconds = used(each.pid)
+            memory, seconds = used(each.pid, each.id)
         except (OSError, KeyError, ValueError):
             return  # it is ending
         self._memory[row].append(memory)
@@ -64,10 +64,9 @@ class Sampler(threading.Thread):
             self._marks[key] = (now, seconds, False)
 
 
-def used(pid):
+def used(pid, container):
     """Bytes of the working set of a container, as a kubelet counts them, and seconds of its processor time so far."""
-    lines = [line.split(":", 2) for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines()]
-    paths = {name: path for _, names, path in lines for name in names.split(",")}
+    paths = groups(pid, container)
     if "memory" in paths:
         memory, processor = CGROUPS / f"memory{paths['memory']}", CGROUPS / f"cpuacct{paths['cpuacct']}"
         held = int((memory / "memory.usage_in_bytes").read_text())
@@ -78,10 +77,19 @@ def used(pid):
     return held - idle, _table(folder / "cpu.stat")["usage_usec"] / 1e6
 
 
-def most_memory(pid):
-    """Bytes that a container may use."""
+def groups(pid, container):
+    """Control groups of a container's first process; one that has ended is in the machine's, which are nobody's."""
     lines = [line.split(":", 2) for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines()]
     paths = {name: path for _, names, path in lines for name in names.split(",")}
+    own = paths.get("memory", paths.get(""))
+    if container not in own:
+        raise ProcessLookupError(f"process {pid} of {container} is in {own}")
+    return paths
+
+
+def most_memory(pid, container):
+    """Bytes that a container may use."""
+    paths = groups(pid, container)
     if "memory" in paths:
         return int((CGROUPS / f"memory{paths['memory']}" / "memory.limit_in_bytes").read_text())
     return int((CGROUPS / paths[""].lstrip("/") / "memory.max").read_text())

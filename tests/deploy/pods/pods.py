@@ -106,7 +106,7 @@ def test_each_container_is_held_as_the_chart_says(trading):
             root = next(mount for mount in mounts if mount[4] == "/")
             assert "ro" in root[5].split(","), where
             option = each.container.options
-            assert most_memory(each.pid) == int(option[option.index("--memory") + 1]), where
+            assert most_memory(each.pid, each.id) == int(option[option.index("--memory") + 1]), where
 
 
 def test_the_account_trades_and_nothing_is_refused(trading, sampler):
