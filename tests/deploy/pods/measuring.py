@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 CGROUPS = Path("/sys/fs/cgroup")
-EVERY_S, SPAN_S = 0.5, 5.0
-"""How often is looked, and over how long a stretch processor time is counted."""
+EVERY_S, SPAN_S, START_S = 0.5, 5.0, 10.0
+"""How often is looked, over how long a stretch processor time is counted, and how long what serves may take to start:
+that takes all there is of a processor, which no limit keeps from it, and is not what is asked for."""
 ROWS = {"agent": "runner-cpu", "settings": "copy", "release": "copy"}
 """Rows of global.resources in the chart's values that are not called as the container is."""
 MEBIBYTE = 1 << 20
@@ -57,6 +58,8 @@ class Sampler(threading.Thread):
             return  # it is ending
         self._memory[row].append(memory)
         now, key = time.monotonic(), (each.id, each.pid)
+        if each.container.restarts and now - each.began < START_S:
+            return
         began, before, _ = self._marks.setdefault(key, (now, seconds, True))
         self._last[key] = (row, now, seconds)
         if now - began >= SPAN_S:

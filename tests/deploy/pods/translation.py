@@ -1,8 +1,8 @@
 """From a rendered workload to what podman and a kubelet are told of its pod.
 
 Every field that is read here is honoured: by a word for podman, or by the kubelet of these tests, which makes volumes,
-runs init containers, asks probes, restarts what ended and stops in order. `require_all_read` fails on every other one
-that stands in no list.
+runs init containers, asks probes, restarts what ended and stops in order. Every other one stands in `left_out`, or
+fails the translation.
 """
 
 import re
