@@ -10,19 +10,25 @@ def never_arrived(order):
     return order["state"] == "REJECTED" and order["venue_code"] is None and order["filled_lots"] == "0"
 
 
-def require_same_orders(orders, history):
+def require_same_orders(orders, history, *, refused=()):
     """The engine's orders are the exchange's, none lost, none doubled.
 
     Parameters
     ----------
     orders : the engine's.
-    history : of the account, as the exchange's control plane gives it.
+    history : of the account, as the exchange's control plane gives it; what it refuses is no order of its.
+    refused : codes that the exchange may have refused orders with.
     """
     theirs = {order["client_order_id"]: order for order in history}
     assert len(theirs) == len(history), "no order is there twice"
     sent = {order["order"]: order for order in orders if order["denied"] is None}
-    ours = {name: order for name, order in sent.items() if not never_arrived(order)}
-    assert set(ours) == set(theirs), "the same orders, none lost, none doubled"
+    ours = {
+        name: order for name, order in sent.items()
+        if not never_arrived(order) and not (order["state"] == "REJECTED" and order["venue_code"] in refused)
+    }  # fmt: skip
+    lost, unknown = set(theirs) - set(ours), set(ours) - set(theirs)
+    assert not lost, f"the engine has lost {sorted(lost)}"
+    assert not unknown, f"the exchange does not know {[ours[name] for name in sorted(unknown)]}"
     for name, order in theirs.items():
         assert (order["symbol"], order["quantity_lots"], order["price_ticks"], order["executed_lots"]) == (
             ours[name]["symbol"].replace("/", ""), ours[name]["lots"], ours[name]["ticks"], ours[name]["filled_lots"]

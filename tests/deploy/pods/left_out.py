@@ -18,6 +18,8 @@ OBJECTS = WORKLOADS | {
     "LimitRange/*": "each container says its limits itself",
     "ValidatingAdmissionPolicy/*": "there is nobody to ask for admission",
     "ValidatingAdmissionPolicyBinding/*": "there is nobody to ask for admission",
+    "Namespace/*": "there is no API to divide",
+    "ConfigMap/images": "tells which images research jobs may have",
     "ConfigMap/prometheus": "of a workload that is not played",
     "ConfigMap/research-jobs": "of a workload that is not played",
     "Service/lab-*": "of a workload that is not played",

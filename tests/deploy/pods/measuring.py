@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 CGROUPS = Path("/sys/fs/cgroup")
-EVERY_S, SPAN_S = 0.5, 5.0
-"""How often is looked, and over how long a stretch processor time is counted."""
+EVERY_S, SPAN_S, START_S = 0.5, 5.0, 10.0
+"""How often is looked, over how long a stretch processor time is counted, and how long what serves may take to start:
+that takes all there is of a processor, which no limit keeps from it, and is not what is asked for."""
 ROWS = {"agent": "runner-cpu", "settings": "copy", "release": "copy"}
 """Rows of global.resources in the chart's values that are not called as the container is."""
 MEBIBYTE = 1 << 20
@@ -23,7 +24,7 @@ class Sampler(threading.Thread):
         super().__init__(name="sampler", daemon=True)
         self._node, self._ending = node, threading.Event()
         self._memory, self._processor = defaultdict(list), defaultdict(list)
-        self._marks = {}
+        self._marks, self._last = {}, {}
         self.began = time.monotonic()
 
     def run(self):
@@ -36,6 +37,10 @@ class Sampler(threading.Thread):
         """What was seen, by row of the chart's resources."""
         self._ending.set()
         self.join()
+        for key, (row, now, seconds) in self._last.items():
+            began, before, is_first = self._marks[key]
+            if is_first and now - began >= 1.0:  # it ended before a stretch was over
+                self._processor[row].append(1000 * (seconds - before) / (now - began))
         return {
             row: {
                 "cpu_m": round(float(np.percentile(self._processor[row] or [0.0], 95)), 1),
@@ -48,21 +53,23 @@ class Sampler(threading.Thread):
 
     def _look(self, row, each):
         try:
-            memory, seconds = used(each.pid)
+            memory, seconds = used(each.pid, each.id)
         except (OSError, KeyError, ValueError):
             return  # it is ending
         self._memory[row].append(memory)
         now, key = time.monotonic(), (each.id, each.pid)
-        began, before = self._marks.setdefault(key, (now, seconds))
+        if each.container.restarts and now - each.began < START_S:
+            return
+        began, before, _ = self._marks.setdefault(key, (now, seconds, True))
+        self._last[key] = (row, now, seconds)
         if now - began >= SPAN_S:
             self._processor[row].append(1000 * (seconds - before) / (now - began))
-            self._marks[key] = (now, seconds)
+            self._marks[key] = (now, seconds, False)
 
 
-def used(pid):
+def used(pid, container):
     """Bytes of the working set of a container, as a kubelet counts them, and seconds of its processor time so far."""
-    lines = [line.split(":", 2) for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines()]
-    paths = {name: path for _, names, path in lines for name in names.split(",")}
+    paths = groups(pid, container)
     if "memory" in paths:
         memory, processor = CGROUPS / f"memory{paths['memory']}", CGROUPS / f"cpuacct{paths['cpuacct']}"
         held = int((memory / "memory.usage_in_bytes").read_text())
@@ -73,10 +80,19 @@ def used(pid):
     return held - idle, _table(folder / "cpu.stat")["usage_usec"] / 1e6
 
 
-def most_memory(pid):
-    """Bytes that a container may use."""
+def groups(pid, container):
+    """Control groups of a container's first process; one that has ended is in the machine's, which are nobody's."""
     lines = [line.split(":", 2) for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines()]
     paths = {name: path for _, names, path in lines for name in names.split(",")}
+    own = paths.get("memory", paths.get(""))
+    if container not in own:
+        raise ProcessLookupError(f"process {pid} of {container} is in {own}")
+    return paths
+
+
+def most_memory(pid, container):
+    """Bytes that a container may use."""
+    paths = groups(pid, container)
     if "memory" in paths:
         return int((CGROUPS / f"memory{paths['memory']}" / "memory.limit_in_bytes").read_text())
     return int((CGROUPS / paths[""].lstrip("/") / "memory.max").read_text())

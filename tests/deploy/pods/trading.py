@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from kubelet import Node
-from rendered import merged, render, values_of
+from rendered import merged, render, render_foundation, values_of
 from translation import translate
 from volumes import Volumes
 
@@ -38,7 +38,8 @@ def rendered_for(digest):
             "policies": {target: list(pinned) for target, pinned in trusted.policies.items()},
         },
     }
-    return render(merged(values_of("dev"), changed))
+    values = merged(values_of("dev"), changed)
+    return [*render_foundation(values), *render(values)]
 
 
 class Trading:

@@ -1,8 +1,8 @@
 """From a rendered workload to what podman and a kubelet are told of its pod.
 
 Every field that is read here is honoured: by a word for podman, or by the kubelet of these tests, which makes volumes,
-runs init containers, asks probes, restarts what ended and stops in order. `require_all_read` fails on every other one
-that stands in no list.
+runs init containers, asks probes, restarts what ended and stops in order. Every other one stands in `left_out`, or
+fails the translation.
 """
 
 import re
@@ -194,7 +194,7 @@ def _volume(volume):
     if "emptyDir" in volume.value:
         empty = volume["emptyDir"]
         kind = {None: "scratch", "Memory": "memory"}[empty.get("medium")]
-        return Volume(name, kind, size=_bytes(empty["sizeLimit"]))
+        return Volume(name, kind, size=bytes_of(empty["sizeLimit"]))
     if "secret" in volume.value:
         secret = volume["secret"]
         items = tuple((item["key"], item["path"]) for item in secret["items"])
@@ -253,11 +253,11 @@ def _unprivileged(context):
 
 
 def _limits(resources):
-    memory = _bytes(resources["limits"]["memory"])
-    shares = max(2, _milli(resources["requests"]["cpu"]) * 1024 // 1000)  # as a kubelet tells the kernel
+    memory = bytes_of(resources["limits"]["memory"])
+    shares = max(2, milli_of(resources["requests"]["cpu"]) * 1024 // 1000)  # as a kubelet tells the kernel
     words = ["--memory", str(memory), "--memory-swap", str(memory), "--cpu-shares", str(shares)]
     cpu = resources["limits"].get("cpu")
-    return [*words, *(["--cpus", str(_milli(cpu) / 1000)] if cpu is not None else [])]
+    return [*words, *(["--cpus", str(milli_of(cpu) / 1000)] if cpu is not None else [])]
 
 
 def _environment(container, configs):
@@ -295,11 +295,11 @@ def _pre_stop(lifecycle):
     return {"stop_command": tuple(hook["exec"]["command"].plain())}
 
 
-def _bytes(text):
+def bytes_of(text):
     number, unit = re.fullmatch(r"(\d+)(Ki|Mi|Gi|)", str(text)).groups()
     return int(number) * UNITS[unit]
 
 
-def _milli(text):
+def milli_of(text):
     text = str(text)
     return int(text[:-1]) if text.endswith("m") else round(float(text) * 1000)
