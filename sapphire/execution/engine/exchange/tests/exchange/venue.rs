@@ -1,5 +1,6 @@
 //! A running exchange and the client of one account.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -192,6 +193,14 @@ impl Scratch {
             entries.filter(|path| path.extension().is_some_and(|end| end == "journal")).collect();
         files.sort();
         files
+    }
+
+    /// Where each journal is or was before it was archived, in order.
+    pub fn journals_and_archives(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().file_name());
+        let plain = |name: &str| sapphire_archive::plain_name(name).map(str::to_owned);
+        let names: BTreeSet<String> = entries.filter_map(|name| plain(name.to_str().unwrap())).collect();
+        names.iter().filter(|name| name.ends_with(".journal")).map(|name| self.0.join(name)).collect()
     }
 }
 
