@@ -26,8 +26,12 @@ def tree(tmp_path: Path) -> Path:
     (engine / "Cargo.toml").write_text("[workspace]\n")
     for name in ("Makefile", "pyproject.toml", *(path.name for path in ROOT.glob("requirements*.lock"))):
         shutil.copy(ROOT / name, folder / name)
+    chart = folder / "tests" / "deploy" / "chart"
+    chart.mkdir(parents=True)
+    for name in ("checkov.lock", "package.json", "package-lock.json"):
+        shutil.copy(ROOT / "tests" / "deploy" / "chart" / name, chart / name)
     (folder / ".venv" / "bin").mkdir(parents=True)
-    for stamp in (".build", ".packages", ".dev", ".sapphire", ".engine"):
+    for stamp in (".build", ".packages", ".dev", ".sapphire", ".engine", ".checkov", ".custom-resources"):
         (folder / ".venv" / stamp).touch()
     (built / ".built").touch()
     return folder

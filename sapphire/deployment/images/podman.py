@@ -17,19 +17,20 @@ from sapphire.domain.errors import ConfigError, NotReady
 __all__ = ["Podman", "build_mounts"]
 
 _TRUST = ("/etc/ssl/certs/ca-certificates.crt",)
+_BUILDER_HOME = "/root"
 _INDEXES = {
     "/etc/pip.conf": "/etc/pip.conf",
-    "~/.config/pip/pip.conf": "/root/.config/pip/pip.conf",
-    "~/.config/uv/uv.toml": "/root/.config/uv/uv.toml",
+    "~/.config/pip/pip.conf": f"{_BUILDER_HOME}/.config/pip/pip.conf",
+    "~/.config/uv/uv.toml": f"{_BUILDER_HOME}/.config/uv/uv.toml",
 }
 _TAIL = 6_000
 
 
 def build_mounts() -> tuple[str, ...]:
     """What builds see of this machine, and no image keeps: whom it trusts, and where its packages come from."""
-    told = {file: file for file in _TRUST} | _INDEXES
-    there = {str(Path(file).expanduser()): inside for file, inside in told.items()}
-    return tuple(f"{file}:{inside}:ro" for file, inside in there.items() if Path(file).is_file())
+    wanted = {file: file for file in _TRUST} | _INDEXES
+    files = {str(Path(file).expanduser()): inside for file, inside in wanted.items()}
+    return tuple(f"{file}:{inside}:ro" for file, inside in files.items() if Path(file).is_file())
 
 
 @dataclass(frozen=True, slots=True)

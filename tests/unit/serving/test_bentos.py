@@ -104,7 +104,7 @@ def test_serving_loads_no_mlflow_and_no_more_rooms_than_the_bento_holds(state, b
     seen = json.loads(done.stdout)
     assert seen["status"] == 200
     assert not {"mlflow", "torch", "vectorbt", "plotly", "IPython"} & set(seen["libraries"])
-    assert set(seen["rooms"]) <= {"agents", "data", "domain", "registry", "serving", "statistics"}
+    assert set(seen["rooms"]) <= {"agents", "data", "domain", "registry", "serving", "statistics", "telemetry"}
 
 
 def test_the_built_bento_runs_its_own_copy_of_the_code_and_a_skewed_release_never_gets_ready(
