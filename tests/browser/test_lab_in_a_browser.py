@@ -87,7 +87,8 @@ def test_start_here_runs_whole_and_can_be_read_in_both_themes(lab, notebook, tmp
     assert len(notebook.figures) >= 5
     assert min(notebook.figures) > BLANK
     seen = " ".join(notebook.bars_seen)
-    assert all(word in seen for word in ("sweep", "fold 2 of 2", "replay", "release trend@1"))
+    # Which folds a bar shows is a matter of speed: it is drawn a few times a second.
+    assert not [words for words in ("sweep", "walk", "replay", "release trend@1") if words not in seen], seen
     for theme in ("Light", "Dark"):
         notebook.take_theme(theme)
         require_readable(notebook)
