@@ -7,11 +7,11 @@ from page import NotebookPage, shortened
 
 START_HERE = Path(__file__).parents[2] / "notebooks" / "00_start_here.ipynb"
 FAST = {
-    "start": "2024-03-01",
+    "start": "2023-11-23",
     "end": "2024-05-01",
     "interval": "1h",
     "train": "30d",
-    "test": "10d",
+    "test": "60d",
     "holdout": "10d",
     "fast": [6, 12],
     "slow": [48, 96],
@@ -87,8 +87,7 @@ def test_start_here_runs_whole_and_can_be_read_in_both_themes(lab, notebook, tmp
     assert len(notebook.figures) >= 5
     assert min(notebook.figures) > BLANK
     seen = " ".join(notebook.bars_seen)
-    # Which folds a bar shows is a matter of speed: it is drawn a few times a second.
-    assert not [words for words in ("sweep", "walk", "replay", "release trend@1") if words not in seen], seen
+    assert not [words for words in ("sweep", "2 folds 2/2", "replay", "release trend@1") if words not in seen], seen
     for theme in ("Light", "Dark"):
         notebook.take_theme(theme)
         require_readable(notebook)
