@@ -23,12 +23,15 @@ def full_disk(error: Exception, path: Path) -> PlaceFull | None:
 
     Libraries pass on what the system said, as errors of their own and not always with its number.
     """
-    number, said = (error.errno, error.strerror) if isinstance(error, OSError) else (None, None)
-    said = said or str(error)
-    if number not in _FULL and os.strerror(errno.ENOSPC) not in said:
+    number, message = (error.errno, error.strerror) if isinstance(error, OSError) else (None, None)
+    message = message or str(error)
+    if number not in _FULL and os.strerror(errno.ENOSPC) not in message:
         return None
     return PlaceFull(
-        f"no room for {path}", expected="room on its disk", got=said, next="free some, then again: nothing is half kept"
+        f"no room for {path}",
+        expected="room on its disk",
+        got=message,
+        next="free some, then again: nothing is half kept",
     )
 
 

@@ -1,29 +1,38 @@
 """Research jobs: a notebook as a Job of the cluster, from the template that the deployed chart holds.
 
 The chart knows images, identity, priority and secrets (ConfigMap `research-jobs`); here come name, notebook and
-parameters. kubectl is the client, with whoever is signed in: what may be started is bounded on the cluster.
+parameters. The cluster is asked as kubectl would: by the kubeconfig, or by the account of the pod that this runs in.
+What may be started is bounded on the cluster.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import secrets
-import subprocess
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sapphire.domain.errors import ConfigError, Refused, UnknownFile
+from sapphire.domain.errors import ConfigError, NotReady, Refused, StudyError, UnknownFile
 
-__all__ = ["ResearchJob", "read_notebook", "research_job", "start"]
+if TYPE_CHECKING:
+    from kr8s.asyncio import Api
+
+__all__ = ["ResearchJob", "follow", "read_notebook", "research_job", "start"]
 
 TEMPLATES = "research-jobs"
 """The ConfigMap with `cpu.json` and `gpu.json`."""
 _LARGEST = 900_000
 """Bytes of a notebook: a ConfigMap holds a mebibyte."""
 _WITHIN_S = 60
+_LOOKS_S = 1.0
+_ENDS = {"Complete": True, "Failed": False}
+"""Conditions of a Job that is over, and whether its notebook ran to the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +52,8 @@ class ResearchJob:
 
     def as_dict(self) -> dict[str, Any]:
         """Stable keys."""
-        follow = f"kubectl --namespace {self.namespace} logs --follow job/{self.name}"
-        return {"job": self.name, "namespace": self.namespace, "gpu": self.gpu, "next": f"started: {follow}"}
+        look = f"kubectl --namespace {self.namespace} logs --follow job/{self.name}"
+        return {"job": self.name, "namespace": self.namespace, "gpu": self.gpu, "next": f"started: {look}"}
 
 
 def read_notebook(path: Path) -> tuple[str, str]:
@@ -110,14 +119,33 @@ def start(notebook: tuple[str, str], parameters: Mapping[str, Any], *, gpu: bool
 
     Raises
     ------
-    ConfigError : no kubectl, or a cluster without research jobs.
-    Refused : the cluster does not take it.
+    ConfigError : no cluster is known here.
+    NotReady : it does not answer.
+    Refused : it does not take the job, or has no research jobs.
     """
+    with _refusals():
+        return asyncio.run(_start(notebook, parameters, gpu=gpu, namespace=namespace))
+
+
+def follow(job: ResearchJob) -> None:
+    """Show the log of a research job on stderr until it is over.
+
+    Raises
+    ------
+    NotReady : the cluster does not answer.
+    Refused : it shows no log.
+    StudyError : the notebook failed.
+    """
+    with _refusals():
+        asyncio.run(_follow(job))
+
+
+async def _start(notebook: tuple[str, str], parameters: Mapping[str, Any], *, gpu: bool, namespace: str) -> ResearchJob:
+    api = await _cluster(namespace)
     name, text = notebook
-    templates = json.loads(_kubectl(namespace, "get", "configmap", TEMPLATES, "--output", "json"))["data"]
+    templates = (await _call(api, "GET", "v1", namespace, f"configmaps/{TEMPLATES}"))["data"]
     job = research_job(json.loads(templates["gpu.json" if gpu else "cpu.json"]), name, parameters, namespace=namespace)
-    made = json.loads(_kubectl(namespace, "create", "--filename", "-", "--output", "json", given=json.dumps(job)))
-    metadata = made["metadata"]
+    metadata = (await _call(api, "POST", "batch/v1", namespace, "jobs", job))["metadata"]
     holder = {"apiVersion": "batch/v1", "kind": "Job", "name": metadata["name"], "uid": metadata["uid"]}
     config = {
         "apiVersion": "v1",
@@ -126,34 +154,84 @@ def start(notebook: tuple[str, str], parameters: Mapping[str, Any], *, gpu: bool
         "data": {"notebook.ipynb": text},
     }
     try:
-        _kubectl(namespace, "create", "--filename", "-", given=json.dumps(config))
-    except Refused:
-        _kubectl(namespace, "delete", "job", metadata["name"])
+        await _call(api, "POST", "v1", namespace, "configmaps", config)
+    except BaseException:
+        how = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        await _call(api, "DELETE", "batch/v1", namespace, f"jobs/{metadata['name']}", how)
         raise
     return ResearchJob(metadata["name"], namespace, gpu)
 
 
-def _kubectl(namespace: str, *words: str, given: str | None = None) -> str:
-    """What kubectl answers."""
+async def _follow(job: ResearchJob) -> None:
+    api = await _cluster(job.namespace)
+    shown: set[tuple[str, str]] = set()
+    logged: set[str] = set()
+    while True:
+        status = (await _call(api, "GET", "batch/v1", job.namespace, f"jobs/{job.name}"))["status"]
+        ends = [_ENDS[each["type"]] for each in status.get("conditions", ()) if each["type"] in _ENDS]
+        if ends and not ends[0]:
+            raise StudyError(f"research job {job.name} failed; its log says why")
+        if ends:
+            return
+        for pod in (await _call(api, "GET", "v1", job.namespace, f"pods?labelSelector=job-name={job.name}"))["items"]:
+            name, phase = pod["metadata"]["name"], pod["status"].get("phase", "Pending")
+            if (name, phase) in shown:
+                continue
+            shown.add((name, phase))
+            sys.stderr.write(f"  {name}: {phase}\n")
+            if phase != "Pending" and name not in logged:
+                logged.add(name)
+                await _show_log(api, job.namespace, name)
+        await asyncio.sleep(_LOOKS_S)
+
+
+async def _show_log(api: Api, namespace: str, pod: str) -> None:
+    path, params = f"pods/{pod}/log", {"follow": "true"}
+    async with api.call_api(
+        "GET", version="v1", namespace=namespace, url=path, params=params, stream=True, timeout=None
+    ) as log:
+        async for line in log.aiter_lines():
+            sys.stderr.write(f"{line}\n")
+
+
+async def _cluster(namespace: str) -> Api:
+    import kr8s.asyncio
+
     try:
-        done = subprocess.run(
-            ("kubectl", "--namespace", namespace, *words),
-            input=given,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_WITHIN_S,
-        )
-    except FileNotFoundError:
+        api = await kr8s.asyncio.api(namespace=namespace)
+    except ValueError:
         raise ConfigError(
-            "no kubectl", expected="kubectl on the PATH, signed in to the cluster", got="none", next="install it"
+            "no cluster is known here",
+            expected="a kubeconfig (KUBECONFIG, or ~/.kube/config), or a pod with an account of the cluster",
+            got="neither",
         ) from None
-    except subprocess.TimeoutExpired:
-        raise Refused("the cluster does not answer", expected=f"an answer within {_WITHIN_S} s", got="none") from None
-    if done.returncode != 0:
+    api.timeout = _WITHIN_S
+    return api
+
+
+async def _call(
+    api: Api, method: str, version: str, namespace: str, path: str, body: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    async with api.call_api(method, version=version, namespace=namespace, url=path, json=body) as answer:
+        facts: dict[str, Any] = answer.json()
+    return facts
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """A cluster's refusals and its silence as this product's errors."""
+    import httpx
+    import kr8s
+
+    try:
+        yield
+    except kr8s.ServerError as refused:
         raise Refused(
-            f"the cluster refused kubectl {' '.join(words[:3])}",
+            "the cluster refused",
             expected="the rights of a quant, and the chart of the trading system in this namespace",
-            got=done.stderr.strip(),
-        )
-    return done.stdout
+            got=str(refused),
+        ) from None
+    except (kr8s.APITimeoutError, httpx.TransportError) as error:
+        raise NotReady(
+            "the cluster does not answer", expected=f"an answer within {_WITHIN_S} s", got=str(error) or "none"
+        ) from None

@@ -81,6 +81,9 @@ def run(
     keep: Annotated[
         bool, typer.Option("--keep", help="Put the notebook as it was run into the place, and say its sha256.")
     ] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="On the cluster: show the job's log until it is over.")
+    ] = False,
     fetch: Annotated[str | None, typer.Option(help="Get a notebook that was kept, by its sha256.")] = None,
     room: Annotated[str, typer.Option(help="With --fetch: notebooks, or reports for a report's page.")] = "notebooks",
     namespace: Annotated[
@@ -91,26 +94,31 @@ def run(
     """Run a notebook from its first cell to its last, here or as a research job on the cluster.
 
     What was run lies in the state folder's notebooks/; the notebook itself is not changed. On the cluster it runs
-    alone: what it needs stands in it, in the images or in the place. kubectl is asked, as it is set up.
+    alone: what it needs stands in it, in the images or in the place. The cluster is the one that kubectl would ask.
 
     Example: sapphire run notebooks/study.ipynb --set 'symbols=["BTC/USDT"]'
 
     Example: sapphire run notebooks/study.ipynb --on cluster --gpu
     """
-    from sapphire.lab import notebooks
-    from sapphire.lab.cluster_jobs import read_notebook, start
+    from sapphire.lab import cluster_jobs, notebooks
 
     if on not in ("here", "cluster"):
         raise ConfigError("where a notebook runs", expected="--on here or --on cluster", got=f"--on {on}")
     if gpu and on != "cluster":
         raise ConfigError("a GPU of the cluster", expected="--on cluster --gpu", got="--gpu alone")
+    if follow and (on != "cluster" or fetch is not None):
+        raise ConfigError("the log of a job", expected="--on cluster --follow", got="--follow without a job")
     given = notebooks.parameters_of(parameter or ())
+    job = None
     if fetch is not None:
         outcome = notebooks.fetched(fetch, notebook, room)
     elif on == "cluster":
-        outcome = start(read_notebook(notebook), given, gpu=gpu, namespace=namespace).as_dict()
+        job = cluster_jobs.start(cluster_jobs.read_notebook(notebook), given, gpu=gpu, namespace=namespace)
+        outcome = job.as_dict()
     else:
         outcome = notebooks.run_here(notebook, given, keep=keep)
     if as_json:
         sys.stdout.write(json.dumps(outcome, sort_keys=True) + "\n")
     sys.stderr.write(f"  {outcome['next']}\n")
+    if follow and job is not None:
+        cluster_jobs.follow(job)

@@ -47,7 +47,7 @@ class VllmServer:
             raise ConfigError("no length of a model's context", expected="1 token or more", got=f"{self.length}")
 
     @classmethod
-    def read(cls, told: Mapping[str, str]) -> VllmServer:
+    def read(cls, variables: Mapping[str, str]) -> VllmServer:
         """The server that an environment names: SAPPHIRE_MODEL, _MODEL_REVISION, _MODEL_SHA256, SAPPHIRE_WEIGHTS (the
         folder), and SAPPHIRE_GPU_SHARE and SAPPHIRE_MODEL_LENGTH where they differ from 0.45 and 8192.
 
@@ -55,19 +55,19 @@ class VllmServer:
         ------
         ConfigError : something is missing, or is no number.
         """
-        root = told.get("SAPPHIRE_WEIGHTS", "")
+        root = variables.get("SAPPHIRE_WEIGHTS", "")
         if not Path(root).is_absolute():
             raise ConfigError("SAPPHIRE_WEIGHTS names no folder", expected="an absolute path", got=repr(root))
         try:
-            share = float(told.get("SAPPHIRE_GPU_SHARE") or _SHARE)
-            length = int(told.get("SAPPHIRE_MODEL_LENGTH") or _LENGTH)
+            share = float(variables.get("SAPPHIRE_GPU_SHARE") or _SHARE)
+            length = int(variables.get("SAPPHIRE_MODEL_LENGTH") or _LENGTH)
         except ValueError as error:
             raise ConfigError(
                 "SAPPHIRE_GPU_SHARE or SAPPHIRE_MODEL_LENGTH is no number",
                 expected="a share (0.45) and a number of tokens (8192)",
                 got=str(error),
             ) from None
-        return cls(weights_of(told), Path(root), share, length)
+        return cls(weights_of(variables), Path(root), share, length)
 
     def command(self) -> list[str]:
         """The words that run it, after what it needs was seen: a GPU, and weights that verify.

@@ -182,7 +182,7 @@ def _command(weights: Weights, root: Path, *, known: bool = True) -> str:
     return f"sapphire weights pull {weights.repository} --revision {weights.revision}{digest} --into {root}"
 
 
-def weights_of(told: Mapping[str, str]) -> Weights:
+def weights_of(variables: Mapping[str, str]) -> Weights:
     """The weights that SAPPHIRE_MODEL, SAPPHIRE_MODEL_REVISION and SAPPHIRE_MODEL_SHA256 name.
 
     Raises
@@ -190,5 +190,7 @@ def weights_of(told: Mapping[str, str]) -> Weights:
     ConfigError : one that is none.
     """
     return Weights(
-        told.get("SAPPHIRE_MODEL", ""), told.get("SAPPHIRE_MODEL_REVISION", ""), told.get("SAPPHIRE_MODEL_SHA256", "")
+        variables.get("SAPPHIRE_MODEL", ""),
+        variables.get("SAPPHIRE_MODEL_REVISION", ""),
+        variables.get("SAPPHIRE_MODEL_SHA256", ""),
     )

@@ -41,5 +41,5 @@ def pull(
     if as_json:
         about = {"repository": repository, "revision": revision, "sha256": digest, "folder": str(named.folder(into))}
         sys.stdout.write(json.dumps(about, sort_keys=True) + "\n")
-    said = "is the one that was named" if sha256 else "name it from now on"
-    sys.stderr.write(f"  {repository} is in {named.folder(into)}\n  sha256 {digest} ({said})\n")
+    remark = "is the one that was named" if sha256 else "name it from now on"
+    sys.stderr.write(f"  {repository} is in {named.folder(into)}\n  sha256 {digest} ({remark})\n")

@@ -88,7 +88,7 @@ def run_of_pods(plan: Mapping[str, Any], account: str, volumes: Volumes, *, home
     _link(run / "account", volumes.engine / "account", whose=f"engine-{account}")
     _link(run / "decisions.jsonl", volumes.coordinator / "decisions.jsonl", whose=f"coordinator-{account}")
     release, _ = described(home, digest, run=RunFolder(run))
-    told = {
+    release_facts = {
         "digest": digest,
         "label": release.label,
         "name": release.name,
@@ -97,7 +97,7 @@ def run_of_pods(plan: Mapping[str, Any], account: str, volumes: Volumes, *, home
         "stage": stage,
     }
     write_text(run / "coordinator.json", json.dumps({"instruments": rows}))
-    write_text(run / "stack.json", json.dumps({**facts, "release": told}))
+    write_text(run / "stack.json", json.dumps({**facts, "release": release_facts}))
     return run
 
 
@@ -129,11 +129,11 @@ def rendered_of_pods(
     from sapphire.registry import Registry
 
     try:
-        told = json.loads(plan.read_text())
+        facts = json.loads(plan.read_text())
     except (OSError, ValueError) as error:
         raise ConfigError(f"no plan in {plan}", expected="JSON, POD_PLAN@1", got=type(error).__name__) from None
     state = home()
-    folder = run_of_pods(told, account, volumes, home=state, run=state / "runs" / account)
+    folder = run_of_pods(facts, account, volumes, home=state, run=state / "runs" / account)
     made = render_report(name, folder, home=state, workspace=find_workspace() or state, day=day)
     run, registry = read_run(folder, state), Registry(state)
     known = {each.day for each in registry.store.parity(run.facts.release)}

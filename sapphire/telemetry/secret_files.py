@@ -39,19 +39,19 @@ def write_secret(path: Path, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def what_is_open(told: os.stat_result, *, reader: int | None = None) -> str | None:
+def what_is_open(status: os.stat_result, *, reader: int | None = None) -> str | None:
     """Why a file is open to others than its reader, "0644"; None where it is not.
 
     Parameters
     ----------
     reader : number of the user who reads it; this process's unless given.
     """
-    mode, reader = stat.S_IMODE(told.st_mode), os.geteuid() if reader is None else reader
-    if told.st_uid == reader:
+    mode, reader = stat.S_IMODE(status.st_mode), os.geteuid() if reader is None else reader
+    if status.st_uid == reader:
         return f"{mode:04o}" if mode & _BY_OTHERS else None
-    if told.st_uid == _ROOT:
+    if status.st_uid == _ROOT:
         return f"root's {mode:04o}" if mode & _BUT_GROUP_READS else None
-    return f"{mode:04o} of user {told.st_uid}, read by user {reader}"
+    return f"{mode:04o} of user {status.st_uid}, read by user {reader}"
 
 
 def read_secret(path: Path, *, absent: str, next: str = "sapphire up writes it") -> str:

@@ -120,9 +120,9 @@ def by_targets(columns: tuple[np.ndarray, np.ndarray, np.ndarray]) -> QuoteRepla
     middle = pd.Series((bid + ask) * 0.5)
     fast, slow = (middle.ewm(span=span, adjust=False).mean().to_numpy() for span in (FAST, SLOW))
     wanted = np.where(fast > slow, 2 * COIN, 0)
-    said = np.flatnonzero(np.diff(wanted[SLOW - 1 :], prepend=-1)) + SLOW - 1
+    changes = np.flatnonzero(np.diff(wanted[SLOW - 1 :], prepend=-1)) + SLOW - 1
     targets = np.full(QUOTES, NO_SIGNAL)
-    targets[said] = wanted[said]
+    targets[changes] = wanted[changes]
     made = replay()
     made.run_targets(targets, *columns)
     return made
@@ -141,14 +141,14 @@ def expected_fills(columns: tuple[np.ndarray, np.ndarray, np.ndarray]) -> list[t
 
 def check_quotes(record: ReplayRecord, fills: list[tuple[int, str, int]]) -> None:
     """Every order once, whole, at its quote, and the position within a lot of its target."""
-    told = record["fills"]
-    got = list(zip(told["time_ns"].tolist(), told["side"], told["price_ticks"].tolist(), strict=True))
+    fills = record["fills"]
+    got = list(zip(fills["time_ns"].tolist(), fills["side"], fills["price_ticks"].tolist(), strict=True))
     states, counts = set(record["orders"]["state"]), len(record["orders"]["state"])
     refused = len(record["refusals"]["reason"]) + len(record["denials"]["code"])
     if counts != ORDERS or states != {"FILLED"} or refused or got != fills:
         raise SystemExit(f"wrong answer: expected {ORDERS:,} orders filled at their quotes, got {counts:,}, {states}")
     held = UNIT
-    for side, lots, fee in zip(told["side"], told["lots"].tolist(), told["fee_atoms"].tolist(), strict=True):
+    for side, lots, fee in zip(fills["side"], fills["lots"].tolist(), fills["fee_atoms"].tolist(), strict=True):
         held += lots * LOT_ATOMS - fee if side == "BUY" else -lots * LOT_ATOMS
         over = held - (2 * UNIT if side == "BUY" else 0)
         if not 0 <= over < LOT_ATOMS:

@@ -28,12 +28,12 @@ def words(venue: Exchange, account: Credentials, tmp_path: Path) -> list[str]:
 def test_an_order_goes_there_and_back_and_the_balances_add_up(venue: Exchange, words: list[str]) -> None:
     done = CliRunner().invoke(app, words, catch_exceptions=False)
     assert done.exit_code == 0
-    told = json.loads(done.stdout)
-    assert told["symbol"] == "BTC/USDT"
-    assert len({told["rested"], told["bought"], told["sold"]}) == 3
-    assert told["fills"] >= 2
+    outcome = json.loads(done.stdout)
+    assert outcome["symbol"] == "BTC/USDT"
+    assert len({outcome["rested"], outcome["bought"], outcome["sold"]}) == 3
+    assert outcome["fills"] >= 2
     # a smallest order twice over: fees of both ways and the spread, and the rest of a lot that is not sold
-    assert Decimal(0) < Decimal(told["cost"]) < Decimal(20)
+    assert Decimal(0) < Decimal(outcome["cost"]) < Decimal(20)
 
 
 def test_again_is_as_well(venue: Exchange, words: list[str]) -> None:

@@ -62,7 +62,7 @@ def test_a_day_is_rendered_by_itself_and_what_is_rendered_ends_with_the_stack(ad
         before = rendered()
     assert not [process for process in working if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
     assert rendered() == before, "what was ended is not taken for done, and is begun again"
-    said = stack.folder.log(REPORTS).read_text().splitlines()
-    lines = [json.loads(line) for line in said if line.startswith("{")]  # among them stands what the verb says
+    lines = stack.folder.log(REPORTS).read_text().splitlines()
+    lines = [json.loads(line) for line in lines if line.startswith("{")]  # among them stands what the verb says
     assert [line for line in lines if line["level"] == "ERROR"] == []
     assert lines[-1]["message"] == "ends"

@@ -90,12 +90,12 @@ class Pods:
         """As its image does: an init container brings the release, the server starts by its environment alone."""
         workload, plan = f"agent-{name}", self.plan.agents[name]
         self.done(workload, *SAPPHIRE, "places", "watch", plan.release, "--once")
-        told = json.loads(
+        variables = json.loads(
             self.done(workload, *SAPPHIRE, "part", "agent", "--agent", name, "--plan", str(self.file), "--json")
         )
         metrics = self.home(workload) / "metrics"
         metrics.mkdir()
-        more = told | {"BENTOML_DO_NOT_TRACK": "True", "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
+        more = variables | {"BENTOML_DO_NOT_TRACK": "True", "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
         more |= {"BENTOML_HOME": str(self.home(workload) / "bentoml"), "SAPPHIRE_PLACES_ALONE": "yes"}
         root = Path(__file__).parents[2]
         words = (sys.executable, "-m", "bentoml", "serve", "bentos.cpu.service:Cpu", "--host", "127.0.0.1")
@@ -131,14 +131,14 @@ class Pods:
             if found:
                 return found
             for name, process in self.running.items():
-                assert process.poll() is None, f"{name} ended: {self.said(name)}"
-            assert time.monotonic() < deadline, f"no {what} within {WITHIN_S:g} s: " + self.said(*self.running)
+                assert process.poll() is None, f"{name} ended: {self.output(name)}"
+            assert time.monotonic() < deadline, f"no {what} within {WITHIN_S:g} s: " + self.output(*self.running)
             time.sleep(0.1)
 
     def is_ready(self, address):
         return httpx.get(address.url() + "/readyz", trust_env=False, timeout=5).status_code == 200
 
-    def said(self, *names):
+    def output(self, *names):
         return "".join(f"\n--- {name}\n{(self.folder / f'{name}.log').read_text()[-1_500:]}" for name in names)
 
     def kill(self, name):

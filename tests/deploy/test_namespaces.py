@@ -151,11 +151,11 @@ def test_the_volumes_of_an_accounts_pods_make_its_run_again(of_volumes, tmp_path
 
 def test_a_plan_without_the_account_and_a_volume_without_its_journal_are_named(of_volumes, tmp_path):
     plan, volumes, _, home = of_volumes
-    told = json.loads(plan.read_text())
+    facts = json.loads(plan.read_text())
     with pytest.raises(ConfigError, match="no account second in the plan"):
-        run_of_pods(told, "second", volumes, home=home, run=tmp_path / "run")
+        run_of_pods(facts, "second", volumes, home=home, run=tmp_path / "run")
     with pytest.raises(MissingData, match="the volume of engine-paper has no account"):
-        run_of_pods(told, "paper", Volumes(tmp_path, volumes.coordinator), home=home, run=tmp_path / "run")
+        run_of_pods(facts, "paper", Volumes(tmp_path, volumes.coordinator), home=home, run=tmp_path / "run")
 
 
 def small_report(desk):
@@ -187,10 +187,10 @@ def test_a_report_on_pods_is_rendered_and_kept_in_the_place(of_volumes, tmp_path
         app, [*words, "--coordinator", str(volumes.coordinator), "--json"], catch_exceptions=False
     )
     assert done.exit_code == 0
-    told = json.loads(done.stdout)
-    page = Path(told["html"]).read_text()
+    facts = json.loads(done.stdout)
+    page = Path(facts["html"]).read_text()
     assert "traded BTC/USDT, ETH/USDT" in page
     fetched = tmp_path / "page.html"
-    words = ["run", str(fetched), "--fetch", told["sha256"], "--room", "reports"]
+    words = ["run", str(fetched), "--fetch", facts["sha256"], "--room", "reports"]
     assert CliRunner().invoke(app, words, catch_exceptions=False).exit_code == 0
     assert fetched.read_text() == page

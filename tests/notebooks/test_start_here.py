@@ -109,9 +109,9 @@ def test_what_is_stored_is_small_and_still():
 
 
 def test_what_is_stored_names_no_folder_of_a_machine():
-    told = "".join("".join(data.get("text/html", "")) for data in shown(STORED))
-    assert "agents/first_idea.py" in told
-    assert not re.search(r"[ >\"']/[a-z]+/", told)
+    html = "".join("".join(data.get("text/html", "")) for data in shown(STORED))
+    assert "agents/first_idea.py" in html
+    assert not re.search(r"[ >\"']/[a-z]+/", html)
 
 
 def test_every_cell_that_shows_something_is_stored_with_it():

@@ -24,18 +24,18 @@ from sapphire.domain.workspace import home
 
 def main(words: Sequence[str] | None = None) -> int:
     """Do what the words say; its exit code."""
-    told = _arguments().parse_args(words)
+    arguments = _arguments().parse_args(words)
     folder = home() / "images"
     try:
-        if told.verb == "table":
-            _show(folder, as_json=told.json)
+        if arguments.verb == "table":
+            _show(folder, as_json=arguments.json)
             return 0
         podman = Podman(folder)
-        if told.verb == "lock":
-            lock_debian(podman, base_image(podman, told.base_image), sorted(images_folder().glob("*/debian.in")))
+        if arguments.verb == "lock":
+            lock_debian(podman, base_image(podman, arguments.base_image), sorted(images_folder().glob("*/debian.in")))
             return 0
-        builder = Builder(podman, told.tag, told.base_image, told.builder_image, told.torch_index)
-        for image in catalogue(tuple(told.names)):
+        builder = Builder(podman, arguments.tag, arguments.base_image, arguments.builder_image, arguments.torch_index)
+        for image in catalogue(tuple(arguments.names)):
             _note(podman, folder, builder.build(image))
     except SapphireError as error:
         sys.stderr.write(f"{error}\n")

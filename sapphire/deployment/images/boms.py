@@ -52,8 +52,8 @@ def bill_of_materials(name: str, version: str, root: Path) -> str:
 def debian_packages(root: Path) -> Iterator[Component]:
     """The Debian packages of an image's root."""
     for file in sorted((root / _STATUS).glob("*")):
-        said = dict(line.split(": ", 1) for line in file.read_text("utf-8").splitlines() if ": " in line[1:])
-        yield _component("deb", said["Package"], said["Version"], namespace="debian")
+        fields = dict(line.split(": ", 1) for line in file.read_text("utf-8").splitlines() if ": " in line[1:])
+        yield _component("deb", fields["Package"], fields["Version"], namespace="debian")
 
 
 def python_packages(root: Path) -> Iterator[Component]:
@@ -72,9 +72,9 @@ def crates(roots: Iterable[str]) -> Iterator[Component]:
         return
     words = ["cargo", "metadata", "--locked", "--format-version", "1", "--filter-platform", "x86_64-unknown-linux-gnu"]
     folder = workspace() / "sapphire" / "execution" / "engine"
-    told = json.loads(subprocess.run(words, cwd=folder, capture_output=True, check=True).stdout)
-    packages = {package["id"]: package for package in told["packages"]}
-    nodes = {node["id"]: node for node in told["resolve"]["nodes"]}
+    metadata = json.loads(subprocess.run(words, cwd=folder, capture_output=True, check=True).stdout)
+    packages = {package["id"]: package for package in metadata["packages"]}
+    nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
     coming = [id_ for id_, package in packages.items() if package["name"] in roots]
     reached: set[str] = set()
     while coming:

@@ -70,8 +70,8 @@ class Builder:
         sys.stderr.flush()
         arguments = {name: self._argument(name, image) for name in sorted(image.arguments)}
         self.podman.build(tag, image.containerfile, root, arguments)
-        told = self.podman.inspect(tag)
-        return Built(image, tag, f"sha256:{told['Id']}", told["Size"] / 1e6, time.monotonic() - began)
+        facts = self.podman.inspect(tag)
+        return Built(image, tag, f"sha256:{facts['Id']}", facts["Size"] / 1e6, time.monotonic() - began)
 
     def _argument(self, name: str, image: Image) -> str:
         if name == "BENTO":

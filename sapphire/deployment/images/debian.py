@@ -101,14 +101,14 @@ def _fits(package: _Package, choice: tuple[str, ...]) -> bool:
 def _packages(shown: str) -> Iterator[_Package]:
     """The packages of a text as `apt-cache show` writes it."""
     for stanza in shown.strip().split("\n\n"):
-        said = dict(re.findall(r"(?m)^([A-Za-z0-9-]+): (.*)$", stanza))
-        needs = [part for key in ("Pre-Depends", "Depends") for part in said.get(key, "").split(",") if part.strip()]
+        fields = dict(re.findall(r"(?m)^([A-Za-z0-9-]+): (.*)$", stanza))
+        needs = [part for key in ("Pre-Depends", "Depends") for part in fields.get(key, "").split(",") if part.strip()]
         yield _Package(
-            name=said["Package"],
-            version=said["Version"],
-            digest=said["SHA256"],
+            name=fields["Package"],
+            version=fields["Version"],
+            digest=fields["SHA256"],
             needs=tuple(tuple(_bare(one) for one in part.split("|")) for part in needs),
-            provides=frozenset(_bare(one) for one in said.get("Provides", "").split(",") if one.strip()),
+            provides=frozenset(_bare(one) for one in fields.get("Provides", "").split(",") if one.strip()),
         )
 
 

@@ -195,9 +195,9 @@ def _refusal(uri: str, code: str, message: str) -> SapphireError | None:
     )
 
 
-def _full(uri: str, said: str) -> PlaceFull | None:
+def _full(uri: str, message: str) -> PlaceFull | None:
     """What a text comes to in which somebody says that a disk or a database is full; None where nobody does."""
-    found = next((words for words in _NO_ROOM if words in said), None)
+    found = next((words for words in _NO_ROOM if words in message), None)
     if found is None:
         return None
     return PlaceFull(

@@ -1,2 +1,2 @@
 from .pod_plan import PodPlan as PodPlan
-from .surroundings import Pod as Pod, exchange_words as exchange_words
+from .pod import Pod as Pod, exchange_words as exchange_words

@@ -316,7 +316,7 @@ def test_a_report_reads_the_volumes_of_an_account_on_their_own_node_and_changes_
 
 def test_jobs_by_the_clock_are_reports_retraining_and_gaps_and_never_run_twice_at_once(prod):
     jobs = {each["metadata"]["name"]: each["spec"] for each in of_kind(prod, "CronJob")}
-    assert set(jobs) == {"reports-paper", "reports-candidate", "retrain-trend", "gaps-btc-usdt", "gaps-eth-usdt"}
+    assert set(jobs) == {"reports-paper", "reports-candidate", "retrain-momentum", "gaps-btc-usdt", "gaps-eth-usdt"}
     for each in jobs.values():
         assert each["concurrencyPolicy"] == "Forbid"
         assert each["timeZone"] == "Etc/UTC"

@@ -69,11 +69,11 @@ def write_definitions(modules, target):
 def _published(module):
     words = ("go", "mod", "download", "-json", *PUBLISHED)
     environment = os.environ | {"GOFLAGS": "-mod=readonly"}
-    told = _run(words, cwd=module, env=environment)
+    listed = _run(words, cwd=module, env=environment)
     decoder, folders = json.JSONDecoder(), {}
-    while told := told.strip():
-        each, end = decoder.raw_decode(told)
-        folders[each["Path"]], told = Path(each["Dir"]), told[end:]
+    while listed := listed.strip():
+        each, end = decoder.raw_decode(listed)
+        folders[each["Path"]], listed = Path(each["Dir"]), listed[end:]
     for path, (under, names) in PUBLISHED.items():
         for name in names:
             (file,) = (folders[path] / under).glob(f"*_{name}.yaml")

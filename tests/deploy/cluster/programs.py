@@ -142,16 +142,16 @@ def _compile(program, target, say):
         flags += [f"-X {VERSION_OF_KUBERNETES}.{name}={value}" for name, value in stamp.items()]
     words = ("go", "build", "-v", "-trimpath", "-ldflags", " ".join(flags), "-o", str(target), program.package)
     say(f"{program.name} ...")
-    compiled, said, told = 0, began, []
+    compiled, reported, lines = 0, began, []
     with subprocess.Popen(words, cwd=folder, env=_environment(), stderr=subprocess.PIPE, text=True) as compiler:
         for line in compiler.stderr:
-            told.append(line)
+            lines.append(line)
             compiled += not line.startswith("go: ")
-            if time.monotonic() - said > PROGRESS_S:
-                said = time.monotonic()
-                say(f"{program.name}: {compiled} packages compiled in {said - began:.0f} s")
+            if time.monotonic() - reported > PROGRESS_S:
+                reported = time.monotonic()
+                say(f"{program.name}: {compiled} packages compiled in {reported - began:.0f} s")
     if compiler.returncode:
-        raise RuntimeError(f"{program.name} does not compile\n{''.join(told[-20:])}")
+        raise RuntimeError(f"{program.name} does not compile\n{''.join(lines[-20:])}")
     say(f"{program.name}: {target.stat().st_size / 1e6:.0f} MB after {time.monotonic() - began:.0f} s")
 
 

@@ -47,7 +47,7 @@ def podman():
 
 
 @pytest.fixture(scope="module")
-def told(podman):
+def facts(podman):
     """What podman knows about an image."""
     return lambda name: podman.inspect(f"localhost/sapphire/{name}:{TAG}")
 
@@ -129,8 +129,8 @@ def require_its_user(podman, container):
 
 
 @every_image
-def test_who_it_is_and_what_it_says_of_itself(told, name):
-    about = told(name)
+def test_who_it_is_and_what_it_says_of_itself(facts, name):
+    about = facts(name)
     assert about["User"] == "10001:10001"
     labels = about["Labels"]
     assert labels["org.opencontainers.image.title"].startswith("sapphire/")
@@ -142,8 +142,8 @@ def test_who_it_is_and_what_it_says_of_itself(told, name):
 
 
 @every_image
-def test_no_address_of_an_index_is_in_it(told, files, name):
-    about, root = told(name), files(name)
+def test_no_address_of_an_index_is_in_it(facts, files, name):
+    about, root = facts(name), files(name)
     assert "://" not in json.dumps([about["Config"].get("Env"), about["Labels"], about["History"]])
     for config in ("etc/pip.conf", "etc/apt", "root/.config", "home/sapphire/.config", "root/.cargo", "etc/uv"):
         assert not (root / config).exists(), config
@@ -316,12 +316,12 @@ def test_mlflow_serves_a_team_on_the_database(podman, running, database, tmp_pat
         shutil.chown(secrets / file, 10001, 10001)
         (secrets / file).chmod(0o400)
     inside = "/var/run/secrets/sapphire"
-    told = {
+    settings = {
         "MLFLOW_BACKEND_STORE_URI_FILE": f"{inside}/mlflow-database.dsn",
         "MLFLOW_AUTH_ADMIN_PASSWORD_FILE": f"{inside}/mlflow-admin-password",
         "MLFLOW_FLASK_SERVER_SECRET_KEY_FILE": f"{inside}/mlflow-secret-key",
     }
-    variables = [word for variable, value in told.items() for word in ("--env", f"{variable}={value}")]
+    variables = [word for variable, value in settings.items() for word in ("--env", f"{variable}={value}")]
     with running("postgresql", options=options) as base:
         wait_for(podman, base, lambda: podman.succeeds("exec", base, "pg_isready", "--quiet", "--host", "127.0.0.1"))
         mounts = ["--tmpfs", STATE, "--volume", f"{secrets}:{inside}:ro", *variables]
@@ -347,6 +347,22 @@ def test_the_lab_starts(podman, running, name):
         assert "exchange" in podman.run("exec", container, "exchange", "--version")
 
 
+@only("lab")
+def test_what_fits_again_by_the_clock_ends_in_a_challenger(podman, running, name):
+    """As `retrain:` of the chart runs it; of its market a year suffices."""
+    short = {"start": "2024-01-01", "train": "90d", "test": "90d", "holdout": "90d", "end": "2025-01-01"}
+    words = " ".join(f"--set {key}={value}" for key, value in short.items())
+    program = f"sapphire run notebooks/study.ipynb {words} && sapphire releases"
+    options = ["--tmpfs", "/home/sapphire:rw,U", "--env", "SAPPHIRE_HOME=/home/sapphire/.sapphire"]
+    options += ["--workdir", "/opt/desk", "--entrypoint", "sh"]
+    with running(name, "-c", program, options=options) as container:
+        wait_for(podman, container, lambda: ended(podman, container) == 0, within_s=900.0)
+        listed = logs(podman, container)
+    assert "momentum@1" in listed
+    assert "challenger" in listed
+    assert "champion" not in listed
+
+
 @only("runner-cpu", "runner-cpu-torch")
 def test_a_runner_serves_a_release_by_its_digest(podman, running, restless, tmp_path, name):
     state, digest = restless
@@ -358,8 +374,8 @@ def test_a_runner_serves_a_release_by_its_digest(podman, running, restless, tmp_
     subprocess.run(["chown", "-R", "10001:10001", str(folder)], check=True)
     trusted = Deployment.read().variables
     key = Path(trusted["SAPPHIRE_TRUSTED_KEY"])
-    told = trusted | {"SAPPHIRE_TRUSTED_KEY": "/etc/sapphire/promoter.pub", "SAPPHIRE_RELEASE": digest}
-    variables = [word for variable, value in told.items() if value for word in ("--env", f"{variable}={value}")]
+    settings = trusted | {"SAPPHIRE_TRUSTED_KEY": "/etc/sapphire/promoter.pub", "SAPPHIRE_RELEASE": digest}
+    variables = [word for variable, value in settings.items() if value for word in ("--env", f"{variable}={value}")]
     public = tmp_path / "promoter.pub"
     shutil.copy(key, public)
     public.chmod(0o644)

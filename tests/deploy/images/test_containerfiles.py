@@ -62,10 +62,10 @@ def test_what_a_stage_begins_with_is_an_argument_or_an_earlier_stage_or_nothing(
 
 @pytest.mark.parametrize("file", OF_IMAGES, ids=named)
 def test_an_image_is_put_together_from_nothing_for_one_user_and_says_what_it_is(file):
-    told = instructions(file)
-    last = max(place for place, (word, _) in enumerate(told) if word == "FROM")
-    assert told[last][1] == "scratch", "no package manager, shell or build tool of a base comes along"
-    stage = told[last:]
+    rows = instructions(file)
+    last = max(place for place, (word, _) in enumerate(rows) if word == "FROM")
+    assert rows[last][1] == "scratch", "no package manager, shell or build tool of a base comes along"
+    stage = rows[last:]
     assert [rest for word, rest in stage if word == "RUN"] == []
     assert [rest for word, rest in stage if word == "USER"] == ["10001:10001"]
     labels = " ".join(rest for word, rest in stage if word == "LABEL")
@@ -108,11 +108,11 @@ def test_torch_from_an_index_of_its_own_leaves_out_what_only_its_other_build_nee
     uv = tmp_path / "uv"
     uv.write_text('#!/bin/sh\necho "$@" >> "$SAID"\n')
     uv.chmod(0o755)
-    lock, said = tmp_path / "requirements.lock", tmp_path / "said"
+    lock, calls = tmp_path / "requirements.lock", tmp_path / "said"
     shutil.copy(ROOT / "bentos" / "cpu_torch" / "requirements.lock", lock)
     words = [FOLDER / "runner" / "install", lock, "http://127.0.0.1:1/cpu"]
-    subprocess.run(words, env={"PATH": f"{tmp_path}:/usr/bin:/bin", "SAID": str(said)}, check=True)
-    rest, torch = said.read_text().splitlines()
+    subprocess.run(words, env={"PATH": f"{tmp_path}:/usr/bin:/bin", "SAID": str(calls)}, check=True)
+    rest, torch = calls.read_text().splitlines()
     assert "--require-hashes" in rest
     assert torch.endswith(f"--no-deps --index-url http://127.0.0.1:1/cpu torch=={pins(lock)['torch']}")
     kept, all_of_it = pins(lock.with_name("requirements.lock.rest")), pins(lock)

@@ -125,13 +125,13 @@ class RunningPod(threading.Thread):
         self.volumes.forget(self.pod, claims=claims)
 
     def logs(self, tail=2_000):
-        said = ""
+        output = ""
         for each in self.made:
             done = subprocess.run(
                 ("podman", "logs", each.id), env=self.podman.environment, capture_output=True, check=False
             )
-            said += f"\n--- {self.pod.name}/{each.container.name}\n{(done.stdout + done.stderr).decode()[-tail:]}"
-        return said
+            output += f"\n--- {self.pod.name}/{each.container.name}\n{(done.stdout + done.stderr).decode()[-tail:]}"
+        return output
 
     def execute(self, name, *words, stdin, folder):
         """What a command says that runs in a folder of a container."""
@@ -164,8 +164,8 @@ class RunningPod(threading.Thread):
             else:
                 self._run_to_its_end(each)
         infra = json.loads(self.podman.run("pod", "inspect", self.id))["InfraContainerID"]
-        told = json.loads(self.podman.run("container", "inspect", infra))[0]["NetworkSettings"]["Networks"]
-        self.address = told[self._network]["IPAddress"]
+        networks = json.loads(self.podman.run("container", "inspect", infra))[0]["NetworkSettings"]["Networks"]
+        self.address = networks[self._network]["IPAddress"]
         self.began_s = time.monotonic() - now
 
     def _create(self, container):
@@ -311,8 +311,8 @@ class Node:
         made = ("run", "--detach", "--network", f"{self.network}:alias={alias}", "--name", f"{self.prefix}-{alias}")
         container = self.podman.run(*made, *options, image, *words).strip()
         self._others.append(container)
-        told = json.loads(self.podman.run("container", "inspect", container))[0]["NetworkSettings"]["Networks"]
-        return told[self.network]["IPAddress"]
+        networks = json.loads(self.podman.run("container", "inspect", container))[0]["NetworkSettings"]["Networks"]
+        return networks[self.network]["IPAddress"]
 
     def until(self, there, what, *, within_s=300.0, every_s=0.3):
         """What it gives, once it gives something; every pod is kept meanwhile."""
@@ -323,7 +323,7 @@ class Node:
             found = there()
             if found:
                 return found
-            assert time.monotonic() < deadline, f"no {what} within {within_s:g} s: {self.said()}"
+            assert time.monotonic() < deadline, f"no {what} within {within_s:g} s: {self.output()}"
             time.sleep(every_s)
 
     def ready(self, *names, within_s=300.0):
@@ -334,6 +334,6 @@ class Node:
             within_s=within_s,
         )
 
-    def said(self):
+    def output(self):
         state = {name: "ready" if pod.is_ready else "not ready" for name, pod in self.pods.items()}
         return f"{state}" + "".join(pod.logs() for pod in self.pods.values() if not pod.is_ready or pod.restarts)

@@ -119,8 +119,8 @@ def test_the_account_trades_and_nothing_is_refused(trading, sampler):
 def test_an_agent_in_the_runners_image_reaches_nothing(trading):
     pod = trading.node.pods["agent-trend"]
     asked = json.dumps({"text": REACHING, "outside": REACHED, "inside": NAMES}).encode()
-    said = pod.execute("agent", "python", "-c", PROGRAM, stdin=asked, folder="/opt/bentos/cpu/src")
-    found = json.loads(said.splitlines()[-1])
+    output = pod.execute("agent", "python", "-c", PROGRAM, stdin=asked, folder="/opt/bentos/cpu/src")
+    found = json.loads(output.splitlines()[-1])
     assert all(value > 0 for value in found["outside"].values()), found["outside"]
     assert found["inside"] == {name: ["enforced", [0.0, 0.0]] for name in NAMES}
 

@@ -100,9 +100,9 @@ def test_an_account_trades_and_nothing_is_refused(pods):
 
 def test_the_trimmer_asks_the_consumers_themselves(pods):
     account = pods.plan.accounts["paper"]
-    told = pods.facts(account.coordinator)
-    assert told["agent"]
-    assert int(told["decided_close_ns"]) in [int(line["bar_close_ns"]) for line in decisions(pods)]
+    facts = pods.facts(account.coordinator)
+    assert facts["agent"]
+    assert int(facts["decided_close_ns"]) in [int(line["bar_close_ns"]) for line in decisions(pods)]
     trimmed = pods.until(lambda: pods.is_ready(account.trimmer) and pods.facts(account.trimmer), "trimmer")
     assert trimmed["why"] is None
     assert any(name.startswith("bars:") for name in trimmed["trimmed"])

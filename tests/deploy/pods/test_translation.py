@@ -125,8 +125,8 @@ def test_a_row_that_leaves_nothing_out_is_named(monkeypatch):
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_who_verifies_reads_whom_the_chart_trusts(environment):
-    told = next(each for each in rendered(environment) if key(each) == "ConfigMap/environment")["data"]
-    assert Deployment.read(told).authority == told["SAPPHIRE_TRUSTED_AUTHORITY"]
+    variables = next(each for each in rendered(environment) if key(each) == "ConfigMap/environment")["data"]
+    assert Deployment.read(variables).authority == variables["SAPPHIRE_TRUSTED_AUTHORITY"]
 
 
 def test_bars_are_kept_for_what_sizing_looks_back_on(tmp_path):

@@ -152,11 +152,11 @@ class Trading:
             "SAPPHIRE_PLACES_BUCKET_URL": f"http://{bucket}:{BUCKET_PORT}",
             "SAPPHIRE_PLACES_CREDENTIALS": str(self.secrets / "jobs" / "places.json"),
         }
-        said = []
+        messages = []
 
         def sent():
             done = self._run(("places", "send"), environment)
-            said.append(done.stderr)
+            messages.append(done.stderr)
             return done.returncode == 0
 
         self.node.until(sent, "answer of the places", within_s=120.0, every_s=1.0)

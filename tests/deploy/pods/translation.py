@@ -261,14 +261,14 @@ def _limits(resources):
 
 
 def _environment(container, configs):
-    told = {}
+    variables = {}
     for source in container.get("envFrom", ()):
-        told |= _data(configs[source["configMapRef"]["name"]])
+        variables |= _data(configs[source["configMapRef"]["name"]])
     for each in container.get("env", ()):
         value = each["value"]
         assert "$(" not in value, f"{each.path}: podman expands no variables"
-        told[each["name"]] = value
-    return told
+        variables[each["name"]] = value
+    return variables
 
 
 def _probe(probe, ports, path):

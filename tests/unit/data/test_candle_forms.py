@@ -29,13 +29,13 @@ HEADERS = {
 def read(tmp_path):
     """The rows of a file of this name and content, as the user describes it."""
 
-    def rows_of(name, content, **said):
+    def rows_of(name, content, **options):
         path = tmp_path / name
         if isinstance(content, bytes):
             path.write_bytes(content)
         else:
             path.write_text(content)
-        return read_candles(identify(path, **said))
+        return read_candles(identify(path, **options))
 
     return rows_of
 

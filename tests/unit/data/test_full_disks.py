@@ -119,8 +119,8 @@ def test_a_bucket_on_a_full_disk_keeps_what_it_has(
     """SeaweedFS answers 500 and no reason, so that it cannot be told from one that is ill: the hint says so."""
     make = gcs_server if kind == "gcs" else s3_server
     with make(tmp_path / kind, disk_mb=12) as server:
-        told = {**postgres.place_settings(f"full-{kind}"), **server.place_settings()}
-        place = PlaceSettings.read(told).open()
+        settings = {**postgres.place_settings(f"full-{kind}"), **server.place_settings()}
+        place = PlaceSettings.read(settings).open()
         chain = SharedChain(place, "ledger/trials", "ledger", tmp_path / "here")
         lines, digests = list[bytes](), list[str]()
 

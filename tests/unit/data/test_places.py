@@ -289,12 +289,12 @@ def test_a_database_that_does_not_answer_or_refuses_is_told(settings: Callable[[
 
 
 def test_a_password_that_ends_while_it_is_used_loses_nothing(settings: Callable[[str], dict[str, str]]) -> None:
-    told, role = settings("s3"), f"ends{os.getpid()}"
-    url = told["SAPPHIRE_PLACES_DATABASE"]
+    facts, role = settings("s3"), f"ends{os.getpid()}"
+    url = facts["SAPPHIRE_PLACES_DATABASE"]
     with psycopg.connect(url, autocommit=True) as owner:
         owner.execute(f"CREATE ROLE {role} LOGIN SUPERUSER PASSWORD 'another-password'")
         host = url.partition("@")[2]
-        own = told | {"SAPPHIRE_PLACES_DATABASE": f"postgresql://{role}:another-password@{host}"}
+        own = facts | {"SAPPHIRE_PLACES_DATABASE": f"postgresql://{role}:another-password@{host}"}
         place = PlaceSettings.read(own).open()
         place.move("a/b", before=0, sequence=1, value="v")
         owner.execute(f"ALTER ROLE {role} VALID UNTIL '2020-01-01'")

@@ -125,12 +125,12 @@ def test_each_argument_of_a_containerfile_is_known_to_the_builder(tmp_path, monk
     builder = Builder(Podman(tmp_path), base="base", rust="rust", torch_index="http://127.0.0.1/cpu")
     builder._known["PYTHON_BUILDER"] = "python"
     for image in IMAGES:
-        told = {name: builder._argument(name, image) for name in image.arguments}
-        assert {"BASE_IMAGE", "VERSION", "REVISION"} <= set(told)
-        assert told["BASE_IMAGE"] == "base"
-        assert told.get("BUILDER_IMAGE", "rust") == "rust"
-        assert told.get("BENTO", "") == image.bento
-        assert told.get("TORCH_INDEX", builder.torch_index) == "http://127.0.0.1/cpu"
+        arguments = {name: builder._argument(name, image) for name in image.arguments}
+        assert {"BASE_IMAGE", "VERSION", "REVISION"} <= set(arguments)
+        assert arguments["BASE_IMAGE"] == "base"
+        assert arguments.get("BUILDER_IMAGE", "rust") == "rust"
+        assert arguments.get("BENTO", "") == image.bento
+        assert arguments.get("TORCH_INDEX", builder.torch_index) == "http://127.0.0.1/cpu"
 
 
 def test_a_bill_of_materials_is_valid_and_lists_debian_and_python_packages(tmp_path):
@@ -142,9 +142,9 @@ def test_a_bill_of_materials_is_valid_and_lists_debian_and_python_packages(tmp_p
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: gadget\nVersion: 1.2\n")
     text = bill_of_materials("sapphire/desk", "sha256:00", tmp_path)
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
-    told = json.loads(text)
-    assert {part["purl"] for part in told["components"]} == {"pkg:deb/debian/libc6@2.36-9", "pkg:pypi/gadget@1.2"}
-    assert told["metadata"]["component"]["name"] == "sapphire/desk"
+    bill = json.loads(text)
+    assert {part["purl"] for part in bill["components"]} == {"pkg:deb/debian/libc6@2.36-9", "pkg:pypi/gadget@1.2"}
+    assert bill["metadata"]["component"]["name"] == "sapphire/desk"
 
 
 def test_the_table_shows_what_was_built_and_measured(tmp_path, monkeypatch, capsys):
