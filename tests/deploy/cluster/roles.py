@@ -2,6 +2,9 @@
 
 import copy
 import json
+import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -139,6 +142,35 @@ def change(path, value):
         at[last] = value
 
     return make
+
+
+def test_a_lab_starts_a_notebook_by_its_own_account(release, tmp_path):
+    """`sapphire run NOTEBOOK --on cluster`, as in the pod of a lab: with the token of its ServiceAccount."""
+    lab = sorted(name for name in release.cluster.names(release.path("serviceaccounts")) if name.startswith("lab-"))[0]
+    where = ("--namespace", release.namespace)
+    token = release.cluster.kubectl("create", "token", lab, *where).strip()
+    config = yaml.safe_load(release.cluster.kubeconfig.read_text())
+    config["users"][0]["user"] = {"token": token}
+    (tmp_path / "kubeconfig").write_text(json.dumps(config))
+    notebook = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    (tmp_path / "idea.ipynb").write_text(json.dumps(notebook))
+    words = [sys.executable, "-m", "sapphire.cli", "run", str(tmp_path / "idea.ipynb"), "--on", "cluster", "--json"]
+    environment = os.environ | {"KUBECONFIG": str(tmp_path / "kubeconfig"), "SAPPHIRE_NAMESPACE": release.namespace}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    name = json.loads(done.stdout)["job"]
+    job = release.cluster.get(f"{release.path('jobs', 'batch/v1')}/{name}")
+    assert job["spec"]["template"]["spec"]["serviceAccountName"] == "research"
+    sent = release.cluster.get(f"{release.path('configmaps')}/{name}")
+    assert sent["metadata"]["ownerReferences"][0]["uid"] == job["metadata"]["uid"]
+    assert json.loads(sent["data"]["notebook.ipynb"])["nbformat"] == 4
+    release.cluster.kubectl("delete", "job", name, *where)
+
+
+def test_a_deployer_runs_helm_test(release, people):
+    """The pod is let in and has a node; whether an order goes there and back, `make test-pods` shows."""
+    assert "Succeeded" in people["deployer"].helm("test", RELEASE, "--namespace", release.namespace)
+    release.cluster.delete(f"{release.path('pods')}/round-trip")
 
 
 BREACHES = {

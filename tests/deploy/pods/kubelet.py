@@ -147,12 +147,23 @@ class RunningPod(threading.Thread):
         if self.is_alive():
             self.join()
 
+    def once(self):
+        """Run its containers, each to its end; their exit codes."""
+        self._make()
+        self.made = [self._create(container) for container in self.pod.containers]
+        for each in self.made:
+            self.podman.run("start", each.id)
+        return [int(self.podman.run("wait", each.id)) for each in self.made]
+
+    def _make(self):
+        self.volumes.make(self.pod)
+        network = ":".join(filter(None, (self._network, ",".join(f"alias={host}" for host in self.pod.hosts))))
+        words = ("--hostname", f"{self.pod.name}-0", "--network", network)
+        self.id = self.podman.run("pod", "create", "--name", f"{self._prefix}-{self.pod.name}", *words).strip()
+
     def _begin(self):
         now = time.monotonic()
-        self.volumes.make(self.pod)
-        aliases = ",".join(f"alias={host}" for host in self.pod.hosts)
-        words = ("--hostname", f"{self.pod.name}-0", "--network", f"{self._network}:{aliases}")
-        self.id = self.podman.run("pod", "create", "--name", f"{self._prefix}-{self.pod.name}", *words).strip()
+        self._make()
         for container in (*self.pod.first, *self.pod.containers):
             if self._ending.is_set():
                 return
@@ -306,6 +317,14 @@ class Node:
         played.start()
         return played
 
+    def once(self, pod):
+        """Exit codes and log of a pod that runs to its end, and is not tried again."""
+        played = RunningPod(self.podman, pod, self.network, self.volumes, self.prefix)
+        try:
+            return played.once(), played.logs()
+        finally:
+            played.remove(claims=True)
+
     def server(self, image, alias, *words, options=()):
         """Run a container that is none of the chart's; gives its address."""
         made = ("run", "--detach", "--network", f"{self.network}:alias={alias}", "--name", f"{self.prefix}-{alias}")
@@ -313,6 +332,10 @@ class Node:
         self._others.append(container)
         networks = json.loads(self.podman.run("container", "inspect", container))[0]["NetworkSettings"]["Networks"]
         return networks[self.network]["IPAddress"]
+
+    def log(self, alias):
+        """What such a container has printed."""
+        return self.podman.run("logs", f"{self.prefix}-{alias}")
 
     def until(self, there, what, *, within_s=300.0, every_s=0.3):
         """What it gives, once it gives something; every pod is kept meanwhile."""

@@ -4,7 +4,6 @@ WORKLOADS = {
     "StatefulSet/lab-*": "a lab is nobody's part in trading; make images starts its image",
     "StatefulSet/prometheus": "it asks the cluster's API which pods there are, and there is none",
     "CronJob/*": "jobs of the clock read what a day left; tests of reports and notebooks run them",
-    "Pod/round-trip": "helm test trades on an account of its own; make test-cluster and the command's own tests run it",
 }
 """Workloads that are not played, by name."""
 

@@ -27,11 +27,11 @@ pytestmark = pytest.mark.timeout(1_800)
 FILLS = 40
 VICTIMS = (
     "valkey", "exchange", "collector", "coordinator-paper", "agent-trend", "engine-paper", "trimmer-paper",
-    "postgresql", "mlflow",
+    "notices-paper", "postgresql", "mlflow",
 )  # fmt: skip
 TOO_LATE = -1021
 """The exchange's code for a request that is older than its window: 5 s of market time are 33 ms at this speed."""
-ASIDE = ("trimmer-paper", "postgresql", "mlflow")
+ASIDE = ("trimmer-paper", "notices-paper", "postgresql", "mlflow")
 """Without these an account trades on."""
 REACHED = ("open", "pathlib", "libc", "socket", "unix", "time", "stat")
 """What a process of the runner's image reaches for, and gets, where no worker holds it."""
@@ -116,6 +116,12 @@ def test_the_account_trades_and_nothing_is_refused(trading, sampler):
     print(f"\nready after: {json.dumps({name: round(pod.began_s, 1) for name, pod in trading.node.pods.items()})}")
 
 
+def test_helm_test_makes_a_paper_orders_round_trip(trading):
+    codes, log = trading.node.once(trading.check)
+    assert codes == [0], log
+    print(log)
+
+
 def test_an_agent_in_the_runners_image_reaches_nothing(trading):
     pod = trading.node.pods["agent-trend"]
     asked = json.dumps({"text": REACHING, "outside": REACHED, "inside": NAMES}).encode()
@@ -171,6 +177,11 @@ def at_rest(trading):
 
 def test_nothing_was_lost_or_doubled(trading):
     account = at_rest(trading)
+    halts = trading.node.until(
+        lambda: [notice for notice in trading.notices() if notice["kind"] == "halt"], "notice of the halt"
+    )
+    assert "its books are compared" in halts[-1]["text"]
+    assert len({notice["id"] for notice in trading.notices()}) == len(trading.notices()), "each is told once"
     service = trading.service
     codes = Counter(order["denied"] or order["venue_code"] for order in service.orders(limit=100_000))
     print(f"\nnot traded, by code: { ({code: count for code, count in codes.items() if code}) }")

@@ -11,7 +11,7 @@ from sapphire.registry import Deployment
 from sapphire.stack.pods import PodPlan
 
 PLAYED = {"valkey", "exchange", "collector", "postgresql", "mlflow", "agent-trend", "coordinator-paper", "engine-paper",
-          "trimmer-paper"}  # fmt: skip
+          "trimmer-paper", "round-trip"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def option(container, name):
 def test_the_account_and_what_it_needs_are_played_by_the_names_that_parts_know(pods):
     assert pods.keys() == PLAYED
     assert pods["agent-trend"].hosts == ("agent-trend", "agent-trend-pods")
-    assert all(name in pod.hosts for name, pod in pods.items())
+    assert all(name in pod.hosts for name, pod in pods.items() if name != "round-trip")
 
 
 def test_no_pod_is_more_than_nobody(pods):
@@ -70,6 +70,12 @@ def test_the_engine_s_pod_is_as_the_chart_says(pods):
     mounted = {mount.path: mount for mount in engine.mounts}
     assert mounted["/var/run/secrets/sapphire"].read_only
     assert not mounted["/var/lib/sapphire/run"].read_only
+
+
+def test_what_helm_tests_runs_once(pods):
+    (check,) = pods["round-trip"].containers
+    assert not check.restarts
+    assert check.words[:2] == ("round-trip", "http://exchange:8080")
 
 
 def test_a_probe_of_a_port_asks_that_port(pods):

@@ -23,6 +23,26 @@ TAG = os.environ.get("TAG") or "dev"
 BUCKET_PORT = 8333
 FIRST = ("postgresql",)
 SAPPHIRE = (sys.executable, "-m", "sapphire.cli")
+RECEIVER_PORT = 8000
+NOTICES = {
+    "settings": "[notify.json]\naddress_file = '/var/run/secrets/sapphire/json-address'\n",
+    "secrets": ["json-address"],
+}
+RECEIVER = """
+import http.server
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        print(self.rfile.read(int(self.headers["Content-Length"])).decode(), flush=True)
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_):
+        return
+
+http.server.ThreadingHTTPServer(("", 8000), Handler).serve_forever()
+"""
+"""Prints every notice that is posted to it, a line of JSON each."""
 
 
 def rendered_for(digest):
@@ -32,6 +52,7 @@ def rendered_for(digest):
         "global": {"image": {"registry": "localhost", "tag": TAG}},
         "market": {"speed": SPEED},
         "agents": {"trend": {"release": digest}},
+        "accounts": {"paper": {"notices": NOTICES}},
         "trust": {
             "key": trusted.key.read_text(),
             "authority": trusted.authority,
@@ -56,15 +77,20 @@ class Trading:
         self.podman, self.folder, self._home = podman, folder, home
         self.objects = rendered_for(digest)
         self.pods = translate(self.objects)
+        self.check = self.pods.pop("round-trip")
         self.configs = {each["metadata"]["name"]: each["data"] for each in self.objects if each["kind"] == "ConfigMap"}
         self.secrets = folder / "secrets"
         self.plan = folder / "plan.json"
         self.plan.write_text(self.configs["plan"]["plan.json"])
         self._sapphire("secrets", "make", str(self.secrets), "--plan", str(self.plan), "--bucket")
+        address = self.secrets / "notices-paper" / "json-address"
+        address.write_text(f"http://receiver:{RECEIVER_PORT}/notices\n")
         self.node = Node(podman, Volumes(folder / "volumes", self.secrets, self.configs))
 
     def begin(self):
         """Start what keeps releases, put the release there, and start everything else at once."""
+        image, options = f"localhost/sapphire/platform:{TAG}", ("--read-only", "--entrypoint", "python")
+        self.node.server(image, "receiver", "-c", RECEIVER, options=options)
         bucket = self._bucket()
         database = self.node.play(self.pods["postgresql"])
         self.node.ready("postgresql")
@@ -108,6 +134,10 @@ class Trading:
     def journal(self):
         """The engine's journal, from its volume."""
         return list(journal_rows(self.volume("engine-paper", "data") / "account"))
+
+    def notices(self):
+        """What people were told of the account."""
+        return [json.loads(line) for line in self.node.log("receiver").splitlines()]
 
     def volume(self, pod, name):
         return self.node.volumes.path(self.pods[pod], name)

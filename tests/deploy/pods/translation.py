@@ -120,10 +120,12 @@ def translate(objects):
         rows = listed(key(each), OBJECTS)
         used.update(rows)
         if not rows:
-            played.append(Fields(each, key(each)))
+            played.append(Fields(_as_workload(each), key(each)))
     services = [each for each in played if each.value["kind"] == "Service"]
     configs = {each.value["metadata"]["name"]: each for each in played if each.value["kind"] == "ConfigMap"}
-    pods = [_pod(each, services, configs) for each in played if each.value["kind"] in ("StatefulSet", "Deployment")]
+    pods = [
+        _pod(each, services, configs) for each in played if each.value["kind"] in ("StatefulSet", "Deployment", "Pod")
+    ]
     unread = {path for each in played for path in each.unread}
     for path in sorted(unread):
         rows = listed(path, FIELDS)
@@ -136,8 +138,18 @@ def translate(objects):
     return {pod.name: pod for pod in pods}
 
 
+def _as_workload(document):
+    """A pod without a controller, as `helm test` makes one, with its fields where a workload has them."""
+    if document["kind"] != "Pod":
+        return document
+    metadata = document["metadata"]
+    template = {"metadata": {"labels": metadata["labels"]}, "spec": document["spec"]}
+    rest = {name: value for name, value in metadata.items() if name != "labels"}
+    return document | {"metadata": rest, "spec": {"replicas": 1, "template": template}}
+
+
 def _pod(workload, services, configs):
-    workload.only("kind", "StatefulSet", "Deployment")
+    once = workload.only("kind", "StatefulSet", "Deployment", "Pod") == "Pod"
     name = workload["metadata"]["name"]
     spec = workload["spec"]
     spec.only("replicas", 1)
@@ -146,14 +158,14 @@ def _pod(workload, services, configs):
     pod = template["spec"]
     pod.only("automountServiceAccountToken", False)
     pod.only("enableServiceLinks", False)
-    pod.only("restartPolicy", None, "Always")
+    pod.only("restartPolicy", *(("Never",) if once else (None, "Always")))
     group, user_words = _user(pod["securityContext"])
     volumes = {each.name: each for each in (_volume(part) for part in pod["volumes"])}
     for claim in spec.get("volumeClaimTemplates", ()):
         claimed = claim["metadata"]["name"]
         volumes[claimed] = Volume(claimed, "claim")
     made = [_container(each, configs, user_words, init=True) for each in pod.get("initContainers", ())]
-    main = tuple(_container(each, configs, user_words) for each in pod["containers"])
+    main = tuple(_container(each, configs, user_words, once=once) for each in pod["containers"])
     hosts = _hosts(services, labels, main)
     volumes = {kept: _checked(each, configs) for kept, each in volumes.items()}
     return Pod(name, hosts, group, float(pod["terminationGracePeriodSeconds"]), tuple(made), main, volumes)
@@ -216,7 +228,7 @@ def _data(config):
     return config["data"].plain()
 
 
-def _container(container, configs, user_words, *, init=False):
+def _container(container, configs, user_words, *, init=False, once=False):
     always = init and container.only("restartPolicy", None, "Always") == "Always"
     options = [*user_words, *_unprivileged(container["securityContext"]), *_limits(container["resources"])]
     options += ["--pull", PULL[container["imagePullPolicy"]], "--http-proxy=false"]
@@ -241,7 +253,7 @@ def _container(container, configs, user_words, *, init=False):
     stop = _pre_stop(container.get("lifecycle"))
     return Container(
         container["name"], container["image"], tuple(options), tuple(map(str, words)), mounts, ports,
-        restarts=always or not init, **probes, **stop,
+        restarts=always or not (init or once), **probes, **stop,
     )  # fmt: skip
 
 
