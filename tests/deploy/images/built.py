@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import time
+import tomllib
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -203,6 +204,15 @@ def test_there_is_no_torch_in_it(files, name):
     assert "sapphire" in names or name == "runner-cpu"
     assert not {"torch", "triton", "nvidia", "vectorbt", "jupyterlab"} & names
     assert ("mlflow" in names) == (name == "mlflow")
+
+
+@only("platform", "mlflow", "lab")
+def test_the_package_in_it_is_whole(files, name):
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["sapphire"]
+    there = files(name) / "opt/sapphire/lib/python3.11/site-packages"
+    kept = [path for pattern in patterns for path in (ROOT / "sapphire").glob(pattern) if path.is_file()]
+    wanted = {path.relative_to(ROOT) for path in kept if "__pycache__" not in path.parts}
+    assert {path for path in wanted if not (there / path).is_file()} == set()
 
 
 @only("engine")

@@ -48,6 +48,19 @@ def test_hadolint_finds_nothing():
     assert (done.returncode, done.stdout) == (0, "")
 
 
+LINKS = sorted(path for room in ("sapphire", "bentos") for path in (ROOT / room).rglob("*") if path.is_symlink())
+
+
+@pytest.mark.parametrize("file", [file for file in OF_IMAGES if "pip wheel" in file.read_text()], ids=named)
+def test_what_the_package_links_to_is_there_where_it_is_built(file):
+    """A link that leads nowhere is left out of a wheel without a word."""
+    copied = [rest.split()[0] for word, rest in instructions(file) if word == "COPY" and not rest.startswith("--from")]
+    assert LINKS
+    for link in LINKS:
+        target = link.resolve(strict=True).relative_to(ROOT)
+        assert any(target.is_relative_to(folder) for folder in copied), f"{link.relative_to(ROOT)} -> {target}"
+
+
 @pytest.mark.parametrize("file", FILES, ids=named)
 def test_what_a_stage_begins_with_is_an_argument_or_an_earlier_stage_or_nothing(file):
     stages = {"scratch"}
