@@ -72,7 +72,7 @@ test-pods: setup $(VENV)/.dev debootstrap podman catatonit  ## a paper account i
 	@$(ALONE) $(PYTHON) -m sapphire.deployment.images build engine platform runner-cpu mlflow postgresql valkey $(if $(TAG),--tag $(TAG))
 	@$(ALONE) TAG="$(TAG)" $(PYTHON) -m pytest -s tests/deploy/pods/rehearsal.py tests/deploy/pods/pods.py
 
-images: $(VENV)/.sapphire $(VENV)/.dev debootstrap podman $(if $(BUILDER_IMAGE),,cargo)  ## images by podman, with what is in them and how they start; NAMES, TAG, BASE_IMAGE, BUILDER_IMAGE, TORCH_INDEX
+images: $(VENV)/.sapphire $(VENV)/.dev debootstrap podman $(if $(BUILDER_IMAGE),,cargo)  ## images by podman, with what is in them and how they start (40 GB of disk); NAMES, TAG, BASE_IMAGE, BUILDER_IMAGE, TORCH_INDEX
 	@$(ALONE) $(PYTHON) -m sapphire.deployment.images build $(NAMES) $(if $(TAG),--tag $(TAG)) $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE)) \
 		$(if $(BUILDER_IMAGE),--builder-image $(BUILDER_IMAGE)) $(if $(TORCH_INDEX),--torch-index $(TORCH_INDEX))
 	@$(ALONE) IMAGES="$(NAMES)" TAG="$(TAG)" $(PYTHON) -m pytest -s tests/deploy/images/built.py

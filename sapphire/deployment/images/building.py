@@ -69,7 +69,7 @@ class Builder:
         sys.stderr.write(f"  {image.name}\n")
         sys.stderr.flush()
         arguments = {name: self._argument(name, image) for name in sorted(image.arguments)}
-        self.podman.build(tag, image.containerfile, root, arguments)
+        self.podman.build(tag, image.containerfile, root, arguments, keeps_steps=image.keeps_steps)
         facts = self.podman.inspect(tag)
         return Built(image, tag, f"sha256:{facts['Id']}", facts["Size"] / 1e6, time.monotonic() - began)
 

@@ -22,12 +22,15 @@ class Image:
     folder : of `k8s/images/` with its Containerfile.
     bento : what it serves, of `bentos/`; empty for an image that serves none.
     below_mb : what its size must stay below, in MB; None where its size is told and not bounded.
+    keeps_steps : whether the next build may begin where it differs; the steps of images of several GB would fill the
+        disk.
     """
 
     name: str
     folder: str
     bento: str = ""
     below_mb: int | None = None
+    keeps_steps: bool = True
 
     @property
     def containerfile(self) -> Path:
@@ -52,8 +55,8 @@ IMAGES = (
     Image("postgresql", "postgresql"),
     Image("prometheus", "prometheus"),
     Image("mlflow", "mlflow"),
-    Image("runner-cpu-torch", "runner", bento="cpu_torch"),
-    Image("lab", "lab"),
+    Image("runner-cpu-torch", "runner", bento="cpu_torch", keeps_steps=False),
+    Image("lab", "lab", keeps_steps=False),
 )
 """In the order in which they are built, the quick ones first."""
 RUNNERS = tuple(image.name for image in IMAGES if image.bento)

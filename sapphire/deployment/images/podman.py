@@ -76,8 +76,8 @@ class Podman:
         """
         done = subprocess.run(["podman", *words], env=self.environment, input=stdin, capture_output=True, check=False)
         if done.returncode:
-            said = (done.stdout + done.stderr)[-_TAIL:].decode(errors="replace")
-            raise NotReady(f"podman {words[0]} failed", expected="exit code 0", got=f"{done.returncode}: {said}")
+            output = (done.stdout + done.stderr)[-_TAIL:].decode(errors="replace")
+            raise NotReady(f"podman {words[0]} failed", expected="exit code 0", got=f"{done.returncode}: {output}")
         return done.stdout.decode(errors="replace")
 
     def succeeds(self, *words: str) -> bool:
@@ -91,11 +91,18 @@ class Podman:
 
     def inspect(self, image: str) -> dict[str, Any]:
         """What is known about an image."""
-        told: list[dict[str, Any]] = json.loads(self.run("image", "inspect", image))
-        return told[0]
+        found: list[dict[str, Any]] = json.loads(self.run("image", "inspect", image))
+        return found[0]
 
     def build(
-        self, tag: str, file: Path, context: Path, arguments: Mapping[str, str], *, mounts: Sequence[str] = ()
+        self,
+        tag: str,
+        file: Path,
+        context: Path,
+        arguments: Mapping[str, str],
+        *,
+        mounts: Sequence[str] = (),
+        keeps_steps: bool = True,
     ) -> None:
         """Build an image.
 
@@ -106,14 +113,16 @@ class Podman:
         context : folder that it copies from.
         arguments : build arguments.
         mounts : what its commands see besides, "HOST:INSIDE:ro".
+        keeps_steps : whether the image of each step is kept for the next build.
 
         Raises
         ------
         NotReady : it does not build; shows the end of what was said.
         """
-        told = [word for name, value in arguments.items() for word in ("--build-arg", f"{name}={value}")]
+        passed = [word for name, value in arguments.items() for word in ("--build-arg", f"{name}={value}")]
         seen = [word for mount in (*build_mounts(), *mounts) for word in ("--volume", mount)]
-        self.run("build", "--network", "host", "--tag", tag, "--file", str(file), *told, *seen, str(context))
+        how = ("--network", "host", "--force-rm", f"--layers={'true' if keeps_steps else 'false'}")
+        self.run("build", *how, "--tag", tag, "--file", str(file), *passed, *seen, str(context))
 
 
 def _configuration() -> str:
