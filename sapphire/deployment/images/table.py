@@ -60,8 +60,8 @@ def table(kept: list[Row]) -> Table:
     for name in ("MB", "parts", "build s"):
         shown.add_column(name, justify="right", no_wrap=True)
     shown.add_column("start s", justify="right", no_wrap=True)
-    shown.add_column("until it")
-    shown.add_column("digest", no_wrap=True)
+    shown.add_column("until it", overflow="fold", min_width=16)
+    shown.add_column("digest", no_wrap=True, overflow="ellipsis", min_width=6)
     for row in kept:
         start = "" if row.start_s is None else f"{row.start_s:.1f}"
         digest = row.digest.removeprefix("sha256:")[:12]
