@@ -52,7 +52,7 @@ def rows(folder: Path) -> list[Row]:
 
 
 def table(kept: list[Row]) -> Table:
-    """The rows for people."""
+    """The rows for people; digests are in the files."""
     from rich.table import Table
 
     shown = Table(title="Images")
@@ -60,12 +60,8 @@ def table(kept: list[Row]) -> Table:
     for name in ("MB", "parts", "build s"):
         shown.add_column(name, justify="right", no_wrap=True)
     shown.add_column("start s", justify="right", no_wrap=True)
-    shown.add_column("until it", overflow="fold", min_width=16)
-    shown.add_column("digest", no_wrap=True, overflow="ellipsis", min_width=6)
+    shown.add_column("until it", overflow="fold")
     for row in kept:
         start = "" if row.start_s is None else f"{row.start_s:.1f}"
-        digest = row.digest.removeprefix("sha256:")[:12]
-        shown.add_row(
-            row.name, f"{row.size_mb:,.1f}", f"{row.components}", f"{row.build_s:.0f}", start, row.started, digest
-        )
+        shown.add_row(row.name, f"{row.size_mb:,.1f}", f"{row.components}", f"{row.build_s:.0f}", start, row.started)
     return shown
