@@ -154,13 +154,14 @@ def test_the_table_shows_what_was_built_and_measured(tmp_path, monkeypatch, caps
     note(folder, Row("engine", "localhost/sapphire/engine:dev", f"sha256:{'ab' * 32}", 27.1, 197, 60.0))
     note(folder, Row("engine", "localhost/sapphire/engine:dev", f"sha256:{'ab' * 32}", 27.1, 197, 60.0, 0.42, "serves"))
     assert [row.start_s for row in rows(folder)] == [0.42]
-    console = Console(width=120, record=True)
+    console = Console(width=80, record=True)
     console.print(table(rows(folder)))
     shown = console.export_text()
-    assert all(word in shown for word in ("engine", "27.1", "197", "0.4", "serves", "abababababab"))
+    assert all(word in shown for word in ("engine", "27.1", "197", "0.4", "serves"))
     assert main(["table", "--json"]) == 0
     out = capsys.readouterr().out
-    assert json.loads(out[out.index("[") :])[0]["size_mb"] == 27.1
+    (row,) = json.loads(out[out.index("[") :])
+    assert (row["size_mb"], row["digest"]) == (27.1, f"sha256:{'ab' * 32}")
 
 
 def test_locks_of_debian_leave_out_what_installs_packages():
