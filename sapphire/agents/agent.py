@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from sapphire.agents.arrays import Arrays
 from sapphire.agents.sources import Source, code_of, digest_of, remember_source
+from sapphire.domain.documents import DOCUMENT_KINDS, document_kinds
 from sapphire.domain.errors import AgentError, NotFitted
 from sapphire.domain.given_kinds import wrong_kinds
 
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
 
     from sapphire.agents.view_panels import ViewPanel
     from sapphire.domain.bars import Bars
+    from sapphire.domain.documents import DocumentKind
     from sapphire.domain.views import View
     from sapphire.domain.windows import Window
 
-__all__ = ["Agent", "agent_name", "code_digest", "fitted", "own_sources"]
+__all__ = ["Agent", "agent_name", "code_digest", "documents_of", "fitted", "own_sources"]
 
 _FITTED = "sapphire.fitted"
 _WORD_ENDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -69,6 +71,8 @@ class Agent(ABC):
     """How far views and twin may differ, relative; looser only for arithmetic in float32. The checks show it."""
     golden_tolerance: ClassVar[float] = math.inf
     """How far its golden views may be apart elsewhere, relative, where that is closer than the type of its numbers."""
+    documents: ClassVar[tuple[DocumentKind, ...]] = ()
+    """Kinds of documents that it reads, ("news",); its windows have these and no others, of the time of their bars."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -82,6 +86,7 @@ class Agent(ABC):
                 got=f"{bare[0]}: {cls.__annotations__[bare[0]]}",
                 next=f"give {bare[0]} a default, or make it a property",
             )
+        _require_kinds_of_documents(cls)
         remember_source(cls)
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
@@ -257,6 +262,12 @@ def own_sources(agent: Agent | type[Agent]) -> tuple[Source, ...]:
     return tuple(sorted(found, key=lambda source: (source.name, source.digest)))
 
 
+def documents_of(agent: Agent) -> tuple[DocumentKind, ...]:
+    """Kinds of documents that an agent reads, or a part of it."""
+    named = [*agent.documents, *(kind for part in agent.parts() for kind in documents_of(part))]
+    return document_kinds(named) if named else ()
+
+
 def code_digest(agent: Agent | type[Agent]) -> str:
     """sha256 over the agent's own source, modules of the workspace included: of a lone file its bytes' own.
 
@@ -265,6 +276,18 @@ def code_digest(agent: Agent | type[Agent]) -> str:
     AgentError : a class whose source cannot be had; says how to give it one.
     """
     return digest_of(own_sources(agent))
+
+
+def _require_kinds_of_documents(cls: type[Agent]) -> None:
+    named: Any = cls.documents
+    if isinstance(named, tuple) and all(kind in DOCUMENT_KINDS for kind in named):
+        return
+    raise AgentError(
+        f"documents of {cls.__name__}",
+        expected=f"a tuple of some of {', '.join(DOCUMENT_KINDS)}",
+        got=f"{named!r:.60}",
+        next='documents = ("news",)',
+    )
 
 
 def _fields(agent: Any) -> tuple[dataclasses.Field[Any], ...]:

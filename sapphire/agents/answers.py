@@ -10,19 +10,20 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sapphire.agents.agent import documents_of
 from sapphire.agents.own_lines import lines_of_error, lines_of_returns, place_in
 from sapphire.agents.view_panels import ViewPanel
 from sapphire.domain.clocks import to_ns
 from sapphire.domain.display import kind_of_value, stamp
 from sapphire.domain.errors import AgentError, SapphireError
 from sapphire.domain.views import View
+from sapphire.domain.windows import Window
 
 if TYPE_CHECKING:
     from sapphire.agents.agent import Agent
     from sapphire.domain.bars import Bars
-    from sapphire.domain.windows import Window
 
-__all__ = ["fitted_by", "panel_by", "require_answerable", "views_by"]
+__all__ = ["fitted_by", "panel_by", "require_answerable", "shown_to", "views_by"]
 
 _MADE = "return window.views(score=..., horizon=self.horizon)"
 _ALONE = "agent.views(sp.Window(bars.head_until(at), at)) asks about that bar alone"
@@ -41,6 +42,9 @@ def views_by(agent: Agent, window: Window) -> list[View]:
     moment = stamp(to_ns(window.as_of))
     at = f" at {moment}"
     expected = f"a list of views of {', '.join(window.symbols)} as of {moment}, one of each at most"
+    shown = shown_to(agent, window.bars)
+    if shown is not window.bars:
+        window = Window(shown, window.as_of, window.features)
     with _asking(agent, "views", at, expected):
         answer: Any = agent.views(window)
         views = list(answer) if isinstance(answer, Iterator) else answer
@@ -61,7 +65,7 @@ def panel_by(agent: Agent, bars: Bars) -> ViewPanel | None:
     over = f" over the {len(bars):,} bars" + (f" up to {stamp(int(bars.close_time_ns[-1]))}" if len(bars) else "")
     expected = "a ViewPanel with a row for each bar, or None where there is no twin"
     with _asking(agent, "views_panel", over, expected):
-        panel: Any = agent.views_panel(bars)
+        panel: Any = agent.views_panel(shown_to(agent, bars))
     if panel is None:
         return None
     if isinstance(panel, ViewPanel):
@@ -90,7 +94,7 @@ def fitted_by(agent: _Agent, train: Bars, seed: int) -> _Agent:
     )
     expected = f"a {type(agent).__name__} that has learned"
     with _asking(agent, "", until, expected):
-        learned: Any = agent.fit(train, seed)
+        learned: Any = agent.fit(shown_to(agent, train), seed)
     if isinstance(learned, type(agent)):
         return learned
     step = "return dataclasses.replace(self, ...) with what was learned; self stays as it is"
@@ -113,6 +117,13 @@ def require_answerable(agent: Agent) -> None:
             value: Any = getattr(agent, name)
         if isinstance(value, bool) or not isinstance(value, type(least)) or value < least:
             raise _wrong(agent, name, "", expected=expected, got=f"{value!r:.40}", step="")
+
+
+def shown_to(agent: Agent, bars: Bars) -> Bars:
+    """The bars with the documents that the agent names, and no others."""
+    if bars.documents is None:
+        return bars
+    return bars.with_documents(bars.documents.only(documents_of(agent)))
 
 
 def _fault(answer: Any, window: Window) -> str | None:

@@ -279,7 +279,7 @@ def _mixed(bars: Bars) -> Bars:
 
 def _rows_of(bars: Bars, rows: NDArray[np.int64]) -> Bars:
     arrays = {name: getattr(bars, name)[rows] for name in ("open_time_ns", *FIELDS, "listed")}
-    return Bars(symbols=bars.symbols, interval=bars.interval, **arrays)
+    return Bars(symbols=bars.symbols, interval=bars.interval, documents=bars.documents, **arrays)
 
 
 def _fitted_twice(agent: Agent, bars: Bars, seed: int) -> Found:

@@ -288,12 +288,14 @@ def hand_in(asking: Asking) -> None:
 
 
 def window_digest(window: Window) -> str:
-    """sha256 of all that a window shows: its moment, symbols, interval and bars."""
+    """sha256 of all that a window shows: its moment, symbols, interval, bars and documents."""
     bars = window.bars
     head = {"as_of_ns": to_ns(window.as_of), "interval": window.interval.text, "symbols": window.symbols}
     digest = hashlib.sha256(canonical_json(head))
     for name in ("open_time_ns", *FIELDS, "listed"):
         digest.update(getattr(bars, name).tobytes())
+    if bars.documents is not None:
+        digest.update(bars.documents.lineage_sha256().encode())
     return digest.hexdigest()
 
 

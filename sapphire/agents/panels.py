@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sapphire.agents.agent import Agent
-from sapphire.agents.answers import panel_by, views_by
+from sapphire.agents.answers import panel_by, shown_to, views_by
 from sapphire.agents.differences import far_apart, numbers_of_panel, numbers_of_views
 from sapphire.agents.remembered import remembered_views
 from sapphire.agents.view_panels import Kind, ViewPanel, kind_of, numbers_of
@@ -116,13 +116,13 @@ def features_of(agent: Agent) -> Mapping[str, Feature]:
 
 
 def window_at(agent: Agent, bars: Bars, row: int, *, length: int | None = None) -> Window:
-    """What `agent` sees at the close of bar `row`: its warm-up of bars up to it, and the features it names.
+    """What `agent` sees at the close of bar `row`: its warm-up of bars up to it, the features and documents it names.
 
     Parameters
     ----------
     length : so many bars instead of its warm-up.
     """
-    seen = bars.rows(max(0, row + 1 - (length or agent.warmup)), row + 1)
+    seen = shown_to(agent, bars.rows(max(0, row + 1 - (length or agent.warmup)), row + 1))
     return Window(seen, from_ns(int(bars.close_time_ns[row])), features_of(agent))
 
 
@@ -135,6 +135,7 @@ def views_at(agent: Agent, bars: Bars, row: int) -> list[View]:
 
 def kind_stated(agent: Agent, bars: Bars) -> Kind | None:
     """What `agent` states, read off its latest view of these bars; None where it has none at all."""
+    bars = shown_to(agent, bars)
     for row in range(len(bars) - 1, -1, -1):
         views = views_at(agent, bars, row)
         if views:
@@ -168,6 +169,7 @@ def view_panel(agent: Agent, bars: Bars, check: TwinCheck | None = None) -> View
     AgentError : views of different kinds, or a twin whose panel is not about `bars`.
     NotFitted : it learns and has not.
     """
+    bars = shown_to(agent, bars)
     panel, check = twin_panel(agent, bars), check or TwinCheck()
     # an agent that is made of others takes their panels by this function, so they have been compared
     if panel is not None and (agent.parts() or _equals_views(agent, bars, panel, check.rows)):
@@ -223,6 +225,7 @@ def window_panel(agent: Agent, bars: Bars, *, first: int = 0) -> ViewPanel:
     NotFitted : it learns and has not.
     """
     agent.require_fitted()
+    bars = shown_to(agent, bars)
     columns = {symbol: column for column, symbol in enumerate(bars.symbols)}
     numbers: dict[str, NDArray[np.float64]] = {}
     for row in range(first, len(bars)):

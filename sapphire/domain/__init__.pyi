@@ -8,9 +8,11 @@ from .clocks import (
     parse_duration as parse_duration,
     to_ns as to_ns,
 )
+from .documents import Document as Document, DocumentKind as DocumentKind, Documents as Documents
 from .errors import (
     AgentError as AgentError,
     BadBars as BadBars,
+    BadDocuments as BadDocuments,
     BadMessage as BadMessage,
     ConfigError as ConfigError,
     DataError as DataError,
@@ -37,6 +39,7 @@ from .errors import (
     SapphireError as SapphireError,
     StatisticsError as StatisticsError,
     StudyError as StudyError,
+    TextExpired as TextExpired,
     TooFewReturns as TooFewReturns,
     TwinDiffers as TwinDiffers,
     UnknownFile as UnknownFile,

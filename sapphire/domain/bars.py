@@ -7,7 +7,7 @@ read-only. Frames are indexed by the time a bar CLOSES, because that is when it 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
     import plotly.graph_objects as go
+
+    from sapphire.domain.documents import Documents
 
 __all__ = ["FIELDS", "Bars", "Field"]
 
@@ -44,6 +46,8 @@ class Bars:
     open, high, low, close : float64 [T, S], quote per base.
     volume : float64 [T, S], base.
     listed : bool [T, S], False where the symbol had no bar; all fields are NaN there.
+    documents : what could be read in their time; some bars of these have what was received after the open of their
+        first and by the close of their last. None where nobody looked for any.
 
     Raises
     ------
@@ -59,6 +63,7 @@ class Bars:
     close: NDArray[np.float64]
     volume: NDArray[np.float64]
     listed: NDArray[np.bool_]
+    documents: Documents | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "symbols", tuple(self.symbols))
@@ -144,8 +149,10 @@ class Bars:
 
     def head_until(self, close_time: Instant) -> Bars:
         """Bars that have closed by `close_time`, that moment included."""
-        known = np.searchsorted(self.open_time_ns, to_ns(close_time) - self.interval.ns, side="right")
-        return self.rows(0, int(known))
+        moment = to_ns(close_time)
+        known = np.searchsorted(self.open_time_ns, moment - self.interval.ns, side="right")
+        head = self.rows(0, int(known))
+        return head if self.documents is None else head.with_documents(self.documents.until(moment))
 
     def tail(self, count: int) -> Bars:
         """The latest `count` bars, or all where there are fewer, without copying."""
@@ -155,7 +162,16 @@ class Bars:
         """Rows `start` up to `stop` (not included), without copying."""
         cut = slice(start, stop)
         arrays = {name: getattr(self, name)[cut] for name in ("open_time_ns", *FIELDS, "listed")}
-        return Bars(symbols=self.symbols, interval=self.interval, **arrays)
+        documents = self.documents
+        if documents is not None:
+            opens = arrays["open_time_ns"]
+            ends = (int(opens[0]), int(opens[-1]) + self.interval.ns) if opens.size else (0, 0)
+            documents = documents.between(*ends)
+        return Bars(symbols=self.symbols, interval=self.interval, documents=documents, **arrays)
+
+    def with_documents(self, documents: Documents | None) -> Bars:
+        """The same bars with other documents, or without any."""
+        return self if documents is self.documents else replace(self, documents=documents)
 
     def symbols_only(self, symbols: Iterable[str]) -> Bars:
         """The same rows for these symbols, in this order.
@@ -172,7 +188,8 @@ class Bars:
             )
         columns = [self.symbols.index(symbol) for symbol in wanted]
         arrays = {name: getattr(self, name)[:, columns] for name in (*FIELDS, "listed")}
-        return Bars(symbols=wanted, interval=self.interval, open_time_ns=self.open_time_ns, **arrays)
+        own = {"open_time_ns": self.open_time_ns, "documents": self.documents, **arrays}
+        return Bars(symbols=wanted, interval=self.interval, **own)
 
     def plot(self, symbols: Sequence[str] | None = None) -> go.Figure:
         """Candles, one panel per symbol, and the value that was traded below.

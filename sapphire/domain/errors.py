@@ -9,7 +9,9 @@
     │   └── UnknownInterval     a bar length that venues do not have
     ├── DataError               market data
     │   ├── MissingData         asked for and not there
+    │   │   └── TextExpired     it was there, and its retention is over
     │   ├── UnknownFile         a file that does not say what it holds
+    │   ├── BadDocuments        a document, or a file of them, that is wrong
     │   └── BadBars             there, and wrong
     ├── AgentError              an agent broke its promise
     │   ├── LeakFound           it saw what was not yet knowable
@@ -51,6 +53,7 @@ __all__ = [
     "AccessDenied",
     "AgentError",
     "BadBars",
+    "BadDocuments",
     "BadMessage",
     "ConfigError",
     "DataError",
@@ -78,6 +81,7 @@ __all__ = [
     "SapphireError",
     "StatisticsError",
     "StudyError",
+    "TextExpired",
     "TooFewReturns",
     "TwinDiffers",
     "UnknownFile",
@@ -150,12 +154,20 @@ class MissingData(DataError):
     """Data that were asked for and are not there."""
 
 
+class TextExpired(MissingData):
+    """A document whose text is gone, because its retention is over; its id, its hash and its times are there."""
+
+
 class UnknownFile(DataError):
     """A file that does not say what it holds."""
 
 
 class BadBars(DataError):
     """Bars that are there and wrong; names the symbol and the row."""
+
+
+class BadDocuments(DataError):
+    """A document that is wrong, or a file of them; names the id, or each line."""
 
 
 class AgentError(SapphireError):

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sapphire.domain.bars import Bars, Field
-from sapphire.domain.clocks import from_ns, to_ns
-from sapphire.domain.display import kind_of_value
+from sapphire.domain.clocks import Instant, from_ns, to_ns
+from sapphire.domain.display import kind_of_value, stamp
+from sapphire.domain.documents import Document, Documents, no_documents
 from sapphire.domain.errors import BadBars, LeakFound, MissingData, UnknownInstrument, ValueRefused
 from sapphire.domain.intervals import Interval
 from sapphire.domain.views import View
@@ -30,19 +31,20 @@ Feature = Callable[["Window"], "pd.DataFrame"]
 """Computes one feature, close time by symbol, from what the window shows."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, init=False)
 class Window:
-    """Closed bars up to `as_of`, for all symbols of the universe.
+    """Closed bars up to `as_of`, for all symbols of the universe, and the documents that had been received by then.
 
     Parameters
     ----------
     bars : bars of which none closes after `as_of`; `bars.head_until(as_of)` makes them so.
     as_of : the moment of the decision, timezone-aware.
     features : name to a function of the window.
+    documents : what could be read by `as_of`; what the bars have unless given.
 
     Raises
     ------
-    LeakFound : a bar closes after `as_of`.
+    LeakFound : a bar closes after `as_of`, or a document was received after it.
     BadBars : a bar that comes twice, or out of order.
     ValueRefused : `as_of` has no timezone.
     """
@@ -51,7 +53,19 @@ class Window:
     as_of: datetime
     features: Mapping[str, Feature] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        bars: Bars,
+        as_of: datetime,
+        features: Mapping[str, Feature] | None = None,
+        documents: Documents | None = None,
+    ) -> None:
+        object.__setattr__(self, "bars", bars if documents is None else bars.with_documents(documents))
+        object.__setattr__(self, "as_of", as_of)
+        object.__setattr__(self, "features", {} if features is None else features)
+        self._require_past()
+
+    def _require_past(self) -> None:
         limit = to_ns(self.as_of)
         if len(self.bars) and int(self.bars.close_time_ns.max()) > limit:
             raise LeakFound(
@@ -59,6 +73,14 @@ class Window:
                 expected=f"bars that close by {self.as_of.isoformat()}",
                 got=f"a bar that closes at {from_ns(int(self.bars.close_time_ns.max())).isoformat()}",
                 next="Window(bars.head_until(as_of), as_of)",
+            )
+        latest = None if self.bars.documents is None else self.bars.documents.latest_ns
+        if latest is not None and latest > limit:
+            raise LeakFound(
+                "a window holds a document of its own future",
+                expected=f"documents that were received by {self.as_of.isoformat()}",
+                got=f"one that was received at {stamp(latest)}",
+                next="Window(bars, as_of, documents=documents.until(as_of))",
             )
         opens = self.bars.open_time_ns
         if (opens[1:] <= opens[:-1]).any():
@@ -104,6 +126,27 @@ class Window:
                 next="take a snapshot with shorter bars",
             )
         return Window(_resample(self.bars, longer), self.as_of, self.features)
+
+    def documents(self, kind: str | None = None, since: Instant | None = None) -> tuple[Document, ...]:
+        """What had been received by `as_of`, the newest last; of each document the newest version.
+
+        Where a study, a check or a worker made the window, these are the kinds that the agent names in its class
+        (`documents = ("news",)`), received after the open of the window's first bar.
+
+        Parameters
+        ----------
+        kind : "news", "announcement" or "note"; all that the window has unless given.
+        since : those that were received at this moment or later.
+
+        Raises
+        ------
+        MissingData : a kind that nobody looked for; an empty answer says that there was nothing.
+        TextExpired : the text of one of them is gone, because its retention is over.
+        ValueRefused : no kind of a document, or no moment.
+        """
+        if self.bars.documents is None:
+            raise no_documents(kind)
+        return self.bars.documents.of(kind, since)
 
     def feature(self, name: str) -> pd.DataFrame:
         """A named feature, close time by symbol.
@@ -225,4 +268,5 @@ def _resample(bars: Bars, longer: Interval) -> Bars:
         close=shown(bars.close[whole + parts - 1]),
         volume=shown(bars.volume[rows].sum(axis=0)),
         listed=listed,
+        documents=bars.documents,
     )

@@ -7,11 +7,12 @@ from numbers import Integral
 from typing import TYPE_CHECKING
 
 from sapphire.agents import Agent, code_digest, plain_parameters
+from sapphire.agents.agent import documents_of
 from sapphire.agents.answers import require_answerable
 from sapphire.data import Snapshot
 from sapphire.domain.clocks import Clock, to_ns
 from sapphire.domain.display import stamp
-from sapphire.domain.errors import AgentError, StudyError
+from sapphire.domain.errors import AgentError, MissingData, StudyError
 from sapphire.domain.instruments import InstrumentKind
 from sapphire.domain.limits import Execution, Limits
 from sapphire.domain.stopped_views import WhenViewsStop
@@ -53,11 +54,16 @@ def opens_of(given: object) -> tuple[str, ...]:
     return several
 
 
-def require_agent(agent: object) -> None:
+def require_agent(agent: object, data: Snapshot) -> None:
     """Refuse what is no agent (a class, a name, a function, anything else), and one that the ledger could not name.
+
+    Parameters
+    ----------
+    data : what it would be shown.
 
     Raises
     ------
+    MissingData : it reads documents that the snapshot was taken without.
     AgentError : says how to make one, or which parameter is of another kind: no source of its own, a parameter that
         cannot be written down, no warm-up.
     """
@@ -66,6 +72,7 @@ def require_agent(agent: object) -> None:
         code_digest(agent)
         plain_parameters(agent)
         require_answerable(agent)
+        _require_documents(agent, data)
         return
     if isinstance(agent, type) and issubclass(agent, Agent):
         got, step = f"the class {agent.__name__}", f"{agent.__name__}() makes one with its default parameters"
@@ -78,6 +85,18 @@ def require_agent(agent: object) -> None:
         got = f"{agent!r:.60}" if isinstance(agent, str) else type(agent).__name__
         step = "sapphire agent list names them; sp.agents.MovingAverageCross(fast=12, slow=48) makes one"
     raise AgentError("not an agent", expected="an agent with its parameters", got=got, next=step)
+
+
+def _require_documents(agent: Agent, data: Snapshot) -> None:
+    named, held = documents_of(agent), () if data.bars.documents is None else data.bars.documents.kinds
+    if set(named) <= set(held):
+        return
+    raise MissingData(
+        f"{agent.name} reads {', '.join(named)}, and the snapshot has {'no documents' if not held else 'others'}",
+        expected=f"a snapshot with {', '.join(named)}",
+        got=", ".join(held) or "bars alone",
+        next=f"sp.data.snapshot([...], documents={named!r}), of what sapphire data documents list shows",
+    )
 
 
 def _require_past(study: Study) -> None:

@@ -244,7 +244,7 @@ class Study(Shown):
 
         It explores and proves nothing, and counts as a trial.
         """
-        require_agent(agent)
+        require_agent(agent, self.data)
         recording.admit(self)
         with progress(f"screen {agent.name}") as on_progress:
             views = self._views(agent, on_progress)
@@ -262,7 +262,7 @@ class Study(Shown):
         StudyError : no parameters, ones that the agent does not have, or no combination that it accepts.
         AgentError : what a combination raised, with its parameters.
         """
-        require_agent(agent)
+        require_agent(agent, self.data)
         names = tuple(grid)
         agents, refused = variants(agent, grid)
         recording.admit(self)
@@ -311,7 +311,7 @@ class Study(Shown):
 
         It is of the notebook's live object, explores, and counts as a trial.
         """
-        require_agent(agent)
+        require_agent(agent, self.data)
         recording.admit(self)
         with progress(f"information of {agent.name}") as on_progress:
             views = self._views(agent, on_progress)
@@ -337,7 +337,7 @@ class Study(Shown):
         StudyError : blocks shorter than purge and embargo.
         TooFewReturns : training windows too short to calibrate a score on.
         """
-        require_agent(agent)
+        require_agent(agent, self.data)
         split = combinatorial_purged(groups, tested, purge=agent.horizon, embargo=embargo)
         asked = dataclasses.replace(self, split=split)
         recording.admit(asked)
@@ -366,10 +366,11 @@ class Study(Shown):
         ------
         AgentError : an agent that cannot be frozen; says why.
         StudyError : a hold-out without bars, a split that is no walk forward, or settings with methods of their own.
+        Refused : an agent that reads documents, which nothing serves yet.
         """
         from sapphire.research.evidence.submitting import submit
 
-        require_agent(agent)
+        require_agent(agent, self.data)
         return submit(self, agent)
 
     @property
@@ -377,7 +378,7 @@ class Study(Shown):
         return self.ledger.trials(*self.span).count
 
     def _beliefs(self, agent: Agent) -> BeliefPanel:
-        require_agent(agent)
+        require_agent(agent, self.data)
         recording.admit(self)
         with progress(f"walk {agent.name} forward") as on_progress, self._remembered.open():
             return walk_beliefs(agent, self.evaluation, self.folds, seed=self.seed, on_progress=on_progress)

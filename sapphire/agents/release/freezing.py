@@ -12,14 +12,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sapphire.agents.agent import Agent
+from sapphire.agents.agent import Agent, documents_of
 from sapphire.agents.calibrated import Calibrated
 from sapphire.agents.release.code import AgentCode, calibrated_members, pooling_of, unwrapped
 from sapphire.agents.release.files import write_release_files
 from sapphire.agents.release.golden import Golden, golden_bars, golden_views
 from sapphire.agents.release.loading import load_release
 from sapphire.agents.release.numbers import Numbers
-from sapphire.agents.release.reading import PLAIN_BARS
+from sapphire.agents.release.reading import PLAIN_BARS, refuse_documents
 from sapphire.agents.release.tensors import write_tensors
 from sapphire.data.durable import replace_folder
 from sapphire.data.features import FeatureSet
@@ -98,7 +98,9 @@ def freeze(
     EvidenceRefused : loaded back, it says something else; or another release stands where this one belongs.
     MissingData : fewer bars than its warm-up.
     ValueRefused : a value that a manifest cannot hold.
+    Refused : it reads documents, which nothing serves yet.
     """
+    refuse_documents(agent.name, documents_of(agent))
     agent.require_fitted()
     bars = train_bars.symbols_only(universe)
     entries, files = _written(agent, bars, features, max_age)

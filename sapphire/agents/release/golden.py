@@ -113,7 +113,7 @@ class Golden:
         ------
         EvidenceRefused : one of them is not what it should be, or the tolerance is wider than `found` allows.
         """
-        arrays = read_tensors(inputs, what=f"golden_inputs.safetensors of {label}")
+        arrays: dict[str, Any] = read_tensors(inputs, what=f"golden_inputs.safetensors of {label}")
         try:
             as_of_ns = tuple(int(ns) for ns in arrays.pop("as_of_ns"))
             bars = Bars(symbols=symbols, interval=interval, **arrays)

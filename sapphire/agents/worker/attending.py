@@ -15,6 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sapphire.agents.agent import documents_of
 from sapphire.agents.answers import panel_by, views_by
 from sapphire.agents.calibrated import Calibrated
 from sapphire.agents.models import hand_in
@@ -24,7 +25,7 @@ from sapphire.agents.pool import Pool
 from sapphire.agents.release.code import ReleaseCode
 from sapphire.agents.worker.confinement import Isolation, confine, seal
 from sapphire.agents.worker.day_clock import redirect_clocks
-from sapphire.agents.worker.messages import Ended, bars_of, read_message, write_message
+from sapphire.agents.worker.messages import Ended, arrays_of, bars_of, documents_in, read_message, write_message
 from sapphire.domain.canonical import plain as plain_values
 from sapphire.domain.clocks import from_ns
 from sapphire.domain.errors import AgentError, SapphireError
@@ -149,6 +150,7 @@ class _Attendant:
             "warmup": self._agent.warmup,
             "has_twin": self._agent.has_twin,
             "twin_tolerance": twin_tolerance_of(self._agent),
+            "documents": documents_of(self._agent),
         }, {}
 
     def _learn(self, plain: Mapping[str, Any], arrays: Arrays) -> Answer:
@@ -157,7 +159,7 @@ class _Attendant:
         return {"tolerance": tolerance_of(self._agent)}, {}
 
     def _fit(self, plain: Mapping[str, Any], arrays: Arrays) -> Answer:
-        self._agent = self.agent.fit(self._bars(arrays), plain["seed"])
+        self._agent = self.agent.fit(self._bars(plain, arrays), plain["seed"])
         return {"tolerance": tolerance_of(self._agent)}, self._agent.arrays()
 
     def _warm(self, plain: Mapping[str, Any], arrays: Arrays) -> Answer:
@@ -179,7 +181,7 @@ class _Attendant:
         return {"views": [plain_view(view) for view in views], "raw": [plain_view(view) for view in raw]}, {}
 
     def _panel(self, plain: Mapping[str, Any], arrays: Arrays) -> Answer:
-        panel = self._twin(self._bars(arrays))
+        panel = self._twin(self._bars(plain, arrays))
         numbers = {} if panel is None else panel.numbers
         return {}, {name: frame.to_numpy()[plain["first"] :] for name, frame in numbers.items()}
 
@@ -198,9 +200,11 @@ class _Attendant:
     def _check(self, plain: Mapping[str, Any], arrays: Arrays) -> Answer:
         from sapphire.agents.leaks import check_agent, fit_test
 
-        bars = self._bars(arrays)
+        bars = self._bars(plain, arrays)
         reports = [fit_test(member.agent, bars, seed=plain["seed"]) for member in self._members]
-        self._warm(plain, {name: array[-self.agent.warmup :].copy() for name, array in arrays.items()})
+        tail = bars.tail(self.agent.warmup)
+        own = documents_in(tail, documents_of(self.agent))
+        self._warm({**plain, **own}, {name: array.copy() for name, array in arrays_of(tail).items()})
         reports += [
             check_agent(member.agent, bars, seed=plain["seed"], moments=plain["moments"], fit=False)
             for member in self._members
@@ -212,8 +216,8 @@ class _Attendant:
     def _members(self) -> tuple[Calibrated, ...]:
         return self.agent.members if isinstance(self.agent, Pool) else (self.agent,)
 
-    def _bars(self, arrays: Arrays) -> Bars:
-        return bars_of(arrays, self._symbols, self._interval)
+    def _bars(self, plain: Mapping[str, Any], arrays: Arrays) -> Bars:
+        return bars_of(plain, arrays, self._symbols, self._interval)
 
     def _window(self, plain: Mapping[str, Any], arrays: Arrays) -> Window:
-        return Window(self._bars(arrays), from_ns(int(plain["as_of_ns"])), self._features)
+        return Window(self._bars(plain, arrays), from_ns(int(plain["as_of_ns"])), self._features)

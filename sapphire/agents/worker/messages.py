@@ -19,16 +19,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sapphire.domain.bars import FIELDS, Bars
+from sapphire.domain.documents import Document, DocumentKind, Documents
 from sapphire.domain.intervals import Interval
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Ended", "Late", "arrays_of", "bars_of", "read_message", "write_message"]
+__all__ = ["Ended", "Late", "arrays_of", "bars_of", "documents_in", "read_message", "write_message"]
 
 _LENGTHS = struct.Struct("<QQ")
 _CHUNK = 1 << 20
 _ARRAYS = "arrays"
+_DOCUMENTS = "documents"
 
 Message = tuple[dict[str, Any], dict[str, "NDArray[Any]"]]
 
@@ -90,15 +92,27 @@ def _arrays(about: list[Any], data: bytes) -> Iterator[tuple[str, NDArray[Any]]]
         start = end
 
 
+def documents_in(bars: Bars, kinds: tuple[DocumentKind, ...]) -> dict[str, Any]:
+    """The documents of bars, of these kinds alone, as plain values for a message; empty where there are none."""
+    documents = None if bars.documents is None else bars.documents.only(kinds)
+    if documents is None:
+        return {}
+    return {_DOCUMENTS: {"kinds": documents.kinds, "items": [each.as_dict() for each in documents]}}
+
+
 def arrays_of(bars: Bars) -> dict[str, NDArray[Any]]:
     """The arrays of bars, for a message."""
     return {name: getattr(bars, name) for name in ("open_time_ns", *FIELDS, "listed")}
 
 
-def bars_of(arrays: Mapping[str, NDArray[Any]], symbols: tuple[str, ...], interval: Interval) -> Bars:
-    """The bars of a message; nothing lies behind their arrays."""
+def bars_of(
+    plain: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], symbols: tuple[str, ...], interval: Interval
+) -> Bars:
+    """The bars of a message with their documents; nothing lies behind their arrays."""
+    sent = plain.get(_DOCUMENTS)
+    documents = None if sent is None else Documents(map(Document.from_dict, sent["items"]), kinds=sent["kinds"])
     own = {name: arrays[name] for name in ("open_time_ns", *FIELDS, "listed")}
-    return Bars(symbols=symbols, interval=interval, **own)
+    return Bars(symbols=symbols, interval=interval, documents=documents, **own)
 
 
 def _read(descriptor: int, count: int, deadline: float | None) -> bytes:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sapphire.agents.arrays import Arrays
 from sapphire.agents.release.golden import Golden, require_same_views
+from sapphire.agents.release.reading import refuse_documents
 from sapphire.agents.worker.worker import VIEWS_WITHIN_S, Worker
 from sapphire.domain.clocks import from_ns
-from sapphire.domain.errors import AgentError, EvidenceRefused
+from sapphire.domain.errors import AgentError, EvidenceRefused, Refused
 from sapphire.domain.intervals import Interval
 from sapphire.domain.windows import Window
 
@@ -41,6 +42,7 @@ class ReleaseWorker:
     ------
     AgentError : the code does not run there.
     EvidenceRefused : the agent is not what its manifest says.
+    Refused : it reads documents, which nothing serves yet.
     """
 
     def __init__(self, release: ReadRelease, *, hash_seed: int = 0, views_within_s: float = VIEWS_WITHIN_S) -> None:
@@ -117,6 +119,7 @@ class ReleaseWorker:
             views_within_s=self._within_s,
         )
         try:
+            refuse_documents(release.label, worker.documents)
             if worker.warmup != release.warmup:
                 raise EvidenceRefused(
                     f"the agent of {release.label} is not what its manifest says",
@@ -125,7 +128,7 @@ class ReleaseWorker:
                     next="freeze it again",
                 )
             worker.learn(learned_by(release))
-        except (AgentError, EvidenceRefused):
+        except (AgentError, Refused):
             worker.close()
             raise
         return worker

@@ -17,7 +17,7 @@ import sapphire.domain.errors as errors
 from sapphire.agents.leak_report import LeakCheck, LeakReport
 from sapphire.agents.models import handed_in, no_backend
 from sapphire.agents.panels import LOOSEST_TOLERANCE
-from sapphire.agents.worker.messages import Ended, Late, arrays_of, read_message, write_message
+from sapphire.agents.worker.messages import Ended, Late, arrays_of, documents_in, read_message, write_message
 from sapphire.agents.worker.spawner import spawner_of
 from sapphire.domain.clocks import to_ns
 from sapphire.domain.display import stamp
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from sapphire.agents.release.code import ReleaseCode
     from sapphire.agents.worker.confinement import Isolation
     from sapphire.domain.bars import Bars
+    from sapphire.domain.documents import DocumentKind
     from sapphire.domain.intervals import Interval
     from sapphire.domain.windows import Window
 
@@ -126,6 +127,11 @@ class Worker:
         return self._tolerance
 
     @property
+    def documents(self) -> tuple[DocumentKind, ...]:
+        """Kinds of documents that the agent reads, and that its process is sent with its bars."""
+        return tuple(self._about["documents"])
+
+    @property
     def alive(self) -> bool:
         """Whether it can be asked."""
         return self._socket is not None
@@ -143,7 +149,7 @@ class Worker:
         AgentError, StatisticsError : what the fit raised.
         """
         about = f" when it is fitted on bars up to {stamp(int(train.close_time_ns[-1]))}" if len(train) else ""
-        answer, arrays = self._ask("fit", {"seed": seed}, arrays_of(train), within_s=FIT_WITHIN_S, about=about)
+        answer, arrays = self._ask_of(train, "fit", {"seed": seed}, within_s=FIT_WITHIN_S, about=about)
         self._tolerance = _allowed(answer["tolerance"])
         return arrays
 
@@ -181,13 +187,13 @@ class Worker:
 
         It has seen all these bars afterwards, so it is asked for views of none of them.
         """
-        _, numbers = self._ask("panel", {"first": first}, arrays_of(bars), within_s=FIT_WITHIN_S)
+        _, numbers = self._ask_of(bars, "panel", {"first": first}, within_s=FIT_WITHIN_S)
         return numbers
 
     def check(self, bars: Bars, *, seed: int, moments: int) -> LeakReport:
         """Every leak check on `bars`, of each agent by itself."""
         plain = {"seed": seed, "moments": moments, "as_of_ns": str(int(bars.close_time_ns[-1]))}
-        answer, _ = self._ask("check", plain, arrays_of(bars), within_s=FIT_WITHIN_S)
+        answer, _ = self._ask_of(bars, "check", plain, within_s=FIT_WITHIN_S)
         self._warm = True
         rows = tuple(LeakCheck(**each | {"worst": float(each["worst"])}) for each in answer["rows"])
         return LeakReport(self._label, rows)
@@ -200,7 +206,14 @@ class Worker:
 
     def _asked_at(self, window: Window, ask: str, plain: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
         about = f" at {stamp(to_ns(window.as_of))}"
-        return self._ask(ask, plain, arrays_of(window.bars), within_s=self._views_within_s, about=about)
+        return self._ask_of(window.bars, ask, plain, within_s=self._views_within_s, about=about)
+
+    def _ask_of(
+        self, bars: Bars, ask: str, plain: Mapping[str, Any], *, within_s: float, about: str = ""
+    ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Ask about bars, which go with the documents that the agent reads."""
+        sent = {**plain, **documents_in(bars, self.documents)}
+        return self._ask(ask, sent, arrays_of(bars), within_s=within_s, about=about)
 
     def _ask(
         self,

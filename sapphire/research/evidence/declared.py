@@ -97,7 +97,8 @@ def kept_snapshot(data: Snapshot) -> Snapshot | None:
         kept = load_snapshot(data.hash)
     except DataError:
         return None
-    same = _described(kept) == _described(data) and all(
+    same = _described(kept) == _described(data) and kept.bars.documents == data.bars.documents
+    same = same and all(
         np.array_equal(getattr(kept.bars, name), getattr(data.bars, name), equal_nan=name in FIELDS)
         for name in ("open_time_ns", *FIELDS, "listed")
     )

@@ -71,10 +71,12 @@ def kept_files(kind: str, ending: str) -> KeptFiles:
 
 
 def digest_of_bars(bars: Bars) -> str:
-    """sha256 over symbols, interval and every number of the bars."""
+    """sha256 over symbols, interval, every number of the bars, and their documents."""
     found = hashlib.sha256(json.dumps([bars.symbols, bars.interval.text]).encode())
     for name in ("open_time_ns", *FIELDS, "listed"):
         found.update(getattr(bars, name).tobytes())
+    if bars.documents is not None:
+        found.update(bars.documents.lineage_sha256().encode())
     return found.hexdigest()
 
 

@@ -207,7 +207,11 @@ def training_bars(bars: Bars, fold: Fold) -> Bars:
         return bars.rows(*rows[0])
     kept = np.concatenate([np.arange(start, stop) for start, stop in rows])
     arrays = {name: getattr(bars, name)[kept] for name in ("open_time_ns", *FIELDS, "listed")}
-    return Bars(symbols=bars.symbols, interval=bars.interval, **arrays)
+    documents = bars.documents
+    if documents is not None:
+        closes = bars.close_time_ns
+        documents = documents.during((int(bars.open_time_ns[a]), int(closes[b - 1])) for a, b in rows if a < b)
+    return Bars(symbols=bars.symbols, interval=bars.interval, documents=documents, **arrays)
 
 
 def tested_rows(bars: Bars, span: TimeWindow) -> tuple[int, int]:
