@@ -7,6 +7,7 @@ seen), it is read anew.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,7 +97,7 @@ def _longer(bars: Bars, close_ns: int, closed: dict[str, MarketDataMessage], row
     if not closed:
         return bars
     start = max(0, len(bars) + 1 - rows)
-    fields = {}
+    fields: dict[str, Any] = {}
     for name in FIELDS:
         wire = "volume_base" if name == "volume" else name
         row = [float(getattr(closed[symbol], wire)) if symbol in closed else np.nan for symbol in bars.symbols]

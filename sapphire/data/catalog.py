@@ -4,6 +4,7 @@ Layout, under `$SAPPHIRE_HOME/data/snapshots/`::
 
     <hash>/manifest.json      what was asked for, the rules, each file's content hash, and when it was taken
            BTC_USDT.parquet   one file per symbol
+           documents.parquet  what was received in the range, where that was asked for
 
 A snapshot is put in place in one step. The same request for the same data finds the one that stands.
 """
@@ -11,10 +12,12 @@ A snapshot is put in place in one step. The same request for the same data finds
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from sapphire.data.documents.files import write_documents
+from sapphire.data.documents.taking import DOCUMENTS_FILE, documents_kept, documents_received
 from sapphire.data.durable import replace_folder
 from sapphire.data.generated import generated_instrument, generated_rows, refuse_other_version
 from sapphire.data.parquet import read_rows, write_rows
@@ -29,12 +32,13 @@ from sapphire.data.store import Origin, StoredSeries
 from sapphire.data.trading_rules import TradingRules
 from sapphire.domain.clocks import Clock, Instant, WallClock, to_ns
 from sapphire.domain.display import stamp
+from sapphire.domain.documents import DocumentKind, Documents, document_kinds
 from sapphire.domain.errors import DataError, MissingData, ValueRefused
 from sapphire.domain.instruments import Instrument
 from sapphire.domain.intervals import Interval
 from sapphire.domain.workspace import home
 
-__all__ = ["list_snapshots", "load_snapshot", "snapshot", "snapshots_folder"]
+__all__ = ["list_snapshots", "load_snapshot", "snapshot", "snapshots_folder", "snapshots_with_documents"]
 
 _FORMAT = "sapphire-snapshot-1"
 _MANIFEST = "manifest.json"
@@ -52,6 +56,7 @@ def snapshot(
     seed: int = DEFAULT_SEED,
     rules: str | Path | None = None,
     listed_within: Sequence[str] = (),
+    documents: Sequence[str] = (),
     clock: Clock | None = None,
 ) -> Snapshot:
     """Bars of a universe, hashed and kept. The same request for the same data gives the same hash.
@@ -70,11 +75,13 @@ def snapshot(
         they are what the venue told a collector, else read off the candles. A symbol that it does not have likewise.
     listed_within : symbols that were listed or delisted inside the range: no bar is missed before the first and after
         the last that are recorded.
+    documents : kinds of documents, ("news",): those that were imported and were received after the start and by the
+        end, versions included.
     clock : gives the as-of time; the machine's unless given.
 
     Raises
     ------
-    MissingData : recordings that do not cover the range; says how to get them.
+    MissingData : recordings that do not cover the range, or no documents of a kind in it; says how to get them.
     DataError : recordings of a real and of a generated market in one request, or a damaged file.
     ValueRefused : no symbols, a symbol twice, an end that is not after the start or lies in the future; rules or
         listings of the generated market, which has its own.
@@ -85,6 +92,7 @@ def snapshot(
     if not isinstance(seed, int) or isinstance(seed, bool):
         raise ValueRefused("seed of the generated market", expected="a whole number", got=repr(seed))
     length = interval if isinstance(interval, Interval) else Interval(interval)
+    kinds = document_kinds(documents)
     start_ns, end_ns = (-(-to_ns(moment) // length.ns) * length.ns for moment in (start, end))
     if end_ns <= start_ns:
         raise ValueRefused("an empty range", expected="an end after the start", got=f"{start} to {end}")
@@ -97,7 +105,8 @@ def snapshot(
             raise ValueRefused("the generated market has rules and listings of its own", expected="neither", got=got)
         rows = {symbol: generated_rows(symbol, length, start_ns, end_ns, seed=seed) for symbol in wanted}
         origin = Origin.of_seed(seed)
-        return _keep(rows, _generated(rows, origin, end_ns), length, (start_ns, end_ns), origin, EMBEDDED, clock)
+        instruments = _generated(rows, origin, end_ns)
+        return _keep(rows, instruments, length, (start_ns, end_ns), origin, EMBEDDED, clock, kinds=kinds)
     if source != "recorded":
         raise ValueRefused("unknown source of data", expected="recorded or embedded", got=repr(source))
     at, given = venue or DEFAULT_VENUE, {} if rules is None else read_rules(Path(rules))
@@ -124,7 +133,8 @@ def snapshot(
             )
             for symbol, part in rows.items()
         }
-    return _keep(rows, instruments, length, (start_ns, end_ns), origin, at, clock, made=made_from(made, len(rows)))
+    parts = made_from(made, len(rows))
+    return _keep(rows, instruments, length, (start_ns, end_ns), origin, at, clock, made=parts, kinds=kinds)
 
 
 def load_snapshot(digest: str) -> Snapshot:
@@ -161,6 +171,19 @@ def list_snapshots() -> list[dict[str, Any]]:
     there = {digest: shared_manifest(digest) for digest in shared_hashes() if digest not in here}
     found = [summary(manifest, digest) for digest, manifest in {**here, **there}.items()]
     return sorted(found, key=lambda entry: (entry["as_of"], entry["hash"]), reverse=True)
+
+
+def snapshots_with_documents() -> Iterator[tuple[Path, Documents]]:
+    """The file of documents of every snapshot here that has one, and what it holds, verified.
+
+    Raises
+    ------
+    DataError : one is missing or damaged.
+    """
+    for folder in _folders():
+        documents = documents_kept(folder, _manifest(folder), next=f"delete {folder} and take the snapshot again")
+        if documents is not None:
+            yield folder / DOCUMENTS_FILE, documents
 
 
 def snapshots_folder() -> Path:
@@ -252,6 +275,7 @@ def _keep(
     venue: str,
     clock: Clock | None,
     made: str = "",
+    kinds: tuple[DocumentKind, ...] = (),
 ) -> Snapshot:
     """Put the snapshot of `rows` in place, or find the one that stands."""
     manifest: dict[str, Any] = {
@@ -275,22 +299,33 @@ def _keep(
         ],
         "as_of_ns": str((clock or WallClock()).now_ns()),
     }
+    documents = None
+    if kinds:
+        documents, manifest["documents"] = documents_received(kinds, span, now_ns=int(manifest["as_of_ns"]))
     folder = snapshots_folder() / content_hash(manifest)
     if folder.is_dir():
-        send_snapshot(folder)
+        _send(folder, documents)
         return _load(folder)
-    bars = panel(rows, interval)
+    bars = panel(rows, interval).with_documents(documents)
 
     def fill(temporary: Path) -> None:
         for entry in manifest["files"]:
             write_rows(temporary / entry["file"], rows[entry["symbol"]])
+        if documents is not None:
+            write_documents(temporary / DOCUMENTS_FILE, documents)
         (temporary / _MANIFEST).write_text(canonical(manifest) + "\n", encoding="utf-8")
 
     is_new = replace_folder(folder, fill)
-    send_snapshot(folder)
+    _send(folder, documents)
     if not is_new:
         return _load(folder)
     return Snapshot(bars, provenance_of(manifest, folder.name), instruments_of(manifest), manifest, folder)
+
+
+def _send(folder: Path, documents: Documents | None) -> None:
+    """Send a snapshot to the shared place, unless it has texts that may not be kept for ever: there they would be."""
+    if documents is None or all(each.retention_days is None for each in documents):
+        send_snapshot(folder)
 
 
 def _entry(instrument: Instrument, source: str) -> dict[str, Any]:
@@ -311,7 +346,7 @@ def _load(folder: Path) -> Snapshot:
     rows = {}
     for entry in manifest["files"]:
         rows[entry["symbol"]] = read_rows(folder / entry["file"], next=again, sha256=entry["sha256"])
-    bars = panel(rows, Interval(manifest["interval"]))
+    bars = panel(rows, Interval(manifest["interval"])).with_documents(documents_kept(folder, manifest, next=again))
     return Snapshot(bars, provenance_of(manifest, folder.name), instruments_of(manifest), manifest, folder)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sapphire.data.documents.commands import app as documents_app
 from sapphire.domain.errors import ConfigError, MissingData
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(documents_app)
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else.")]
 Symbols = Annotated[list[str], typer.Argument(help="BTC/USDT for spot, BTC/USDT:USDT for the perpetual.")]
@@ -159,6 +162,10 @@ def snapshot_command(
         list[str] | None,
         typer.Option("--listed-within", help="A symbol that was listed or delisted inside the range; may be repeated."),
     ] = None,
+    documents: Annotated[
+        list[str] | None,
+        typer.Option("--documents", help="news, announcement or note: those received in the range; may be repeated."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Take a snapshot: bars of a universe under the hash of their content.
@@ -180,6 +187,7 @@ def snapshot_command(
         seed=seed,
         rules=rules,
         listed_within=listed_within or (),
+        documents=documents or (),
     )
     _show(taken, f"kept in {taken.folder}; sapphire data show {taken.hash[:12]}", as_json=as_json)
 

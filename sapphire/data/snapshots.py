@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -40,7 +41,7 @@ class Snapshot:
 
     Parameters
     ----------
-    bars : the panel, time by symbol.
+    bars : the panel, time by symbol, with the documents that were asked for.
     provenance : where they are from; its label is on every plot and gate.
     instruments : the symbols' trading rules, in the order of the bars' columns.
     manifest : what was asked for and what came, as it stands on disk.
@@ -95,17 +96,24 @@ class Snapshot:
 
     def as_dict(self) -> dict[str, Any]:
         """Stable keys, for `--json`."""
-        return summary(self.manifest, self.hash) | {
-            "label": self.provenance.label,
-            "folder": str(self.folder),
-            "bars": len(self.bars),
-        }
+        return (
+            summary(self.manifest, self.hash)
+            | {
+                "label": self.provenance.label,
+                "folder": str(self.folder),
+                "bars": len(self.bars),
+            }
+            | ({"documents": dict(self.manifest["documents"])} if "documents" in self.manifest else {})
+        )
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         caption = (
             f"snapshot {self.hash[:_SHORT_HASH]}: {self.provenance.label}; {self.interval} bars that open from "
             f"{stamp(self.start_ns)} until before {stamp(self.end_ns)}"
         )
+        if self.bars.documents is not None:
+            received = Counter(each.kind for each in self.bars.documents)
+            caption += "; with " + ", ".join(f"{count:,} {kind}" for kind, count in sorted(received.items()))
         expected = self.interval.bars_between(self.start_ns, self.end_ns)
         header = ["symbol", "kind", "bars", "missing", "first close", "last close", "tick", "lot", "rules"]
         lines = []
@@ -205,7 +213,7 @@ def panel(rows: Mapping[str, Rows], interval: Interval) -> Bars:
     BadBars : a bar with a fault; names symbol and row.
     """
     times = np.unique(np.concatenate([part.open_time_ns for part in rows.values()]))
-    fields = {name: np.full((times.size, len(rows)), np.nan) for name in FIELDS}
+    fields: dict[str, Any] = {name: np.full((times.size, len(rows)), np.nan) for name in FIELDS}
     listed = np.zeros((times.size, len(rows)), np.bool_)
     for column, part in enumerate(rows.values()):
         where = np.searchsorted(times, part.open_time_ns)

@@ -19,7 +19,15 @@ from sapphire.domain.clocks import Instant, to_ns
 from sapphire.domain.display import stamp
 from sapphire.domain.errors import BadDocuments, MissingData, TextExpired, ValueRefused
 
-__all__ = ["DOCUMENT_KINDS", "Document", "DocumentKind", "Documents", "content_digest", "document_kinds", "no_documents"]
+__all__ = [
+    "DOCUMENT_KINDS",
+    "Document",
+    "DocumentKind",
+    "Documents",
+    "content_digest",
+    "document_kinds",
+    "no_documents",
+]
 
 DocumentKind = Literal["news", "announcement", "note"]
 """What a document is: news of a publisher, an announcement of a venue or an issuer, a note of one's own."""
@@ -38,7 +46,7 @@ def content_digest(kind: str, title: str, text: str) -> str:
     Examples
     --------
     >>> content_digest("news", "Listing", "X is listed.")[:12]
-    '7d6ca5b2b5a2'
+    '81a1ea8f19b5'
     """
     return sha256_of(canonical_json([kind, title, text]))
 

@@ -163,7 +163,7 @@ def _bars(value: Mapping[str, Any]) -> Bars:
         raise _bad("interval", "text such as 1h", value["interval"])
     opens = np.array([_nanoseconds(f"open_time_ns.{row}", ns) for row, ns in enumerate(times)], dtype=np.int64)
     shape = (len(times), len(symbols))
-    panels = {name: _panel(wire, value[wire], shape) for wire, name in _WIRE_FIELDS.items()}
+    panels: dict[str, Any] = {name: _panel(wire, value[wire], shape) for wire, name in _WIRE_FIELDS.items()}
     listed = np.isfinite(panels["close"])
     interval = Interval(value["interval"])
     return Bars(symbols=symbols, interval=interval, open_time_ns=opens, listed=listed, **panels).validate()
