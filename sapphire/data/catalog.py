@@ -75,8 +75,8 @@ def snapshot(
         they are what the venue told a collector, else read off the candles. A symbol that it does not have likewise.
     listed_within : symbols that were listed or delisted inside the range: no bar is missed before the first and after
         the last that are recorded.
-    documents : kinds of documents, ("news",): those that were imported and were received after the start and by the
-        end, versions included.
+    documents : kinds of documents, ("news",): those that were imported and were received from the start to the end,
+        versions included.
     clock : gives the as-of time; the machine's unless given.
 
     Raises

@@ -46,8 +46,8 @@ class Bars:
     open, high, low, close : float64 [T, S], quote per base.
     volume : float64 [T, S], base.
     listed : bool [T, S], False where the symbol had no bar; all fields are NaN there.
-    documents : what could be read in their time; some bars of these have what was received after the open of their
-        first and by the close of their last. None where nobody looked for any.
+    documents : what could be read in their time; some bars of these have what was received from the open of their first
+        to the close of their last. None where nobody looked for any.
 
     Raises
     ------

@@ -8,7 +8,7 @@ its id, its hash and its times stay, so that what was made of it can still be na
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self, get_args
@@ -281,15 +281,18 @@ class Documents:
 
     def until(self, as_of_ns: Instant) -> Documents:
         """What had been received by a moment, that moment included."""
-        return self._some(self._items[: self._place(to_ns(as_of_ns))])
+        return self._some(self._items[: bisect_right(self._items, to_ns(as_of_ns), key=_received_ns)])
 
-    def between(self, after_ns: int, until_ns: int) -> Documents:
-        """What was received after one moment and by another, as a bar is of what came after its open, by its close."""
-        return self._some(self._items[self._place(after_ns) : self._place(until_ns)])
+    def between(self, start_ns: int, end_ns: int) -> Documents:
+        """What was received from one moment to another, both included."""
+        first = bisect_left(self._items, start_ns, key=_received_ns)
+        return self._some(self._items[first : bisect_right(self._items, end_ns, key=_received_ns)])
 
     def during(self, spans: Iterable[tuple[int, int]]) -> Documents:
-        """What was received in any of several stretches, each as in `between`; they are in order and apart."""
-        return self._some(tuple(each for span in spans for each in self.between(*span)))
+        """What was received in any of several stretches, each as in `between`."""
+        ends = tuple(spans)
+        inside = (each for each in self._items if any(start <= each.received_ns <= end for start, end in ends))
+        return self._some(tuple(inside))
 
     def only(self, kinds: Iterable[DocumentKind]) -> Documents | None:
         """Those of some kinds, as far as these are looked for here; None where none is."""
@@ -343,8 +346,9 @@ class Documents:
         plain = {"kinds": list(self._kinds), "documents": [each.lineage() for each in self._items]}
         return sha256_of(canonical_json(plain))
 
-    def _place(self, ns: int) -> int:
-        return bisect_right(self._items, ns, key=lambda each: each.received_ns)
+
+def _received_ns(document: Document) -> int:
+    return document.received_ns
 
 
 def no_documents(kind: str | None, kinds: tuple[DocumentKind, ...] = ()) -> MissingData:

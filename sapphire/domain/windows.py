@@ -131,7 +131,8 @@ class Window:
         """What had been received by `as_of`, the newest last; of each document the newest version.
 
         Where a study, a check or a worker made the window, these are the kinds that the agent names in its class
-        (`documents = ("news",)`), received after the open of the window's first bar.
+        (`documents = ("news",)`), from the open of the window's first bar on. An agent says since when it reads as it
+        says how many bars it takes, and its warm-up covers both.
 
         Parameters
         ----------

@@ -36,6 +36,7 @@ _BEHIND_A_WORD = re.compile(
     r"(?i)(\b(?:tel|telephone|phone|mobile|cell|fax|call|whatsapp|hotline)\b[.:]?(?: (?:us|me|at|on))*[.:]? *)"
     r"\(?\d[\d ().\-/]{4,18}\d(?!\w)"
 )
+_UNPRINTED = {"Cc": " ", "Cs": " ", "Cf": ""}
 _LEAST_DIGITS, _MOST_DIGITS = 8, 15
 
 
@@ -157,6 +158,6 @@ def _unless_a_number(found: re.Match[str]) -> str:
 
 
 def _printed(line: str) -> str:
-    """Without control and format characters, and without halves of characters."""
+    """Without what is not printed: a control character or half of another is a space, a format character nothing."""
     plain = unicodedata.normalize("NFC", line)
-    return "".join(char if unicodedata.category(char) not in ("Cc", "Cf", "Cs") else " " for char in plain)
+    return "".join(_UNPRINTED.get(unicodedata.category(char), char) for char in plain)

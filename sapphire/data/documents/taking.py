@@ -23,7 +23,7 @@ DOCUMENTS_FILE = "documents.parquet"
 def documents_received(
     kinds: tuple[DocumentKind, ...], span: tuple[int, int], *, now_ns: int
 ) -> tuple[Documents, dict[str, Any]]:
-    """Every version that was received after the start of a span and by its end, and what a manifest says of them.
+    """Every version that was received from the start of a span to its end, and what a manifest says of them.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def _none_of(kind: DocumentKind, span: tuple[int, int], known: Documents) -> Mis
     times = [each.received_ns for each in known]
     return MissingData(
         f"no {kind} in the range of the snapshot",
-        expected=f"{kind} that was received after {stamp(span[0])} and by {stamp(span[1])}",
+        expected=f"{kind} that was received from {stamp(span[0])} to {stamp(span[1])}",
         got=f"received from {stamp(times[0])} to {stamp(times[-1])}" if times else "none imported",
         next=f"sapphire data documents import FILE --kind {kind} --source NAME --licence TEXT",
     )

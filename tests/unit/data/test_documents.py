@@ -232,6 +232,7 @@ DROPPED = {
 def test_personal_data_goes_and_numbers_stay():
     assert [clean_text(text) for text in KEPT] == KEPT
     assert {text: clean_text(text) for text in DROPPED} == DROPPED
+    assert clean_text("so\u00adft <ETH\x00rally\ud800 a &lt; b") == "soft <ETH rally a < b"
     assert clean_text("by ANN LEE, Ann Leeds", names=["Ann Lee"]) == ", Ann Leeds"
 
 

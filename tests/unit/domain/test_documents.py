@@ -133,7 +133,7 @@ def test_a_document_of_the_future_cannot_get_into_a_window() -> None:
 
 
 def test_bars_are_cut_with_their_documents() -> None:
-    """Each document is of one bar: the one that was open when it was received, its close included."""
+    """A bar has what was received from its open to its close, both included."""
     times = [START, START + 1, START + HOUR, START + HOUR + 1, START + 2 * HOUR, START + 5 * HOUR]
     bars = hourly(4, Documents([told(str(place), at) for place, at in enumerate(times)]))
 
@@ -141,9 +141,9 @@ def test_bars_are_cut_with_their_documents() -> None:
         assert cut.documents is not None
         return names(cut.documents.of())
 
-    assert [seen(bars.rows(row, row + 1)) for row in range(4)] == [["1", "2"], ["3", "4"], [], []]
+    assert [seen(bars.rows(row, row + 1)) for row in range(4)] == [["0", "1", "2"], ["2", "3", "4"], ["4"], []]
     assert seen(bars.head_until(START + HOUR)) == ["0", "1", "2"]
-    assert seen(bars.tail(3)) == ["3", "4"]
+    assert seen(bars.tail(3)) == ["2", "3", "4"]
     assert seen(bars.rows(2, 2)) == []
     assert seen(bars.symbols_only(["BTC/USDT"])) == ["0", "1", "2", "3", "4", "5"]
     assert bars.rows(0, 2) == bars.rows(0, 2) != bars.rows(0, 2).with_documents(None)
@@ -204,4 +204,4 @@ def test_no_cut_shows_what_was_received_after_its_end(times: list[int], one: int
         return
     window = Window(cut, from_ns(START + last * HOUR))
     shown = {each.id for each in window.documents()}
-    assert shown == {str(i) for i, at in enumerate(times) if START + first * HOUR < at <= START + last * HOUR}
+    assert shown == {str(i) for i, at in enumerate(times) if START + first * HOUR <= at <= START + last * HOUR}

@@ -1,0 +1,125 @@
+"""The process of an agent is sent the documents of its window, of the kinds that it names, and no others."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from sapphire.agents import Calibrated, load_agent_source
+from sapphire.agents.panels import views_at, window_at
+from sapphire.agents.release import ReleaseCode
+from sapphire.agents.worker import ReleaseWorker, Worker, ask_panel
+from sapphire.domain import Document, Documents
+from sapphire.domain.errors import MissingData, Refused, TextExpired
+
+READER = '''
+"""Reads what its process is sent."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sapphire.agents import Agent
+
+
+@dataclass(frozen=True)
+class Reader(Agent):
+    """Forecasts the number of items that it reads, and of edits among them."""
+
+    documents = {kinds}
+    lookback: int = 3
+    horizon: timedelta = timedelta(minutes=15)
+
+    @property
+    def warmup(self):
+        return self.lookback
+
+    def views(self, window):
+        read = window.documents(since=window.as_of - self.lookback * window.interval.timedelta)
+        close, edits = window.panel("close").iloc[-1], sum(each.version > 1 for each in read)
+        return window.views(mean_bps=close * 0 + 10 * len(read) + edits, std_bps=close * 0 + 1, horizon=self.horizon)
+'''
+
+
+@pytest.fixture(scope="module")
+def read_bars(make_bars):
+    bars, dice = make_bars(160), np.random.default_rng(8)
+    items = []
+    for place, at in enumerate(sorted(map(int, dice.integers(bars.open_time_ns[0] + 1, bars.close_time_ns[-1], 120)))):
+        kind = "note" if place % 5 == 0 else "news"
+        items.append(
+            Document(
+                kind=kind, id=f"{kind}-{place // 2}", version=1 + place % 2, title=f"item {place}", source="desk",
+                licence="CC0", published_ns=at, received_ns=at, retention_days=30, symbols=("BTC/USDT",),
+            )  # fmt: skip
+        )
+    return bars.with_documents(Documents(items))
+
+
+@pytest.fixture
+def started(tmp_path, read_bars):
+    """Starts workers that end with the test; gives the agent too."""
+    running = []
+
+    def start(kinds='("news",)', bars=read_bars):
+        agent = load_agent_source(READER.format(kinds=kinds), tmp_path / "reader.py")()
+        running.append(Worker(ReleaseCode.of(Calibrated(agent)), bars.symbols, bars.interval, label=agent.name))
+        running[-1].learn({})
+        return agent, running[-1]
+
+    yield start
+    for each in running:
+        each.close()
+
+
+def test_a_process_says_what_the_agent_says_here(started, read_bars):
+    agent, worker = started()
+    assert worker.documents == ("news",)
+    rows = range(agent.warmup - 1, 40)
+    answers = [worker.views(window_at(agent, read_bars, row)) for row in rows]
+    assert answers == [views_at(agent, read_bars, row) for row in rows]
+    assert len({view.mean_bps for views in answers for view in views}) > 3
+
+
+def test_a_window_with_more_sends_no_more(started, read_bars):
+    agent, worker = started()
+    whole = window_at(agent, read_bars, 30)
+    more = type(whole)(read_bars.rows(28, 31), whole.as_of)
+    assert len(more.bars.documents) > len(whole.bars.documents)
+    assert worker.views(more) == worker.views(whole)
+
+
+def test_evidence_asks_about_windows_with_their_documents(started, read_bars):
+    agent, asked = started()
+    _, again = started()
+    found = ask_panel(asked, again, read_bars, 20, 60, seed=3, renew=lambda: started()[1])
+    expected = [[view.mean_bps for view in views_at(agent, read_bars, row)] for row in range(20, 60)]
+    np.testing.assert_array_equal(found.mean_bps, expected)
+    assert found.sample.again_worst == 0.0
+
+
+def test_checks_and_fits_in_a_process_have_documents(started, read_bars):
+    agent, worker = started()
+    worker.fit(read_bars, seed=7)
+    report = worker.check(read_bars, seed=7, moments=20)
+    assert not report.failed, report
+    assert worker.views(window_at(agent, read_bars, 150)) == views_at(agent, read_bars, 150)
+
+
+def test_what_a_process_is_not_sent_is_said(started, read_bars):
+    agent, worker = started()
+    gone = Documents([each.without_text() for each in read_bars.documents])
+    with pytest.raises(TextExpired, match="is gone"):
+        worker.views(window_at(agent, read_bars.with_documents(gone), 30))
+    with pytest.raises(MissingData, match="no documents in this window"):
+        worker.views(window_at(agent, read_bars.with_documents(None), 30))
+
+
+def test_a_release_that_reads_is_not_served(tmp_path, read_bars):
+    """Whoever wrote its files: freezing refuses it first."""
+    code = ReleaseCode.of(Calibrated(load_agent_source(READER.format(kinds='("news",)'), tmp_path / "reader.py")()))
+    manifest = SimpleNamespace(universe=read_bars.symbols, interval="5m")
+    release = SimpleNamespace(code=code, manifest=manifest, label="release reader 123", features={}, warmup=3)
+    with pytest.raises(Refused, match="release reader 123 reads news, and nothing serves documents yet"):
+        ReleaseWorker(release)
