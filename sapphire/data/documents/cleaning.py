@@ -30,7 +30,9 @@ _EMAIL = re.compile(r"(?:mailto:)?[\w.+%'-]+(?:@|\s*[\[(]\s*at\s*[\])]\s*)[\w-]+
 _DATE = re.compile(r"\d{1,2}[-/. ]\d{1,2}[-/. ]\d{4}")
 _DECIMAL = re.compile(r"\+\d+\.\d+")
 _INTERNATIONAL = re.compile(r"(?<![\w.,])(?:\+[1-9]|00[1-9])[\d ().\-/]{6,20}\d(?!\w)")
-_NORTH_AMERICAN = re.compile(r"(?<![\w.,])(?:1[ .-])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[ .-])[2-9]\d{2}[ .-]\d{4}(?![\w.,]*\d)")
+_NORTH_AMERICAN = re.compile(
+    r"(?<![\w.,])(?:1[ .-])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[ .-])[2-9]\d{2}[ .-]\d{4}(?![\w.,]*\d)"
+)
 _NATIONAL = re.compile(r"(?<![\w.,:/-])\(?0[1-9]\d{0,3}\)?[ /-]\d{2,4}(?:[ /-]?\d{2,4}){1,3}(?![\w:])")
 _BEHIND_A_WORD = re.compile(
     r"(?i)(\b(?:tel|telephone|phone|mobile|cell|fax|call|whatsapp|hotline)\b[.:]?(?: (?:us|me|at|on))*[.:]? *)"

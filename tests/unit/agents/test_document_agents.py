@@ -108,7 +108,9 @@ class Student(Agent):
         return 1
 
     def fit(self, train, seed):
-        return self.with_arrays({"learned.notes": np.array([-1.0 if train.documents is None else len(train.documents)])})
+        return self.with_arrays(
+            {"learned.notes": np.array([-1.0 if train.documents is None else len(train.documents)])}
+        )
 
     def views(self, window):
         return window.views(score=window.panel("close").iloc[-1] * 0 + self.learned["notes"][0], horizon=self.horizon)

@@ -168,7 +168,8 @@ ATOM = """<feed xmlns="http://www.w3.org/2005/Atom" xml:lang="en"><title>Desk</t
 <entry><id>urn:17</id><title type="html">&lt;b&gt;Up&lt;/b&gt;</title><author><name>Ann Lee</name></author>
 <link rel="self" href="https://desk.example/feed"/><link href="https://desk.example/up?x=1"/>
 <published>2024-03-01T05:00:00Z</published><updated>2024-03-01T06:30:00Z</updated>
-<content type="xhtml"><div xmlns="http://www.w3.org/1999/xhtml"><p>BTC rises</p><p>says Ann Lee</p></div></content></entry>
+<content type="xhtml"><div xmlns="http://www.w3.org/1999/xhtml"><p>BTC rises</p><p>says Ann Lee</p></div></content>
+</entry>
 <entry><id>urn:18</id><title>a &lt;b&gt; c</title><updated>2024-03-01T07:00:00+01:00</updated></entry></feed>"""
 
 

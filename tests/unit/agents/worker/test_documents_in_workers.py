@@ -50,9 +50,17 @@ def read_bars(make_bars):
         kind = "note" if place % 5 == 0 else "news"
         items.append(
             Document(
-                kind=kind, id=f"{kind}-{place // 2}", version=1 + place % 2, title=f"item {place}", source="desk",
-                licence="CC0", published_ns=at, received_ns=at, retention_days=30, symbols=("BTC/USDT",),
-            )  # fmt: skip
+                kind=kind,
+                id=f"{kind}-{place // 2}",
+                version=1 + place % 2,
+                title=f"item {place}",
+                source="desk",
+                licence="CC0",
+                published_ns=at,
+                received_ns=at,
+                retention_days=30,
+                symbols=("BTC/USDT",),
+            )
         )
     return bars.with_documents(Documents(items))
 
