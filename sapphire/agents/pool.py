@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 
 from sapphire.agents.agent import Agent
-from sapphire.agents.answers import shown_to
 from sapphire.agents.arrays import Arrays
 from sapphire.agents.calibrated import Calibrated
 from sapphire.agents.forecasts import beliefs_from
@@ -230,7 +229,7 @@ class Pool(Agent):
 
 def _shown(member: Agent, window: Window) -> Window:
     """What a member sees of the pool's window: its own warm-up, as when it was calibrated."""
-    return Window(shown_to(member, window.bars.tail(member.warmup)), window.as_of, window.features)
+    return Window(window.bars.tail(member.warmup), window.as_of, window.features)
 
 
 def _sound(weights: object, count: int) -> bool:

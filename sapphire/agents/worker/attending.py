@@ -25,7 +25,7 @@ from sapphire.agents.pool import Pool
 from sapphire.agents.release.code import ReleaseCode
 from sapphire.agents.worker.confinement import Isolation, confine, seal
 from sapphire.agents.worker.day_clock import redirect_clocks
-from sapphire.agents.worker.messages import Ended, arrays_of, bars_of, documents_in, read_message, write_message
+from sapphire.agents.worker.messages import Ended, bars_of, read_message, write_message
 from sapphire.domain.canonical import plain as plain_values
 from sapphire.domain.clocks import from_ns
 from sapphire.domain.errors import AgentError, SapphireError
@@ -202,9 +202,7 @@ class _Attendant:
 
         bars = self._bars(plain, arrays)
         reports = [fit_test(member.agent, bars, seed=plain["seed"]) for member in self._members]
-        tail = bars.tail(self.agent.warmup)
-        own = documents_in(tail, documents_of(self.agent))
-        self._warm({**plain, **own}, {name: array.copy() for name, array in arrays_of(tail).items()})
+        self._warm(plain, {name: array[-self.agent.warmup :].copy() for name, array in arrays.items()})
         reports += [
             check_agent(member.agent, bars, seed=plain["seed"], moments=plain["moments"], fit=False)
             for member in self._members

@@ -5,7 +5,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from sapphire.data import load_snapshot, snapshot
+from sapphire.data import list_snapshots, load_snapshot, snapshot
 from sapphire.data.commands import app
 from sapphire.data.documents import DocumentStore, expire, import_documents
 from sapphire.domain import Window
@@ -120,6 +120,28 @@ def test_a_text_whose_retention_is_over_is_not_kept_when_it_comes():
     assert done.without_text == 1
     assert [(each.expired, each.text) for each in DocumentStore().read("news")] == [(True, "")]
     assert not [path for path in DocumentStore().root.rglob("*") if path.is_file() and b"words" in path.read_bytes()]
+
+
+def test_a_snapshot_after_the_retention_has_no_text_whoever_forgot_to_drop_it():
+    imported(told("short", "2024-03-01T02:00Z", text="words of a publisher", retention_days=100))
+    data = taken(documents=("news",), clock=FixedClock(to_ns("2024-07-01")))
+    assert [(each.expired, each.text) for each in data.bars.documents] == [(True, "")]
+    assert b"words of a publisher" not in (data.folder / "documents.parquet").read_bytes()
+    assert load_snapshot(data.hash) == data
+
+
+def test_what_may_not_be_kept_for_ever_stays_on_this_machine(tmp_path, monkeypatch):
+    """Nothing drops a text from a place that machines share."""
+    (tmp_path / "place").mkdir()
+    monkeypatch.setenv("SAPPHIRE_PLACES_FOLDER", str(tmp_path / "place"))
+    imported(told("kept", "2024-03-01T01:00Z"))
+    imported(told("short", "2024-03-01T02:00Z", retention_days=100), kind="note")
+    shared, own = taken(documents=("news",)), taken(documents=("news", "note"))
+    monkeypatch.setenv("SAPPHIRE_HOME", str(tmp_path / "another"))
+    assert [entry["hash"] for entry in list_snapshots()] == [shared.hash]
+    assert load_snapshot(shared.hash) == shared
+    with pytest.raises(MissingData, match="no snapshot"):
+        load_snapshot(own.hash)
 
 
 def test_documents_that_were_changed_in_a_snapshot_are_found():

@@ -11,6 +11,7 @@ from sapphire.agents import Calibrated, load_agent_source
 from sapphire.agents.panels import views_at, window_at
 from sapphire.agents.release import ReleaseCode
 from sapphire.agents.worker import ReleaseWorker, Worker, ask_panel
+from sapphire.agents.worker.messages import documents_in
 from sapphire.domain import Document, Documents
 from sapphire.domain.errors import MissingData, Refused, TextExpired
 
@@ -96,6 +97,13 @@ def test_a_window_with_more_sends_no_more(started, read_bars):
     more = type(whole)(read_bars.rows(28, 31), whole.as_of)
     assert len(more.bars.documents) > len(whole.bars.documents)
     assert worker.views(more) == worker.views(whole)
+
+
+def test_a_message_has_the_kinds_that_are_read_and_no_others(read_bars):
+    sent = documents_in(read_bars, ("news",))["documents"]
+    assert sent["kinds"] == ("news",)
+    assert {each["kind"] for each in sent["items"]} == {"news"} < {each.kind for each in read_bars.documents}
+    assert documents_in(read_bars, ()) == documents_in(read_bars.with_documents(None), ("news",)) == {}
 
 
 def test_evidence_asks_about_windows_with_their_documents(started, read_bars):
