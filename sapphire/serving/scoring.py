@@ -114,7 +114,7 @@ class ScoredRelease:
             )
         panels = rows.pivot(index="open_time", columns="symbol", values=[*FIELDS])
         symbols = tuple(map(str, dict.fromkeys(rows["symbol"])))
-        arrays = {name: panels[name][[*symbols]].to_numpy("float64") for name in FIELDS}
+        arrays: dict[str, Any] = {name: panels[name][[*symbols]].to_numpy("float64") for name in FIELDS}
         opens = panels.index.as_unit("ns").asi8 if isinstance(panels.index, pd.DatetimeIndex) else None
         if opens is None:
             raise BadBars("open_time", expected="times", got=str(panels.index.dtype))
