@@ -125,14 +125,14 @@ class Document:
         object.__setattr__(self, "sha256", digest)
 
     @property
-    def key(self) -> tuple[str, str]:
-        """Kind and id, the same for all its versions."""
-        return self.kind, self.id
+    def key(self) -> tuple[str, str, str]:
+        """Kind, source and id, the same for all its versions."""
+        return self.kind, self.source, self.id
 
     @property
-    def order(self) -> tuple[int, str, str, int]:
+    def order(self) -> tuple[int, str, str, str, int]:
         """By when it was received; of two versions that came at once the later is the newer."""
-        return self.received_ns, self.kind, self.id, self.version
+        return self.received_ns, *self.key, self.version
 
     def is_over(self, now_ns: int) -> bool:
         """Whether its text may not be kept any longer."""
@@ -227,7 +227,7 @@ class Documents:
                 f"document {other[0].id!r}", expected="one of " + (", ".join(made) or "no kind"), got=other[0].kind
             )
         self._set(tuple(sorted(given, key=lambda each: each.order)), made)
-        seen: set[tuple[str, str, int]] = set()
+        seen: set[tuple[str, str, str, int]] = set()
         for each in self._items:
             version = (*each.key, each.version)
             if version in seen:

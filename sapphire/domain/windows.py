@@ -46,7 +46,7 @@ class Window:
     ------
     LeakFound : a bar closes after `as_of`, or a document was received after it.
     BadBars : a bar that comes twice, or out of order.
-    ValueRefused : `as_of` has no timezone.
+    ValueRefused : `as_of` has no timezone, or documents that are none.
     """
 
     bars: Bars
@@ -60,7 +60,7 @@ class Window:
         features: Mapping[str, Feature] | None = None,
         documents: Documents | None = None,
     ) -> None:
-        object.__setattr__(self, "bars", bars if documents is None else bars.with_documents(documents))
+        object.__setattr__(self, "bars", bars if documents is None else bars.with_documents(_known(documents)))
         object.__setattr__(self, "as_of", as_of)
         object.__setattr__(self, "features", {} if features is None else features)
         self._require_past()
@@ -245,6 +245,13 @@ class Window:
                 got=", ".join(unknown),
             )
         return values
+
+
+def _known(documents: object) -> Documents:
+    if isinstance(documents, Documents):
+        return documents
+    got = kind_of_value(documents)
+    raise ValueRefused("documents of a window", expected="Documents", got=got, next="Documents([...])")
 
 
 def _resample(bars: Bars, longer: Interval) -> Bars:

@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from sapphire.data.documents.feeds import items_of_feed
-from sapphire.data.documents.items import Draft, Fault, Item, draft_of, items_of_csv, items_of_lines
+from sapphire.data.documents.items import MOST_DAYS, Draft, Fault, Item, draft_of, items_of_csv, items_of_lines
 from sapphire.data.documents.results import ImportedDocuments
 from sapphire.data.documents.store import DocumentStore, Import
 from sapphire.domain.canonical import sha256_of
@@ -29,6 +29,7 @@ DEFAULT_DELAY = "60s"
 """How long after it was published an item could be read, where it does not say when it was received."""
 _AGAIN_AFTER_NS = 86_400_000_000_000
 """The same words under another id are a repeat for a day; what is said again later is news again."""
+_LONGEST_DELAY, _MICROSECOND = timedelta(days=366), timedelta(microseconds=1)
 _SHOWN_FAULTS = 20
 
 
@@ -76,19 +77,7 @@ def import_documents(
             merged.take(draft)
         if merged.new:
             made = Documents(merged.new, kinds=(about.kind,))
-            entry = Import(
-                file=store.next_file(about.kind),
-                lineage_sha256=made.lineage_sha256(),
-                documents=len(made),
-                origin=name,
-                origin_sha256=sha256_of(data),
-                source=about.source,
-                licence=about.licence,
-                retention_days=about.retention_days,
-                delay_ns=about.delay_ns,
-                at_ns=about.now_ns,
-            )
-            add(tuple(made), entry)
+            add(tuple(made), about.entry(store.next_file(about.kind), made, name, data))
     return ImportedDocuments(
         file=name,
         kind=about.kind,
@@ -124,11 +113,29 @@ class _About:
             if not isinstance(value, str) or not value.strip():
                 raise ValueRefused(f"{name} of documents", expected="a text", got=repr(value))
         days = retention_days
-        if days is not None and (not isinstance(days, int) or isinstance(days, bool) or days < 1):
-            raise ValueRefused("retention of documents", expected="whole days, at least 1, or None", got=repr(days))
+        if days is not None and (isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= MOST_DAYS):
+            expected = f"whole days from 1 to {MOST_DAYS:,}, or None for ever"
+            raise ValueRefused("retention of documents", expected=expected, got=repr(days))
         (wanted,) = document_kinds((kind,))
-        delay_ns = parse_duration(delay) // timedelta(microseconds=1) * 1_000
-        return cls(wanted, source.strip(), licence.strip(), delay_ns, days, now_ns)
+        length = parse_duration(delay)
+        if length > _LONGEST_DELAY:
+            raise ValueRefused("delay of documents", expected=f"at most {_LONGEST_DELAY.days} days", got=str(delay))
+        return cls(wanted, source.strip(), licence.strip(), length // _MICROSECOND * 1_000, days, now_ns)
+
+    def entry(self, file: str, made: Documents, origin: str, data: bytes) -> Import:
+        """How the store remembers the import."""
+        return Import(
+            file=file,
+            lineage_sha256=made.lineage_sha256(),
+            documents=len(made),
+            origin=origin,
+            origin_sha256=sha256_of(data),
+            source=self.source,
+            licence=self.licence,
+            retention_days=self.retention_days,
+            delay_ns=self.delay_ns,
+            at_ns=self.now_ns,
+        )
 
     def received_ns(self, draft: Draft) -> int:
         """When an item could be read, as far as it says so itself."""
@@ -165,7 +172,7 @@ class _Merged:
 
     def __init__(self, about: _About, known: Documents) -> None:
         self._about = about
-        self._versions: dict[str, list[Document]] = {}
+        self._versions: dict[tuple[str, str], list[Document]] = {}
         self._said: dict[str, list[Document]] = {}
         self.new: list[Document] = []
         self.edits = self.repeats = 0
@@ -176,7 +183,7 @@ class _Merged:
         """Add an item, unless it says what is there."""
         received_ns = self._about.received_ns(draft)
         digest = content_digest(self._about.kind, draft.title, draft.text)
-        versions = self._versions.get(draft.id, [])
+        versions = self._versions.get((self._about.source, draft.id), [])
         if self._is_repeat(draft, digest, received_ns, versions):
             self.repeats += 1
             return
@@ -211,8 +218,9 @@ class _Merged:
         return draft.updated_ns is not None and all(each.received_ns != received_ns for each in versions)
 
     def _note(self, document: Document) -> None:
-        self._versions.setdefault(document.id, []).append(document)
-        self._versions[document.id].sort(key=lambda each: each.order)
+        versions = self._versions.setdefault((document.source, document.id), [])
+        versions.append(document)
+        versions.sort(key=lambda each: each.order)
         self._said.setdefault(document.sha256, []).append(document)
 
 

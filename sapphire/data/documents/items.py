@@ -21,7 +21,7 @@ from sapphire.data.documents.cleaning import clean_id, clean_text, clean_url, na
 from sapphire.domain.canonical import sha256_of
 from sapphire.domain.clocks import to_ns
 
-__all__ = ["Draft", "Fault", "Item", "draft_of", "items_of_csv", "items_of_lines"]
+__all__ = ["MOST_DAYS", "Draft", "Fault", "Item", "draft_of", "items_of_csv", "items_of_lines"]
 
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "id": ("id", "guid"),
@@ -38,7 +38,9 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
 """What is read, and the names that it goes by; of several the first that is there."""
 _KNOWN = {name: field for field, names in _NAMES.items() for name in names}
 _FINER = re.compile(r"(?<=\.\d{6})(\d{1,3})\d*")
-_END_NS, _MOST_DAYS, _DIGITS = 2**63 - 10**18, 100_000, 20
+MOST_DAYS = 100_000
+"""The longest retention that can be said."""
+_END_NS, _DIGITS = 2**63 - 10**18, 20
 _ZONED = "ISO 8601 or RFC 2822 with an offset, 2024-03-01T05:00:00Z, or nanoseconds in {name}_ns"
 
 
@@ -228,9 +230,9 @@ def _days(value: Any) -> int | None:
     if value is None:
         return None
     whole = _whole(value)
-    if whole is not None and 1 <= whole <= _MOST_DAYS:
+    if whole is not None and 1 <= whole <= MOST_DAYS:
         return whole
-    raise Fault(f"retention_days: a whole number from 1 to {_MOST_DAYS:,}", f"{value!r:.60}")
+    raise Fault(f"retention_days: a whole number from 1 to {MOST_DAYS:,}", f"{value!r:.60}")
 
 
 def _whole(value: Any) -> int | None:

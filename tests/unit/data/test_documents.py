@@ -57,6 +57,14 @@ def test_what_is_there_is_not_imported_again():
     assert len(DocumentStore().imports("news")) == 2
 
 
+def test_the_same_id_of_another_source_is_another_document():
+    imported(lines(item("1")))
+    done = imported(lines(item("1", text="ETH falls")), source="other")
+    assert (done.added, done.edits) == (1, 0)
+    assert [(each.source, each.version) for each in stored()] == [("desk", 1), ("other", 1)]
+    assert len(DocumentStore().read("news").of("news")) == 2
+
+
 def test_an_edit_is_another_version_that_is_not_read_in_the_past():
     imported(lines(item("a")))
     undated = lines(item("a", text="BTC fell, we were wrong"))
@@ -125,7 +133,14 @@ def test_lines_that_are_no_json_are_named_too():
 
 
 def test_what_is_said_of_all_items_is_looked_at_first(tmp_path):
-    for changed in ({"kind": "tweet"}, {"source": ""}, {"licence": " "}, {"retention_days": 0}, {"delay": "soon"}):
+    for changed in (
+        {"kind": "tweet"},
+        {"source": ""},
+        {"licence": " "},
+        {"retention_days": 0},
+        {"delay": "soon"},
+        {"delay": "60w"},
+    ):
         with pytest.raises(ValueRefused):
             imported(lines(item()), **changed)
     for given in (tmp_path / "none.jsonl", tmp_path, b"", b"title,published\n"):

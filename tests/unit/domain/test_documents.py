@@ -126,6 +126,8 @@ def test_a_document_of_the_future_cannot_get_into_a_window() -> None:
     known, later = told("known", close), told("later", close + 1)
     window = Window(hourly(3), from_ns(close), documents=Documents([known]))
     assert names(window.documents()) == ["known"]
+    with pytest.raises(ValueRefused, match="documents of a window"):
+        Window(hourly(3), from_ns(close), documents=[known])  # type: ignore[arg-type]
     with pytest.raises(LeakFound, match="a document of its own future"):
         Window(hourly(3), from_ns(close), documents=Documents([known, later]))
     with pytest.raises(LeakFound, match="a document of its own future"):
