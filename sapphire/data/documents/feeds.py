@@ -114,6 +114,9 @@ def _shown(element: Element | None) -> str:
     if element is None:
         return ""
     if element.get("type", "text") == "xhtml":
-        return "".join(tostring(child, encoding="unicode") for child in element)
+        try:
+            return "".join(tostring(child, encoding="unicode") for child in element)
+        except RecursionError:  # deeper than any page
+            return escape(" ".join(element.itertext()))
     text = element.text or ""
     return escape(text) if element.get("type", "text") == "text" else text

@@ -252,6 +252,19 @@ def test_personal_data_goes_and_numbers_stay():
     assert clean_text("by ANN LEE, Ann Leeds", names=["Ann Lee"]) == ", Ann Leeds"
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("part", ["a", "<a ", "<!--", "</", "<a b='", "a@", "+1 ", "0 1", "call ", "(at) ", "<script>"])
+def test_a_text_that_means_harm_takes_no_time(part):
+    """One that goes over it once for each part would take minutes."""
+    assert len(clean_text(part * 100_000)) <= len(part) * 100_000
+
+
+def test_a_page_of_any_depth_is_read():
+    deep = "<div>" * 20_000 + "BTC rises" + "</div>" * 20_000
+    imported(ATOM.replace("<p>BTC rises</p>", deep).encode())
+    assert "BTC rises" in [each.text for each in stored()][1]
+
+
 def test_a_file_that_was_damaged_is_named():
     imported(lines(item("a")))
     (path,) = DocumentStore().root.rglob("*.parquet")
