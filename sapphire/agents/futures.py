@@ -26,17 +26,19 @@ def replaced(bars: Bars, row: int, dice: np.random.Generator) -> Bars:
     for name in FIELDS:
         changed[name] = getattr(bars, name).copy()
         changed[name][row + 1 :] *= factors[name]
-    told = _told_later(bars, row)
-    return _with_documents(replace(bars, **changed), told, [(each.title[::-1], each.text[::-1]) for each in told])
+    documents = _received_later(bars, row)
+    return _with_documents(
+        replace(bars, **changed), documents, [(each.title[::-1], each.text[::-1]) for each in documents]
+    )
 
 
 def shuffled(bars: Bars, row: int, dice: np.random.Generator) -> Bars:
     """The bars after `row` come in another order, at the same times, and so does what documents say."""
     order = np.concatenate([np.arange(row + 1), row + 1 + dice.permutation(len(bars) - row - 1)])
-    told = _told_later(bars, row)
-    said = [(told[place].title, told[place].text) for place in dice.permutation(len(told))]
+    documents = _received_later(bars, row)
+    contents = [(documents[place].title, documents[place].text) for place in dice.permutation(len(documents))]
     return _with_documents(
-        replace(bars, **{name: getattr(bars, name)[order] for name in (*FIELDS, "listed")}), told, said
+        replace(bars, **{name: getattr(bars, name)[order] for name in (*FIELDS, "listed")}), documents, contents
     )
 
 
@@ -46,7 +48,7 @@ def removed(bars: Bars, row: int, dice: np.random.Generator) -> Bars:
     return replace(head, **{name: getattr(head, name).copy() for name in (*FIELDS, "listed")})
 
 
-def _told_later(bars: Bars, row: int) -> list[Document]:
+def _received_later(bars: Bars, row: int) -> list[Document]:
     """Documents that were received after the close of a row, and can still be read."""
     if bars.documents is None:
         return []
@@ -54,13 +56,13 @@ def _told_later(bars: Bars, row: int) -> list[Document]:
     return [each for each in bars.documents if each.received_ns > until_ns and not each.expired]
 
 
-def _with_documents(bars: Bars, told: list[Document], said: list[tuple[str, str]]) -> Bars:
+def _with_documents(bars: Bars, documents: list[Document], contents: list[tuple[str, str]]) -> Bars:
     """The bars with these documents saying something else."""
-    if bars.documents is None or not told:
+    if bars.documents is None or not documents:
         return bars
     others = {
         (each.key, each.version): replace(each, title=title, text=text, sha256="")
-        for each, (title, text) in zip(told, said, strict=True)
+        for each, (title, text) in zip(documents, contents, strict=True)
     }
     items = [others.get((each.key, each.version), each) for each in bars.documents]
     return bars.with_documents(bars.documents.with_items(items))

@@ -173,7 +173,7 @@ class _Merged:
     def __init__(self, about: _About, known: Documents) -> None:
         self._about = about
         self._versions: dict[tuple[str, str], list[Document]] = {}
-        self._said: dict[str, list[Document]] = {}
+        self._by_content: dict[str, list[Document]] = {}
         self.new: list[Document] = []
         self.edits = self.repeats = 0
         for each in known:
@@ -208,7 +208,7 @@ class _Merged:
         if (earlier and same(earlier[-1])) or (later and same(later[0])):
             return True
         return not versions and any(
-            abs(each.published_ns - draft.published_ns) <= _AGAIN_AFTER_NS for each in self._said.get(digest, ())
+            abs(each.published_ns - draft.published_ns) <= _AGAIN_AFTER_NS for each in self._by_content.get(digest, ())
         )
 
     def _is_known_when(self, draft: Draft, received_ns: int, versions: Sequence[Document]) -> bool:
@@ -221,7 +221,7 @@ class _Merged:
         versions = self._versions.setdefault((document.source, document.id), [])
         versions.append(document)
         versions.sort(key=lambda each: each.order)
-        self._said.setdefault(document.sha256, []).append(document)
+        self._by_content.setdefault(document.sha256, []).append(document)
 
 
 def _read(given: str | Path | bytes) -> tuple[str, bytes]:

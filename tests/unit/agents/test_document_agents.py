@@ -33,7 +33,7 @@ QUARTER = timedelta(minutes=15)
 SIZING = ReleasedSizing(class_name="volatility_target", parameters={"annual": 0.2}, source_sha256="a" * 64)
 
 
-def told(place, received_ns, *, text="rises", kind="news", **changed):
+def document(place, received_ns, *, text="rises", kind="news", **changed):
     settings = {"id": f"{kind}-{place}", "title": f"item {place}", "source": "desk", "licence": "CC0"}
     return Document(
         kind=kind, text=text, published_ns=received_ns - 60 * 10**9, received_ns=received_ns, **settings | changed
@@ -121,8 +121,8 @@ def read_bars(make_bars):
     """Bars with an item of news in every second of them or so, and a note."""
     bars, dice = make_bars(300), np.random.default_rng(5)
     times = np.sort(dice.integers(bars.open_time_ns[0] + 1, bars.close_time_ns[-1], 150))
-    news = [told(place, int(at), text=str(dice.choice(["rises", "falls"]))) for place, at in enumerate(times)]
-    return bars.with_documents(Documents([*news, told(0, int(times[40]), kind="note")]))
+    news = [document(place, int(at), text=str(dice.choice(["rises", "falls"]))) for place, at in enumerate(times)]
+    return bars.with_documents(Documents([*news, document(0, int(times[40]), kind="note")]))
 
 
 def test_a_window_has_the_kinds_that_the_agent_names_of_the_time_of_its_bars(read_bars):
@@ -185,7 +185,7 @@ def test_another_future_keeps_the_past(read_bars, name):
 
 def test_a_model_is_asked_about_the_documents_too(read_bars):
     window = window_at(Reader(), read_bars, 50)
-    edited = [told(999, int(window.bars.close_time_ns[-1]), text="falls"), *window.bars.documents]
+    edited = [document(999, int(window.bars.close_time_ns[-1]), text="falls"), *window.bars.documents]
     other = Window(window.bars, window.as_of, documents=Documents(edited))
     bare = Window(window.bars.with_documents(None), window.as_of)
     assert len({window_digest(each) for each in (window, other, bare)}) == 3

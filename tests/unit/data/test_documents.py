@@ -71,8 +71,8 @@ def test_an_edit_is_another_version_that_is_not_read_in_the_past():
     assert (imported(undated).edits, imported(undated).edits) == (1, 0)
     dated = lines(item("a", text="BTC fell.", updated="2024-03-01T06:00:00Z"))
     assert (imported(dated).edits, imported(dated).edits) == (1, 0)
-    told = lines(item("a", text="BTC fell!", received="2024-03-01T07:00:00Z"))
-    assert (imported(told).edits, imported(told).repeats) == (1, 1)
+    edit = lines(item("a", text="BTC fell!", received="2024-03-01T07:00:00Z"))
+    assert (imported(edit).edits, imported(edit).repeats) == (1, 1)
     found = [(each.version, each.received_ns) for each in stored()]
     assert found == [(1, FIRST + MINUTE), (3, FIRST + 61 * MINUTE), (4, FIRST + 120 * MINUTE), (2, NOW.at_ns)]
 
