@@ -8,7 +8,8 @@ ENGINE  := sapphire/execution/engine
 RUST    := $(shell find $(ENGINE) -name target -prune -o \( -name '*.rs' -o -name '*.toml' -o -name Cargo.lock -o -name '*.pyi' \) -print)
 BINARIES := $(ENGINE)/target/release/.built
 RECORDED := $(if $(SAPPHIRE_RECORDINGS),,-m "not recordings")
-WORKERS  ?= logical
+# One more than there are cores: a good part of the tests waits for processes.
+WORKERS  ?= $$(($$(nproc) + 1))
 CRATES   := --workspace --exclude sapphire-engine
 # What a half starts is no part of this make: cargo and a test's own make would look for its job server.
 ALONE    := env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL
