@@ -8,8 +8,7 @@ ENGINE  := sapphire/execution/engine
 RUST    := $(shell find $(ENGINE) -name target -prune -o \( -name '*.rs' -o -name '*.toml' -o -name Cargo.lock -o -name '*.pyi' \) -print)
 BINARIES := $(ENGINE)/target/release/.built
 RECORDED := $(if $(SAPPHIRE_RECORDINGS),,-m "not recordings")
-# One more than there are cores: a good part of the tests waits for processes.
-WORKERS  ?= $$(($$(nproc) + 1))
+WORKERS  ?= logical
 CRATES   := --workspace --exclude sapphire-engine
 # What a half starts is no part of this make: cargo and a test's own make would look for its job server.
 ALONE    := env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL
@@ -153,13 +152,13 @@ $(VENV)/.sapphire: pyproject.toml $(VENV)/.packages
 
 $(VENV)/.engine: $(RUST) $(VENV)/.packages | cargo
 	@echo "setting up: engine (Rust, a few minutes the first time)"
-	@cd $(ENGINE) && cargo fetch --locked --quiet
-	@cd $(ENGINE)/py && VIRTUAL_ENV=$(abspath $(VENV)) $(abspath $(VENV))/bin/maturin develop --release --quiet --uv \
+	@cd $(ENGINE) && $(ALONE) cargo fetch --locked --quiet
+	@cd $(ENGINE)/py && $(ALONE) VIRTUAL_ENV=$(abspath $(VENV)) $(abspath $(VENV))/bin/maturin develop --release --quiet --uv \
 		>$(abspath $(VENV))/engine.log 2>&1 || { cat $(abspath $(VENV))/engine.log >&2; exit 1; }
 	@touch $@
 
 $(BINARIES): $(RUST) | cargo
-	@cd $(ENGINE) && cargo build --release --quiet -p sapphire-exchange -p sapphire-service
+	@cd $(ENGINE) && $(ALONE) cargo build --release --quiet -p sapphire-exchange -p sapphire-service
 	@touch $@
 
 # Programs that tests run and that no wheel brings. The system's own are used, and apt-get brings what is missing.

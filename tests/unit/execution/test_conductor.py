@@ -217,7 +217,7 @@ def test_a_conductor_that_died_within_a_step_is_followed_by_another(run):
 )
 def test_a_part_that_misses_its_deadline_is_named(run, faults, named):
     with kept(run, run.answering(**faults)), pytest.raises(NotReady, match=named):
-        run.conductor(deadline_s=1.5).run(3)
+        run.conductor(deadline_s=3.0).run(3)
 
 
 def test_an_exchange_that_does_not_come_back_is_named(run):
