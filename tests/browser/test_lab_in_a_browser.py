@@ -87,11 +87,7 @@ def test_start_here_runs_whole_and_can_be_read_in_both_themes(lab, notebook, tmp
     assert len(notebook.figures) >= 5
     assert min(notebook.figures) > BLANK
     seen = " ".join(notebook.bars_seen)
-    assert not [
-        words
-        for words in ("sweep", "walk moving-average-cross forward", "replay", "release trend@1")
-        if words not in seen
-    ], seen
+    assert not [words for words in ("sweep", "2 folds 2/2", "replay", "release trend@1") if words not in seen], seen
     for theme in ("Light", "Dark"):
         notebook.take_theme(theme)
         require_readable(notebook)

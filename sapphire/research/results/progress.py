@@ -43,7 +43,7 @@ def _under_the_cell(title: str) -> Iterator[Progress]:
     def on_progress(done: int, of: int, what: str) -> None:
         nonlocal last
         now = time.monotonic()
-        if now - last >= _EVERY_S:
+        if now - last >= _EVERY_S or done == of:
             last = now
             handle.update(page.HTML(_bar(what, done, of, now - begun)))
 

@@ -44,14 +44,21 @@ def test_a_bar_shows_under_the_cell_and_goes_away(run):
     assert [output.data.get("text/html") for output in outputs] == [""]
 
 
+def test_the_last_count_is_drawn_however_quick_the_work_was(run):
+    pages, _ = run(CODE.replace("time.sleep(0.12)", "pass").replace("on_progress(done, 4", "on_progress(done + 1, 4"))
+    assert "fold 4 of 4 4/4" in pages[-2]
+
+
 def test_it_goes_away_when_the_work_fails(run):
     pages, _ = run(_caught(CODE))
     assert pages[0]
     assert pages[-1] == ""
+    assert not any("fold" in page for page in pages), "it failed at once"
 
 
 def _caught(code):
-    work = code.replace("        told(done", "        1 / 0; told(done")
+    work = code.replace("        on_progress(done", "        1 / 0; on_progress(done")
+    assert work != code
     return "try:\n" + "".join(f"    {line}\n" for line in work.splitlines()) + "except ZeroDivisionError:\n    pass\n"
 
 

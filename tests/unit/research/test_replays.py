@@ -92,6 +92,15 @@ def run_of(study, agent=CHASER, model=REAL):
     return replay_beliefs(study, agent, beliefs, model, on_progress=quiet)
 
 
+def test_a_walk_says_each_fold_and_at_last_that_all_are_done(make_study):
+    study, seen = make_study(), []
+    walk_beliefs(CHASER, study.evaluation, study.folds, seed=study.seed, on_progress=lambda *at: seen.append(at))
+    count = len(study.folds)
+    assert [done for done, of, _ in seen if of == count][-1] == count
+    assert {done for done, of, _ in seen if of == count} == set(range(count + 1))
+    assert seen[-1] == (count, count, f"{CHASER.name}: {count} folds")
+
+
 def test_the_same_study_twice_is_the_same_evidence(make_study):
     first, again = make_study().replay(CHASER), make_study().replay(CHASER)
     assert first.digest == again.digest
