@@ -1,6 +1,7 @@
 """The house stands as it says: light to enter, and nothing in it shadows a library."""
 
 import ast
+import importlib
 import subprocess
 import sysconfig
 from pathlib import Path
@@ -83,29 +84,22 @@ def test_no_tracked_file_names_this_machine():
 
 
 def lazy_rooms():
-    """Packages whose names are loaded when they are asked for."""
-    inits = (ROOT / "sapphire").rglob("__init__.py")
-    return [path for path in inits if "def __getattr__(" in path.read_text("utf-8")]
+    """Packages whose names are loaded when they are asked for, by the stub beside them."""
+    stubs = sorted((ROOT / "sapphire").rglob("__init__.pyi"))
+    return [stub for stub in stubs if "attach_stub(" in stub.with_suffix(".py").read_text("utf-8")]
 
 
-@pytest.mark.parametrize("init", lazy_rooms(), ids=lambda path: path.parent.name)
-def test_what_is_loaded_later_is_known_to_editors_and_type_checkers(init):
-    """Each name of `__all__`, which has to be written out, is bound where no code has to run."""
-    tree = ast.parse(init.read_text("utf-8"))
-    guarded = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
-    bound = {
-        alias.asname or alias.name
-        for block in (tree, *guarded)
-        for node in block.body
-        if isinstance(node, ast.Import | ast.ImportFrom)
-        for alias in node.names
-    }
-    bound |= {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
-    bound |= {ast.unparse(target) for node in tree.body if isinstance(node, ast.Assign) for target in node.targets}
-    (exported,) = [node.value for node in tree.body if isinstance(node, ast.Assign) and "__all__" in ast.unparse(node)]
-    names = ast.literal_eval(exported)
-    assert names
-    assert [name for name in names if name not in bound] == []
+@pytest.mark.parametrize("stub", lazy_rooms(), ids=lambda path: path.parent.relative_to(ROOT).as_posix())
+def test_what_is_loaded_later_is_what_editors_and_type_checkers_know(stub):
+    """Each name that the stub binds is exported, and is there when it is asked for."""
+    body = ast.parse(stub.read_text("utf-8")).body
+    bound = {alias.asname or alias.name for node in body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    bound |= {node.name for node in body if isinstance(node, ast.FunctionDef)}
+    bound |= {ast.unparse(node.target) for node in body if isinstance(node, ast.AnnAssign)} - {"__all__"}
+    room = importlib.import_module(".".join(stub.parent.relative_to(ROOT).parts))
+    assert bound
+    assert set(room.__all__) == bound
+    assert [name for name in bound if not hasattr(room, name)] == []
 
 
 def test_an_editor_completes_the_notebook_s_words():
