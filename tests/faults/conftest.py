@@ -21,6 +21,7 @@ from typing import Any
 
 import psutil
 import pytest
+from processes import is_running
 from restless import SEED, restless
 
 from sapphire.domain.clocks import WallClock, to_ns
@@ -194,7 +195,7 @@ class _Hand:
             _stop(pid) if blow.hangs else os.kill(pid, signal.SIGKILL)
             self._dealt[blow.victim] = self._dealt.get(blow.victim, 0) + 1
         deadline = time.monotonic() + (60 if blow.hangs else 10)
-        while _is_alive(pid) and time.monotonic() < deadline:
+        while is_running(pid) and time.monotonic() < deadline:
             time.sleep(0.001)
 
     def _until_up(self, victim: str) -> int:
@@ -216,13 +217,6 @@ def _stop(pid: int) -> None:
     workers = psutil.Process(pid).children(recursive=True)
     for process in workers or [psutil.Process(pid)]:
         process.suspend()
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
 
 
 @pytest.fixture(scope="session")

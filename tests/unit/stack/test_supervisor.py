@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import psutil
 import pytest
+from processes import is_running
 
 from sapphire.domain.clocks import WallClock
 from sapphire.domain.errors import ConfigError, NotReady, Refused
@@ -30,10 +31,6 @@ def python(code, *words):
 
 def part(name, folder, code=SLEEP, *words, **more):
     return Part(name=name, command=python(code, *words), log=folder / f"{name}.log", **more)
-
-
-def is_running(pid):
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
 def wait_for(what, within_s=10.0):

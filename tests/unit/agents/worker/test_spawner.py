@@ -7,9 +7,9 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
+from processes import is_running
 
 ASKING = """
 import os, signal, sys
@@ -64,24 +64,15 @@ def wait_until(true):
     return true()
 
 
-def alive(process):
-    """Whether it runs; one that nobody has buried does not."""
-    try:
-        with Path(f"/proc/{process}/stat").open() as about:
-            return about.read().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
-
-
 @pytest.mark.parametrize("end", ENDS)
 def test_nothing_stays_behind(asking, tmp_path, end):
     running, spawner, worker = asking(ENDS[end])
     (folder,) = left_in(tmp_path)
     assert folder.startswith("sapphire-workers-")
-    assert alive(spawner)
-    assert alive(worker)
+    assert is_running(spawner)
+    assert is_running(worker)
     running.communicate("\n")
-    assert wait_until(lambda: not alive(spawner) and not alive(worker))
+    assert wait_until(lambda: not is_running(spawner) and not is_running(worker))
     assert left_in(tmp_path) == []
 
 
@@ -91,7 +82,7 @@ def test_a_spawner_outlives_a_signal_to_everybody(asking, tmp_path):
     os.kill(spawner, signal.SIGTERM)
     running.communicate("\n")
     assert running.returncode == 0
-    assert wait_until(lambda: not alive(spawner))
+    assert wait_until(lambda: not is_running(spawner))
     assert left_in(tmp_path) == []
 
 
@@ -99,7 +90,7 @@ def test_the_next_start_sweeps_what_a_killed_spawner_left(asking, tmp_path):
     lost, spawner, _ = asking("os._exit(0)")
     os.kill(spawner, signal.SIGKILL)
     lost.communicate("\n")
-    assert wait_until(lambda: not alive(spawner))
+    assert wait_until(lambda: not is_running(spawner))
     (dead,) = left_in(tmp_path)
     young, *_ = asking("")
     assert dead in left_in(tmp_path)  # it might be of a spawner that is just starting
