@@ -190,7 +190,7 @@ def test_a_killed_part_s_stopped_spawner_and_its_worker_are_ended(tmp_path, supe
 import os
 from sapphire.agents.worker.spawner import spawner_of
 spawner = spawner_of(0)
-_, worker, _ = spawner.spawn()
+ours, worker, printed = spawner.spawn()
 print(spawner.process, worker, flush=True)
 {SLEEP}
 """
