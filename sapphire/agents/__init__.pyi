@@ -29,12 +29,14 @@ from .leaks import (
     twin_test as twin_test,
     warmup_test as warmup_test,
 )
+from .model_calls import backed_by as backed_by
 from .models import (
     Backend as Backend,
     InProcess as InProcess,
     Model as Model,
+    Reply as Reply,
     ask_model as ask_model,
-    backed_by as backed_by,
+    ask_models as ask_models,
 )
 from .moving_average import MovingAverageCross as MovingAverageCross
 from .panels import (

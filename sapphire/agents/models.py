@@ -1,24 +1,26 @@
 """Models outside an agent: it asks a backend that was handed in, and every call is recorded.
 
 An agent that asks a model names it by a parameter of type `Model`, so that trials, releases and evidence name it too,
-and asks by `ask_model`. It opens nothing: in a worker the question goes back over the worker's own pipe. A call is
-known by its model, the digest of the window and the request, and is made once. Asked again, here, in another process or
-in a year, it is answered from the recording.
+and asks by `ask_model` or, many questions at once, by `ask_models`. It opens nothing: in a worker the questions go back
+over the worker's own pipe. A call is known by its model, the digest of the window and the request, and is made once.
+Asked again, here, in another process or in a year, it is answered from the recording.
+
+What is asked without a window, such as what a headline says, is known by the request alone, and is one call for all
+windows that show it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sapphire.domain.bars import FIELDS
-from sapphire.domain.canonical import canonical_json, is_sha256, plain, read_canonical, sha256_of
+from sapphire.domain.canonical import canonical_json, is_sha256, plain, sha256_of
 from sapphire.domain.clocks import to_ns
 from sapphire.domain.errors import AgentError, EvidenceRefused, SapphireError, ValueRefused
 
@@ -30,14 +32,18 @@ __all__ = [
     "Backend",
     "InProcess",
     "Model",
-    "ModelCalls",
+    "Question",
+    "Reply",
     "ask_model",
-    "backed_by",
+    "ask_models",
+    "call_digest",
     "hand_in",
     "handed_in",
+    "handing_in",
     "names_model",
     "no_backend",
-    "recorded_calls",
+    "nobody_answers",
+    "replies_of",
     "window_digest",
 ]
 
@@ -99,7 +105,11 @@ def names_model(text: str) -> bool:
 
 
 class Backend(Protocol):
-    """Answers for one model. Whoever loads an agent hands it in; the agent never sees it."""
+    """Answers for one model. Whoever loads an agent hands it in; the agent never sees it.
+
+    One that answers many requests faster than one after the other, or that knows more than the answer, has a method
+    `replies(requests: Sequence[Mapping]) -> Sequence[Reply]` as well, which is called instead of `answer`.
+    """
 
     @property
     def model(self) -> Model:
@@ -109,6 +119,48 @@ class Backend(Protocol):
     def answer(self, request: Mapping[str, Any]) -> Any:
         """The model's answer to a request, both as plain values that JSON can hold."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came of one request.
+
+    Parameters
+    ----------
+    answer : what the agent gets, plain values.
+    raw : what the model or its server wrote, as it came.
+    about : what else is known of the call, plain values: tokens, seconds, versions. No agent sees it.
+    """
+
+    answer: Any
+    raw: str = ""
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+
+def replies_of(backend: Backend, requests: Sequence[Mapping[str, Any]]) -> list[Reply]:
+    """What a backend replies to requests, in their order.
+
+    Raises
+    ------
+    AgentError : the model fails, or replies to more or fewer than it was asked.
+    """
+    many: Callable[[Sequence[Mapping[str, Any]]], Sequence[Reply]] | None = getattr(backend, "replies", None)
+    try:
+        if many is None:
+            return [Reply(backend.answer(plain(request))) for request in requests]
+        replies = list(many([plain(request) for request in requests]))
+        if len(replies) != len(requests):
+            raise ValueError(f"{len(replies):,} replies to {len(requests):,} requests")
+    except SapphireError:
+        raise
+    except Exception as error:
+        raise AgentError(
+            f"the model {str(backend.model).partition('#')[0]} fails",
+            expected="an answer",
+            got=f"{type(error).__name__}: {error}",
+            next="ask the backend itself: backend.answer(request)",
+        ) from error
+    return replies
 
 
 class InProcess:
@@ -148,101 +200,29 @@ class InProcess:
         return self._answer(request)
 
 
-class Asking(Protocol):
-    """What `ask_model` asks: recorded calls, or a worker's way back to them."""
+Question = tuple[str, Mapping[str, Any]]
+"""The digest of a window, empty where none is asked about, and a request."""
 
-    def ask(self, model: str, window: str, request: Mapping[str, Any]) -> Any:
-        """The answer to a request that was made at a window of this digest."""
+
+class Asking(Protocol):
+    """What agents' questions go to: recorded calls, or a worker's way back to them."""
+
+    def ask(self, model: str, questions: Sequence[Question]) -> list[Any]:
+        """The answers to questions of one model, in their order."""
         ...
 
 
-class ModelCalls:
-    """Calls of models: each made once, and answered from here ever after.
-
-    Parameters
-    ----------
-    backends : that answer new calls; without one for its model, a new call is refused.
-    further : asked for what is not here, before a backend is.
-    """
-
-    def __init__(self, *backends: Backend, further: Asking | None = None) -> None:
-        self._backends = {str(backend.model): backend for backend in backends}
-        self._further = further
-        self._calls: dict[str, bytes] = {}
-
-    @classmethod
-    def parse(cls, data: bytes, *backends: Backend) -> Self:
-        """The calls that `canonical` gave.
-
-        Raises
-        ------
-        EvidenceRefused : something that is no recorded call.
-        """
-        made = cls(*backends)
-        for line in data.splitlines():
-            try:
-                call = read_canonical(line, what="a recorded call of a model")
-                made._keep(call["model"], call["window"], call["request"], call["answer"])
-            except (ValueRefused, KeyError, TypeError) as error:
-                raise EvidenceRefused(
-                    "recorded calls that cannot be read", expected="model, window, request and answer", got=str(error)
-                ) from None
-        return made
-
-    @property
-    def canonical(self) -> bytes:
-        """One line of canonical JSON per call, sorted; empty where there was none."""
-        return b"".join(line + b"\n" for line in sorted(self._calls.values()))
-
-    def __len__(self) -> int:
-        return len(self._calls)
-
-    def ask(self, model: str, window: str, request: Mapping[str, Any]) -> Any:
-        """The answer to a request; see `Asking`.
-
-        Raises
-        ------
-        AgentError : a call that was never recorded, and no backend for its model; or a model that fails.
-        ValueRefused : a request or an answer that JSON cannot hold.
-        """
-        line = self._calls.get(_key(model, window, request))
-        if line is None:
-            line = self._keep(model, window, request, self._new(model, window, request))
-        return json.loads(line)["answer"]
-
-    def _keep(self, model: str, window: str, request: Mapping[str, Any], answer: Any) -> bytes:
-        line = canonical_json({"answer": answer, "model": model, "request": request, "window": window})
-        return self._calls.setdefault(_key(model, window, request), line)
-
-    def _new(self, model: str, window: str, request: Mapping[str, Any]) -> Any:
-        if self._further is not None:
-            return self._further.ask(model, window, request)
-        backend = self._backends.get(model)
-        if backend is None:
-            raise _nobody(model, f"none of {len(self):,} recorded calls is this one, and no backend has the model")
-        try:
-            return backend.answer(plain(request))
-        except SapphireError:
-            raise
-        except Exception as error:
-            raise AgentError(
-                f"the model {model.partition('#')[0]} fails",
-                expected="an answer",
-                got=f"{type(error).__name__}: {error}",
-                next="ask the backend itself: backend.answer(request)",
-            ) from error
-
-
+_Asking = TypeVar("_Asking", bound=Asking)
 _handed: ContextVar[Asking | None] = ContextVar("sapphire_models", default=None)
 
 
-def ask_model(model: Model, window: Window, request: Mapping[str, Any]) -> Any:
+def ask_model(model: Model, window: Window | None, request: Mapping[str, Any]) -> Any:
     """Ask a model from inside an agent.
 
     Parameters
     ----------
     model : a parameter of the agent.
-    window : that the agent is asked about.
+    window : that the agent is asked about; None where the request says all that the answer hangs on.
     request : plain values; what they mean is between the agent and the model.
 
     Raises
@@ -250,36 +230,36 @@ def ask_model(model: Model, window: Window, request: Mapping[str, Any]) -> Any:
     AgentError : nobody handed in a backend for it, or the call was never recorded.
     ValueRefused : a request or an answer that JSON cannot hold.
     """
-    asking = _handed.get()
+    return ask_models(model, [(window, request)])[0]
+
+
+def ask_models(model: Model, questions: Sequence[tuple[Window | None, Mapping[str, Any]]]) -> list[Any]:
+    """Ask a model many questions at once: the answers, in their order; see `ask_model`."""
+    asking = handed_in()
     if asking is None:
         raise no_backend(str(model))
-    return asking.ask(str(model), window_digest(window), request)
-
-
-@contextmanager
-def backed_by(*backends: Backend, recorded: bytes = b"") -> Iterator[ModelCalls]:
-    """Hand in backends, and calls that were recorded, for everything that is asked inside; gives the calls.
-
-    Examples
-    --------
-    >>> with backed_by() as calls:
-    ...     len(calls)
-    0
-    """
-    with _handed_in(ModelCalls.parse(recorded, *backends)) as calls:
-        yield calls
-
-
-@contextmanager
-def recorded_calls() -> Iterator[ModelCalls]:
-    """The calls that are made inside, answered by what is handed in outside."""
-    with _handed_in(ModelCalls(further=_handed.get())) as calls:
-        yield calls
+    digests: dict[int, str] = {}
+    asked: list[Question] = []
+    for window, request in questions:
+        if window is not None and id(window) not in digests:
+            digests[id(window)] = window_digest(window)
+        asked.append(("" if window is None else digests[id(window)], request))
+    return asking.ask(str(model), asked) if asked else []
 
 
 def handed_in() -> Asking | None:
     """What was handed in here."""
     return _handed.get()
+
+
+@contextmanager
+def handing_in(asking: _Asking) -> Iterator[_Asking]:
+    """Hand in what answers for everything that is asked inside; gives it."""
+    token = _handed.set(asking)
+    try:
+        yield asking
+    finally:
+        _handed.reset(token)
 
 
 def hand_in(asking: Asking) -> None:
@@ -299,25 +279,18 @@ def window_digest(window: Window) -> str:
     return digest.hexdigest()
 
 
-@contextmanager
-def _handed_in(calls: ModelCalls) -> Iterator[ModelCalls]:
-    token = _handed.set(calls)
-    try:
-        yield calls
-    finally:
-        _handed.reset(token)
-
-
-def _key(model: str, window: str, request: Mapping[str, Any]) -> str:
+def call_digest(model: str, window: str, request: Mapping[str, Any]) -> str:
+    """sha256 of all that a call hangs on: by it a recording is found."""
     return sha256_of(canonical_json([model, window, sha256_of(canonical_json(request))]))
 
 
 def no_backend(model: str) -> AgentError:
     """The error where nothing was handed in at all."""
-    return _nobody(model, "no backend was handed in")
+    return nobody_answers(model, "no backend was handed in")
 
 
-def _nobody(model: str, got: str) -> AgentError:
+def nobody_answers(model: str, got: str) -> AgentError:
+    """The error where a call was never recorded and nobody can make it."""
     return AgentError(
         f"nobody answers for the model {model.partition('#')[0]}",
         expected="a backend of this model, or a recording of the call",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from sapphire.agents.agent import documents_of
 from sapphire.agents.answers import panel_by, views_by
 from sapphire.agents.calibrated import Calibrated
-from sapphire.agents.models import hand_in
+from sapphire.agents.models import Question, hand_in
 from sapphire.agents.own_lines import lines_of_error
 from sapphire.agents.panels import tolerance_of, twin_panel, twin_tolerance_of
 from sapphire.agents.pool import Pool
@@ -87,13 +87,14 @@ class _Piped:
 
     descriptor: int
 
-    def ask(self, model: str, window: str, request: Mapping[str, Any]) -> Any:
+    def ask(self, model: str, questions: Sequence[Question]) -> list[Any]:
         """See `Asking`; raises what came of it there."""
-        write_message(self.descriptor, {"model": model, "window": window, "request": plain_values(request)})
+        write_message(self.descriptor, {"model": model, "questions": plain_values(questions)})
         answer, _ = read_message(self.descriptor)
         if "error" in answer:
             raise AgentError(**answer["error"])
-        return answer["answer"]
+        answers: list[Any] = answer["answers"]
+        return answers
 
 
 class _Attendant:

@@ -231,7 +231,7 @@ class Worker:
             write_message(descriptor, {"ask": ask, **plain}, arrays)
             answer, found = read_message(descriptor, within_s=within_s)
             unanswered = None
-            while "request" in answer:
+            while "questions" in answer:
                 unanswered = self._consult(descriptor, answer) or unanswered
                 answer, found = read_message(descriptor, within_s=within_s)
         except Ended:
@@ -251,7 +251,7 @@ class Worker:
         return answer, found
 
     def _consult(self, descriptor: int, question: Mapping[str, Any]) -> SapphireError | None:
-        """Answer an agent's question to its model; gives the error where nobody could."""
+        """Answer an agent's questions to its model; gives the error where nobody could."""
         try:
             if question["model"] not in self._models:
                 raise AgentError(
@@ -262,12 +262,14 @@ class Worker:
                 )
             if self._asking is None:
                 raise no_backend(question["model"])
-            answer = self._asking.ask(question["model"], question["window"], question["request"])
+            answers = self._asking.ask(
+                question["model"], [(window, request) for window, request in question["questions"]]
+            )
         except SapphireError as error:
             lines = {key: getattr(error, key) for key in ("what", "expected", "got", "next")}
             write_message(descriptor, {"error": lines})
             return error
-        write_message(descriptor, {"answer": answer})
+        write_message(descriptor, {"answers": answers})
         return None
 
     def _lost(self, what: str, got: str) -> AgentError:

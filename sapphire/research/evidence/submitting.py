@@ -20,7 +20,7 @@ import numpy as np
 
 from sapphire.agents import Agent, plain_parameters
 from sapphire.agents.agent import documents_of
-from sapphire.agents.models import recorded_calls
+from sapphire.agents.model_calls import recorded_calls
 from sapphire.agents.release import ReadRelease, ReleaseCode, freeze, read_release, refuse_documents
 from sapphire.data.tradable import require_tradable
 from sapphire.domain.engine import load_engine
