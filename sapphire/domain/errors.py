@@ -14,6 +14,7 @@
     │   ├── BadDocuments        a document, or a file of them, that is wrong
     │   └── BadBars             there, and wrong
     ├── AgentError              an agent broke its promise
+    │   ├── BadModelOutput      a model wrote what cannot be used; nobody guesses what it meant
     │   ├── LeakFound           it saw what was not yet knowable
     │   ├── TwinDiffers         its vectorised twin says something else
     │   └── NotFitted           it was asked before it was fitted
@@ -55,6 +56,7 @@ __all__ = [
     "BadBars",
     "BadDocuments",
     "BadMessage",
+    "BadModelOutput",
     "ConfigError",
     "DataError",
     "EngineError",
@@ -172,6 +174,10 @@ class BadDocuments(DataError):
 
 class AgentError(SapphireError):
     """An agent broke its promise."""
+
+
+class BadModelOutput(AgentError):
+    """A model wrote what cannot be used. Its agent abstains."""
 
 
 class LeakFound(AgentError):

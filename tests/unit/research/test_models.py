@@ -11,7 +11,8 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 from sapphire.agents import InProcess, Model, backed_by, plain_parameters, read_parameters
-from sapphire.agents.models import ModelCalls, window_digest
+from sapphire.agents.model_calls import ModelCalls
+from sapphire.agents.models import window_digest
 from sapphire.agents.release import ReleaseCode
 from sapphire.agents.worker import Worker
 from sapphire.domain import Window
