@@ -36,12 +36,12 @@ __all__ = [
     "Reply",
     "ask_model",
     "ask_models",
+    "asking",
     "call_digest",
     "hand_in",
     "handed_in",
     "handing_in",
     "names_model",
-    "no_backend",
     "nobody_answers",
     "replies_of",
     "window_digest",
@@ -235,21 +235,33 @@ def ask_model(model: Model, window: Window | None, request: Mapping[str, Any]) -
 
 def ask_models(model: Model, questions: Sequence[tuple[Window | None, Mapping[str, Any]]]) -> list[Any]:
     """Ask a model many questions at once: the answers, in their order; see `ask_model`."""
-    asking = handed_in()
-    if asking is None:
-        raise no_backend(str(model))
     digests: dict[int, str] = {}
     asked: list[Question] = []
     for window, request in questions:
         if window is not None and id(window) not in digests:
             digests[id(window)] = window_digest(window)
         asked.append(("" if window is None else digests[id(window)], request))
-    return asking.ask(str(model), asked) if asked else []
+    return asking().ask(str(model), asked) if asked else []
 
 
 def handed_in() -> Asking | None:
     """What was handed in here."""
     return _handed.get()
+
+
+def asking() -> Asking:
+    """What was handed in here, else what the workspace's settings say of models: recordings, servers, the packaged one.
+
+    Raises
+    ------
+    ConfigError : the settings cannot be meant.
+    """
+    found = _handed.get()
+    if found is None:
+        from sapphire.agents.llm.workspace_models import workspace_recorder
+
+        return workspace_recorder()
+    return found
 
 
 @contextmanager
@@ -282,11 +294,6 @@ def window_digest(window: Window) -> str:
 def call_digest(model: str, window: str, request: Mapping[str, Any]) -> str:
     """sha256 of all that a call hangs on: by it a recording is found."""
     return sha256_of(canonical_json([model, window, sha256_of(canonical_json(request))]))
-
-
-def no_backend(model: str) -> AgentError:
-    """The error where nothing was handed in at all."""
-    return nobody_answers(model, "no backend was handed in")
 
 
 def nobody_answers(model: str, got: str) -> AgentError:

@@ -43,6 +43,9 @@ _CHUNK = 32
 _KEYS = {"about", "answer", "at_ns", "key", "model", "raw", "request", "window"}
 
 
+Find = Callable[[str, "str | None"], "Backend | None"]
+
+
 class Mode(StrEnum):
     """What a recorder does about a call."""
 
@@ -125,6 +128,8 @@ class Recorder:
     ----------
     folder : of the recordings; made when the first call is kept.
     backends : one for each model that may be asked.
+    find : gives a backend for the name of a model that none of them is, and the name of its base where it is an
+        adapter; None where it knows none either. It is asked when the first call has to be made.
     mode : see `Mode`.
     clock : of the times in the recordings.
     progress : is given how many of how many new calls are made, after each chunk.
@@ -138,12 +143,14 @@ class Recorder:
         self,
         folder: Path,
         *backends: Backend,
+        find: Find | None = None,
         mode: Mode | str = Mode.RECORD,
         clock: Clock | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         self.folder, self.mode = folder, Mode(mode)
         self._backends = {str(backend.model): backend for backend in backends}
+        self._find = find
         self._clock = clock or WallClock()
         self._progress = progress
         self._calls: dict[str, bytes] = {}
@@ -201,8 +208,8 @@ class Recorder:
         return {key: question for key, question in zip(keys, questions, strict=True) if key not in self._calls}
 
     def _asked(self, model: str, new: Mapping[str, Question]) -> dict[str, Any]:
-        backend = self._backends.get(model)
-        if self.mode is Mode.REPLAY or backend is None:
+        backend = None if self.mode is Mode.REPLAY else self._backend(model, next(iter(new.values()))[1])
+        if backend is None:
             which = next(iter(new))[:12]
             why = "this is a replay" if self.mode is Mode.REPLAY else "no backend has the model"
             raise nobody_answers(
@@ -221,6 +228,13 @@ class Recorder:
             if self._progress is not None:
                 self._progress(len(made), len(items))
         return made
+
+    def _backend(self, model: str, request: Mapping[str, Any]) -> Backend | None:
+        if model not in self._backends and self._find is not None:
+            found = self._find(model, request.get("base"))
+            if found is not None:
+                self._backends[model] = found
+        return self._backends.get(model)
 
     def _call(self, model: str, window: str, request: Mapping[str, Any], reply: Reply, seconds: float) -> RecordedCall:
         about = {"seconds": round(seconds, 6), **reply.about}

@@ -22,6 +22,7 @@ __all__ = [
     "NOTICE_SHAPES",
     "PART_SETTINGS",
     "PORTS",
+    "RECORDER_MODES",
     "SETTINGS",
     "Kind",
     "check_settings",
@@ -36,10 +37,16 @@ _DIGESTS: Final[Kind] = ((str, list), "a digest, or a list of them")
 _COUNT: Final[Kind] = ((int,), "a whole number above zero")
 _PORT: Final[Kind] = ((int,), "a port, from 0 to 65535; 0 takes a free one")
 _SECONDS: Final[Kind] = ((int, float), "seconds, above zero")
+_SERVERS: Final[Kind] = (
+    (dict,),
+    'repository of a model to the address of its server, {"Qwen/Qwen3-8B" = "http://..."}',
+)
 _CHAT: Final[Kind] = ((int, str), "a chat's number, or @name of a channel")
 
 NOTICE_SHAPES: Final = ("json", "slack", "discord", "telegram")
 """Whose messages a receiver of notices takes."""
+RECORDER_MODES: Final = ("live", "record", "replay")
+"""What a recorder of model calls does: ask every time, ask what is not recorded, ask nothing."""
 NOTICE_KINDS: Final = ("halt", "denials", "undecided", "restarts", "fills", "report")
 """What a receiver gets notices of."""
 _NOTICES: Final[Kind] = ((list,), "a list of some of " + ", ".join(NOTICE_KINDS))
@@ -75,6 +82,9 @@ SETTINGS: Final[Mapping[str, Kind]] = {
     "trust.key": _TEXT,
     **{f"trust.policies.{target}": _DIGESTS for target in get_args(Target)},
     **{f"places.{key}": _TEXT for key in ("folder", "database", "bucket", "bucket_url", "region", "credentials")},
+    "models.mode": _TEXT,
+    "models.recordings": _TEXT,
+    "models.servers": _SERVERS,
     "notify.denials_in_a_bar": _COUNT,
     **{
         f"notify.{shape}.{key}": kind
@@ -87,7 +97,8 @@ SETTINGS: Final[Mapping[str, Kind]] = {
 
 _SECRET = re.compile(r"://|hooks\.slack\.com|/api/webhooks/|\b[0-9]{6,}:[A-Za-z0-9_-]{20,}")
 """What an address or a bot's token looks like."""
-_PLACES = "places."
+_ADDRESSES = ("places.", "models.servers")
+"""Settings that are addresses of one's own servers, which may stand in the file without a password."""
 _PASSWORD = re.compile(r"://[^/?#]*:[^/?#]*@|(password|passfile|secret|token)\s*=", re.IGNORECASE)
 """A password in the address of a database or a bucket."""
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
@@ -144,8 +155,8 @@ def is_like_a_secret(value: object) -> bool:
 
 
 def _holds_a_secret(key: str, value: object) -> bool:
-    """Whether a setting holds what the file must not; a place's address may stand there, without a password in it."""
-    if key.startswith(_PLACES) and key in SETTINGS:
+    """Whether a setting holds what the file must not; the address of one's own server may stand there, a password not."""
+    if key.startswith(_ADDRESSES) and key in SETTINGS:
         return _PASSWORD.search(str(value)) is not None
     return is_like_a_secret(value)
 
@@ -172,6 +183,10 @@ def _is_meant(key: str, value: object) -> bool:
     match key.rpartition(".")[2]:
         case "address_env":
             return _VARIABLE.fullmatch(str(value)) is not None
+        case "mode":
+            return value in RECORDER_MODES
+        case "servers":
+            return isinstance(value, dict) and all(isinstance(each, str) and each for each in value.values())
         case "kinds":
             return isinstance(value, list) and set(map(str, value)) <= set(NOTICE_KINDS)
         case "denials_in_a_bar" | "hung_after_s" | "probe_every_s" | "probe_within_s" | "probe_failures":
@@ -184,6 +199,7 @@ def _is_meant(key: str, value: object) -> bool:
 _MEANT: Final = {
     "address_env": "the name of an environment variable, in capitals",
     "address_file": "a file that only you can read (0600)",
+    "mode": " or ".join(RECORDER_MODES),
 }
 _SECRET_ADVICE: Final = (
     "this file is shared, and an address is a secret: put it into an environment variable (address_env names it) "
@@ -198,7 +214,7 @@ _PASSWORD_ADVICE: Final = (
 
 
 def _advice_on_secrets(key: str) -> str:
-    return _PASSWORD_ADVICE if key.startswith(_PLACES) else _SECRET_ADVICE
+    return _PASSWORD_ADVICE if key.startswith(_ADDRESSES) else _SECRET_ADVICE
 
 
 def _shown(key: str, value: object) -> str:

@@ -97,19 +97,14 @@ def _convert(source: Path, folder: Path) -> None:
     import torch
     from safetensors.torch import save_file
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
-        model = AutoModelForCausalLM.from_pretrained(
-            source.parent,
-            gguf_file=source.name,
-            dtype=torch.float32,
-            quantization_config=GgufConfig(dequantize=True),
-        )
-    finally:
-        logging.enable_progress_bar()
+    tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
+    model = AutoModelForCausalLM.from_pretrained(
+        source.parent,
+        gguf_file=source.name,
+        dtype=torch.float32,
+        quantization_config=GgufConfig(dequantize=True),
+    )
     tokenizer.save_pretrained(folder)
     weights = {name: array for name, array in model.state_dict().items() if name != "lm_head.weight"}
     rounded = {name: array.to(torch.bfloat16).contiguous() for name, array in weights.items()}
@@ -118,6 +113,8 @@ def _convert(source: Path, folder: Path) -> None:
     config.pop("quantization_config", None)
     config |= {"architectures": [type(model).__name__], "dtype": "bfloat16", "_name_or_path": PACKAGED.repository}
     (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True), "utf-8")
+    for path in folder.iterdir():
+        path.chmod(0o644)
     digests = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
     (folder / _DIGESTS).write_text(json.dumps(digests, indent=2), "utf-8")
 

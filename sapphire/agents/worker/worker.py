@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import sapphire.domain.errors as errors
 from sapphire.agents.leak_report import LeakCheck, LeakReport
-from sapphire.agents.models import handed_in, no_backend
+from sapphire.agents.models import asking, handed_in
 from sapphire.agents.panels import LOOSEST_TOLERANCE
 from sapphire.agents.worker.messages import Ended, Late, arrays_of, documents_in, read_message, write_message
 from sapphire.agents.worker.spawner import spawner_of
@@ -260,11 +260,8 @@ class Worker:
                     got=question["model"],
                     next="model: Model = Model(repository, revision, sha256) among its fields",
                 )
-            if self._asking is None:
-                raise no_backend(question["model"])
-            answers = self._asking.ask(
-                question["model"], [(window, request) for window, request in question["questions"]]
-            )
+            asked = [(window, request) for window, request in question["questions"]]
+            answers = (self._asking or asking()).ask(question["model"], asked)
         except SapphireError as error:
             lines = {key: getattr(error, key) for key in ("what", "expected", "got", "next")}
             write_message(descriptor, {"error": lines})
