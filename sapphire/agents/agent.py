@@ -10,7 +10,7 @@ import dataclasses
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -123,6 +123,13 @@ class Agent(ABC):
     def views(self, window: Window) -> list[View]:
         """What it believes at `window.as_of`, at most one view per symbol; no view is an answer too."""
 
+    def views_batch(self, windows: Sequence[Window]) -> list[list[View]]:
+        """The views of many windows, in their order: what `views` says of each.
+
+        An agent that asks a model gives its own, so that a study's questions go out together and not one by one.
+        """
+        return [self.views(window) for window in windows]
+
     def views_panel(self, bars: Bars) -> ViewPanel | None:
         """The vectorised twin of `views`: the same numbers for every bar at once; None where there is no twin."""
         return None
@@ -153,6 +160,11 @@ class Agent(ABC):
     def has_twin(self) -> bool:
         """Whether it has a vectorised twin."""
         return type(self).views_panel is not Agent.views_panel
+
+    @property
+    def has_batch(self) -> bool:
+        """Whether it answers many windows at once."""
+        return type(self).views_batch is not Agent.views_batch
 
     @property
     def is_fitted(self) -> bool:

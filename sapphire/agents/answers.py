@@ -5,7 +5,7 @@ Everything that asks an agent asks it here: studies, leak checks, workers, serve
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sapphire.agents.agent import Agent
     from sapphire.domain.bars import Bars
 
-__all__ = ["fitted_by", "panel_by", "require_answerable", "shown_to", "views_by"]
+__all__ = ["batch_by", "fitted_by", "panel_by", "require_answerable", "shown_to", "views_by"]
 
 _MADE = "return window.views(score=..., horizon=self.horizon)"
 _ALONE = "agent.views(sp.Window(bars.head_until(at), at)) asks about that bar alone"
@@ -52,6 +52,32 @@ def views_by(agent: Agent, window: Window) -> list[View]:
     if fault is None:
         return list(views)
     raise _wrong(agent, "views", at, expected=expected, got=fault, step=_MADE)
+
+
+def batch_by(agent: Agent, windows: Sequence[Window]) -> list[list[View]]:
+    """The views of `agent` at many windows: asked together where it answers together, else one after the other.
+
+    Raises
+    ------
+    AgentError, SapphireError : as `views_by`.
+    """
+    if not agent.has_batch or len(windows) < 2:
+        return [views_by(agent, window) for window in windows]
+    first, last = (stamp(to_ns(window.as_of)) for window in (windows[0], windows[-1]))
+    span = f" at {first} to {last}"
+    expected = f"a list of views for each of {len(windows):,} windows"
+    shown = [Window(shown_to(agent, window.bars), window.as_of, window.features) for window in windows]
+    with _asking(agent, "views_batch", span, expected):
+        answer: Any = agent.views_batch(shown)
+        batch = list(answer)
+    if len(batch) != len(windows):
+        raise _wrong(agent, "views_batch", span, expected=expected, got=f"{len(batch):,}", step="")
+    for views, window in zip(batch, windows, strict=True):
+        if fault := _fault(views, window):
+            moment = stamp(to_ns(window.as_of))
+            wanted = f"a list of views of {', '.join(window.symbols)} as of {moment}, one of each at most"
+            raise _wrong(agent, "views_batch", f" at {moment}", expected=wanted, got=fault, step=_MADE)
+    return [list(views) for views in batch]
 
 
 def panel_by(agent: Agent, bars: Bars) -> ViewPanel | None:

@@ -6,7 +6,7 @@ takes the vectorised twin where there is one that says the same, and goes window
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sapphire.agents.agent import Agent
-from sapphire.agents.answers import panel_by, shown_to, views_by
+from sapphire.agents.answers import batch_by, panel_by, shown_to, views_by
 from sapphire.agents.differences import far_apart, numbers_of_panel, numbers_of_views
-from sapphire.agents.remembered import remembered_views
+from sapphire.agents.remembered import remembered_batch, remembered_views
 from sapphire.agents.view_panels import Kind, ViewPanel, kind_of, numbers_of
 from sapphire.domain.clocks import from_ns
 from sapphire.domain.errors import AgentError
@@ -44,6 +44,7 @@ __all__ = [
     "twin_tolerance_of",
     "view_panel",
     "views_at",
+    "views_at_each",
     "window_at",
     "window_panel",
 ]
@@ -52,6 +53,8 @@ LOOSEST_TOLERANCE = 1e-5
 """The largest relative difference that any agent may be allowed, whatever it asks for."""
 _EXACT_TWIN = 1e-9
 _SAMPLED = 32
+_BATCH = 64
+"""Windows that an agent is asked about at once."""
 _DICE = np.random.default_rng()
 """From the system's entropy: no agent can know beforehand where its twin is compared."""
 
@@ -131,6 +134,20 @@ def views_at(agent: Agent, bars: Bars, row: int) -> list[View]:
     if row + 1 < agent.warmup:
         return []
     return remembered_views(agent, bars, row, lambda at: views_by(agent, window_at(agent, bars, at)))
+
+
+def views_at_each(agent: Agent, bars: Bars, rows: Sequence[int]) -> Iterator[tuple[int, list[View]]]:
+    """The views of `agent` at the closes of some bars, row by row; see `views_at`. Asked together where it can be."""
+    known = [row for row in rows if row + 1 >= agent.warmup]
+    if not agent.has_batch:
+        yield from ((row, views_at(agent, bars, row)) for row in known)
+        return
+    for first in range(0, len(known), _BATCH):
+        chunk = known[first : first + _BATCH]
+        answers = remembered_batch(
+            agent, bars, chunk, lambda some: batch_by(agent, [window_at(agent, bars, row) for row in some])
+        )
+        yield from zip(chunk, answers, strict=True)
 
 
 def kind_stated(agent: Agent, bars: Bars) -> Kind | None:
@@ -228,8 +245,7 @@ def window_panel(agent: Agent, bars: Bars, *, first: int = 0) -> ViewPanel:
     bars = shown_to(agent, bars)
     columns = {symbol: column for column, symbol in enumerate(bars.symbols)}
     numbers: dict[str, NDArray[np.float64]] = {}
-    for row in range(first, len(bars)):
-        views = views_at(agent, bars, row)
+    for row, views in views_at_each(agent, bars, range(first, len(bars))):
         if views and not numbers:
             numbers = {name: np.full(bars.close.shape, np.nan) for name in numbers_of(views[0])}
         for view in views:

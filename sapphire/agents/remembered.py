@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from sapphire.domain.views import View
 
     Asked = Callable[[int], list[View]]
+    AskedMany = Callable[[Sequence[int]], list[list[View]]]
 
-__all__ = ["Answers", "KeptAnswers", "Remembered", "remembered_views"]
+__all__ = ["Answers", "KeptAnswers", "Remembered", "remembered_batch", "remembered_views"]
 
 _AGENTS = 8
 """Books kept, of the agents that were asked last; one of 13,000 hourly windows of 2 symbols has some 10 MB."""
@@ -120,6 +121,19 @@ class Remembered:
 
 
 _OPEN: ContextVar[Remembered | None] = ContextVar("remembered", default=None)
+
+
+def remembered_batch(agent: Agent, bars: Bars, rows: Sequence[int], ask: AskedMany) -> list[list[View]]:
+    """What `agent` answered of its windows at the closes of some bars; what is not known is asked for together."""
+    remembered = _OPEN.get()
+    answers = None if remembered is None else remembered.book(agent, bars, lambda row: ask([row])[0])
+    if answers is None:
+        return ask(rows)
+    windows = {row: _window(agent, bars, row) for row in rows}
+    new = [row for row in rows if windows[row] not in answers]
+    for row, views in zip(new, ask(new) if new else [], strict=True):
+        answers[windows[row]] = tuple(views)
+    return [list(answers[windows[row]]) for row in rows]
 
 
 def remembered_views(agent: Agent, bars: Bars, row: int, ask: Asked) -> list[View]:

@@ -155,7 +155,7 @@ def is_like_a_secret(value: object) -> bool:
 
 
 def _holds_a_secret(key: str, value: object) -> bool:
-    """Whether a setting holds what the file must not; the address of one's own server may stand there, a password not."""
+    """Whether a setting holds what the file must not; an address of one's own may stand there, a password not."""
     if key.startswith(_ADDRESSES) and key in SETTINGS:
         return _PASSWORD.search(str(value)) is not None
     return is_like_a_secret(value)

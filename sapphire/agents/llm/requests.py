@@ -172,6 +172,11 @@ class Scores:
     log_probabilities: Mapping[str, float] = field(hash=False)
     prompt_tokens: int
 
+    @property
+    def probabilities(self) -> dict[str, float]:
+        """Choice to its probability."""
+        return {choice: math.exp(value) for choice, value in self.log_probabilities.items()}
+
     @classmethod
     def among(cls, raw: Mapping[str, float], prompt_tokens: int) -> Scores:
         """From log-probabilities among all tokens, or from logits."""
