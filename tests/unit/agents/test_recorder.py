@@ -1,10 +1,10 @@
 """Recorded calls: the same bytes again, an error where there is none, nothing lost when it is interrupted."""
 
 import json
-import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -149,7 +149,7 @@ def test_two_writers_read_each_other(tmp_path):
 def test_a_killed_writer_leaves_what_it_answered(tmp_path):
     code = f"""
 import os, signal, sys
-sys.path.insert(0, {str(os.path.dirname(__file__))!r})
+sys.path.insert(0, {str(Path(__file__).parent)!r})
 from test_recorder import Echo, MODEL, Recorder, questions
 from pathlib import Path
 recorder = Recorder(Path({str(tmp_path)!r}), Echo())
