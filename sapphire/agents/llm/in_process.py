@@ -93,8 +93,8 @@ class TransformersBackend:
 
         with self._lock, settled_torch(), torch.inference_mode():
             self._load()
-            self._switch(model)
-            yield
+            with self._switched(model):
+                yield
 
     def _score(self, model: Model, question: Score) -> Reply:
         import torch
@@ -235,21 +235,23 @@ class TransformersBackend:
         network.eval()
         bars.enable_progress_bar()
         for adapter, folder in self._adapters.items():
-            network.load_adapter(str(folder), adapter_name=_adapter_name(adapter), local_files_only=True)
+            network = _with_adapter(network, folder, _adapter_name(adapter))
         self._network = network
 
-    def _switch(self, model: Model) -> None:
-        """Turn the adapter that is asked on, and all others off."""
+    @contextmanager
+    def _switched(self, model: Model) -> Iterator[None]:
+        """The adapter that is asked is on, and all others are off."""
         if model != self._base and model not in self._adapters:
             names = ", ".join(each.repository for each in self.models)
             raise ValueRefused("a model that is not here", expected=f"one of {names}", got=model.repository)
         if not self._adapters:
-            return
-        if model == self._base:
-            self._network.disable_adapters()
+            yield
+        elif model == self._base:
+            with self._network.disable_adapter():
+                yield
         else:
-            self._network.enable_adapters()
             self._network.set_adapter(_adapter_name(model))
+            yield
 
 
 class _Ending:
@@ -269,3 +271,12 @@ class _Ending:
 
 def _adapter_name(model: Model) -> str:
     return model.sha256[:16]
+
+
+def _with_adapter(network: Any, folder: Path, name: str) -> Any:
+    from peft import PeftModel
+
+    if isinstance(network, PeftModel):
+        network.load_adapter(str(folder), adapter_name=name)
+        return network
+    return PeftModel.from_pretrained(network, str(folder), adapter_name=name)
