@@ -22,6 +22,7 @@ that its adapters were trained on); the rule is our own.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -74,7 +75,7 @@ def aged_sentiment(
     >>> round(aged_sentiment([(1.0, 0 * hour), (-1.0, 4 * hour)], half_life=4 * hour, document_bound=0.5), 4)
     0.25
     """
-    weighed = [(sentiment, 0.5 ** (age / half_life)) for sentiment, age in documents]
+    weighed = [(sentiment, math.exp2(-(age / half_life))) for sentiment, age in documents]
     if not weighed:
         return 0.0
     total = sum(weight for _, weight in weighed)

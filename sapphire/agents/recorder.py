@@ -40,6 +40,8 @@ __all__ = ["Mode", "RecordedCall", "Recorder", "recording"]
 
 _CHUNK = 32
 """Questions between two lines on the disk: what was answered stays answered when the rest is interrupted."""
+_PACE = 64
+"""Latest calls that the pace of a model is measured on."""
 _KEYS = {"about", "answer", "at_ns", "key", "model", "raw", "request", "window"}
 
 
@@ -192,6 +194,18 @@ class Recorder:
             return 0
         keys = [call_digest(model, *question) for question in questions]
         return len(keys) - len(self._unknown(keys, questions))
+
+    def pace(self, model: str) -> tuple[float, float] | None:
+        """Seconds and USD of a call of a model, the mean of the latest that are recorded; None where there are none."""
+        found: list[tuple[float, float]] = []
+        for line in reversed(self._calls.values()):
+            if model.encode() in line:
+                about = RecordedCall.of(line).about
+                found.append((float(about.get("seconds", 0.0)), float(about.get("cost_usd", 0.0))))
+            if len(found) == _PACE:
+                break
+        seconds, usd = zip(*found, strict=True) if found else ((), ())
+        return (sum(seconds) / len(found), sum(usd) / len(found)) if found else None
 
     def close(self) -> None:
         """Close its file; what it recorded stays."""

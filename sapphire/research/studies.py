@@ -47,6 +47,7 @@ from sapphire.research.runs import screening
 from sapphire.research.runs.costs import RATE_ONE, Costs
 from sapphire.research.runs.informing import InformationReport, inform
 from sapphire.research.runs.kept_views import KeptViews
+from sapphire.research.runs.model_questions import ModelCost, ask_ahead, model_cost
 from sapphire.research.runs.paths import walk_paths
 from sapphire.research.runs.replaying import replay_beliefs, replay_ladder, replay_paths
 from sapphire.research.runs.splits import Fold, Split, combinatorial_purged
@@ -251,6 +252,15 @@ class Study(Shown):
         (screened,) = screening.screened(self, [agent], [views])
         return noted(Screen(self, agent, screened.equity, screened.performance, self._count))
 
+    def model_cost(self, agent: Agent) -> tuple[ModelCost, ...]:
+        """What a look at `agent` asks of language models, by model: questions, recorded ones, cost of the rest.
+
+        Nothing is asked, and it counts as no trial. Looks and replays ask the rest in one pass before anything else,
+        show how far it is, and go on where they were when they were interrupted.
+        """
+        require_agent(agent, self.data)
+        return model_cost(agent, self.evaluation)
+
     def sweep(self, agent: Agent, **grid: Iterable[Any]) -> Sweep:
         """Screens over every combination of parameters; each one is a trial.
 
@@ -381,10 +391,12 @@ class Study(Shown):
         require_agent(agent, self.data)
         recording.admit(self)
         with progress(f"walk {agent.name} forward") as on_progress, self._remembered.open():
+            ask_ahead(agent, self.evaluation, on_progress=on_progress)
             return walk_beliefs(agent, self.evaluation, self.folds, seed=self.seed, on_progress=on_progress)
 
     def _views(self, agent: Agent, on_progress: Progress) -> ViewPanel:
         with self._remembered.open():
+            ask_ahead(agent, self.evaluation, on_progress=on_progress)
             return walk_views(agent, self.evaluation, self.folds, seed=self.seed, on_progress=on_progress)
 
     @cached_property
