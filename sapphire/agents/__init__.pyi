@@ -12,6 +12,8 @@ from .arrays import Arrays as Arrays
 from .baselines import BuyAndHold as BuyAndHold, Cash as Cash, RandomWalk as RandomWalk
 from .calibrated import Calibrated as Calibrated
 from .catalogue import Entry as Entry, agent_class as agent_class, list_agents as list_agents, resolve as resolve
+from .deepseek import DeepSeek as DeepSeek
+from .fingpt import FinGpt as FinGpt
 from .forecasts import (
     beliefs_from as beliefs_from,
     forecast_of as forecast_of,
@@ -55,6 +57,8 @@ from .parameters import (
     read_parameters as read_parameters,
 )
 from .pool import Pool as Pool, pooled as pooled
+from .qwen import Qwen as Qwen
+from .recorder import Recorder as Recorder, recording as recording
 from .release import LoadedRelease as LoadedRelease, freeze as freeze, load_release as load_release
 from .sources import Source as Source
 from .view_panels import Kind as Kind, ViewPanel as ViewPanel

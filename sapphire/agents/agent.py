@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from sapphire.agents.arrays import Arrays
-from sapphire.agents.sources import Source, code_of, digest_of, remember_source
+from sapphire.agents.sources import Source, code_of, digest_of, prompt_text, remember_source
 from sapphire.domain.documents import DOCUMENT_KINDS, document_kinds
 from sapphire.domain.errors import AgentError, NotFitted
 from sapphire.domain.given_kinds import wrong_kinds
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sapphire.agents.view_panels import ViewPanel
+    from sapphire.domain.artefacts import Artefact
     from sapphire.domain.bars import Bars
     from sapphire.domain.documents import DocumentKind
     from sapphire.domain.views import View
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Agent", "agent_name", "code_digest", "documents_of", "fitted", "own_sources"]
 
 _FITTED = "sapphire.fitted"
+_PROMPT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _WORD_ENDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
@@ -73,6 +75,8 @@ class Agent(ABC):
     """How far its golden views may be apart elsewhere, relative, where that is closer than the type of its numbers."""
     documents: ClassVar[tuple[DocumentKind, ...]] = ()
     """Kinds of documents that it reads, ("news",); its windows have these and no others, of the time of their bars."""
+    prompts: ClassVar[tuple[str, ...]] = ()
+    """Names of its prompts, files in the folder `prompts` beside its own: ("qwen-1.md",)."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -87,6 +91,7 @@ class Agent(ABC):
                 next=f"give {bare[0]} a default, or make it a property",
             )
         _require_kinds_of_documents(cls)
+        _require_names_of_prompts(cls)
         remember_source(cls)
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
@@ -145,6 +150,20 @@ class Agent(ABC):
     def card(self) -> dict[str, Any]:
         """What a reader should know of it, as plain values: its name, what it is, what it learned from."""
         return {"agent": self.name, "summary": (type(self).__doc__ or "").strip().split("\n", 1)[0]}
+
+    @property
+    def artefacts(self) -> tuple[Artefact, ...]:
+        """Models that it asks, with what a release must say of them; those of its parts unless it has its own."""
+        return tuple(dict.fromkeys(each for part in self.parts() for each in part.artefacts))
+
+    def prompt(self, name: str) -> str:
+        """The text of one of its prompts, as it was when the class was made.
+
+        Raises
+        ------
+        AgentError : its class names no such prompt.
+        """
+        return prompt_text(type(self), name)
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -299,6 +318,18 @@ def _require_kinds_of_documents(cls: type[Agent]) -> None:
         expected=f"a tuple of some of {', '.join(DOCUMENT_KINDS)}",
         got=f"{named!r:.60}",
         next='documents = ("news",)',
+    )
+
+
+def _require_names_of_prompts(cls: type[Agent]) -> None:
+    named: Any = cls.prompts
+    if isinstance(named, tuple) and all(isinstance(name, str) and _PROMPT.fullmatch(name) for name in named):
+        return
+    raise AgentError(
+        f"prompts of {cls.__name__}",
+        expected="a tuple of file names, without folders",
+        got=f"{named!r:.60}",
+        next='prompts = ("trend-1.md",), and the file prompts/trend-1.md beside the agent\'s own',
     )
 
 

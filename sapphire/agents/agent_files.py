@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sapphire.agents.agent import Agent, agent_name
 from sapphire.agents.own_lines import lines_of_error
-from sapphire.agents.sources import MODULE_SOURCE, MODULES, Imported
+from sapphire.agents.sources import MODULE_SOURCE, MODULES, PROMPTS, Imported, Source
 from sapphire.agents.workspace_modules import import_name
 from sapphire.domain.errors import AgentError
 from sapphire.domain.workspace import MARKER
@@ -62,7 +62,10 @@ def load_agent_source(text: str, path: Path) -> type[Agent]:
 
 
 def _outdated(module: types.ModuleType) -> bool:
-    """Whether a module of the workspace that `module` imports is another one now; if so all of them are forgotten."""
+    """Whether a prompt, or a module of the workspace that is imported, is another one now; modules are forgotten."""
+    prompts: dict[str, Source] = vars(module).get(PROMPTS, {})
+    if any(_is_other(source) for source in prompts.values()):
+        return True
     imported: Imported = vars(module).get(MODULES, Imported())
     read = {source: source.path for source in imported.modules if source.path is not None}
     if all(path.is_file() and path.read_text("utf-8") == source.text for source, path in read.items()):
@@ -73,6 +76,11 @@ def _outdated(module: types.ModuleType) -> bool:
         Path(importlib.util.cache_from_source(path)).unlink(missing_ok=True)
     importlib.invalidate_caches()
     return True
+
+
+def _is_other(source: Source) -> bool:
+    path = source.path
+    return path is not None and not (path.is_file() and path.read_bytes() == source.text.encode())
 
 
 def _find_modules_of(path: Path) -> None:

@@ -23,8 +23,11 @@ __all__ = ["BUILT_IN", "Entry", "agent_class", "list_agents", "resolve"]
 BUILT_IN: Mapping[str, str] = {
     "buy-and-hold": "sapphire.agents.baselines:BuyAndHold",
     "cash": "sapphire.agents.baselines:Cash",
+    "deepseek": "sapphire.agents.deepseek:DeepSeek",
+    "fingpt": "sapphire.agents.fingpt:FinGpt",
     "lag-llama": "sapphire.agents.lag_llama:LagLlama",
     "moving-average-cross": "sapphire.agents.moving_average:MovingAverageCross",
+    "qwen": "sapphire.agents.qwen:Qwen",
     "random-walk": "sapphire.agents.baselines:RandomWalk",
 }
 """Agents that can be had by name alone, and where they are. `Pool` and `Calibrated` are made of others."""

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from sapphire.agents.agent import Agent
 from sapphire.agents.llm.choosing import CONTENT_FREE, UP_OR_DOWN, Choice, log_odds_of
 from sapphire.agents.llm.context import contexts_of, horizon_text
+from sapphire.agents.llm.known_models import artefacts_of
 from sapphire.agents.llm.packaged import PACKAGED
 from sapphire.agents.llm.prompts import Prompt, without_markup
 from sapphire.agents.llm.requests import Generate, Generated, Score
@@ -32,6 +33,7 @@ from sapphire.domain.clocks import to_ns
 from sapphire.domain.errors import AgentError, BadModelOutput
 
 if TYPE_CHECKING:
+    from sapphire.domain.artefacts import Artefact
     from sapphire.domain.views import View
     from sapphire.domain.windows import Window
 
@@ -59,6 +61,7 @@ class DeepSeek(Agent):
     AgentError : a budget or a prompt that cannot be.
     """
 
+    name: ClassVar[str] = "deepseek"
     prompts: ClassVar[tuple[str, ...]] = ("deepseek-1.md",)
     score_is: ClassVar[Literal["score", "log_odds"]] = "log_odds"
 
@@ -85,6 +88,11 @@ class DeepSeek(Agent):
     def warmup(self) -> int:
         """The memory."""
         return self.memory
+
+    @property
+    def artefacts(self) -> tuple[Artefact, ...]:
+        """The model, as a release names it."""
+        return artefacts_of(self.model)
 
     def views(self, window: Window) -> list[View]:
         """The log-odds of each symbol; none where the model's output cannot be used."""

@@ -29,6 +29,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 from sapphire.agents.agent import Agent
+from sapphire.agents.llm.known_models import artefacts_of
 from sapphire.agents.llm.packaged import PACKAGED
 from sapphire.agents.llm.prompts import Prompt, without_markup
 from sapphire.agents.llm.requests import Score, Scores
@@ -37,6 +38,7 @@ from sapphire.domain.clocks import to_ns
 from sapphire.domain.errors import AgentError, BadModelOutput
 
 if TYPE_CHECKING:
+    from sapphire.domain.artefacts import Artefact
     from sapphire.domain.documents import Document, DocumentKind
     from sapphire.domain.views import View
     from sapphire.domain.windows import Window
@@ -102,6 +104,7 @@ class FinGpt(Agent):
     AgentError : lengths or a bound that cannot be.
     """
 
+    name: ClassVar[str] = "fingpt"
     documents: ClassVar[tuple[DocumentKind, ...]] = ("news",)
     prompts: ClassVar[tuple[str, ...]] = ("fingpt-1.md",)
 
@@ -127,6 +130,11 @@ class FinGpt(Agent):
     def warmup(self) -> int:
         """Bars that cover the reach."""
         return -(-self.reach // self.bar) + 1
+
+    @property
+    def artefacts(self) -> tuple[Artefact, ...]:
+        """The model, as a release names it."""
+        return artefacts_of(self.model, self.adapter)
 
     def views(self, window: Window) -> list[View]:
         """The aged sentiment of each symbol that has news."""

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from sapphire.agents.agent import Agent
 from sapphire.agents.llm.choosing import CONTENT_FREE, UP_OR_DOWN, Choice, log_odds_of
 from sapphire.agents.llm.context import contexts_of, horizon_text
+from sapphire.agents.llm.known_models import artefacts_of
 from sapphire.agents.llm.packaged import PACKAGED
 from sapphire.agents.llm.prompts import Prompt
 from sapphire.agents.llm.requests import Score
@@ -31,6 +32,7 @@ from sapphire.agents.models import Model
 from sapphire.domain.errors import AgentError
 
 if TYPE_CHECKING:
+    from sapphire.domain.artefacts import Artefact
     from sapphire.domain.views import View
     from sapphire.domain.windows import Window
 
@@ -76,6 +78,11 @@ class Qwen(Agent):
     def warmup(self) -> int:
         """The memory."""
         return self.memory
+
+    @property
+    def artefacts(self) -> tuple[Artefact, ...]:
+        """The model, as a release names it."""
+        return artefacts_of(self.model)
 
     def views(self, window: Window) -> list[View]:
         """The log-odds of each symbol; none where the model's output cannot be used."""

@@ -1,7 +1,8 @@
 """An agent's own source: what it is identified by, and what a release freezes.
 
-It is the file that made the class and every module of the workspace that this file imports, directly or through others.
-The texts are taken when the class is made, so they are the code that runs, whatever happens to the files afterwards.
+It is the file that made the class, every module of the workspace that this file imports, directly or through others,
+and the prompts that the class names, from the folder `prompts` beside the file. The texts are taken when the class is
+made, so they are the code that runs, whatever happens to the files afterwards.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from sapphire.domain.errors import AgentError
 __all__ = [
     "MODULES",
     "MODULE_SOURCE",
+    "PROMPTS",
     "Code",
     "Imported",
     "Source",
     "code_of",
     "digest_of",
+    "prompt_text",
     "remember_source",
 ]
 
@@ -32,6 +35,11 @@ MODULE_SOURCE = "__agent_source__"
 """The name under which a module that was made from text keeps that text."""
 MODULES = "__agent_modules__"
 """The name under which a module keeps what it imports of the workspace, as `Imported`."""
+PROMPTS = "__agent_prompts__"
+"""The name under which a module keeps the prompts that its classes were made with, name to `Source`."""
+PROMPTS_FOLDER = "prompts"
+"""The folder beside an agent's file in which its prompts lie."""
+_LARGEST_PROMPT = 64 * 2**10
 _SPEC = "__agent_spec__"
 """The name under which a module keeps what it was imported by when its modules were looked at."""
 
@@ -81,15 +89,17 @@ class Code:
     ----------
     file : that made it.
     imported : what the file imports.
+    prompts : that the class names, each called "prompts/NAME".
     """
 
     file: Source
     imported: Imported
+    prompts: tuple[Source, ...] = ()
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        """The file, and the modules of the workspace."""
-        return (self.file, *self.imported.modules)
+        """The file, the modules of the workspace, and the prompts."""
+        return (self.file, *self.imported.modules, *self.prompts)
 
 
 _CODES: WeakKeyDictionary[type, Code] = WeakKeyDictionary()
@@ -106,7 +116,7 @@ def remember_source(cls: type) -> None:
         known = _imported_by(module, file)
         setattr(module, MODULES, known)
         setattr(module, _SPEC, spec)
-    _CODES[cls] = Code(file, known)
+    _CODES[cls] = Code(file, known, _prompts_of(cls, module, file))
 
 
 def code_of(cls: type) -> Code:
@@ -147,6 +157,59 @@ def digest_of(sources: Iterable[Source]) -> str:
     if len(each) == 1:
         return each[0].split(" ", 1)[0]
     return hashlib.sha256("".join(each).encode()).hexdigest()
+
+
+def prompt_text(cls: type, name: str) -> str:
+    """The text of a prompt that a class, or one that it derives from, names.
+
+    Raises
+    ------
+    AgentError : no such prompt.
+    """
+    wanted = f"{PROMPTS_FOLDER}/{name}"
+    codes = [_CODES[each] for each in cls.__mro__ if each in _CODES]
+    found = next((source for code in codes for source in code.prompts if source.name == wanted), None)
+    if found is None:
+        known = [source.name.partition("/")[2] for code in codes for source in code.prompts]
+        raise AgentError(
+            f"{cls.__name__} has no prompt {name!r}",
+            expected="one of " + (", ".join(known) or "none: its class names none"),
+            got=name,
+            next=f'prompts = ("{name}",) on its class, and the file {wanted} beside its own',
+        )
+    return found.text
+
+
+def _prompts_of(cls: type, module: ModuleType, file: Source) -> tuple[Source, ...]:
+    """The prompts that a class names: those its module was captured with, else the files that are there now."""
+    names: tuple[str, ...] = cls.__dict__.get(PROMPTS_FOLDER, ())
+    captured: dict[str, Source] = vars(module).setdefault(PROMPTS, {})
+    for name in names:
+        if name not in captured:
+            captured[name] = _read_prompt(cls, name, file)
+    return tuple(captured[name] for name in names)
+
+
+def _read_prompt(cls: type, name: str, file: Source) -> Source:
+    folder = None if file.path is None else file.path.parent / PROMPTS_FOLDER
+    path = None if folder is None else folder / name
+    if path is None or not path.is_file():
+        raise AgentError(
+            f"the prompt {name} of {cls.__name__} is not there",
+            expected=f"{PROMPTS_FOLDER}/{name} beside {file.name}",
+            got="nothing" if path is None else f"no file at {path}",
+        )
+    data = path.read_bytes()
+    try:
+        if len(data) > _LARGEST_PROMPT:
+            raise ValueError(f"{len(data):,} bytes")
+        return Source(f"{PROMPTS_FOLDER}/{name}", data.decode(), path)
+    except ValueError as error:
+        raise AgentError(
+            f"the prompt {name} of {cls.__name__} cannot be read",
+            expected=f"text in UTF-8, at most {_LARGEST_PROMPT:,} bytes",
+            got=str(error),
+        ) from None
 
 
 def _imported_by(module: ModuleType, file: Source) -> Imported:

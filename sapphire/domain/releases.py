@@ -17,20 +17,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sapphire.domain.artefacts import Artefact
 from sapphire.domain.canonical import canonical_json, is_sha256, plain, read_canonical, sha256_of
 from sapphire.domain.errors import EvidenceRefused, ValueRefused
 from sapphire.domain.stopped_views import WhenViewsStop
 
-__all__ = ["MANIFEST_FILE", "RELEASE_FORMAT", "Manifest", "ReleasedAgent", "ReleasedSizing"]
+__all__ = ["MANIFEST_FILE", "RELEASE_FORMAT", "RELEASE_FORMAT_3", "Manifest", "ReleasedAgent", "ReleasedSizing"]
 
 RELEASE_FORMAT = "RELEASE@2"
-"""Format of the manifest. Another one is refused, not guessed at."""
+"""Format of the manifest of a release whose agents have neither prompts nor artefacts."""
+RELEASE_FORMAT_3 = "RELEASE@3"
+"""Format where one of them has. Any other is refused, not guessed at."""
 MANIFEST_FILE = "manifest.json"
 """Name of the manifest in the release's folder."""
 
 _NAME = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*", re.ASCII)
 _MODULE = re.compile(r"(?:[^\W\d]\w*/)*[^\W\d]\w*\.py")
+_PROMPT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _MAX_NAME = 63
+_SINCE_3 = ("prompts", "artefacts")
 _FILES = {
     "source_sha256": "source.py",
     "arrays_sha256": "arrays.safetensors",
@@ -54,7 +59,9 @@ class ReleasedAgent:
     source_sha256, card_sha256, golden_inputs_sha256, golden_outputs_sha256 : digests of its files.
     arrays_sha256, calibration_sha256 : likewise; None where it learned nothing or states forecasts itself.
     feature_version : version of what it reads from a window.
-    prompt_version : version of its prompt; None where it has none.
+    prompt_version : digest of its prompts; None where it has none.
+    prompts : its prompts: file name to sha256.
+    artefacts : models that it asks.
     modules : modules of the workspace that the source imports: path by packages, "desk/averages.py", to sha256.
     horizon_ns : how far its views look.
     warmup : closed bars that it needs.
@@ -80,6 +87,8 @@ class ReleasedAgent:
     calibration_sha256: str | None = None
     prompt_version: str | None = None
     modules: Mapping[str, str] = field(default_factory=dict, hash=False)
+    prompts: Mapping[str, str] = field(default_factory=dict, hash=False)
+    artefacts: tuple[Artefact, ...] = ()
 
     def __post_init__(self) -> None:
         where = f"agent {self.name!r} of a release"
@@ -101,6 +110,17 @@ class ReleasedAgent:
                     f"module of {where}", expected="a path by packages, desk/averages.py", got=repr(path)
                 )
             _check_sha256(where, f"module {path}", digest)
+        object.__setattr__(self, "prompts", _mapping(where, "prompts", self.prompts))
+        for name, digest in self.prompts.items():
+            if not _PROMPT.fullmatch(name):
+                raise ValueRefused(f"prompt of {where}", expected="a file's name, qwen-1.md", got=repr(name))
+            _check_sha256(where, f"prompt {name}", digest)
+        object.__setattr__(self, "artefacts", tuple(self.artefacts))
+
+    @property
+    def needs_3(self) -> bool:
+        """Whether it has what the second format of a manifest has no place for."""
+        return bool(self.prompts or self.artefacts)
 
     @property
     def folder(self) -> str:
@@ -112,7 +132,8 @@ class ReleasedAgent:
         """Path in the release's folder to sha256."""
         digests = {key: getattr(self, key) for key in _FILES}
         own = {f"{self.folder}/{_FILES[key]}": digest for key, digest in digests.items() if digest is not None}
-        return own | {f"{self.folder}/modules/{path}": digest for path, digest in self.modules.items()}
+        own |= {f"{self.folder}/modules/{path}": digest for path, digest in self.modules.items()}
+        return own | {f"{self.folder}/prompts/{name}": digest for name, digest in self.prompts.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,14 +238,20 @@ class Manifest:
         """Path in the release's folder to sha256, of every file but the manifest."""
         return {path: digest for agent in self.agents for path, digest in sorted(agent.files.items())}
 
+    @property
+    def format(self) -> str:
+        """Its format: the second unless an agent needs the third."""
+        return RELEASE_FORMAT_3 if any(agent.needs_3 for agent in self.agents) else RELEASE_FORMAT
+
     def as_dict(self) -> dict[str, Any]:
         """The keys of the manifest."""
+        left_out = () if self.format == RELEASE_FORMAT_3 else _SINCE_3
         return {
-            "format": RELEASE_FORMAT,
+            "format": self.format,
             "name": self.name,
             "universe": list(self.universe),
             "interval": self.interval,
-            "agents": [_as_dict(agent) for agent in self.agents],
+            "agents": [_agent_as_dict(agent, left_out) for agent in self.agents],
             "pooling": self.pooling,
             "sizing": _as_dict(self.sizing),
             "limits": dict(self.limits),
@@ -245,14 +272,21 @@ class Manifest:
         try:
             value = read_canonical(data, what=MANIFEST_FILE)
             entries = _entries(MANIFEST_FILE, value, {"format", *_keys(cls)})
-            if entries.pop("format") != RELEASE_FORMAT:
-                raise ValueRefused(f"{MANIFEST_FILE} has another format", expected=RELEASE_FORMAT, got=value["format"])
+            form = entries.pop("format")
+            if form not in (RELEASE_FORMAT, RELEASE_FORMAT_3):
+                expected = f"{RELEASE_FORMAT} or {RELEASE_FORMAT_3}"
+                raise ValueRefused(f"{MANIFEST_FILE} has another format", expected=expected, got=repr(form))
             entries["universe"] = tuple(_items("universe", entries["universe"]))
             agents = _items("agents", entries["agents"])
-            entries["agents"] = tuple(_from_dict(ReleasedAgent, f"agent {i}", each) for i, each in enumerate(agents))
+            entries["agents"] = tuple(_agent_of(each, i, form) for i, each in enumerate(agents))
             entries["sizing"] = _from_dict(ReleasedSizing, "sizing", entries["sizing"])
             entries["when_views_stop"] = WhenViewsStop.of(entries["when_views_stop"])
-            return cls(**entries)
+            made = cls(**entries)
+            if made.format != form:
+                raise ValueRefused(
+                    f"format of {MANIFEST_FILE}", expected=f"{made.format}, by what its agents have", got=str(form)
+                )
+            return made
         except ValueRefused as error:
             raise EvidenceRefused(error.what, expected=error.expected, got=error.got, next=error.next) from None
 
@@ -299,9 +333,28 @@ def _as_dict(entry: _Entry) -> dict[str, Any]:
     return {_json_key(name): getattr(entry, name) for name in entry.__dataclass_fields__}
 
 
+def _agent_as_dict(agent: ReleasedAgent, left_out: tuple[str, ...]) -> dict[str, Any]:
+    entries = {**_as_dict(agent), "artefacts": [each.as_dict() for each in agent.artefacts]}
+    return {key: value for key, value in entries.items() if key not in left_out}
+
+
+def _agent_of(value: object, place: int, form: object) -> ReleasedAgent:
+    where = f"agent {place} in {MANIFEST_FILE}"
+    left_out = () if form == RELEASE_FORMAT_3 else _SINCE_3
+    entries = _entries(where, value, _keys(ReleasedAgent) - set(left_out))
+    if "artefacts" in entries:
+        listed = _items(f"artefacts of {where}", entries["artefacts"])
+        entries["artefacts"] = tuple(map(Artefact.of, listed))
+    return ReleasedAgent(**{_attribute(key): each for key, each in entries.items()})
+
+
+def _attribute(key: str) -> str:
+    return "class_name" if key == "class" else key
+
+
 def _from_dict(cls: type[Any], where: str, value: object) -> Any:
     entries = _entries(f"{where} in {MANIFEST_FILE}", value, _keys(cls))
-    return cls(**{"class_name" if key == "class" else key: each for key, each in entries.items()})
+    return cls(**{_attribute(key): each for key, each in entries.items()})
 
 
 def _entries(where: str, value: object, keys: set[str]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from sapphire.agents.agent import Agent
-from sapphire.agents.sources import MODULE_SOURCE, MODULES, Imported, Source, digest_of
+from sapphire.agents.sources import MODULE_SOURCE, MODULES, PROMPTS, PROMPTS_FOLDER, Imported, Source, digest_of
 from sapphire.agents.workspace_modules import import_name
 from sapphire.domain.canonical import sha256_of
 from sapphire.domain.errors import AgentError, EvidenceRefused
@@ -27,9 +27,15 @@ __all__ = ["captured_class"]
 
 
 def captured_class(
-    text: str, *, file_name: str, class_name: str, label: str, modules: Mapping[str, str] | None = None
+    text: str,
+    *,
+    file_name: str,
+    class_name: str,
+    label: str,
+    modules: Mapping[str, str] | None = None,
+    prompts: Mapping[str, str] | None = None,
 ) -> type[Agent]:
-    """The agent class that `text` makes. The same text, file name and modules give the same class.
+    """The agent class that `text` makes. The same text, file name, modules and prompts give the same class.
 
     Parameters
     ----------
@@ -37,6 +43,7 @@ def captured_class(
     class_name : the agent's class.
     label : the release, for messages.
     modules : of the workspace, path by packages to text.
+    prompts : file name to text.
 
     Raises
     ------
@@ -44,11 +51,13 @@ def captured_class(
     EvidenceRefused : it makes no agent of that class.
     """
     imported = tuple(Source(path, each) for path, each in sorted((modules or {}).items()))
-    content = f"{file_name}{chr(0)}{text}" + (f"{chr(0)}{digest_of(imported)}" if imported else "")
+    given = {each: Source(f"{PROMPTS_FOLDER}/{each}", of) for each, of in sorted((prompts or {}).items())}
+    beside = (*imported, *given.values())
+    content = f"{file_name}{chr(0)}{text}" + (f"{chr(0)}{digest_of(beside)}" if beside else "")
     name = f"sapphire_release_{sha256_of(content.encode())}"
     module = sys.modules.get(name)
     if module is None:
-        module = _Captured(name, f"<{label}>", imported).run(text, file_name)
+        module = _Captured(name, f"<{label}>", imported, given).run(text, file_name)
     made = vars(module).get(class_name)
     if not isinstance(made, type) or not issubclass(made, Agent) or made.__module__ != name:
         raise EvidenceRefused(
@@ -82,9 +91,11 @@ class _Captured:
     name : under which the file is kept; its modules are kept below that name.
     label : what tracebacks call the release.
     modules : captured ones.
+    prompts : captured ones, by their names.
     """
 
-    def __init__(self, name: str, label: str, modules: tuple[Source, ...]) -> None:
+    def __init__(self, name: str, label: str, modules: tuple[Source, ...], prompts: Mapping[str, Source]) -> None:
+        self._prompts = dict(prompts)
         self._name = name
         self._label = label
         self._modules = modules
@@ -158,6 +169,7 @@ class _Captured:
             {
                 MODULE_SOURCE: text,
                 MODULES: Imported(modules=self._modules),
+                PROMPTS: dict(self._prompts),
                 "__builtins__": self._builtins,
                 "__sapphire_package__": package,
             }

@@ -15,7 +15,7 @@ from sapphire.agents.models import names_model
 from sapphire.agents.pool import Pool
 from sapphire.agents.release.captured import captured_class
 from sapphire.agents.release.restoring import require_restorable, restored_agent
-from sapphire.agents.sources import Code, code_of
+from sapphire.agents.sources import PROMPTS_FOLDER, Code, code_of
 from sapphire.domain.canonical import sha256_of
 from sapphire.domain.errors import AgentError
 
@@ -32,6 +32,7 @@ class AgentCode:
     class_name : in that file.
     parameters : as plain values.
     modules : of the workspace that the file imports, path by packages to text.
+    prompts : that the class names, file name to text.
     """
 
     file_name: str
@@ -39,6 +40,7 @@ class AgentCode:
     class_name: str
     parameters: Mapping[str, Any] = field(hash=False)
     modules: Mapping[str, str] = field(default_factory=dict, hash=False)
+    prompts: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @classmethod
     def of(cls, agent: Agent) -> AgentCode:
@@ -52,13 +54,16 @@ class AgentCode:
         code = code_of(type(agent))
         _require_whole(agent, code)
         modules = {source.name: source.text for source in code.imported.modules}
-        return cls(code.file.name, code.file.text, type(agent).__name__, require_restorable(agent), modules)
+        prompts = {source.name.partition("/")[2]: source.text for source in code.prompts}
+        return cls(code.file.name, code.file.text, type(agent).__name__, require_restorable(agent), modules, prompts)
 
     @property
     def digests(self) -> dict[str, str]:
-        """File to sha256: the source as "source.py", each module by its path."""
+        """File to sha256: the source as "source.py", each module by its path, each prompt by its name."""
         modules = {f"modules/{path}": text for path, text in self.modules.items()}
-        return {path: sha256_of(text.encode()) for path, text in {"source.py": self.text, **modules}.items()}
+        prompts = {f"{PROMPTS_FOLDER}/{name}": text for name, text in self.prompts.items()}
+        texts = {"source.py": self.text, **modules, **prompts}
+        return {path: sha256_of(text.encode()) for path, text in texts.items()}
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -73,7 +78,12 @@ class AgentCode:
         AgentError, EvidenceRefused : the code does not run here, or makes another agent.
         """
         cls = captured_class(
-            self.text, file_name=self.file_name, class_name=self.class_name, label=label, modules=self.modules
+            self.text,
+            file_name=self.file_name,
+            class_name=self.class_name,
+            label=label,
+            modules=self.modules,
+            prompts=self.prompts,
         )
         return restored_agent(cls, self.parameters)
 

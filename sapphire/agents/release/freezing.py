@@ -188,7 +188,8 @@ def _files_of(frozen: _Frozen, train_bars: Bars) -> dict[str, bytes]:
         files["arrays.safetensors"] = write_tensors(arrays)
     if member.calibration is not None:
         files["calibration.safetensors"] = write_tensors(member.calibration.to_arrays())
-    return files | {f"modules/{path}": text.encode() for path, text in frozen.code.modules.items()}
+    files |= {f"modules/{path}": text.encode() for path, text in frozen.code.modules.items()}
+    return files | {f"prompts/{name}": text.encode() for name, text in frozen.code.prompts.items()}
 
 
 def _card(frozen: _Frozen, train_bars: Bars) -> dict[str, Any]:
@@ -205,6 +206,7 @@ def _card(frozen: _Frozen, train_bars: Bars) -> dict[str, Any]:
 def _entry(frozen: _Frozen, files: Mapping[str, bytes], *, feature_version: str, max_age: timedelta) -> ReleasedAgent:
     agent = frozen.member.agent
     digests = {name: sha256_of(content) for name, content in files.items()}
+    prompts = {name: digests[f"prompts/{name}"] for name in frozen.code.prompts}
     return ReleasedAgent(
         name=frozen.name,
         class_name=type(agent).__name__,
@@ -220,4 +222,7 @@ def _entry(frozen: _Frozen, files: Mapping[str, bytes], *, feature_version: str,
         warmup=agent.warmup,
         max_age_ns=max_age // _MICROSECOND * 1_000,
         modules={path: digests[f"modules/{path}"] for path in frozen.code.modules},
+        prompts=prompts,
+        prompt_version=sha256_of(canonical_json(prompts)) if prompts else None,
+        artefacts=agent.artefacts,
     )

@@ -165,7 +165,8 @@ def read_release(folder: Path, *, expected_digest: str | None = None) -> ReadRel
 
 def _code(entry: ReleasedAgent, files: Mapping[str, bytes], file_name: str) -> AgentCode:
     modules = {path: files[f"modules/{path}"].decode() for path in entry.modules}
-    return AgentCode(file_name, files["source.py"].decode(), entry.class_name, entry.parameters, modules)
+    prompts = {name: files[f"prompts/{name}"].decode() for name in entry.prompts}
+    return AgentCode(file_name, files["source.py"].decode(), entry.class_name, entry.parameters, modules, prompts)
 
 
 def _tensors(data: bytes | None, what: str) -> Mapping[str, NDArray[Any]] | None:

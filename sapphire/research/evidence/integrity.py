@@ -143,7 +143,9 @@ def _inside(path: Path | None, folder: Path) -> bool:
 def _released(files: Mapping[str, str], folder: str) -> dict[str, str]:
     """The digests of the code among a manifest's files, by their path in the agent's folder."""
     own = {path.removeprefix(f"{folder}/"): digest for path, digest in files.items()}
-    return {path: digest for path, digest in own.items() if path == "source.py" or path.startswith("modules/")}
+    return {
+        path: digest for path, digest in own.items() if path == "source.py" or path.startswith(("modules/", "prompts/"))
+    }
 
 
 def _checks(report: LeakReport) -> dict[str, CheckEvidence]:

@@ -12,6 +12,8 @@ use super::is_sha256;
 pub(super) const MANIFEST_FILE: &str = "manifest.json";
 
 const FORMAT: &str = "RELEASE@2";
+/// Where an agent has prompts or asks models.
+const FORMAT_3: &str = "RELEASE@3";
 const MAX_NAME: usize = 63;
 const KEYS: [&str; 12] = [
     "agents",
@@ -44,6 +46,37 @@ const AGENT_KEYS: [&str; 15] = [
     "source_sha256",
     "warmup",
 ];
+const AGENT_KEYS_3: [&str; 17] = [
+    "arrays_sha256",
+    "artefacts",
+    "calibration_sha256",
+    "card_sha256",
+    "class",
+    "feature_version",
+    "golden_inputs_sha256",
+    "golden_outputs_sha256",
+    "horizon_ns",
+    "max_age_ns",
+    "modules",
+    "name",
+    "parameters",
+    "prompt_version",
+    "prompts",
+    "source_sha256",
+    "warmup",
+];
+const ARTEFACT_KEYS: [&str; 9] = [
+    "adapter",
+    "dtype",
+    "knowledge_cutoff",
+    "licence",
+    "published",
+    "repository",
+    "revision",
+    "runtime",
+    "sha256",
+];
+const MAX_PROMPT_NAME: usize = 100;
 const SIZING_KEYS: [&str; 3] = ["class", "parameters", "source_sha256"];
 const MAX_STOP_BARS: i64 = 10_000;
 const STOP_KEYS: [&str; 2] = ["hold_bars", "reduce_bars"];
@@ -89,15 +122,20 @@ impl Manifest {
 fn read(data: &[u8]) -> Result<Manifest, BadValue> {
     let value = read_canonical(data, MANIFEST_FILE)?;
     let map = entries(MANIFEST_FILE, &value, &KEYS)?;
-    if map["format"].text() != Some(FORMAT) {
-        return Err(bad(format!("{MANIFEST_FILE} has another format"), FORMAT, &map["format"]));
-    }
+    let third = match map["format"].text() {
+        Some(FORMAT) => false,
+        Some(FORMAT_3) => true,
+        _ => {
+            let expected = format!("{FORMAT} or {FORMAT_3}");
+            return Err(bad(format!("{MANIFEST_FILE} has another format"), &expected, &map["format"]));
+        }
+    };
     let universe = items("universe", &map["universe"])?;
     let agents = items("agents", &map["agents"])?;
     let mut files = Vec::new();
     let mut names = Vec::new();
     for (place, agent) in agents.iter().enumerate() {
-        let (name, its) = read_agent(place, agent)?;
+        let (name, its) = read_agent(place, agent, third)?;
         names.push(Value::Text(name));
         files.extend(its);
     }
@@ -135,8 +173,9 @@ fn read(data: &[u8]) -> Result<Manifest, BadValue> {
 }
 
 /// An agent's name and its files.
-fn read_agent(place: usize, value: &Value) -> Result<(String, Vec<(String, String)>), BadValue> {
-    let map = entries(&format!("agent {place} in {MANIFEST_FILE}"), value, &AGENT_KEYS)?;
+fn read_agent(place: usize, value: &Value, third: bool) -> Result<(String, Vec<(String, String)>), BadValue> {
+    let keys: &[&str] = if third { &AGENT_KEYS_3 } else { &AGENT_KEYS };
+    let map = entries(&format!("agent {place} in {MANIFEST_FILE}"), value, keys)?;
     let name = read_name("agent", " of a release", &map["name"])?;
     let here = format!("agent '{name}' of a release");
     mapping(&here, "parameters", &map["parameters"])?;
@@ -165,7 +204,29 @@ fn read_agent(place: usize, value: &Value) -> Result<(String, Vec<(String, Strin
         check_sha256(&here, &format!("module {path}"), digest, false)?;
         files.push((format!("agents/{name}/modules/{path}"), digest.text().unwrap_or_default().to_owned()));
     }
+    if third {
+        for (file, digest) in mapping(&here, "prompts", &map["prompts"])? {
+            if !is_prompt(file) {
+                let expected = "a file's name, qwen-1.md";
+                return Err(bad(format!("prompt of {here}"), expected, &Value::Text(file.clone())));
+            }
+            check_sha256(&here, &format!("prompt {file}"), digest, false)?;
+            files.push((format!("agents/{name}/prompts/{file}"), digest.text().unwrap_or_default().to_owned()));
+        }
+        for artefact in items(&format!("artefacts of {here}"), &map["artefacts"])? {
+            let named = entries(&format!("an artefact of {here}"), artefact, &ARTEFACT_KEYS)?;
+            check_sha256(&here, "sha256 of an artefact", &named["sha256"], false)?;
+            check_text(&here, "repository of an artefact", &named["repository"])?;
+        }
+    }
     Ok((name, files))
+}
+
+/// Whether `name` is that of a file in the folder of prompts, and nothing that leads out of it.
+fn is_prompt(name: &str) -> bool {
+    let first = name.chars().next().is_some_and(|letter| letter.is_ascii_alphanumeric());
+    let rest = name.chars().all(|letter| letter.is_ascii_alphanumeric() || "._-".contains(letter));
+    first && rest && name.len() <= MAX_PROMPT_NAME
 }
 
 /// Whether `path` is that of a module by its packages: nothing that leads out of the release's folder.
