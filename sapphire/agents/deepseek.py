@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from sapphire.agents.agent import Agent
 from sapphire.agents.llm.choosing import CONTENT_FREE, UP_OR_DOWN, Choice, log_odds_of
 from sapphire.agents.llm.context import contexts_of, horizon_text
+from sapphire.agents.llm.default_model import PACKAGED
 from sapphire.agents.llm.known_models import artefacts_of
-from sapphire.agents.llm.packaged import PACKAGED
 from sapphire.agents.llm.prompts import Prompt, without_markup
 from sapphire.agents.llm.requests import Generate, Generated, Score
 from sapphire.agents.models import Model, ask_models

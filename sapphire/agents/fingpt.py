@@ -29,8 +29,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 from sapphire.agents.agent import Agent
+from sapphire.agents.llm.default_model import PACKAGED
 from sapphire.agents.llm.known_models import artefacts_of
-from sapphire.agents.llm.packaged import PACKAGED
 from sapphire.agents.llm.prompts import Prompt, without_markup
 from sapphire.agents.llm.requests import Score, Scores
 from sapphire.agents.models import Model, ask_models

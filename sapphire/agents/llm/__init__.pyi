@@ -1,8 +1,6 @@
 __all__: list[str]
 
-from .packaged import (
-    EMBEDDED_DEFAULT as EMBEDDED_DEFAULT,
-    PACKAGED as PACKAGED,
-    models_folder as models_folder,
-    packaged_model as packaged_model,
-)
+from .default_model import EMBEDDED_DEFAULT as EMBEDDED_DEFAULT, PACKAGED as PACKAGED
+from .in_process import TransformersBackend as TransformersBackend
+from .packaged import models_folder as models_folder, packaged_model as packaged_model
+from .vllm_backend import VllmBackend as VllmBackend

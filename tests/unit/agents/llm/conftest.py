@@ -2,8 +2,9 @@
 
 import pytest
 
+from sapphire.agents.llm.default_model import PACKAGED
 from sapphire.agents.llm.in_process import TransformersBackend
-from sapphire.agents.llm.packaged import PACKAGED, packaged_model
+from sapphire.agents.llm.packaged import packaged_model
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,9 @@ import pytest
 from sapphire.agents import Model
 from sapphire.agents.llm import packaged as packaged_module
 from sapphire.agents.llm.backends import LanguageModel
+from sapphire.agents.llm.default_model import PACKAGED
 from sapphire.agents.llm.in_process import TransformersBackend
-from sapphire.agents.llm.packaged import PACKAGED, packaged_model
+from sapphire.agents.llm.packaged import packaged_model
 from sapphire.agents.llm.requests import ChatMessage, Generate, Generated, Score, Scores
 from sapphire.domain.errors import EvidenceRefused, MissingData, ValueRefused
 
