@@ -170,7 +170,7 @@ class Calibrated(Agent):
             mean, std = forecast_of(view)
         else:
             mean, std = (float(of) for of in self._worth(view.score))
-        return View(view.symbol, view.as_of, view.horizon, mean_bps=mean, std_bps=std, agent=view.agent)
+        return View(view.symbol, view.as_of, view.horizon, mean_bps=mean, std_bps=std, agent=view.agent, note=view.note)
 
     def _worth(self, scores: NDArray[Any] | float) -> tuple[NDArray[Any], NDArray[Any]]:
         if self.calibration is None:

@@ -25,12 +25,13 @@ from sapphire.agents.agent import Agent
 from sapphire.agents.llm.choosing import CONTENT_FREE, UP_OR_DOWN, Choice, log_odds_of
 from sapphire.agents.llm.context import contexts_of, horizon_text
 from sapphire.agents.llm.default_model import PACKAGED
-from sapphire.agents.llm.known_models import artefacts_of
+from sapphire.agents.llm.known_models import artefacts_of, model_kind
 from sapphire.agents.llm.prompts import Prompt, without_markup
 from sapphire.agents.llm.requests import Generate, Generated, Score
 from sapphire.agents.models import Model, ask_models
 from sapphire.domain.clocks import to_ns
 from sapphire.domain.errors import AgentError, BadModelOutput
+from sapphire.domain.views import ViewNote
 
 if TYPE_CHECKING:
     from sapphire.domain.artefacts import Artefact
@@ -103,8 +104,9 @@ class DeepSeek(Agent):
         prompt = Prompt.parse(self.prompt("deepseek-1.md"), "deepseek-1.md")
         asked = [(window, self._choices(prompt, window)) for window in windows]
         thoughts = self._thoughts(prompt, asked)
-        odds = log_odds_of(self.model, thoughts, self._question(prompt, CONTENT_FREE))
-        return [self._views(window, of) for window, of in zip(windows, odds, strict=True)]
+        after = [(window, self._after_thoughts(prompt, window, choices, thoughts)) for window, choices in asked]
+        odds = log_odds_of(self.model, after, self._question(prompt, CONTENT_FREE))
+        return [self._views(window, of, thoughts) for window, of in zip(windows, odds, strict=True)]
 
     def reasons_at(self, window: Window) -> bool:
         """Whether it reasons at a window's moment."""
@@ -121,30 +123,33 @@ class DeepSeek(Agent):
 
     def _thoughts(
         self, prompt: Prompt, asked: Sequence[tuple[Window, list[Choice]]]
-    ) -> list[tuple[Window, list[Choice]]]:
-        """The questions, each with what the model thought first where it reasons; without a thought that failed."""
+    ) -> dict[tuple[int, str], Generated]:
+        """What the model wrote where it reasons, by window and symbol; without what cannot be used."""
         slow = [(window, choice) for window, choices in asked if self.reasons_at(window) for choice in choices]
         requests = [(window, self._thinking(prompt, choice.question).as_dict()) for window, choice in slow]
-        answers = ask_models(self.model, requests)
-        thought: dict[tuple[int, str], str] = {}
-        for (window, choice), answer in zip(slow, answers, strict=True):
+        thoughts: dict[tuple[int, str], Generated] = {}
+        for (window, choice), answer in zip(slow, ask_models(self.model, requests), strict=True):
             try:
-                thought[id(window), choice.symbol] = without_markup(Generated.of(answer).text, _LONGEST)
+                made = Generated.of(answer)
             except BadModelOutput:
                 continue
-        found = []
-        for window, choices in asked:
-            if self.reasons_at(window):
-                choices = [
-                    replace(
-                        each,
-                        question=replace(each.question, answer_so_far=_after(prompt, thought[id(window), each.symbol])),
-                    )
-                    for each in choices
-                    if (id(window), each.symbol) in thought
-                ]
-            found.append((window, choices))
-        return found
+            thoughts[id(window), choice.symbol] = replace(made, text=without_markup(made.text, _LONGEST))
+        return thoughts
+
+    def _after_thoughts(
+        self, prompt: Prompt, window: Window, choices: list[Choice], thoughts: dict[tuple[int, str], Generated]
+    ) -> list[Choice]:
+        """The questions, each after its thought where it reasons; without those whose thought failed."""
+        if not self.reasons_at(window):
+            return choices
+        thought = {
+            each.symbol: thoughts[key].text for each in choices if (key := (id(window), each.symbol)) in thoughts
+        }
+        return [
+            replace(each, question=replace(each.question, answer_so_far=_after(prompt, thought[each.symbol])))
+            for each in choices
+            if each.symbol in thought
+        ]
 
     def _thinking(self, prompt: Prompt, question: Score) -> Generate:
         return Generate(
@@ -155,13 +160,18 @@ class DeepSeek(Agent):
             until=_THOUGHT_ENDS,
         )
 
-    def _views(self, window: Window, odds: dict[str, float]) -> list[View]:
+    def _views(self, window: Window, odds: dict[str, float], thoughts: dict[tuple[int, str], Generated]) -> list[View]:
         import pandas as pd
 
-        return window.views(score=pd.Series(odds, dtype="float64"), horizon=self.horizon)
+        kind, notes = model_kind(self.model), {}
+        for symbol in odds:
+            thought = thoughts.get((id(window), symbol))
+            way = "one token" if thought is None else f"reasoned, {thought.completion_tokens} tokens, {thought.stopped}"
+            notes[symbol] = ViewNote("" if thought is None else thought.text, model_kind=kind, elicitation=way)
+        return window.views(score=pd.Series(odds, dtype="float64"), horizon=self.horizon, notes=notes)
 
 
-_LONGEST = 2_000
+_LONGEST = 1_000
 """Characters of a thought that are kept, which is as much as a view's thesis may have."""
 
 

@@ -30,12 +30,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from sapphire.agents.agent import Agent
 from sapphire.agents.llm.default_model import PACKAGED
-from sapphire.agents.llm.known_models import artefacts_of
+from sapphire.agents.llm.known_models import artefacts_of, model_kind
 from sapphire.agents.llm.prompts import Prompt, without_markup
 from sapphire.agents.llm.requests import Score, Scores
 from sapphire.agents.models import Model, ask_models
 from sapphire.domain.clocks import to_ns
 from sapphire.domain.errors import AgentError, BadModelOutput
+from sapphire.domain.views import ViewNote
 
 if TYPE_CHECKING:
     from sapphire.domain.artefacts import Artefact
@@ -171,13 +172,17 @@ class FinGpt(Agent):
     def _views(self, window: Window, documents: Sequence[Document], sentiments: dict[str, float]) -> list[View]:
         import pandas as pd
 
-        now_ns, score = to_ns(window.as_of), {}
+        now_ns, kind = to_ns(window.as_of), model_kind(self.model)
+        score: dict[str, float] = {}
+        notes: dict[str, ViewNote] = {}
         for symbol in window.symbols:
-            about = [
-                (sentiments[each.sha256], timedelta(microseconds=(now_ns - each.received_ns) // 1_000))
-                for each in documents
-                if symbol in each.symbols and each.sha256 in sentiments
+            read = [each for each in documents if symbol in each.symbols and each.sha256 in sentiments]
+            if not read:
+                continue
+            aged = [
+                (sentiments[each.sha256], timedelta(microseconds=(now_ns - each.received_ns) // 1_000)) for each in read
             ]
-            if about:
-                score[symbol] = aged_sentiment(about, half_life=self.half_life, document_bound=self.document_bound)
-        return window.views(score=pd.Series(score, dtype="float64"), horizon=self.horizon)
+            score[symbol] = aged_sentiment(aged, half_life=self.half_life, document_bound=self.document_bound)
+            way = f"sentiment of {len(read):,} headlines"
+            notes[symbol] = ViewNote(read=tuple(each.id for each in read[-64:]), model_kind=kind, elicitation=way)
+        return window.views(score=pd.Series(score, dtype="float64"), horizon=self.horizon, notes=notes)

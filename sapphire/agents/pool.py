@@ -21,7 +21,7 @@ from sapphire.agents.forecasts import beliefs_from
 from sapphire.agents.panels import frame_of, view_panel
 from sapphire.agents.view_panels import ViewPanel
 from sapphire.domain.errors import AgentError
-from sapphire.domain.views import Belief, View
+from sapphire.domain.views import Belief, View, ViewNote
 from sapphire.domain.windows import Window
 
 if TYPE_CHECKING:
@@ -184,7 +184,14 @@ class Pool(Agent):
                     numbers[:, i, j] = views[symbol].mean_bps, views[symbol].std_bps
         of_pool = pooled(numbers[0], numbers[1], self.shares, self.method)
         mean, std = (pd.Series(of, index=list(window.symbols)) for of in of_pool)
-        return window.views(mean_bps=mean, std_bps=std, horizon=self.horizon)
+        notes = {symbol: self._note([views.get(symbol) for views in by_member]) for symbol in window.symbols}
+        beside = {symbol: note for symbol, note in notes.items() if note is not None}
+        return window.views(mean_bps=mean, std_bps=std, horizon=self.horizon, notes=beside)
+
+    def _note(self, views: Sequence[View | None]) -> ViewNote | None:
+        """What stands beside the members' views of one symbol, by their names."""
+        spoken = zip(self.members, views, strict=True)
+        return ViewNote.joined({member.agent.name: view.note for member, view in spoken if view and view.note})
 
     def views_panel(self, bars: Bars) -> ViewPanel:
         """The same at every bar, by the members' twins where they have one."""

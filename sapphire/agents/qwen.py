@@ -25,11 +25,12 @@ from sapphire.agents.agent import Agent
 from sapphire.agents.llm.choosing import CONTENT_FREE, UP_OR_DOWN, Choice, log_odds_of
 from sapphire.agents.llm.context import contexts_of, horizon_text
 from sapphire.agents.llm.default_model import PACKAGED
-from sapphire.agents.llm.known_models import artefacts_of
+from sapphire.agents.llm.known_models import artefacts_of, model_kind
 from sapphire.agents.llm.prompts import Prompt
 from sapphire.agents.llm.requests import Score
 from sapphire.agents.models import Model
 from sapphire.domain.errors import AgentError
+from sapphire.domain.views import ViewNote
 
 if TYPE_CHECKING:
     from sapphire.domain.artefacts import Artefact
@@ -92,7 +93,7 @@ class Qwen(Agent):
         """The same for many windows, asked at once."""
         asked = [(window, self._choices(window)) for window in windows]
         odds = log_odds_of(self.model, asked, self._question(CONTENT_FREE))
-        return [_views(window, of, self.horizon) for window, of in zip(windows, odds, strict=True)]
+        return [self._views(window, of) for window, of in zip(windows, odds, strict=True)]
 
     def _choices(self, window: Window) -> list[Choice]:
         shown = contexts_of(window, bars=self.shown_bars, named=self.named)
@@ -103,8 +104,9 @@ class Qwen(Agent):
         messages = prompt.messages(context=context, horizon=horizon_text(self.horizon))
         return Score(messages=messages, answer_so_far=prompt.answer, choices=UP_OR_DOWN)
 
+    def _views(self, window: Window, odds: dict[str, float]) -> list[View]:
+        import pandas as pd
 
-def _views(window: Window, odds: dict[str, float], horizon: timedelta) -> list[View]:
-    import pandas as pd
-
-    return window.views(score=pd.Series(odds, dtype="float64"), horizon=horizon)
+        note = ViewNote(model_kind=model_kind(self.model), elicitation="one token")
+        scores = pd.Series(odds, dtype="float64")
+        return window.views(score=scores, horizon=self.horizon, notes=dict.fromkeys(odds, note))

@@ -29,6 +29,7 @@ from sapphire.coordination.decisions import (
     Scope,
     account_facts,
     belief_facts,
+    format_of,
     obstacle,
     remembered_facts,
     stopped_facts,
@@ -261,11 +262,13 @@ class Coordinator:
                 pause_s = min(2 * pause_s, _LAST_PAUSE_S)
         if answer is None:
             return decision.knowing(asked_ns=str(asked_ns), asked_times=times), None
+        views = [view_facts(view, self._scope.agent, self._places[view.symbol]) for view in self._in_order(answer)]
         return decision.knowing(
+            format=format_of(views),
             asked_ns=str(asked_ns),
             answered_ns=str(self._clock.now_ns()),
             asked_times=times,
-            views=[view_facts(view, self._scope.agent, self._places[view.symbol]) for view in self._in_order(answer)],
+            views=views,
             silent=list(answer.silent),
         ), answer
 

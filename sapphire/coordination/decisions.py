@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
@@ -16,12 +16,19 @@ from typing import Any
 from sapphire.coordination.sizing import Chosen
 from sapphire.domain.canonical import canonical_json, plain
 from sapphire.domain.clocks import from_ns, to_ns
-from sapphire.domain.decisions import DECISION_FORMAT, DecisionLine
+from sapphire.domain.decisions import DECISION_FORMAT, NOTED_FORMAT, DecisionLine
 from sapphire.domain.envelope import Envelope
 from sapphire.domain.errors import SapphireError
-from sapphire.domain.messages import AccountStateMessage, HftSignalMessage, Message, Quantile, ViewMessage
+from sapphire.domain.messages import (
+    AccountStateMessage,
+    HftSignalMessage,
+    Message,
+    NotedViewMessage,
+    Quantile,
+    ViewMessage,
+)
 from sapphire.domain.stopped_views import LastBelief, Stopped
-from sapphire.domain.views import Belief
+from sapphire.domain.views import Belief, ViewNote
 from sapphire.telemetry.bar_messages import bar_envelope, end_marker
 from sapphire.telemetry.streams import (
     COLLECTOR,
@@ -40,6 +47,8 @@ __all__ = [
     "Scope",
     "account_facts",
     "belief_facts",
+    "format_of",
+    "note_of",
     "obstacle",
     "remembered_facts",
     "stopped_facts",
@@ -260,9 +269,11 @@ class Decision:
         )
 
     def _view(self, scope: Scope, facts: Mapping[str, Any], publish_time_ns: int) -> tuple[EntryId, ViewMessage]:
-        entry = EntryId.parse(facts["entry"])
-        return entry, ViewMessage(
-            envelope=self._envelope(scope, ViewMessage.SCHEMA_ID, scope.views, entry, publish_time_ns),
+        entry, note = EntryId.parse(facts["entry"]), note_of(facts)
+        kind = ViewMessage if note is None else NotedViewMessage
+        beside: dict[str, Any] = {} if note is None else asdict(note)
+        return entry, kind(
+            envelope=self._envelope(scope, kind.SCHEMA_ID, scope.views, entry, publish_time_ns),
             agent=scope.agent,
             symbol=facts["symbol"],
             as_of_ns=int(facts["as_of_ns"]),
@@ -271,6 +282,7 @@ class Decision:
             mean_bps=facts["mean_bps"],
             std_bps=facts["std_bps"],
             quantiles=tuple(Quantile(**point) for point in facts["quantiles"]),
+            **beside,
         )
 
     def _signal(self, scope: Scope, facts: Mapping[str, Any], publish_time_ns: int) -> tuple[EntryId, HftSignalMessage]:
@@ -290,6 +302,18 @@ def view_facts(view: ViewMessage, agent: str, place: int) -> dict[str, Any]:
     """An agent's view as the line says it; `place` is that of its symbol in the universe."""
     wire = view.model_dump(mode="json", exclude={"envelope", "agent"})
     return {**wire, "agent": agent, "entry": str(bar_entry(view.as_of_ns, place))}
+
+
+def note_of(facts: Mapping[str, Any]) -> ViewNote | None:
+    """What stands beside a view's numbers in a line; None where nothing does."""
+    if facts.get("thesis") is None:
+        return None
+    return ViewNote(facts["thesis"], tuple(facts["read"]), facts["model_kind"], facts["elicitation"])
+
+
+def format_of(views: Sequence[Mapping[str, Any]]) -> str:
+    """The format of a line with these views."""
+    return DECISION_FORMAT if all(note_of(view) is None for view in views) else NOTED_FORMAT
 
 
 def belief_facts(belief: Belief) -> dict[str, Any]:

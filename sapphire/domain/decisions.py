@@ -26,17 +26,21 @@ from sapphire.domain.wire import (
     Name,
     Nanoseconds,
     PositiveText,
+    Prose,
     SignedAtomsText,
 )
 
-__all__ = ["DECISION_FORMAT", "DECISION_FORMATS", "DecisionLine"]
+__all__ = ["DECISION_FORMAT", "DECISION_FORMATS", "NOTED_FORMAT", "DecisionLine"]
 
 DECISION_FORMAT = "DECISION@2"
+NOTED_FORMAT = "DECISION@3"
+"""Of a line with a note beside a view; every other line stays as it was."""
 """What is written."""
 DECISION_FORMATS: Mapping[str, str] = MappingProxyType(
     {
         "DECISION@1": "no `format`, and no agent of a view",
         DECISION_FORMAT: "`format` says the version, and a view whose it is",
+        NOTED_FORMAT: "a view may have a note: thesis, what was read, kind of model, how it was asked",
     }
 )
 """What is read."""
@@ -107,6 +111,14 @@ class LineView(_Frozen):
     """Its standard deviation, basis points."""
     quantiles: tuple[LineQuantile, ...]
     """By rising probability."""
+    thesis: Prose | None = None
+    """Why, in words; this and the next three stand there together, or none of them does."""
+    read: tuple[Prose, ...] | None = None
+    """Ids of the documents that were read."""
+    model_kind: Prose | None = None
+    """What kind of model made it."""
+    elicitation: Prose | None = None
+    """How the model was asked."""
 
 
 class LineBelief(_Frozen):
@@ -184,7 +196,7 @@ class LineReason(_Frozen):
 class DecisionLine(_Frozen):
     """One bar's decision."""
 
-    format: Literal["DECISION@1", "DECISION@2"] = Field(default="DECISION@1")
+    format: Literal["DECISION@1", "DECISION@2", "DECISION@3"] = Field(default="DECISION@1")
     """Version of the line; the first had none."""
     bar_close_ns: Nanoseconds
     """Close of the bar, market time."""

@@ -10,16 +10,18 @@ JSON Schemas and the Rust types are generated from here: `python -m sapphire.dom
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields, replace
 from datetime import timedelta
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Any
 
 from sapphire.domain.clocks import from_ns, to_ns
 from sapphire.domain.envelope import MAX_MESSAGE_BYTES, Envelope, Message, WireModel, read_message, write_message
 from sapphire.domain.intervals import Interval
 from sapphire.domain.order_messages import FillReport, OrderExecutionMessage
 from sapphire.domain.signals import Signal
-from sapphire.domain.views import View
+from sapphire.domain.views import View, ViewNote
 from sapphire.domain.wire import (
     AmountText,
     AtomsText,
@@ -46,6 +48,7 @@ __all__ = [
     "MarketDataMessage",
     "MarketKind",
     "Message",
+    "NotedViewMessage",
     "OrderExecutionMessage",
     "PartState",
     "PositionState",
@@ -118,11 +121,18 @@ class ViewMessage(Message):
     quantiles: tuple[Quantile, ...]
     """By rising probability; empty where none are stated."""
 
+    @staticmethod
+    def schema_of(view: View) -> str:
+        """The schema that says `view`: the first that has a place for all of it."""
+        return ViewMessage.SCHEMA_ID if view.note is None else NotedViewMessage.SCHEMA_ID
+
     @classmethod
     def of(cls, view: View, envelope: Envelope) -> ViewMessage:
-        """The message that says `view`."""
+        """The message that says `view`; the envelope is of `schema_of(view)`."""
         levels = (view.quantiles_bps or {}).items()
-        return cls(
+        made: dict[str, Any] = {} if view.note is None else _note_fields(view.note)
+        kind = ViewMessage if view.note is None else NotedViewMessage
+        return kind(
             envelope=envelope,
             agent=view.agent,
             symbol=view.symbol,
@@ -135,6 +145,7 @@ class ViewMessage(Message):
                 Quantile(probability=decimal_of_float(level), value_bps=decimal_of_float(value))
                 for level, value in levels
             ),
+            **made,
         )
 
     def view(self) -> View:
@@ -158,6 +169,30 @@ class ViewMessage(Message):
         if levels != sorted(set(levels)):
             raise ValueError("quantiles by rising probability, each once")
         self.view()
+
+
+class NotedViewMessage(ViewMessage):
+    """A view with what stands beside its numbers: why, on what it read, and by what kind of model."""
+
+    SCHEMA_ID = "VIEW@2"
+
+    thesis: Prose
+    """Why, in words; empty for none. A stranger's text: shown as text, never as markup."""
+    read: tuple[Prose, ...]
+    """Ids of the documents that were read."""
+    model_kind: Prose
+    """What kind of model made it, "embedded-default"; empty for none."""
+    elicitation: Prose
+    """How the model was asked, "one token"; empty for none."""
+
+    def view(self) -> View:
+        """The view it says, with its note."""
+        note = ViewNote(self.thesis, self.read, self.model_kind, self.elicitation)
+        return replace(super().view(), note=note)
+
+
+def _note_fields(note: ViewNote) -> dict[str, Any]:
+    return {field.name: getattr(note, field.name) for field in fields(note)}
 
 
 class HftSignalMessage(Message):
@@ -352,6 +387,7 @@ class SettledMessage(Message):
 
 _TYPES: tuple[type[Message], ...] = (
     ViewMessage,
+    NotedViewMessage,
     HftSignalMessage,
     MarketDataMessage,
     OrderExecutionMessage,

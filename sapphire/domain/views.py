@@ -7,6 +7,7 @@ calibration decides. A Belief is always a forecast.
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -16,7 +17,67 @@ from sapphire.domain.clocks import to_ns
 from sapphire.domain.display import kind_of_value
 from sapphire.domain.errors import ValueRefused
 
-__all__ = ["Belief", "View"]
+__all__ = ["Belief", "View", "ViewNote"]
+
+_LONGEST_THESIS = 1_000
+_MOST_READ = 64
+_LONGEST_ID = 500
+_LONGEST_LABEL = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ViewNote:
+    """What stands beside the numbers of a view: why it says so, what it read, and what made it. Nothing is sized by it.
+
+    Parameters
+    ----------
+    thesis : in words, at most 1,000 characters. A model may have written it: whoever shows it shows it as text.
+    read : ids of the documents that it read, at most 64.
+    model_kind : what kind of model made it, "embedded-default"; empty where none did.
+    elicitation : how the model was asked, "one token"; empty where none was.
+
+    Raises
+    ------
+    ValueRefused : one that is longer, or has characters that are no text.
+    """
+
+    thesis: str = ""
+    read: tuple[str, ...] = ()
+    model_kind: str = ""
+    elicitation: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "read", tuple(self.read))
+        _check_text("thesis", self.thesis, _LONGEST_THESIS, lines=True)
+        _check_text("model_kind", self.model_kind, _LONGEST_LABEL)
+        _check_text("elicitation", self.elicitation, _LONGEST_LABEL)
+        if len(self.read) > _MOST_READ:
+            expected = f"at most {_MOST_READ} ids"
+            raise ValueRefused("documents of a view's note", expected=expected, got=f"{len(self.read):,}")
+        for each in self.read:
+            _check_text("id of a document", each, _LONGEST_ID)
+
+    @classmethod
+    def joined(cls, notes: Mapping[str, ViewNote]) -> ViewNote | None:
+        r"""One note of several speakers: their theses by their names, all that they read; None of none.
+
+        Examples
+        --------
+        >>> ViewNote.joined({"a": ViewNote("up", model_kind="small"), "b": ViewNote("down")}).thesis
+        'a: up\nb: down'
+        """
+        if not notes:
+            return None
+        lines = [f"{name}: {note.thesis}" for name, note in notes.items() if note.thesis]
+        read = dict.fromkeys(each for note in notes.values() for each in note.read)
+        kinds = dict.fromkeys(note.model_kind for note in notes.values() if note.model_kind)
+        ways = [f"{name}: {note.elicitation}" for name, note in notes.items() if note.elicitation]
+        return cls(
+            "\n".join(lines)[:_LONGEST_THESIS],
+            tuple(read)[:_MOST_READ],
+            ", ".join(kinds)[:_LONGEST_LABEL],
+            ", ".join(ways)[:_LONGEST_LABEL],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +95,7 @@ class View:
     mean_bps, std_bps : expected return over the horizon and its standard deviation (above zero), in basis points.
     quantiles_bps : probability in (0, 1) to return in basis points, at least two, not crossing; kept sorted.
     agent : who says it; empty until the caller that knows fills it in (`stated_by`).
+    note : what stands beside the numbers.
 
     Raises
     ------
@@ -48,6 +110,7 @@ class View:
     std_bps: float | None = None
     quantiles_bps: Mapping[float, float] | None = field(default=None, hash=False)
     agent: str = ""
+    note: ViewNote | None = None
 
     def __post_init__(self) -> None:
         _check_span(f"view of {self.symbol}", self.as_of, self.horizon)
@@ -94,6 +157,20 @@ class Belief:
         mean, std = _forecast(self.symbol, self.mean_bps, self.std_bps)
         object.__setattr__(self, "mean_bps", mean)
         object.__setattr__(self, "std_bps", std)
+
+
+def _check_text(name: str, text: object, limit: int, *, lines: bool = False) -> None:
+    allowed = "\n" if lines else ""
+    if not isinstance(text, str) or len(text) > limit or any(_is_control(each) for each in text if each not in allowed):
+        raise ValueRefused(
+            f"{name} of a view's note",
+            expected=f"text of at most {limit:,} characters, without control characters",
+            got=f"{len(text):,} characters" if isinstance(text, str) else kind_of_value(text),
+        )
+
+
+def _is_control(character: str) -> bool:
+    return unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
 
 
 def _check_span(what: str, as_of: datetime, horizon: timedelta) -> None:

@@ -20,7 +20,7 @@ from sapphire.domain.display import kind_of_value, stamp
 from sapphire.domain.documents import Document, Documents, no_documents
 from sapphire.domain.errors import BadBars, LeakFound, MissingData, UnknownInstrument, ValueRefused
 from sapphire.domain.intervals import Interval
-from sapphire.domain.views import View
+from sapphire.domain.views import View, ViewNote
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -181,6 +181,7 @@ class Window:
         quantiles: Mapping[float, pd.Series[float]] | pd.DataFrame | None = None,
         horizon: timedelta,
         release: str | None = None,
+        notes: Mapping[str, ViewNote] | None = None,
     ) -> list[View]:
         """One view per symbol for which every stated number is finite, in the window's order.
 
@@ -190,6 +191,7 @@ class Window:
         quantiles : probability to a series by symbol; a DataFrame symbol by probability does as well.
         horizon : how far the views look.
         release : who states them; the caller that knows may fill it in later (`View.stated_by`).
+        notes : symbol to what stands beside its view's numbers.
 
         Raises
         ------
@@ -208,6 +210,8 @@ class Window:
         levels = {level: self._by_symbol(f"quantile {level:g}", of) for level, of in given_levels.items()}
         single = (("score", score), ("mean_bps", mean_bps), ("std_bps", std_bps))
         columns = {name: self._by_symbol(name, of) for name, of in single}
+        beside = {} if notes is None else dict(notes)
+        self._require_symbols(beside)
         made: list[View] = []
         for symbol in self.symbols:
             numbers = {name: columns[name].get(symbol, math.nan) for name in stated if name != "quantiles"}
@@ -220,6 +224,7 @@ class Window:
                         horizon=horizon,
                         quantiles_bps=None if quantiles is None else quantile,
                         agent=release or "",
+                        note=beside.get(symbol),
                         **numbers,
                     )
                 )
@@ -237,14 +242,17 @@ class Window:
                 got=kind_of_value(series),
                 next='a row of a panel is one: window.panel("close").iloc[-1]',
             ) from None
-        unknown = [symbol for symbol in values if symbol not in self.symbols]
+        self._require_symbols(values)
+        return values
+
+    def _require_symbols(self, given: Mapping[str, object]) -> None:
+        unknown = [symbol for symbol in given if symbol not in self.symbols]
         if unknown:
             raise UnknownInstrument(
                 "a view of a symbol outside the window",
                 expected="symbols among " + ", ".join(self.symbols),
                 got=", ".join(unknown),
             )
-        return values
 
 
 def _known(documents: object) -> Documents:

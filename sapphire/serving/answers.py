@@ -66,7 +66,7 @@ class Speaker:
         messages = []
         for view in views:
             envelope = Envelope(
-                schema_id=ViewMessage.SCHEMA_ID,
+                schema_id=ViewMessage.schema_of(view),
                 message_id=f"{self.release}:{view.symbol}:{as_of_ns}",
                 producer=self.producer,
                 sequence=next(self.numbers),

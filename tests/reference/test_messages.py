@@ -49,6 +49,7 @@ from sapphire.domain.messages import (
     TradingState,
     ViewMessage,
 )
+from sapphire.domain.views import ViewNote
 
 FOLDER = Path(__file__).parent / "golden" / "messages"
 ENGINE = Path(__file__).parents[2] / "sapphire" / "execution" / "engine"
@@ -73,7 +74,9 @@ def envelope(schema_id: str, sequence: int = 1, causation_id: str | None = None)
 def views() -> dict[str, Message]:
     def of(sequence: int, **stated: object) -> Message:
         view = View("BTC/USDT", AS_OF, timedelta(hours=12), agent="trend", **stated)
-        return ViewMessage.of(view, envelope("VIEW@1", sequence, "MARKET_DATA@1-1"))
+        return ViewMessage.of(view, envelope(ViewMessage.schema_of(view), sequence, "MARKET_DATA@1-1"))
+
+    thesis = 'it rose\nand "fell" \u2039\u00a6\u203a'
 
     return {
         "view_score": of(1, score=-0.1),
@@ -81,6 +84,10 @@ def views() -> dict[str, Message]:
         "view_score_largest_double": of(3, score=1.7976931348623157e308),
         "view_forecast": of(4, mean_bps=12.5, std_bps=180.25),
         "view_quantiles": of(5, quantiles_bps={0.05: -250.0, 0.5: 4.0, 0.95: 260.125}),
+        "noted_view": of(
+            6, score=0.5, note=ViewNote(thesis, ("news 1", "n2"), "embedded-default", "reasoned, 8 tokens")
+        ),
+        "noted_view_of_nothing": of(7, score=0.5, note=ViewNote()),
     }
 
 

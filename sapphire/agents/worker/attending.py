@@ -73,7 +73,8 @@ def attend_to(descriptor: int, scratch: Path) -> None:
 def plain_view(view: View) -> list[Any]:
     """A view as a message holds it."""
     quantiles = None if view.quantiles_bps is None else [list(pair) for pair in view.quantiles_bps.items()]
-    return [view.symbol, view.horizon // _MICROSECOND, view.score, view.mean_bps, view.std_bps, quantiles]
+    note = None if view.note is None else asdict(view.note)
+    return [view.symbol, view.horizon // _MICROSECOND, view.score, view.mean_bps, view.std_bps, quantiles, note]
 
 
 @dataclass(frozen=True, slots=True)

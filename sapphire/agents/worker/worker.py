@@ -22,7 +22,7 @@ from sapphire.agents.worker.spawner import spawner_of
 from sapphire.domain.clocks import to_ns
 from sapphire.domain.display import stamp
 from sapphire.domain.errors import AgentError, SapphireError
-from sapphire.domain.views import View
+from sapphire.domain.views import View, ViewNote
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -308,6 +308,7 @@ def _allowed(tolerance: float) -> float:
 
 
 def _view(plain: list[Any], window: Window) -> View:
-    symbol, horizon, score, mean, std, quantiles = plain
+    symbol, horizon, score, mean, std, quantiles, note = plain
     levels = None if quantiles is None else {float(level): value for level, value in quantiles}
-    return View(symbol, window.as_of, timedelta(microseconds=horizon), score, mean, std, levels)
+    beside = None if note is None else ViewNote(**note)
+    return View(symbol, window.as_of, timedelta(microseconds=horizon), score, mean, std, levels, note=beside)

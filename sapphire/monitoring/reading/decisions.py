@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sapphire.coordination.decision_archive import decision_lines
-from sapphire.coordination.decisions import Decision
+from sapphire.coordination.decisions import Decision, note_of
 from sapphire.domain.clocks import from_ns
 from sapphire.domain.errors import DataError, ValueRefused
 from sapphire.domain.stopped_views import LastBelief
@@ -180,6 +180,7 @@ def _view(row: Mapping[str, Any], release: str) -> View:
         std_bps=_number(row["std_bps"]),
         quantiles_bps=levels or None,
         agent=release,
+        note=note_of(row),
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from sapphire.domain.display import stamp
 from sapphire.domain.errors import MissingData, Refused
 from sapphire.domain.money import from_atoms
+from sapphire.domain.views import ViewNote
 from sapphire.monitoring.reading.decisions import DecidedBar
 from sapphire.monitoring.reading.happened import DeniedOrder, SentOrder, TakenSignal
 from sapphire.monitoring.reading.latency_traces import HOPS, SIGNAL_TO_WIRE, LatencyTrace
@@ -172,6 +173,7 @@ def _decision(decided: DecidedBar | None, symbol: str) -> Iterator[Event]:
         if view.symbol == symbol:
             text = f"{view.mean_bps:+.2f} ± {view.std_bps:.2f} bps over {view.horizon}"
             yield Event("view", text, close_ns, decided.answered_ns)
+            yield from _note(view.note, close_ns)
     for belief in decided.beliefs:
         if belief.symbol == symbol:
             yield Event("belief", f"{belief.mean_bps:+.2f} ± {belief.std_bps:.2f} bps over {belief.horizon}", close_ns)
@@ -184,6 +186,18 @@ def _decision(decided: DecidedBar | None, symbol: str) -> Iterator[Event]:
         if target.symbol == symbol:
             text = f"{target.lots:,} lots, {100 * target.weight:+z.2f} % of equity: {target.reason}"
             yield Event("target", text, close_ns)
+
+
+def _note(note: ViewNote | None, close_ns: int) -> Iterator[Event]:
+    """What stands beside a view's numbers."""
+    if note is None:
+        return
+    if made := ", ".join(each for each in (note.model_kind, note.elicitation) if each):
+        yield Event("model", made, close_ns)
+    if note.thesis:
+        yield Event("thesis", note.thesis, close_ns)
+    if note.read:
+        yield Event("read", ", ".join(note.read), close_ns)
 
 
 def _signal(signals: Sequence[TakenSignal], subject: SentOrder | DeniedOrder) -> Iterator[Event]:

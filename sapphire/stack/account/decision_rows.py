@@ -23,13 +23,14 @@ def decision_rows(made: Iterable[Decision], rules: Rules, symbol: str | None = N
     Returns
     -------
     Stable keys: `bar_close_ns`, `symbol`, `mean_bps`, `std_bps`, `horizon_ns`, `held_lots`, `held_quantity`,
-    `target_lots`, `target_quantity`, `weight`, `reason`, `obstacle`, `why`. What is not known is None; 64-bit numbers
-    are text. `why` says it all in one line.
+    `target_lots`, `target_quantity`, `weight`, `reason`, `obstacle`, `model_kind`, `why`. What is not known is None;
+    64-bit numbers are text. `why` says it all in one line.
     """
     for decision in made:
         facts = decision.facts
         obstacle = facts["reason"]
         beliefs = {each["symbol"]: each for each in (*facts["remembered"], *facts["beliefs"])}
+        kinds = {each["symbol"]: each.get("model_kind") or None for each in facts["views"]}
         lots = {each["symbol"]: each["lots"] for each in (facts["account"] or {"positions": ()})["positions"]}
         for target in facts["targets"] or ({"symbol": None, "lots": None, "weight": None, "reason": None},):
             name = target["symbol"]
@@ -45,6 +46,7 @@ def decision_rows(made: Iterable[Decision], rules: Rules, symbol: str | None = N
                 "weight": target["weight"],
                 "reason": target["reason"],
                 "obstacle": obstacle,
+                "model_kind": kinds.get(name),
             }
             yield {**rules.named(row), "why": why(row)}
 
@@ -60,6 +62,8 @@ def why(row: Mapping[str, Any]) -> str:
     parts = [] if row["reason"] is None else [row["reason"]]
     if row["mean_bps"] is not None and parts:
         parts.append(f"mean {row['mean_bps']:+.2f} bps")
+    if row.get("model_kind"):
+        parts.append(row["model_kind"])
     if row["obstacle"] is not None:
         parts.append(f"{row['obstacle']['code'].replace('_', ' ')}: {row['obstacle']['text']}")
     return ", ".join(parts)

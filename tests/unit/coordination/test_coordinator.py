@@ -196,6 +196,28 @@ def test_a_bar_becomes_views_signals_and_a_marker(close, run, bus, answer_body, 
     assert int(line["asked_ns"]) <= int(line["answered_ns"])
 
 
+def test_what_stands_beside_a_view_is_kept_and_published(close, run, bus, answer_body, speaking, decide):
+    close_ns = close(1)
+    beside = {"thesis": "it rose", "read": ["n1"], "model_kind": "embedded-default", "elicitation": "one token"}
+
+    def noted(status, answer):
+        body = json.loads(answer)
+        for view in body["views"][:1]:
+            view |= beside
+            view["envelope"]["schema_id"] = "VIEW@2"
+        return status, json.dumps(body).encode()
+
+    believe = believing(run, answer_body)
+    server = speaking(lambda request: noted(*believe(request)))
+    (line,) = decide(server.url, close_ns)
+    (_, first), (_, second) = messages(bus, VIEWS)
+    assert line["format"] == "DECISION@3"
+    assert {key: line["views"][0][key] for key in beside} == beside
+    assert not set(beside) & set(line["views"][1])
+    assert (first.envelope.schema_id, first.thesis, first.read) == ("VIEW@2", "it rose", ("n1",))
+    assert second.envelope.schema_id == "VIEW@1"
+
+
 def equity_by_hand(state, bars, row):
     """Atoms times price, cut to the atom, position by position."""
     total = state.cash_quote_atoms

@@ -111,8 +111,8 @@ def test_old_lines_are_read_and_unknown_versions_refused():
     old = Decision({key: value for key, value in facts.items() if key != "format"})
     assert (DecisionLine.read(old.line).format, Decision.read(old.line)) == ("DECISION@1", old)
     with pytest.raises(ValueRefused, match="of another version") as refused:
-        DecisionLine.read(Decision({**facts, "format": "DECISION@3"}).line)
-    assert "DECISION@3" in str(refused.value)
+        DecisionLine.read(Decision({**facts, "format": "DECISION@4"}).line)
+    assert "DECISION@4" in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from sapphire.domain import Belief, ValueRefused, View
+from sapphire.domain.views import ViewNote
 
 AS_OF = datetime(2024, 3, 1, tzinfo=UTC)
 HORIZON = timedelta(hours=12)
@@ -58,3 +59,42 @@ def test_a_belief_is_a_forecast_with_a_span() -> None:
         Belief("BTC/USDT", AS_OF, timedelta(0), 1.0, 1.0)
     with pytest.raises(ValueRefused, match="timezone"):
         View("BTC/USDT", AS_OF.replace(tzinfo=None), HORIZON, score=1.0)
+
+
+def test_a_note_stands_beside_a_view_and_is_part_of_what_it_says() -> None:
+    note = ViewNote("it rose\nfor days", ("news-1",), "embedded-default", "one token")
+    assert view(score=0.5).note is None
+    assert view(score=0.5, note=note) != view(score=0.5)
+    assert view(score=0.5, note=note).stated_by("desk").note == note
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        {"thesis": "x" * 1_001},
+        {"thesis": "\x1b[31mred"},
+        {"thesis": "\ud800"},
+        {"thesis": None},
+        {"read": ("n",) * 65},
+        {"read": ("a\nb",)},
+        {"model_kind": "a\nb"},
+        {"elicitation": "x" * 65},
+    ],
+)
+def test_a_note_that_is_no_text_is_refused(made: dict[str, object]) -> None:
+    with pytest.raises(ValueRefused, match="of a view's note"):
+        ViewNote(**made)
+
+
+def test_notes_of_several_are_one_with_their_names() -> None:
+    assert ViewNote.joined({}) is None
+    notes = {
+        "qwen": ViewNote("", ("n1",), "embedded-default", "one token"),
+        "deepseek": ViewNote("it rose", ("n1", "n2"), "embedded-default", "reasoned, 8 tokens"),
+    }
+    joined = ViewNote.joined(notes)
+    assert joined.thesis == "deepseek: it rose"
+    assert (joined.read, joined.model_kind) == (("n1", "n2"), "embedded-default")
+    assert joined.elicitation == "qwen: one token, deepseek: reasoned, 8 tokens"
+    many = ViewNote.joined({str(each): ViewNote("x" * 900, (f"{each}",)) for each in range(80)})
+    assert (len(many.thesis), len(many.read)) == (1_000, 64)

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from sapphire.coordination.decisions import Decision
 from sapphire.domain.errors import MissingData, Refused
 from sapphire.monitoring import find_order, trace_order
 
@@ -57,6 +58,23 @@ def test_the_life_of_an_order_is_told_in_its_order(run, evidence):
     hops = [event for event in found.events if event.what == "hop"]
     assert [round(hop.after_us, 3) for hop in hops] == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
     assert found.market == "generated market v2, seed 7 (uncalibrated)"
+
+
+def test_what_stands_beside_a_view_is_told_as_text(recorded, write_run, home, monkeypatch, capsys):
+    """A model wrote it, and perhaps a stranger through the model: no markup in it acts."""
+    thesis = "[bold red]it rose[/bold red] <script>alert(1)</script>"
+    beside = {"thesis": thesis, "read": ["news-1", "n2"], "model_kind": "embedded-default", "elicitation": "one token"}
+    for place, decision in enumerate(recorded.decisions):
+        views = [view | beside for view in decision.facts["views"]]
+        recorded.decisions[place] = Decision(decision.facts | {"views": views})
+    run = write_run(recorded)
+    by = {event.what: event.text for event in trace_order(run, run.day.orders[0].order).events}
+    assert (by["model"], by["thesis"], by["read"]) == ("embedded-default, one token", thesis, "news-1, n2")
+    monkeypatch.setenv("SAPPHIRE_HOME", str(home))
+    monkeypatch.setenv("COLUMNS", "200")
+    command(["trace", run.day.orders[0].order, "--run", str(run.folder)])
+    printed = capsys.readouterr()
+    assert "[bold red]it rose[/bold red] <script>" in printed.out + printed.err
 
 
 def test_an_operator_s_order_serves_no_release_and_its_life_begins_with_the_command(recorded, write_run):

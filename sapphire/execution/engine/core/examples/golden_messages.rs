@@ -7,8 +7,8 @@ use std::io::{self, Write};
 use sapphire_core::amounts::MAX_ATOMS;
 use sapphire_core::messages::{
     AccountState, Advanced, DecimalText, Envelope, FillReport, Heartbeat, HftSignal, MarketData, MarketKind, Message,
-    Name, OrderExecution, OrderState, OrderType, PartState, PositionState, Prose, Quantile, RiskUpdate, Sent, Settled,
-    Side, StreamPosition, TimeInForce, TradingState, View,
+    Name, NotedView, OrderExecution, OrderState, OrderType, PartState, PositionState, Prose, Quantile, RiskUpdate,
+    Sent, Settled, Side, StreamPosition, TimeInForce, TradingState, View,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -32,6 +32,7 @@ fn messages() -> Result<Vec<Message>, Box<dyn Error>> {
         Message::Settled(Box::new(settled()?)),
         Message::Advanced(Box::new(advanced()?)),
         Message::AccountState(Box::new(account_state()?)),
+        Message::NotedView(Box::new(noted_view()?)),
     ])
 }
 
@@ -62,6 +63,24 @@ fn view() -> Result<View, Box<dyn Error>> {
         score: None,
         std_bps: None,
         symbol: Name::new("BTC/USDT")?,
+    })
+}
+
+fn noted_view() -> Result<NotedView, Box<dyn Error>> {
+    Ok(NotedView {
+        agent: Name::new("qwen")?,
+        as_of_ns: 1_709_269_200_000_000_000,
+        elicitation: Prose::new("one token")?,
+        envelope: envelope("VIEW@2", 11)?,
+        horizon_ns: 43_200_000_000_000,
+        mean_bps: None,
+        model_kind: Prose::new("embedded-default")?,
+        quantiles: Vec::new(),
+        read: vec![Prose::new("news 1")?],
+        score: Some(DecimalText::new("-0.5")?),
+        std_bps: None,
+        symbol: Name::new("BTC/USDT")?,
+        thesis: Prose::new("it rose\n\u{2039}\u{a6}")?,
     })
 }
 

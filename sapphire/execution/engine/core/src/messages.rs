@@ -341,6 +341,8 @@ fn path_at(read: &[u8]) -> Vec<Step> {
 pub enum Message {
     /// `VIEW@1`.
     View(Box<View>),
+    /// `VIEW@2`.
+    NotedView(Box<NotedView>),
     /// `HFT_SIGNAL@1`.
     HftSignal(Box<HftSignal>),
     /// `MARKET_DATA@1`.
@@ -369,7 +371,8 @@ impl Message {
         ORDER_EXECUTION@1, \
         RISK_UPDATE@1, \
         SETTLED@1, \
-        VIEW@1";
+        VIEW@1, \
+        VIEW@2";
 
     /// Reads one message.
     ///
@@ -380,6 +383,7 @@ impl Message {
         let schema_id = read::<Head>(bytes, "")?.envelope.schema_id;
         match schema_id.as_str() {
             "VIEW@1" => read(bytes, &schema_id).map(Self::View),
+            "VIEW@2" => read(bytes, &schema_id).map(Self::NotedView),
             "HFT_SIGNAL@1" => read(bytes, &schema_id).map(Self::HftSignal),
             "MARKET_DATA@1" => read(bytes, &schema_id).map(Self::MarketData),
             "ORDER_EXECUTION@1" => read(bytes, &schema_id).map(Self::OrderExecution),
@@ -407,6 +411,7 @@ impl Message {
         }
         let written = match self {
             Self::View(message) => write(message.as_ref()),
+            Self::NotedView(message) => write(message.as_ref()),
             Self::HftSignal(message) => write(message.as_ref()),
             Self::MarketData(message) => write(message.as_ref()),
             Self::OrderExecution(message) => write(message.as_ref()),
@@ -425,6 +430,7 @@ impl Message {
     pub fn envelope(&self) -> &Envelope {
         match self {
             Self::View(message) => &message.envelope,
+            Self::NotedView(message) => &message.envelope,
             Self::HftSignal(message) => &message.envelope,
             Self::MarketData(message) => &message.envelope,
             Self::OrderExecution(message) => &message.envelope,
@@ -440,6 +446,7 @@ impl Message {
     pub fn schema_id(&self) -> &'static str {
         match self {
             Self::View(_) => "VIEW@1",
+            Self::NotedView(_) => "VIEW@2",
             Self::HftSignal(_) => "HFT_SIGNAL@1",
             Self::MarketData(_) => "MARKET_DATA@1",
             Self::OrderExecution(_) => "ORDER_EXECUTION@1",
@@ -528,6 +535,45 @@ pub struct View {
     pub std_bps: Option<DecimalText>,
     /// Of what, "BTC/USDT".
     pub symbol: Name,
+}
+
+/// A view with what stands beside its numbers: why, on what it read, and by what kind of model.
+///
+/// Schema `VIEW@2`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NotedView {
+    /// Who says it.
+    pub agent: Name,
+    /// Up to when the agent saw data, in whole microseconds.
+    #[serde(serialize_with = "write_whole", deserialize_with = "read_whole::<0, _>")]
+    pub as_of_ns: i64,
+    /// How the model was asked, "one token"; empty for none.
+    pub elicitation: Prose,
+    /// Who says it, when, and why.
+    pub envelope: Envelope,
+    /// How far it looks ahead, in whole microseconds.
+    #[serde(serialize_with = "write_whole", deserialize_with = "read_whole::<1, _>")]
+    pub horizon_ns: i64,
+    /// Expected return over the horizon.
+    #[serde(deserialize_with = "present")]
+    pub mean_bps: Option<DecimalText>,
+    /// What kind of model made it, "embedded-default"; empty for none.
+    pub model_kind: Prose,
+    /// By rising probability; empty where none are stated.
+    pub quantiles: Vec<Quantile>,
+    /// Ids of the documents that were read.
+    pub read: Vec<Prose>,
+    /// A number whose worth the calibration decides.
+    #[serde(deserialize_with = "present")]
+    pub score: Option<DecimalText>,
+    /// Its standard deviation.
+    #[serde(deserialize_with = "present")]
+    pub std_bps: Option<DecimalText>,
+    /// Of what, "BTC/USDT".
+    pub symbol: Name,
+    /// Why, in words; empty for none. A stranger's text: shown as text, never as markup.
+    pub thesis: Prose,
 }
 
 /// A target position with a time to live, for the execution service.

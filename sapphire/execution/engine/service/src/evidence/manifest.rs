@@ -65,17 +65,8 @@ const AGENT_KEYS_3: [&str; 17] = [
     "source_sha256",
     "warmup",
 ];
-const ARTEFACT_KEYS: [&str; 9] = [
-    "adapter",
-    "dtype",
-    "knowledge_cutoff",
-    "licence",
-    "published",
-    "repository",
-    "revision",
-    "runtime",
-    "sha256",
-];
+const ARTEFACT_KEYS: [&str; 9] =
+    ["adapter", "dtype", "knowledge_cutoff", "licence", "published", "repository", "revision", "runtime", "sha256"];
 const MAX_PROMPT_NAME: usize = 100;
 const SIZING_KEYS: [&str; 3] = ["class", "parameters", "source_sha256"];
 const MAX_STOP_BARS: i64 = 10_000;
