@@ -266,12 +266,16 @@ def load_policy(folder: Path, target: Target) -> Policy:
 def _read_yaml(path: Path) -> dict[str, Any]:
     import yaml  # type: ignore[import-untyped]
 
-    text = path.read_text("utf-8")
+    # doors read policies again and again: once through, by libyaml where PyYAML was built with it
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(path.read_text("utf-8"))
     try:
-        _refuse_twice(path, yaml.compose(text, Loader=yaml.SafeLoader))
-        content = yaml.safe_load(text)
+        node = loader.get_single_node()
+        _refuse_twice(path, node)
+        content = None if node is None else loader.construct_document(node)
     except yaml.YAMLError as error:
         raise _wrong(path, "is not YAML", "gate: {measure: need}", " ".join(str(error).split())) from None
+    finally:
+        loader.dispose()
     if not isinstance(content, dict):
         raise _wrong(path, "is not a policy", "gate: {measure: need}", type(content).__name__)
     return content
