@@ -25,6 +25,7 @@ from sapphire.coordination.decision_log import last_decision
 from sapphire.domain.errors import ConfigError
 from sapphire.domain.workspace import HOME_VARIABLE, workspace
 from sapphire.monitoring.telling.reports import known_reports
+from sapphire.monitoring.telling.running import import_nbformat
 from sapphire.monitoring.telling.schedule import ReportJob, read_schedule
 from sapphire.stack.addresses import Ports
 from sapphire.stack.folders import RunFolder
@@ -142,6 +143,7 @@ class Scheduler:
 
     def _day(self, job: ReportJob, day: date) -> list[str]:
         """The day as a word, for a notebook that is of one."""
+        import_nbformat()
         import papermill
 
         template = known_reports(Path(self._config.workspace))[job.report]

@@ -9,6 +9,7 @@ import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sapphire.monitoring.telling.running import import_nbformat
 from sapphire.monitoring.telling.stills import still
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def write_page(notebook: Path, page: Path, *, title: str) -> None:
     ----------
     title : of the browser's tab.
     """
+    import_nbformat()
     import nbformat
     from nbconvert import HTMLExporter
 
@@ -106,6 +108,7 @@ def write_failed_page(page: Path, *, title: str, error: SapphireError, notebook:
 
 def title_of(notebook: Path) -> str:
     """The first heading of a notebook; its name where it has none."""
+    import_nbformat()
     import nbformat
 
     made: NotebookNode = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
@@ -117,6 +120,7 @@ def title_of(notebook: Path) -> str:
 
 def retitle(notebook: Path, title: str) -> None:
     """Give a notebook another first heading."""
+    import_nbformat()
     import nbformat
 
     from sapphire.data.durable import write_text

@@ -25,7 +25,7 @@ from sapphire.monitoring.reading.run_folder import read_run
 from sapphire.monitoring.telling.index import reports_folder, write_index
 from sapphire.monitoring.telling.pages import retitle, title_of, write_failed_page, write_page
 from sapphire.monitoring.telling.pdf import chromium, write_pdf
-from sapphire.monitoring.telling.running import results_of, run_notebook
+from sapphire.monitoring.telling.running import import_nbformat, results_of, run_notebook
 
 __all__ = ["KeptReport", "Rendered", "known_reports", "list_reports", "render_report"]
 
@@ -136,6 +136,7 @@ def render_report(
     MissingData : no run there, or no bar of it opened on that day.
     StudyError : a cell failed, and a page says where; or the browser did not print the PDF.
     """
+    import_nbformat()
     import papermill
 
     began = time.monotonic()
