@@ -3,9 +3,11 @@
 import contextlib
 import re
 import socket
+import ssl
 import threading
 import time
 
+import httpx
 import pytest
 
 from sapphire.domain.errors import ConfigError, NotReady
@@ -160,3 +162,16 @@ def test_what_is_no_address_is_refused(url):
 def test_what_a_status_means(status, not_now):
     answer = http_client.Answer(status, b'["no object"]')
     assert (answer.is_ok, answer.is_not_now, answer.facts()) == (False, not_now, {})
+
+
+def test_whom_to_trust_is_read_once_for_all_clients(monkeypatch):
+    """Reading it takes longer than an answer, and parts that come up are asked again and again."""
+    http_client._certificates.cache_clear()
+    made, read = [], httpx.create_ssl_context
+    monkeypatch.setattr(httpx, "create_ssl_context", lambda **given: made.append(given) or read(**given))
+    for _ in range(3):
+        with contextlib.suppress(NotReady):
+            HttpClient("http://127.0.0.1:1", "nobody", within_s=0.5).get("/livez")
+    assert made == [{"trust_env": False}]
+    assert http_client._certificates().verify_mode is ssl.CERT_REQUIRED
+    assert http_client._certificates().check_hostname
