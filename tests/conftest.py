@@ -204,11 +204,15 @@ def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GcsServer]:
 
 
 @pytest.fixture(scope="session")
-def mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database of MLflow's own making, with all of its migrations, which take seconds."""
+def mlflow_database(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """An empty database of MLflow's own making, with all of its migrations, which take seconds: one for all workers.
+
+    The first makes it; the others wait at the lock of its folder meanwhile.
+    """
     from sapphire.registry.tracking import Tracking
 
-    home = tmp_path_factory.mktemp("mlflow")
+    own = tmp_path_factory.getbasetemp()
+    home = (own if worker_id == "master" else own.parent) / "empty_mlflow"
     Tracking.of(home, {}).client()
     return home / "mlflow" / "mlflow.db"
 
