@@ -28,7 +28,6 @@ lab: setup  ## JupyterLab on the notebooks
 	@$(VENV)/bin/jupyter lab --ip 127.0.0.1 --notebook-dir notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
 
 test: setup $(VENV)/.dev $(VENV)/.checkov $(VENV)/.custom-resources chromium iproute2 postgresql prometheus  ## every test (recorded data too, when SAPPHIRE_RECORDINGS names its folder)
-	@cd $(ENGINE) && cargo test $(CRATES) --quiet --no-run
 	@$(MAKE) --no-print-directory --keep-going --jobs 2 .pytest .cargo-test
 
 check: setup $(VENV)/.dev  ## format, lint, types, import contract, generated files
@@ -39,9 +38,11 @@ check: setup $(VENV)/.dev  ## format, lint, types, import contract, generated fi
 .pytest:
 	@$(ALONE) $(PYTHON) -m pytest --numprocesses $(WORKERS) --maxprocesses 8 $(RECORDED)
 
+# It is compiled while pytest waits for something: what takes time of the processor from pytest would change its tests.
 .cargo-test: LOG := $(abspath $(VENV))/cargo-test.log
 .cargo-test:
-	@cd $(ENGINE) && { $(ALONE) cargo test $(CRATES) --quiet --no-fail-fast >$(LOG) 2>&1 && failed=0 || failed=$$?; } \
+	@cd $(ENGINE) && { nice -n 19 $(ALONE) cargo test $(CRATES) --quiet --no-run >$(LOG) 2>&1 \
+		&& $(ALONE) cargo test $(CRATES) --quiet --no-fail-fast >>$(LOG) 2>&1 && failed=0 || failed=$$?; } \
 		&& cat $(LOG) && exit $$failed
 
 .check-python:

@@ -91,3 +91,12 @@ def test_both_halves_are_run_and_shown_and_either_fails_the_whole(
     for name, call in calls:
         for voice in ("says", "complains"):
             assert [line for line in output.splitlines() if line.startswith(f"{name} {voice}:") and call in line]
+
+
+def test_rust_that_does_not_compile_fails_the_whole_and_pytest_is_run(tree: Path) -> None:
+    done = made(tree, "test", python_fails=None, cargo_fails="--no-run")
+    assert done.returncode == 2, done.stderr
+    output = done.stdout + done.stderr
+    assert "cargo complains: test --workspace --exclude sapphire-engine --quiet --no-run" in output
+    assert "python says: -m pytest" in output
+    assert "--no-fail-fast" not in output
