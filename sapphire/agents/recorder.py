@@ -155,6 +155,8 @@ class Recorder:
         self._find = find
         self._clock = clock or WallClock()
         self._progress = progress
+        self.on_call: Callable[[RecordedCall], None] | None = None
+        """Is given every call that a model answered, after it is kept."""
         self._calls: dict[str, bytes] = {}
         self._read: dict[Path, int] = defaultdict(int)
         self._own: tuple[int, Path] | None = None
@@ -237,8 +239,11 @@ class Recorder:
             replies = replies_of(backend, [request for _, (_, request) in chunk])
             seconds = (time.perf_counter() - began) / len(chunk)
             for (key, (window, request)), reply in zip(chunk, replies, strict=True):
-                self._keep(key, self._call(model, window, request, reply, seconds))
+                call = self._call(model, window, request, reply, seconds)
+                self._keep(key, call)
                 made[key] = json.loads(canonical_json(reply.answer))
+                if self.on_call is not None:
+                    self.on_call(call)
             if self._progress is not None:
                 self._progress(len(made), len(items))
         return made

@@ -26,6 +26,7 @@ from sapphire.serving.answers import Answer, Speaker, answered, refused
 from sapphire.serving.turns import Turns
 
 if TYPE_CHECKING:
+    from sapphire.agents.models import Asking
     from sapphire.agents.release import ReadRelease
     from sapphire.agents.worker import ReleaseWorker
     from sapphire.domain.view_requests import WindowRequest
@@ -58,6 +59,7 @@ class Runner:
     clock : the machine's.
     turns : the queue before its worker.
     views_within_s : how long the views of one window may take, in seconds.
+    models : what answers for the models that its agents ask; what the workspace's settings say unless given.
     """
 
     def __init__(
@@ -68,8 +70,10 @@ class Runner:
         *,
         turns: Turns | None = None,
         views_within_s: float = _VIEWS_WITHIN_S,
+        models: Asking | None = None,
     ) -> None:
         self._admitted = admitted
+        self._models = models
         self._cache = cache
         self._turns = turns or Turns()
         self._views_within_s = views_within_s
@@ -106,7 +110,7 @@ class Runner:
 
         try:
             read = read_release(self._admitted.folder, expected_digest=self._speaker.release)
-            worker = ReleaseWorker(read, views_within_s=self._views_within_s)
+            worker = ReleaseWorker(read, views_within_s=self._views_within_s, models=self._models)
             self._compared = worker.check_golden()
             self._worker = worker
         except SapphireError as error:

@@ -30,6 +30,7 @@ from sapphire.registry.watching import Watch
 from sapphire.serving.admission import admit
 from sapphire.serving.cached_windows import BarCache
 from sapphire.serving.metrics import with_labels
+from sapphire.serving.model_metrics import CountedModels
 from sapphire.serving.runner import Runner, Standing
 from sapphire.serving.settings import Settings
 
@@ -90,7 +91,7 @@ class ReleaseService:
     def __init__(self) -> None:
         settings = Settings.read(os.environ)
         self._cache = BarCache(settings.bars_url)
-        self._runner = Runner(admit(settings), self._cache, WallClock())
+        self._runner = Runner(admit(settings), self._cache, WallClock(), models=_models())
         self._watch = Watch(settings.home, settings.release).start()
         threading.Thread(target=self._stand_up, name="load-release", daemon=True).start()
 
@@ -131,6 +132,13 @@ class ReleaseService:
         self._runner.stand_up()
         if self._runner.refusal is not None:
             _log.error("%s", self._runner.refusal)
+
+
+def _models() -> CountedModels:
+    """What answers for models, counted."""
+    from sapphire.agents.llm.workspace_models import workspace_recorder
+
+    return CountedModels(workspace_recorder())
 
 
 def _response(answer: Answer) -> Response:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from sapphire.agents.models import Asking
     from sapphire.agents.release.reading import ReadRelease
     from sapphire.agents.worker.confinement import Isolation
     from sapphire.domain.views import View
@@ -37,6 +38,7 @@ class ReleaseWorker:
     release : as it was read; its code has not run anywhere yet.
     hash_seed : of Python's hashes.
     views_within_s : how long the views of one window may take.
+    models : what answers for the models that its agents ask.
 
     Raises
     ------
@@ -45,8 +47,16 @@ class ReleaseWorker:
     Refused : it reads documents, which nothing serves yet.
     """
 
-    def __init__(self, release: ReadRelease, *, hash_seed: int = 0, views_within_s: float = VIEWS_WITHIN_S) -> None:
+    def __init__(
+        self,
+        release: ReadRelease,
+        *,
+        hash_seed: int = 0,
+        views_within_s: float = VIEWS_WITHIN_S,
+        models: Asking | None = None,
+    ) -> None:
         self.release = release
+        self._models = models
         self._hash_seed = hash_seed
         self._within_s = views_within_s
         self._worker = self._started()
@@ -117,6 +127,7 @@ class ReleaseWorker:
             features=tuple(release.features),
             hash_seed=self._hash_seed,
             views_within_s=self._within_s,
+            models=self._models,
         )
         try:
             refuse_documents(release.label, worker.documents)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from sapphire.agents.models import Asking
     from sapphire.agents.release.code import ReleaseCode
     from sapphire.agents.worker.confinement import Isolation
     from sapphire.domain.bars import Bars
@@ -55,6 +56,7 @@ class Worker:
     features : that windows have; those that the agent names unless given.
     hash_seed : of Python's hashes.
     views_within_s : how long the views of one window may take.
+    models : what answers for the models that its agents ask; what was handed in here unless given.
 
     Raises
     ------
@@ -71,9 +73,10 @@ class Worker:
         features: Sequence[str] | None = None,
         hash_seed: int = 0,
         views_within_s: float = VIEWS_WITHIN_S,
+        models: Asking | None = None,
     ) -> None:
         self._label = label
-        self._asking = handed_in()
+        self._asking = handed_in() if models is None else models
         self._models = [text for each in code.members for text in each.models]
         self._views_within_s = views_within_s
         self._socket: socket.socket | None
