@@ -17,6 +17,7 @@ import typer
 
 from sapphire import __version__
 from sapphire.agents.commands import app as agent
+from sapphire.agents.llm.commands import app as models
 from sapphire.data.commands import app as data
 from sapphire.domain.errors import ConfigError, SapphireError
 from sapphire.domain.workspace import find_workspace, home
@@ -62,6 +63,7 @@ _GROUPS = {
     "notify": notify,
     "places": places,
     "mlflow": mlflow,
+    "models": models,
     "part": part,
     "secrets": secrets,
     "weights": weights,
