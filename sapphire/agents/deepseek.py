@@ -161,14 +161,12 @@ class DeepSeek(Agent):
         )
 
     def _views(self, window: Window, odds: dict[str, float], thoughts: dict[tuple[int, str], Generated]) -> list[View]:
-        import pandas as pd
-
         kind, notes = model_kind(self.model), {}
         for symbol in odds:
             thought = thoughts.get((id(window), symbol))
             way = "one token" if thought is None else f"reasoned, {thought.completion_tokens} tokens, {thought.stopped}"
             notes[symbol] = ViewNote("" if thought is None else thought.text, model_kind=kind, elicitation=way)
-        return window.views(score=pd.Series(odds, dtype="float64"), horizon=self.horizon, notes=notes)
+        return window.views(score=odds, horizon=self.horizon, notes=notes)
 
 
 _LONGEST = 1_000

@@ -170,8 +170,6 @@ class FinGpt(Agent):
         return found
 
     def _views(self, window: Window, documents: Sequence[Document], sentiments: dict[str, float]) -> list[View]:
-        import pandas as pd
-
         now_ns, kind = to_ns(window.as_of), model_kind(self.model)
         score: dict[str, float] = {}
         notes: dict[str, ViewNote] = {}
@@ -185,4 +183,4 @@ class FinGpt(Agent):
             score[symbol] = aged_sentiment(aged, half_life=self.half_life, document_bound=self.document_bound)
             way = f"sentiment of {len(read):,} headlines"
             notes[symbol] = ViewNote(read=tuple(each.id for each in read[-64:]), model_kind=kind, elicitation=way)
-        return window.views(score=pd.Series(score, dtype="float64"), horizon=self.horizon, notes=notes)
+        return window.views(score=score, horizon=self.horizon, notes=notes)

@@ -105,8 +105,5 @@ class Qwen(Agent):
         return Score(messages=messages, answer_so_far=prompt.answer, choices=UP_OR_DOWN)
 
     def _views(self, window: Window, odds: dict[str, float]) -> list[View]:
-        import pandas as pd
-
         note = ViewNote(model_kind=model_kind(self.model), elicitation="one token")
-        scores = pd.Series(odds, dtype="float64")
-        return window.views(score=scores, horizon=self.horizon, notes=dict.fromkeys(odds, note))
+        return window.views(score=odds, horizon=self.horizon, notes=dict.fromkeys(odds, note))

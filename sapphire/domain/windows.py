@@ -25,6 +25,8 @@ from sapphire.domain.views import View, ViewNote
 if TYPE_CHECKING:
     import pandas as pd
 
+    BySymbol = pd.Series[float] | Mapping[str, float]
+
 __all__ = ["Feature", "Window"]
 
 Feature = Callable[["Window"], "pd.DataFrame"]
@@ -175,10 +177,10 @@ class Window:
     def views(
         self,
         *,
-        score: pd.Series[float] | None = None,
-        mean_bps: pd.Series[float] | None = None,
-        std_bps: pd.Series[float] | None = None,
-        quantiles: Mapping[float, pd.Series[float]] | pd.DataFrame | None = None,
+        score: BySymbol | None = None,
+        mean_bps: BySymbol | None = None,
+        std_bps: BySymbol | None = None,
+        quantiles: Mapping[float, BySymbol] | pd.DataFrame | None = None,
         horizon: timedelta,
         release: str | None = None,
         notes: Mapping[str, ViewNote] | None = None,
@@ -187,7 +189,7 @@ class Window:
 
         Parameters
         ----------
-        score, mean_bps, std_bps : indexed by symbol; see `View`.
+        score, mean_bps, std_bps : indexed by symbol, a Series or a mapping; see `View`.
         quantiles : probability to a series by symbol; a DataFrame symbol by probability does as well.
         horizon : how far the views look.
         release : who states them; the caller that knows may fill it in later (`View.stated_by`).
@@ -230,7 +232,7 @@ class Window:
                 )
         return made
 
-    def _by_symbol(self, name: str, series: pd.Series[float] | None) -> dict[str, float]:
+    def _by_symbol(self, name: str, series: BySymbol | None) -> dict[str, float]:
         if series is None:
             return {}
         try:

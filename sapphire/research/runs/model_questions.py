@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["ModelCost", "ask_ahead", "model_cost"]
 
 _CHUNK = 64
+_SAMPLED = 6
+"""Chunks that are looked at before a pass, to say what it comes to."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -95,8 +97,12 @@ class ModelCost(Shown):
         }
 
 
-def model_cost(agent: Agent, bars: Bars) -> tuple[ModelCost, ...]:
+def model_cost(agent: Agent, bars: Bars, *, sampled: bool = False) -> tuple[ModelCost, ...]:
     """What a pass of `agent` over `bars` asks, by model; nothing is asked of any.
+
+    Parameters
+    ----------
+    sampled : looks at some of the bars alone, spread over all of them, and says what all of them come to.
 
     Raises
     ------
@@ -107,21 +113,25 @@ def model_cost(agent: Agent, bars: Bars) -> tuple[ModelCost, ...]:
     for part in _asking_parts(agent):
         counted = _Counting(source)
         with handing_in(counted):
-            for rows in _chunks(part, bars):
+            chunks = list(_chunks(part, bars))
+            looked = chunks[:: max(1, len(chunks) // _SAMPLED)] if sampled else chunks
+            for rows in looked:
                 try:
                     batch_by(part, [window_at(part, bars, row) for row in rows])
                 except _Unanswered:
                     continue
+        times = sum(map(len, chunks)) / max(1, sum(map(len, looked)))
         for model, questions in counted.questions.items():
             asked = list(questions.values())
             pace = source.pace(model) if isinstance(source, Recorder) else None
-            new = len(asked) - counted.known(model, asked)
+            new = round(times * (len(asked) - counted.known(model, asked)))
+            whole = round(times * len(asked))
             found.append(
                 ModelCost(
                     agent=part,
                     model=model,
-                    questions=len(asked),
-                    recorded=len(asked) - new,
+                    questions=whole,
+                    recorded=whole - new,
                     seconds=None if pace is None else pace[0] * new,
                     cost_usd=None if pace is None else pace[1] * new,
                     at_least=new > 0 and any(request.get("ask") == "generate" for _, request in asked),
@@ -140,7 +150,7 @@ def ask_ahead(agent: Agent, bars: Bars, *, on_progress: Progress) -> None:
     AgentError : as `batch_by`; what was answered before stays recorded.
     """
     for part in _asking_parts(agent):
-        costs = model_cost(part, bars)
+        costs = model_cost(part, bars, sampled=True)
         title = "; ".join(cost.caption for cost in costs)
         rows = range(part.warmup - 1, len(bars))
         on_progress(0, len(rows), title)
