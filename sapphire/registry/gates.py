@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sapphire.data.series import AS_SPOT
+from sapphire.domain.clocks import to_ns
+from sapphire.domain.display import stamp
 from sapphire.domain.errors import EvidenceRefused, StatisticsError
 from sapphire.domain.evidence import MARKED, Authority, GateReport, GateRow
 from sapphire.domain.needs import Need, Value
@@ -321,6 +323,23 @@ def _power_text(found: Difference, needs: Need, looks: int) -> str:
     return f"power {power:.2f} at that mean and the level {level:g}"
 
 
+def _after_cutoff(asked: _Asked) -> _Answer:
+    """Whether every tested bar closed after what the release's models may have read: before, a model may remember."""
+    models = [artefact for agent in asked.manifest.agents for artefact in agent.artefacts]
+    if not models:
+        return True, "it asks no model"
+    latest = max(models, key=lambda artefact: artefact.knows_until)
+    knows = f"{latest.repository} may know what came before {stamp(to_ns(latest.knows_until))}"
+    if asked.bundle.source == "embedded":
+        return True, f"{knows}; the market is generated: no model has read it"
+    span, cutoff_ns = asked.counted.span, to_ns(latest.knows_until)
+    first_ns, end_ns = min(int(span["start_ns"]), asked.bundle.holdout.start_ns), asked.bundle.holdout.end_ns
+    before = (min(cutoff_ns, end_ns) - first_ns) / (end_ns - first_ns)
+    if before <= 0.0:
+        return True, f"{knows}; the first tested bar closed at {stamp(first_ns)}"
+    return False, f"{knows}: {100.0 * before:.0f} % of what was tested; test on newer bars, or name an older model"
+
+
 def _edge_survives(asked: _Asked) -> _Answer:
     """The largest tested multiple of the costs up to which something was left; 0 if there was nothing to lose."""
     plain, costly = asked.bundle.walk_forward.total_return, asked.bundle.costs
@@ -377,6 +396,7 @@ _ANSWERS: Mapping[str, Mapping[str, Callable[[_Asked], _Answer]]] = {
         "tested_days": _tested_days,
         "holdout_days": lambda asked: (asked.bundle.holdout.days, ""),
         "fills": _fills,
+        "after_knowledge_cutoff": _after_cutoff,
     },
     "cost": {"edge_survives_costs_times": _edge_survives},
     "calibration": {

@@ -121,6 +121,7 @@ MEASURES: Mapping[str, Mapping[str, Measure]] = {
         "tested_days": Measure("number", "live", _ONE),
         "holdout_days": Measure("number", "live", _ONE),
         "fills": Measure("number", "live", _ONE),
+        "after_knowledge_cutoff": Measure("truth", "live"),
     },
     "cost": {"edge_survives_costs_times": Measure("number", "live", _ABOVE_ZERO)},
     "calibration": {

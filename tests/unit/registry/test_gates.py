@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from sapphire.domain.artefacts import Artefact
 from sapphire.domain.canonical import sha256_of
 from sapphire.domain.clocks import to_ns
 from sapphire.domain.errors import EvidenceRefused
@@ -489,3 +491,35 @@ def test_perpetuals_that_stand_in_for_spot_say_so_wherever_the_release_is_shown(
     assert report.permits is None
     assert [(each.measure, each.has) for each in report.failed] == [("recorded_data", "no")]
     assert not bundle.marks
+
+
+def test_a_model_that_may_remember_the_tested_bars_shows_no_skill(good: Release, small: SimpleNamespace) -> None:
+    manifest, bundle = good
+    days = (HOLDOUT_ENDS - 500 * DAY_NS, HOLDOUT_ENDS - 180 * DAY_NS)
+    span = {"market": "real", "assets": {}, "bar_ns": 1, "start_ns": days[0], "end_ns": days[1]}
+
+    def asked(published: str, cutoff: str | None = None, source: str = "recorded") -> GateRow:
+        model = Artefact(
+            repository="desk/model",
+            revision="1",
+            sha256="0" * 64,
+            dtype="fp8",
+            runtime="vllm",
+            licence="MIT",
+            published=date.fromisoformat(published),
+            knowledge_cutoff=None if cutoff is None else date.fromisoformat(cutoff),
+        )
+        (agent,) = manifest.agents
+        made = dataclasses.replace(manifest, agents=(dataclasses.replace(agent, artefacts=(model,)),))
+        changed = small.replaced(bundle, manifest_digest=made.digest, source=source, walk_forward={"span": span})
+        return row(evaluate((made, changed)), "after_knowledge_cutoff")
+
+    assert row(evaluate(good), "after_knowledge_cutoff").note == "it asks no model"
+    assert asked("2023-01-01").passed
+    assert not asked("2025-12-01").passed
+    assert "100 % of what was tested" in asked("2025-12-01").note
+    assert not asked("2024-06-01").passed
+    assert asked("2025-12-01", cutoff="2023-06-01").passed  # what its makers state counts, the day it came out does not
+    generated = asked("2025-12-01", source="embedded")
+    assert generated.passed
+    assert "no model has read it" in generated.note
