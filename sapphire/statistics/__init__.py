@@ -11,6 +11,7 @@ a doctest with a published or executed value.
 
 from sapphire.statistics.bootstrap import ConfidenceInterval, block_length, bootstrap_interval
 from sapphire.statistics.calibration import ScoreCalibration, fit_score_calibration, shrinkage
+from sapphire.statistics.conformal import adaptive_multipliers, conformal_multiplier
 from sapphire.statistics.cross_validation import (
     IndexSplit,
     combinatorial_paths,
@@ -35,6 +36,7 @@ from sapphire.statistics.discovery import (
 )
 from sapphire.statistics.downside import sortino_ratio
 from sapphire.statistics.drawdown import Drawdown, drawdown_series, maximum_drawdown
+from sapphire.statistics.drift import ReferenceHistogram, drift_threshold, population_stability_index
 from sapphire.statistics.information import (
     Information,
     QuantileReturn,
@@ -62,6 +64,11 @@ from sapphire.statistics.one_sided import (
 )
 from sapphire.statistics.overfitting import Overfitting, probability_of_backtest_overfitting
 from sapphire.statistics.pass_rates import PassRate, false_pass_rate, planted_pass_rate
+from sapphire.statistics.probability_calibration import (
+    ISOTONIC_FROM,
+    ProbabilityCalibration,
+    fit_probability_calibration,
+)
 from sapphire.statistics.reliability import (
     Coverage,
     MeanCalibration,
@@ -85,9 +92,17 @@ from sapphire.statistics.sharpe import (
 from sapphire.statistics.slopes import FoldSlope, SlopeReport, slope_report
 from sapphire.statistics.superior import SuperiorAbility, step_m, superior_predictive_ability
 from sapphire.statistics.trials import alike_trials, effective_number_of_trials, sharpe_at_interval, variance_of_trials
+from sapphire.statistics.verification import (
+    BrierDecomposition,
+    ReliabilityBin,
+    brier_decomposition,
+    reliability_diagram,
+)
 
 __all__ = [
+    "ISOTONIC_FROM",
     "MINIMUM_RETURNS",
+    "BrierDecomposition",
     "ConfidenceInterval",
     "Convention",
     "Coverage",
@@ -102,11 +117,15 @@ __all__ = [
     "Overfitting",
     "PairedDifference",
     "PassRate",
+    "ProbabilityCalibration",
     "QuantileReturn",
+    "ReferenceHistogram",
+    "ReliabilityBin",
     "ReturnMoments",
     "ScoreCalibration",
     "SlopeReport",
     "SuperiorAbility",
+    "adaptive_multipliers",
     "alike_trials",
     "annualise",
     "automatic_lags",
@@ -116,17 +135,21 @@ __all__ = [
     "bootstrap_mean_test",
     "bootstrap_sharpe_test",
     "bootstrap_test",
+    "brier_decomposition",
     "brier_scores",
     "combinatorial_paths",
     "combinatorial_purged_splits",
+    "conformal_multiplier",
     "critical_sharpe_ratio",
     "deflated_sharpe_ratio",
     "deflated_sharpe_ratio_2025",
     "discoveries",
     "drawdown_series",
+    "drift_threshold",
     "effective_number_of_trials",
     "expected_maximum_sharpe",
     "false_pass_rate",
+    "fit_probability_calibration",
     "fit_score_calibration",
     "forward_returns",
     "gaussian_log_scores",
@@ -147,6 +170,7 @@ __all__ = [
     "overlap_lags",
     "planned_false_discovery_rate",
     "planted_pass_rate",
+    "population_stability_index",
     "probabilistic_sharpe_ratio",
     "probability_of_backtest_overfitting",
     "probability_up",
@@ -155,6 +179,7 @@ __all__ = [
     "purged_k_fold_splits",
     "quantile_coverage",
     "rank_ic",
+    "reliability_diagram",
     "return_moments",
     "returns_by_quantile",
     "sharpe_at_interval",
