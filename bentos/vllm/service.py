@@ -1,22 +1,34 @@
-"""vLLM: a large model by repository, revision and digest, behind its own OpenAI-compatible API. It needs a GPU.
+"""vLLM: a large model by repository, revision and digest, behind its own OpenAI-compatible API, on a GPU.
 
-BentoML starts vLLM's server, waits until it is healthy, stands in front of it and ends it. The weights come from a
-shared folder, into which `sapphire weights pull` fetched them, and are verified before the server starts.
+vLLM's build for processors serves small models the same way (SAPPHIRE_MODEL_DEVICE=cpu).
+
+BentoML starts vLLM's server, waits until it is healthy, stands in front of it and ends it. Weights and adapters come
+from a shared folder, into which `sapphire weights pull` fetched them, and are verified before the server starts. It is
+ready once the model and each adapter have answered a first request; it lives while vLLM's engine does. Its metrics are
+BentoML's and vLLM's.
 """
 
 # mypy: disable-error-code="import-untyped, misc, untyped-decorator"
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 
 import bentoml
 
-from sapphire.domain.errors import SapphireError
+from sapphire.domain.errors import NotReady, SapphireError
 from sapphire.serving.vllm_server import VllmServer
+from sapphire.serving.warm_up import is_healthy, warm_up
+from sapphire.telemetry.http_client import HttpClient
 
 __all__ = ["Vllm"]
 
-os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
+# Nothing is sent to the libraries' makers, and nothing fetched.
+for _name, _value in (("BENTOML_DO_NOT_TRACK", "True"), ("VLLM_NO_USAGE_STATS", "1"), ("HF_HUB_OFFLINE", "1")):
+    os.environ.setdefault(_name, _value)
+
+_log = logging.getLogger(__name__)
 
 
 @bentoml.service(
@@ -24,21 +36,51 @@ os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
     workers=1,
     resources={"gpu": 1},
     traffic={"timeout": 300},
-    http={"host": "127.0.0.1"},
-    endpoints={"livez": "/health", "readyz": "/health"},
+    http={"host": "127.0.0.1", "proxy_port": int(os.environ.get("SAPPHIRE_MODEL_PORT") or 8000)},
+    endpoints={"livez": "/health", "readyz": "/readyz"},
 )
 class Vllm:
-    """Serves the model that SAPPHIRE_MODEL, SAPPHIRE_MODEL_REVISION and SAPPHIRE_MODEL_SHA256 name."""
+    """Serves the model that SAPPHIRE_MODEL, SAPPHIRE_MODEL_REVISION and SAPPHIRE_MODEL_SHA256 name, and adapters."""
+
+    def __init__(self) -> None:
+        self._server = VllmServer.read(os.environ)
+        self._warming: asyncio.Task[bool] | None = None
 
     @bentoml.on_deployment
     @staticmethod
     def refuse_without_weights() -> None:
-        """Once, before the server starts: settings, a GPU and weights that verify, or no server."""
+        """Once, before the server starts: settings, a GPU with room, and weights that verify, or no server."""
         try:
             VllmServer.read(os.environ).command()
         except SapphireError as error:
             raise bentoml.exceptions.BentoMLException(str(error)) from None
 
     def __command__(self) -> list[str]:
-        server = VllmServer.read(os.environ)
-        return server.words(server.weights.folder(server.root))
+        return self._server.words()
+
+    async def __is_alive__(self) -> bool:
+        return await asyncio.to_thread(is_healthy, self._server.url)
+
+    async def __is_ready__(self) -> bool:
+        """The first question begins the warm-up, as does the next one after one that failed."""
+        if self._warming is None or (self._warming.done() and not self._warming.result()):
+            self._warming = asyncio.create_task(self._warm_up())
+        return self._warming.done() and self._warming.result() and await self.__is_alive__()
+
+    async def __metrics__(self, own: str) -> str:
+        client = HttpClient(self._server.url, "vLLM", within_s=2.0)
+        try:
+            answer = await asyncio.to_thread(client.get, "/metrics")
+        except NotReady:
+            return own
+        finally:
+            client.close()
+        return own + answer.body.decode() if answer.is_ok else own
+
+    async def _warm_up(self) -> bool:
+        try:
+            await asyncio.to_thread(warm_up, self._server.url, self._server.names)
+        except NotReady as error:
+            _log.error("%s", error)
+            return False
+        return True
