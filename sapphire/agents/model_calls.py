@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
-from sapphire.agents.models import call_digest, handed_in, handing_in, nobody_answers, replies_of
+from sapphire.agents.models import LaterAsked, call_digest, handing_in, nobody_answers, replies_of
 from sapphire.domain.canonical import canonical_json, read_canonical
 from sapphire.domain.errors import EvidenceRefused, ValueRefused
 
@@ -32,14 +32,14 @@ class ModelCalls:
         self._calls: dict[str, bytes] = {}
 
     @classmethod
-    def parse(cls, data: bytes, *backends: Backend) -> Self:
-        """The calls that `canonical` gave.
+    def parse(cls, data: bytes, *backends: Backend, further: Asking | None = None) -> Self:
+        """The calls that `canonical` gave, and what answers those that are not among them.
 
         Raises
         ------
         EvidenceRefused : something that is no recorded call.
         """
-        made = cls(*backends)
+        made = cls(*backends, further=further)
         for line in data.splitlines():
             try:
                 call = read_canonical(line, what="a recorded call of a model")
@@ -90,8 +90,14 @@ class ModelCalls:
 
 
 @contextmanager
-def backed_by(*backends: Backend, recorded: bytes = b"") -> Iterator[ModelCalls]:
+def backed_by(*backends: Backend, recorded: bytes = b"", further: Asking | None = None) -> Iterator[ModelCalls]:
     """Hand in backends, and calls that were recorded, for everything that is asked inside; gives the calls.
+
+    Parameters
+    ----------
+    backends : that answer new calls.
+    recorded : calls, as `ModelCalls.canonical`.
+    further : asked for what is not recorded, before a backend is.
 
     Examples
     --------
@@ -99,12 +105,12 @@ def backed_by(*backends: Backend, recorded: bytes = b"") -> Iterator[ModelCalls]
     ...     len(calls)
     0
     """
-    with handing_in(ModelCalls.parse(recorded, *backends)) as calls:
+    with handing_in(ModelCalls.parse(recorded, *backends, further=further)) as calls:
         yield calls
 
 
 @contextmanager
 def recorded_calls() -> Iterator[ModelCalls]:
     """The calls that are made inside, answered by what is handed in outside."""
-    with handing_in(ModelCalls(further=handed_in())) as calls:
+    with handing_in(ModelCalls(further=LaterAsked())) as calls:
         yield calls

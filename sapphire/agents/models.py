@@ -31,6 +31,7 @@ __all__ = [
     "Asking",
     "Backend",
     "InProcess",
+    "LaterAsked",
     "Model",
     "Question",
     "Reply",
@@ -249,6 +250,18 @@ def handed_in() -> Asking | None:
     return _handed.get()
 
 
+class LaterAsked:
+    """What is handed in here now, or else, once a question comes, what the workspace's settings say of models."""
+
+    def __init__(self) -> None:
+        self._handed = handed_in()
+
+    def ask(self, model: str, questions: Sequence[Question]) -> list[Any]:
+        """See `Asking`; raises what `asking` raises too."""
+        source = _of_the_workspace() if self._handed is None else self._handed
+        return source.ask(model, questions)
+
+
 def asking() -> Asking:
     """What was handed in here, else what the workspace's settings say of models: recordings, servers, the packaged one.
 
@@ -257,11 +270,13 @@ def asking() -> Asking:
     ConfigError : the settings cannot be meant.
     """
     found = _handed.get()
-    if found is None:
-        from sapphire.agents.llm.workspace_models import workspace_recorder
+    return _of_the_workspace() if found is None else found  # one without calls is false
 
-        return workspace_recorder()
-    return found
+
+def _of_the_workspace() -> Asking:
+    from sapphire.agents.llm.workspace_models import workspace_recorder
+
+    return workspace_recorder()
 
 
 @contextmanager

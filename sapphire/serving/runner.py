@@ -190,6 +190,7 @@ class Runner:
             release = self._worker.release
             about |= {
                 "isolation": self._worker.isolation,
+                "golden_models": "recorded" if any(each.calls for each in release.golden.values()) else None,
                 "cards": {name: dict(card) for name, card in release.cards.items()},
                 "warmup": release.warmup,
                 "trained_until_ns": str(to_ns(release.trained_until)),

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from sapphire.agents.agent import Agent, documents_of
 from sapphire.agents.calibrated import Calibrated
+from sapphire.agents.model_calls import backed_by, recorded_calls
+from sapphire.agents.models import LaterAsked
 from sapphire.agents.release.code import AgentCode, calibrated_members, pooling_of, unwrapped
 from sapphire.agents.release.files import write_release_files
 from sapphire.agents.release.golden import Golden, golden_bars, golden_views
@@ -155,13 +157,15 @@ def _frozen(
 ) -> Iterator[_Frozen]:
     """Every member with its name, its source and what it and the whole say of the golden bars."""
     stretch, as_of_ns = golden_bars(bars, max(member.warmup for member in members))
-    release_views = golden_views(whole, stretch, as_of_ns, features)
+    with recorded_calls() as of_whole:
+        release_views = golden_views(whole, stretch, as_of_ns, features)
     for name, member in zip(_entry_names(members), members, strict=True):
-        agent_views = golden_views(member.agent, stretch, as_of_ns, features)
+        with backed_by(further=LaterAsked(), recorded=of_whole.canonical) as calls:
+            agent_views = golden_views(member.agent, stretch, as_of_ns, features)
         code = AgentCode.of(member.agent)
         numbers = Numbers.of(member.agent.arrays(), code)
         tolerance = min(numbers.widest, max(0.0, member.agent.golden_tolerance))
-        golden = Golden(stretch, as_of_ns, agent_views, release_views, numbers, tolerance)
+        golden = Golden(stretch, as_of_ns, agent_views, release_views, numbers, tolerance, calls.canonical)
         yield _Frozen(name=name, member=member, code=code, golden=golden)
 
 

@@ -5,13 +5,19 @@ another processor, another platform version) is found before anything trades on 
 written beside them: by the type of the agent's numbers, to the last bit for float64 in NumPy. A tolerance wider than
 the type that is found in the release's files allows is refused.
 
+Where agents ask models, what these answered then is part of the outputs (`GOLDEN@3`) and answers again when the views
+are made anew: a model elsewhere need not give the same bits, and what is compared is what the release makes of its
+answers.
+
 `GOLDEN@1`, of before, states none. It is read, and held to the last bit where the arrays are float64, and to 1e-9 where
 they are coarser.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -21,6 +27,7 @@ import numpy as np
 from sapphire.agents.agent import Agent
 from sapphire.agents.answers import views_by
 from sapphire.agents.differences import far_apart, numbers_of_views
+from sapphire.agents.model_calls import ModelCalls, backed_by
 from sapphire.agents.release.numbers import Numbers
 from sapphire.agents.release.tensors import read_tensors, write_tensors
 from sapphire.domain.bars import FIELDS, Bars
@@ -38,6 +45,8 @@ __all__ = ["GOLDEN_FORMAT", "Golden", "golden_bars", "golden_views", "require_sa
 
 GOLDEN_FORMAT = "GOLDEN@2"
 """Format of `golden_outputs.json`."""
+_WITH_CALLS = "GOLDEN@3"
+"""The format that has calls of models too."""
 _WITHOUT_TOLERANCE = "GOLDEN@1"
 _COARSE_BEFORE = 1e-9
 """How close coarser types than float64 are held in the format that states no tolerance."""
@@ -62,6 +71,7 @@ class Golden:
     release : what the release as a whole says at each.
     numbers : what the agent computes in.
     tolerance : how far its views may be apart elsewhere, relative; 0 for to the last bit.
+    calls : what models answered then, as `ModelCalls.canonical`; empty where none was asked.
     """
 
     bars: Bars
@@ -70,6 +80,7 @@ class Golden:
     release: GoldenViews
     numbers: Numbers
     tolerance: float
+    calls: bytes = b""
 
     @property
     def inputs(self) -> bytes:
@@ -80,15 +91,26 @@ class Golden:
     @property
     def outputs(self) -> bytes:
         """`golden_outputs.json`."""
+        asked = {"calls": [json.loads(line) for line in self.calls.splitlines()]} if self.calls else {}
         return canonical_json(
             {
-                "format": GOLDEN_FORMAT,
+                **asked,
+                "format": _WITH_CALLS if self.calls else GOLDEN_FORMAT,
                 "numbers": {"runtime": self.numbers.runtime, "type": self.numbers.type},
                 "tolerance": float(self.tolerance),
                 "agent": [[_plain(view) for view in views] for views in self.agent],
                 "release": [[_plain(view) for view in views] for views in self.release],
             }
         )
+
+    @contextmanager
+    def answered(self) -> Iterator[None]:
+        """What models were asked then is answered from there; where none was asked, nothing changes."""
+        if not self.calls:
+            yield
+            return
+        with backed_by(recorded=self.calls):
+            yield
 
     @classmethod
     def read(
@@ -120,11 +142,12 @@ class Golden:
             value = read_canonical(outputs, what=f"golden_outputs.json of {label}")
             numbers, tolerance = _allowed(value, found, label)
             agent, release = (_views(value[key], as_of_ns) for key in ("agent", "release"))
+            calls = _calls(value, label)
         except (KeyError, TypeError, ValueError, SapphireError) as error:
             if isinstance(error, EvidenceRefused):
                 raise
             raise _unreadable(label, f"{type(error).__name__}: {error}") from None
-        return cls(bars, as_of_ns, agent, release, numbers, tolerance)
+        return cls(bars, as_of_ns, agent, release, numbers, tolerance, calls)
 
 
 def golden_bars(bars: Bars, warmup: int) -> tuple[Bars, tuple[int, ...]]:
@@ -184,6 +207,16 @@ def require_same_views(what: str, wanted: GoldenViews, got: GoldenViews, golden:
     return sum(map(len, wanted))
 
 
+def _calls(value: Mapping[str, Any], label: str) -> bytes:
+    """What models answered when the views were taken."""
+    calls = b"".join(canonical_json(call) + b"\n" for call in value.get("calls", ()))
+    try:
+        ModelCalls.parse(calls)
+    except EvidenceRefused as error:
+        raise _unreadable(label, f"{error.what}: {error.got}") from None
+    return calls
+
+
 def _horizons(views: Sequence[View]) -> dict[str, timedelta]:
     return {view.symbol: view.horizon for view in views}
 
@@ -192,7 +225,7 @@ def _allowed(value: Mapping[str, Any], found: Numbers, label: str) -> tuple[Numb
     """The numbers and the tolerance that golden outputs state; what was the rule before where they state none."""
     if value["format"] == _WITHOUT_TOLERANCE:
         return found, 0.0 if found.type == "float64" else _COARSE_BEFORE
-    if value["format"] != GOLDEN_FORMAT:
+    if value["format"] not in (GOLDEN_FORMAT, _WITH_CALLS) or ("calls" in value) != (value["format"] == _WITH_CALLS):
         raise _unreadable(label, str(value["format"]))
     numbers, tolerance = Numbers(**value["numbers"]), value["tolerance"]
     if not numbers.is_known or type(tolerance) is not float:
@@ -238,7 +271,7 @@ def _view(plain: Mapping[str, Any], as_of_ns: int) -> View:
 def _unreadable(label: str, got: str) -> EvidenceRefused:
     return EvidenceRefused(
         f"golden values of {label} do not read",
-        expected=f"bars as safetensors and views as {GOLDEN_FORMAT} or {_WITHOUT_TOLERANCE}",
+        expected=f"bars as safetensors and views as {GOLDEN_FORMAT}, {_WITH_CALLS} or {_WITHOUT_TOLERANCE}",
         got=got,
         next="freeze it again",
     )

@@ -84,10 +84,11 @@ class LoadedRelease(ReadRelease):
         named = f"release {self.manifest.name} {self.digest[:_SHORT]}"
         for entry, member in zip(self.manifest.agents, self.members, strict=True):
             golden = self.golden[entry.name]
-            of_agent = golden_views(member.agent, golden.bars, golden.as_of_ns, self.features)
             inputs = entry.golden_inputs_sha256
-            if inputs not in of_release:
-                of_release[inputs] = golden_views(self.agent, golden.bars, golden.as_of_ns, self.features)
+            with golden.answered():
+                of_agent = golden_views(member.agent, golden.bars, golden.as_of_ns, self.features)
+                if inputs not in of_release:
+                    of_release[inputs] = golden_views(self.agent, golden.bars, golden.as_of_ns, self.features)
             compared += require_same_views(
                 f"agent {entry.name} of {named}", golden.agent, of_agent, golden, golden.tolerance
             )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from sapphire.agents.arrays import Arrays
+from sapphire.agents.model_calls import ModelCalls
 from sapphire.agents.release.golden import Golden, require_same_views
 from sapphire.agents.release.reading import refuse_documents
 from sapphire.agents.worker.worker import VIEWS_WITHIN_S, Worker
@@ -102,8 +103,9 @@ class ReleaseWorker:
             about = f"agent {entry.name} of {self.release.label}"
             # The whole is asked first: the worker is sealed once it has spoken, and a member of a shorter memory may
             # do so before the others have imported what they need.
-            whole = self._views(golden, self.release.warmup, member=None)
-            of_agent = self._views(golden, entry.warmup, member=place)
+            with self.worker.answered_by(ModelCalls.parse(golden.calls) if golden.calls else None):
+                whole = self._views(golden, self.release.warmup, member=None)
+                of_agent = self._views(golden, entry.warmup, member=place)
             compared += require_same_views(about, golden.agent, of_agent, golden, golden.tolerance)
             compared += require_same_views(self.release.label, golden.release, whole, golden, self.release.tolerance)
         return compared

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
@@ -179,6 +180,16 @@ class Worker:
         views, raw = ([_view(each, window) for each in answer[key]] for key in ("views", "raw"))
         return views, raw
 
+    @contextmanager
+    def answered_by(self, models: Asking | None) -> Iterator[None]:
+        """What its agents ask of models is answered by these for a while; by the usual ones where it is None."""
+        usual = self._asking
+        self._asking = usual if models is None else models
+        try:
+            yield
+        finally:
+            self._asking = usual
+
     def warm(self, window: Window) -> None:
         """Call the agent once and take files, sockets and clocks from it; once is enough."""
         if not self._warm:
@@ -264,7 +275,8 @@ class Worker:
                     next="model: Model = Model(repository, revision, sha256) among its fields",
                 )
             asked = [(window, request) for window, request in question["questions"]]
-            answers = (self._asking or asking()).ask(question["model"], asked)
+            source = asking() if self._asking is None else self._asking
+            answers = source.ask(question["model"], asked)
         except SapphireError as error:
             lines = {key: getattr(error, key) for key in ("what", "expected", "got", "next")}
             write_message(descriptor, {"error": lines})

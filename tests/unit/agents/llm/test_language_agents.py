@@ -1,5 +1,6 @@
 """Agents that ask a language model: what they ask, what they make of it, and what a release of them holds."""
 
+import json
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -13,7 +14,7 @@ from sapphire.agents.llm.default_model import PACKAGED
 from sapphire.agents.llm.requests import Generated, Scores
 from sapphire.agents.panels import view_panel, window_at, window_panel
 from sapphire.agents.release import freeze, load_release
-from sapphire.agents.worker import Worker
+from sapphire.agents.worker import ReleaseWorker, Worker
 from sapphire.domain import Document, Documents
 from sapphire.domain.errors import AgentError, EvidenceRefused
 from sapphire.domain.releases import Manifest, ReleasedSizing
@@ -219,6 +220,23 @@ def test_a_release_holds_prompts_and_artefacts_and_says_the_same_from_recordings
         assert [view.mean_bps for view in views] == [
             view.mean_bps for view in fitted.views(window_at(fitted, bars, 60))
         ]
+
+
+def test_golden_views_are_made_from_what_the_model_said_then(bars, tmp_path):
+    """A model elsewhere gives other bits: what is compared is what the release makes of the same answers."""
+    with answered_by(Momentum()):
+        manifest = freeze_in(tmp_path, Calibrated(QWEN).fit(bars, seed=7), bars)
+    other = Momentum(prior=-9.0)
+    with answered_by(other):
+        release = load_release(tmp_path / manifest.digest)
+        assert release.check_golden() > 0
+        with ReleaseWorker(release) as served:
+            assert served.check_golden() > 0
+        assert other.scored == []
+        assert release.views(window_at(QWEN, bars, 60)) != []
+        assert len(other.scored) == len(bars.symbols) + 1
+    path = tmp_path / manifest.digest / "agents/qwen/golden_outputs.json"
+    assert json.loads(path.read_text())["format"] == "GOLDEN@3"
 
 
 def test_a_prompt_that_was_changed_in_a_release_is_refused(bars, tmp_path):

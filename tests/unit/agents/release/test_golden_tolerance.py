@@ -162,6 +162,9 @@ def test_a_release_cannot_grant_itself_a_wider_one(loose, stated):
         {"numbers": {"runtime": "abacus", "type": "float64"}},
         {"numbers": {"runtime": "numpy"}},
         {"format": "GOLDEN@3"},
+        {"format": "GOLDEN@4"},
+        {"calls": []},
+        {"format": "GOLDEN@3", "calls": [{"no": "call"}]},
     ],
 )
 def test_what_states_no_tolerance_that_can_be_read_is_refused(loose, stated):
