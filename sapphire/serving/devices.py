@@ -20,7 +20,7 @@ def device_memory(device: Device) -> int:
     NotReady : this machine has no GPU.
     """
     if device == "cpu":
-        import psutil
+        import psutil  # type: ignore[import-untyped]
 
         return int(psutil.virtual_memory().total)
     return _gpu_memory()
