@@ -17,7 +17,7 @@ from . import (
     telemetry as telemetry,
 )
 from .agents import Agent as Agent
-from .domain import View as View, Window as Window
+from .domain import View as View, ViewNote as ViewNote, Window as Window
 from .research import (
     combinatorial_purged as combinatorial_purged,
     compare as compare,

@@ -182,5 +182,6 @@ class FinGpt(Agent):
             ]
             score[symbol] = aged_sentiment(aged, half_life=self.half_life, document_bound=self.document_bound)
             way = f"sentiment of {len(read):,} headlines"
-            notes[symbol] = ViewNote(read=tuple(each.id for each in read[-64:]), model_kind=kind, elicitation=way)
+            ids = tuple(each.id if ViewNote.can_name(each.id) else each.sha256 for each in read[-64:])
+            notes[symbol] = ViewNote(read=ids, model_kind=kind, elicitation=way)
         return window.views(score=score, horizon=self.horizon, notes=notes)

@@ -189,9 +189,11 @@ class Pool(Agent):
         return window.views(mean_bps=mean, std_bps=std, horizon=self.horizon, notes=beside)
 
     def _note(self, views: Sequence[View | None]) -> ViewNote | None:
-        """What stands beside the members' views of one symbol, by their names."""
-        spoken = zip(self.members, views, strict=True)
-        return ViewNote.joined({member.agent.name: view.note for member, view in spoken if view and view.note})
+        """What stands beside the members' views of one symbol, by their names; those without weight decide nothing."""
+        spoken = zip(self.members, self.shares, views, strict=True)
+        return ViewNote.joined(
+            [(member.agent.name, view.note) for member, share, view in spoken if share > 0 and view and view.note]
+        )
 
     def views_panel(self, bars: Bars) -> ViewPanel:
         """The same at every bar, by the members' twins where they have one."""

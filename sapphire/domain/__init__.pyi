@@ -97,5 +97,5 @@ from .protocols import Protocol as Protocol
 from .provenance import Provenance as Provenance
 from .releases import Manifest as Manifest, ReleasedAgent as ReleasedAgent, ReleasedSizing as ReleasedSizing
 from .signals import Signal as Signal
-from .views import Belief as Belief, View as View
+from .views import Belief as Belief, View as View, ViewNote as ViewNote
 from .windows import Feature as Feature, Window as Window

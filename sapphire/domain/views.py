@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 
 from sapphire.domain.clocks import to_ns
 from sapphire.domain.display import kind_of_value
@@ -21,8 +21,12 @@ __all__ = ["Belief", "View", "ViewNote"]
 
 _LONGEST_THESIS = 1_000
 _MOST_READ = 64
-_LONGEST_ID = 500
-_LONGEST_LABEL = 64
+_LONGEST_ID = 200
+"""With 64 of them in any script, a view still fits in a message."""
+_LONGEST_KIND = 64
+_LONGEST_ELICITATION = 200
+_TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Characters that turn the direction of what follows: where they are shown, a text looks like another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +36,13 @@ class ViewNote:
     Parameters
     ----------
     thesis : in words, at most 1,000 characters. A model may have written it: whoever shows it shows it as text.
-    read : ids of the documents that it read, at most 64.
+    read : ids of the documents that it read, oldest first, at most 64 of at most 200 characters.
     model_kind : what kind of model made it, "embedded-default"; empty where none did.
     elicitation : how the model was asked, "one token"; empty where none was.
 
     Raises
     ------
-    ValueRefused : one that is longer, or has characters that are no text.
+    ValueRefused : one that is longer, is no text, or has characters that are none.
     """
 
     thesis: str = ""
@@ -47,36 +51,42 @@ class ViewNote:
     elicitation: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "read", tuple(self.read))
         _check_text("thesis", self.thesis, _LONGEST_THESIS, lines=True)
-        _check_text("model_kind", self.model_kind, _LONGEST_LABEL)
-        _check_text("elicitation", self.elicitation, _LONGEST_LABEL)
-        if len(self.read) > _MOST_READ:
-            expected = f"at most {_MOST_READ} ids"
-            raise ValueRefused("documents of a view's note", expected=expected, got=f"{len(self.read):,}")
+        _check_text("model_kind", self.model_kind, _LONGEST_KIND)
+        _check_text("elicitation", self.elicitation, _LONGEST_ELICITATION)
+        if not isinstance(self.read, list | tuple) or len(self.read) > _MOST_READ:
+            got = f"{len(self.read):,}" if isinstance(self.read, list | tuple) else kind_of_value(self.read)
+            raise ValueRefused("documents of a view's note", expected=f"a tuple of at most {_MOST_READ} ids", got=got)
+        object.__setattr__(self, "read", tuple(self.read))
         for each in self.read:
             _check_text("id of a document", each, _LONGEST_ID)
 
+    @staticmethod
+    def can_name(identity: str) -> bool:
+        """Whether the id of a document can stand in `read`; the hash of any document can."""
+        return len(identity) <= _LONGEST_ID and not any(map(_is_control, identity))
+
     @classmethod
-    def joined(cls, notes: Mapping[str, ViewNote]) -> ViewNote | None:
-        r"""One note of several speakers: their theses by their names, all that they read; None of none.
+    def joined(cls, notes: Sequence[tuple[str, ViewNote]]) -> ViewNote | None:
+        r"""One note of several speakers, each with its name; None of none.
+
+        What is too long for one note is shared out: the longest theses are cut, and of what was read the newest stays.
 
         Examples
         --------
-        >>> ViewNote.joined({"a": ViewNote("up", model_kind="small"), "b": ViewNote("down")}).thesis
+        >>> ViewNote.joined([("a", ViewNote("up", model_kind="small")), ("b", ViewNote("down"))]).thesis
         'a: up\nb: down'
         """
         if not notes:
             return None
-        lines = [f"{name}: {note.thesis}" for name, note in notes.items() if note.thesis]
-        read = dict.fromkeys(each for note in notes.values() for each in note.read)
-        kinds = dict.fromkeys(note.model_kind for note in notes.values() if note.model_kind)
-        ways = [f"{name}: {note.elicitation}" for name, note in notes.items() if note.elicitation]
+        theses = [f"{name}: {note.thesis}" for name, note in notes if note.thesis]
+        kinds = list(dict.fromkeys(note.model_kind for _, note in notes if note.model_kind))
+        ways = [f"{name}: {note.elicitation}" for name, note in notes if note.elicitation]
         return cls(
-            "\n".join(lines)[:_LONGEST_THESIS],
-            tuple(read)[:_MOST_READ],
-            ", ".join(kinds)[:_LONGEST_LABEL],
-            ", ".join(ways)[:_LONGEST_LABEL],
+            _within(_LONGEST_THESIS, "\n", theses),
+            _newest([note.read for _, note in notes]),
+            _within(_LONGEST_KIND, ", ", kinds),
+            _within(_LONGEST_ELICITATION, ", ", ways),
         )
 
 
@@ -99,7 +109,8 @@ class View:
 
     Raises
     ------
-    ValueRefused : none or more than one stated, a number that is not finite, crossing quantiles, a bad time or horizon.
+    ValueRefused : none or more than one stated, a number that is not finite, crossing quantiles, a bad time or horizon,
+        a note that is none.
     """
 
     symbol: str
@@ -131,6 +142,8 @@ class View:
             object.__setattr__(self, "std_bps", std)
         if self.quantiles_bps is not None:
             object.__setattr__(self, "quantiles_bps", _sorted_quantiles(self.symbol, self.quantiles_bps))
+        if self.note is not None and not isinstance(self.note, ViewNote):
+            raise ValueRefused(f"note of {self.symbol}", expected="a ViewNote", got=kind_of_value(self.note))
 
     def stated_by(self, agent: str) -> View:
         """The same view with the name of who says it."""
@@ -164,13 +177,31 @@ def _check_text(name: str, text: object, limit: int, *, lines: bool = False) -> 
     if not isinstance(text, str) or len(text) > limit or any(_is_control(each) for each in text if each not in allowed):
         raise ValueRefused(
             f"{name} of a view's note",
-            expected=f"text of at most {limit:,} characters, without control characters",
+            expected=f"text of at most {limit:,} characters, none of which controls how it is shown",
             got=f"{len(text):,} characters" if isinstance(text, str) else kind_of_value(text),
         )
 
 
 def _is_control(character: str) -> bool:
-    return unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
+    return character in _TURNS or unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
+
+
+def _within(limit: int, between: str, texts: Sequence[str]) -> str:
+    """Texts as one of at most `limit` characters; where they are too long, the longest of them are cut."""
+    left, room = max(0, limit - len(between) * (len(texts) - 1)), dict.fromkeys(range(len(texts)), 0)
+    shortest_first = sorted(room, key=lambda place: len(texts[place]))
+    for done, place in enumerate(shortest_first):
+        room[place] = min(len(texts[place]), left // (len(texts) - done))
+        left -= room[place]
+    shown = (text if len(text) <= room[i] else text[: max(0, room[i] - 1)] + "\u2026" for i, text in enumerate(texts))
+    return between.join(shown)[:limit]
+
+
+def _newest(lists: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """Of several lists of ids the newest of each in turn, as many as a note may have, in the order of the lists."""
+    in_turn = (each for row in zip_longest(*map(reversed, lists)) for each in row if each is not None)
+    kept = set(list(dict.fromkeys(in_turn))[:_MOST_READ])
+    return tuple(each for each in dict.fromkeys(each for ids in lists for each in ids) if each in kept)
 
 
 def _check_span(what: str, as_of: datetime, horizon: timedelta) -> None:

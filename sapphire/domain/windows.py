@@ -212,7 +212,7 @@ class Window:
         levels = {level: self._by_symbol(f"quantile {level:g}", of) for level, of in given_levels.items()}
         single = (("score", score), ("mean_bps", mean_bps), ("std_bps", std_bps))
         columns = {name: self._by_symbol(name, of) for name, of in single}
-        beside = {} if notes is None else dict(notes)
+        beside = {} if notes is None else _notes(notes)
         self._require_symbols(beside)
         made: list[View] = []
         for symbol in self.symbols:
@@ -255,6 +255,12 @@ class Window:
                 expected="symbols among " + ", ".join(self.symbols),
                 got=", ".join(unknown),
             )
+
+
+def _notes(notes: object) -> dict[str, ViewNote]:
+    if not isinstance(notes, Mapping):
+        raise ValueRefused("notes of views", expected="a mapping of symbol to ViewNote", got=kind_of_value(notes))
+    return dict(notes)
 
 
 def _known(documents: object) -> Documents:

@@ -28,7 +28,7 @@ from sapphire.domain.errors import AgentError
 __all__ = ["Prompt", "without_markup"]
 
 _PART = re.compile(r"^# (system|user|answer)[ \t]*$", re.MULTILINE)
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _MARKUP = str.maketrans({"<": "\u2039", ">": "\u203a", "|": "\u00a6", "`": "'", "#": "\u266f", "[": "(", "]": ")"})
 """What templates of chats, lists of instructions and tags of thoughts are made of."""
 

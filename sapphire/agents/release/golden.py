@@ -3,7 +3,8 @@
 They are captured when a release is frozen and made again wherever it is loaded: a build that differs (another library,
 another processor, another platform version) is found before anything trades on it. How far the outputs may be apart is
 written beside them: by the type of the agent's numbers, to the last bit for float64 in NumPy. A tolerance wider than
-the type that is found in the release's files allows is refused.
+the type that is found in the release's files allows is refused. What stands beside the numbers (`ViewNote`) is no part
+of them: a model that is not bit-exact may give another reason for the same view.
 
 Where agents ask models, what these answered then is part of the outputs (`GOLDEN@3`) and answers again when the views
 are made anew: a model elsewhere need not give the same bits, and what is compared is what the release makes of its

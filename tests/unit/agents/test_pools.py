@@ -1,6 +1,7 @@
 """Pools: formulas by hand, members that are silent, and a pool as an agent like any other."""
 
 import math
+from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
 from sapphire.agents import (
+    Agent,
     BuyAndHold,
     Calibrated,
     Cash,
@@ -23,7 +25,9 @@ from sapphire.agents import (
     view_panel,
     views_at,
 )
+from sapphire.agents.panels import window_at
 from sapphire.domain.errors import AgentError
+from sapphire.domain.views import ViewNote
 
 HOUR = timedelta(hours=1)
 CROSS = MovingAverageCross(fast=3, slow=12, horizon=HOUR)
@@ -77,6 +81,34 @@ def test_a_silent_member_leaves_its_weight_to_the_others(stated, silent):
         assert np.allclose(with_silence, pooled(means, stds, weights, method), rtol=1e-12)
     nobody = pooled(np.array([np.nan]), np.array([1.0]), np.array([1.0]), "linear")
     assert np.isnan(nobody).all()
+
+
+@dataclass(frozen=True)
+class Reasoning(Agent):
+    """Says why, and is called as it likes."""
+
+    thesis: str = "it rose"
+    warmup: int = 2
+    horizon: timedelta = HOUR
+
+    def views(self, window):
+        close = window.panel("close").iloc[-1]
+        note = ViewNote(self.thesis, ("n1",), "embedded-default", "one token")
+        first = {window.symbols[0]: note}
+        return window.views(mean_bps=close * 0 + 3, std_bps=close * 0 + 1, horizon=self.horizon, notes=first)
+
+
+def test_a_calibrated_view_keeps_its_note_and_a_pool_names_each_member_s(bars):
+    window = window_at(WALK, bars, 60)
+    first, second = Calibrated(Reasoning()).views(window)
+    assert (first.note.thesis, first.note.model_kind, second.note) == ("it rose", "embedded-default", None)
+    two, none = Pool((Reasoning(), Reasoning("it fell"), WALK)).views(window)
+    assert two.note.thesis == "reasoning: it rose\nreasoning: it fell"
+    assert (two.note.read, two.note.elicitation) == (("n1",), "reasoning: one token, reasoning: one token")
+    assert none.note is None
+    weighted = Pool((Reasoning(), Reasoning("it fell")), weights=(1.0, 0.0)).views(window)[0]
+    assert weighted.note.thesis == "reasoning: it rose", "what has no weight decides nothing"
+    assert weighted.mean_bps == 3.0
 
 
 def test_a_pool_calibrates_its_members_on_the_training_window(bars):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import typing
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -42,6 +43,7 @@ from sapphire.domain import (
 from sapphire.domain.envelope import MAX_MESSAGE_BYTES
 from sapphire.domain.messages import MESSAGE_TYPES, MarketKind, PartState, Sent, StreamPosition, TradingState
 from sapphire.domain.precision import MAX_ATOMS
+from sapphire.domain.views import ViewNote
 from sapphire.domain.wire import decimal_of_float
 
 I64 = 2**63 - 1
@@ -86,6 +88,9 @@ views = st.one_of(
     st.builds(View, mean_bps=doubles, std_bps=st.floats(0, exclude_min=True, allow_infinity=False), **spans),
     st.builds(View, quantiles_bps=quantiles, **spans),
 )
+shown = st.text(st.characters(exclude_categories=["Cc", "Cf", "Cs", "Zl", "Zp"]), max_size=50)
+notes = st.builds(ViewNote, shown, st.lists(shown, max_size=3).map(tuple), shown, shown)
+noted_views = st.builds(replace, views, note=notes)
 signals = st.builds(Signal, names, names, whole, moments, positive, positive)
 
 
@@ -153,6 +158,7 @@ def bars(draw: st.DrawFn) -> Message:
 
 messages: st.SearchStrategy[Message] = st.one_of(
     st.builds(ViewMessage.of, views, envelopes("VIEW@1")),
+    st.builds(ViewMessage.of, noted_views, envelopes("VIEW@2")),
     st.builds(HftSignalMessage.of, signals, envelopes("HFT_SIGNAL@1")),
     executions().map(lambda made: made[2]),
     bars(),
@@ -272,9 +278,9 @@ def test_noise_is_refused_and_never_anything_else(noise: bytes) -> None:
         decode(noise)
 
 
-@given(views)
+@given(views | noted_views)
 def test_a_view_comes_back_exactly(view: View) -> None:
-    envelope = envelope_of("VIEW@1")
+    envelope = envelope_of(ViewMessage.schema_of(view))
     read = decode(encode(ViewMessage.of(view, envelope)))
     assert isinstance(read, ViewMessage)
     assert read.view() == view
@@ -373,6 +379,11 @@ def test_rules_between_fields_hold_on_the_wire_as_well() -> None:
         decode(encode(message).replace(b'"mean_bps":null', b'"mean_bps":"1"'))
     with pytest.raises(BadMessage, match="whole microseconds"):
         decode(encode(message).replace(b'"as_of_ns":"0"', b'"as_of_ns":"1"'))
+    noted = ViewMessage.of(replace(view, note=ViewNote("it rose", ("n1",))), envelope_of("VIEW@2"))
+    with pytest.raises(BadMessage, match="thesis of a view's note"):
+        decode(encode(noted).replace(b"it rose", b"it\\u001brose"))
+    with pytest.raises(BadMessage, match="documents of a view's note"):
+        decode(encode(noted).replace(b'"n1"', b",".join([b'"n1"'] * 65)))
     points = tuple(Quantile(probability=p, value_bps=1) for p in ("0.5", "0.5"))
     with pytest.raises(BadMessage, match="rising probability"):
         ViewMessage(**{**dict(message), "score": None, "quantiles": points})
@@ -405,6 +416,13 @@ def test_a_message_that_is_too_large_is_neither_written_nor_read() -> None:
         encode(message)
     with pytest.raises(BadMessage, match="too large"):
         decode(b" " * (MAX_MESSAGE_BYTES + 1))
+
+
+def test_the_largest_note_fits_into_a_message() -> None:
+    wide = "\U0001f680"
+    note = ViewNote(wide * 1_000, tuple(f"{each:02}" + wide * 198 for each in range(64)), wide * 64, wide * 200)
+    view = View("BTC/USDT", from_ns(0), timedelta(hours=1), score=1.0, agent="a", note=note)
+    assert decode(encode(ViewMessage.of(view, envelope_of("VIEW@2")))).view() == view  # type: ignore[attr-defined]
 
 
 def test_messages_do_not_change() -> None:

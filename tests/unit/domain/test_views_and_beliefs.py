@@ -74,11 +74,16 @@ def test_a_note_stands_beside_a_view_and_is_part_of_what_it_says() -> None:
         {"thesis": "x" * 1_001},
         {"thesis": "\x1b[31mred"},
         {"thesis": "\ud800"},
+        {"thesis": "up \u202enwod"},
         {"thesis": None},
         {"read": ("n",) * 65},
         {"read": ("a\nb",)},
+        {"read": ("x" * 201,)},
+        {"read": "news-1"},
+        {"read": None},
         {"model_kind": "a\nb"},
-        {"elicitation": "x" * 65},
+        {"model_kind": "x" * 65},
+        {"elicitation": "x" * 201},
     ],
 )
 def test_a_note_that_is_no_text_is_refused(made: dict[str, object]) -> None:
@@ -87,14 +92,38 @@ def test_a_note_that_is_no_text_is_refused(made: dict[str, object]) -> None:
 
 
 def test_notes_of_several_are_one_with_their_names() -> None:
-    assert ViewNote.joined({}) is None
-    notes = {
-        "qwen": ViewNote("", ("n1",), "embedded-default", "one token"),
-        "deepseek": ViewNote("it rose", ("n1", "n2"), "embedded-default", "reasoned, 8 tokens"),
-    }
-    joined = ViewNote.joined(notes)
+    assert ViewNote.joined([]) is None
+    qwen = ViewNote("", ("n1",), "embedded-default", "one token")
+    deepseek = ViewNote("it rose", ("n1", "n2"), "embedded-default", "reasoned, 8 tokens")
+    joined = ViewNote.joined([("qwen", qwen), ("deepseek", deepseek)])
     assert joined.thesis == "deepseek: it rose"
     assert (joined.read, joined.model_kind) == (("n1", "n2"), "embedded-default")
     assert joined.elicitation == "qwen: one token, deepseek: reasoned, 8 tokens"
-    many = ViewNote.joined({str(each): ViewNote("x" * 900, (f"{each}",)) for each in range(80)})
+    many = ViewNote.joined([(str(each), ViewNote("x" * 900, (f"{each}",))) for each in range(80)])
     assert (len(many.thesis), len(many.read)) == (1_000, 64)
+
+
+def test_a_long_note_leaves_room_for_the_others() -> None:
+    long = ViewNote("x" * 1_000, tuple(f"a{each}" for each in range(64)), "embedded-default", "y" * 200)
+    short = ViewNote("it fell", tuple(f"b{each}" for each in range(64)), "named", "one token")
+    joined = ViewNote.joined([("slow", long), ("slow", short)])
+    first, second = joined.thesis.split("\n")
+    assert (first, second) == ("slow: " + "x" * 979 + "\u2026", "slow: it fell"), "two of one name are two"
+    assert joined.read == (*(f"a{each}" for each in range(32, 64)), *(f"b{each}" for each in range(32, 64)))
+    assert joined.model_kind == "embedded-default, named"
+    assert joined.elicitation.endswith("\u2026, slow: one token")
+    assert len(joined.elicitation) == 200
+
+
+def test_only_a_note_is_a_note() -> None:
+    with pytest.raises(ValueRefused, match="note of BTC/USDT"):
+        view(score=0.5, note="it rose")  # type: ignore[arg-type]
+
+
+def test_an_id_that_no_note_can_hold_is_known_beforehand() -> None:
+    for identity in ("news-1", "a\nb", "x" * 200, "x" * 201, "\u2067"):
+        if ViewNote.can_name(identity):
+            assert ViewNote(read=(identity,)).read == (identity,)
+        else:
+            with pytest.raises(ValueRefused, match="id of a document"):
+                ViewNote(read=(identity,))

@@ -23,6 +23,7 @@ from sapphire.domain import (
     from_ns,
     to_ns,
 )
+from sapphire.domain.views import ViewNote
 
 HOUR = Interval("1h").ns
 START = to_ns("2024-03-01")
@@ -185,6 +186,18 @@ def test_views_state_one_thing(stated: tuple[str, ...]) -> None:
     window = window_of(hourly(), START + 10 * HOUR)
     with pytest.raises(ValueRefused, match="must state one thing"):
         window.views(horizon=HORIZON, **dict.fromkeys(stated, pd.Series([1.0, 2.0], SYMBOLS)))
+
+
+def test_a_note_stands_beside_the_view_of_its_symbol() -> None:
+    window = window_of(hourly(), START + 10 * HOUR)
+    scores, note = pd.Series([1.0, np.nan], SYMBOLS), ViewNote("it rose")
+    (view,) = window.views(score=scores, horizon=HORIZON, notes=dict.fromkeys(SYMBOLS, note))
+    assert (view.symbol, view.note) == ("BTC/USDT", note), "who says nothing needs no note"
+    assert window.views(score=scores, horizon=HORIZON, notes={"ETH/USDT": note})[0].note is None
+    with pytest.raises(UnknownInstrument, match="SOL/USDT"):
+        window.views(score=scores, horizon=HORIZON, notes={"SOL/USDT": note})
+    with pytest.raises(ValueRefused, match="notes of views"):
+        window.views(score=scores, horizon=HORIZON, notes=note)  # type: ignore[arg-type]
 
 
 def test_a_view_of_a_symbol_outside_the_universe_is_refused() -> None:

@@ -18,6 +18,7 @@ from sapphire.agents.worker import ReleaseWorker, Worker
 from sapphire.domain import Document, Documents
 from sapphire.domain.errors import AgentError, EvidenceRefused
 from sapphire.domain.releases import Manifest, ReleasedSizing
+from sapphire.domain.views import ViewNote
 
 QUARTER = timedelta(minutes=15)
 SIZING = ReleasedSizing(class_name="volatility_target", parameters={"annual": 0.2}, source_sha256="a" * 64)
@@ -150,6 +151,27 @@ def test_deepseek_thinks_at_its_bars_and_answers_after_its_thought(bars):
     with answered_by(Momentum()):
         assert not DEEPSEEK.replace(reason_every=0).reasons_at(windows[0])
         assert all(DEEPSEEK.replace(reason_every=1).reasons_at(window) for window in windows)
+
+
+def test_each_view_says_which_model_made_it_how_and_on_what(bars):
+    other, symbol = Model("desk/large", "v1", "6" * 64), bars.symbols[0]
+    reader = FinGpt(horizon=QUARTER, reach=timedelta(minutes=50), bar=bars.interval.timedelta)
+    windows = [window_at(DEEPSEEK, bars, row) for row in range(40, 46)]
+    told = news(bars, (38, "Coin surges"), (39, "Coin crashes"))
+    hidden = news(bars, (39, "Coin surges"))
+    odd = Documents([replace(each, id="a\nb") for each in hidden.documents], kinds=("news",))
+    with answered_by(Momentum(thought="it \u202e rose")):
+        quick = QWEN.views(windows[0])
+        slow = {DEEPSEEK.reasons_at(window): DEEPSEEK.views(window)[0].note for window in windows}
+        (read,) = reader.views(window_at(reader, told, 40))
+        (cited,) = reader.views(window_at(reader, bars.with_documents(odd), 40))
+    assert {view.note for view in quick} == {ViewNote(model_kind="embedded-default", elicitation="one token")}
+    assert slow[True] == ViewNote("it rose", (), "embedded-default", "reasoned, 8 tokens, length")
+    assert slow[False] == ViewNote(model_kind="embedded-default", elicitation="one token")
+    assert (read.symbol, read.note.read, read.note.elicitation) == (symbol, ("n0", "n1"), "sentiment of 2 headlines")
+    assert cited.note.read == (next(iter(odd)).sha256,), "an id that no line can hold is named by its hash"
+    with answered_by(Momentum(other)):
+        assert QWEN.replace(model=other).views(windows[0])[0].note.model_kind == "named"
 
 
 def test_fingpt_weighs_headlines_by_age_and_bounds_each(bars):

@@ -14,6 +14,7 @@ from sapphire.domain.clocks import from_ns
 from sapphire.domain.documents import Document, Documents
 from sapphire.domain.errors import AgentError, LeakFound, MissingData
 from sapphire.domain.intervals import Interval
+from sapphire.domain.views import ViewNote
 from sapphire.domain.windows import Window
 
 HOUR = 3_600_000_000_000
@@ -66,6 +67,12 @@ def test_a_prompt_of_other_parts_is_refused(text):
 def test_a_gap_that_stays_open_is_refused():
     with pytest.raises(AgentError, match="stays open"):
         Prompt.parse("# system\nBe.\n# user\n$context $more\n").messages(context="C")
+
+
+@given(st.text(max_size=300))
+def test_what_a_model_wrote_can_be_a_thesis(text):
+    assert ViewNote(without_markup(text, 100)).thesis == without_markup(text, 100)
+    assert ViewNote(without_markup(f"{text}\u202e\u2067\x1b", 100)).model_kind == ""
 
 
 @given(st.text(max_size=300))
