@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from sapphire.domain.canonical import read_canonical
 from sapphire.domain.envelope import bad_message
 from sapphire.domain.errors import BadMessage, ValueRefused
 from sapphire.domain.messages import TradingState
+from sapphire.domain.views import ViewNote
 from sapphire.domain.wire import (
     AmountText,
     AtomsText,
@@ -33,9 +34,9 @@ from sapphire.domain.wire import (
 __all__ = ["DECISION_FORMAT", "DECISION_FORMATS", "NOTED_FORMAT", "DecisionLine"]
 
 DECISION_FORMAT = "DECISION@2"
-NOTED_FORMAT = "DECISION@3"
-"""Of a line with a note beside a view; every other line stays as it was."""
 """What is written."""
+NOTED_FORMAT = "DECISION@3"
+"""What is written where a view has a note; every other line stays as it was."""
 DECISION_FORMATS: Mapping[str, str] = MappingProxyType(
     {
         "DECISION@1": "no `format`, and no agent of a view",
@@ -119,6 +120,23 @@ class LineView(_Frozen):
     """What kind of model made it."""
     elicitation: Prose | None = None
     """How the model was asked."""
+
+    @property
+    def has_note(self) -> bool:
+        """Whether something stands beside its numbers."""
+        return any(each is not None for each in (self.thesis, self.read, self.model_kind, self.elicitation))
+
+    @model_validator(mode="after")
+    def _check_note(self) -> Self:
+        if not self.has_note:
+            return self
+        if self.thesis is None or self.read is None or self.model_kind is None or self.elicitation is None:
+            raise ValueError("thesis, read, model_kind and elicitation together, or none of them")
+        try:
+            ViewNote(self.thesis, self.read, self.model_kind, self.elicitation)
+        except ValueRefused as error:
+            raise ValueError(f"{error.what}: {error.expected}, not {error.got}") from error
+        return self
 
 
 class LineBelief(_Frozen):
@@ -236,6 +254,12 @@ class DecisionLine(_Frozen):
     """What is to be held."""
     views: tuple[LineView, ...]
     """What the release says."""
+
+    @model_validator(mode="after")
+    def _check_version(self) -> Self:
+        if self.format != NOTED_FORMAT and any(view.has_note for view in self.views):
+            raise ValueError(f"no note beside a view in {self.format}, {NOTED_FORMAT} has a place for it")
+        return self
 
     @classmethod
     def read(cls, line: bytes) -> Self:

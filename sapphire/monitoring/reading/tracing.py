@@ -6,10 +6,11 @@ by the machine's clock, the service's hops as time since the word that triggered
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sapphire.domain.clocks import from_ns, to_ns
 from sapphire.domain.display import stamp
 from sapphire.domain.errors import MissingData, Refused
 from sapphire.domain.money import from_atoms
@@ -134,7 +135,7 @@ def trace_order(run: TradedRun, wanted: str) -> Trace:
     if sent is not None and not sent.release:
         events.append(Event("command", "an operator closes the position (sapphire journal show --kind command)"))
     else:
-        events += _decision(decided, subject.symbol)
+        events += _decision(decided, subject.symbol, run.decisions)
         events += _signal(run.day.signals, subject)
     events += [_gate(sent, denied, run)]
     if sent is not None:
@@ -160,7 +161,7 @@ def _release(run: TradedRun) -> Event:
     return Event("release", f"{facts.label} {facts.release[:12]} at stage {facts.stage}{mark}")
 
 
-def _decision(decided: DecidedBar | None, symbol: str) -> Iterator[Event]:
+def _decision(decided: DecidedBar | None, symbol: str, decisions: Mapping[int, DecidedBar]) -> Iterator[Event]:
     """The bar, the views, the belief and the target."""
     if decided is None:
         yield Event("decision", "the coordinator left no line about the bar")
@@ -169,11 +170,9 @@ def _decision(decided: DecidedBar | None, symbol: str) -> Iterator[Event]:
     yield Event("bar", f"close {decided.closes_ticks.get(symbol, 0):,} ticks", close_ns)
     if decided.asked_ns is not None:
         yield Event("asked", "the release's server, for its views", close_ns, decided.asked_ns)
-    for view in decided.views:
-        if view.symbol == symbol:
-            text = f"{view.mean_bps:+.2f} ± {view.std_bps:.2f} bps over {view.horizon}"
-            yield Event("view", text, close_ns, decided.answered_ns)
-            yield from _note(view.note, close_ns)
+    spoken = decided if any(view.symbol == symbol for view in decided.views) else _living(decided, symbol, decisions)
+    if spoken is not None:
+        yield from _view(spoken, symbol)
     for belief in decided.beliefs:
         if belief.symbol == symbol:
             yield Event("belief", f"{belief.mean_bps:+.2f} ± {belief.std_bps:.2f} bps over {belief.horizon}", close_ns)
@@ -186,6 +185,23 @@ def _decision(decided: DecidedBar | None, symbol: str) -> Iterator[Event]:
         if target.symbol == symbol:
             text = f"{target.lots:,} lots, {100 * target.weight:+z.2f} % of equity: {target.reason}"
             yield Event("target", text, close_ns)
+
+
+def _living(decided: DecidedBar, symbol: str, decisions: Mapping[int, DecidedBar]) -> DecidedBar | None:
+    """The earlier bar whose view is still believed at this one; None where nothing is, or its line is not there."""
+    last = next((each for each in decided.remembered if each.symbol == symbol), None)
+    if last is None or last.ends <= from_ns(decided.bar_close_ns):
+        return None
+    return decisions.get(to_ns(last.belief.as_of))
+
+
+def _view(decided: DecidedBar, symbol: str) -> Iterator[Event]:
+    """A bar's view of a symbol, with what stands beside it."""
+    for view in decided.views:
+        if view.symbol == symbol:
+            text = f"{view.mean_bps:+.2f} ± {view.std_bps:.2f} bps over {view.horizon}"
+            yield Event("view", text, decided.bar_close_ns, decided.answered_ns)
+            yield from _note(view.note, decided.bar_close_ns)
 
 
 def _note(note: ViewNote | None, close_ns: int) -> Iterator[Event]:

@@ -115,6 +115,23 @@ def test_old_lines_are_read_and_unknown_versions_refused():
     assert "DECISION@4" in str(refused.value)
 
 
+def test_a_note_stands_whole_beside_a_view_and_in_no_line_of_before():
+    wire = {"symbol": "BTC/USDT", "as_of_ns": "0", "horizon_ns": "1000", "score": "1", "mean_bps": None,
+            "std_bps": None, "quantiles": [], "entry": "1-1", "agent": "qwen"}  # fmt: skip
+    note = {"thesis": "it rose", "read": ["n1"], "model_kind": "embedded-default", "elicitation": "one token"}
+    line = Decision({**decision(1).facts, "views": [wire | note], "format": "DECISION@3"}).line
+    assert Decision.read(line).facts["views"] == [wire | note]
+    for bad, match in (
+        (line.replace(b"DECISION@3", b"DECISION@2"), "DECISION@3 has a place for it"),
+        (line.replace(b',"thesis":"it rose"', b""), "together, or none of them"),
+        (line.replace(b'"it rose"', b'"it\\u001brose"'), "thesis of a view's note"),
+    ):
+        assert bad != line
+        with pytest.raises(ValueRefused) as refused:
+            Decision.read(bad)
+        assert match in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("key", "value"), [("bar_close_ns", 7), ("history_rows", "7"), ("release", None), ("more", 1), ("signals", [{}])]
 )

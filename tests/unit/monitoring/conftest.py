@@ -14,6 +14,7 @@ from sapphire.coordination.decisions import Decision, Scope
 from sapphire.data.generated import generated_instrument
 from sapphire.domain import Interval
 from sapphire.domain.clocks import to_ns
+from sapphire.domain.decisions import NOTED_FORMAT
 from sapphire.domain.instruments import Universe
 from sapphire.domain.releases import ReleasedSizing
 from sapphire.monitoring.judging.evidence import evidence_of
@@ -120,6 +121,18 @@ class Recorded:
 def recorded(plan, release, evidence):
     """A run in which everything went as the evidence says."""
     return Recorded(rows_of(plan, release, evidence), decisions_of(release, evidence), exchange_of(plan, evidence))
+
+
+@pytest.fixture
+def note_views(recorded):
+    """Puts a note beside every view that was recorded."""
+
+    def note(**beside):
+        for place, decision in enumerate(recorded.decisions):
+            views = [view | beside for view in decision.facts["views"]]
+            recorded.decisions[place] = Decision(decision.facts | {"views": views, "format": NOTED_FORMAT})
+
+    return note
 
 
 @pytest.fixture

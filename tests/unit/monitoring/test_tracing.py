@@ -7,6 +7,8 @@ import pytest
 from sapphire.coordination.decisions import Decision
 from sapphire.domain.errors import MissingData, Refused
 from sapphire.monitoring import find_order, trace_order
+from sapphire.monitoring.reading.decisions import DecidedBar
+from sapphire.monitoring.reading.tracing import _decision
 
 
 @pytest.fixture
@@ -60,21 +62,43 @@ def test_the_life_of_an_order_is_told_in_its_order(run, evidence):
     assert found.market == "generated market v2, seed 7 (uncalibrated)"
 
 
-def test_what_stands_beside_a_view_is_told_as_text(recorded, write_run, home, monkeypatch, capsys):
+def test_what_stands_beside_a_view_is_told_as_text(recorded, note_views, write_run, home, monkeypatch, capsys):
     """A model wrote it, and perhaps a stranger through the model: no markup in it acts."""
     thesis = "[bold red]it rose[/bold red] <script>alert(1)</script>"
-    beside = {"thesis": thesis, "read": ["news-1", "n2"], "model_kind": "embedded-default", "elicitation": "one token"}
-    for place, decision in enumerate(recorded.decisions):
-        views = [view | beside for view in decision.facts["views"]]
-        recorded.decisions[place] = Decision(decision.facts | {"views": views})
+    note_views(thesis=thesis, read=["news-1", "n2"], model_kind="embedded-default", elicitation="one token")
     run = write_run(recorded)
     by = {event.what: event.text for event in trace_order(run, run.day.orders[0].order).events}
     assert (by["model"], by["thesis"], by["read"]) == ("embedded-default, one token", thesis, "news-1, n2")
     monkeypatch.setenv("SAPPHIRE_HOME", str(home))
     monkeypatch.setenv("COLUMNS", "200")
     command(["trace", run.day.orders[0].order, "--run", str(run.folder)])
-    printed = capsys.readouterr()
-    assert "[bold red]it rose[/bold red] <script>" in printed.out + printed.err
+    assert "[bold red]it rose[/bold red] <script>" in capsys.readouterr().out
+    command(["trace", run.day.orders[0].order, "--run", str(run.folder), "--json"])
+    told = {event["what"]: event["text"] for event in json.loads(capsys.readouterr().out)["events"]}
+    assert {key: told[key] for key in ("model", "thesis", "read")} == {
+        key: by[key] for key in ("model", "thesis", "read")
+    }
+
+
+def test_where_no_view_came_the_one_that_is_still_believed_is_told(recorded, note_views, write_run):
+    note_views(thesis="it rose", read=[], model_kind="embedded-default", elicitation="")
+    first = write_run(recorded).day.orders[0]
+    place = next(i for i, each in enumerate(recorded.decisions) if each.bar_close_ns == first.bar_close_ns)
+    silent, before = recorded.decisions[place].facts, recorded.decisions[place - 1].facts
+    belief = next(each for each in before["beliefs"] if each["symbol"] == first.symbol)
+
+    def told(as_of_ns, **more):
+        remembered = [belief | {"as_of_ns": as_of_ns, "lots": None} | more]
+        views = [view for view in silent["views"] if view["symbol"] != first.symbol]
+        made = DecidedBar.of(Decision(silent | {"views": views, "remembered": remembered}).facts)
+        decided = {made.bar_close_ns: made, int(before["bar_close_ns"]): DecidedBar.of(before)}
+        return {event.what: event for event in _decision(made, first.symbol, decided)}
+
+    found = told(before["bar_close_ns"])
+    assert (found["thesis"].text, found["model"].text) == ("it rose", "embedded-default")
+    assert found["view"].market_ns == found["thesis"].market_ns == int(before["bar_close_ns"])
+    assert "view" not in told(before["bar_close_ns"], horizon_ns=str(3_600 * 10**9)), "a belief that has ended"
+    assert "view" not in told(str(int(before["bar_close_ns"]) - 1_000)), "a bar whose line is not there"
 
 
 def test_an_operator_s_order_serves_no_release_and_its_life_begins_with_the_command(recorded, write_run):
