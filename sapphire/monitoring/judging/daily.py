@@ -104,6 +104,12 @@ class DailyReport:
         made, symbols = self.run.decisions.values(), self.run.facts.symbols
         return why_untraded(made, symbols, denied=day.denied_for, refused=day.refused_for)
 
+    @property
+    def model_kinds(self) -> dict[str, int]:
+        """How many of the views each kind of model made, "embedded-default"; empty where no model did."""
+        notes = [view.note for made in self.run.decisions.values() for view in made.views if view.note is not None]
+        return dict(Counter(note.model_kind for note in notes if note.model_kind))
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values with stable keys."""
         day, books, facts = self.run.day, self.reconciliation, self.run.facts
@@ -131,6 +137,7 @@ class DailyReport:
             "untraded": self.untraded,
             "denied_for": day.denied_for,
             "refused_for": day.refused_for,
+            "model_kinds": self.model_kinds,
             "undecided_for": dict(Counter(made.code for made in self.run.decisions.values() if made.code)),
             "starts": len(day.epochs),
             "traded_return": self.traded_return,

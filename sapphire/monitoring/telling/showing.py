@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sapphire.domain.clocks import from_ns
-from sapphire.domain.display import stamp
+from sapphire.domain.display import counted, stamp
 from sapphire.domain.money import ATOMS_PER_UNIT, from_atoms
 from sapphire.monitoring.judging.daily import DailyReport
 from sapphire.monitoring.reading.latency_traces import HOPS, LatencySummary
@@ -44,14 +44,25 @@ def _releases_traded(report: DailyReport) -> list[tuple[str, str]]:
     return [("releases traded", "; ".join(named))]
 
 
+def _models_of_views(report: DailyReport) -> list[tuple[str, str]]:
+    """What kind of model made the views, where one did."""
+    kinds = report.model_kinds
+    if not kinds:
+        return []
+    views = sum(len(made.views) for made in report.run.decisions.values())
+    named = "; ".join(f"{kind} made {count:,}" for kind, count in sorted(kinds.items()))
+    return [("models", f"{named} of {counted(views, 'view')}")]
+
+
 def summary_section(report: DailyReport) -> Section:
-    """The run in eight lines, and in one more why it never traded."""
+    """The run in eight lines, one more for the models behind its views, and one more why it never traded."""
     day, facts = report.run.day, report.run.facts
     books, parity, wire = report.reconciliation, report.parity, report.signal_to_wire
     mark = f" ({', '.join(facts.marks)})" if facts.marks else ""
     lines = [
         ("release", f"{facts.label} {facts.release[:12]} on {facts.stage}{mark}"),
         *_releases_traded(report),
+        *_models_of_views(report),
         ("market", facts.market.label),
         (
             "traded",

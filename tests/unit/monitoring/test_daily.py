@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -148,6 +149,22 @@ def test_a_run_without_a_trade_is_told_without_numbers_that_are_not_there(record
     assert dict(showing.summary_section(daily_report(daily.run, "2025-04-07")).lines)["NO TRADE TODAY"]
     showing.equity_section(daily)
     showing.positions_section(daily)
+
+
+def test_the_page_names_the_kinds_of_models_behind_the_views_where_there_are_any(daily, home, recorded, note_views):
+    assert daily.as_dict()["model_kinds"] == {}
+    assert "models" not in dict(showing.summary_section(daily).lines)
+    note_views(thesis="", read=[], model_kind="[bold]<script>", elicitation="one token")
+    views = [view for decision in recorded.decisions for view in decision.facts["views"]]
+    views[0]["model_kind"] = ""
+    (daily.run.folder / "decisions.jsonl").write_bytes(b"".join(decision.line for decision in recorded.decisions))
+    noted = replace(daily, run=read_run(daily.run.folder, home))
+    assert noted.as_dict()["model_kinds"] == {"[bold]<script>": len(views) - 1}
+    section = showing.summary_section(noted)
+    assert dict(section.lines)["models"] == f"[bold]<script> made {len(views) - 1} of {len(views)} views"
+    page = section._repr_mimebundle_()["text/html"]
+    assert "[bold]&lt;script&gt; made" in page
+    assert "<script" not in page
 
 
 def test_rules_that_differ_between_sizing_and_trading_are_refused(recorded, write_run):
