@@ -3,6 +3,7 @@
 The name of a file holds the agent's captured source with its helpers, its class and parameters, the bars, and all that
 computes (`kept`). What no digest can hold, a file that the agent reads or a name that was changed in its module, is
 looked for when a book comes from the disk: the agent is asked anew about windows that nobody foresees (`Remembered`).
+Arrays hold numbers alone: answers with a note beside a view are kept for one kernel and not written.
 """
 
 from __future__ import annotations

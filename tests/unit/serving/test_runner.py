@@ -1,6 +1,7 @@
 """The runner: the views a notebook sees, or a refusal with its reason and status."""
 
 import asyncio
+import itertools
 import json
 import os
 import signal
@@ -16,9 +17,11 @@ from sapphire.domain import FixedClock, Window, decode
 from sapphire.domain.bar_cache import ring_key, ring_of
 from sapphire.domain.clocks import from_ns, to_ns
 from sapphire.domain.view_requests import CachedRequest, encode_window
+from sapphire.domain.views import View, ViewNote
 from sapphire.registry import EvidenceStore
 from sapphire.registry.policies import must_ask, must_pass
 from sapphire.serving import Runner, Settings, Standing, admit
+from sapphire.serving.answers import Speaker, answered
 from sapphire.serving.cached_windows import BarCache
 
 AT_NS = 1_800_000_000_000_000_000
@@ -88,6 +91,19 @@ def test_envelopes_say_who_when_and_why(asked, bars, runner, cross):
     assert {envelope["publish_time_ns"] for envelope in envelopes} == {str(AT_NS)}
     assert {envelope["causation_id"] for envelope in envelopes} == {"m-1"}
     assert len({envelope["trace_id"] for envelope in envelopes}) == 1
+
+
+def test_a_note_travels_in_the_answer_and_a_view_without_one_as_before():
+    as_of = from_ns(AT_NS)
+    plain = View("BTC/USDT", as_of, timedelta(hours=1), mean_bps=1.0, std_bps=2.0, agent="qwen")
+    noted = replace(plain, symbol="ETH/USDT", note=ViewNote("it rose", ("n1",), "embedded-default", "one token"))
+    speaker = Speaker("ab" * 32, "serving:1", itertools.count(), FixedClock(AT_NS))
+    made = speaker.messages([plain, noted], AT_NS, CachedRequest("embedded", AT_NS))
+    body = answered(made, release="ab" * 32, universe=("BTC/USDT", "ETH/USDT"), skill_failed=False).body
+    sent = json.loads(body)["views"]
+    assert [each["envelope"]["schema_id"] for each in sent] == ["VIEW@1", "VIEW@2"]
+    assert not {"thesis", "read", "model_kind", "elicitation"} & set(sent[0])
+    assert [decode(json.dumps(each).encode()).view() for each in sent] == [plain, noted]
 
 
 def test_a_symbol_without_a_view_is_named_as_silent(asked, bars, runner):

@@ -89,6 +89,22 @@ def test_each_target_says_why_with_what_was_believed(decisions_verb):
     assert rows[2]["std_bps"] == 40.0
 
 
+def test_the_kind_of_model_behind_a_view_stands_there_as_text(decisions_verb, run):
+    kind = "[bold]<script>"
+    view = {"symbol": "BTC/USDT", "as_of_ns": str(CLOSE_NS), "horizon_ns": "1000", "score": "1", "mean_bps": None,
+            "std_bps": None, "quantiles": [], "entry": "1-1", "agent": "qwen",
+            "thesis": "", "read": [], "model_kind": kind, "elicitation": "one token"}  # fmt: skip
+    targets = [Target("BTC/USDT", 50, 0.05, Reason.SIZED), Target("ETH/USDT", 7, 0.01, Reason.SIZED)]
+    noted = decided(0, targets, BTC=2.0, ETH=3.0).knowing(views=[view], format="DECISION@3")
+    run.decisions.write_bytes(noted.line)
+    rows = json.loads(decisions_verb("--json").stdout)["decisions"]
+    assert [(row["model_kind"], row["why"]) for row in rows] == [
+        (kind, f"sized, mean +2.00 bps, {kind}"),
+        (None, "sized, mean +3.00 bps"),
+    ]
+    assert f"mean +2.00 bps, {kind}" in " ".join(decisions_verb(columns="160").stdout.split())
+
+
 def test_one_symbol_and_the_latest_bars(decisions_verb):
     rows = json.loads(decisions_verb("--symbol", "ETH/USDT", "--limit", "2", "--json").stdout)["decisions"]
     assert [(row["symbol"], row["reason"]) for row in rows] == [("ETH/USDT", "sized"), (None, None)]

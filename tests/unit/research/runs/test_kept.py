@@ -125,6 +125,24 @@ def test_another_thing_is_asked_anew(make_study, plain, walked, changed, tmp_pat
         assert not after.equals(before)
 
 
+def test_answers_with_notes_are_kept_for_one_kernel_and_asked_anew_in_the_next(make_study, tmp_path):
+    """Arrays hold numbers alone: what came back from them would be other views."""
+    noted = TEXT.replace("horizon=self.horizon)", "horizon=self.horizon, notes=dict.fromkeys(window.symbols, WHY))")
+    cls = load_agent_source(
+        noted.replace("FACTOR = 1.0", 'FACTOR = 1.0\nWHY = sapphire.ViewNote("it rose")').replace(
+            "from sapphire import Agent", "import sapphire\nfrom sapphire import Agent"
+        ),
+        tmp_path / "plain.py",
+    )
+    study = make_study()
+    before = walk_in(study, cls())
+    first = len(asked(cls))
+    assert walk_in(study, cls()).equals(before)
+    assert asked(cls) == []
+    assert walk_in(make_study(), cls()).equals(before)
+    assert len(asked(cls)) == first
+
+
 def walk_in(study, agent):
     with study._remembered.open():
         return walk_views(agent, study.evaluation, study.folds, seed=study.seed, on_progress=quiet).score
