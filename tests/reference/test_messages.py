@@ -215,6 +215,7 @@ def refusals() -> dict[str, dict[str, str]]:
     """Name to {data, error, field}: what every reader must refuse, and the field it must name."""
     signal = encode(examples()["hft_signal_long"]).decode()
     view = encode(examples()["view_quantiles"]).decode()
+    noted = encode(examples()["noted_view"]).decode()
     order = encode(examples()["order_execution_fill"]).decode()
     settled = encode(examples()["settled"]).decode()
     account = encode(examples()["account_state"]).decode()
@@ -226,6 +227,10 @@ def refusals() -> dict[str, dict[str, str]]:
     return {
         "unknown_schema": bad(signal, '"HFT_SIGNAL@1"', '"HFT_SIGNAL@2"', "", "UnknownSchema"),
         "unknown_field": bad(signal, '"target_lots"', '"leverage":"3","target_lots"', "leverage"),
+        "note_in_an_older_view": bad(view, '"symbol":"BTC/USDT"', '"symbol":"BTC/USDT","thesis":"it rose"', "thesis"),
+        "half_a_note": bad(noted, '"model_kind":"embedded-default",', "", "model_kind"),
+        "null_for_a_thesis": bad(noted, r'"it rose\nand \"fell\" ‹¦›"', "null", "thesis"),
+        "text_for_what_was_read": bad(noted, '["news 1","n2"]', '"news 1"', "read"),
         "unknown_first_field": bad(signal, '{"bar_close_ns"', '{"a":1,"bar_close_ns"', "a"),
         "unknown_field_of_envelope": bad(signal, '"trace_id"', '"topic":"x","trace_id"', "envelope.topic"),
         "unknown_field_of_fill": bad(order, '"is_maker"', '"is_taker":true,"is_maker"', "fill.is_taker"),
@@ -344,8 +349,14 @@ BEYOND_A_SCHEMA = {
 def test_the_json_schema_refuses_what_readers_refuse(name: str) -> None:
     wire = json.loads(refusals()[name]["data"])
     schemas = {"view": "VIEW@1", "order": "ORDER_EXECUTION@1", "settled": "SETTLED@1", "signal": "HFT_SIGNAL@1"}
-    schemas["account"] = "ACCOUNT_STATE@1"
-    field = {"quantiles": "view", "side": "order", "consumed": "settled", "positions": "account"}
+    schemas |= {"account": "ACCOUNT_STATE@1", "noted": "VIEW@2"}
+    field = {
+        "elicitation": "noted",
+        "quantiles": "view",
+        "side": "order",
+        "consumed": "settled",
+        "positions": "account",
+    }
     kind = next((kind for key, kind in field.items() if key in wire), "signal")
     assert not validator_of(schemas[kind]).is_valid(wire)
 
@@ -376,6 +387,9 @@ def test_values_from_rust_mean_the_same_here(rust_lines: list[bytes]) -> None:
     view = by_number["rust-1"]
     assert isinstance(view, ViewMessage)
     assert view.view().quantiles_bps == {0.1: -120.5, 0.5: 3.0, 0.9: 131.25}
+    noted = by_number["rust-11"]
+    assert isinstance(noted, ViewMessage)
+    assert noted.view().note == ViewNote("it rose\n\u2039\u00a6", ("news 1",), "embedded-default", "one token")
     report = by_number["rust-4"]
     assert isinstance(report, OrderExecutionMessage)
     trade = report.trade()

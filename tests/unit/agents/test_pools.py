@@ -95,7 +95,8 @@ class Reasoning(Agent):
         close = window.panel("close").iloc[-1]
         note = ViewNote(self.thesis, ("n1",), "embedded-default", "one token")
         first = {window.symbols[0]: note}
-        return window.views(mean_bps=close * 0 + 3, std_bps=close * 0 + 1, horizon=self.horizon, notes=first)
+        levels = {0.1: close * 0 - 17.0, 0.9: close * 0 + 23.0}
+        return window.views(quantiles=levels, horizon=self.horizon, notes=first)
 
 
 def test_a_calibrated_view_keeps_its_note_and_a_pool_names_each_member_s(bars):
@@ -108,7 +109,7 @@ def test_a_calibrated_view_keeps_its_note_and_a_pool_names_each_member_s(bars):
     assert none.note is None
     weighted = Pool((Reasoning(), Reasoning("it fell")), weights=(1.0, 0.0)).views(window)[0]
     assert weighted.note.thesis == "reasoning: it rose", "what has no weight decides nothing"
-    assert weighted.mean_bps == 3.0
+    assert weighted.mean_bps == first.mean_bps == pytest.approx(3.0)
 
 
 def test_a_pool_calibrates_its_members_on_the_training_window(bars):

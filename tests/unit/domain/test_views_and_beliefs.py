@@ -109,6 +109,8 @@ def test_a_long_note_leaves_room_for_the_others() -> None:
     joined = ViewNote.joined([("slow", long), ("slow", short)])
     first, second = joined.thesis.split("\n")
     assert (first, second) == ("slow: " + "x" * 979 + "\u2026", "slow: it fell"), "two of one name are two"
+    halves = ViewNote.joined([("one", long), ("two", long)]).thesis.split("\n")
+    assert [len(half) for half in halves] == [499, 500], "what is cut is cut of both"
     assert joined.read == (*(f"a{each}" for each in range(32, 64)), *(f"b{each}" for each in range(32, 64)))
     assert joined.model_kind == "embedded-default, named"
     assert joined.elicitation.endswith("\u2026, slow: one token")
