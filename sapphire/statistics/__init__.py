@@ -10,8 +10,17 @@ a doctest with a published or executed value.
 """
 
 from sapphire.statistics.bootstrap import ConfidenceInterval, block_length, bootstrap_interval
+from sapphire.statistics.brier import (
+    BrierDecomposition,
+    ReliabilityBin,
+    brier_decomposition,
+    expected_calibration_error,
+    reliability_diagram,
+    wilson_interval,
+)
 from sapphire.statistics.calibration import ScoreCalibration, fit_score_calibration, shrinkage
-from sapphire.statistics.conformal import adaptive_multipliers, conformal_multiplier
+from sapphire.statistics.calibration_kinds import Calibration, calibration_from_arrays
+from sapphire.statistics.conformal import AdaptiveConformal, SplitConformal, adaptive_conformal, fit_split_conformal
 from sapphire.statistics.cross_validation import (
     IndexSplit,
     combinatorial_paths,
@@ -25,6 +34,7 @@ from sapphire.statistics.deflation import (
     minimum_backtest_length,
 )
 from sapphire.statistics.differences import PairedDifference, one_sided_difference
+from sapphire.statistics.direction import DirectionCalibration, fit_direction_calibration
 from sapphire.statistics.discovery import (
     Discoveries,
     critical_sharpe_ratio,
@@ -36,7 +46,14 @@ from sapphire.statistics.discovery import (
 )
 from sapphire.statistics.downside import sortino_ratio
 from sapphire.statistics.drawdown import Drawdown, drawdown_series, maximum_drawdown
-from sapphire.statistics.drift import ReferenceHistogram, drift_threshold, population_stability_index
+from sapphire.statistics.drift import (
+    Drift,
+    ReferenceHistogram,
+    drift_of,
+    drift_threshold,
+    population_stability_index,
+    reference_histogram,
+)
 from sapphire.statistics.information import (
     Information,
     QuantileReturn,
@@ -64,11 +81,8 @@ from sapphire.statistics.one_sided import (
 )
 from sapphire.statistics.overfitting import Overfitting, probability_of_backtest_overfitting
 from sapphire.statistics.pass_rates import PassRate, false_pass_rate, planted_pass_rate
-from sapphire.statistics.probability_calibration import (
-    ISOTONIC_FROM,
-    ProbabilityCalibration,
-    fit_probability_calibration,
-)
+from sapphire.statistics.probability_calibration import ProbabilityCalibration, fit_probability_calibration
+from sapphire.statistics.probability_maps import isotonic_steps, platt_scaling, temperature_scaling
 from sapphire.statistics.reliability import (
     Coverage,
     MeanCalibration,
@@ -78,7 +92,7 @@ from sapphire.statistics.reliability import (
     quantile_coverage,
 )
 from sapphire.statistics.samples import MINIMUM_RETURNS
-from sapphire.statistics.scoring import brier_scores, gaussian_log_scores, probability_up
+from sapphire.statistics.scoring import brier_scores, gaussian_log_scores, log_scores, probability_up
 from sapphire.statistics.sharpe import (
     Convention,
     annualise,
@@ -92,22 +106,19 @@ from sapphire.statistics.sharpe import (
 from sapphire.statistics.slopes import FoldSlope, SlopeReport, slope_report
 from sapphire.statistics.superior import SuperiorAbility, step_m, superior_predictive_ability
 from sapphire.statistics.trials import alike_trials, effective_number_of_trials, sharpe_at_interval, variance_of_trials
-from sapphire.statistics.verification import (
-    BrierDecomposition,
-    ReliabilityBin,
-    brier_decomposition,
-    reliability_diagram,
-)
 
 __all__ = [
-    "ISOTONIC_FROM",
     "MINIMUM_RETURNS",
+    "AdaptiveConformal",
     "BrierDecomposition",
+    "Calibration",
     "ConfidenceInterval",
     "Convention",
     "Coverage",
+    "DirectionCalibration",
     "Discoveries",
     "Drawdown",
+    "Drift",
     "FoldSlope",
     "IndexSplit",
     "Information",
@@ -124,8 +135,9 @@ __all__ = [
     "ReturnMoments",
     "ScoreCalibration",
     "SlopeReport",
+    "SplitConformal",
     "SuperiorAbility",
-    "adaptive_multipliers",
+    "adaptive_conformal",
     "alike_trials",
     "annualise",
     "automatic_lags",
@@ -137,27 +149,33 @@ __all__ = [
     "bootstrap_test",
     "brier_decomposition",
     "brier_scores",
+    "calibration_from_arrays",
     "combinatorial_paths",
     "combinatorial_purged_splits",
-    "conformal_multiplier",
     "critical_sharpe_ratio",
     "deflated_sharpe_ratio",
     "deflated_sharpe_ratio_2025",
     "discoveries",
     "drawdown_series",
+    "drift_of",
     "drift_threshold",
     "effective_number_of_trials",
+    "expected_calibration_error",
     "expected_maximum_sharpe",
     "false_pass_rate",
+    "fit_direction_calibration",
     "fit_probability_calibration",
     "fit_score_calibration",
+    "fit_split_conformal",
     "forward_returns",
     "gaussian_log_scores",
     "hac_mean_test",
     "information_coefficient",
     "information_decay",
     "interval_coverage",
+    "isotonic_steps",
     "level_after_openings",
+    "log_scores",
     "market_model",
     "maximum_drawdown",
     "mean_calibration",
@@ -170,6 +188,7 @@ __all__ = [
     "overlap_lags",
     "planned_false_discovery_rate",
     "planted_pass_rate",
+    "platt_scaling",
     "population_stability_index",
     "probabilistic_sharpe_ratio",
     "probability_of_backtest_overfitting",
@@ -179,6 +198,7 @@ __all__ = [
     "purged_k_fold_splits",
     "quantile_coverage",
     "rank_ic",
+    "reference_histogram",
     "reliability_diagram",
     "return_moments",
     "returns_by_quantile",
@@ -192,5 +212,7 @@ __all__ = [
     "sortino_ratio",
     "step_m",
     "superior_predictive_ability",
+    "temperature_scaling",
     "variance_of_trials",
+    "wilson_interval",
 ]

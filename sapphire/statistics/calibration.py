@@ -99,6 +99,11 @@ class ScoreCalibration:
         mean = self.intercept_bps + self.slope_bps * standardised
         return np.asarray(mean), np.where(np.isnan(raw), np.nan, self.residual_std_bps)
 
+    def card(self) -> dict[str, float]:
+        """What a reader should know of it."""
+        names = ("slope_bps", "slope_t", "residual_std_bps", "pairs")
+        return {name: round(getattr(self, name), 4) for name in names}
+
     def to_arrays(self) -> dict[str, FloatArray]:
         """The map as named float64 arrays of one value each, for a safetensors file."""
         return {field.name: np.array([getattr(self, field.name)], dtype=np.float64) for field in fields(self)}

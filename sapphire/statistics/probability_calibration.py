@@ -1,92 +1,137 @@
-"""What a stated probability is worth: from log-odds to how often the event comes.
+"""What stated log-odds of an event are worth as a probability.
 
-A model that says 0.9 may be right six times in ten. The map from what it says to what happens is fitted on training
-windows alone: a line through the log-odds while outcomes are few, any rising curve once there are many, and in both
-cases drawn towards the base rate as far as the outcomes do not support it.
+A forecaster that speaks in probabilities is mostly too sure. Where few outcomes are known, a line in log-odds is all
+that they support; where many are, a monotone map. Both are drawn back to the base rate as far as their evidence does
+not carry them, and neither turns a statement round.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from sapphire.domain.errors import StatisticsError, TooFewReturns
-from sapphire.statistics.samples import MINIMUM_RETURNS, FloatArray, finite_sample, same_shape
+from sapphire.statistics.brier import brier_decomposition
+from sapphire.statistics.longrun import long_run_variance, overlap_lags
+from sapphire.statistics.probability_maps import (
+    EVEN,
+    isotonic_steps,
+    logistic,
+    platt_scaling,
+    smoothed_targets,
+    temperature_scaling,
+)
+from sapphire.statistics.samples import MINIMUM_RETURNS, FloatArray, paired
 
-__all__ = ["ISOTONIC_FROM", "ProbabilityCalibration", "fit_probability_calibration"]
+__all__ = ["ISOTONIC_PAIRS", "ProbabilityCalibration", "ProbabilityMethod", "fit_probability_calibration"]
 
-Method = Literal["platt", "temperature", "isotonic"]
-ISOTONIC_FROM = 500
-"""Resolved views from which a rising curve is fitted instead of a line (Niculescu-Mizil and Caruana 2005: below some
-hundreds it overfits)."""
-_METHODS: tuple[Method, ...] = ("platt", "temperature", "isotonic")
-_PRIOR_WEIGHT = 30.0
-"""Independent outcomes at which a calibrated probability and the base rate weigh the same."""
+ProbabilityMethod = Literal["platt", "temperature", "isotonic"]
+"""How log-odds were mapped. In arrays: its place in this list."""
+
+ISOTONIC_PAIRS = 500
+"""From so many independent pairs on, the map is isotonic."""
+
+_METHODS: tuple[ProbabilityMethod, ...] = get_args(ProbabilityMethod)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class ProbabilityCalibration:
-    """A fitted map from log-odds to a probability.
+    """A fitted map from log-odds to the probability of an event.
 
     Attributes
     ----------
-    method : how it was fitted.
-    knots : [K], log-odds, rising; between them the map is linear, beyond them it stays.
-    values : [K], probability of the event at each, rising.
-    base_rate : how often the event came in training.
-    weight : share of the map in what `apply` gives, the rest is the base rate.
-    pairs : resolved views that it was fitted on.
+    method : "platt", "temperature" or "isotonic".
+    slope, intercept : of the line in log-odds; both 0 where the map is isotonic.
+    knots, probabilities : of the isotonic map; none where it is a line.
+    low, high : the lowest and highest training log-odds; what is beyond is read as the nearer of them.
+    least, most : no probability outside of these is stated: Platt's targets after so many outcomes.
+    base_rate : share of the training outcomes that came.
+    kept : share of the distance from the base rate that the evidence carries.
+    t_value : of the slope of outcomes on the fitted probabilities, overlap allowed for; below zero where they fall.
+    brier, reliability, resolution, uncertainty : of the calibrated probabilities on the training pairs themselves, the
+        score and its parts (`brier_decomposition`).
+    pairs : number of training pairs.
+    independent : how many independent ones they amount to.
     """
 
-    method: Method
-    knots: FloatArray
-    values: FloatArray
+    method: ProbabilityMethod
+    slope: float
+    intercept: float
+    knots: tuple[float, ...]
+    probabilities: tuple[float, ...]
+    low: float
+    high: float
+    least: float
+    most: float
     base_rate: float
-    weight: float
-    pairs: int
+    kept: float
+    t_value: float
+    brier: float
+    reliability: float
+    resolution: float
+    uncertainty: float
+    pairs: float
+    independent: float
 
     def __post_init__(self) -> None:
-        knots, values = np.asarray(self.knots, np.float64), np.asarray(self.values, np.float64)
-        object.__setattr__(self, "knots", knots)
-        object.__setattr__(self, "values", values)
-        rising = knots.ndim == 1 and len(knots) > 0 and knots.shape == values.shape
-        rising = rising and bool((np.diff(knots) > 0.0).all() and (np.diff(values) >= 0.0).all())
-        bounded = rising and bool((values >= 0.0).all() and (values <= 1.0).all() and np.isfinite(knots).all())
-        if not bounded or not 0.0 <= self.base_rate <= 1.0 or not 0.0 <= self.weight <= 1.0:
+        steps = self.method == "isotonic"
+        rising = np.all(np.diff(self.knots) > 0.0) and np.all(np.diff(self.probabilities) >= 0.0)
+        shares = (*self.probabilities, self.base_rate, self.kept, self.least, self.most)
+        sound = {
+            "method": self.method in _METHODS,
+            "numbers": not any(math.isnan(each) for each in (*self._numbers(), *self.knots, *self.probabilities)),
+            "slope": self.slope >= 0.0,
+            "knots": len(self.knots) == len(self.probabilities) and bool(self.knots) == steps and bool(rising),
+            "shares": all(0.0 <= each <= 1.0 for each in shares) and 0.0 < self.least < self.most < 1.0,
+            "range": self.low <= self.high,
+        }
+        if not all(sound.values()):
             raise StatisticsError(
                 "a calibration that cannot be applied",
-                expected="rising knots, rising probabilities, a base rate and a weight between 0 and 1",
-                got=f"{len(knots)} knots, base rate {self.base_rate:g}, weight {self.weight:g}",
+                expected="a known method, numbers, a slope of zero or more, knots that rise, shares from 0 to 1",
+                got=f"wrong: {', '.join(name for name, right in sound.items() if not right)}",
                 next="fit it again with fit_probability_calibration",
             )
 
     def apply(self, log_odds: npt.ArrayLike) -> FloatArray:
-        """Calibrated probabilities, of any shape; NaN where nothing was said.
+        r"""Probabilities of `log_odds`, of any shape.
+
+        .. math:: p = \mathrm{clip}\bigl(\bar o + k\,(m(\mathrm{clip}(x, x_{\min}, x_{\max})) - \bar o),\ t_-, t_+\bigr)
+
+        with m the fitted map and k what is kept. Missing log-odds (NaN) have a missing probability.
 
         Raises
         ------
         StatisticsError : infinite log-odds.
+
+        >>> x = np.linspace(-2.0, 2.0, 200)
+        >>> fitted = fit_probability_calibration(x, np.sin(40.0 * x) < x / 2.0)
+        >>> fitted.apply([-1.0, 0.0, 1.0, 99.0]).round(2).tolist()
+        [0.34, 0.5, 0.66, 0.79]
         """
         raw = np.asarray(log_odds, dtype=np.float64)
         if bool(np.isinf(raw).any()):
-            raise StatisticsError("infinite log-odds", expected="finite ones, NaN where one is missing", got="infinity")
-        mapped = np.interp(raw, self.knots, self.values)
-        return np.asarray(np.where(np.isnan(raw), np.nan, self.weight * mapped + (1.0 - self.weight) * self.base_rate))
+            raise StatisticsError(
+                "infinite log-odds",
+                expected="finite log-odds, NaN where one is missing",
+                got=f"{int(np.isinf(raw).sum())} infinite of {raw.size}",
+                next="a probability of 0 or 1 has no log-odds: keep it off both ends",
+            )
+        fitted = self._fitted(np.clip(raw, self.low, self.high))
+        return np.asarray(np.clip(self.base_rate + self.kept * (fitted - self.base_rate), self.least, self.most))
 
     def to_arrays(self) -> dict[str, FloatArray]:
-        """The map as named float64 arrays, for a safetensors file."""
-        single = {
-            "method": float(_METHODS.index(self.method)),
-            "base_rate": self.base_rate,
-            "weight": self.weight,
-            "pairs": float(self.pairs),
-        }
-        return {"knots": self.knots, "values": self.values} | {name: np.array([of]) for name, of in single.items()}
+        """The map as named float64 arrays, of one value each but for the knots of an isotonic one."""
+        arrays = {name: np.array([value]) for name, value in zip(_NUMBERS, self._numbers(), strict=True)}
+        arrays["method"] = np.array([float(_METHODS.index(self.method))])
+        if self.knots:
+            arrays |= {name: np.array(getattr(self, name), dtype=np.float64) for name in _KNOTS}
+        return arrays
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[np.float64]]) -> ProbabilityCalibration:
@@ -96,157 +141,180 @@ class ProbabilityCalibration:
         ------
         StatisticsError : a name is missing or unknown, or an array has another shape.
         """
-        single = ("method", "base_rate", "weight", "pairs")
-        wrong = sorted({"knots", "values", *single} ^ set(arrays))
-        wrong = wrong or [name for name in single if arrays[name].shape != (1,)]
-        if wrong or not 0 <= int(arrays["method"][0]) < len(_METHODS):
+        expected = {*_NUMBERS, "method"}
+        wrong = sorted((expected ^ set(arrays)) - set(_KNOTS))
+        wrong = wrong or sorted(name for name in expected if arrays[name].shape != (1,))
+        wrong = wrong or [name for name in _KNOTS if name in arrays and arrays[name].ndim != 1]
+        if not wrong and arrays["method"][0] not in range(len(_METHODS)):
+            wrong = ["method"]
+        if wrong:
             raise StatisticsError(
                 "arrays that are not a probability calibration",
-                expected=f"knots, values and one value each for {', '.join(single)}",
-                got=f"missing, unknown or of another shape: {', '.join(wrong) or 'method'}",
+                expected=f"one value each for {', '.join(sorted(expected))}, and knots where it is isotonic",
+                got=f"missing, unknown or of another shape: {', '.join(wrong)}",
                 next="write them with ProbabilityCalibration.to_arrays",
             )
-        method, pairs = _METHODS[int(arrays["method"][0])], int(arrays["pairs"][0])
-        base_rate, weight = float(arrays["base_rate"][0]), float(arrays["weight"][0])
-        return cls(method, arrays["knots"], arrays["values"], base_rate, weight, pairs)
+        knots, probabilities = (tuple(arrays[name].tolist()) if name in arrays else () for name in _KNOTS)
+        numbers = {name: float(arrays[name][0]) for name in _NUMBERS}
+        method = _METHODS[int(arrays["method"][0])]
+        return cls(method=method, knots=knots, probabilities=probabilities, **numbers)
+
+    def _fitted(self, log_odds: FloatArray) -> FloatArray:
+        if self.method == "isotonic":
+            return np.asarray(np.interp(log_odds, self.knots, self.probabilities))
+        return logistic(self.slope * log_odds + self.intercept)
+
+    def _numbers(self) -> list[float]:
+        return [getattr(self, name) for name in _NUMBERS]
+
+
+_KNOTS = ("knots", "probabilities")
+_NUMBERS = tuple(each.name for each in fields(ProbabilityCalibration) if each.name not in ("method", *_KNOTS))
+
+
+@dataclass(frozen=True, slots=True)
+class _Map:
+    """A fitted map, not yet drawn back: what it says of the training pairs, and how many numbers it was fitted with."""
+
+    method: ProbabilityMethod
+    fitted: FloatArray
+    degrees: int
+    slope: float = 0.0
+    intercept: float = 0.0
+    knots: tuple[float, ...] = ()
+    probabilities: tuple[float, ...] = ()
 
 
 def fit_probability_calibration(
-    log_odds: npt.ArrayLike, happened: npt.ArrayLike, *, horizon_bars: int = 1, method: Method | None = None
+    log_odds: npt.ArrayLike, happened: npt.ArrayLike, *, horizon_bars: int = 1
 ) -> ProbabilityCalibration:
-    r"""Fit the map on resolved views.
+    r"""Fit the map on training windows: a line, or from 500 pairs on a monotone map, drawn back to the base rate.
 
-    Below `ISOTONIC_FROM` resolved views, Platt's line through the log-odds x with smoothed targets,
+    Of n pairs whose outcomes look h bars ahead, n / h share no bar, and where the outcomes of a bar's symbols move
+    together by j times what independent ones would, n / hj are independent. Below 500 of those the map is Platt's
+    line. It is one temperature, which never falls, where that line falls, and where what came stands apart from what
+    did not (every log-odds of the one above each of the other), so that the smoothing of the targets alone would decide
+    a line of two numbers. From 500 on it is isotonic. Either is drawn back to the base rate by what it can support:
 
-    .. math:: p(x) = \frac{1}{1 + e^{A x + B}}, \quad t_+ = \frac{N_+ + 1}{N_+ + 2}, \; t_- = \frac{1}{N_- + 2}
+    .. math:: k = \max\bigl(0,\ 1 - q / t^2\bigr), \quad t = \hat\gamma / s(\hat\gamma), \quad
+              o = \bar o + \gamma\,(m(x) - \bar m) + \varepsilon
 
-    and, where its slope would turn the order round (A > 0), temperature scaling, p = 1 / (1 + e^{-x/T}) with T > 0.
-    From there on isotonic regression. What is applied is shrunk towards the base rate with the weight n' / (n' + 30) of
-    the independent outcomes n' = n / h, since outcomes of h bars overlap.
+    q numbers fitted to noise explain as much as a :math:`\chi^2_q` does, so a fit within that of nothing is worth
+    nothing; q is 1 for both lines, and for the isotonic map the number of its blocks less one. This is the factor of
+    `fit_score_calibration`. The error is that of no slope, Newey-West over time of the moments summed over symbols, for
+    outcomes that share bars and symbols that move together. Where t is below zero, nothing is kept: the base rate is
+    stated.
+
+    Nothing looks ahead: the map knows these pairs and no others. A study hands over those of a fold's training window,
+    whose outcomes were known by its end.
 
     Parameters
     ----------
-    log_odds : [N], what was said; NaN where nothing was.
-    happened : [N], 1 or True where the event came, else 0; NaN where it is not known yet.
-    horizon_bars : h, length of the outcome in bars.
-    method : one of them; by the number of resolved views unless given.
+    log_odds : [T] or [T, S], ln(p / (1 - p)) of the event, training windows only, NaN where missing.
+    happened : of one shape, 1 or True where the event came, else 0; NaN where it is not known.
+    horizon_bars : how many bars ahead the outcomes look.
 
     Raises
     ------
-    TooFewReturns : fewer than 30 resolved views.
-    StatisticsError : lengths that differ, infinite log-odds, an outcome other than 0 and 1, a horizon below one bar.
+    TooFewReturns : fewer than 30 pairs.
+    StatisticsError : shapes that differ, infinite log-odds, an outcome other than 0 and 1, an event that always or
+        never came.
 
     References
     ----------
-    Platt (1999), Probabilistic outputs for support vector machines; Lin, Lin and Weng (2007), A note on Platt's
-    probabilistic outputs for support vector machines, Machine Learning 68(3). Guo et al. (2017), On calibration of
-    modern neural networks, ICML. Zadrozny and Elkan (2002), Transforming classifier scores into accurate multiclass
-    probability estimates, KDD.
+    Platt (1999); Lin, Lin and Weng (2007); Guo et al. (2017); Zadrozny and Elkan (2002): see `probability_maps`.
+    Niculescu-Mizil and Caruana (2005), Predicting good probabilities with supervised learning, ICML, on how many pairs
+    an isotonic map needs. van Houwelingen and le Cessie (1990), Statistics in Medicine 9(11), for the factor. Meyer and
+    Woodroofe (2000), Annals of Statistics 28(4), on the degrees of freedom of an isotonic fit.
 
-    >>> x = np.linspace(-3.0, 3.0, 400)
-    >>> came = np.random.default_rng(7).random(400) < 1.0 / (1.0 + np.exp(-x / 2.0))  # half as sure as it says
-    >>> fitted = fit_probability_calibration(x, came)
-    >>> fitted.method, (fitted.apply([-2.0, 0.0, 2.0])).round(2).tolist()
-    ('platt', [0.26, 0.45, 0.66])
+    >>> x = np.linspace(-2.0, 2.0, 200)
+    >>> fitted = fit_probability_calibration(x, np.sin(40.0 * x) < x / 2.0)
+    >>> fitted.method, round(fitted.slope, 2), round(fitted.kept, 2)
+    ('platt', 0.71, 0.96)
     """
-    said, came = _resolved(log_odds, happened, horizon_bars)
-    base = float(came.mean())
-    chosen = method or ("isotonic" if len(said) >= ISOTONIC_FROM else "platt")
-    if chosen == "platt":
-        slope, intercept = platt(said, came)
-        if slope > 0.0:
-            chosen = "temperature"
-        else:
-            knots, values = _sampled(said, lambda x: slope * x + intercept)
-    if chosen == "temperature":
-        inverse = _inverse_temperature(said, came)
-        knots, values = _sampled(said, lambda x: -inverse * x)
-    elif chosen == "isotonic":
-        knots, values = _isotonic(said, came)
-    independent = len(said) / horizon_bars
-    weight = independent / (independent + _PRIOR_WEIGHT)
-    return ProbabilityCalibration(chosen, knots, values, base, weight, len(said))
-
-
-def platt(log_odds: FloatArray, happened: FloatArray) -> tuple[float, float]:
-    """Slope A and intercept B of Platt's sigmoid 1 / (1 + exp(A x + B)), fitted to his smoothed targets.
-
-    Parameters
-    ----------
-    log_odds : [N], finite.
-    happened : [N], 1 where the event came, else 0.
-
-    References
-    ----------
-    Lin, Lin and Weng (2007); the numbers below are those that libsvm gives for the three points.
-
-    >>> [round(of, 4) for of in platt(np.array([5.0, -4.0, 1.0]), np.array([1.0, 0.0, 0.0]))]
-    [-0.2026, 0.6524]
-    """
-    from scipy.optimize import minimize
-
-    came = happened.sum()
-    high, low = (came + 1.0) / (came + 2.0), 1.0 / (len(happened) - came + 2.0)
-    targets = np.where(happened > 0.0, high, low)
-
-    def loss(parameters: FloatArray) -> tuple[float, FloatArray]:
-        z = parameters[0] * log_odds + parameters[1]
-        # -t ln p - (1 - t) ln(1 - p) of p = 1 / (1 + e^z)
-        value = float((np.logaddexp(0.0, z) - (1.0 - targets) * z).sum())
-        left = targets - 1.0 / (1.0 + np.exp(np.clip(z, -500.0, 500.0)))
-        return value, np.array([float((left * log_odds).sum()), float(left.sum())])
-
-    start = np.array([0.0, math.log((len(happened) - came + 1.0) / (came + 1.0))])
-    found = minimize(loss, start, jac=True, method="BFGS", options={"gtol": 1e-9})
-    return float(found.x[0]), float(found.x[1])
-
-
-def _inverse_temperature(log_odds: FloatArray, happened: FloatArray) -> float:
-    from scipy.optimize import minimize_scalar
-
-    signed = np.where(happened > 0.0, log_odds, -log_odds)
-    found = minimize_scalar(
-        lambda power: float(np.logaddexp(0.0, -math.exp(power) * signed).sum()), bounds=(-12.0, 6.0), method="bounded"
-    )
-    return math.exp(float(found.x))
-
-
-def _isotonic(log_odds: FloatArray, happened: FloatArray) -> tuple[FloatArray, FloatArray]:
-    from scipy.optimize import isotonic_regression
-
-    knots, where = np.unique(log_odds, return_inverse=True)
-    counts = np.bincount(where)
-    means = np.bincount(where, weights=happened) / counts
-    values = np.asarray(isotonic_regression(means, weights=counts.astype(np.float64)).x, dtype=np.float64)
-    inner = np.r_[True, np.diff(values) != 0.0] | np.r_[np.diff(values) != 0.0, True]  # the ends of each step
-    return knots[inner], np.clip(values[inner], 0.0, 1.0)
-
-
-def _sampled(log_odds: FloatArray, exponent: Callable[[FloatArray], FloatArray]) -> tuple[FloatArray, FloatArray]:
-    """A sigmoid as knots over what was said in training, and no further: beyond, nobody knows."""
-    low, high = float(log_odds.min()), float(log_odds.max())
-    knots = np.linspace(low, high, 257) if high > low else np.array([low])
-    z = exponent(knots)
-    values = 1.0 / (1.0 + np.exp(np.clip(z, -500.0, 500.0)))
-    return knots, np.maximum.accumulate(values)
-
-
-def _resolved(log_odds: npt.ArrayLike, happened: npt.ArrayLike, horizon_bars: int) -> tuple[FloatArray, FloatArray]:
-    said = np.asarray(log_odds, dtype=np.float64).ravel()
-    came = np.asarray(happened, dtype=np.float64).ravel()
-    same_shape(said, came, names=("log-odds", "outcomes"))
-    if horizon_bars < 1:
-        raise StatisticsError("horizon of the outcomes", expected="one bar or more", got=str(horizon_bars))
-    known = ~(np.isnan(said) | np.isnan(came))
-    said, came = said[known], came[known]
-    if len(said) < MINIMUM_RETURNS:
+    stated, came, present = paired(log_odds, happened, names=("log-odds", "outcomes"))
+    x, o = stated[present], came[present]
+    if len(x) < MINIMUM_RETURNS:
         raise TooFewReturns(
-            "too few resolved views",
+            "too few pairs of log-odds and outcome to calibrate",
             expected=f"at least {MINIMUM_RETURNS}",
-            got=str(len(said)),
-            next="train on a longer window, or on shorter horizons",
+            got=str(len(x)),
+            next="lengthen the training window or shorten the horizon",
         )
-    finite_sample(said, name="log-odds")
-    if not bool(np.isin(came, (0.0, 1.0)).all()):
-        raise StatisticsError("outcomes of an event", expected="0 or 1", got=str(np.unique(came)[:4].tolist()))
-    return said, came
+    lags = overlap_lags(len(stated), horizon_bars=horizon_bars)  # refuses a horizon that is none
+    shared = horizon_bars * _moving_together(came, present)
+    independent = len(x) / shared
+    found = _isotonic(x, o) if independent >= ISOTONIC_PAIRS else _line(x, o, shared)
+    t_value = _slope_t(found.fitted, came, present, lags=lags)
+    least, most = smoothed_targets(o.sum() / shared, (1.0 - o).sum() / shared)
+    base_rate, kept = float(o.mean()), _kept(t_value, found.degrees)
+    parts = brier_decomposition(np.clip(base_rate + kept * (found.fitted - base_rate), least, most), o)
+    return ProbabilityCalibration(
+        method=found.method,
+        slope=found.slope,
+        intercept=found.intercept,
+        knots=found.knots,
+        probabilities=found.probabilities,
+        low=float(x.min()),
+        high=float(x.max()),
+        least=least,
+        most=most,
+        base_rate=base_rate,
+        kept=kept,
+        t_value=t_value,
+        brier=parts.brier,
+        reliability=parts.reliability,
+        resolution=parts.resolution,
+        uncertainty=parts.uncertainty,
+        pairs=float(len(x)),
+        independent=independent,
+    )
+
+
+def _moving_together(came: FloatArray, present: npt.NDArray[np.bool_]) -> float:
+    """How many pairs of one bar amount to an independent one: the variance of their sum over that of a lone one."""
+    away = np.where(present, came - came[present].mean(), 0.0)
+    alone = float((away**2).sum())
+    return max(1.0, float((away.sum(axis=1) ** 2).sum()) / alone) if alone > 0.0 else 1.0
+
+
+def _line(x: FloatArray, o: FloatArray, shared: float) -> _Map:
+    """Platt's line, or one temperature where that falls, where the outcomes stand apart or where nothing varies."""
+    apart = float(x[o > 0.0].min(initial=math.inf)) > float(x[o <= 0.0].max(initial=-math.inf))
+    if float(np.abs(x - x.mean()).max()) > EVEN and not apart:
+        slope, intercept = platt_scaling(x, o, shared=shared)
+        if slope > 0.0:
+            return _Map("platt", logistic(slope * x + intercept), 1, slope, intercept)
+    slope = temperature_scaling(x, o, shared=shared)
+    return _Map("temperature", logistic(slope * x), 1, slope)
+
+
+def _isotonic(x: FloatArray, o: FloatArray) -> _Map:
+    knots, probabilities = isotonic_steps(x, o)
+    blocks = len(np.unique(probabilities))
+    fitted = np.interp(x, knots, probabilities)
+    return _Map(
+        "isotonic", fitted, blocks - 1, knots=tuple(knots.tolist()), probabilities=tuple(probabilities.tolist())
+    )
+
+
+def _slope_t(fitted: FloatArray, came: FloatArray, present: npt.NDArray[np.bool_], *, lags: int) -> float:
+    """The slope of outcomes on fitted probabilities over its error under no slope; 0 where these do not vary.
+
+    What an isotonic map leaves over at its ends is often nothing at all, so its own residuals would flatter it.
+    """
+    away = np.zeros(came.shape)
+    away[present] = fitted - fitted.mean()
+    total = float((away**2).sum())
+    if not total > 1e-12 * len(fitted):
+        return 0.0
+    moments = away * np.where(present, came - came[present].mean(), 0.0)
+    slope = float(moments.sum()) / total
+    moments[present] -= moments[present].mean()
+    error = math.sqrt(long_run_variance(moments.sum(axis=1) / total, lags=lags))
+    return slope / error if error > 0.0 else math.copysign(math.inf, slope)
+
+
+def _kept(t_value: float, degrees: int) -> float:
+    """The share of a fit's distance from the base rate that its evidence carries."""
+    return max(0.0, 1.0 - degrees / t_value**2) if t_value > 0.0 else 0.0

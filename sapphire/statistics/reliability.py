@@ -243,6 +243,32 @@ def normal_interval(mean: npt.ArrayLike, std: npt.ArrayLike, *, stated: float) -
     return middle - half, middle + half
 
 
+def sharing(hits: npt.NDArray[np.bool_], present: npt.NDArray[np.bool_], *, horizon_bars: int) -> float:
+    r"""How many outcomes amount to one independent one: 1 or more, from the long-run variance of the share of hits.
+
+    .. math:: \max\left(1,\ \frac{n\,\hat\Omega}{\hat\pi(1-\hat\pi)}\right)
+
+    Where all or none are hits, the overlap itself: the bars of the horizon times the symbols, as far as n goes.
+
+    Parameters
+    ----------
+    hits, present : bool [T, S]; a hit is present, and there is at least one that is.
+    horizon_bars : how many bars ahead the outcomes look.
+
+    >>> every = np.ones((4, 2), dtype=bool)
+    >>> sharing(every, every, horizon_bars=3)
+    6.0
+    """
+    pairs = int(present.sum())
+    realised = float(hits.sum()) / pairs
+    independent = realised * (1.0 - realised) / pairs
+    if independent <= 0.0:
+        return float(min(pairs, horizon_bars * hits.shape[1]))
+    influence = np.where(present, hits - realised, 0.0).sum(axis=1) / pairs
+    found = long_run_variance(influence, lags=overlap_lags(len(hits), horizon_bars=horizon_bars))
+    return max(1.0, found / independent)
+
+
 def _coverage(
     hits: npt.NDArray[np.bool_], present: npt.NDArray[np.bool_], stated: float, horizon_bars: int
 ) -> Coverage:
@@ -251,13 +277,7 @@ def _coverage(
     _check_probability(stated)
     pairs = _enough(present, "stated intervals")
     realised = float(hits.sum()) / pairs
-    independent = realised * (1.0 - realised) / pairs
-    if independent > 0.0:
-        influence = np.where(present, hits - realised, 0.0).sum(axis=1) / pairs
-        found = long_run_variance(influence, lags=overlap_lags(len(hits), horizon_bars=horizon_bars))
-        shared = max(1.0, found / independent)
-    else:
-        shared = float(min(pairs, horizon_bars * hits.shape[1]))
+    shared = sharing(hits, present, horizon_bars=horizon_bars)
     error = math.sqrt(stated * (1.0 - stated) * shared / pairs)
     return Coverage(
         stated=stated,

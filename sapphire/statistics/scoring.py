@@ -51,6 +51,43 @@ def brier_scores(probabilities: npt.ArrayLike, happened: npt.ArrayLike) -> Float
     return (stated - came) ** 2
 
 
+def log_scores(probabilities: npt.ArrayLike, happened: npt.ArrayLike) -> FloatArray:
+    r"""Log probability that was stated of what came; higher is better, in nats, -0.6931 is that of saying one half.
+
+    .. math:: S_i = o_i \ln p_i + (1 - o_i) \ln(1 - p_i)
+
+    Parameters
+    ----------
+    probabilities : [N], each in [0, 1].
+    happened : [N], 1 or True where the event came, else 0.
+
+    Raises
+    ------
+    TooFewReturns : no forecasts.
+    StatisticsError : lengths that differ, a probability outside [0, 1], an outcome other than 0 and 1, a certainty that
+        did not come, whose score is no number.
+
+    References
+    ----------
+    Good (1952), Rational decisions, JRSS B 14(1). The doctest's mean is that of the
+    documentation of scikit-learn's `log_loss`, with its sign turned.
+
+    >>> round(float(log_scores([0.9, 0.1, 0.2, 0.65], [1, 0, 0, 1]).mean()), 5)
+    -0.21616
+    """
+    stated = finite_sample(probabilities, name="probabilities", at_least=1)
+    brier_scores(stated, happened)  # refuses what are no probabilities or outcomes
+    came = np.where(np.asarray(happened, dtype=np.bool_), stated, 1.0 - stated)
+    if not came.all():
+        raise StatisticsError(
+            "a certainty that did not come",
+            expected="probabilities strictly between 0 and 1",
+            got=f"{stated[came == 0.0][0]:g}, and the opposite came",
+            next="a fitted calibration states no certainty: fit_probability_calibration",
+        )
+    return np.asarray(np.log(came))
+
+
 def gaussian_log_scores(mean: npt.ArrayLike, std: npt.ArrayLike, outcomes: npt.ArrayLike) -> FloatArray:
     r"""Log density of each outcome under the normal distribution that was stated; higher is better, in nats.
 
