@@ -12,7 +12,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
 
 from sapphire.agents.arrays import Arrays
 from sapphire.agents.sources import Source, code_of, digest_of, prompt_text, remember_source
@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     from sapphire.domain.views import View
     from sapphire.domain.windows import Window
 
-__all__ = ["Agent", "agent_name", "code_digest", "documents_of", "fitted", "own_sources"]
+__all__ = ["Agent", "ScoreKind", "agent_name", "code_digest", "documents_of", "fitted", "own_sources"]
+
+ScoreKind = Literal["score", "log_odds"]
+"""What a score is: any number, larger is more bullish; or the log-odds that the price rises over the horizon."""
 
 _FITTED = "sapphire.fitted"
 _PROMPT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -73,6 +76,8 @@ class Agent(ABC):
     """How far views and twin may differ, relative; looser only for arithmetic in float32. The checks show it."""
     golden_tolerance: ClassVar[float] = math.inf
     """How far its golden views may be apart elsewhere, relative, where that is closer than the type of its numbers."""
+    score_is: ClassVar[ScoreKind] = "score"
+    """What its score is, where it states one. Log-odds, ln(p / (1 - p)), are calibrated as a probability is."""
     documents: ClassVar[tuple[DocumentKind, ...]] = ()
     """Kinds of documents that it reads, ("news",); its windows have these and no others, of the time of their bars."""
     prompts: ClassVar[tuple[str, ...]] = ()
@@ -92,6 +97,7 @@ class Agent(ABC):
             )
         _require_kinds_of_documents(cls)
         _require_names_of_prompts(cls)
+        _require_kind_of_score(cls)
         remember_source(cls)
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
@@ -330,6 +336,18 @@ def _require_names_of_prompts(cls: type[Agent]) -> None:
         expected="a tuple of file names, without folders",
         got=f"{named!r:.60}",
         next='prompts = ("trend-1.md",), and the file prompts/trend-1.md beside the agent\'s own',
+    )
+
+
+def _require_kind_of_score(cls: type[Agent]) -> None:
+    named: Any = cls.score_is
+    if named in get_args(ScoreKind):
+        return
+    raise AgentError(
+        f"score of {cls.__name__}",
+        expected=f"one of {', '.join(get_args(ScoreKind))}",
+        got=f"{named!r:.60}",
+        next='score_is = "log_odds" where the score is ln(p / (1 - p)) of a rise',
     )
 
 

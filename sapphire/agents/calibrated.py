@@ -21,7 +21,12 @@ from sapphire.agents.panels import frame_of, horizon_bars, kind_stated, outcomes
 from sapphire.agents.view_panels import ViewPanel
 from sapphire.domain.errors import AgentError, NotFitted
 from sapphire.domain.views import Belief, View
-from sapphire.statistics import ScoreCalibration, fit_score_calibration
+from sapphire.statistics import (
+    Calibration,
+    calibration_from_arrays,
+    fit_direction_calibration,
+    fit_score_calibration,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,8 +43,10 @@ _LEARNING_SHARE = 0.7
 class Calibrated(Agent):
     """Turns an agent's score into a forecast; an agent that forecasts by itself passes through.
 
-    A score becomes mean and deviation by `ScoreCalibration`. Quantiles become the mean and deviation of the nearest
-    normal distribution (`normal_from_quantiles`). Mean and deviation stay as they are.
+    A score becomes mean and deviation by `ScoreCalibration`; one that is the log-odds of a rise (`score_is`), by
+    `DirectionCalibration`: a calibrated probability, and how far prices moved when they rose and when they fell.
+    Quantiles become the mean and deviation of the nearest normal distribution (`normal_from_quantiles`). Mean and
+    deviation stay as they are.
 
     Parameters
     ----------
@@ -48,7 +55,7 @@ class Calibrated(Agent):
     """
 
     agent: Agent
-    calibration: ScoreCalibration | None = fitted(default=None)  # noqa: RUF009  (makes a dataclass field)
+    calibration: Calibration | None = fitted(default=None)  # noqa: RUF009  (makes a dataclass field)
 
     @property
     def warmup(self) -> int:
@@ -83,8 +90,7 @@ class Calibrated(Agent):
         """The agent's card, and what its score was found to be worth."""
         card = {**super().card(), "of": self.agent.card()}
         if self.calibration is not None:
-            names = ("slope_bps", "slope_t", "residual_std_bps", "pairs")
-            card["calibration"] = {name: round(getattr(self.calibration, name), 4) for name in names}
+            card["calibration"] = self.calibration.card()
         return card
 
     def fit(self, train: Bars, seed: int) -> Self:
@@ -94,9 +100,14 @@ class Calibrated(Agent):
         calibrated on the rest, one horizon later; it stays the agent of the first part, because that is the one whose
         score was measured.
 
+        A study fits once in each fold, on the bars of its training windows, so calibrations follow each other in the
+        order of time. An outcome that was not known at the end of `train` is none of its pairs: no calibration looks
+        ahead.
+
         Raises
         ------
         TooFewReturns : fewer than 30 scores with a known outcome.
+        StatisticsError : outcomes that do not vary; of log-odds, prices that only rose or never did.
         """
         agent = fitted_by(self.agent, train, seed)
         if kind_stated(agent, train) != "score":
@@ -109,7 +120,8 @@ class Calibrated(Agent):
             judged = train.rows(max(0, learned + ahead - agent.warmup + 1), len(train))
         scores = view_panel(agent, judged).numbers["score"].to_numpy()
         outcomes = outcomes_bps(judged, self.horizon).to_numpy()
-        calibration = fit_score_calibration(scores, outcomes, horizon_bars=ahead)
+        fit = fit_direction_calibration if agent.score_is == "log_odds" else fit_score_calibration
+        calibration: Calibration = fit(scores, outcomes, horizon_bars=ahead)
         return replace(self, agent=agent, calibration=calibration)
 
     def views(self, window: Window) -> list[View]:
@@ -160,7 +172,7 @@ class Calibrated(Agent):
                 expected='names that start with "agent." or "calibration."',
                 got=", ".join(list(given)[:5]),
             )
-        calibration = ScoreCalibration.from_arrays(worth) if worth else None
+        calibration = calibration_from_arrays(worth) if worth else None
         return replace(self, agent=self.agent.with_arrays(learned), calibration=calibration)
 
     def _forecast(self, view: View) -> View:

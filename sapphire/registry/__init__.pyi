@@ -2,6 +2,7 @@ from .admission import Admission as Admission, Permit as Permit
 from .calibrations import (
     BeliefCheck as BeliefCheck,
     CalibrationEvidence as CalibrationEvidence,
+    ProbabilityFit as ProbabilityFit,
     ScoreSlope as ScoreSlope,
 )
 from .environment import GitState as GitState, LockState as LockState, git_state as git_state, lock_state as lock_state

@@ -2,19 +2,21 @@
 
 A calibration takes a score by its slope, whatever its sign: an agent called "trend" whose slopes are negative is traded
 as a reversal, and is marked so wherever it is shown. A forecast that is stated as mean and deviation, or as quantiles,
-has no score that could be turned; it is held to what came of it, fold by fold, as a calibrated score is too.
+has no score that could be turned; it is held to what came of it, fold by fold, as a calibrated score is too. A score
+that is the log-odds of a rise is calibrated as a probability, which is never turned: what is kept of it is shown, and
+Brier's score of it in its parts.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sapphire.domain.errors import ValueRefused
 
-__all__ = ["REVERSED", "STATED_COVERAGE", "BeliefCheck", "CalibrationEvidence", "ScoreSlope"]
+__all__ = ["REVERSED", "STATED_COVERAGE", "BeliefCheck", "CalibrationEvidence", "ProbabilityFit", "ScoreSlope"]
 
 REVERSED = "score is traded reversed"
 """The mark of a release that trades against its own score."""
@@ -58,6 +60,66 @@ class ScoreSlope:
         if self.error_bps > 0.0:
             return self.slope_bps / self.error_bps
         return math.copysign(math.inf, self.slope_bps) if self.slope_bps else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbabilityFit:
+    """What an agent's log-odds were worth in a training window, and what came of them in the test.
+
+    Parameters
+    ----------
+    agent : whose log-odds.
+    fold : number, from 1; 0 for the fit that the release has frozen.
+    method : "platt", "temperature" or "isotonic".
+    kept : share of the distance from the base rate that the evidence carries; 0 where they are worth nothing.
+    t_value : of outcomes on fitted probabilities, overlap and symbols that move together allowed for.
+    base_rate : share of the outcomes that rose.
+    up_bps, down_bps : what a rise and what a fall is worth.
+    brier, reliability, resolution, uncertainty : of the calibrated probabilities on the training pairs themselves; the
+        score is the first part less the second plus the third.
+    pairs, independent : number of log-odds with a known outcome, and of the independent ones that they amount to.
+    test_brier, test_reliability, test_resolution, test_uncertainty, test_pairs : of the fold's test window, which
+        nothing was fitted on; None and 0 where the probabilities cannot be had there: of a frozen fit, in a pool.
+
+    Raises
+    ------
+    ValueRefused : a number that is not finite, a share out of range, a count below zero.
+    """
+
+    agent: str
+    fold: int
+    method: str
+    kept: float
+    t_value: float
+    base_rate: float
+    up_bps: float
+    down_bps: float
+    brier: float
+    reliability: float
+    resolution: float
+    uncertainty: float
+    pairs: int
+    independent: float
+    test_brier: float | None = None
+    test_reliability: float | None = None
+    test_resolution: float | None = None
+    test_uncertainty: float | None = None
+    test_pairs: int = 0
+
+    def __post_init__(self) -> None:
+        numbers = [each for each in asdict(self).values() if isinstance(each, float)]
+        shares = (self.kept, self.base_rate, self.brier, self.uncertainty)
+        counts = (self.fold, self.pairs, self.independent, self.test_pairs)
+        sound = all(map(math.isfinite, numbers)) and all(0.0 <= each <= 1.0 for each in shares)
+        if not sound or min(counts) < 0:
+            raise ValueRefused("fit of log-odds", expected="finite numbers, shares from 0 to 1, counts", got=repr(self))
+
+    @property
+    def test_skill(self) -> float | None:
+        """Share of the test's uncertainty that the probabilities take away; None where it is not known."""
+        if self.test_brier is None or not self.test_uncertainty:
+            return None
+        return 1.0 - self.test_brier / self.test_uncertainty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,19 +173,26 @@ class CalibrationEvidence:
     slopes : of each score in each fold's training window; none of an agent that states forecasts.
     frozen : of each score in the fit that the release has.
     checks : of what was believed in each fold's test window.
+    probabilities : of log-odds, in each fold and, as fold 0, in the fit that the release has.
     """
 
     slopes: tuple[ScoreSlope, ...] = ()
     frozen: tuple[ScoreSlope, ...] = ()
     checks: tuple[BeliefCheck, ...] = ()
+    probabilities: tuple[ProbabilityFit, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values. Evidence of scores reads as it did before there were log-odds, to the last byte."""
+        plain = asdict(self)
+        return plain if self.probabilities else {key: plain[key] for key in plain if key != "probabilities"}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> CalibrationEvidence:
-        """What `dataclasses.asdict` gave."""
-        kinds = {"slopes": ScoreSlope, "frozen": ScoreSlope, "checks": BeliefCheck}
-        if set(plain) != set(kinds):
+        """What `as_dict` gave."""
+        kinds = {"slopes": ScoreSlope, "frozen": ScoreSlope, "checks": BeliefCheck, "probabilities": ProbabilityFit}
+        if set(plain) | {"probabilities"} != set(kinds):
             raise ValueRefused("calibration of the evidence", expected=", ".join(kinds), got=", ".join(sorted(plain)))
-        return cls(**{name: tuple(kind(**each) for each in plain[name]) for name, kind in kinds.items()})
+        return cls(**{name: tuple(kind(**each) for each in plain.get(name, ())) for name, kind in kinds.items()})
 
     @property
     def agents(self) -> tuple[str, ...]:

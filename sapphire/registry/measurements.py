@@ -313,7 +313,8 @@ class EvidenceBundle:
 
     def as_dict(self) -> dict[str, Any]:
         """Stable keys."""
-        return {"format": BUNDLE_FORMAT, **dataclasses.asdict(self), "protocol": self.protocol.as_dict()}
+        own = {"calibration": self.calibration.as_dict(), "protocol": self.protocol.as_dict()}
+        return {"format": BUNDLE_FORMAT, **dataclasses.asdict(self), **own}
 
     def metrics(self) -> dict[str, float]:
         """Every number by its path with its unit, "holdout/agent/return_pct", for tracking.

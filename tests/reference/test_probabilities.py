@@ -50,7 +50,7 @@ def test_platts_line_and_isotonic_steps_of_scikit_learn():
 
 
 def test_one_temperature_is_the_minimum_of_guos_loss():
-    """Guo et al. (2017), with Platt's targets: the negative log-likelihood over temperatures, searched without slopes."""
+    """Guo et al. (2017), with Platt's targets: the negative log-likelihood over temperatures, found without slopes."""
     from scipy.optimize import minimize_scalar
 
     targets = np.where(CAME > 0, 7 / 8, 1 / 8)

@@ -18,7 +18,7 @@ from sapphire.agents.release.golden import golden_views, require_same_views
 from sapphire.agents.release.reading import ReadRelease, read_release
 from sapphire.domain.errors import EvidenceRefused
 from sapphire.domain.releases import ReleasedAgent
-from sapphire.statistics import ScoreCalibration
+from sapphire.statistics import calibration_from_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -136,7 +136,7 @@ def _member(
     agent = code.agent(label)
     if learned is not None:
         agent = agent.with_arrays(learned)
-    calibration = None if worth is None else ScoreCalibration.from_arrays(worth)
+    calibration = None if worth is None else calibration_from_arrays(worth)
     stated = {"warmup": entry.warmup, "horizon_ns": entry.horizon_ns}
     has = {"warmup": agent.warmup, "horizon_ns": agent.horizon // timedelta(microseconds=1) * 1_000}
     if stated != has or not agent.is_fitted:

@@ -47,7 +47,9 @@ from sapphire.research.ledger import recording
 from sapphire.research.ledger.book import HOLDOUT
 from sapphire.research.ledger.counting import check_anchors, registry_of
 from sapphire.research.pages import note_release
-from sapphire.research.results.calibrations import calibration_of, slopes_in
+from sapphire.research.results.calibrations import calibration_of
+from sapphire.research.results.fitted_scores import probabilities_in, slopes_in
+from sapphire.research.results.probabilities import parts_text
 from sapphire.research.results.progress import progress
 from sapphire.research.results.showing import Shown
 from sapphire.research.runs.replaying import Beside, replay_beside
@@ -123,6 +125,16 @@ class Release(Shown):
                 f"t {each.t_value:+.2f}, traded as {each.traded_bps:+.2f}; {self._signs(each.agent)}",
             )
             for each in self.bundle.calibration.frozen
+        ]
+        lines += [
+            (
+                f"log-odds of {each.agent}, as released",
+                f"{100 * each.kept:.0f} % kept",
+                f"{each.method}, t {each.t_value:+.2f}, {each.pairs:,} pairs; Brier "
+                + parts_text(each.brier, each.reliability, each.resolution, each.uncertainty),
+            )
+            for each in self.bundle.calibration.probabilities
+            if not each.fold
         ]
         lines.append((f"costs x{costly.times:g}", f"{100 * costly.outcome.total_return:+.2f} %", "walk-forward again"))
         return ("measured", "return", "how"), lines
@@ -281,7 +293,12 @@ def _measure(
         costs=CostEvidence(times=_COSTS_TIMES, outcome=outcome_of(costly)),
         integrity=integrity,
         protocol=study.protocol,
-        calibration=calibration_of(study, walk.beliefs, slopes_in(release.code, frozen.learned, 0)),
+        calibration=calibration_of(
+            study,
+            walk.beliefs,
+            slopes_in(release.code, frozen.learned, 0),
+            probabilities_in(release.code, frozen.learned, 0),
+        ),
         replays={"walk_forward": walked.digest, "holdout": holdout.digest, "doubled_costs": costly.digest},
     )
     return bundle, (walked, holdout)

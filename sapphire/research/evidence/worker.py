@@ -20,7 +20,7 @@ import numpy as np
 from sapphire.agents.arrays import Arrays
 from sapphire.agents.worker import ReleaseWorker, TwinSample, Worker, ask_panel, learned_by
 from sapphire.domain.progress import Progress
-from sapphire.research.results.calibrations import slopes_in
+from sapphire.research.results.fitted_scores import probabilities_in, slopes_in
 from sapphire.research.runs.walking import BeliefPanel, require_once, tested_rows, training_bars
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from sapphire.agents.release import ReadRelease, ReleaseCode
     from sapphire.agents.worker.confinement import Isolation
     from sapphire.domain.bars import Bars
-    from sapphire.registry import ScoreSlope
+    from sapphire.registry import ProbabilityFit, ScoreSlope
     from sapphire.research.runs.splits import Fold
 
 __all__ = ["AskedBeliefs", "ask_release", "check_release", "drawn_seed", "fit_in_worker", "walk_in_workers"]
@@ -103,6 +103,7 @@ def walk_in_workers(
     require_once(folds)
     means, deviations, closes, samples = [], [], [], []
     slopes: list[ScoreSlope] = []
+    probabilities: list[ProbabilityFit] = []
     with ExitStack() as running:
 
         def started(hash_seed: int = 0) -> Worker:
@@ -113,6 +114,7 @@ def walk_in_workers(
             on_progress(number - 1, len(folds), f"{label}: fold {number} of {len(folds)}")
             learned = fit_in_worker(code, training_bars(bars, fold), seed=seed, label=label)
             slopes.extend(slopes_in(code, learned, number))
+            probabilities.extend(probabilities_in(code, learned, number))
             for worker in (asked, again):
                 worker.learn(learned)
 
@@ -135,6 +137,7 @@ def walk_in_workers(
             np.concatenate(means),
             np.concatenate(deviations),
             tuple(slopes),
+            tuple(probabilities),
         )
         return AskedBeliefs(panel, tuple(samples), asked.isolation, asked.digests)
 

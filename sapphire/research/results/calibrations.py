@@ -8,31 +8,40 @@ test windows, which nothing was fitted on.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sapphire.agents import Agent, Arrays, Calibrated
+from sapphire.agents import Agent
 from sapphire.agents.panels import horizon_bars, outcomes_bps
 from sapphire.domain.clocks import to_ns
 from sapphire.domain.errors import StatisticsError
-from sapphire.registry.calibrations import STATED_COVERAGE, BeliefCheck, CalibrationEvidence, ScoreSlope
-from sapphire.research.results.plots import slopes_figure
+from sapphire.registry.calibrations import STATED_COVERAGE, BeliefCheck, CalibrationEvidence, ProbabilityFit, ScoreSlope
+from sapphire.research.results.fitted_scores import slopes_in, slopes_of
+from sapphire.research.results.plots import reliability_figure, slopes_figure
+from sapphire.research.results.probabilities import ProbabilityTable, StatedProbabilities, held_to_outcomes
 from sapphire.research.results.showing import Shown, described
-from sapphire.statistics import ScoreCalibration, interval_coverage, mean_calibration, normal_interval
+from sapphire.statistics import ReliabilityBin, interval_coverage, mean_calibration, normal_interval
 
 if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
     from numpy.typing import NDArray
 
-    from sapphire.agents.release import ReleaseCode
     from sapphire.research.runs.walking import BeliefPanel
     from sapphire.research.studies import Study
 
-__all__ = ["CalibrationReport", "belief_checks", "calibration_of", "slopes_in", "slopes_of"]
+__all__ = [
+    "CalibrationReport",
+    "belief_checks",
+    "calibration_of",
+    "reliability_points",
+    "slopes_in",
+    "slopes_of",
+    "stated_probabilities",
+]
 
 _NO_SCORE = ("no score stated", "", "", "", "")
 
@@ -48,12 +57,14 @@ class CalibrationReport(Shown):
     study, agent : of what.
     found : the numbers, as a submit keeps them.
     trials : N in the ledger.
+    points : of the reliability diagram of its log-odds, over all test windows; none where there are none.
     """
 
     study: Study
     agent: Agent
     found: CalibrationEvidence
     trials: int
+    points: tuple[ReliabilityBin, ...] = ()
 
     @property
     def caption(self) -> str:
@@ -67,6 +78,7 @@ class CalibrationReport(Shown):
         lines = []
         for check in self.found.checks:
             slopes = [_slope_cells(each) for each in self.found.slopes if each.fold == check.fold]
+            slopes += [_odds_cells(each) for each in self.found.probabilities if each.fold == check.fold]
             lines += [(str(check.fold), *cells, *_check_cells(check)) for cells in slopes or [_NO_SCORE]]
         return (*header, f"within {100 * STATED_COVERAGE:g} % interval", "outcomes"), lines
 
@@ -74,6 +86,26 @@ class CalibrationReport(Shown):
     def figure(self) -> go.Figure:
         """Slopes by fold with two standard errors: of the scores, or of outcomes on forecasts where none is stated."""
         return slopes_figure(*self._drawn())
+
+    @property
+    def reliability_figure(self) -> go.Figure | None:
+        """How often the price rose, by the probability that was stated in the test windows; None without log-odds."""
+        if not self.points:
+            return None
+        title = f"What came of stated probabilities of a rise: {self.agent.name}"
+        return reliability_figure(title, self.study.label, self.points)
+
+    @property
+    def figures(self) -> tuple[go.Figure, ...]:
+        """The slopes and, of log-odds, the reliability diagram."""
+        diagram = self.reliability_figure
+        return (self.figure,) if diagram is None else (self.figure, diagram)
+
+    @property
+    def below(self) -> tuple[Shown, ...]:
+        """How log-odds were calibrated, where any are stated."""
+        folds = tuple(each for each in self.found.probabilities if each.fold)
+        return (ProbabilityTable(folds),) if folds else ()
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -98,7 +130,7 @@ class CalibrationReport(Shown):
             "method": "calibration",
             "agent": self.agent.name,
             "marks": list(self.found.marks),
-            **asdict(self.found),
+            **self.found.as_dict(),
         }
 
     def _drawn(self) -> tuple[str, str, dict[str, list[tuple[int, float, float]]], str, float]:
@@ -115,30 +147,38 @@ class CalibrationReport(Shown):
         return title, self.study.label, {self.agent.name: judged}, "outcome per forecast basis point", 1.0
 
 
-def calibration_of(study: Study, beliefs: BeliefPanel, frozen: Sequence[ScoreSlope] = ()) -> CalibrationEvidence:
+def calibration_of(
+    study: Study,
+    beliefs: BeliefPanel,
+    frozen: Sequence[ScoreSlope] = (),
+    frozen_probabilities: Sequence[ProbabilityFit] = (),
+) -> CalibrationEvidence:
     """What a study's beliefs stood on.
 
     Parameters
     ----------
-    frozen : the slopes of the fit that a release has.
+    frozen, frozen_probabilities : of the fit that a release has.
     """
-    return CalibrationEvidence(slopes=beliefs.slopes, frozen=tuple(frozen), checks=tuple(belief_checks(study, beliefs)))
+    return CalibrationEvidence(
+        slopes=beliefs.slopes,
+        frozen=tuple(frozen),
+        checks=tuple(belief_checks(study, beliefs)),
+        probabilities=(*stated_probabilities(study, beliefs).fits, *frozen_probabilities),
+    )
 
 
-def slopes_of(agent: Agent, fold: int) -> tuple[ScoreSlope, ...]:
-    """The slopes of the calibrations that a fitted agent is made of."""
-    return _named(list(_calibrations(agent)), fold)
+def stated_probabilities(study: Study, beliefs: BeliefPanel) -> StatedProbabilities:
+    """The probabilities of a rise that were stated at the tested closes, held to what came."""
+    folds = np.zeros(len(beliefs.close_time_ns), dtype=np.intp)
+    for number, rows in _tested_rows(study, beliefs):
+        folds[rows] = number
+    return held_to_outcomes(beliefs.probabilities, folds, beliefs.mean_bps, _came(study, beliefs))
 
 
-def slopes_in(code: ReleaseCode, learned: Mapping[str, NDArray[Any]], fold: int) -> tuple[ScoreSlope, ...]:
-    """The same of what a worker learned, under the names of the whole agent's arrays."""
-    found, arrays = [], Arrays(learned)
-    for place, member in enumerate(code.members):
-        own = arrays if code.pooling is None else Arrays(arrays.under(str(place)))
-        worth = own.under("calibration")
-        if worth:
-            found.append((member.class_name, ScoreCalibration.from_arrays(worth)))
-    return _named(found, fold)
+def reliability_points(study: Study, beliefs: BeliefPanel) -> tuple[ReliabilityBin, ...]:
+    """Of the reliability diagram of stated log-odds over all test windows; none where none are stated."""
+    ahead = horizon_bars(beliefs.horizon, study.evaluation.interval)
+    return stated_probabilities(study, beliefs).points(ahead) if beliefs.probabilities else ()
 
 
 def belief_checks(study: Study, beliefs: BeliefPanel) -> Iterator[BeliefCheck]:
@@ -146,16 +186,26 @@ def belief_checks(study: Study, beliefs: BeliefPanel) -> Iterator[BeliefCheck]:
 
     Outcomes that lie behind the end of the study's bars, in its hold-out, are not known and not looked at.
     """
-    bars = study.evaluation
-    ahead = horizon_bars(beliefs.horizon, bars.interval)
-    places = np.searchsorted(bars.close_time_ns, beliefs.close_time_ns)
-    came = outcomes_bps(bars, beliefs.horizon).to_numpy()[places]
+    ahead = horizon_bars(beliefs.horizon, study.evaluation.interval)
+    came = _came(study, beliefs)
+    for number, rows in _tested_rows(study, beliefs):
+        yield _check(number, beliefs.mean_bps[rows], beliefs.std_bps[rows], came[rows], ahead)
+
+
+def _came(study: Study, beliefs: BeliefPanel) -> NDArray[np.float64]:
+    """The outcome of each belief, [T, S]; NaN where it is not known."""
+    places = np.searchsorted(study.evaluation.close_time_ns, beliefs.close_time_ns)
+    return np.asarray(outcomes_bps(study.evaluation, beliefs.horizon).to_numpy()[places])
+
+
+def _tested_rows(study: Study, beliefs: BeliefPanel) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+    """The number of each fold, and which rows of the beliefs are of its test windows."""
     closes = beliefs.close_time_ns
     for number, fold in enumerate(study.folds, start=1):
         rows = np.zeros(len(closes), dtype=np.bool_)
         for span in fold.testing:
             rows |= (closes >= to_ns(span.start)) & (closes < to_ns(span.end))
-        yield _check(number, beliefs.mean_bps[rows], beliefs.std_bps[rows], came[rows], ahead)
+        yield number, rows
 
 
 def _check(
@@ -185,33 +235,14 @@ def _check(
     )
 
 
-def _calibrations(agent: Agent) -> Iterator[tuple[str, ScoreCalibration]]:
-    if isinstance(agent, Calibrated) and agent.calibration is not None:
-        yield type(agent.agent).__name__, agent.calibration
-    for part in agent.parts():
-        yield from _calibrations(part)
-
-
-def _named(found: Sequence[tuple[str, ScoreCalibration]], fold: int) -> tuple[ScoreSlope, ...]:
-    """Each under its own name: two members of one class are told apart by their place."""
-    names = [name for name, _ in found]
-    return tuple(
-        ScoreSlope(
-            agent=name if names.count(name) == 1 else f"{name} {place}",
-            fold=fold,
-            slope_bps=worth.estimated_slope_bps,
-            error_bps=worth.slope_error_bps,
-            traded_bps=worth.slope_bps + 0.0,  # no negative zero
-            pairs=int(worth.pairs),
-        )
-        for place, (name, worth) in enumerate(found, start=1)
-    )
-
-
 def _slope_cells(slope: ScoreSlope) -> tuple[str, ...]:
     t_value = f"{slope.t_value:+.2f}" if math.isfinite(slope.t_value) else "exact"
     worth = f"{slope.slope_bps:+.2f} ± {slope.error_bps:.2f}"
     return slope.agent, worth, t_value, f"{slope.traded_bps:+.2f}", f"{slope.pairs:,}"
+
+
+def _odds_cells(fit: ProbabilityFit) -> tuple[str, ...]:
+    return fit.agent, "log-odds, see below", f"{fit.t_value:+.2f}", f"{100 * fit.kept:.0f} % kept", f"{fit.pairs:,}"
 
 
 def _check_cells(check: BeliefCheck) -> tuple[str, str, str]:

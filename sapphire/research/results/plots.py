@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
     from numpy.typing import ArrayLike
 
+    from sapphire.statistics import ReliabilityBin
+
 __all__ = [
     "decay_figure",
     "equity_figure",
@@ -21,6 +23,7 @@ __all__ = [
     "line_up_figure",
     "paired_figure",
     "quantile_figure",
+    "reliability_figure",
     "slopes_figure",
     "waterfall_figure",
 ]
@@ -256,6 +259,46 @@ def slopes_figure(
     inside = _whiskers([slope for _, slope, _ in every], [error for *_, error in every], against)
     figure.update_yaxes(title_text=f"{value}, ± 2 SE", range=inside)
     return dress(figure, title, label)
+
+
+def reliability_figure(title: str, label: str, points: Sequence[ReliabilityBin]) -> go.Figure:
+    """Share of events by stated probability, with the interval of each share; below, how many were stated.
+
+    Probabilities that mean what they say lie on the diagonal.
+
+    Parameters
+    ----------
+    points : the lowest stated probability first; their intervals are of 90 %.
+    """
+    from plotly.subplots import make_subplots
+
+    stated, shares = ([getattr(each, name) for each in points] for name in ("stated", "share"))
+    edges = span(stated, [each.low for each in points], [each.high for each in points]) or [0.0, 1.0]
+    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.78, 0.22], vertical_spacing=0.06)
+    line = {"color": INK, "width": 1, "dash": "dash"}
+    figure.add_scatter(x=edges, y=edges, mode="lines", name="as stated", line=line, row=1, col=1)
+    above, below = [each.high - each.share for each in points], [each.share - each.low for each in points]
+    whiskers = {"type": "data", "array": above, "arrayminus": below, "color": INK, "thickness": 1.2}
+    figure.add_scatter(
+        x=stated,
+        y=shares,
+        error_y=whiskers,
+        mode="lines+markers",
+        name="what came, 90 % intervals",
+        line={"color": BLUE, "width": 1.5},
+        marker={"size": 8, "color": BLUE},
+        row=1,
+        col=1,
+    )
+    counts = [each.pairs for each in points]
+    figure.add_bar(
+        x=stated, y=counts, name="forecasts", marker={"color": translucent(BLUE, 0.5)}, showlegend=False, row=2, col=1
+    )
+    figure.update_yaxes(title_text="share that rose", range=edges, row=1, col=1)
+    figure.update_yaxes(title_text="forecasts", rangemode="tozero", row=2, col=1)
+    figure.update_xaxes(range=edges)
+    figure.update_xaxes(title_text="stated probability of a rise", row=2, col=1)
+    return dress(figure, title, label, height=520)
 
 
 def _whiskers(values: Sequence[float], errors: Sequence[float], against: float) -> list[float] | None:

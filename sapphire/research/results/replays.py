@@ -12,7 +12,7 @@ import numpy as np
 
 from sapphire.registry.calibrations import CalibrationEvidence
 from sapphire.research.results.breakdowns import Breakdown, by_fold, by_regime, by_symbol
-from sapphire.research.results.calibrations import CalibrationReport, calibration_of
+from sapphire.research.results.calibrations import CalibrationReport, calibration_of, reliability_points
 from sapphire.research.results.performance import HEADER, Performance, simple_returns
 from sapphire.research.results.plots import equity_figure
 from sapphire.research.results.replay_frames import (
@@ -135,13 +135,14 @@ class Replayed(Shown):
     @property
     def untraded(self) -> str:
         """Why it never traded; empty where it did."""
-        return why_untraded(self.record, self.believed.slopes)
+        return why_untraded(self.record, self.believed.slopes, self.believed.probabilities)
 
     @property
     def calibration(self) -> CalibrationReport:
         """Fold by fold: what each score was worth in training, and what came of what was believed in the test."""
         found = calibration_of(self.study, self.believed)
-        return CalibrationReport(self.study, self.agent, found, self.trials)
+        points = reliability_points(self.study, self.believed)
+        return CalibrationReport(self.study, self.agent, found, self.trials, points)
 
     @property
     def marks(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 
 from sapphire.portfolio import Reason
 from sapphire.portfolio.targets import Target
-from sapphire.registry.calibrations import ScoreSlope
+from sapphire.registry.calibrations import ProbabilityFit, ScoreSlope
 
 __all__ = ["DecidedFor", "Decisions", "reasons_text", "why_untraded"]
 
@@ -71,12 +71,14 @@ class Decisions:
         ]
 
 
-def why_untraded(record: Mapping[str, Any], slopes: Sequence[ScoreSlope] = ()) -> str:
+def why_untraded(
+    record: Mapping[str, Any], slopes: Sequence[ScoreSlope] = (), probabilities: Sequence[ProbabilityFit] = ()
+) -> str:
     """Why a replay has no fill; empty where it has one.
 
     Parameters
     ----------
-    slopes : what its scores were worth in training, fold by fold.
+    slopes, probabilities : what its scores and its log-odds were worth in training, fold by fold.
     """
     if len(record["fills"]["order"]):
         return ""
@@ -84,6 +86,9 @@ def why_untraded(record: Mapping[str, Any], slopes: Sequence[ScoreSlope] = ()) -
     worth = ""
     if slopes and not any(each.traded_bps for each in slopes):
         worth = f"the score was worth nothing in training, slope 0 in {len(slopes)} of {len(slopes)} fits; "
+    if probabilities and not any(each.kept for each in probabilities):
+        fits = len(probabilities)
+        worth += f"the log-odds were worth nothing in training, the base rate is stated in {fits} of {fits} fits; "
     return worth + reasons_text(record["decided_for"], denied, refused)
 
 

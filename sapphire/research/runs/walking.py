@@ -22,14 +22,14 @@ from sapphire.domain.clocks import from_ns, to_ns
 from sapphire.domain.errors import AgentError, StudyError
 from sapphire.domain.progress import Progress
 from sapphire.domain.views import Belief
-from sapphire.research.results.calibrations import slopes_of
+from sapphire.research.results.fitted_scores import probabilities_of, slopes_of
 from sapphire.research.runs.splits import Fold, TimeWindow
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from sapphire.registry import ScoreSlope
+    from sapphire.registry import ProbabilityFit, ScoreSlope
 
 __all__ = [
     "BeliefPanel",
@@ -54,6 +54,7 @@ class BeliefPanel:
     close_time_ns : int64 [T], closes of the test bars.
     mean_bps, std_bps : float64 [T, S], NaN where nothing is believed.
     slopes : what each score was worth in the training window of each fold; none where forecasts are stated.
+    probabilities : what log-odds were worth there; none where none are stated.
     """
 
     symbols: tuple[str, ...]
@@ -62,6 +63,7 @@ class BeliefPanel:
     mean_bps: NDArray[np.float64]
     std_bps: NDArray[np.float64]
     slopes: tuple[ScoreSlope, ...] = ()
+    probabilities: tuple[ProbabilityFit, ...] = ()
 
     def frame(self) -> pd.DataFrame:
         """Close time by number and symbol: "mean_bps" and "std_bps"."""
@@ -98,12 +100,14 @@ def walk_beliefs(agent: Agent, bars: Bars, folds: Sequence[Fold], *, seed: int, 
     require_once(folds)
     means, deviations, closes = [], [], []
     slopes: list[ScoreSlope] = []
+    probabilities: list[ProbabilityFit] = []
     for number, fold in enumerate(folds, start=1):
         on_progress(number - 1, len(folds), f"{agent.name}: fold {number} of {len(folds)}")
         train = training_bars(bars, fold)
         tests = [tested_rows(bars, span) for span in fold.testing]
         fitted = calibrated(agent, train, seed)
         slopes.extend(slopes_of(fitted, number))
+        probabilities.extend(probabilities_of(fitted, number))
         for start, stop in tests:
             mean, deviation = _forecasts(fitted, train, bars.rows(0, stop), start)
             means.append(mean)
@@ -117,6 +121,7 @@ def walk_beliefs(agent: Agent, bars: Bars, folds: Sequence[Fold], *, seed: int, 
         mean_bps=np.concatenate(means),
         std_bps=np.concatenate(deviations),
         slopes=tuple(slopes),
+        probabilities=tuple(probabilities),
     )
 
 
