@@ -23,9 +23,9 @@ from sapphire.agents import (
     views_at,
 )
 from sapphire.domain.clocks import from_ns
-from sapphire.domain.errors import AgentError, NotFitted, TooFewReturns
+from sapphire.domain.errors import AgentError, NotFitted, StatisticsError, TooFewReturns
 from sapphire.domain.windows import Window
-from sapphire.statistics import fit_score_calibration
+from sapphire.statistics import fit_direction_calibration, fit_score_calibration
 
 HOUR = timedelta(hours=1)
 CROSS = MovingAverageCross(fast=3, slow=12, horizon=HOUR)
@@ -62,6 +62,46 @@ class Memorising(Agent):
         return window.views(score=pd.Series(np.nan_to_num(came), index=list(window.symbols)), horizon=self.horizon)
 
 
+@dataclass(frozen=True)
+class Odds(MovingAverageCross):
+    """States the log-odds that the price rises, from the same averages."""
+
+    score_is = "log_odds"
+    fast: int = 3
+    slow: int = 12
+    horizon: timedelta = HOUR
+
+
+def test_log_odds_are_calibrated_as_a_probability(bars):
+    calibrated = Calibrated(Odds()).fit(bars, seed=1)
+    scores, came = view_panel(Odds(), bars).score.to_numpy(), outcomes_bps(bars, HOUR).to_numpy()
+    assert calibrated.calibration == fit_direction_calibration(scores, came, horizon_bars=12)
+    assert calibrated.calibration.probability.method == "platt"  # 754 pairs are some 60 that share no bar
+    window = Window(bars, from_ns(int(bars.close_time_ns[-1])))
+    for view, raw in zip(calibrated.views(window), Odds().views(window), strict=True):
+        mean, std = calibrated.calibration.apply(raw.score)
+        assert (view.mean_bps, view.std_bps) == (float(mean), float(std))
+    card = calibrated.card()["calibration"]
+    assert card["method"] == "platt"
+    assert card["pairs"] == 2 * (400 - 12 - 11)
+    assert card["brier"] == pytest.approx(card["reliability"] - card["resolution"] + card["uncertainty"], abs=2e-4)
+    assert {"up_mean_bps", "down_mean_bps", "kept"} <= set(card)
+
+
+def test_a_kind_of_score_that_there_is_not_is_refused():
+    with pytest.raises(AgentError, match="score, log_odds"):
+        type("Wrong", (Odds,), {"score_is": "probability"})
+    assert CROSS.score_is == "score"
+
+
+def test_prices_that_only_rose_calibrate_no_probability(make_bars):
+    bars = make_bars(100)
+    risen = np.cumsum(np.ones_like(bars.close), axis=0) + 100.0
+    rising = replace(bars, open=risen, high=risen, low=risen, close=risen)
+    with pytest.raises(StatisticsError, match="each at least once"):
+        Calibrated(Odds()).fit(rising, seed=1)
+
+
 def test_the_calibration_is_that_of_the_training_window(bars):
     calibrated = Calibrated(CROSS).fit(bars, seed=1)
     expected = fit_score_calibration(
@@ -72,12 +112,13 @@ def test_the_calibration_is_that_of_the_training_window(bars):
     assert calibrated.warmup == 12
 
 
-def test_nothing_after_the_training_window_moves_the_calibration(make_bars):
+@pytest.mark.parametrize("agent", [CROSS, Odds()], ids=["score", "log_odds"])
+def test_nothing_after_the_training_window_moves_the_calibration(make_bars, agent):
     whole = make_bars(500, seed=4)
     other = replace(whole, close=np.where(np.arange(500)[:, None] < 300, whole.close, 2.0 * whole.close))
-    first, second = (Calibrated(CROSS).fit(of.rows(0, 300), seed=1) for of in (whole, other))
+    first, second = (Calibrated(agent).fit(of.rows(0, 300), seed=1) for of in (whole, other))
     assert first.calibration == second.calibration
-    assert Calibrated(CROSS).fit(whole, seed=1).calibration != first.calibration
+    assert Calibrated(agent).fit(whole, seed=1).calibration != first.calibration
 
 
 def test_views_are_forecasts_and_beliefs_are_the_same(bars):
@@ -129,7 +170,7 @@ def test_too_few_training_bars_are_refused(bars):
         Calibrated(CROSS).fit(bars.rows(0, 30), seed=1)
 
 
-@pytest.mark.parametrize("agent", [CROSS, RandomWalk(lookback=20), Quantiles(), Memorising()], ids=repr)
+@pytest.mark.parametrize("agent", [CROSS, Odds(), RandomWalk(lookback=20), Quantiles(), Memorising()], ids=repr)
 def test_arrays_travel_as_safetensors(agent, bars):
     learned = Calibrated(agent).fit(bars, seed=1)
     loaded = Calibrated(agent).with_arrays(load(save(learned.arrays())))

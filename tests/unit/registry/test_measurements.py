@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import pytest
 
 from sapphire.domain.canonical import canonical_json, sha256_of
 from sapphire.domain.errors import EvidenceRefused, ValueRefused
-from sapphire.registry import EvidenceBundle, Outcome, ParityDay
+from sapphire.registry import CalibrationEvidence, EvidenceBundle, Outcome, ParityDay, ProbabilityFit
 
 
 @pytest.fixture
@@ -91,6 +92,44 @@ def test_another_protocol_is_other_evidence(bundle: EvidenceBundle, small: Simpl
     assert other.protocol_digest != bundle.protocol_digest
     assert other.digest != bundle.digest
     assert EvidenceBundle.parse(other.canonical).protocol == other.protocol
+
+
+ODDS = ProbabilityFit(
+    agent="Odds",
+    fold=1,
+    method="platt",
+    kept=0.9,
+    t_value=3.2,
+    base_rate=0.52,
+    up_bps=31.0,
+    down_bps=-29.5,
+    brier=0.24,
+    reliability=0.001,
+    resolution=0.0106,
+    uncertainty=0.2496,
+    pairs=900,
+    independent=75.0,
+    test_brier=0.245,
+    test_reliability=0.002,
+    test_resolution=0.007,
+    test_uncertainty=0.25,
+    test_pairs=300,
+)
+
+
+def test_evidence_of_log_odds_reads_as_it_was_written_and_that_of_scores_as_before(bundle: EvidenceBundle) -> None:
+    assert "probabilities" not in bundle.as_dict()["calibration"]
+    fits = CalibrationEvidence(probabilities=(ODDS, dataclasses.replace(ODDS, fold=0, test_brier=None)))
+    stated = dataclasses.replace(bundle, calibration=fits)
+    assert EvidenceBundle.parse(stated.canonical) == stated
+    assert stated.digest != bundle.digest
+    assert [each.test_skill for each in fits.probabilities] == [pytest.approx(0.02), None]
+
+
+@pytest.mark.parametrize("wrong", [{"kept": 1.2}, {"brier": math.nan}, {"pairs": -1}, {"test_brier": math.inf}])
+def test_a_fit_of_log_odds_that_is_none_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueRefused, match="fit of log-odds"):
+        dataclasses.replace(ODDS, **wrong)
 
 
 def test_a_number_that_is_not_finite_is_no_measurement(bundle: EvidenceBundle, small: SimpleNamespace) -> None:

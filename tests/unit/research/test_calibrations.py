@@ -1,6 +1,6 @@
 """What was traded is shown: which way each score is taken, what came of each forecast, and why nothing was traded."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
@@ -11,9 +11,11 @@ from sapphire.agents.panels import outcomes_bps, view_panel
 from sapphire.agents.release import ReleaseCode
 from sapphire.domain.limits import Limits
 from sapphire.portfolio import VolatilityTarget
-from sapphire.research.results.calibrations import slopes_in, slopes_of
+from sapphire.registry import CalibrationEvidence
+from sapphire.research.results.calibrations import slopes_in, slopes_of, stated_probabilities
+from sapphire.research.results.fitted_scores import probabilities_in, probabilities_of
 from sapphire.research.runs.walking import calibrated, training_bars
-from sapphire.statistics import slope_report
+from sapphire.statistics import brier_decomposition, slope_report
 
 CAREFUL = VolatilityTarget(annual=0.2, cost_bps=500.0)
 """Moves a position only where that earns 5 %."""
@@ -119,6 +121,101 @@ class Reversal(MovingAverageCross):
 
     def _distance(self, close):
         return close.tail(self.fast).mean() / close.tail(self.slow).mean() - 1.0
+
+
+@dataclass(frozen=True)
+class Odds(Agent):
+    """Says as log-odds of a rise that prices come back, and is far too sure of it."""
+
+    score_is = "log_odds"
+    boast: float = 2_000.0
+    horizon: timedelta = timedelta(hours=2)
+
+    @property
+    def warmup(self):
+        return 5
+
+    def views(self, window):
+        close = window.panel("close").tail(5)
+        return window.views(score=self.boast * (1.0 - close.tail(2).mean() / close.mean()), horizon=self.horizon)
+
+
+def test_log_odds_are_shown_as_probabilities_that_were_held_to_what_came(make_study, bars_of):
+    study = make_study(returning(bars_of, length=600))
+    replayed = study.replay(Odds())
+    shown, found = replayed.calibration, replayed.calibration.found
+    assert found.slopes == found.marks == ()
+    assert [each.fold for each in found.probabilities] == list(range(1, len(study.folds) + 1))
+    held = stated_probabilities(study, replayed.believed)
+    for fit, check in zip(found.probabilities, found.checks, strict=True):
+        assert fit.method == "platt"
+        assert fit.kept > 0.5
+        assert fit.up_bps > 0.0 > fit.down_bps
+        assert fit.test_pairs == check.pairs
+        assert fit.test_brier == pytest.approx(fit.test_reliability - fit.test_resolution + fit.test_uncertainty)
+    assert sum(fit.test_pairs for fit in found.probabilities) == np.isfinite(held.rose * held.probabilities).sum()
+    calibrated_skill = brier_decomposition(held.probabilities, held.rose).skill
+    assert calibrated_skill > 0.0
+    raw = 1.0 / (1.0 + np.exp(-view_panel(Odds(), study.tested).score.to_numpy()))
+    assert brier_decomposition(raw, held.rose).skill < calibrated_skill - 0.1
+    (table,) = shown.below
+    header, lines = table.table()
+    assert {len(line) for line in lines} == {len(header)}
+    assert lines[0][:3] == ("1", "Odds", "platt")
+    assert shown.table()[1][0][1:3] == ("Odds", "log-odds, see below")
+    assert "Brier = reliability - resolution + uncertainty" in str(shown)
+    assert CalibrationEvidence.from_dict(found.as_dict()) == found
+    assert sum(point.pairs for point in shown.points) == sum(fit.test_pairs for fit in found.probabilities)
+    _, diagram = shown.figures
+    _, points, counts = diagram.data
+    assert list(points.y) == [point.share for point in shown.points]
+    assert list(counts.y) == [point.pairs for point in shown.points]
+    assert study.label in diagram.layout.title.text
+
+
+def test_probabilities_read_off_beliefs_are_those_that_were_stated(make_study, bars_of):
+    study = make_study(returning(bars_of))
+    believed = study.replay(Odds()).believed
+    held = stated_probabilities(study, believed)
+    fold, train = study.folds[0], training_bars(study.evaluation, study.folds[0])
+    fitted = calibrated(Odds(), train, study.seed)
+    first = int(np.searchsorted(study.evaluation.times, fold.testing[0].start, side="left"))
+    scores = view_panel(Odds(), study.evaluation).score.to_numpy()[first : first + 20]
+    assert held.probabilities[:20] == pytest.approx(fitted.calibration.probability.apply(scores), abs=1e-9)
+    assert probabilities_of(fitted, 1)[0].brier == believed.probabilities[0].brier
+
+
+def test_log_odds_of_a_pool_are_told_apart_and_have_no_probability_of_their_own(make_study, bars_of):
+    study = make_study(returning(bars_of))
+    pool = Pool((Odds(), Odds(boast=1.0), TREND))
+    fitted = calibrated(pool, study.evaluation, 7)
+    found = probabilities_of(fitted, 1)
+    assert [each.agent for each in found] == ["Odds 1", "Odds 2"]
+    assert [each.agent for each in slopes_of(fitted, 1)] == ["MovingAverageCross"]
+    assert probabilities_in(ReleaseCode.of(pool), fitted.arrays(), 1) == found
+    shown = study.replay(pool).calibration
+    assert {each.test_brier for each in shown.found.probabilities} == {None}
+    assert shown.points == ()
+    assert len(shown.figures) == 1
+    assert shown.below[0].table()[1][0][-2:] == ("not known", "0")
+
+
+def test_log_odds_that_were_worth_nothing_are_why_nothing_was_traded(make_study, bars_of):
+    replayed = make_study(returning(bars_of), sizing=CAREFUL).replay(Odds(boast=-2_000.0))
+    assert {each.kept for each in replayed.believed.probabilities} == {0.0}
+    assert replayed.untraded.startswith(
+        "the log-odds were worth nothing in training, the base rate is stated in 3 of 3"
+    )
+
+
+def test_a_release_says_how_its_log_odds_are_calibrated(submitted, make_study, bars_of):
+    study, release = submitted
+    fits = probabilities_of(calibrated(Odds(), study.evaluation, 7), 0)
+    stated = replace(release.bundle.calibration, probabilities=fits)
+    shown = replace(release, bundle=replace(release.bundle, calibration=stated))
+    (line,) = (line for line in shown.table()[1] if line[0].startswith("log-odds"))
+    assert line[0] == "log-odds of Odds, as released"
+    assert line[2].startswith("platt, t +")
 
 
 def test_slopes_are_those_of_the_training_windows_and_traded_as_shrunk(make_study, walked):

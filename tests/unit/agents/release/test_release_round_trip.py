@@ -247,6 +247,36 @@ class Spread(Agent):
     assert release.check_golden() == 2 * 5 * len(bars.symbols)
 
 
+def test_log_odds_are_released_with_their_calibration(bars, frozen, tmp_path):
+    """In the same file as a score's, told from it by its names, and asked the same in a process of its own."""
+    text = """
+from dataclasses import dataclass
+from datetime import timedelta
+from sapphire.agents import Agent
+
+@dataclass(frozen=True)
+class Odds(Agent):
+    score_is = "log_odds"
+    warmup: int = 4
+    horizon: timedelta = timedelta(minutes=15)
+
+    def views(self, window):
+        close = window.panel("close").tail(4)
+        return window.views(score=800.0 * (1.0 - close.iloc[-1] / close.mean()), horizon=self.horizon)
+"""
+    agent = Calibrated(load_agent_source(text, tmp_path / "odds.py")()).fit(bars, seed=7)
+    folder = frozen(agent)
+    release = load_release(folder)
+    assert release.check_golden() > 0
+    assert (folder / "agents" / "odds" / "calibration.safetensors").is_file()
+    assert release.members[0].calibration == agent.calibration
+    assert release.cards["odds"]["calibration"] == agent.calibration.card()
+    window = window_of(bars)
+    assert same_numbers(release.views(window), agent.views(window))
+    with ReleaseWorker(read_release(folder)) as worker:
+        assert worker.check_golden() > 0
+
+
 def test_a_hole_in_the_bars_survives_freezing(bars, make_hole, frozen):
     holed = make_hole(bars, "ETH/USDT", slice(395, 400))
     release = load_release(frozen(RandomWalk(lookback=10, horizon=timedelta(minutes=15)), train_bars=holed))
