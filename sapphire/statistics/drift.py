@@ -274,7 +274,7 @@ def _null_scale(bins: int, rows: float, reference_rows: float, horizon_bars: int
 
 
 def _shares(counts: FloatArray) -> FloatArray:
-    return (counts + _HALF) / (counts.sum() + _HALF * len(counts))
+    return np.asarray((counts + _HALF) / (counts.sum() + _HALF * len(counts)))
 
 
 def _finite(values: npt.ArrayLike) -> FloatArray:
