@@ -353,7 +353,7 @@ def test_a_result_has_its_tables_for_whoever_asks(values):
 
 def test_every_kind_of_result_was_asked(values):
     """So that a new one is not forgotten here; the others are asked where they are made."""
-    elsewhere = {"ModelCost", "Paired", "Proof", "Release", "Section"}
+    elsewhere = {"ModelCost", "Paired", "ProbabilityTable", "Proof", "Release", "Section"}
     kinds = {kind.__name__ for kind in Shown.__subclasses__() if kind.__module__.startswith("sapphire.")}
     assert kinds - elsewhere == {type(result).__name__ for result in values.values()}
     assert all(np.isfinite(hash(result)) for result in values.values())
