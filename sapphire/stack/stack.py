@@ -125,15 +125,16 @@ class Stack:
         return self
 
     def stop(self) -> None:
-        """End every part; the exchange's last state is kept in the run folder."""
-        if self._supervisor is None:
+        """End every part; the exchange's last state is kept in the run folder, which is let go after that."""
+        try:
+            if self._supervisor is not None and self._lock.is_held:
+                self._state = STOPPED
+                if self._trimmer is not None:
+                    self._trimmer.stop()
+                self._supervisor.stop()
+                self._write()
+        finally:
             self._lock.free()
-            return
-        self._state = STOPPED
-        if self._trimmer is not None:
-            self._trimmer.stop()
-        self._supervisor.stop()
-        self._write()
 
     @property
     def parts(self) -> Mapping[str, PartStatus]:
@@ -276,8 +277,10 @@ class Stack:
         if self._supervisor is not None:
             self._supervisor.stop()
         self._error = str(error) if isinstance(error, SapphireError) else f"{type(error).__name__}: {error}"
-        self._stand(FAILED)
-        self._lock.free()
+        try:
+            self._stand(FAILED)
+        finally:
+            self._lock.free()
 
     def _stand(self, state: str) -> None:
         self._state = state

@@ -34,6 +34,11 @@ class RunLock:
         self._path = folder / "lock"
         self._descriptor: int | None = None
 
+    @property
+    def is_held(self) -> bool:
+        """Whether this object holds it."""
+        return self._descriptor is not None
+
     def take(self) -> Self:
         """Hold the lock; one that is held by this object stays held."""
         if self._descriptor is not None:

@@ -52,7 +52,8 @@ class Supervisor:
     Parameters
     ----------
     parts : in the order in which they are shown; who needs whom decides the order of the start.
-    lock : of the run folder; taken at the start, unless it is held already, and freed at the end.
+    lock : of the run folder; taken at the start and freed at the end, unless it is held already: then whoever took it
+        frees it, after what there is to write.
     clock : what `since_ns` says.
     on_news : hears what goes on, on the supervisor's thread.
     changed : called after the standing of any part changed, on the supervisor's thread.
@@ -80,7 +81,7 @@ class Supervisor:
         self._waves = waves_of(parts)
         now_ns = clock.now_ns()
         self._kept = {part.name: Kept(part, f"{lock.folder}:{part.name}", since_ns=now_ns) for part in parts}
-        self._lock = lock
+        self._lock, self._took_lock = lock, False
         self._clock = clock
         self._on_news, self._changed, self._each_turn = on_news, changed, turned
         self._logs, self._looked_at_logs = tuple(logs), 0.0
@@ -94,6 +95,7 @@ class Supervisor:
         """Start every part and wait until all are ready, but for optional ones."""
         if self._thread is not None:
             raise ExchangeError("this supervisor was started before", next="make another one")
+        self._took_lock = not self._lock.is_held
         self._lock.take()
         self._thread = threading.Thread(target=self._keep, name="supervisor", daemon=True)
         self._thread.start()
@@ -113,7 +115,8 @@ class Supervisor:
         self._ending.set()
         if self._thread is not None:
             self._thread.join()
-        self._lock.free()
+        if self._took_lock:
+            self._lock.free()
 
     @property
     def parts(self) -> Mapping[str, PartStatus]:

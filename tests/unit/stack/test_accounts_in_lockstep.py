@@ -4,6 +4,7 @@ The second's release is on other symbols, and the third's too, so each of them h
 """
 
 import json
+import os
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from sapphire.execution.conductor import Phase
 from sapphire.execution.journal import journal_rows
 from sapphire.stack import Stack, run_bars
 from sapphire.stack.plan import Market, Plan
+from sapphire.stack.processes.run_lock import RunLock
 from sapphire.stack.releases import described
 from sapphire.telemetry.streams import AccountStreams, end_of_bar
 
@@ -38,10 +40,20 @@ def plans(frozen, narrow_release, tmp_path_factory):
     return first, second, third
 
 
+WRITTEN = []
+"""State and the lock's holder at each writing of a stack's facts."""
+
+
+class Watched(Stack):
+    def _write(self):
+        super()._write()
+        WRITTEN.append((self._state, RunLock(self.plan.run).holder()))
+
+
 @pytest.fixture(scope="module")
 def together(plans):
     """The stacks after a run of all and some bars more without the second, and the moments of it."""
-    first, second, third = (Stack(plan) for plan in plans)
+    first, second, third = (Watched(plan) for plan in plans)
     moments = []
     with ExitStack() as entered:
         for stack in (first, second, third):
@@ -61,6 +73,13 @@ def together(plans):
         more = run_bars(first, MORE, beside=[third], watch=moments.append)
     assert all(signals)
     return (first, second, third), driven, more, moments
+
+
+def test_facts_are_written_by_who_holds_the_folder_and_by_nobody_else(together):
+    """After it was let go the next stack writes there, and its facts must stay."""
+    assert [state for state, _ in WRITTEN].count("stopped") >= 3
+    assert {holder for _, holder in WRITTEN} == {os.getpid()}
+    assert all(RunLock(stack.plan.run).holder() is None for stack in together[0])
 
 
 CLOCKS = {"asked_ns", "answered_ns", "asked_times"}

@@ -253,6 +253,22 @@ def test_a_killed_supervisor_leaves_no_strays_and_the_folder_is_free(tmp_path, s
         assert marked(tmp_path) == [kept.parts["bus"].pid]
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_lock_that_was_held_before_stays_with_who_took_it(tmp_path, fails):
+    lock = RunLock(tmp_path).take()
+    code = "raise SystemExit(1)" if fails else SLEEP
+    kept = Supervisor([part("bus", tmp_path, code)], lock=lock, clock=WallClock())
+    if fails:
+        with pytest.raises(NotReady):
+            kept.start()
+    else:
+        kept.start()
+    kept.stop()
+    assert lock.holder() == os.getpid()
+    lock.free()
+    assert lock.holder() is None
+
+
 def test_the_lock_names_its_holder(tmp_path):
     lock = RunLock(tmp_path)
     assert lock.holder() is None
