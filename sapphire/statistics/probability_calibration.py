@@ -24,6 +24,7 @@ from sapphire.statistics.probability_maps import (
     logistic,
     platt_scaling,
     smoothed_targets,
+    supported_ends,
     temperature_scaling,
 )
 from sapphire.statistics.samples import MINIMUM_RETURNS, FloatArray, paired
@@ -194,7 +195,9 @@ def fit_probability_calibration(
     together by j times what independent ones would, n / hj are independent. Below 500 of those the map is Platt's
     line. It is one temperature, which never falls, where that line falls, and where what came stands apart from what
     did not (every log-odds of the one above each of the other), so that the smoothing of the targets alone would decide
-    a line of two numbers. From 500 on it is isotonic. Either is drawn back to the base rate by what it can support:
+    a line of two numbers. From 500 on it is isotonic, with 30 independent pairs or more at either end
+    (`supported_ends`), since whatever lies beyond training is read as the end. Either is drawn back to the base rate by
+    what it can support:
 
     .. math:: k = \max\bigl(0,\ 1 - q / t^2\bigr), \quad t = \hat\gamma / s(\hat\gamma), \quad
               o = \bar o + \gamma\,(m(x) - \bar m) + \varepsilon
@@ -244,7 +247,7 @@ def fit_probability_calibration(
     lags = overlap_lags(len(stated), horizon_bars=horizon_bars)  # refuses a horizon that is none
     shared = horizon_bars * _moving_together(came, present)
     independent = len(x) / shared
-    found = _isotonic(x, o) if independent >= ISOTONIC_PAIRS else _line(x, o, shared)
+    found = _isotonic(x, o, shared) if independent >= ISOTONIC_PAIRS else _line(x, o, shared)
     t_value = _slope_t(found.fitted, came, present, lags=lags)
     least, most = smoothed_targets(o.sum() / shared, (1.0 - o).sum() / shared)
     base_rate, kept = float(o.mean()), _kept(t_value, found.degrees)
@@ -289,10 +292,13 @@ def _line(x: FloatArray, o: FloatArray, shared: float) -> _Map:
     return _Map("temperature", logistic(slope * x), 1, slope)
 
 
-def _isotonic(x: FloatArray, o: FloatArray) -> _Map:
-    knots, probabilities = isotonic_steps(x, o)
+def _isotonic(x: FloatArray, o: FloatArray, shared: float) -> _Map:
+    """Isotonic steps whose ends stand on 30 independent pairs each."""
+    knots, steps = isotonic_steps(x, o)
+    fitted = supported_ends(np.interp(x, knots, steps), o, at_least=MINIMUM_RETURNS * shared)
+    values, first = np.unique(x, return_index=True)
+    probabilities = fitted[first[np.searchsorted(values, knots)]]  # each knot is one of the log-odds
     blocks = len(np.unique(probabilities))
-    fitted = np.interp(x, knots, probabilities)
     return _Map(
         "isotonic", fitted, blocks - 1, knots=tuple(knots.tolist()), probabilities=tuple(probabilities.tolist())
     )

@@ -6,13 +6,23 @@ would fall, it is not this room that trades the opposite.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
 from sapphire.domain.errors import StatisticsError
 from sapphire.statistics.samples import FloatArray, finite_sample, same_shape
 
-__all__ = ["EVEN", "isotonic_steps", "logistic", "platt_scaling", "smoothed_targets", "temperature_scaling"]
+__all__ = [
+    "EVEN",
+    "isotonic_steps",
+    "logistic",
+    "platt_scaling",
+    "smoothed_targets",
+    "supported_ends",
+    "temperature_scaling",
+]
 
 EVEN = 1e-100
 """Log-odds that are no further from each other, or from zero, are the same: slopes of more would overflow."""
@@ -168,6 +178,43 @@ def isotonic_steps(log_odds: npt.ArrayLike, happened: npt.ArrayLike) -> tuple[Fl
     first, last = found.blocks[:-1], found.blocks[1:] - 1
     ends = np.unique(np.concatenate([first, last]))
     return values[ends], np.clip(found.x[ends], 0.0, 1.0)
+
+
+def supported_ends(fitted: npt.ArrayLike, happened: npt.ArrayLike, *, at_least: float) -> FloatArray:
+    """The fitted probabilities of a monotone map, with the blocks at each end pooled until enough pairs support them.
+
+    The last block of an isotonic fit is often one pair, so a probability of 0 or 1; all log-odds beyond training are
+    read as it. Blocks are pooled inwards until `at_least` pairs stand at that end; pooled they have the share that came
+    there, so the map still never falls and its mean is still the base rate. Where the two ends meet, nothing is left to
+    tell them apart, and all have the base rate.
+
+    Parameters
+    ----------
+    fitted : [N], of the training pairs; equal in a block.
+    happened : [N], 1 where the event came, else 0.
+    at_least : how many pairs each end is to stand on.
+
+    Raises
+    ------
+    TooFewReturns : no pairs.
+    StatisticsError : lengths that differ, an outcome other than 0 and 1, outcomes of one kind.
+
+    References
+    ----------
+    Pal (2008), Spiking problem in monotone regression, Statistics and Probability Letters 78(12), on the ends; she
+    penalises them, here they are pooled.
+
+    >>> supported_ends([0.0, 0.5, 0.5, 0.5, 0.75, 0.75, 0.75, 0.75, 1.0], [0, 1, 0, 1, 1, 1, 0, 1, 1], at_least=3)
+    array([0.5, 0.5, 0.5, 0.5, 0.8, 0.8, 0.8, 0.8, 0.8])
+    """
+    stated, came = _events(fitted, happened)
+    place = min(len(stated), math.ceil(at_least)) - 1
+    ordered = np.sort(stated)
+    low, high = float(ordered[place]), float(ordered[-1 - place])
+    if low >= high:
+        return np.full(len(stated), came.mean())
+    below, above = stated <= low, stated >= high
+    return np.where(below, came[below].mean(), np.where(above, came[above].mean(), stated))
 
 
 def _fit_data(log_odds: npt.ArrayLike, happened: npt.ArrayLike, shared: float) -> tuple[FloatArray, FloatArray]:

@@ -21,7 +21,7 @@ from sapphire.statistics import (
     platt_scaling,
     temperature_scaling,
 )
-from sapphire.statistics.probability_maps import logistic
+from sapphire.statistics.probability_maps import isotonic_steps, logistic, supported_ends
 
 
 def made_pairs(seed, length=400, boast=3.0, skill=1.0, symbols=1):
@@ -136,6 +136,48 @@ def test_many_outcomes_that_stand_apart_are_no_certainty_either():
     fitted = fit_probability_calibration(stated, stated > 0.0)
     assert fitted.method == "isotonic"
     assert fitted.apply([-2.0, 2.0]) == pytest.approx([1 / 302, 301 / 302])
+
+
+@pytest.mark.parametrize(("skill", "length"), [(0.5, 4_000), (1.0, 2_000)])
+def test_steps_say_no_more_at_their_ends_than_thirty_outcomes_support(skill, length):
+    """Averaged over worlds: without pooling the ends state some 10 points more than the truth of the surest 1 %."""
+    over, unpooled = [], []
+    for seed in range(30):
+        stated, came = made_pairs(seed, length, skill=skill)
+        fitted = fit_probability_calibration(stated, came)
+        assert fitted.method == "isotonic"
+        true = np.quantile(stated, 0.995) / 3.0  # the middle of the surest 1 %
+        over.append(fitted.apply(1e3) - logistic(true))
+        unpooled.append(min(isotonic_steps(stated.ravel(), came.ravel())[1][-1], fitted.most) - logistic(true))
+    assert np.mean(unpooled) > 0.1
+    assert np.mean(over) < 0.25 * np.mean(unpooled)
+    assert abs(np.mean(over)) < 0.09  # the standard error of a share of 30 outcomes
+
+
+def test_ends_stand_on_thirty_pairs_that_share_no_bar():
+    stated, came = overlapping(2, 8_000, 12, skill=0.4)
+    fitted = fit_probability_calibration(stated, came, horizon_bars=12)
+    assert fitted.method == "isotonic"
+    found = np.interp(stated, fitted.knots, fitted.probabilities)
+    assert min((found == found.min()).sum(), (found == found.max()).sum()) >= 30 * 12
+    for end in (found.min(), found.max()):
+        assert came[found == end].mean() == pytest.approx(end)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), length=st.integers(2, 200), at_least=st.floats(1.0, 90.0), ties=st.booleans())
+def test_pooled_ends_never_fall_and_keep_the_base_rate(seed, length, at_least, ties):
+    stated, came = (each.ravel() for each in made_pairs(seed, length))
+    stated = np.round(stated) if ties else stated
+    came[:2] = 0.0, 1.0
+    steps = np.interp(stated, *isotonic_steps(stated, came))
+    pooled = supported_ends(steps, came, at_least=at_least)
+    assert (np.diff(pooled[np.argsort(stated, kind="stable")]) >= -1e-12).all()
+    assert pooled.mean() == pytest.approx(came.mean())
+    assert pooled.min() >= steps.min() - 1e-12
+    assert pooled.max() <= steps.max() + 1e-12
+    if np.ptp(pooled) > 1e-12:
+        assert min((pooled == pooled.min()).sum(), (pooled == pooled.max()).sum()) >= at_least
 
 
 @settings(max_examples=40, deadline=None)
