@@ -17,6 +17,7 @@ def decision_rows(made: Iterable[Decision], rules: Rules, symbol: str | None = N
 
     Parameters
     ----------
+    made : oldest first. A view of an earlier bar that is still believed is known where that bar is among them.
     rules : the run's, for quantities in coins.
     symbol : of this one alone.
 
@@ -26,17 +27,20 @@ def decision_rows(made: Iterable[Decision], rules: Rules, symbol: str | None = N
     `target_lots`, `target_quantity`, `weight`, `reason`, `obstacle`, `model_kind`, `why`. What is not known is None;
     64-bit numbers are text. `why` says it all in one line.
     """
+    # of a symbol's newest view: its moment, and the kind of its model
+    kinds: dict[str | None, tuple[str | None, str | None]] = {}
     for decision in made:
         facts = decision.facts
         obstacle = facts["reason"]
         beliefs = {each["symbol"]: each for each in (*facts["remembered"], *facts["beliefs"])}
-        kinds = {each["symbol"]: each.get("model_kind") or None for each in facts["views"]}
+        kinds |= {each["symbol"]: (each["as_of_ns"], each.get("model_kind") or None) for each in facts["views"]}
         lots = {each["symbol"]: each["lots"] for each in (facts["account"] or {"positions": ()})["positions"]}
         for target in facts["targets"] or ({"symbol": None, "lots": None, "weight": None, "reason": None},):
             name = target["symbol"]
             if symbol is not None and name not in (symbol, None):
                 continue
             believed = beliefs.get(name, {})
+            as_of_ns, kind = kinds.get(name, (None, None))
             row = {
                 "bar_close_ns": facts["bar_close_ns"],
                 "symbol": name,
@@ -46,7 +50,7 @@ def decision_rows(made: Iterable[Decision], rules: Rules, symbol: str | None = N
                 "weight": target["weight"],
                 "reason": target["reason"],
                 "obstacle": obstacle,
-                "model_kind": kinds.get(name),
+                "model_kind": kind if as_of_ns == believed.get("as_of_ns", facts["bar_close_ns"]) else None,
             }
             yield {**rules.named(row), "why": why(row)}
 

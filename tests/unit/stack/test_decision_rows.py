@@ -105,6 +105,28 @@ def test_the_kind_of_model_behind_a_view_stands_there_as_text(decisions_verb, ru
     assert f"mean +2.00 bps, {kind}" in " ".join(decisions_verb(columns="160").stdout.split())
 
 
+def test_the_kind_of_model_is_named_as_long_as_its_view_is_believed(decisions_verb, run):
+    def row(bar, mean, kind=None, as_of=None):
+        close_ns = CLOSE_NS + bar * HOUR.ns
+        means = {} if kind is None else {"BTC": mean}
+        made = decided(bar, [Target("BTC/USDT", 50, 0.05, Reason.SIZED)], **means)
+        if kind is None:
+            belief = belief_facts(Belief("BTC/USDT", from_ns(close_ns), 3 * HOUR.timedelta, mean, 40.0))
+            return made.knowing(remembered=[belief | {"as_of_ns": str(CLOSE_NS + as_of * HOUR.ns), "lots": None}])
+        view = {"symbol": "BTC/USDT", "as_of_ns": str(close_ns), "horizon_ns": "1000", "score": "1", "mean_bps": None,
+                "std_bps": None, "quantiles": [], "entry": "1-1", "agent": "qwen", "thesis": "", "read": [],
+                "model_kind": kind, "elicitation": "one token"}  # fmt: skip
+        return made.knowing(views=[view], format="DECISION@3")
+
+    bars = [row(0, 2.0, "embedded-default"), row(1, 2.0, as_of=0), row(2, 1.0, ""), row(3, 1.0, as_of=2),
+            row(4, 2.0, "embedded-default"), row(5, 1.0, as_of=2)]  # fmt: skip
+    run.decisions.write_bytes(b"".join(each.line for each in bars))
+    rows = json.loads(decisions_verb("--json").stdout)["decisions"]
+    assert [each["model_kind"] for each in rows] == ["embedded-default"] * 2 + [None, None, "embedded-default", None]
+    (alone,) = json.loads(decisions_verb("--limit", "5", "--json").stdout)["decisions"][:1]
+    assert (alone["mean_bps"], alone["model_kind"]) == (2.0, None), "the bar of its view is not among these"
+
+
 def test_one_symbol_and_the_latest_bars(decisions_verb):
     rows = json.loads(decisions_verb("--symbol", "ETH/USDT", "--limit", "2", "--json").stdout)["decisions"]
     assert [(row["symbol"], row["reason"]) for row in rows] == [("ETH/USDT", "sized"), (None, None)]
