@@ -36,6 +36,7 @@ ACCOUNT, DEAD_LETTERS, SIGNALS, VIEWS = OWN.states, OWN.dead_letters, SCOPE.sign
 KEY = SignalKey(bytes(32), SIGNALS)
 LENGTH = 60
 RULE = WhenViewsStop(hold_bars=1, reduce_bars=1)
+VIEW_KEYS = ("agent", "as_of_ns", "entry", "horizon_ns", "mean_bps", "quantiles", "score", "std_bps", "symbol")
 
 
 @pytest.fixture
@@ -194,6 +195,9 @@ def test_a_bar_becomes_views_signals_and_a_marker(close, run, bus, answer_body, 
     assert line["reason"] is None
     assert (line["account"]["entry"], line["bars_entry"]) == (str(account_entry(close_ns)), str(end_of_bar(close_ns)))
     assert int(line["asked_ns"]) <= int(line["answered_ns"])
+    assert line["format"] == "DECISION@2"
+    assert {tuple(view) for view in line["views"]} == {VIEW_KEYS}, "a view without a note is written as before"
+    assert {message.envelope.schema_id for _, message in views} == {"VIEW@1"}
 
 
 def test_what_stands_beside_a_view_is_kept_and_published(close, run, bus, answer_body, speaking, decide):

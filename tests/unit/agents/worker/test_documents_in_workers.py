@@ -22,11 +22,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from sapphire.agents import Agent
+from sapphire.domain import ViewNote
 
 
 @dataclass(frozen=True)
 class Reader(Agent):
-    """Forecasts the number of items that it reads, and of edits among them."""
+    """Forecasts the number of items that it reads, and of edits among them, and names them."""
 
     documents = {kinds}
     lookback: int = 3
@@ -39,7 +40,10 @@ class Reader(Agent):
     def views(self, window):
         read = window.documents(since=window.as_of - self.lookback * window.interval.timedelta)
         close, edits = window.panel("close").iloc[-1], sum(each.version > 1 for each in read)
-        return window.views(mean_bps=close * 0 + 10 * len(read) + edits, std_bps=close * 0 + 1, horizon=self.horizon)
+        mean, std = close * 0 + 10 * len(read) + edits, close * 0 + 1
+        note = ViewNote(f"{{edits}} edits\\n[bold]", tuple(each.id for each in read), "counted", "all at once")
+        notes = {{symbol: note for symbol in window.symbols[:1] if read}}
+        return window.views(mean_bps=mean, std_bps=std, horizon=self.horizon, notes=notes)
 '''
 
 
@@ -89,6 +93,8 @@ def test_a_process_says_what_the_agent_says_here(started, read_bars):
     answers = [worker.views(window_at(agent, read_bars, row)) for row in rows]
     assert answers == [views_at(agent, read_bars, row) for row in rows]
     assert len({view.mean_bps for views in answers for view in views}) > 3
+    read = {view.note.read for views in answers for view in views[:1] if view.note}
+    assert len(read) > 3, "what stands beside the numbers comes over too"
 
 
 def test_a_window_with_more_sends_no_more(started, read_bars):
