@@ -20,7 +20,7 @@ from .forecasts import (
     forecast_panel as forecast_panel,
     normal_from_quantiles as normal_from_quantiles,
 )
-from .lag_llama import LagLlama as LagLlama, StudentT as StudentT
+from .lag_llama import LagLlama as LagLlama
 from .leak_report import LeakCheck as LeakCheck, LeakReport as LeakReport
 from .leaks import (
     check_agent as check_agent,
@@ -61,4 +61,5 @@ from .qwen import Qwen as Qwen
 from .recorder import Recorder as Recorder, recording as recording
 from .release import LoadedRelease as LoadedRelease, freeze as freeze, load_release as load_release
 from .sources import Source as Source
+from .student_t import StudentT as StudentT
 from .view_panels import Kind as Kind, ViewPanel as ViewPanel

@@ -3,10 +3,13 @@
 In: closed bars.  Out: mean and deviation of the return over the horizon, one view per symbol.
 Never: sizes, orders, I/O, the clock.
 
-It learns volatility, not direction: fitted on generated and on recorded bars its likelihood beats that of a constant
-distribution, while the sign of its mean is about as often wrong as right. Treat the mean as noise around zero until a
-study says otherwise. The deviation is late when markets grow louder: over recorded weeks that it had not seen, squared
-errors came to between 1.0 and 1.8 times the variance it stated.
+It learns volatility, not direction: on generated and recorded bars its likelihood beats that of a constant
+distribution, while the sign of its mean is as often wrong as right. The deviation is late when markets grow louder:
+over recorded weeks that it had not seen, squared errors came to between 1.0 and 1.8 times the variance it stated.
+
+`conformal` is off: it makes the 80 % interval right and the variance, which sizing reads, too small. Over three markets
+generated beyond 11,000 bars it held 80, 81 and 80 % instead of 84, 84 and 82 %, and squared errors came to 1.2 times
+the variance instead of 1.0; over three recorded weeks, which grew louder, 75 to 80 % instead of 81 to 82 %.
 
 At each position the model sees log returns at fixed lags, standardised by the mean and root mean square of the
 `scaling` returns that end there, the logarithm of that root mean square and the time of day. RMSNorm, rotary causal
@@ -35,6 +38,7 @@ from sapphire.agents.adamw import AdamW
 from sapphire.agents.agent import Agent, fitted
 from sapphire.agents.arrays import Arrays
 from sapphire.agents.panels import frame_of, horizon_bars, outcomes_bps
+from sapphire.agents.student_t import StudentT
 from sapphire.agents.torch_settings import settled_torch
 from sapphire.agents.view_panels import ViewPanel
 from sapphire.domain.display import stamp
@@ -51,7 +55,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["LAGS", "LagLlama", "StudentT"]
+__all__ = ["LAGS", "LagLlama"]
 
 LAGS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 17, 23, 35, 47, 71, 95, 143, 191, 239)
 """Bars back from the latest return, denser where it is near; in bars, so that one list serves every interval."""
@@ -63,19 +67,6 @@ _WARM_UP_STEPS = 50
 _JUDGED_CONTEXTS = 2048
 _LOCATION_UNIT = 0.1  # the mean of a return is small beside its deviation, so it starts slowly
 _FIRST_GUESS = (1.85, 0.0, 0.25)  # before the softplus: 5 degrees of freedom, location 0, unit deviation
-
-
-class StudentT(NamedTuple):
-    """Student-t distributions of the return over the horizon; each array [T, S], NaN where there is no forecast."""
-
-    degrees: Floats
-    loc_bps: Floats
-    scale_bps: Floats
-
-    @property
-    def std_bps(self) -> Floats:
-        """Standard deviation: scale times sqrt(df / (df - 2)); the model keeps df above 3."""
-        return np.asarray(self.scale_bps * np.sqrt(self.degrees / (self.degrees - 2.0)))
 
 
 @dataclass(frozen=True)
@@ -92,6 +83,7 @@ class LagLlama(Agent):
     steps, batch, learning_rate, weight_decay : of AdamW, with clipped gradients.
     patience : steps without a better validation loss after which it stops; the best weights are kept.
     validation : share of the training window, its last part, that only decides when to stop.
+    conformal : whether deviations are scaled so that their 80 % interval holds 80 % of the outcomes of that last part.
     """
 
     golden_tolerance: ClassVar[float] = 1e-9
@@ -108,6 +100,7 @@ class LagLlama(Agent):
     weight_decay: float = 0.1
     patience: int = 150
     validation: float = 0.25
+    conformal: bool = False
     weights: Arrays = fitted()  # noqa: RUF009  (makes a dataclass field)
     training: Arrays = fitted()  # noqa: RUF009
 
@@ -160,7 +153,7 @@ class LagLlama(Agent):
         if rows.size:
             out[:, rows, columns] = _forecast(self, inputs.features, rows, columns)
         unit = 1e4 * inputs.scale * math.sqrt(horizon_bars(self.horizon, bars.interval))
-        return StudentT(out[0], out[1] * unit, out[2] * unit)
+        return StudentT(out[0], out[1] * unit, out[2] * unit * self.training.get("std_factor", np.ones(1)))
 
     def fit(self, train: Bars, seed: int) -> Self:
         """Weights learned from `train`: its first part moves them, its last part says when to stop.
@@ -171,6 +164,7 @@ class LagLlama(Agent):
         Raises
         ------
         AgentError : too few bars for both parts, or a horizon that is not a whole number of bars.
+        TooFewReturns : too few outcomes in the judging part for conformal deviations.
         """
         ahead = horizon_bars(self.horizon, train.interval)
         inputs = _inputs(train, self.lags, self.scaling, centre=0.0)
@@ -199,7 +193,12 @@ class LagLlama(Agent):
             "steps": np.array([steps]),
             "validation_nll": np.array([loss]),
         }
-        return replace(self, weights=Arrays(weights), training=Arrays(record))
+        agent = replace(self, weights=Arrays(weights), training=Arrays(record))
+        if not self.conformal:
+            return agent
+        came = outcomes_bps(train, self.horizon).to_numpy()
+        factor = agent.distribution(train).conformal_factor(came, first=first, horizon_bars=ahead)
+        return replace(agent, training=Arrays({**record, "std_factor": np.array([factor])}))
 
     def card(self) -> dict[str, Any]:
         """What it is, what it was trained on and how well it did there."""
@@ -215,6 +214,7 @@ class LagLlama(Agent):
             "weights": sum(array.size for array in self.weights.values()),
             "steps": int(self.training["steps"][0]),
             "validation_nll": round(float(self.training["validation_nll"][0]), 4),
+            **{name: round(float(self.training[name][0]), 4) for name in ("std_factor",) if name in self.training},
         }
 
     def _trained_on(self) -> Interval:

@@ -15,7 +15,8 @@ from safetensors.numpy import load, save
 
 from sapphire.agents import LagLlama, check_agent, outcomes_bps, view_panel, views_at
 from sapphire.agents.lag_llama import _inputs
-from sapphire.domain.errors import AgentError, NotFitted
+from sapphire.domain.errors import AgentError, NotFitted, TooFewReturns
+from sapphire.statistics import interval_coverage, normal_interval
 
 TEN = timedelta(minutes=10)
 SMALL = LagLlama(
@@ -233,6 +234,30 @@ def test_a_symbol_with_a_hole_is_silent_until_it_has_enough_bars_again(tiny, mar
 def test_it_learns_from_symbols_with_holes(market, make_hole):
     holed = make_hole(market.rows(0, 900), "ETH/USDT", slice(0, 500))
     assert TINY.fit(holed, seed=7).is_fitted
+
+
+def test_conformal_deviations_hold_their_interval_where_no_weight_was_moved(market):
+    """Off, it is the agent that it was; on, the same weights, and deviations by one factor, which travels with them."""
+    plain, conformal = (TINY.replace(conformal=on).fit(market.rows(0, 2000), seed=7) for on in (False, True))
+    assert not TINY.conformal
+    assert "std_factor" not in {**plain.training, **plain.card()}
+    assert conformal.weights == plain.weights
+    factor = float(conformal.training["std_factor"][0])
+    assert conformal.card()["std_factor"] == round(factor, 4)
+    first = 2000 - round(0.25 * (2000 - TINY.warmup + 1))
+    for agent, holds in ((plain, None), (conformal, 0.8)):
+        said, came = agent.distribution(market.rows(0, 2000)), outcomes_bps(market.rows(0, 2000), TEN).to_numpy()
+        ends = normal_interval(said.loc_bps[first:], said.std_bps[first:], stated=0.8)
+        held = interval_coverage(*ends, came[first:], stated=0.8, horizon_bars=2).realised
+        assert (abs(held - 0.8) < 0.003) == (holds is not None)
+    was, now = (agent.distribution(market.rows(1900, 2100)) for agent in (plain, conformal))
+    assert now.std_bps[-1] == pytest.approx(factor * was.std_bps[-1])
+    assert np.array_equal(now.loc_bps, was.loc_bps, equal_nan=True)
+    loaded = TINY.replace(conformal=True).with_arrays(load(save(conformal.arrays())))
+    assert loaded == conformal
+    assert views_at(loaded, market, 2100) == views_at(conformal, market, 2100)
+    with pytest.raises(TooFewReturns, match="conformal"):
+        TINY.replace(conformal=True, horizon=timedelta(hours=5)).fit(market.rows(0, 420), seed=7)
 
 
 def test_what_cannot_be_is_refused(tiny, make_bars, bars):

@@ -1,5 +1,7 @@
 """What was traded is shown: which way each score is taken, what came of each forecast, and why nothing was traded."""
 
+import json
+import pickle
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -162,6 +164,9 @@ def test_log_odds_are_shown_as_probabilities_that_were_held_to_what_came(make_st
     header, lines = table.table()
     assert {len(line) for line in lines} == {len(header)}
     assert lines[0][:3] == ("1", "Odds", "platt")
+    assert pickle.loads(pickle.dumps(table)) == table
+    assert json.loads(json.dumps(table.as_dict()))["fits"][0]["test_pairs"] == found.probabilities[0].test_pairs
+    assert len(table.frame) == len(study.folds)
     assert shown.table()[1][0][1:3] == ("Odds", "log-odds, see below")
     assert "Brier = reliability - resolution + uncertainty" in str(shown)
     assert CalibrationEvidence.from_dict(found.as_dict()) == found
