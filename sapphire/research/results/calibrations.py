@@ -21,7 +21,7 @@ from sapphire.domain.errors import StatisticsError
 from sapphire.registry.calibrations import STATED_COVERAGE, BeliefCheck, CalibrationEvidence, ProbabilityFit, ScoreSlope
 from sapphire.research.results.fitted_scores import slopes_in, slopes_of
 from sapphire.research.results.plots import reliability_figure, slopes_figure
-from sapphire.research.results.probabilities import ProbabilityTable, StatedProbabilities, held_to_outcomes
+from sapphire.research.results.probabilities import ProbabilityTable, StatedProbabilities, with_test_scores
 from sapphire.research.results.showing import Shown, described
 from sapphire.statistics import ReliabilityBin, interval_coverage, mean_calibration, normal_interval
 
@@ -172,7 +172,7 @@ def stated_probabilities(study: Study, beliefs: BeliefPanel) -> StatedProbabilit
     folds = np.zeros(len(beliefs.close_time_ns), dtype=np.intp)
     for number, rows in _tested_rows(study, beliefs):
         folds[rows] = number
-    return held_to_outcomes(beliefs.probabilities, folds, beliefs.mean_bps, _came(study, beliefs))
+    return with_test_scores(beliefs.probabilities, folds, beliefs.mean_bps, _came(study, beliefs))
 
 
 def reliability_points(study: Study, beliefs: BeliefPanel) -> tuple[ReliabilityBin, ...]:

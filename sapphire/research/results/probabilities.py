@@ -19,7 +19,7 @@ from sapphire.statistics import ReliabilityBin, brier_decomposition, reliability
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["ProbabilityTable", "StatedProbabilities", "held_to_outcomes", "parts_text"]
+__all__ = ["ProbabilityTable", "StatedProbabilities", "parts_text", "with_test_scores"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +43,7 @@ class StatedProbabilities:
         return reliability_diagram(self.probabilities, self.rose, horizon_bars=horizon_bars)
 
 
-def held_to_outcomes(
+def with_test_scores(
     fits: Sequence[ProbabilityFit],
     folds: NDArray[np.intp],
     mean_bps: NDArray[np.float64],
@@ -60,14 +60,14 @@ def held_to_outcomes(
     probabilities = np.full(mean_bps.shape, np.nan)
     rose = np.where(np.isfinite(outcomes_bps), outcomes_bps > 0.0, np.nan)
     alone = len({fit.agent for fit in fits}) == 1 and len({fit.fold for fit in fits}) == len(fits)
-    held = []
+    scored = []
     for fit in fits:
         rows = folds == fit.fold
         if alone:
             stated = (mean_bps[rows] - fit.down_bps) / (fit.up_bps - fit.down_bps)
             probabilities[rows] = np.clip(stated, 0.0, 1.0)  # rounding alone leads out of there
-        held.append(_with_test(fit, probabilities[rows], rose[rows]))
-    return StatedProbabilities(tuple(held), probabilities, rose)
+        scored.append(_with_test(fit, probabilities[rows], rose[rows]))
+    return StatedProbabilities(tuple(scored), probabilities, rose)
 
 
 def _with_test(fit: ProbabilityFit, stated: NDArray[np.float64], rose: NDArray[np.float64]) -> ProbabilityFit:

@@ -246,10 +246,10 @@ def test_conformal_deviations_hold_their_interval_where_no_weight_was_moved(mark
     assert conformal.card()["std_factor"] == round(factor, 4)
     first = 2000 - round(0.25 * (2000 - TINY.warmup + 1))
     for agent, holds in ((plain, None), (conformal, 0.8)):
-        said, came = agent.distribution(market.rows(0, 2000)), outcomes_bps(market.rows(0, 2000), TEN).to_numpy()
-        ends = normal_interval(said.loc_bps[first:], said.std_bps[first:], stated=0.8)
-        held = interval_coverage(*ends, came[first:], stated=0.8, horizon_bars=2).realised
-        assert (abs(held - 0.8) < 0.003) == (holds is not None)
+        stated, came = agent.distribution(market.rows(0, 2000)), outcomes_bps(market.rows(0, 2000), TEN).to_numpy()
+        ends = normal_interval(stated.loc_bps[first:], stated.std_bps[first:], stated=0.8)
+        share = interval_coverage(*ends, came[first:], stated=0.8, horizon_bars=2).realised
+        assert (abs(share - 0.8) < 0.003) == (holds is not None)
     was, now = (agent.distribution(market.rows(1900, 2100)) for agent in (plain, conformal))
     assert now.std_bps[-1] == pytest.approx(factor * was.std_bps[-1])
     assert np.array_equal(now.loc_bps, was.loc_bps, equal_nan=True)

@@ -148,18 +148,18 @@ def test_log_odds_are_shown_as_probabilities_that_were_held_to_what_came(make_st
     shown, found = replayed.calibration, replayed.calibration.found
     assert found.slopes == found.marks == ()
     assert [each.fold for each in found.probabilities] == list(range(1, len(study.folds) + 1))
-    held = stated_probabilities(study, replayed.believed)
+    tested = stated_probabilities(study, replayed.believed)
     for fit, check in zip(found.probabilities, found.checks, strict=True):
         assert fit.method == "platt"
         assert fit.kept > 0.5
         assert fit.up_bps > 0.0 > fit.down_bps
         assert fit.test_pairs == check.pairs
         assert fit.test_brier == pytest.approx(fit.test_reliability - fit.test_resolution + fit.test_uncertainty)
-    assert sum(fit.test_pairs for fit in found.probabilities) == np.isfinite(held.rose * held.probabilities).sum()
-    calibrated_skill = brier_decomposition(held.probabilities, held.rose).skill
+    assert sum(fit.test_pairs for fit in found.probabilities) == np.isfinite(tested.rose * tested.probabilities).sum()
+    calibrated_skill = brier_decomposition(tested.probabilities, tested.rose).skill
     assert calibrated_skill > 0.0
     raw = 1.0 / (1.0 + np.exp(-view_panel(Odds(), study.tested).score.to_numpy()))
-    assert brier_decomposition(raw, held.rose).skill < calibrated_skill - 0.1
+    assert brier_decomposition(raw, tested.rose).skill < calibrated_skill - 0.1
     (table,) = shown.below
     header, lines = table.table()
     assert {len(line) for line in lines} == {len(header)}
@@ -181,12 +181,12 @@ def test_log_odds_are_shown_as_probabilities_that_were_held_to_what_came(make_st
 def test_probabilities_read_off_beliefs_are_those_that_were_stated(make_study, bars_of):
     study = make_study(returning(bars_of))
     believed = study.replay(Odds()).believed
-    held = stated_probabilities(study, believed)
+    tested = stated_probabilities(study, believed)
     fold, train = study.folds[0], training_bars(study.evaluation, study.folds[0])
     fitted = calibrated(Odds(), train, study.seed)
     first = int(np.searchsorted(study.evaluation.times, fold.testing[0].start, side="left"))
     scores = view_panel(Odds(), study.evaluation).score.to_numpy()[first : first + 20]
-    assert held.probabilities[:20] == pytest.approx(fitted.calibration.probability.apply(scores), abs=1e-9)
+    assert tested.probabilities[:20] == pytest.approx(fitted.calibration.probability.apply(scores), abs=1e-9)
     assert probabilities_of(fitted, 1)[0].brier == believed.probabilities[0].brier
 
 

@@ -199,6 +199,15 @@ def test_probabilities_rise_with_log_odds_and_are_never_certain(seed, length, ah
     assert ProbabilityCalibration.from_arrays(fitted.to_arrays()) == fitted
 
 
+@pytest.mark.parametrize("length", [100, 600])
+def test_log_odds_beyond_training_are_read_as_the_most_extreme_seen(length):
+    fitted = fit_probability_calibration(*made_pairs(15, length))
+    far, edge, near = fitted.apply([1e3, fitted.high, 0.9 * fitted.high])
+    assert far == edge >= near
+    assert fitted.apply(-1e3) == fitted.apply(fitted.low)
+    assert (fitted.least, fitted.most) != (fitted.apply(-1e3), far)
+
+
 def test_only_pairs_that_are_there_count():
     stated, came = made_pairs(7, 100)
     holed = fit_probability_calibration(np.vstack([stated, [[np.nan]]]), np.vstack([came, [[1.0]]]))
