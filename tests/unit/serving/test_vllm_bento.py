@@ -114,7 +114,7 @@ def test_the_command_serves_the_verified_folder_on_this_machine_alone(variables,
         "--max-num-batched-tokens": "2048",
         "--kv-cache-memory-bytes": str((2 * 4096 + 128) * 2 * 2 * 2 * 16 * 2),
         "--enable-prefix-caching": [],
-        "--structured-outputs-config.backend": "xgrammar",
+        "--structured-outputs-config": '{"backend":"xgrammar","disable_any_whitespace":true}',
     }
     assert server.url == "http://127.0.0.1:8000"
 
