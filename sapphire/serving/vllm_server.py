@@ -141,39 +141,15 @@ class VllmServer:
         verified(self.weights, self.root)
         for each in self.adapters:
             verified_adapter(each, self.root, rank=self.rank)
-        MemoryPlan(available, (self.memory(),)).require()
+        MemoryPlan(available, (self.memory(self.shape()),)).require()
         return self.words()
 
-    def memory(self) -> ServerMemory:
-        """What it takes, by its model's configuration; raises what `ModelShape.read` raises."""
-        return self._memory(self._shape())
+    def shape(self) -> ModelShape:
+        """Its model's sizes, by the files; raises what `ModelShape.read` raises."""
+        return ModelShape.read(self.weights.folder(self.root))
 
-    def words(self) -> list[str]:
-        """The words that run it. No code of a model's repository runs, and no sampling that a repository says."""
-        shape = self._shape()
-        words = ["vllm", "serve", str(self._folder), "--served-model-name", self.weights.repository]
-        words += ["--host", "127.0.0.1", "--port", str(self.port)]
-        words += ["--load-format", "safetensors", "--dtype", "bfloat16", "--generation-config", "vllm", "--seed", "0"]
-        words += ["--gpu-memory-utilization", f"{self.share:g}", "--max-model-len", str(self.length)]
-        words += ["--max-num-seqs", str(self.sequences), "--max-num-batched-tokens", str(_STEP)]
-        words += ["--kv-cache-memory-bytes", str(self._memory(shape).cache), "--enable-prefix-caching"]
-        words += ["--structured-outputs-config", _STRUCTURED]
-        if self.quantization and not shape.stored:
-            words += ["--quantization", "fp8_per_channel"]
-        if self.adapters:
-            slots = str(len(self.adapters))
-            words += ["--enable-lora", "--max-loras", slots, "--max-lora-rank", str(self.rank), "--lora-modules"]
-            words += [f"{each.repository}={each.folder(self.root)}" for each in self.adapters]
-        return words
-
-    @property
-    def _folder(self) -> Path:
-        return self.weights.folder(self.root)
-
-    def _shape(self) -> ModelShape:
-        return ModelShape.read(self._folder)
-
-    def _memory(self, shape: ModelShape) -> ServerMemory:
+    def memory(self, shape: ModelShape) -> ServerMemory:
+        """What it takes with a model of that shape."""
         return ServerMemory.of(
             self.weights.repository,
             shape,
@@ -184,6 +160,24 @@ class VllmServer:
             adapters=len(self.adapters),
             rank=self.rank,
         )
+
+    def words(self) -> list[str]:
+        """The words that run it. No code of a model's repository runs, and no sampling that a repository says."""
+        shape = self.shape()
+        words = ["vllm", "serve", str(self.weights.folder(self.root)), "--served-model-name", self.weights.repository]
+        words += ["--host", "127.0.0.1", "--port", str(self.port)]
+        words += ["--load-format", "safetensors", "--dtype", "bfloat16", "--generation-config", "vllm", "--seed", "0"]
+        words += ["--gpu-memory-utilization", f"{self.share:g}", "--max-model-len", str(self.length)]
+        words += ["--max-num-seqs", str(self.sequences), "--max-num-batched-tokens", str(_STEP)]
+        words += ["--kv-cache-memory-bytes", str(self.memory(shape).cache), "--enable-prefix-caching"]
+        words += ["--structured-outputs-config", _STRUCTURED]
+        if self.quantization and not shape.stored:
+            words += ["--quantization", "fp8_per_channel"]
+        if self.adapters:
+            slots = str(len(self.adapters))
+            words += ["--enable-lora", "--max-loras", slots, "--max-lora-rank", str(self.rank), "--lora-modules"]
+            words += [f"{each.repository}={each.folder(self.root)}" for each in self.adapters]
+        return words
 
 
 def _require_among(what: str, value: object, those: tuple[object, ...]) -> None:

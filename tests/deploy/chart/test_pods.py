@@ -1,10 +1,15 @@
 """Rules for every pod that the chart makes, each a test of its own."""
 
+import json
 import re
+from dataclasses import replace
 
 import pytest
 import yaml
-from rendered import CHART, deployed, key, of_kind, pods, render, rendered, serving, values_of
+from rendered import CHART, REPOSITORY, deployed, key, of_kind, pods, render, rendered, serving, values_of
+
+from sapphire.serving.memory_plan import GIB, MemoryPlan, ModelShape
+from sapphire.serving.vllm_server import VllmServer
 
 EXECUTION = ("valkey", "exchange", "collector", "coordinator", "engine", "trimmer", "notices", "postgresql", "check")
 AGENTS = ("agent", "mlflow", "prometheus", "weights")
@@ -233,9 +238,26 @@ def test_every_pod_on_a_gpu_node_ends_within_fifteen_seconds(prod):
                        for each in pod.spec["volumes"] if pod.component != "weights"), pod.name  # fmt: skip
 
 
-def test_weights_are_pulled_once_for_each_model_by_repository_revision_and_sha256(prod):
+def test_the_servers_of_language_models_fit_on_the_l4_with_what_their_settings_say(prod):
+    """By the configuration of Qwen3-8B, which is that of DeepSeek-R1-0528-Qwen3-8B too."""
+    models = [pod for pod in serving(prod) if "nvidia.com/gpu" in pod.main["resources"]["limits"]]
+    found = [VllmServer.read({each["name"]: each.get("value", "") for each in pod.main["env"]}) for pod in models]
+    by_name = {server.weights.repository: server for server in found}
+    deepseek, qwen = by_name["deepseek-ai/DeepSeek-R1-0528-Qwen3-8B"], by_name["Qwen/Qwen3-8B-FP8"]
+    assert (deepseek.quantization, deepseek.length, deepseek.sequences, deepseek.adapters) == ("fp8", 2048, 4, ())
+    assert (qwen.quantization, qwen.length, qwen.sequences, qwen.rank) == ("", 2048, 3, 16)
+    assert qwen.names == ("Qwen/Qwen3-8B-FP8", "desk/fingpt-qwen3-8b")
+    config = json.loads((REPOSITORY / "tests/bench/qwen3_8b/config.json").read_text())
+    stored = config | {"quantization_config": {"quant_method": "fp8"}}
+    plan = MemoryPlan(22 * GIB, (deepseek.memory(ModelShape.of(config)), qwen.memory(ModelShape.of(stored))))
+    plan.require()
+    # where both shares are taken, the next release waits for the one before it to go
+    assert plan.place(replace(plan.servers[0], name="next"), instead_of=plan.servers[0].name) == "in turn"
+
+
+def test_weights_are_pulled_once_for_each_model_and_adapter_by_repository_revision_and_sha256(prod):
     jobs = [pod for pod in pods(prod) if pod.component == "weights"]
-    assert len(jobs) == 2
+    assert len(jobs) == 3
     for pod in jobs:
         words = pod.main["command"]
         assert words[:3] == ["sapphire", "weights", "pull"]

@@ -89,6 +89,6 @@ def test_two_language_models_and_the_jobs_that_pull_them_fit_on_one_node_of_the_
     objects = rendered("prod")
     there = [pod for pod in pods(objects) if "cloud.google.com/gke-accelerator" in pod.spec.get("nodeSelector", ())]
     there = [pod for pod in there if pod.component in ("agent", "weights")]
-    assert sorted(pod.component for pod in there) == ["agent", "agent", "weights", "weights"]
+    assert sorted(pod.component for pod in there) == ["agent", "agent", "weights", "weights", "weights"]
     assert sum(asked(pod, "memory") for pod in there) <= number("12800Mi")
     assert sum(asked(pod, "cpu") for pod in there) <= number("3520m")

@@ -9,6 +9,8 @@ from rendered import CHART, FOUNDATION, IMAGES, NAMESPACE, render, render_founda
 ACCOUNT = {"agent": "trend", "tag": 1, "stage": "paper", "funds": {"USDT": "1"}}
 MODEL = {"repository": "Qwen/Qwen3-8B-FP8", "revision": "4" * 40, "sha256": "4" * 64}
 
+QWEN = {"release": "1" * 64, "runner": "vllm", "model": MODEL}
+
 
 def refusal(values, render=render):
     with pytest.raises(helm_python.HelmError) as refused:
@@ -38,6 +40,7 @@ def test_live_is_refused_wherever_it_stands(more, sentence):
     [
         ({"agnets": {}}, "'agnets'"),
         ({"global": {"enviroment": "dev"}}, "'enviroment'"),
+        ({"agents": {"qwen": QWEN | {"server": {"lenght": 2048}}}}, "'lenght'"),
         ({"agents": {"trend": {"realease": "1" * 64}}}, "'realease'"),
         ({"accounts": {"paper": {"fund": {}}}}, "'fund'"),
         ({"market": {"seeds": 1}}, "'seeds'"),
@@ -62,6 +65,12 @@ def test_an_unknown_key_is_named(more, where):
         ({"agents": {"trend": {"runner": "gpu"}}}, "/agents/trend/runner"),
         ({"agents": {"trend": {"runner": "vllm"}}}, "missing property 'model'"),
         ({"agents": {"trend": {"model": MODEL}}}, "/agents/trend/model"),
+        ({"agents": {"trend": {"adapters": [MODEL]}}}, "/agents/trend/adapters"),
+        ({"agents": {"trend": {"server": {"share": 0.4}}}}, "/agents/trend/server"),
+        ({"agents": {"qwen": QWEN | {"server": {"share": 1.1}}}}, "/agents/qwen/server/share"),
+        ({"agents": {"qwen": QWEN | {"server": {"quantization": "fp4"}}}}, "/agents/qwen/server/quantization"),
+        ({"agents": {"qwen": QWEN | {"server": {"rank": 12}}}}, "/agents/qwen/server/rank"),
+        ({"agents": {"qwen": QWEN | {"adapters": [{"repository": "a/b"}]}}}, "/agents/qwen/adapters/0"),
         ({"agents": {"trend": {"autoscale": {"min": 1, "max": 2, "cpu": 70}}}}, "/agents/trend"),
         ({"agents": {"a-name-that-is-far-too-long": {"release": "1" * 64, "runner": "cpu"}}}, "a-name-that-is-far"),
         ({"accounts": {"paper": {"tag": 0}}}, "/accounts/paper/tag"),

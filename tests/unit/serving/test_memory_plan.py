@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from safetensors import safe_open
@@ -11,11 +12,7 @@ from sapphire.domain import ConfigError, MissingData, Refused
 from sapphire.serving.memory_plan import CONTEXT, GIB, WORKING, MemoryPlan, ModelShape, ServerMemory
 
 L4 = 22 * GIB
-QWEN3_8B = {
-    "model_type": "qwen3", "num_hidden_layers": 36, "hidden_size": 4096, "intermediate_size": 12288,
-    "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 128, "vocab_size": 151936,
-    "tie_word_embeddings": False, "attention_bias": False,
-}  # fmt: skip
+QWEN3_8B = json.loads((Path(__file__).parents[2] / "bench" / "qwen3_8b" / "config.json").read_text())
 QWEN25_05B = {
     "model_type": "qwen2", "num_hidden_layers": 24, "hidden_size": 896, "intermediate_size": 4864,
     "num_attention_heads": 14, "num_key_value_heads": 2, "vocab_size": 151936, "tie_word_embeddings": True,
