@@ -25,9 +25,6 @@ class Echo:
     def __init__(self, fails_at=None):
         self.asked, self.batches, self._fails_at = 0, [], fails_at
 
-    def answer(self, request):
-        raise NotImplementedError
-
     def replies(self, requests):
         self.batches.append(len(requests))
         made = []

@@ -21,9 +21,6 @@ class Words:
     def __init__(self, fails_after=None):
         self.answered, self._fails_after = 0, fails_after
 
-    def answer(self, request):
-        raise NotImplementedError
-
     def replies(self, requests):
         made = []
         for request in requests:

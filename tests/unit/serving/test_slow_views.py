@@ -138,7 +138,8 @@ def test_one_request_more_than_may_be_inside_is_429_and_a_turn_that_does_not_com
     async def three():
         return await asyncio.gather(*(runner.views(body_of(bars, 500)) for _ in range(3)))
 
-    first, late, surplus = map(status_and_body, asyncio.run(three()))
+    *inside, surplus = map(status_and_body, asyncio.run(three()))
+    first, late = sorted(inside, key=lambda answer: answer[0])  # they are read in threads: either may be first
     assert first[0] == 200
     assert (late[0], late[1]["type"]) == (503, "NotReady")
     assert "did not get its turn" in late[1]["what"]

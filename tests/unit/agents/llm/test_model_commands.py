@@ -19,9 +19,6 @@ class Words:
     def __init__(self, model):
         self.model = model
 
-    def answer(self, request):
-        raise NotImplementedError
-
     def replies(self, requests):
         about = {"prompt_tokens": 5, "completion_tokens": 1, "cost_usd": 0.25, "seconds": 0.5}
         wrong = {"bad": "expected JSON, got [red]"}
