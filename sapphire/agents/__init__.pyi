@@ -56,7 +56,8 @@ from .parameters import (
     plain_parameters as plain_parameters,
     read_parameters as read_parameters,
 )
-from .pool import Pool as Pool, pooled as pooled
+from .pool import Pool as Pool
+from .pooling import Pooling as Pooling, pooled as pooled
 from .qwen import Qwen as Qwen
 from .recorder import Recorder as Recorder, recording as recording
 from .release import LoadedRelease as LoadedRelease, freeze as freeze, load_release as load_release

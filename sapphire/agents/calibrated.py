@@ -6,7 +6,7 @@ Never: looks at an outcome outside its training window.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from sapphire.domain.bars import Bars
     from sapphire.domain.windows import Window
 
-__all__ = ["Calibrated"]
+__all__ = ["Calibrated", "forecasts_of"]
 
 _LEARNING_SHARE = 0.7
 
@@ -135,7 +135,7 @@ class Calibrated(Agent):
 
     def forecasts(self, views: list[View]) -> list[View]:
         """The agent's own views as forecasts; raises what `views` raises."""
-        return [self._forecast(view) for view in views]
+        return forecasts_of(views, self.calibration, agent=self.agent.name)
 
     def views_panel(self, bars: Bars) -> ViewPanel:
         """The same at every bar, by the agent's twin where it has one."""
@@ -145,7 +145,7 @@ class Calibrated(Agent):
         """The agent's own panel of these bars as forecasts; raises what `views` raises."""
         if panel.score is None:
             return forecast_panel(panel, self.agent.name)
-        mean, std = self._worth(panel.score.to_numpy())
+        mean, std = _worth(panel.score.to_numpy(), self.calibration, self.agent.name)
         return ViewPanel(horizon=self.horizon, mean_bps=frame_of(mean, bars), std_bps=frame_of(std, bars))
 
     def beliefs(self, window: Window) -> list[Belief]:
@@ -175,23 +175,42 @@ class Calibrated(Agent):
         calibration = calibration_from_arrays(worth) if worth else None
         return replace(self, agent=self.agent.with_arrays(learned), calibration=calibration)
 
-    def _forecast(self, view: View) -> View:
-        if view.mean_bps is not None:
-            return view
-        if view.score is None:
-            mean, std = forecast_of(view)
-        else:
-            mean, std = (float(of) for of in self._worth(view.score))
-        return View(view.symbol, view.as_of, view.horizon, mean_bps=mean, std_bps=std, agent=view.agent, note=view.note)
 
-    def _worth(self, scores: NDArray[Any] | float) -> tuple[NDArray[Any], NDArray[Any]]:
-        if self.calibration is None:
-            if not np.isfinite(scores).any():  # an agent that never speaks needs no calibration
-                return np.full_like(scores, np.nan), np.full_like(scores, np.nan)
-            raise NotFitted(
-                f"nobody knows what the score of {self.agent.name} is worth",
-                expected="a calibration",
-                got="none",
-                next="Calibrated(agent).fit(train, seed=7); a study does it inside each split",
-            )
-        return self.calibration.apply(scores)
+def forecasts_of(views: Sequence[View], calibration: Calibration | None, *, agent: str) -> list[View]:
+    """An agent's own views as forecasts, by what its score was found to be worth.
+
+    Parameters
+    ----------
+    calibration : of its score; None where it forecasts by itself.
+    agent : its name, for the message.
+
+    Raises
+    ------
+    NotFitted : a score, and no calibration.
+    """
+    return [_forecast(view, calibration, agent) for view in views]
+
+
+def _forecast(view: View, calibration: Calibration | None, agent: str) -> View:
+    if view.mean_bps is not None:
+        return view
+    if view.score is None:
+        mean, std = forecast_of(view)
+    else:
+        mean, std = (float(of) for of in _worth(view.score, calibration, agent))
+    return View(view.symbol, view.as_of, view.horizon, mean_bps=mean, std_bps=std, agent=view.agent, note=view.note)
+
+
+def _worth(
+    scores: NDArray[Any] | float, calibration: Calibration | None, agent: str
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    if calibration is None:
+        if not np.isfinite(scores).any():  # an agent that never speaks needs no calibration
+            return np.full_like(scores, np.nan), np.full_like(scores, np.nan)
+        raise NotFitted(
+            f"nobody knows what the score of {agent} is worth",
+            expected="a calibration",
+            got="none",
+            next="Calibrated(agent).fit(train, seed=7); a study does it inside each split",
+        )
+    return calibration.apply(scores)

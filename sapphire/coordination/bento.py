@@ -11,12 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sapphire.domain.errors import MessageError, NotReady, Refused
+from sapphire.domain.errors import MessageError, NotReady, Refused, SapphireError
 from sapphire.domain.messages import ViewMessage, decode
 from sapphire.domain.view_requests import VIEWS, CachedRequest
+from sapphire.domain.views import View
 from sapphire.telemetry.http_client import Answer, HttpClient
 
-__all__ = ["Bento", "ReleaseViews"]
+__all__ = ["Bento", "MemberAnswer", "ReleaseViews"]
 
 _ANSWER_WITHIN_S = 30.0
 _FAILED = 500
@@ -28,6 +29,24 @@ _SHOWN = 300
 
 
 @dataclass(frozen=True, slots=True)
+class MemberAnswer:
+    """What came of asking one member at a close.
+
+    Parameters
+    ----------
+    name : in the release.
+    release : its digest.
+    views : what it believes.
+    silence : why it says nothing; None where it answered.
+    """
+
+    name: str
+    release: str
+    views: tuple[View, ...] = ()
+    silence: SapphireError | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ReleaseViews:
     """What a release answered at a close.
 
@@ -35,10 +54,12 @@ class ReleaseViews:
     ----------
     views : at most one for each symbol, in the bento's order.
     silent : symbols that it says nothing about.
+    members : of a pool whose members are served by themselves, what came of asking each.
     """
 
     views: tuple[ViewMessage, ...]
     silent: tuple[str, ...]
+    members: tuple[MemberAnswer, ...] = ()
 
 
 class Permit(Protocol):
@@ -83,6 +104,14 @@ class Bento:
     def refusal(self) -> Refused | None:
         """Why it is not asked now; None where it is."""
         return None if self._permit is None else self._permit.refusal
+
+    def so_far(self, universe: Sequence[str]) -> ReleaseViews | None:
+        """What there is of the answer at the latest close: one server answers whole or not at all."""
+        return None
+
+    def members(self) -> tuple[MemberAnswer, ...]:
+        """Those who are asked in its place: none."""
+        return ()
 
     def ask(self, close_ns: int, universe: Sequence[str], *, trace_id: str, causation_id: str) -> ReleaseViews:
         """What the release says at the close of a bar.

@@ -30,12 +30,14 @@ from sapphire.coordination.decisions import (
     account_facts,
     belief_facts,
     format_of,
+    member_facts,
     obstacle,
     remembered_facts,
     stopped_facts,
     view_facts,
 )
 from sapphire.coordination.history import History
+from sapphire.coordination.member_bentos import MemberBentos
 from sapphire.coordination.sizing import Asked, Size, account_of, closes_in_ticks, equity_atoms, kept_by_rule
 from sapphire.domain.clocks import Clock, from_ns
 from sapphire.domain.display import stamp
@@ -101,7 +103,7 @@ class Coordinator:
     Parameters
     ----------
     duty : what is coordinated.
-    bento : who says the views.
+    bento : who says the views: one server of the release, or one of each of its members.
     size : the sizing.
     history : the bars that sizing looks at.
     log : where decisions are kept.
@@ -115,7 +117,7 @@ class Coordinator:
         self,
         duty: Duty,
         *,
-        bento: Bento,
+        bento: Bento | MemberBentos,
         size: Size,
         history: History,
         log: DecisionLog,
@@ -206,6 +208,9 @@ class Coordinator:
         reason = decision.facts["reason"]
         done = self._metrics.bars_decided if reason is None else self._metrics.bars_undecided(reason["code"])
         done.inc()
+        for member in decision.facts.get("members", ()):
+            if member["silence"] is not None:
+                self._metrics.members_silent(member["name"]).inc()
         newest = self._bus.last(self._scope.bars)
         behind_ns = 0 if newest is None else bar_of(newest.id) - decision.bar_close_ns
         self._metrics.market_lag.set(max(behind_ns, 0) / 1e9)
@@ -254,20 +259,24 @@ class Coordinator:
                 if times == 1:
                     _log.warning("%s", error)
                 if time.monotonic() > until:
-                    decision = decision.hindered(Obstacle.VIEWS_ABSENT, obstacle(error))
+                    answer = self._bento.so_far(self._duty.universe.symbols)
+                    if answer is None:
+                        decision = decision.hindered(Obstacle.VIEWS_ABSENT, obstacle(error))
                     break
                 self._require_in_time(decision.bar_close_ns)
                 self._pulse.beat()
                 time.sleep(pause_s)
                 pause_s = min(2 * pause_s, _LAST_PAUSE_S)
+        decision = decision.knowing(asked_ns=str(asked_ns), asked_times=times)
+        members = [member_facts(each) for each in self._bento.members()]
+        if members:
+            decision = decision.knowing(format=format_of([], members), members=members)
         if answer is None:
-            return decision.knowing(asked_ns=str(asked_ns), asked_times=times), None
+            return decision, None
         views = [view_facts(view, self._scope.agent, self._places[view.symbol]) for view in self._in_order(answer)]
         return decision.knowing(
-            format=format_of(views),
-            asked_ns=str(asked_ns),
+            format=format_of(views, members),
             answered_ns=str(self._clock.now_ns()),
-            asked_times=times,
             views=views,
             silent=list(answer.silent),
         ), answer
@@ -359,6 +368,9 @@ class Coordinator:
     def _log_obstacles(self, decision: Decision) -> None:
         """What keeps a bar from its signals, and what the rule does, for people."""
         at, facts = stamp(decision.bar_close_ns), decision.facts
+        for member in facts.get("members", ()):
+            if member["silence"] is not None:
+                _log.warning("member %s is silent at %s: %s", member["name"], at, member["silence"])
         if facts["reason"] is not None:
             _log.warning("%s at %s: %s", facts["reason"]["code"], at, facts["reason"]["text"])
         flat_from = self._duty.rule.hold_bars + self._duty.rule.reduce_bars + 1

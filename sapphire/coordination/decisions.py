@@ -13,10 +13,11 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
+from sapphire.coordination.bento import MemberAnswer
 from sapphire.coordination.sizing import Chosen
 from sapphire.domain.canonical import canonical_json, plain
 from sapphire.domain.clocks import from_ns, to_ns
-from sapphire.domain.decisions import DECISION_FORMAT, NOTED_FORMAT, DecisionLine
+from sapphire.domain.decisions import DECISION_FORMAT, MEMBERS_FORMAT, NOTED_FORMAT, DecisionLine
 from sapphire.domain.envelope import Envelope
 from sapphire.domain.errors import SapphireError
 from sapphire.domain.messages import (
@@ -48,6 +49,7 @@ __all__ = [
     "account_facts",
     "belief_facts",
     "format_of",
+    "member_facts",
     "note_of",
     "obstacle",
     "remembered_facts",
@@ -311,8 +313,20 @@ def note_of(facts: Mapping[str, Any]) -> ViewNote | None:
     return ViewNote(facts["thesis"], tuple(facts["read"]), facts["model_kind"], facts["elicitation"])
 
 
-def format_of(views: Sequence[Mapping[str, Any]]) -> str:
-    """The format of a line with these views."""
+def member_facts(answer: MemberAnswer) -> dict[str, Any]:
+    """What came of asking a member of a pool, as the line says it."""
+    return {
+        "name": answer.name,
+        "release": answer.release,
+        "silence": None if answer.silence is None else obstacle(answer.silence),
+        "views": [{"symbol": view.symbol, "mean_bps": view.mean_bps, "std_bps": view.std_bps} for view in answer.views],
+    }
+
+
+def format_of(views: Sequence[Mapping[str, Any]], members: Sequence[Mapping[str, Any]] = ()) -> str:
+    """The format of a line with these views, and these members of a pool."""
+    if members:
+        return MEMBERS_FORMAT
     return DECISION_FORMAT if all(note_of(view) is None for view in views) else NOTED_FORMAT
 
 

@@ -31,17 +31,20 @@ from sapphire.domain.wire import (
     SignedAtomsText,
 )
 
-__all__ = ["DECISION_FORMAT", "DECISION_FORMATS", "NOTED_FORMAT", "DecisionLine"]
+__all__ = ["DECISION_FORMAT", "DECISION_FORMATS", "MEMBERS_FORMAT", "NOTED_FORMAT", "DecisionLine"]
 
 DECISION_FORMAT = "DECISION@2"
 """What is written."""
 NOTED_FORMAT = "DECISION@3"
 """What is written where a view has a note; every other line stays as it was."""
+MEMBERS_FORMAT = "DECISION@4"
+"""What is written where the members of a pool are asked by themselves."""
 DECISION_FORMATS: Mapping[str, str] = MappingProxyType(
     {
         "DECISION@1": "no `format`, and no agent of a view",
         DECISION_FORMAT: "`format` says the version, and a view whose it is",
         NOTED_FORMAT: "a view may have a note: thesis, what was read, kind of model, how it was asked",
+        MEMBERS_FORMAT: "what each member of a pool answered, or why it was silent",
     }
 )
 """What is read."""
@@ -202,6 +205,30 @@ class LineSignal(_Frozen):
     """Place of its message on the bus."""
 
 
+class LineForecast(_Frozen):
+    """What a member of a pool believes of a symbol."""
+
+    symbol: Name
+    """Of what."""
+    mean_bps: FiniteFloat
+    """Expected return over the release's horizon, basis points."""
+    std_bps: FiniteFloat
+    """Its standard deviation, basis points."""
+
+
+class LineMember(_Frozen):
+    """A member of a pool, asked by itself."""
+
+    name: Name
+    """In the release."""
+    release: Name
+    """Digest of the release that it is by itself."""
+    silence: str | None
+    """Why it said nothing; None where it answered."""
+    views: tuple[LineForecast, ...]
+    """What it answered."""
+
+
 class LineReason(_Frozen):
     """What stood in the way."""
 
@@ -214,7 +241,7 @@ class LineReason(_Frozen):
 class DecisionLine(_Frozen):
     """One bar's decision."""
 
-    format: Literal["DECISION@1", "DECISION@2", "DECISION@3"] = Field(default="DECISION@1")
+    format: Literal["DECISION@1", "DECISION@2", "DECISION@3", "DECISION@4"] = Field(default="DECISION@1")
     """Version of the line; the first had none."""
     bar_close_ns: Nanoseconds
     """Close of the bar, market time."""
@@ -254,11 +281,15 @@ class DecisionLine(_Frozen):
     """What is to be held."""
     views: tuple[LineView, ...]
     """What the release says."""
+    members: tuple[LineMember, ...] | None = None
+    """What each member of a pool said; None where the release was asked as one."""
 
     @model_validator(mode="after")
     def _check_version(self) -> Self:
-        if self.format != NOTED_FORMAT and any(view.has_note for view in self.views):
+        if self.format not in (NOTED_FORMAT, MEMBERS_FORMAT) and any(view.has_note for view in self.views):
             raise ValueError(f"no note beside a view in {self.format}, {NOTED_FORMAT} has a place for it")
+        if (self.members is not None) != (self.format == MEMBERS_FORMAT):
+            raise ValueError(f"members in {MEMBERS_FORMAT}, and in no other format")
         return self
 
     @classmethod

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sapphire.domain.artefacts import Artefact
@@ -170,7 +170,8 @@ class Manifest:
     sizing : how beliefs become positions.
     lock_sha256 : digest of `requirements.lock`.
     engine_version : the engine that made the evidence.
-    pooling : how several agents are pooled; None for one.
+    pooling : how several agents are pooled, and the digest of the release that each of them is by itself ("members");
+        None for one.
     limits : the release's own; they can only tighten the account's.
     execution : how targets are driven at.
     when_views_stop : what positions do once nothing is believed of them any more.
@@ -237,6 +238,20 @@ class Manifest:
     def files(self) -> dict[str, str]:
         """Path in the release's folder to sha256, of every file but the manifest."""
         return {path: digest for agent in self.agents for path, digest in sorted(agent.files.items())}
+
+    @property
+    def members(self) -> dict[str, Manifest]:
+        """Of a pool, what each of its agents is by itself: a release with the pool's settings, by the agent's name."""
+        if self.pooling is None:
+            return {}
+        return {agent.name: replace(self, name=agent.name, agents=(agent,), pooling=None) for agent in self.agents}
+
+    def naming_members(self) -> Manifest:
+        """The same, naming each member by the digest of its release; a release of one agent stays as it is."""
+        if self.pooling is None:
+            return self
+        digests = {name: member.digest for name, member in self.members.items()}
+        return replace(self, pooling={**self.pooling, "members": digests})
 
     @property
     def format(self) -> str:

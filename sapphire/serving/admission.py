@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sapphire.domain.clocks import Clock, WallClock
+from sapphire.domain.errors import EvidenceRefused
 from sapphire.registry import Admission, Deployment, Permit
 from sapphire.registry.sharing import bring
 
@@ -27,11 +28,18 @@ class Admitted:
     folder : its bytes, verified.
     manifest : what it is.
     permit : what it stands on; whoever runs on asks it again.
+    member : of a pool, the agent that is served by itself; empty for the whole release.
     """
 
     folder: Path
     manifest: Manifest
     permit: Permit
+    member: str = ""
+
+    @property
+    def served(self) -> Manifest:
+        """What is served: the release, or what its member is by itself."""
+        return self.manifest.members[self.member] if self.member else self.manifest
 
     @property
     def report(self) -> GateReport:
@@ -64,7 +72,7 @@ def admit(
     ------
     PermitClosed : it was refused later, was revoked, or its permit has ended, and it is not running.
     EvidenceRefused : a file that is missing, changed or foreign; no evidence, no report, or one that does not verify
-        or does not open the stage.
+        or does not open the stage; a member that it does not have.
     PlaceError : the place that state is shared by does not answer, and it is not running.
     """
     from sapphire.agents.release.files import read_release_files
@@ -76,4 +84,11 @@ def admit(
     manifest, _ = read_release_files(folder, settings.release)
     clock, stage = clock or WallClock(), settings.stage
     permit = Permit(admission, settings.release, stage=stage, name=manifest.name, clock=clock, running=settings.running)
-    return Admitted(folder, manifest, permit)
+    if settings.member and settings.member not in manifest.members:
+        raise EvidenceRefused(
+            f"release {manifest.name} {settings.release[:12]} has no member {settings.member!r}",
+            expected=", ".join(manifest.members) or "a pool of agents; this release has one agent",
+            got=repr(settings.member),
+            next="serve one of them, or the release without naming a member",
+        )
+    return Admitted(folder, manifest, permit, settings.member)

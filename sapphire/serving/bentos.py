@@ -100,12 +100,12 @@ def bento_for(settings: Settings) -> BentoFolder:
     Raises
     ------
     ConfigError : none has all of it; says what each lacks.
-    EvidenceRefused : the release does not verify.
+    EvidenceRefused : the release does not verify, or has no such member.
     """
     from sapphire.agents.release import read_release
 
     read = read_release(settings.home / "releases" / settings.release, expected_digest=settings.release)
-    needed = read.packages
+    needed = (read.member(settings.member) if settings.member else read).packages
     bentos = find_bentos()
     lacks = {bento: sorted(_lacking(needed, bento.packages)) for bento in bentos}
     for bento in bentos:

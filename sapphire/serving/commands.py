@@ -27,6 +27,7 @@ class Stage(StrEnum):
 
 def serve(
     release: Annotated[str, typer.Argument(help="A release: NAME@VERSION, or its digest (eight digits are enough).")],
+    member: Annotated[str, typer.Option(help="Of a pool, serve this agent by itself.")] = "",
     port: Annotated[int, typer.Option(help="0 chooses a free one.")] = 0,
     stage: Annotated[Stage, typer.Option("--for", help="What its gate report must permit.")] = Stage.PAPER,
     bars: Annotated[str, typer.Option(help="Shared cache of bars: valkey://127.0.0.1:6379/0.")] = "",
@@ -47,7 +48,7 @@ def serve(
     from sapphire.serving.settings import Settings
 
     state = home()
-    settings = Settings(state, Registry(state).find(release), stage.value, bars)
+    settings = Settings(state, Registry(state).find(release), stage.value, bars, member=member)
     admitted = admit(settings)
     mark = f"; {MARKED}{', '.join(admitted.report.marked)}" if admitted.report.marked else ""
     _say(f"{admitted.manifest.name} {settings.release[:12]} is admitted to {stage}{mark} ({admitted.report.data})")

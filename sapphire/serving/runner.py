@@ -80,9 +80,9 @@ class Runner:
         self._worker: ReleaseWorker | None = None
         self._refusal: SapphireError | None = None
         self._compared = 0
-        digest = admitted.report.manifest_digest
-        producer = f"serving:{admitted.manifest.name[:32]}:{clock.now_ns()}"
-        self._speaker = Speaker(digest, producer, count(), clock)
+        served = admitted.served
+        producer = f"serving:{served.name[:32]}:{clock.now_ns()}"
+        self._speaker = Speaker(served.digest, producer, count(), clock)
 
     @property
     def standing(self) -> Standing:
@@ -99,7 +99,7 @@ class Runner:
     @property
     def labels(self) -> dict[str, str]:
         """What is served, as labels of metrics: the release's digest and name, and its agents."""
-        manifest = self._admitted.manifest
+        manifest = self._admitted.served
         agents = ",".join(entry.name for entry in manifest.agents)
         return {"release": self._speaker.release, "name": manifest.name, "agent": agents}
 
@@ -109,7 +109,8 @@ class Runner:
         from sapphire.agents.worker import ReleaseWorker
 
         try:
-            read = read_release(self._admitted.folder, expected_digest=self._speaker.release)
+            read = read_release(self._admitted.folder, expected_digest=self._admitted.report.manifest_digest)
+            read = read.member(self._admitted.member) if self._admitted.member else read
             worker = ReleaseWorker(read, views_within_s=self._views_within_s, models=self._models)
             self._compared = worker.check_golden()
             self._worker = worker
@@ -117,7 +118,7 @@ class Runner:
             self._refusal = error
         except Exception as error:  # noqa: BLE001  (whatever a release raises, it is not served and says why)
             self._refusal = Refused(
-                f"release {self._admitted.manifest.name} fails when it is loaded",
+                f"release {self._admitted.served.name} fails when it is loaded",
                 expected="golden outputs that can be made again",
                 got=f"{type(error).__name__}: {error}",
                 next="load it in a notebook: sapphire.agents.load_release(folder).check_golden()",
@@ -163,12 +164,13 @@ class Runner:
 
     def card(self) -> Answer:
         """What is served, on what evidence, and where it stands; it answers at every standing."""
-        report, manifest = self._admitted.report, self._admitted.manifest
+        report, manifest = self._admitted.report, self._admitted.served
         closed = self._admitted.permit.refusal
         about: dict[str, Any] = {
             "schema": "CARD@1",
             "release": self._speaker.release,
             "name": manifest.name,
+            "member_of": self._admitted.manifest.digest if self._admitted.member else None,
             "standing": str(self.standing),
             "refusal": str(self._refusal) if self._refusal is not None else None,
             "golden_views_compared": self._compared,
@@ -235,7 +237,7 @@ class Runner:
     def _not_ready(self) -> Refused:
         reason = json.dumps(self._refusal.what) if self._refusal is not None else "its golden outputs are being made"
         return Refused(
-            f"release {self._admitted.manifest.name} is not served",
+            f"release {self._admitted.served.name} is not served",
             expected=f"standing {Standing.READY}",
             got=f"standing {self.standing}: {reason}",
             next="ask /card for the reason" if self._refusal is not None else "ask again when /readyz says 200",

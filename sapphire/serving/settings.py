@@ -16,6 +16,7 @@ from sapphire.telemetry.bus import with_password
 __all__ = [
     "BARS_PASSWORD_VARIABLE",
     "BARS_VARIABLE",
+    "MEMBER_VARIABLE",
     "RELEASE_VARIABLE",
     "RUNNING_VARIABLE",
     "STAGE_VARIABLE",
@@ -31,6 +32,8 @@ BARS_VARIABLE = "SAPPHIRE_BARS_URL"
 BARS_PASSWORD_VARIABLE = "SAPPHIRE_BARS_PASSWORD_FILE"
 """File with the password of the cache's user, where the address holds none."""
 
+MEMBER_VARIABLE = "SAPPHIRE_MEMBER"
+"""Name of the agent of a pool that is served by itself; without it the release is served whole."""
 RUNNING_VARIABLE = "SAPPHIRE_RUNNING"
 """Whether the release was admitted before and goes on: "1" where it was."""
 
@@ -47,6 +50,7 @@ class Settings:
     bars_url : the shared cache; empty for none.
     running : whether who starts the server has admitted the release before, and goes on. It starts on a permit that was
         closed since then as well, and refuses every request for views while it is.
+    member : of a pool, the agent that is served by itself; empty for the whole release.
     """
 
     home: Path
@@ -54,6 +58,7 @@ class Settings:
     stage: Target = "paper"
     bars_url: str = ""
     running: bool = False
+    member: str = ""
 
     @property
     def variables(self) -> dict[str, str]:
@@ -63,6 +68,7 @@ class Settings:
             STAGE_VARIABLE: self.stage,
             BARS_VARIABLE: self.bars_url,
             RUNNING_VARIABLE: "1" if self.running else "",
+            MEMBER_VARIABLE: self.member,
         }
 
     @classmethod
@@ -90,5 +96,6 @@ class Settings:
             if stage == known:
                 password = environment.get(BARS_PASSWORD_VARIABLE, "")
                 bars_url = with_password(environment.get(BARS_VARIABLE, ""), Path(password) if password else None)
-                return cls(home(), release, known, bars_url, running == "1")
+                member = environment.get(MEMBER_VARIABLE, "")
+                return cls(home(), release, known, bars_url, running == "1", member)
         raise ConfigError(f"{STAGE_VARIABLE} is no stage", expected="paper or live", got=repr(stage))

@@ -8,7 +8,7 @@ to a stranger's connection in the moment between its death and its restart.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,16 +41,26 @@ class Ports:
     notices: int
     keeper: int
     reports: int
+    members: Mapping[str, int] = field(default_factory=dict)
+    """Of a pool, the port of each member's bento."""
     network: Network = field(default_factory=Network)
 
     @classmethod
-    def choose(cls, folder: Path, wanted: Mapping[str, int] | None = None, *, network: Network | None = None) -> Ports:
+    def choose(
+        cls,
+        folder: Path,
+        wanted: Mapping[str, int] | None = None,
+        *,
+        network: Network | None = None,
+        members: Sequence[str] = (),
+    ) -> Ports:
         """Ports for a run folder.
 
         Parameters
         ----------
         wanted : those that are given, by name; 0 asks for a free one, as no word does.
         network : where they are bound and reached.
+        members : of a pool, each of which is served by itself.
 
         Raises
         ------
@@ -70,7 +80,7 @@ class Ports:
         candidates = (
             LOWEST + (start + step) % places * _STRIDE + offset for step in range(places) for offset in range(_STRIDE)
         )
-        for name in names:
+        for name in (*names, *map(_member, members)):
             while name not in chosen:
                 port = next(candidates, None)
                 if port is None:
@@ -79,11 +89,16 @@ class Ports:
                     )
                 if port not in chosen.values() and _is_free(port, network.bind):
                     chosen[name] = port
-        return cls(**chosen, network=network)
+        of_members = {name: chosen.pop(_member(name)) for name in members}
+        return cls(**chosen, members=of_members, network=network)
 
     def url(self, name: str, *, scheme: str = "http") -> str:
         """Address at which a server is reached."""
         return f"{scheme}://{self.network.host_of(name)}:{getattr(self, name)}"
+
+    def member_url(self, name: str) -> str:
+        """Address at which a member of a pool is reached."""
+        return f"http://{self.network.host_of('bento')}:{self.members[name]}"
 
     def probes_url(self, part: str, settings: PartSettings, environment: Mapping[str, str]) -> str:
         """Address at which a Python part answers probes, with what the environment sets over its settings."""
@@ -125,6 +140,11 @@ def ports_of_the_workspace(environment: Mapping[str, str]) -> dict[str, int]:
             raise ConfigError(variable, expected=f"a port, from 0 to {LAST_PORT}; 0 takes a free one", got=repr(text))
         found[name] = int(text)
     return found
+
+
+def _member(name: str) -> str:
+    """What its port is called while ports are chosen."""
+    return f"member {name}"
 
 
 def _free_port(name: str, port: int, bind: str) -> int:

@@ -6,6 +6,7 @@
     exchange     the embedded exchange with its journal; its first line gives the keys; paced, it waits for the bento
     mlflow       MLflow's pages on the state folder's database, where they are asked for
     bento        the release behind HTTP, on bars of the bus's cache, unless a server of it runs already
+    bento-NAME   in its place, where the release is a pool: one for each member
     collector    closed bars from the exchange onto the bus: needs bus and exchange
     coordinator  views, sizing, signals: needs the bus
     service      the execution service with its journal: needs bus and exchange
@@ -47,6 +48,7 @@ from sapphire.stack.from_plan import (
 )
 from sapphire.stack.joining import Shared, join, keep_address, require_history
 from sapphire.stack.market_start import market_start_ns
+from sapphire.stack.members import member_part, members_served
 from sapphire.stack.notices.process import notices_parts
 from sapphire.stack.part import history_of, scope_of
 from sapphire.stack.plan import Plan
@@ -84,6 +86,7 @@ class Assembly:
         self.shared = self._own() if plan.joins is None else Shared.of(RunFolder(plan.joins))
         self.service_token, self.service_read_token = draw_token(), draw_token()
         self.history_bars = history_of(manifest)
+        self._members = {name: manifest.members[name].digest for name in members_served(plan, manifest)}
         self._cache = VENUE if plan.joins is None else self._joined_cache(plan.joins)
         self.scope = scope_of(VENUE, plan.account, plan.release.digest, manifest, cache=self._cache)
         self.led = Led(self.scope.streams, self.scope.signals, self.scope.bars)
@@ -138,7 +141,8 @@ class Assembly:
             exchange_url=self.shared.exchange_url,
             exchange_ws_url=self.shared.exchange_ws_url,
             exchange_control_url=self.shared.exchange_control_url,
-            bento_url=self.bento_url,
+            bento_url=self.bento_url or "",
+            member_urls=self.member_urls,
             bind=ports.network.bind,
             ports=ports.by_name,
             hosts={server: ports.network.named(server) for server in ("exchange", "service")},
@@ -151,9 +155,14 @@ class Assembly:
         )
 
     @property
-    def bento_url(self) -> str:
-        """Where the release answers."""
-        return self.plan.bento_url or self.ports.url("bento")
+    def bento_url(self) -> str | None:
+        """Where the release answers; nowhere, where its members are served by themselves."""
+        return None if self._members else self.plan.bento_url or self.ports.url("bento")
+
+    @property
+    def member_urls(self) -> dict[str, str]:
+        """Where each member of a pool answers."""
+        return {name: self.ports.member_url(name) for name in self._members}
 
     @property
     def mlflow_url(self) -> str | None:
@@ -171,6 +180,7 @@ class Assembly:
             "exchange_ws_url": self.shared.exchange_ws_url,
             "exchange_control_url": self.shared.exchange_control_url,
             "bento_url": self.bento_url,
+            **{f"bento_url.{name}": url for name, url in self.member_urls.items()},
             "service_url": self.ports.url("service"),
             "mlflow_url": self.mlflow_url,
         }
@@ -200,7 +210,7 @@ class Assembly:
         else:
             self._keep_keys()
         made += [self._mlflow()] if plan.mlflow and not self.tracking.uri.startswith("http") else []
-        made += [self._bento()] if plan.bento_url is None else []
+        made += self._bentos() if plan.bento_url is None else []
         service = replace(self._service(), before_end=before_service_ends)
         return [
             *made,
@@ -274,17 +284,30 @@ class Assembly:
 
     @property
     def _local_bento(self) -> tuple[str, ...]:
-        """The bento as a need, where it is one of the parts."""
-        return ("bento",) if self.plan.bento_url is None else ()
+        """The bentos as needs, where they are parts."""
+        if self.plan.bento_url is not None:
+            return ()
+        return tuple(map(member_part, self._members)) or ("bento",)
 
-    def _bento(self) -> Part:
+    def _bentos(self) -> list[Part]:
+        """One server of the release, or one of each member."""
+        if not self._members:
+            return [self._bento("bento", self.ports.bento)]
+        return [
+            replace(self._bento(member_part(name), self.ports.members[name], member=name), release=digest)
+            for name, digest in self._members.items()
+        ]
+
+    def _bento(self, part: str, port: int, *, member: str = "") -> Part:
         plan = self.plan
         # The stack has asked the door by now: a server that is started again after it was closed goes on.
-        settings = Settings(plan.home, plan.release.digest, plan.stage, self._own_bus_url(BENTO), running=True)
+        bus_url = self._own_bus_url(BENTO)
+        settings = Settings(plan.home, plan.release.digest, plan.stage, bus_url, running=True, member=member)
         return bento_part(
             settings,
-            port=self.ports.bento,
-            log=self.folder.log("bento"),
+            name=part,
+            port=port,
+            log=self.folder.log(part),
             bind=self.ports.network.bind,
             host=self.ports.network.host_of("bento"),
             probe=self.probe,

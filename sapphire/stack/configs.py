@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -148,7 +148,8 @@ class CoordinatorConfig(MarketConfig):
     ----------
     bus_url, bus_password, venue, cache, clock : as the collector's.
     account, signal_key : whose targets it decides, and the file with the key that signs them.
-    bento_url : "http://127.0.0.1:3000".
+    bento_url : "http://127.0.0.1:3000"; empty where the release's members are served by themselves.
+    member_urls : of a pool, the address of each member by its name; empty where one server has the whole release.
     home, release, stage : state folder, digest, "paper" or "live": what admission is asked.
     decisions : path of decisions.jsonl.
     instruments : one `instrument_row` for each symbol of the release's universe.
@@ -158,6 +159,7 @@ class CoordinatorConfig(MarketConfig):
         "account": "a name of letters, digits, - and _",
         "signal_key": "path of the account's signal key",
         "bento_url": "http://HOST:PORT",
+        "member_urls": "the address of each member of a pool by its name",
         "home": "the state folder",
         "release": "a release's digest, 64 hexadecimal digits",
         "stage": "paper or live",
@@ -173,9 +175,12 @@ class CoordinatorConfig(MarketConfig):
     stage: Target
     decisions: Path
     instruments: tuple[Mapping[str, str], ...]
+    member_urls: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._check(
+            member_urls=isinstance(self.member_urls, Mapping)
+            and all(isinstance(each, str) for pair in self.member_urls.items() for each in pair),
             account=is_name(self.account),
             signal_key=isinstance(self.signal_key, str | Path) and bool(str(self.signal_key)),
             bento_url=isinstance(self.bento_url, str),

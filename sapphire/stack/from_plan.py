@@ -7,7 +7,7 @@ and passwords in the bus's address, a pod has a host and a file of secrets for e
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,6 +69,7 @@ class Surroundings:
     credentials, service_tokens : keys at the venue; tokens of the service, where they are in a file of their own.
     signal_key : what signs the account's signals.
     cache : what the venue is called in the cache of bars.
+    member_urls : of a pool, by which each member is reached.
     """
 
     bus: Callable[[str], BusAddress]
@@ -86,6 +87,7 @@ class Surroundings:
     signal_key: Path
     service_tokens: Path | None = None
     cache: str = VENUE
+    member_urls: Mapping[str, str] = field(default_factory=dict)
 
 
 def exchange_words(
@@ -158,6 +160,7 @@ def coordinator_config(plan: Plan, around: Surroundings, *, start_ns: int) -> Co
         account=plan.account,
         signal_key=around.signal_key,
         bento_url=around.bento_url,
+        member_urls=around.member_urls,
         home=plan.home,
         release=plan.release.digest,
         stage=plan.stage,

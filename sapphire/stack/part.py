@@ -28,13 +28,16 @@ from sapphire.telemetry.signal_keys import SignalKey
 from sapphire.telemetry.streams import COLLECTOR, COORDINATOR, AccountStreams, VenueStreams, bars_stream
 
 if TYPE_CHECKING:
+    from sapphire.coordination.bento import Bento
     from sapphire.coordination.coordinator import Duty
     from sapphire.coordination.decisions import Scope
+    from sapphire.coordination.member_bentos import MemberBentos
     from sapphire.coordination.sizing import Asked, Size
     from sapphire.domain.instruments import Universe
     from sapphire.domain.intervals import Interval
     from sapphire.domain.releases import Manifest
     from sapphire.portfolio import Sized
+    from sapphire.serving.admission import Admitted
 
 __all__ = [
     "collect",
@@ -150,7 +153,6 @@ def run_coordinator(config: CoordinatorConfig, runtime: PartRuntime, fits: Calla
         turned=runtime.turned,
     )
     pulse.state(PartState.STARTING)
-    from sapphire.coordination.bento import Bento
     from sapphire.coordination.coordinator import Coordinator
     from sapphire.coordination.decision_log import DecisionLog
     from sapphire.coordination.history import History
@@ -159,7 +161,7 @@ def run_coordinator(config: CoordinatorConfig, runtime: PartRuntime, fits: Calla
     cache = config.cache or config.venue
     Coordinator(
         _duty(config, universe, interval, manifest),
-        bento=Bento(config.bento_url, config.release, cache, admitted.permit, waits=pulse.beat),
+        bento=_bento(config, admitted, cache, pulse),
         size=sizing_of(manifest, universe),
         history=History(bus, cache, universe.symbols, interval, history_of(manifest)),
         log=DecisionLog(config.decisions),
@@ -168,6 +170,24 @@ def run_coordinator(config: CoordinatorConfig, runtime: PartRuntime, fits: Calla
         pulse=pulse,
         runtime=runtime,
     ).run()
+
+
+def _bento(config: CoordinatorConfig, admitted: Admitted, cache: str, pulse: Pulse) -> Bento | MemberBentos:
+    """Who says the views: one server of the release, or one of each member of the pool that it is."""
+    from sapphire.coordination.bento import Bento
+    from sapphire.coordination.member_bentos import MemberBentos
+
+    manifest = admitted.manifest
+    if not config.member_urls:
+        return Bento(config.bento_url, config.release, cache, admitted.permit, waits=pulse.beat)
+    if set(config.member_urls) != set(manifest.members):
+        raise ConfigError(
+            "addresses of other members than the release has",
+            expected=", ".join(manifest.members) or "none: it is no pool",
+            got=", ".join(config.member_urls),
+            next="name each member once, in member_urls",
+        )
+    return MemberBentos.of(manifest, config.member_urls, cache, admitted.permit)
 
 
 def scope_of(venue: str, account: str, release: str, manifest: Manifest, *, cache: str = "") -> Scope:

@@ -23,7 +23,14 @@ _PAGES = Probe(every_s=10.0, within_s=10.0)
 
 
 def bento_part(
-    settings: Settings, *, port: int, log: Path, bind: str = LOCAL, host: str | None = None, probe: Probe | None = None
+    settings: Settings,
+    *,
+    port: int,
+    log: Path,
+    name: str = "bento",
+    bind: str = LOCAL,
+    host: str | None = None,
+    probe: Probe | None = None,
 ) -> Part:
     """A server of a release as a part.
 
@@ -31,6 +38,7 @@ def bento_part(
     ----------
     settings : what is served; its `bars_url` is the address of the bus.
     port, bind : where it listens, at each of its starts.
+    name : of the part.
     host : by what others reach it, as it stands in a URL; what is bound unless given.
     probe : how it is asked whether it is live and ready.
 
@@ -43,7 +51,7 @@ def bento_part(
     probe = probe or Probe()
     checks = HttpChecks(server.url, within_s=probe.within_s)
     return Part(
-        name="bento",
+        name=name,
         command=server.command,
         log=log,
         environment=server.environment,

@@ -31,6 +31,7 @@ from sapphire.stack.bus_trimming import BusTrimmer, Progress, progress_of_runs
 from sapphire.stack.folders import RunFolder
 from sapphire.stack.from_plan import with_execution
 from sapphire.stack.joining import require_may_forget
+from sapphire.stack.members import members_served
 from sapphire.stack.plan import Plan
 from sapphire.stack.processes.parts import Part, PartStatus, Probe
 from sapphire.stack.processes.run_lock import RunLock
@@ -247,7 +248,7 @@ class Stack:
         admitted = admit_to(self.folder, plan.home, plan.release.digest, plan.stage)
         self._assembly = Assembly(
             with_execution(plan, admitted.manifest),
-            Ports.choose(plan.run, plan.ports, network=plan.network),
+            Ports.choose(plan.run, plan.ports, network=plan.network, members=members_served(plan, admitted.manifest)),
             admitted.manifest,
             self._probe,
         )

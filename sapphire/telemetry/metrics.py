@@ -8,6 +8,7 @@
     sapphire_bars_decided_total         bars with signals                                           coordinator
     sapphire_bars_undecided_total       bars with an obstacle, by cause                             coordinator
     sapphire_views_total                views that were said, by agent                              coordinator
+    sapphire_members_silent_total       members of a pool without an answer, by member              coordinator
     sapphire_bento_ask_seconds          how long the bento took, whatever it answered               coordinator
     sapphire_market_lag_seconds         market time that the part is behind: the collector behind the venue,
                                         the coordinator behind the newest closed bar on the bus
@@ -75,6 +76,11 @@ class PartMetrics:
     def views(self) -> Callable[[str], Counter]:
         """Views that were said, by the agent whose they are."""
         return self._by("sapphire_views", "Views that were said.", "agent")
+
+    @cached_property
+    def members_silent(self) -> Callable[[str], Counter]:
+        """Bars at which a member of the pool did not answer, by its name."""
+        return self._by("sapphire_members_silent", "Bars without an answer of a member.", "member")
 
     @cached_property
     def bento_ask(self) -> Histogram:

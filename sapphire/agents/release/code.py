@@ -95,7 +95,7 @@ class ReleaseCode:
     Parameters
     ----------
     members : in their order.
-    pooling : method and weights; None for one agent.
+    pooling : method and weights, quorum and bound where it has them; None for one agent.
     """
 
     members: tuple[AgentCode, ...]
@@ -150,13 +150,21 @@ def pooling_of(bare: Agent) -> dict[str, Any] | None:
     if type(bare) is not Pool:
         return None
     weights = bare.weights if isinstance(bare.weights, str) else [float(weight) for weight in bare.weights]
-    return {"method": bare.method, "weights": weights}
+    facts: dict[str, Any] = {"method": bare.method, "weights": weights}
+    facts |= {} if bare.quorum == 1 else {"quorum": bare.quorum}
+    return facts | ({} if bare.member_bound is None else {"member_bound": float(bare.member_bound)})
 
 
 def pool_of(members: Sequence[Calibrated], pooling: Mapping[str, Any]) -> Pool:
     """The pool that `pooling` describes."""
     weights = pooling["weights"]
-    return Pool(tuple(members), weights=weights if weights == "equal" else tuple(weights), method=pooling["method"])
+    return Pool(
+        tuple(members),
+        weights=weights if weights == "equal" else tuple(weights),
+        method=pooling["method"],
+        quorum=pooling.get("quorum", 1),
+        member_bound=pooling.get("member_bound"),
+    )
 
 
 def _member(agent: Agent) -> Calibrated:

@@ -118,7 +118,7 @@ def freeze(
         lock_sha256=lock_sha256,
         engine_version=engine_version,
         when_views_stop=when_views_stop or WhenViewsStop(),
-    )
+    ).naming_members()
     _put(folder / manifest.digest, manifest, files)
     return manifest
 

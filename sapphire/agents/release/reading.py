@@ -6,11 +6,12 @@ A service knows by it which windows the release decides on and until when; the c
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sapphire.agents.calibrated import forecasts_of
 from sapphire.agents.release.code import AgentCode, ReleaseCode
 from sapphire.agents.release.files import read_release_files
 from sapphire.agents.release.golden import Golden
@@ -23,6 +24,7 @@ from sapphire.domain.errors import EvidenceRefused, MissingData, Refused, Unknow
 from sapphire.domain.intervals import Interval
 from sapphire.domain.releases import Manifest, ReleasedAgent
 from sapphire.domain.windows import Window
+from sapphire.statistics import calibration_from_arrays
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -94,6 +96,33 @@ class ReadRelease:
             microseconds=min(entry.max_age_ns for entry in self.manifest.agents) // 1_000
         )
 
+    def member(self, name: str) -> ReadRelease:
+        """One agent of a pool as a release of its own, whose golden values are that agent's forecasts.
+
+        Raises
+        ------
+        EvidenceRefused : there is none of this name.
+        """
+        names = list(self.manifest.members)
+        if name not in names:
+            raise EvidenceRefused(
+                f"{self.label} has no member {name!r}",
+                expected=", ".join(names) or "a pool of agents; this release has one agent",
+                got=repr(name),
+                next="name one of them",
+            )
+        place, manifest = names.index(name), self.manifest.members[name]
+        return ReadRelease(
+            manifest=manifest,
+            digest=manifest.digest,
+            code=ReleaseCode(self.code.members[place : place + 1]),
+            arrays=self.arrays[place : place + 1],
+            calibrations=self.calibrations[place : place + 1],
+            cards={name: self.cards[name]},
+            golden={name: _alone(name, self.golden[name], self.calibrations[place])},
+            features=self.features,
+        )
+
     def admitted(self, window: Window) -> Window:
         """The window as the release was tested with: its universe in its order, its warm-up of bars, its features.
 
@@ -163,6 +192,12 @@ def read_release(folder: Path, *, expected_digest: str | None = None) -> ReadRel
     )
 
 
+def _alone(name: str, golden: Golden, worth: Mapping[str, NDArray[Any]] | None) -> Golden:
+    """The golden values of a member by itself: what it says, and that as a forecast."""
+    calibration = None if worth is None else calibration_from_arrays(worth)
+    return replace(golden, release=[forecasts_of(each, calibration, agent=name) for each in golden.agent])
+
+
 def _code(entry: ReleasedAgent, files: Mapping[str, bytes], file_name: str) -> AgentCode:
     modules = {path: files[f"modules/{path}"].decode() for path in entry.modules}
     prompts = {name: files[f"prompts/{name}"].decode() for name in entry.prompts}
@@ -174,12 +209,22 @@ def _tensors(data: bytes | None, what: str) -> Mapping[str, NDArray[Any]] | None
 
 
 def _check_pooling(manifest: Manifest) -> None:
-    if manifest.pooling is not None and set(manifest.pooling) != {"method", "weights"}:
+    pooling = manifest.pooling
+    if pooling is None:
+        return
+    if not {"method", "weights"} <= set(pooling) <= {"method", "weights", "quorum", "member_bound", "members"}:
         raise EvidenceRefused(
             f"release {manifest.digest[:_SHORT]} pools its agents in an unknown way",
-            expected="method and weights",
-            got=", ".join(manifest.pooling),
+            expected="method and weights, and perhaps quorum, member_bound and members",
+            got=", ".join(pooling),
             next="load it with the platform version that froze it",
+        )
+    if "members" in pooling and pooling != manifest.naming_members().pooling:
+        raise EvidenceRefused(
+            f"release {manifest.digest[:_SHORT]} names members that its agents are not",
+            expected=", ".join(f"{name} {member.digest[:_SHORT]}" for name, member in manifest.members.items()),
+            got=", ".join(f"{name} {str(digest)[:_SHORT]}" for name, digest in dict(pooling["members"]).items()),
+            next="freeze it again",
         )
 
 

@@ -1,12 +1,12 @@
 """Pools: formulas by hand, members that are silent, and a pool as an agent like any other."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
@@ -18,6 +18,7 @@ from sapphire.agents import (
     LagLlama,
     MovingAverageCross,
     Pool,
+    Pooling,
     RandomWalk,
     check_agent,
     plain_parameters,
@@ -59,6 +60,85 @@ def test_the_logarithmic_pool_is_the_product_of_densities():
     product = sum(-0.5 * w * ((grid - m) / s) ** 2 for m, s, w in zip(means, stds, weights, strict=True))
     gap = product - (-0.5 * ((grid - mean) / std) ** 2)
     assert np.ptp(gap) < 1e-9
+
+
+def test_below_its_quorum_a_pool_says_nothing():
+    nan = math.nan
+    means, stds = np.array([[1.0, 1.0, nan], [2.0, nan, nan], [9.0, 9.0, 9.0]]), np.full((3, 3), 5.0)
+    two = Pooling(("a", "b", "none"), (1.0, 1.0, 0.0), quorum=2)
+    mean, std = two.forecasts(means, stds, HOUR)
+    assert mean[0] == pytest.approx(1.5), "what has no weight is no voice"
+    assert np.isnan(mean[1:]).all()
+    assert np.isnan(std[1:]).all()
+    assert Pooling(("a", "b", "none"), (1.0, 1.0, 0.0)).forecasts(means, stds, HOUR)[0][1] == 1.0
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    stated=st.lists(st.tuples(st.floats(-100, 100), st.floats(1, 200), st.floats(0.01, 10)), min_size=2, max_size=5),
+    lie=st.tuples(st.floats(-1e9, 1e9), st.floats(1e-6, 1e6)),
+    who=st.integers(0, 4),
+    method=st.sampled_from(["linear", "logarithmic"]),
+    bound=st.floats(0.05, 5.0),
+)
+def test_no_member_moves_a_pool_beyond_its_bound_whatever_it_says(stated, lie, who, method, bound):
+    means, stds, weights = columns(stated)
+    who %= len(means)
+    pool = Pooling(tuple("abcde"[: len(means)]), tuple(weights), method, member_bound=bound)
+    a_year = math.sqrt(365 * 24)
+
+    def sharpe(of_who):
+        spoken = means.copy(), stds.copy()
+        spoken[0][who], spoken[1][who] = of_who
+        mean, std = pool.forecasts(*spoken, HOUR)
+        return float(mean / std) * a_year
+
+    silent = sharpe((math.nan, math.nan))
+    for said in (lie, (means[who], stds[who]), (-lie[0], lie[1])):
+        assert abs(sharpe(said) - silent) <= bound * (1 + 1e-9)
+    honest = sharpe((means[who], stds[who]))
+    free, loose = (replace(pool, member_bound=of).forecasts(means, stds, HOUR) for of in (None, 1e12))
+    assert (float(loose[0]), float(loose[1])) == (float(free[0]), float(free[1])), "a bound that is not met is not felt"
+    assert abs(honest) <= len(means) * bound * (1 + 1e-9)
+
+
+def test_a_bounded_panel_is_the_bounded_views_at_each_bar(bars):
+    loud = Bold()
+    pool = Pool((CROSS, WALK, loud), member_bound=0.5).fit(bars, seed=1)
+    panel = view_panel(pool, bars)
+    for row in (100, 250, 399):
+        for view in views_at(pool, bars, row):
+            assert view.mean_bps == pytest.approx(panel.mean_bps[view.symbol].iloc[row], rel=1e-9)
+            without = replace(pool, agents=pool.agents[:2])
+            other = {each.symbol: each for each in views_at(without, bars, row)}[view.symbol]
+            assert (
+                abs(view.mean_bps / view.std_bps - other.mean_bps / other.std_bps) <= 0.5 / math.sqrt(365 * 24) + 1e-12
+            )
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"quorum": 0}, {"quorum": 3}, {"quorum": True}, {"quorum": 1.0}, {"member_bound": 0.0}, {"member_bound": -1.0},
+        {"member_bound": math.nan}, {"member_bound": "1"}, {"member_bound": True}, {"weights": [1, 1]},
+        {"weights": (1, "2")}, {"weights": "even"},
+    ],
+)  # fmt: skip
+def test_a_pool_that_cannot_be_is_refused(wrong):
+    with pytest.raises(AgentError):
+        Pool((CROSS, WALK), **wrong)
+
+
+@dataclass(frozen=True)
+class Bold(Agent):
+    """Always sure that all falls."""
+
+    warmup: int = 2
+    horizon: timedelta = HOUR
+
+    def views(self, window):
+        close = window.panel("close").iloc[-1]
+        return window.views(mean_bps=close * 0 - 400.0, std_bps=close * 0 + 0.5, horizon=self.horizon)
 
 
 @given(stated=beliefs)

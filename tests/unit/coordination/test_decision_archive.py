@@ -111,8 +111,21 @@ def test_old_lines_are_read_and_unknown_versions_refused():
     old = Decision({key: value for key, value in facts.items() if key != "format"})
     assert (DecisionLine.read(old.line).format, Decision.read(old.line)) == ("DECISION@1", old)
     with pytest.raises(ValueRefused, match="of another version") as refused:
-        DecisionLine.read(Decision({**facts, "format": "DECISION@4"}).line)
-    assert "DECISION@4" in str(refused.value)
+        DecisionLine.read(Decision({**facts, "format": "DECISION@5"}).line)
+    assert "DECISION@5" in str(refused.value)
+
+
+def test_what_members_answered_stands_in_lines_of_its_own_version():
+    views = [{"symbol": "BTC/USDT", "mean_bps": 2.5, "std_bps": 40.0}]
+    members = [
+        {"name": "qwen", "release": "a" * 64, "silence": None, "views": views},
+        {"name": "fingpt", "release": "b" * 64, "silence": "no answer yet", "views": []},
+    ]
+    line = decision(1).knowing(members=members, format="DECISION@4").line
+    assert Decision.read(line).facts["members"] == members
+    for bad in (line.replace(b"DECISION@4", b"DECISION@3"), decision(1).knowing(format="DECISION@4").line):
+        with pytest.raises(ValueRefused, match=r"a line of the decisions|members"):
+            DecisionLine.read(bad)
 
 
 def test_a_note_stands_whole_beside_a_view_and_in_no_line_of_before():

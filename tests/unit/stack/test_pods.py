@@ -131,6 +131,7 @@ def test_the_server_of_an_agent_reads_what_it_is_told(tmp_path, monkeypatch):
         "SAPPHIRE_RELEASE": DIGEST,
         "SAPPHIRE_STAGE": "paper",
         "SAPPHIRE_RUNNING": "1",
+        "SAPPHIRE_MEMBER": "",
         "SAPPHIRE_BARS_URL": "valkey://agent%3Atrend@valkey:6379/0",
         "SAPPHIRE_BARS_PASSWORD_FILE": str(tmp_path / "secrets" / "bus-password"),
     }

@@ -10,10 +10,13 @@ import pytest
 from sapphire.agents import Arrays, Calibrated, MovingAverageCross, Pool, RandomWalk, code_digest
 from sapphire.agents.agent_files import load_agent_source
 from sapphire.agents.release import load_release, read_release
+from sapphire.agents.release.files import read_release_files, write_release_files
+from sapphire.agents.release.loading import run_release
 from sapphire.agents.worker import ReleaseWorker
 from sapphire.data.features import FeatureSet
-from sapphire.domain import AgentError, MissingData, NotFitted, UnknownInstrument, ValueRefused, Window
+from sapphire.domain import AgentError, EvidenceRefused, MissingData, NotFitted, UnknownInstrument, ValueRefused, Window
 from sapphire.domain.clocks import from_ns
+from sapphire.domain.releases import Manifest
 
 
 def window_of(bars, row=None):
@@ -89,8 +92,42 @@ def test_members_of_one_class_have_numbered_names_and_keep_their_order(loaded, p
     release = loaded(pool)
     names = [entry.name for entry in release.manifest.agents]
     assert names == ["moving-average-cross", "lag-llama", "moving-average-cross-2", "random-walk"]
-    assert release.manifest.pooling == {"method": "logarithmic", "weights": [2.0, 1.0, 1.0, 0.5]}
+    digests = {name: member.digest for name, member in release.manifest.members.items()}
+    assert list(digests) == names
+    assert len(set(digests.values())) == 4
+    assert release.manifest.pooling == {"method": "logarithmic", "weights": [2.0, 1.0, 1.0, 0.5], "members": digests}
     assert [entry.calibration_sha256 is not None for entry in release.manifest.agents] == [True, False, True, False]
+
+
+def test_a_member_is_a_release_of_its_own_that_says_what_it_says_in_the_pool(loaded, frozen, pool, bars):
+    folder = frozen(replace(pool, quorum=2, member_bound=1.5))
+    read = read_release(folder)
+    assert (read.manifest.pooling["quorum"], read.manifest.pooling["member_bound"]) == (2, 1.5)
+    whole = run_release(read)
+    assert (whole.agent.quorum, whole.agent.member_bound) == (2, 1.5)
+    for place, (name, manifest) in enumerate(read.manifest.members.items()):
+        member = run_release(read.member(name))
+        assert (member.digest, member.manifest.name) == (manifest.digest, name)
+        assert Manifest.parse(manifest.canonical) == manifest
+        assert member.check_golden() > 0
+        window = window_of(bars.tail(whole.warmup))
+        in_pool = whole.members[place].views(window_of(bars.tail(member.warmup)))
+        assert same_numbers(member.views(window), in_pool)
+        assert {view.agent for view in member.views(window)} == {manifest.digest}
+    with pytest.raises(EvidenceRefused, match="has no member 'trend'"):
+        read.member("trend")
+    with pytest.raises(EvidenceRefused, match="this release has one agent"):
+        read_release(frozen(pool.members[0])).member("moving-average-cross")
+
+
+def test_a_pool_that_names_members_that_its_agents_are_not_is_refused(frozen, pool):
+    manifest, files = read_release_files(frozen(pool), None)
+    other = dict.fromkeys(manifest.members, "0" * 64)
+    changed = replace(manifest, pooling={**manifest.pooling, "members": other})
+    folder = frozen(pool).parent / changed.digest
+    write_release_files(folder, changed, files)
+    with pytest.raises(EvidenceRefused, match="names members that its agents are not"):
+        read_release(folder)
 
 
 def test_parameters_come_back_with_their_types(loaded, llama):
