@@ -17,6 +17,8 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from sapphire.data.documents.current import CurrentDocuments
+from sapphire.data.documents.store import DocumentStore
 from sapphire.domain.canonical import canonical_json
 from sapphire.domain.clocks import Clock, to_ns
 from sapphire.domain.display import stamp
@@ -60,6 +62,7 @@ class Runner:
     turns : the queue before its worker.
     views_within_s : how long the views of one window may take, in seconds.
     models : what answers for the models that its agents ask; what the workspace's settings say unless given.
+    documents : where those are that its agents read; the state folder's unless given.
     """
 
     def __init__(
@@ -71,10 +74,12 @@ class Runner:
         turns: Turns | None = None,
         views_within_s: float = _VIEWS_WITHIN_S,
         models: Asking | None = None,
+        documents: DocumentStore | None = None,
     ) -> None:
         self._admitted = admitted
         self._models = models
         self._cache = cache
+        self._documents = CurrentDocuments(documents or DocumentStore())
         self._turns = turns or Turns()
         self._views_within_s = views_within_s
         self._worker: ReleaseWorker | None = None
@@ -219,6 +224,10 @@ class Runner:
             return refused(error, 400)
         if window.as_of > release.expires:
             return refused(self._too_old(release, as_of_ns), 403)
+        try:
+            admitted = self._documents.shown(admitted, worker.documents)
+        except DataError as error:
+            return refused(error, 403)
         try:
             views = worker.views(admitted)
             messages = self._speaker.messages(views, as_of_ns, request)

@@ -5,5 +5,4 @@ from .reading import (
     PLAIN_BARS as PLAIN_BARS,
     ReadRelease as ReadRelease,
     read_release as read_release,
-    refuse_documents as refuse_documents,
 )

@@ -21,7 +21,7 @@ from sapphire.agents.release.files import write_release_files
 from sapphire.agents.release.golden import Golden, golden_bars, golden_views
 from sapphire.agents.release.loading import load_release
 from sapphire.agents.release.numbers import Numbers
-from sapphire.agents.release.reading import PLAIN_BARS, refuse_documents
+from sapphire.agents.release.reading import PLAIN_BARS
 from sapphire.agents.release.tensors import write_tensors
 from sapphire.data.durable import replace_folder
 from sapphire.data.features import FeatureSet
@@ -100,9 +100,7 @@ def freeze(
     EvidenceRefused : loaded back, it says something else; or another release stands where this one belongs.
     MissingData : fewer bars than its warm-up.
     ValueRefused : a value that a manifest cannot hold.
-    Refused : it reads documents, which nothing serves yet.
     """
-    refuse_documents(agent.name, documents_of(agent))
     agent.require_fitted()
     bars = train_bars.symbols_only(universe)
     entries, files = _written(agent, bars, features, max_age)
@@ -156,7 +154,7 @@ def _frozen(
     whole: Agent, members: Sequence[Calibrated], bars: Bars, features: Mapping[str, Feature]
 ) -> Iterator[_Frozen]:
     """Every member with its name, its source and what it and the whole say of the golden bars."""
-    stretch, as_of_ns = golden_bars(bars, max(member.warmup for member in members))
+    stretch, as_of_ns = golden_bars(bars, max(member.warmup for member in members), documents_of(whole))
     with recorded_calls() as of_whole:
         release_views = golden_views(whole, stretch, as_of_ns, features)
     for name, member in zip(_entry_names(members), members, strict=True):

@@ -10,6 +10,9 @@ Where agents ask models, what these answered then is part of the outputs (`GOLDE
 are made anew: a model elsewhere need not give the same bits, and what is compared is what the release makes of its
 answers.
 
+Where agents read documents, those of the stretch are part of the outputs too (`GOLDEN@4`). A document whose text may be
+kept for some time only is none of them: what is in a release stays.
+
 `GOLDEN@1`, of before, states none. It is read, and held to the last bit where the arrays are float64, and to 1e-9 where
 they are coarser.
 """
@@ -34,12 +37,14 @@ from sapphire.agents.release.tensors import read_tensors, write_tensors
 from sapphire.domain.bars import FIELDS, Bars
 from sapphire.domain.canonical import canonical_json, read_canonical
 from sapphire.domain.clocks import from_ns, to_ns
+from sapphire.domain.documents import Document, Documents
 from sapphire.domain.errors import EvidenceRefused, MissingData, SapphireError
 from sapphire.domain.intervals import Interval
 from sapphire.domain.views import View
 from sapphire.domain.windows import Window
 
 if TYPE_CHECKING:
+    from sapphire.domain.documents import DocumentKind
     from sapphire.domain.windows import Feature
 
 __all__ = ["GOLDEN_FORMAT", "Golden", "golden_bars", "golden_views", "require_same_views"]
@@ -48,7 +53,10 @@ GOLDEN_FORMAT = "GOLDEN@2"
 """Format of `golden_outputs.json`."""
 _WITH_CALLS = "GOLDEN@3"
 """The format that has calls of models too."""
+_WITH_DOCUMENTS = "GOLDEN@4"
+"""The format that has documents, and calls where there were any."""
 _WITHOUT_TOLERANCE = "GOLDEN@1"
+_FORMATS = ", ".join((_WITHOUT_TOLERANCE, GOLDEN_FORMAT, _WITH_CALLS, _WITH_DOCUMENTS))
 _COARSE_BEFORE = 1e-9
 """How close coarser types than float64 are held in the format that states no tolerance."""
 
@@ -66,7 +74,7 @@ class Golden:
 
     Parameters
     ----------
-    bars : the stretch, all symbols of the release.
+    bars : the stretch, all symbols of the release, with the documents that its agents read.
     as_of_ns : closes at which the views were taken, rising.
     agent : what the agent itself says at each.
     release : what the release as a whole says at each.
@@ -92,11 +100,17 @@ class Golden:
     @property
     def outputs(self) -> bytes:
         """`golden_outputs.json`."""
-        asked = {"calls": [json.loads(line) for line in self.calls.splitlines()]} if self.calls else {}
+        asked: dict[str, Any] = {}
+        if self.calls:
+            asked["calls"] = [json.loads(line) for line in self.calls.splitlines()]
+        documents = self.bars.documents
+        if documents is not None:
+            asked["documents"] = {"kinds": list(documents.kinds), "items": [each.as_dict() for each in documents]}
+        form = _WITH_DOCUMENTS if documents is not None else _WITH_CALLS if self.calls else GOLDEN_FORMAT
         return canonical_json(
             {
                 **asked,
-                "format": _WITH_CALLS if self.calls else GOLDEN_FORMAT,
+                "format": form,
                 "numbers": {"runtime": self.numbers.runtime, "type": self.numbers.type},
                 "tolerance": float(self.tolerance),
                 "agent": [[_plain(view) for view in views] for views in self.agent],
@@ -139,8 +153,8 @@ class Golden:
         arrays: dict[str, Any] = read_tensors(inputs, what=f"golden_inputs.safetensors of {label}")
         try:
             as_of_ns = tuple(int(ns) for ns in arrays.pop("as_of_ns"))
-            bars = Bars(symbols=symbols, interval=interval, **arrays)
             value = read_canonical(outputs, what=f"golden_outputs.json of {label}")
+            bars = Bars(symbols=symbols, interval=interval, documents=_documents(value), **arrays)
             numbers, tolerance = _allowed(value, found, label)
             agent, release = (_views(value[key], as_of_ns) for key in ("agent", "release"))
             calls = _calls(value, label)
@@ -151,8 +165,12 @@ class Golden:
         return cls(bars, as_of_ns, agent, release, numbers, tolerance, calls)
 
 
-def golden_bars(bars: Bars, warmup: int) -> tuple[Bars, tuple[int, ...]]:
+def golden_bars(bars: Bars, warmup: int, kinds: Sequence[DocumentKind] = ()) -> tuple[Bars, tuple[int, ...]]:
     """The latest stretch that lets an agent speak several times, and the closes at which it does.
+
+    Parameters
+    ----------
+    kinds : of documents that the stretch has, as far as their text may be kept for good.
 
     Raises
     ------
@@ -167,6 +185,10 @@ def golden_bars(bars: Bars, warmup: int) -> tuple[Bars, tuple[int, ...]]:
         )
     stretch = bars.rows(max(0, len(bars) - warmup - _STRIDE * (_MOMENTS - 1)), len(bars))
     rows = range(len(stretch) - 1, warmup - 2, -_STRIDE)
+    documents = None if stretch.documents is None else stretch.documents.only(tuple(kinds))
+    if documents is not None:
+        documents = documents.with_items(each for each in documents if each.retention_days is None)
+    stretch = stretch.with_documents(documents)
     return stretch, tuple(int(stretch.close_time_ns[row]) for row in reversed(rows[:_MOMENTS]))
 
 
@@ -208,6 +230,16 @@ def require_same_views(what: str, wanted: GoldenViews, got: GoldenViews, golden:
     return sum(map(len, wanted))
 
 
+def _documents(value: Mapping[str, Any]) -> Documents | None:
+    """The documents of the stretch; None where no agent reads any."""
+    if (value.get("format") == _WITH_DOCUMENTS) != ("documents" in value):
+        raise ValueError(f"documents in {value.get('format')}")
+    if "documents" not in value:
+        return None
+    sent = value["documents"]
+    return Documents(map(Document.from_dict, sent["items"]), kinds=sent["kinds"])
+
+
 def _calls(value: Mapping[str, Any], label: str) -> bytes:
     """What models answered when the views were taken."""
     calls = b"".join(canonical_json(call) + b"\n" for call in value.get("calls", ()))
@@ -226,7 +258,8 @@ def _allowed(value: Mapping[str, Any], found: Numbers, label: str) -> tuple[Numb
     """The numbers and the tolerance that golden outputs state; what was the rule before where they state none."""
     if value["format"] == _WITHOUT_TOLERANCE:
         return found, 0.0 if found.type == "float64" else _COARSE_BEFORE
-    if value["format"] not in (GOLDEN_FORMAT, _WITH_CALLS) or ("calls" in value) != (value["format"] == _WITH_CALLS):
+    wants = {GOLDEN_FORMAT: {False}, _WITH_CALLS: {True}, _WITH_DOCUMENTS: {False, True}}
+    if ("calls" in value) not in wants.get(value["format"], ()):
         raise _unreadable(label, str(value["format"]))
     numbers, tolerance = Numbers(**value["numbers"]), value["tolerance"]
     if not numbers.is_known or type(tolerance) is not float:
@@ -272,7 +305,7 @@ def _view(plain: Mapping[str, Any], as_of_ns: int) -> View:
 def _unreadable(label: str, got: str) -> EvidenceRefused:
     return EvidenceRefused(
         f"golden values of {label} do not read",
-        expected=f"bars as safetensors and views as {GOLDEN_FORMAT}, {_WITH_CALLS} or {_WITHOUT_TOLERANCE}",
+        expected=f"bars as safetensors and views as one of {_FORMATS}",
         got=got,
         next="freeze it again",
     )

@@ -5,7 +5,7 @@ A service knows by it which windows the release decides on and until when; the c
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,7 +20,7 @@ from sapphire.agents.release.packages import packages_of
 from sapphire.agents.release.tensors import read_tensors
 from sapphire.domain.canonical import read_canonical
 from sapphire.domain.clocks import from_ns
-from sapphire.domain.errors import EvidenceRefused, MissingData, Refused, UnknownInstrument, ValueRefused
+from sapphire.domain.errors import EvidenceRefused, MissingData, UnknownInstrument, ValueRefused
 from sapphire.domain.intervals import Interval
 from sapphire.domain.releases import Manifest, ReleasedAgent
 from sapphire.domain.windows import Window
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from sapphire.domain.windows import Feature
 
-__all__ = ["PLAIN_BARS", "ReadRelease", "read_release", "refuse_documents"]
+__all__ = ["PLAIN_BARS", "ReadRelease", "read_release"]
 
 PLAIN_BARS = "bars@1"
 """Feature version of an agent that reads bars and nothing else; features follow it by name and version."""
@@ -242,27 +242,6 @@ def _card(data: bytes, label: str) -> dict[str, Any]:
             next="freeze it again",
         )
     return dict(card)
-
-
-def refuse_documents(who: str, kinds: Sequence[str]) -> None:
-    """Refuse to release, or to serve, an agent that reads documents: nothing hands a service any.
-
-    Parameters
-    ----------
-    who : the agent or the release, for the message.
-    kinds : of documents that it reads.
-
-    Raises
-    ------
-    Refused : there are any.
-    """
-    if kinds:
-        raise Refused(
-            f"{who} reads {', '.join(kinds)}, and nothing serves documents yet",
-            expected="an agent that reads bars and features of them",
-            got=f"documents = {tuple(kinds)!r}",
-            next="study it: screen, sweep, replay and paths show it the documents of the snapshot",
-        )
 
 
 def _features_of(manifest: Manifest) -> Mapping[str, Feature]:

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, Self
 from sapphire.agents.arrays import Arrays
 from sapphire.agents.model_calls import ModelCalls
 from sapphire.agents.release.golden import Golden, require_same_views
-from sapphire.agents.release.reading import refuse_documents
 from sapphire.agents.worker.worker import VIEWS_WITHIN_S, Worker
 from sapphire.domain.clocks import from_ns
-from sapphire.domain.errors import AgentError, EvidenceRefused, Refused
+from sapphire.domain.errors import AgentError, EvidenceRefused
 from sapphire.domain.intervals import Interval
 from sapphire.domain.windows import Window
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from sapphire.agents.models import Asking
     from sapphire.agents.release.reading import ReadRelease
     from sapphire.agents.worker.confinement import Isolation
+    from sapphire.domain.documents import DocumentKind
     from sapphire.domain.views import View
 
 __all__ = ["ReleaseWorker"]
@@ -45,7 +45,6 @@ class ReleaseWorker:
     ------
     AgentError : the code does not run there.
     EvidenceRefused : the agent is not what its manifest says.
-    Refused : it reads documents, which nothing serves yet.
     """
 
     def __init__(
@@ -61,6 +60,7 @@ class ReleaseWorker:
         self._hash_seed = hash_seed
         self._within_s = views_within_s
         self._worker = self._started()
+        self._documents = self._worker.documents
 
     def __enter__(self) -> Self:
         return self
@@ -79,6 +79,11 @@ class ReleaseWorker:
         if not self._worker.alive:
             self._worker = self._started()
         return self._worker
+
+    @property
+    def documents(self) -> tuple[DocumentKind, ...]:
+        """Kinds of documents that the release reads: a window has those of its time."""
+        return self._documents
 
     def views(self, window: Window) -> list[View]:
         """What the release believes, each view signed with its digest; raises what `ReadRelease.admitted` raises.
@@ -132,7 +137,6 @@ class ReleaseWorker:
             models=self._models,
         )
         try:
-            refuse_documents(release.label, worker.documents)
             if worker.warmup != release.warmup:
                 raise EvidenceRefused(
                     f"the agent of {release.label} is not what its manifest says",
@@ -141,7 +145,7 @@ class ReleaseWorker:
                     next="freeze it again",
                 )
             worker.learn(learned_by(release))
-        except (AgentError, Refused):
+        except AgentError:
             worker.close()
             raise
         return worker

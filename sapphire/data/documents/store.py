@@ -72,11 +72,15 @@ class DocumentStore:
     @property
     def kinds(self) -> tuple[DocumentKind, ...]:
         """Kinds of which something was imported."""
-        return tuple(kind for kind in DOCUMENT_KINDS if (self.folder(kind) / _LIST).is_file())
+        return tuple(kind for kind in DOCUMENT_KINDS if self.list_of(kind).is_file())
 
     def folder(self, kind: DocumentKind) -> Path:
         """Where the documents of a kind are kept."""
         return self.root / f"kind={kind}"
+
+    def list_of(self, kind: DocumentKind) -> Path:
+        """The file that lists the imports of a kind."""
+        return self.folder(kind) / _LIST
 
     def imports(self, kind: DocumentKind) -> tuple[Import, ...]:
         """The imports of a kind, in their order.
@@ -85,7 +89,7 @@ class DocumentStore:
         ------
         DataError : their list cannot be read.
         """
-        path = self.folder(kind) / _LIST
+        path = self.list_of(kind)
         if not path.is_file():
             return ()
         try:
@@ -161,7 +165,7 @@ class DocumentStore:
 
     def _save(self, kind: DocumentKind, imports: Sequence[Import]) -> None:
         content: dict[str, Any] = {"format": _FORMAT, "imports": [asdict(entry) for entry in imports]}
-        write_text(self.folder(kind) / _LIST, json.dumps(content, indent=1, sort_keys=True) + "\n")
+        write_text(self.list_of(kind), json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 
 def _again(folder: Path) -> str:

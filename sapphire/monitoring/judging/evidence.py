@@ -10,6 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from sapphire.agents.agent import documents_of
+from sapphire.data.documents.current import CurrentDocuments
+from sapphire.data.documents.store import DocumentStore
 from sapphire.domain.clocks import from_ns
 from sapphire.domain.engine import load_engine
 from sapphire.domain.errors import EngineError, MissingData, SapphireError
@@ -152,6 +155,7 @@ def _known_at(
     plan: EvidencePlan, release: LoadedRelease, bars: Bars, history: int, on_progress: Progress
 ) -> dict[int, _Known]:
     known = {}
+    documents, kinds = CurrentDocuments(DocumentStore()), documents_of(release.agent)
     for number, close_ns in enumerate(plan.closes_ns):
         if number % 50 == 0:
             on_progress(number, len(plan.closes_ns), f"views of {release.manifest.name}")
@@ -161,7 +165,7 @@ def _known_at(
             if not len(past) or int(past.close_time_ns[-1]) != close_ns:
                 raise MissingData("no bar closed then", expected="a bar of any symbol", got="none")
             shown = past.rows(max(0, len(past) - release.warmup), len(past))
-            views = tuple(release.views(Window(shown, as_of)))
+            views = tuple(release.views(documents.shown(Window(shown, as_of), kinds)))
             measured = past.rows(max(0, len(past) - history), len(past))
             state = PortfolioState.from_bars(
                 measured, equity_quote=1.0, lots={}, instruments=plan.instruments, older_prices=_last_prices(past)

@@ -19,9 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sapphire.agents import Agent, plain_parameters
-from sapphire.agents.agent import documents_of
 from sapphire.agents.model_calls import recorded_calls
-from sapphire.agents.release import ReadRelease, ReleaseCode, freeze, read_release, refuse_documents
+from sapphire.agents.release import ReadRelease, ReleaseCode, freeze, read_release
 from sapphire.data.tradable import require_tradable
 from sapphire.domain.engine import load_engine
 from sapphire.domain.errors import ConfigError
@@ -169,7 +168,6 @@ class Release(Shown):
 
 def submit(study: Study, agent: Agent) -> Release:
     """See `Study.submit`."""
-    refuse_documents(agent.name, documents_of(agent))
     study = as_declared(study)
     require_tradable(
         study.data.symbols,

@@ -1,6 +1,7 @@
 """An agent that names documents sees those of its windows, and what comes later moves nothing that it said."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
@@ -23,10 +24,12 @@ from sapphire.agents.agent import documents_of
 from sapphire.agents.futures import FUTURES
 from sapphire.agents.models import window_digest
 from sapphire.agents.panels import window_at
-from sapphire.agents.release import freeze
+from sapphire.agents.release import freeze, load_release
+from sapphire.agents.release.golden import Golden
 from sapphire.domain import Document, Documents, Window
+from sapphire.domain.canonical import canonical_json
 from sapphire.domain.clocks import from_ns
-from sapphire.domain.errors import AgentError, LeakFound, MissingData, Refused
+from sapphire.domain.errors import AgentError, EvidenceRefused, LeakFound, MissingData
 from sapphire.domain.releases import ReleasedSizing
 
 QUARTER = timedelta(minutes=15)
@@ -191,13 +194,47 @@ def test_a_model_is_asked_about_the_documents_too(read_bars):
     assert len({window_digest(each) for each in (window, other, bare)}) == 3
 
 
-def test_an_agent_that_reads_documents_is_neither_frozen_nor_asked_without_any(read_bars, tmp_path):
-    for agent in (Reader(), Pool((Reader(), MovingAverageCross(horizon=QUARTER)))):
-        with pytest.raises(Refused, match="reads news, and nothing serves documents yet"):
-            freeze(
-                agent, name="reader", train_bars=read_bars, sizing=SIZING, limits={}, execution={},
-                lock_sha256="b" * 64, engine_version="0.1.0", universe=read_bars.symbols, folder=tmp_path,
+def frozen(agent, bars, folder):
+    return freeze(
+        agent, name="reader", train_bars=bars, sizing=SIZING, limits={}, execution={}, lock_sha256="b" * 64,
+        engine_version="0.1.0", universe=bars.symbols, folder=folder,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+def test_a_release_keeps_what_its_golden_views_read_and_is_read_back_with_it(read_bars, tmp_path, pooled):
+    agent = (
+        Pool((Reader(), MovingAverageCross(horizon=QUARTER))).fit(read_bars, seed=7)
+        if pooled
+        else Calibrated(Reader()).fit(read_bars, seed=7)
+    )
+    manifest = frozen(agent, read_bars, tmp_path)
+    folder = tmp_path / manifest.digest / "agents" / "reader"
+    outputs = json.loads((folder / "golden_outputs.json").read_text())
+    assert (outputs["format"], outputs["documents"]["kinds"]) == ("GOLDEN@4", ["news"])
+    release = load_release(tmp_path / manifest.digest)
+    golden = release.golden["reader"]
+    assert len(golden.bars.documents) > 0
+    assert {each.id for each in golden.bars.documents} <= {each.id for each in read_bars.documents}
+    assert release.check_golden() > 0
+    for bad in ({**outputs, "format": "GOLDEN@3"}, {key: of for key, of in outputs.items() if key != "documents"}):
+        with pytest.raises(EvidenceRefused):
+            Golden.read(
+                (folder / "golden_inputs.safetensors").read_bytes(), canonical_json(bad),
+                symbols=read_bars.symbols, interval=read_bars.interval, label="reader", found=golden.numbers,
             )  # fmt: skip
+
+
+def test_what_may_be_kept_for_some_time_only_is_in_no_release(read_bars, tmp_path):
+    passing = Documents([replace(each, retention_days=30) for each in read_bars.documents if each.kind == "news"])
+    manifest = frozen(Calibrated(Reader()).fit(read_bars, seed=7), read_bars.with_documents(passing), tmp_path)
+    text = (tmp_path / manifest.digest / "agents" / "reader" / "golden_outputs.json").read_text()
+    assert json.loads(text)["documents"] == {"items": [], "kinds": ["news"]}
+
+
+def test_an_agent_that_reads_documents_is_neither_frozen_nor_asked_without_any(read_bars, tmp_path):
+    with pytest.raises(MissingData, match="no news in this window"):
+        frozen(Reader(), read_bars.with_documents(None), tmp_path)
     assert not list(tmp_path.iterdir())
     with pytest.raises(MissingData, match="no news in this window"):
         window_panel(Reader(), read_bars.with_documents(None))

@@ -3,19 +3,22 @@
 import json
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
 import pytest
 
 from sapphire.agents import Agent, MovingAverageCross, load_agent_source
-from sapphire.agents.release import ReleaseCode
+from sapphire.agents.release import ReleaseCode, load_release
 from sapphire.data import import_documents, snapshot
 from sapphire.domain import Document, Documents
 from sapphire.domain.clocks import FixedClock, from_ns, to_ns
-from sapphire.domain.errors import MissingData, Refused
+from sapphire.domain.errors import MissingData
 from sapphire.research import combinatorial_purged
+from sapphire.research.evidence import submitting
 from sapphire.research.evidence.declared import kept_snapshot
+from sapphire.research.evidence.integrity import measure_integrity
 from sapphire.research.evidence.worker import walk_in_workers
 from sapphire.research.runs.walking import training_bars, walk_beliefs
 
@@ -184,11 +187,16 @@ def test_a_study_without_the_documents_that_an_agent_reads_is_refused_at_once(ma
         assert study.ledger.trials(*study.span).count == 0
 
 
-def test_an_agent_that_reads_documents_is_studied_and_not_submitted(reading):
-    study = reading(told("a", START + 150 * HOUR), told("b", START + 180 * HOUR))
-    with pytest.raises(Refused, match="tone reads news, and nothing serves documents yet"):
-        study.submit(Tone())
-    assert study.ledger.trials(*study.span).count == 0
+def test_an_agent_that_reads_documents_is_studied_and_submitted(reading, home, with_mlflow, tmp_path, monkeypatch):
+    monkeypatch.setattr(submitting, "measure_integrity", partial(measure_integrity, moments=20))
+    with_mlflow(home)
+    study = reading(*(told(f"{hour}", START + hour * HOUR) for hour in range(100, 290, 7)))
+    release = study.submit(load_agent_source(CAPTURED, tmp_path / "tone.py")())
+    checks = release.bundle.integrity.checks
+    assert {name for name, check in checks.items() if check.verdict == "fail"} == set()
+    found = load_release(home / "releases" / release.digest)
+    assert found.check_golden() > 0
+    assert found.golden["tone"].bars.documents.kinds == ("news",)
     assert study.screen(Tone()).performance.bars > 0
     sweep = study.sweep(Tone(), horizon=[timedelta(hours=1), timedelta(hours=2)])
     assert len(sweep.performances) == 2

