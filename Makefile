@@ -16,13 +16,16 @@ ALONE    := env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL
 # Each of the loop's processes would compile the libraries' source again, which takes longer than what they do.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo lab test test-days test-cluster test-pods test-vllm images check proof bench bench-gpu notebook engine setup lock lock-images format clean
+.PHONY: help demo record-demo lab test test-days test-cluster test-pods test-vllm images check proof bench bench-gpu notebook engine setup lock lock-images format clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-demo: setup  ## the whole loop on the embedded exchange, from market to report
-	@$(VENV)/bin/sapphire demo
+demo: setup  ## the whole loop on the embedded exchange, from market to report; AGENTS=all with four agents
+	@$(VENV)/bin/sapphire demo $(if $(AGENTS),--agents $(AGENTS))
+
+record-demo: setup  ## ask the models of AGENTS=all about its whole study, and keep the answers as its recording
+	@$(VENV)/bin/sapphire demo --agents all --record
 
 lab: setup  ## JupyterLab on the notebooks
 	@$(VENV)/bin/jupyter lab --ip 127.0.0.1 --notebook-dir notebooks $(if $(filter 0,$(shell id -u)),--allow-root)

@@ -172,6 +172,8 @@ class Recorder:
         return len(self._calls)
 
     def __iter__(self) -> Iterator[RecordedCall]:
+        """Every call that is kept by now, whoever kept it."""
+        self._look()
         return map(RecordedCall.of, self._calls.values())
 
     def ask(self, model: str, questions: Sequence[Question]) -> list[Any]:

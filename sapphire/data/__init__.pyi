@@ -1,6 +1,10 @@
 from .catalog import list_snapshots as list_snapshots, load_snapshot as load_snapshot, snapshot as snapshot
 from .collector import Collected as Collected, collect as collect
-from .documents import DocumentStore as DocumentStore, import_documents as import_documents
+from .documents import (
+    DocumentStore as DocumentStore,
+    generated_news as generated_news,
+    import_documents as import_documents,
+)
 from .exporting import export_candles as export_candles
 from .features import FORMULAS as FORMULAS, FeatureSet as FeatureSet
 from .import_results import Checked as Checked, Imports as Imports

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,13 @@ import typer
 from sapphire.domain.errors import ConfigError
 
 __all__ = ["demo", "new", "run"]
+
+
+class DemoAgents(StrEnum):
+    """Which agents the demo's pool has."""
+
+    TWO = "two"
+    ALL = "all"
 
 
 def new(
@@ -50,6 +58,12 @@ def demo(
     symbols: Annotated[
         list[str] | None, typer.Option(help="What is traded, of one quote. [BTC/USDT ETH/USDT; what the folder has]")
     ] = None,
+    agents: Annotated[
+        DemoAgents, typer.Option(help="two trade by prices; all adds those that ask language models and read news.")
+    ] = DemoAgents.TWO,
+    record: Annotated[
+        bool, typer.Option("--record", help="With --agents all: ask models about all, and keep it as the recording.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The summary as one JSON object on stdout.")] = False,
 ) -> None:
     """Run the whole loop on the embedded exchange: collect, train, study, promote, trade on paper, report.
@@ -61,13 +75,18 @@ def demo(
     Example: sapphire demo --seed 7
 
     Example: sapphire demo --candles data/spot --symbols BTC/USDT ETH/USDT
+
+    Example: sapphire demo --agents all
     """
     from sapphire.lab.demo import run_demo
 
     if more and not symbols:
         raise typer.BadParameter(f"{' '.join(more)}: --symbols {' '.join(more)} names what is traded")
     named = [name for word in [*(symbols or []), *(more or [])] for name in word.split(",") if name]
-    run_demo(seed=seed, bars=bars, as_json=as_json, candles=candles, symbols=named)
+    reading = agents is DemoAgents.ALL
+    if record and not reading:
+        raise typer.BadParameter("--record keeps answers of models: --agents all has agents that ask some")
+    run_demo(seed=seed, bars=bars, as_json=as_json, candles=candles, symbols=named, reading=reading, anew=record)
 
 
 def run(

@@ -10,7 +10,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sapphire.lab.demo.research import NOTEBOOKS
 from sapphire.lab.demo.summary import Summary
 from sapphire.monitoring.telling.running import results_of
 
@@ -84,7 +83,7 @@ def test_the_demo_runs_the_whole_loop_and_every_check_of_it_holds(checkout, tmp_
     assert Path(facts["report"]).is_relative_to(home)
     assert belonging_to(home) == []
     folder = Path(facts["notebooks"])
-    shown = {name: [result["method"] for result in results_of(folder / name)] for name in NOTEBOOKS}
+    shown = {name: [result["method"] for result in results_of(folder / name)] for name in SHOWN}
     assert shown == SHOWN
     for path in (checkout / "notebooks").rglob("*.ipynb"):
         assert path.read_bytes() == (ROOT / path.relative_to(checkout)).read_bytes()

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections import defaultdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from sapphire.domain.display import counted
 
 if TYPE_CHECKING:
     from sapphire.agents.recorder import RecordedCall
@@ -85,6 +88,41 @@ def calls_command(
     _print(("at", "key", "model", "asked", "answer", "seconds", "wrong"), [_call_cells(call) for call in calls])
     if not calls:
         typer.echo("no call was recorded: agents with language models are asked in studies and when served", err=True)
+
+
+@app.command("export")
+def export_command(
+    file: Annotated[Path, typer.Argument(help="calls.jsonl.xz; one that is there is replaced.")],
+    as_json: Json = False,
+) -> None:
+    """Write every recorded call into one file: with it, an agent's answers are the same where there is no model.
+
+    Example: sapphire models export calls.jsonl.xz
+    """
+    from sapphire.agents.llm.workspace_models import workspace_recorder
+    from sapphire.agents.recordings import export_recording
+
+    count = export_recording(workspace_recorder(), file)
+    _say_moved({"calls": count, "file": str(file)}, f"{counted(count, 'call')} in {file}", as_json=as_json)
+
+
+@app.command("import")
+def import_command(
+    file: Annotated[Path, typer.Argument(help="A file that sapphire models export wrote.")], as_json: Json = False
+) -> None:
+    """Put the calls of a file beside those that were recorded here; what is there already stays as it is.
+
+    Example: sapphire models import calls.jsonl.xz
+    """
+    from sapphire.agents.llm.workspace_models import workspace_recorder
+    from sapphire.agents.recordings import import_recording
+
+    count = import_recording(file, workspace_recorder().folder)
+    _say_moved({"calls": count, "file": str(file)}, f"{counted(count, 'call')} from {file}", as_json=as_json)
+
+
+def _say_moved(facts: dict[str, Any], text: str, *, as_json: bool) -> None:
+    typer.echo(json.dumps(facts, sort_keys=True) if as_json else text, err=not as_json)
 
 
 def _sums(calls: list[RecordedCall]) -> dict[str, Any]:

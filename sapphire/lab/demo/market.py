@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sapphire.domain.clocks import to_ns
+from sapphire.domain.errors import ValueRefused
 from sapphire.domain.intervals import Interval
 from sapphire.domain.provenance import generated_label
 from sapphire.lab.demo.windows import FULL, PAPER, Windows
@@ -24,6 +25,8 @@ SYMBOLS = ("BTC/USDT", "ETH/USDT")
 """Of the generated market, where nobody says."""
 
 _GENERATED_START = "2025-03-07"
+_READING = (720, Interval("1h"), 40)
+"""Bars of the study, their length, and bars on paper, where agents ask language models on a processor."""
 _CASH = {"BTC": "10", "ETH": "100", "BNB": "1000"}
 """What the account begins with in quotes of which 100,000 would be more than their markets trade."""
 _USUAL_CASH = "100000"
@@ -104,7 +107,13 @@ class DemoMarket:
 
 
 def demo_market(
-    seed: int, folder: Path, *, candles: Path | None = None, symbols: Sequence[str] = (), bars: int | None = None
+    seed: int,
+    folder: Path,
+    *,
+    candles: Path | None = None,
+    symbols: Sequence[str] = (),
+    bars: int | None = None,
+    reading: bool = False,
 ) -> DemoMarket:
     """The candles that are named, here or by the environment, else the generated market. Nothing is written yet.
 
@@ -114,19 +123,28 @@ def demo_market(
     candles : a folder of candle files.
     symbols : which of them; the folder's own choice where there are none.
     bars : how many trade on paper.
+    reading : whether agents that read take part: a month of hours of the generated market, with generated news.
 
     Raises
     ------
     DataError : candles that do not do for a demo; says what they lack.
-    ValueRefused : a symbol that the generated market does not list.
+    ValueRefused : a symbol that the generated market does not list; candles for agents that read.
     """
-    named = candles or _of_environment()
+    if reading and candles is not None:
+        raise ValueRefused(
+            "candles for agents that read",
+            expected="the generated market: its news are generated, and its answers of models recorded",
+            got=str(candles),
+            next="sapphire demo --agents all, or --candles FOLDER with the other agents",
+        )
+    named = None if reading else candles or _of_environment()
     if named is None:
         from sapphire.data import Origin
         from sapphire.data.generated import listed_instrument
 
         chosen = tuple(listed_instrument(symbol).symbol for symbol in symbols) or SYMBOLS
-        windows = Windows(to_ns(_GENERATED_START), FULL, Interval("5m"), PAPER if bars is None else bars)
+        study, interval, paper = _READING if reading else (FULL, Interval("5m"), PAPER)
+        windows = Windows(to_ns(_GENERATED_START), study, interval, paper if bars is None else bars)
         return DemoMarket(generated_label(Origin.of_seed(seed).detail), chosen, windows, seed)
     from sapphire.lab.demo.candles import find_candles
 

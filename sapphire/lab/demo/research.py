@@ -25,9 +25,10 @@ __all__ = ["NOTEBOOKS", "Researched", "research"]
 
 Result = TypeVar("Result")
 
-_SHOWING, _STUDYING, _PROMOTING = ("10_data.ipynb", "20_agents.ipynb"), "30_backtest.ipynb", "40_promotion.ipynb"
-NOTEBOOKS = (*_SHOWING, _STUDYING, _PROMOTING)
-"""Those that the demo runs."""
+_SHOWING, _STUDYING = ("10_data.ipynb", "20_agents.ipynb"), "30_backtest.ipynb"
+_PROMOTING = {False: "40_promotion.ipynb", True: "41_four_agents.ipynb"}
+NOTEBOOKS = (*_SHOWING, _STUDYING, *_PROMOTING.values())
+"""Those that the demo runs, the last two in turn: without agents that read, and with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +55,20 @@ class Researched:
 
 
 def research(
-    market: DemoMarket, *, workspace: Path, folder: Path, tracking: TrackingServer, steps: Steps
+    market: DemoMarket,
+    *,
+    workspace: Path,
+    folder: Path,
+    tracking: TrackingServer,
+    steps: Steps,
+    reading: bool = False,
 ) -> Researched:
     """Trade by ccxt and run the notebooks; what was run is kept in `folder`.
 
     Parameters
     ----------
     tracking : where releases are registered; waited for before anything promotes.
+    reading : whether what is promoted is the pool with agents that read.
 
     Raises
     ------
@@ -105,7 +113,10 @@ def research(
         def study() -> None:
             run(_STUDYING, accounts | market.windows.studying)
             tracking.wait()
-            run_all([_PROMOTING], accounts | market.windows.promoting)
+            promoting = dict(market.windows.promoting)
+            if reading:  # its agents have no averages
+                promoting = {name: value for name, value in promoting.items() if name not in ("fast", "slow")}
+            run_all([_PROMOTING[reading]], accounts | promoting)
 
         studying = chains.submit(study)
         task = processes.submit(trade_by_ccxt, market)
@@ -115,5 +126,5 @@ def research(
         showing = chains.submit(show)
         for done in (showing, studying):
             done.result()
-    results = tuple(result for name in (_STUDYING, _PROMOTING) for result in results_of(folder / name))
+    results = tuple(result for name in (_STUDYING, _PROMOTING[reading]) for result in results_of(folder / name))
     return Researched(round_trip, results)

@@ -12,6 +12,7 @@ from sapphire.domain.errors import ExchangeError
 from sapphire.domain.workspace import home, workspace
 from sapphire.lab.demo.market import demo_market
 from sapphire.lab.demo.paper import trade_on_paper
+from sapphire.lab.demo.reading import prepare_reading, record
 from sapphire.lab.demo.research import NOTEBOOKS, research
 from sapphire.lab.demo.steps import Steps
 from sapphire.lab.demo.summary import summarised
@@ -25,7 +26,14 @@ _REPORT = "daily"
 
 
 def run_demo(
-    *, seed: int, bars: int | None, as_json: bool, candles: Path | None = None, symbols: Sequence[str] = ()
+    *,
+    seed: int,
+    bars: int | None,
+    as_json: bool,
+    candles: Path | None = None,
+    symbols: Sequence[str] = (),
+    reading: bool = False,
+    anew: bool = False,
 ) -> None:
     """Run it all and print the summary.
 
@@ -34,6 +42,8 @@ def run_demo(
     bars : how many the release trades on paper; 500, or a fifth of the candles where these are fewer, unless given.
     candles : a folder of candle files; what the environment names, else the generated market, unless given.
     symbols : what is traded; the demo's own choice where there are none.
+    reading : whether the pool has the agents that ask language models, each behind a bento of its own.
+    anew : whether models are asked about all of the study, and what they answer becomes the demo's recording.
 
     Raises
     ------
@@ -44,14 +54,21 @@ def run_demo(
     began = time.monotonic()
     place, state = workspace(), home()
     folder = state / "demo"
-    steps = Steps(total=len(NOTEBOOKS) + 6)
+    steps = Steps(total=len(NOTEBOOKS) - 1 + 6)
     run = folder / "run"
-    market = steps.run("market", lambda: demo_market(seed, folder, candles=candles, symbols=symbols, bars=bars))
+    market = steps.run(
+        "market",
+        lambda: demo_market(seed, folder, candles=candles, symbols=symbols, bars=bars, reading=reading),
+    )
     windows = market.windows
     steps.note(f"{market.label}: study of {windows.start} to {windows.end}, then {windows.paper:,} bars on paper")
     with tracking_server(state, folder, steps) as tracking:
         market.prepare()
-        researched = research(market, workspace=place, folder=folder, tracking=tracking, steps=steps)
+        if reading:
+            prepare_reading(market, place / "notebooks", steps, anew=anew)
+        researched = research(market, workspace=place, folder=folder, tracking=tracking, steps=steps, reading=reading)
+        if anew:
+            record(place / "notebooks", steps)
         release = researched.last("submit")["release"]
         trade_on_paper(release, market, home=state, run=run, steps=steps)
         pages = steps.run(f"report: {_REPORT}", lambda: _pages(run, state, place))

@@ -3,18 +3,22 @@
 import threading
 import time
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
 from sapphire.agents import Pooling
+from sapphire.agents.forecasts import beliefs_from
 from sapphire.coordination.bento import ReleaseViews
 from sapphire.coordination.decisions import member_facts
 from sapphire.coordination.member_bentos import MemberBentos
 from sapphire.domain.clocks import from_ns
 from sapphire.domain.envelope import Envelope
 from sapphire.domain.errors import NotReady, Refused
+from sapphire.domain.instruments import Instrument, InstrumentKind, Universe
 from sapphire.domain.messages import ViewMessage
 from sapphire.domain.views import View
+from sapphire.portfolio import PortfolioState, VolatilityTarget
 
 HOUR = timedelta(hours=1)
 CLOSE_NS = 1_735_689_600_000_000_000
@@ -177,3 +181,46 @@ def test_a_permit_that_ended_asks_nobody():
     with pytest.raises(Refused, match="the permit ended"):
         pool(server, Server(SECOND), permit=Ended()).ask(CLOSE_NS, SYMBOLS, **IDS)
     assert server.asked == 0
+
+
+WAYS = {
+    "always sure that it rises": [("BTC/USDT", 900.0, 1.0)],
+    "always sure that it falls": [("BTC/USDT", -900.0, 1.0)],
+    "as sure as a number can be": [("BTC/USDT", 1e12, 1e-9)],
+    "sure of nothing": [("BTC/USDT", 1.0, 1e9)],
+    "garbage": Refused("not the answer to this", expected="views", got="garbage"),
+    "killed": NotReady("it does not answer", expected="an answer", got="connection refused"),
+    "frozen": "hang",
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("honest", [(12.0, 60.0), (-4.0, 90.0), (0.5, 40.0)])
+def test_whatever_becomes_of_a_member_no_target_moves_beyond_its_bound(way, honest):
+    """By the sizing's formula: bound over full conviction, of the volatility budget, to the lot."""
+    bound, volatility, sizing = 0.8, 0.6, VolatilityTarget(annual=0.2, full_conviction=2.0, rebalance_band=0.0)
+    instrument = Instrument(
+        "BTC/USDT", "BTC", "USDT", InstrumentKind.SPOT, Decimal("0.01"), Decimal("0.00001"), Decimal("5")
+    )
+    state = PortfolioState(
+        equity_quote=1e6, prices={"BTC/USDT": 50_000.0}, lots={}, volatility={"BTC/USDT": volatility},
+        instruments=Universe([instrument]), as_of=from_ns(CLOSE_NS),
+    )  # fmt: skip
+
+    def target(member):
+        hanging = Server(*(member if isinstance(member, tuple) else (member,)))
+        asked = pool(Server([("BTC/USDT", *honest)]), Server([("BTC/USDT", 3.0, 55.0)]), hanging, member_bound=bound)
+        try:
+            answer = asked.ask(CLOSE_NS, SYMBOLS[:1], **IDS)
+        except NotReady:
+            answer = asked.so_far(SYMBOLS[:1])
+        hanging.free.set()
+        (found,) = sizing.size(beliefs_from(view.view() for view in answer.views), state)
+        return found.weight
+
+    well, ill = target([("BTC/USDT", 6.0, 50.0)]), target(WAYS[way])
+    silent = target(Refused("silent", expected="", got=""))
+    most = bound / sizing.full_conviction * sizing.annual / volatility
+    one_lot = 0.00001 * 50_000.0 / 1e6
+    for weight in (well, ill):
+        assert abs(weight - silent) <= most + 2 * one_lot

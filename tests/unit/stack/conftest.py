@@ -29,6 +29,12 @@ def fixtures_of(room):
     return module
 
 
+@pytest.fixture(scope="session", name="fixtures_of")
+def fixtures_of_fixture():
+    """Name of another room of tests to what its conftest makes."""
+    return fixtures_of
+
+
 @pytest.fixture(scope="session")
 def frozen(tmp_path_factory, sign_permit):
     """A state folder with a release that is admitted to paper, and its digest."""
