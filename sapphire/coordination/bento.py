@@ -133,8 +133,17 @@ class Bento:
         answered = self._post(request.encode())
         if not answered.is_ok:
             raise self._no(answered)
+        return self.read(answered.body, close_ns, universe)
+
+    def read(self, body: bytes, close_ns: int, universe: Sequence[str]) -> ReleaseViews:
+        """What an answer to `ask` says.
+
+        Raises
+        ------
+        Refused : it is no answer to that.
+        """
         try:
-            answer = json.loads(answered.body)
+            answer = json.loads(body)
             views = tuple(_view(each) for each in answer["views"])
             silent = tuple(str(symbol) for symbol in answer["silent"])
             named = (answer["schema"], answer["release"])
