@@ -92,6 +92,8 @@ bench: setup  ## how fast, with machine and n
 	@cd $(ENGINE) && cargo bench --quiet -p sapphire-service --bench signal_to_wire
 	@$(PYTHON) tests/bench/exchange_round_trip.py
 	@$(PYTHON) tests/bench/serving_views.py
+	@$(PYTHON) tests/bench/coordinator.py
+	@$(PYTHON) tests/bench/model_calls.py
 	@$(PYTHON) tests/bench/number_types.py
 	@$(PYTHON) tests/bench/peers.py
 	@$(PYTHON) tests/bench/start_up.py

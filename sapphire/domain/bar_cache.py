@@ -164,10 +164,13 @@ def window_of_rings(
         if data is None:
             raise _missing(key, expected=f"bars up to the one that opened at {stamp(newest)}", got="no such key")
         read[symbol] = _until(_read(data, key, interval), newest)
-    times = _latest_times(read, rows, newest, interval, venue)
-    grid = np.arange(times[0], newest + 1, interval.ns)
-    panels = np.stack([_on_grid(ring, grid) for ring in read.values()], axis=1)
-    panels = panels[np.isin(grid, times)]
+    times = np.arange(newest - (rows - 1) * interval.ns, newest + 1, interval.ns)
+    panels = _whole(read, times)
+    if panels is None:
+        times = _latest_times(read, rows, newest, interval, venue)
+        grid = np.arange(times[0], newest + 1, interval.ns)
+        panels = np.stack([_on_grid(ring, grid) for ring in read.values()], axis=1)
+        panels = panels[np.isin(grid, times)]
     fields: dict[str, Any] = {name: np.ascontiguousarray(panels[..., place]) for place, name in enumerate(FIELDS)}
     listed = np.isfinite(panels[..., 0])
     bars = Bars(symbols=tuple(rings), interval=interval, open_time_ns=times, listed=listed, **fields)
@@ -224,6 +227,21 @@ def _until(ring: _Ring, newest: int) -> _Ring:
         expected = f"the bar that opened at {stamp(newest)}, the latest that has closed"
         raise _missing(ring.key, expected=expected, got=last)
     return ring.head(known)
+
+
+def _whole(rings: Mapping[str, _Ring], times: NDArray[np.int64]) -> NDArray[np.float64] | None:
+    """The numbers [T, S, 5] where every ring ends with a record for each of `times`, and some symbol has a bar at each:
+    the usual case, which needs no search; None in any other.
+    """
+    rows = len(times)
+    if not rows or not all(np.array_equal(ring.open_time_ns[-rows:], times) for ring in rings.values()):
+        return None
+    panels = np.stack([ring.numbers[-rows:] for ring in rings.values()], axis=1)
+    if not np.isfinite(panels[..., 0]).any(axis=1).all():
+        return None
+    for ring in rings.values():
+        ring.require_sound(np.arange(len(ring.open_time_ns) - rows, len(ring.open_time_ns)))
+    return np.asarray(panels)
 
 
 def _latest_times(

@@ -21,7 +21,7 @@ _TIMEOUT_S = 2.0
 
 
 class BarCache:
-    """The shared cache of bars, connected when it is first asked.
+    """The shared cache of bars, connected when it is first asked; may be asked from several threads.
 
     Parameters
     ----------
@@ -31,11 +31,11 @@ class BarCache:
     def __init__(self, url: str) -> None:
         self._client = None
         if url:
-            from valkey.asyncio import Valkey
+            from valkey import Valkey
 
             self._client = Valkey.from_url(url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S)
 
-    async def window(self, release: ReadRelease, request: CachedRequest) -> Window:
+    def window(self, release: ReadRelease, request: CachedRequest) -> Window:
         """The window that `release` decides on at the request's moment: its universe, exactly its warm-up.
 
         Raises
@@ -56,7 +56,7 @@ class BarCache:
         manifest, interval = release.manifest, Interval(release.manifest.interval)
         keys = [ring_key(request.venue, symbol, interval) for symbol in manifest.universe]
         try:
-            found = await self._client.mget(keys)
+            found = self._client.mget(keys)
         except (ValkeyError, OSError) as error:
             raise MissingData(
                 "the shared cache of bars does not answer",
@@ -69,7 +69,7 @@ class BarCache:
             rings, interval=interval, as_of=from_ns(request.as_of_ns), rows=release.warmup, venue=request.venue
         )
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Let the connection go."""
         if self._client is not None:
-            await self._client.aclose()
+            self._client.close()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from functools import partial
@@ -49,6 +50,21 @@ class Standing(StrEnum):
     LOADING = "loading"
     READY = "ready"
     REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A question that waits for its turn.
+
+    Parameters
+    ----------
+    worker : that is asked.
+    window, request : about what.
+    """
+
+    worker: ReleaseWorker
+    window: Window
+    request: WindowRequest | CachedRequest
 
 
 class Runner:
@@ -143,29 +159,35 @@ class Runner:
             return refused(error, 429)
 
     async def _answer(self, body: bytes) -> Answer:
+        """One thread prepares the question and another asks the worker: each hop costs as much as a small agent."""
+        asked = await asyncio.to_thread(self._asked, body)
+        if isinstance(asked, Answer):
+            return asked
         try:
-            request = await asyncio.to_thread(read_request, body)
+            return await self._turns.take(partial(self._decide, asked))
+        except NotReady as error:
+            return refused(error, 503)
+
+    def _asked(self, body: bytes) -> Answer | _Asked:
+        """The question with its window, or why it is not asked."""
+        try:
+            request = read_request(body)
         except SapphireError as error:
             return refused(error, 400)
         worker = self._worker
         if worker is None:
             return refused(self._not_ready(), 503)
-        closed = await asyncio.to_thread(self._closed)
+        closed = self._closed()
         if closed is not None:
             return refused(closed, 403)
-        if isinstance(request, CachedRequest):
-            try:
-                window = await self._cache.window(worker.release, request)
-            except DataError as error:
-                return refused(error, 503)
-            except SapphireError as error:
-                return refused(error, 400)
-        else:
-            window = request.window
+        if not isinstance(request, CachedRequest):
+            return _Asked(worker, request.window, request)
         try:
-            return await self._turns.take(partial(self._decide, worker, window, request))
-        except NotReady as error:
+            return _Asked(worker, self._cache.window(worker.release, request), request)
+        except DataError as error:
             return refused(error, 503)
+        except SapphireError as error:
+            return refused(error, 400)
 
     def card(self) -> Answer:
         """What is served, on what evidence, and where it stands; it answers at every standing."""
@@ -211,7 +233,8 @@ class Runner:
         if self._worker is not None:
             self._worker.close()
 
-    def _decide(self, worker: ReleaseWorker, window: Window, request: WindowRequest | CachedRequest) -> Answer:
+    def _decide(self, asked: _Asked) -> Answer:
+        worker, window, request = asked.worker, asked.window, asked.request
         release = worker.release
         as_of_ns = to_ns(window.as_of)
         closed = self._closed()  # it may have waited for a while

@@ -126,7 +126,7 @@ class ReleaseService:
         """Close what is open."""
         await asyncio.to_thread(self._watch.stop)
         await asyncio.to_thread(self._runner.close)
-        await self._cache.close()
+        await asyncio.to_thread(self._cache.close)
 
     def _stand_up(self) -> None:
         self._runner.stand_up()
