@@ -5,7 +5,11 @@
 {{- end }}
 {{- $agents := dict }}
 {{- range $name, $agent := .Values.agents }}
-{{- $_ := set $agents $name (dict "release" $agent.release "host" (printf "agent-%s" $name) "port" 3000) }}
+{{- $row := dict "release" $agent.release "host" (printf "agent-%s" $name) "port" 3000 }}
+{{- with $agent.member }}
+{{- $_ := set $row "member" . }}
+{{- end }}
+{{- $_ := set $agents $name $row }}
 {{- end }}
 {{- $accounts := dict }}
 {{- range $name, $account := .Values.accounts }}

@@ -117,13 +117,15 @@ class Pod:
     def around(self, account: str) -> Surroundings:
         """What the parts of an account find around them."""
         account_plan = self.plan.account(account)
-        exchange, run = self.plan.exchange, self.run
+        exchange, run, agent = self.plan.exchange, self.run, self.plan.agents[account_plan.agent]
+        members = self.plan.members(agent.release)
         return Surroundings(
             bus=self.bus,
             exchange_url=exchange.url(),
             exchange_ws_url=exchange.url("ws"),
             exchange_control_url=exchange.control_url,
-            bento_url=self.plan.agents[account_plan.agent].url(),
+            bento_url="" if members else agent.url(),
+            member_urls={name: each.url() for name, each in members.items()},
             bind=self.plan.bind,
             ports={
                 "exchange": exchange.port,
@@ -217,8 +219,9 @@ class Pod:
 
         As in a stack, one that is started again after its permit was closed stands up and refuses.
         """
-        release = self.plan.agent(agent).release
-        return Settings(self.home, release, _STAGE, self.bus(user_of(AGENT, agent)).url, running=True)
+        served = self.plan.agent(agent)
+        bus_url, member = self.bus(user_of(AGENT, agent)).url, served.member or ""
+        return Settings(self.home, served.release, _STAGE, bus_url, running=True, member=member)
 
     def serving_variables(self, agent: str) -> dict[str, str]:
         """The environment of the server of an agent's release; its password is in a file."""

@@ -193,9 +193,15 @@ class MarketPlan(_Table):
 
 
 class AgentPlan(Address):
-    """A release behind HTTP."""
+    """A release behind HTTP.
+
+    Parameters
+    ----------
+    member : the agent of a pool that is served there by itself; the pool's release is asked for through all of them.
+    """
 
     release: Annotated[str, AfterValidator(_digest)]
+    member: Annotated[str, Field(min_length=1)] | None = None
 
 
 class AccountPlan(_Table):
@@ -250,6 +256,10 @@ class PodPlan(_Table):
             if account.agent not in self.agents:
                 known = ", ".join(sorted(self.agents))
                 raise ValueError(f"an agent for account {name} that there is: {known}; got {account.agent}")
+        named = [(each.release, each.member) for each in self.agents.values() if each.member is not None]
+        twice = sorted({member for release, member in named if named.count((release, member)) > 1})
+        if twice:
+            raise ValueError(f"members of a release that stand there once each; got {', '.join(twice)} again")
         if CHECK in self.accounts:
             raise ValueError(f"names of accounts but {CHECK}, on which a deployment is tried out")
         tags = sorted(account.tag for account in self.accounts.values())
@@ -298,6 +308,10 @@ class PodPlan(_Table):
             known = ", ".join(sorted(self.agents))
             raise ConfigError("no such agent in the plan", expected=f"one of {known}", got=name)
         return self.agents[name]
+
+    def members(self, release: str) -> dict[str, AgentPlan]:
+        """Of a pool, where each member is served by itself; empty where one server has the whole release."""
+        return {each.member: each for each in self.agents.values() if each.release == release and each.member}
 
     @property
     def first(self) -> str:

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from sapphire.cli import app
 from sapphire.execution.binaries import engine_binary
-from sapphire.stack.pods import PodPlan, exchange_words
+from sapphire.stack.pods import Pod, PodPlan, exchange_words
 from sapphire.stack.pods.secret_making import make_secrets
 
 SECOND = {"agent": "trend", "tag": 7, "stage": "paper", "funds": {"USDT": "50000", "BTC": "1"}}
@@ -37,6 +37,29 @@ def test_parts_read_it_and_find_each_other_by_the_names_of_services(deployed):
         parts += [account.coordinator, account.engine, account.trimmer]
     assert {(part.host, part.port) for part in parts} <= services
     assert (plan.exchange.host, plan.exchange.control_port) in services
+
+
+def test_a_fifth_member_of_a_pool_is_one_entry_and_no_new_image(tmp_path):
+    pool = "5" * 64
+    names = ("deepseek", "qwen", "fingpt", "lag-llama", "reversal")
+    members = {name: {"release": pool, "member": name, "runner": "cpu-torch"} for name in names}
+    account = {"paper": {"agent": "qwen", "tag": 1, "stage": "paper", "funds": {"USDT": "100000"}}}
+    drawn = [render(values_of("dev", agents=dict(list(members.items())[:count]), accounts=account)) for count in (4, 5)]
+    four, five = ({key(each): each for each in objects} for objects in drawn)
+    added = five.keys() - four.keys()
+    assert all("agent-reversal" in name for name in added)
+    assert {"Deployment/agent-reversal", "Service/agent-reversal"} <= added
+    images = [{container["image"] for pod in pods(objects) for container in pod.containers} for objects in drawn]
+    assert images[0] == images[1]
+    (tmp_path / "plan.json").write_text(five["ConfigMap/plan"]["data"]["plan.json"])
+    pod = Pod(PodPlan.read(tmp_path / "plan.json"), tmp_path, tmp_path)
+    assert list(pod.plan.members(pool)) == sorted(names)
+    assert pod.coordinator("paper").member_urls == {name: f"http://agent-{name}:3000" for name in names}
+    for name in names:
+        (served,) = (pod for pod in pods(drawn[1]) if pod.name == f"Deployment/agent-{name}")
+        environment = {each["name"]: each.get("value") for each in served.main["env"]}
+        assert environment["SAPPHIRE_MEMBER"] == name
+        assert environment["SAPPHIRE_RELEASE"] == pool
 
 
 def test_the_exchange_is_told_the_market_and_the_accounts_of_the_plan(deployed):

@@ -33,6 +33,9 @@ def changed(*path, to):
     return facts
 
 
+POOL = "e" * 64
+
+
 def read(tmp_path, facts):
     return PodPlan.read(written(tmp_path, facts))
 
@@ -139,6 +142,25 @@ def test_the_server_of_an_agent_reads_what_it_is_told(tmp_path, monkeypatch):
         Settings.read(told)
     write_secret(tmp_path / "secrets" / "bus-password", "hush\n")
     assert Settings.read(told).bars_url == "valkey://agent%3Atrend:hush@valkey:6379/0"
+
+
+def test_a_pool_is_an_entry_for_each_of_its_members(tmp_path, monkeypatch):
+    monkeypatch.setenv("SAPPHIRE_HOME", str(tmp_path))
+    facts = plan_facts()
+    for name in ("qwen", "fingpt", "cross"):
+        facts["agents"][name] = {"release": POOL, "member": name, "host": f"agent-{name}", "port": 3000}
+    facts["accounts"]["paper"]["agent"] = "qwen"
+    pod = Pod(read(tmp_path, facts), tmp_path, tmp_path / "secrets")
+    coordinator = pod.coordinator("paper")
+    assert coordinator.release == POOL
+    assert coordinator.member_urls == {name: f"http://agent-{name}:3000" for name in ("qwen", "fingpt", "cross")}
+    assert pod.coordinator("second").member_urls == {}
+    assert pod.coordinator("second").bento_url == "http://agent-trend:3000"
+    assert pod.serving_variables("fingpt")["SAPPHIRE_MEMBER"] == "fingpt"
+    assert pod.serving_variables("fingpt")["SAPPHIRE_RELEASE"] == POOL
+    facts["agents"]["cross"]["member"] = "qwen"
+    with pytest.raises(ConfigError, match="members of a release that stand there once each"):
+        read(tmp_path, facts)
 
 
 def test_a_part_of_an_account_that_is_not_there_names_those_that_are(tmp_path):
