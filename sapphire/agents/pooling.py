@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["MOST_BOUNDED", "Method", "Pooling", "pooled", "within_bound"]
+__all__ = ["LEAST_WINDOW", "MOST_BOUNDED", "Method", "Pooling", "pooled", "within_bound"]
 
 Method = Literal["linear", "logarithmic"]
 """How beliefs are pooled: as a mixture, or by their precisions."""
 
 MOST_BOUNDED = 8
 """Members that a pool with a bound may have: each set of them is pooled."""
+LEAST_WINDOW = 24
+"""Bars of a window for drift: in fewer, chance looks like anything."""
 _YEAR = timedelta(days=365)
 _ROWS = 16_384
 """Beliefs that are bounded at once, for the sake of memory."""
@@ -135,10 +137,13 @@ class Pooling:
     quorum : members with weight that must speak of a symbol; with fewer nothing is said of it.
     member_bound : annualised Sharpe ratio (mean over deviation, times the root of the horizons in a year of 365 days)
         by which one member may move the pool's at most; None for no bound.
+    drift_window : bars after which a member's signal is held against what it was; one that drifted trades in shadow
+        from then on. 0 for never.
 
     Raises
     ------
-    AgentError : weights that do not fit, another method, a quorum that cannot be reached, a bound that is none.
+    AgentError : weights that do not fit, another method, a quorum that cannot be reached, a bound or a window that is
+        none.
     """
 
     names: tuple[str, ...]
@@ -146,6 +151,7 @@ class Pooling:
     method: Method = "linear"
     quorum: int = 1
     member_bound: float | None = None
+    drift_window: int = 0
 
     def __post_init__(self) -> None:
         sound = len(self.weights) == len(self.names) and all(_is_number(of) and of >= 0.0 for of in self.weights)
@@ -170,6 +176,13 @@ class Pooling:
                 "a bound of the pool's members",
                 expected=f"None, or a Sharpe ratio above zero, and at most {MOST_BOUNDED} members with weight",
                 got=f"{bound!r} for {voices} members",
+            )
+
+        if type(self.drift_window) is not int or not (self.drift_window == 0 or self.drift_window >= LEAST_WINDOW):
+            raise AgentError(
+                "a window for drift",
+                expected=f"a whole number of bars, at least {LEAST_WINDOW}, or 0 for never",
+                got=repr(self.drift_window),
             )
 
     @property
@@ -231,6 +244,7 @@ class Pooling:
             facts["method"],
             facts.get("quorum", 1),
             facts.get("member_bound"),
+            facts.get("drift_window", 0),
         )
 
     def _bounded(self, means: Floats, stds: Floats, shares: Floats, bound: float) -> Floats:

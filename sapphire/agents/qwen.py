@@ -96,7 +96,7 @@ class Qwen(Agent):
         return [self._views(window, of) for window, of in zip(windows, odds, strict=True)]
 
     def _choices(self, window: Window) -> list[Choice]:
-        shown = contexts_of(window, bars=self.shown_bars, named=self.named)
+        shown = contexts_of(window, bars=self.shown_bars, memory=self.memory, named=self.named)
         return [Choice(context.symbol, self._question(context.text)) for context in shown]
 
     def _question(self, context: str) -> Score:

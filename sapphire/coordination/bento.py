@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from sapphire.coordination.shadows import Shadow
 from sapphire.domain.errors import MessageError, NotReady, Refused, SapphireError
 from sapphire.domain.messages import ViewMessage, decode
 from sapphire.domain.view_requests import VIEWS, CachedRequest
@@ -38,12 +39,14 @@ class MemberAnswer:
     release : its digest.
     views : what it believes.
     silence : why it says nothing; None where it answered.
+    shadow : why it is not heard; None where it is.
     """
 
     name: str
     release: str
     views: tuple[View, ...] = ()
     silence: SapphireError | None = None
+    shadow: Shadow | None = None
 
 
 @dataclass(frozen=True, slots=True)

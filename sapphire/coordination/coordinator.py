@@ -147,6 +147,9 @@ class Coordinator:
         _log.info("release %s, after entry %s of %s", self._scope.release[:12], position, self._scope.bars)
         self._pulse.state(PartState.READY)
         self._show(self._log.last)
+        if isinstance(self._bento, MemberBentos):
+            for each in self._log.latest(self._bento.shadows.lines):
+                self._bento.shadows.after(each.facts)
         while True:
             for entry in self._bus.read(self._scope.bars, position, block_ms=_WAIT_MS):
                 self._take(entry)
@@ -201,7 +204,13 @@ class Coordinator:
             self._count(decision)
             self._log_obstacles(decision)
             self._show(decision)
+        self._shadows_after(decision)
         self._log.archive()
+
+    def _shadows_after(self, decision: Decision) -> None:
+        """A member that drifted is heard no more from the next bar on: told once a decision is written."""
+        if isinstance(self._bento, MemberBentos):
+            self._bento.shadows.after(decision.facts)
 
     def _count(self, decision: Decision) -> None:
         """Into the metrics: what came of the bar, and how far behind the newest one it is."""
@@ -211,6 +220,7 @@ class Coordinator:
         for member in decision.facts.get("members", ()):
             if member["silence"] is not None:
                 self._metrics.members_silent(member["name"]).inc()
+            self._metrics.members_in_shadow(member["name"]).set(member["shadow"] is not None)
         newest = self._bus.last(self._scope.bars)
         behind_ns = 0 if newest is None else bar_of(newest.id) - decision.bar_close_ns
         self._metrics.market_lag.set(max(behind_ns, 0) / 1e9)
@@ -369,6 +379,9 @@ class Coordinator:
         """What keeps a bar from its signals, and what the rule does, for people."""
         at, facts = stamp(decision.bar_close_ns), decision.facts
         for member in facts.get("members", ()):
+            if member["shadow"] is not None and member["shadow"]["since_ns"] == facts["bar_close_ns"]:
+                drift = (member["shadow"]["index"], member["shadow"]["threshold"])
+                _log.warning("member %s trades in shadow from %s on: drift %.3f above %.3f", member["name"], at, *drift)
             if member["silence"] is not None:
                 _log.warning("member %s is silent at %s: %s", member["name"], at, member["silence"])
         if facts["reason"] is not None:

@@ -66,6 +66,15 @@ class DecisionLog:
         decisions = (_read(self._path, line) for line in decision_lines(self._path, first=day, last=day))
         return next((made for made in decisions if made.bar_close_ns == bar_close_ns), None)
 
+    def latest(self, limit: int) -> list[Decision]:
+        """The newest decisions, oldest first.
+
+        Raises
+        ------
+        DataError : one of these lines is no decision.
+        """
+        return latest_decisions(self._path, limit) if limit else []
+
     def archive(self) -> None:
         """Move days that are long over out of the file, where the newest decision has begun another day.
 

@@ -319,6 +319,7 @@ def member_facts(answer: MemberAnswer) -> dict[str, Any]:
         "name": answer.name,
         "release": answer.release,
         "silence": None if answer.silence is None else obstacle(answer.silence),
+        "shadow": None if answer.shadow is None else answer.shadow.as_dict(),
         "views": [{"symbol": view.symbol, "mean_bps": view.mean_bps, "std_bps": view.std_bps} for view in answer.views],
     }
 

@@ -11,15 +11,17 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
 from sapphire.agents.pooling import Pooling
 from sapphire.coordination.bento import Bento, MemberAnswer, Permit, ReleaseViews
+from sapphire.coordination.shadows import Shadow, Shadows
 from sapphire.domain.clocks import from_ns
 from sapphire.domain.envelope import Envelope
 from sapphire.domain.errors import NotReady, Refused, SapphireError
+from sapphire.domain.intervals import Interval
 from sapphire.domain.messages import ViewMessage
 from sapphire.domain.releases import Manifest
 from sapphire.domain.views import View
@@ -59,6 +61,7 @@ class MemberBentos:
     horizon : of its views.
     release : digest of the pool.
     permit : what decides whether it may be asked; without one it is asked always.
+    shadows : of the release; nobody is ever in shadow unless given.
     """
 
     def __init__(
@@ -70,11 +73,15 @@ class MemberBentos:
         horizon: timedelta,
         release: str,
         permit: Permit | None = None,
+        shadows: Shadows | None = None,
     ) -> None:
         self._members = {name: _Member(bento) for name, bento in bentos.items()}
         self._releases, self._pooling, self._horizon = dict(releases), pooling, horizon
         self._release, self._permit = release, permit
         self._close_ns = 0
+        self._in_shadow: dict[str, Shadow] = {}
+        self.shadows = shadows or Shadows(release, 0, interval=Interval("1d"), horizon=horizon)
+        """Who is not heard; whoever decides tells it of each decision."""
 
     @classmethod
     def of(cls, manifest: Manifest, urls: Mapping[str, str], venue: str, permit: Permit | None = None) -> MemberBentos:
@@ -94,7 +101,9 @@ class MemberBentos:
         bentos = {name: Bento(urls[name], digest, venue) for name, digest in releases.items()}
         horizon = timedelta(microseconds=manifest.agents[0].horizon_ns // 1_000)
         pooling = Pooling.of(tuple(releases), manifest.pooling or {})
-        return cls(bentos, releases, pooling, horizon=horizon, release=manifest.digest, permit=permit)
+        interval = Interval(manifest.interval)
+        shadows = Shadows(manifest.digest, pooling.drift_window, interval=interval, horizon=horizon)
+        return cls(bentos, releases, pooling, horizon=horizon, release=manifest.digest, permit=permit, shadows=shadows)
 
     @property
     def refusal(self) -> Refused | None:
@@ -111,6 +120,7 @@ class MemberBentos:
         """
         if close_ns != self._close_ns:
             self._close_ns = close_ns
+            self._in_shadow = self.shadows.at(close_ns)
             for member in self._members.values():
                 member.answer = member.late = None
         refusal = self.refusal
@@ -140,10 +150,14 @@ class MemberBentos:
         """What those who have answered pool to; None where they are fewer than the quorum."""
         answers = [self._answer_of(name) for name in self._members]
         weights = self._pooling.weights
-        speaking = sum(each.silence is None and weight > 0.0 for each, weight in zip(answers, weights, strict=True))
+        heard = [each.silence is None and each.shadow is None for each in answers]
+        speaking = sum(is_heard and weight > 0.0 for is_heard, weight in zip(heard, weights, strict=True))
         if speaking < self._pooling.quorum:
             return None
-        by_member = [{view.symbol: view for view in each.views} for each in answers]
+        by_member = [
+            {view.symbol: view for view in each.views} if is_heard else {}
+            for each, is_heard in zip(answers, heard, strict=True)
+        ]
         pooled = self._pooling.views(by_member, universe, from_ns(self._close_ns), self._horizon)
         views = tuple(self._message(view.stated_by(self._release)) for view in pooled)
         spoken = {view.symbol for view in pooled}
@@ -197,11 +211,11 @@ class MemberBentos:
         return MemberAnswer(name, self._releases[name], silence=silence)
 
     def _answer_of(self, name: str) -> MemberAnswer:
-        member = self._members[name]
+        member, shadow = self._members[name], self._in_shadow.get(name)
         if member.answer is not None:
-            return member.answer
+            return replace(member.answer, shadow=shadow)
         silence = member.late or NotReady(f"{name} was not asked", expected="its views", got="nothing")
-        return MemberAnswer(name, self._releases[name], silence=silence)
+        return MemberAnswer(name, self._releases[name], silence=silence, shadow=shadow)
 
     def _below_quorum(self) -> Refused:
         answers = self.members()

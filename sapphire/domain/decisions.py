@@ -216,6 +216,17 @@ class LineForecast(_Frozen):
     """Its standard deviation, basis points."""
 
 
+class LineShadow(_Frozen):
+    """Why a member is not heard: its signal drifted."""
+
+    since_ns: Nanoseconds
+    """Close from which on."""
+    index: FiniteFloat
+    """Population stability index of its signal."""
+    threshold: FiniteFloat
+    """What chance would seldom exceed."""
+
+
 class LineMember(_Frozen):
     """A member of a pool, asked by itself."""
 
@@ -225,6 +236,8 @@ class LineMember(_Frozen):
     """Digest of the release that it is by itself."""
     silence: str | None
     """Why it said nothing; None where it answered."""
+    shadow: LineShadow | None
+    """Since when and why it is not heard; None where it is."""
     views: tuple[LineForecast, ...]
     """What it answered."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sapphire.domain.bar_cache import ring_key, window_of_rings
 from sapphire.domain.clocks import from_ns
@@ -56,7 +56,7 @@ class BarCache:
         manifest, interval = release.manifest, Interval(release.manifest.interval)
         keys = [ring_key(request.venue, symbol, interval) for symbol in manifest.universe]
         try:
-            found = self._client.mget(keys)
+            found: Any = self._client.mget(keys)  # the client has types for both of its kinds at once
         except (ValkeyError, OSError) as error:
             raise MissingData(
                 "the shared cache of bars does not answer",
@@ -72,4 +72,4 @@ class BarCache:
     def close(self) -> None:
         """Let the connection go."""
         if self._client is not None:
-            self._client.close()
+            self._client.close()  # type: ignore[no-untyped-call]

@@ -9,6 +9,7 @@
     sapphire_bars_undecided_total       bars with an obstacle, by cause                             coordinator
     sapphire_views_total                views that were said, by agent                              coordinator
     sapphire_members_silent_total       members of a pool without an answer, by member              coordinator
+    sapphire_member_in_shadow           1 where a member of a pool has drifted and is not heard     coordinator
     sapphire_bento_ask_seconds          how long the bento took, whatever it answered               coordinator
     sapphire_market_lag_seconds         market time that the part is behind: the collector behind the venue,
                                         the coordinator behind the newest closed bar on the bus
@@ -81,6 +82,13 @@ class PartMetrics:
     def members_silent(self) -> Callable[[str], Counter]:
         """Bars at which a member of the pool did not answer, by its name."""
         return self._by("sapphire_members_silent", "Bars without an answer of a member.", "member")
+
+    @cached_property
+    def members_in_shadow(self) -> Callable[[str], Gauge]:
+        """Whether a member of the pool is not heard, by its name."""
+        names, what = (*self._labels, "member"), "Whether a member is not heard."
+        gauge = Gauge("sapphire_member_in_shadow", what, names, registry=self.registry)
+        return lambda member: gauge.labels(*self._labels.values(), member)
 
     @cached_property
     def bento_ask(self) -> Histogram:

@@ -58,7 +58,7 @@ def log_odds_of(
     By window, symbol to log-odds. A symbol is left out where the model's output cannot be used: the agent abstains.
     """
     questions: list[tuple[Window | None, Mapping[str, object]]] = [(None, content_free.as_dict())]
-    questions += [(window, choice.question.as_dict()) for window, choices in asked for choice in choices]
+    questions += [(None, choice.question.as_dict()) for _, choices in asked for choice in choices]
     answers = iter(ask_models(model, questions))
     try:
         nothing = _log_odds(Scores.of(next(answers), content_free.choices), content_free.choices)

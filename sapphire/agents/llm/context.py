@@ -91,13 +91,14 @@ class Context:
 
 
 def contexts_of(
-    window: Window, *, bars: int, named: bool = True, news: int = 0, since: timedelta | None = None
+    window: Window, *, bars: int, memory: int, named: bool = True, news: int = 0, since: timedelta | None = None
 ) -> list[Context]:
     """One context for each symbol that was listed in all of the window's latest bars.
 
     Parameters
     ----------
     bars : returns that are shown; the window has one bar more at least.
+    memory : latest bars that the indicators are made of, however long the window is.
     named : whether symbol and date are shown. A model that was trained on later years may remember both.
     news : headlines of a symbol that are shown, the latest; the window must have documents where there are any.
     since : how far back news count; as far as the window goes unless given.
@@ -109,7 +110,7 @@ def contexts_of(
     documents = window.documents("news", None if since is None else window.as_of - since) if news else ()
     found = []
     for column, symbol in enumerate(window.symbols):
-        close, volume = window.bars.close[:, column], window.bars.volume[:, column]
+        close, volume = window.bars.close[-memory:, column], window.bars.volume[-memory:, column]
         if len(close) < bars + 1 or not np.isfinite(close[-bars - 1 :]).all():
             continue
         about = [each for each in documents if symbol in each.symbols][-news:] if news else []

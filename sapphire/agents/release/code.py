@@ -152,7 +152,8 @@ def pooling_of(bare: Agent) -> dict[str, Any] | None:
     weights = bare.weights if isinstance(bare.weights, str) else [float(weight) for weight in bare.weights]
     facts: dict[str, Any] = {"method": bare.method, "weights": weights}
     facts |= {} if bare.quorum == 1 else {"quorum": bare.quorum}
-    return facts | ({} if bare.member_bound is None else {"member_bound": float(bare.member_bound)})
+    facts |= {} if bare.member_bound is None else {"member_bound": float(bare.member_bound)}
+    return facts | ({} if bare.drift_window == 0 else {"drift_window": bare.drift_window})
 
 
 def pool_of(members: Sequence[Calibrated], pooling: Mapping[str, Any]) -> Pool:
@@ -164,6 +165,7 @@ def pool_of(members: Sequence[Calibrated], pooling: Mapping[str, Any]) -> Pool:
         method=pooling["method"],
         quorum=pooling.get("quorum", 1),
         member_bound=pooling.get("member_bound"),
+        drift_window=pooling.get("drift_window", 0),
     )
 
 

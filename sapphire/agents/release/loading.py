@@ -21,7 +21,7 @@ from sapphire.domain.releases import ReleasedAgent
 from sapphire.statistics import calibration_from_arrays
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from typing import Any
 
     from numpy.typing import NDArray
@@ -53,8 +53,12 @@ class LoadedRelease(ReadRelease):
         """The calibrated agents, in the order of the manifest."""
         return self.agent.members if isinstance(self.agent, Pool) else (self.agent,)
 
-    def views(self, window: Window) -> list[View]:
+    def views(self, window: Window, *, heard: Collection[str] | None = None) -> list[View]:
         """What the release believes at `window.as_of`, each view signed with its digest.
+
+        Parameters
+        ----------
+        heard : of a pool, the members that are heard, by their names in the manifest; all of them unless given.
 
         Raises
         ------
@@ -62,7 +66,12 @@ class LoadedRelease(ReadRelease):
         ValueRefused : bars of another interval.
         MissingData : fewer bars than its warm-up.
         """
-        return [view.stated_by(self.digest) for view in self.agent.views(self.admitted(window))]
+        admitted = self.admitted(window)
+        if heard is None or not isinstance(self.agent, Pool):
+            said = self.agent.views(admitted)
+        else:
+            said = self.agent.views_of(admitted, [entry.name in heard for entry in self.manifest.agents])
+        return [view.stated_by(self.digest) for view in said]
 
     def beliefs(self, window: Window) -> list[Belief]:
         """The views as beliefs; raises what `views` raises."""

@@ -212,10 +212,14 @@ def _check_pooling(manifest: Manifest) -> None:
     pooling = manifest.pooling
     if pooling is None:
         return
-    if not {"method", "weights"} <= set(pooling) <= {"method", "weights", "quorum", "member_bound", "members"}:
+    if (
+        not {"method", "weights"}
+        <= set(pooling)
+        <= {"method", "weights", "quorum", "member_bound", "drift_window", "members"}
+    ):
         raise EvidenceRefused(
             f"release {manifest.digest[:_SHORT]} pools its agents in an unknown way",
-            expected="method and weights, and perhaps quorum, member_bound and members",
+            expected="method and weights, and perhaps quorum, member_bound, drift_window and members",
             got=", ".join(pooling),
             next="load it with the platform version that froze it",
         )

@@ -165,7 +165,8 @@ def _known_at(
             if not len(past) or int(past.close_time_ns[-1]) != close_ns:
                 raise MissingData("no bar closed then", expected="a bar of any symbol", got="none")
             shown = past.rows(max(0, len(past) - release.warmup), len(past))
-            views = tuple(release.views(documents.shown(Window(shown, as_of), kinds)))
+            window = documents.shown(Window(shown, as_of), kinds)
+            views = tuple(release.views(window, heard=plan.heard.get(close_ns)))
             measured = past.rows(max(0, len(past) - history), len(past))
             state = PortfolioState.from_bars(
                 measured, equity_quote=1.0, lots={}, instruments=plan.instruments, older_prices=_last_prices(past)

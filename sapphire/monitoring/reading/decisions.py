@@ -50,6 +50,7 @@ class DecidedBar:
     code, text : why nothing was decided; None where something was.
     asked_ns, answered_ns : wall time of the question to the release's server and of the answer; None when not asked.
     remembered : the newest belief of each symbol behind this bar.
+    heard : of a pool whose members were asked by themselves, those that were heard; None where it was asked as one.
     """
 
     bar_close_ns: int
@@ -69,6 +70,7 @@ class DecidedBar:
     asked_ns: int | None
     answered_ns: int | None
     remembered: tuple[LastBelief, ...] = ()
+    heard: frozenset[str] | None = None
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> DecidedBar:
@@ -103,7 +105,15 @@ class DecidedBar:
             asked_ns=_whole(row["asked_ns"]),
             answered_ns=_whole(row["answered_ns"]),
             remembered=Decision(row).remembered,
+            heard=_heard(row.get("members")),
         )
+
+
+def _heard(members: Sequence[Mapping[str, Any]] | None) -> frozenset[str] | None:
+    """The members that were pooled."""
+    if members is None:
+        return None
+    return frozenset(each["name"] for each in members if each["silence"] is None and each["shadow"] is None)
 
 
 def read_decisions(path: Path, *, first: date | None = None, last: date | None = None) -> dict[int, DecidedBar]:

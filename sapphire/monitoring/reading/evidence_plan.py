@@ -31,6 +31,8 @@ class EvidencePlan:
     latency_ns : shortest and longest delay of a request.
     limits, execution : the gate's numbers and how targets are worked, by the engine's names.
     remembered : the newest belief of each symbol before the first close; none where the run begins there.
+    heard : of a pool whose members were asked by themselves, by close, those that were heard; the others were silent,
+        or in shadow.
     """
 
     market: Market
@@ -45,3 +47,4 @@ class EvidencePlan:
     limits: Mapping[str, Any] = field(hash=False, default_factory=dict)
     execution: Mapping[str, Any] = field(hash=False, default_factory=dict)
     remembered: tuple[LastBelief, ...] = ()
+    heard: Mapping[int, frozenset[str]] = field(hash=False, default_factory=dict)

@@ -288,6 +288,7 @@ class TradedRun:
             latency_ns=self.facts.latency_ns,
             limits=_limits(_numbers(config["limits"]), self.release.manifest.limits),
             execution=_numbers({key: value for key, value in config["execution"].items() if key != "style"}),
+            heard={close_ns: of.heard for close_ns, of in self.decisions.items() if of.heard is not None},
         )
 
     @property

@@ -86,6 +86,7 @@ class ModelCost(Shown):
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
         return {
+            "method": "model_cost",
             "agent": self.agent.name,
             "model": self.model,
             "questions": self.questions,

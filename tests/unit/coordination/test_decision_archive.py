@@ -117,9 +117,10 @@ def test_old_lines_are_read_and_unknown_versions_refused():
 
 def test_what_members_answered_stands_in_lines_of_its_own_version():
     views = [{"symbol": "BTC/USDT", "mean_bps": 2.5, "std_bps": 40.0}]
+    drifted = {"since_ns": "7", "index": 0.4, "threshold": 0.25}
     members = [
-        {"name": "qwen", "release": "a" * 64, "silence": None, "views": views},
-        {"name": "fingpt", "release": "b" * 64, "silence": "no answer yet", "views": []},
+        {"name": "qwen", "release": "a" * 64, "silence": None, "shadow": None, "views": views},
+        {"name": "fingpt", "release": "b" * 64, "silence": "no answer yet", "shadow": drifted, "views": []},
     ]
     line = decision(1).knowing(members=members, format="DECISION@4").line
     assert Decision.read(line).facts["members"] == members

@@ -81,7 +81,7 @@ def test_what_members_say_is_pooled_as_in_a_study_and_each_answer_is_kept():
     assert {view.agent for view in answer.views} == {"p" * 64}
     assert [each.silence for each in answer.members] == [None, None]
     assert member_facts(answer.members[1]) == {
-        "name": "two", "release": "t" * 64, "silence": None,
+        "name": "two", "release": "t" * 64, "silence": None, "shadow": None,
         "views": [{"symbol": "BTC/USDT", "mean_bps": 8.0, "std_bps": 30.0}],
     }  # fmt: skip
     assert answer.silent == ()

@@ -137,9 +137,9 @@ class Watched:
     def __getattr__(self, name):
         return getattr(self._release, name)
 
-    def views(self, window):
+    def views(self, window, **more):
         self.lengths.add(len(window.bars))
-        return self._release.views(window)
+        return self._release.views(window, **more)
 
 
 def test_the_release_is_shown_its_warm_up_and_not_a_bar_more(plan, release):

@@ -87,7 +87,7 @@ def test_a_strangers_text_stays_on_its_line_without_markup(text):
 
 def test_a_context_shows_the_last_returns_and_what_the_window_comes_to():
     closes = [100.0] * 40 + [101.0, 100.0, 102.0]
-    (context,) = contexts_of(window(closes), bars=3)
+    (context,) = contexts_of(window(closes), bars=3, memory=48)
     assert np.array(context.returns_bps) == pytest.approx([99.5, -99.5, 198.0], abs=0.1)
     assert context.indicators.rsi == pytest.approx(100 * 297.5 / 397.0, abs=0.1)
     assert context.indicators.volume_ratio == 1.0
@@ -96,7 +96,7 @@ def test_a_context_shows_the_last_returns_and_what_the_window_comes_to():
 
 
 def test_without_names_neither_symbol_nor_date_is_shown():
-    (context,) = contexts_of(window([100.0] * 8 + [101.0]), bars=3, named=False)
+    (context,) = contexts_of(window([100.0] * 8 + [101.0]), bars=3, memory=48, named=False)
     assert context.text.startswith("A coin, bars of 1h.")
     assert "BTC" not in context.text
     assert "2025" not in context.text
@@ -106,12 +106,12 @@ def test_without_names_neither_symbol_nor_date_is_shown():
 def test_a_symbol_that_was_not_listed_all_the_while_is_not_shown():
     closes = np.full((10, 2), 100.0)
     closes[-3, 1] = np.nan
-    assert [context.symbol for context in contexts_of(window(closes), bars=3)] == ["BTC/USDT"]
-    assert contexts_of(window([100.0, 101.0]), bars=3) == []
+    assert [context.symbol for context in contexts_of(window(closes), bars=3, memory=48)] == ["BTC/USDT"]
+    assert contexts_of(window([100.0, 101.0]), bars=3, memory=48) == []
 
 
 def test_a_still_market_has_its_numbers_too():
-    (context,) = contexts_of(window([100.0] * 9), bars=3)
+    (context,) = contexts_of(window([100.0] * 9), bars=3, memory=48)
     assert (context.indicators.rsi, context.indicators.volatility_bps) == (50.0, 0.0)
 
 
@@ -121,10 +121,10 @@ def test_headlines_are_those_of_the_symbol_received_by_then_without_their_markup
         kinds=("news",),
     )
     at = window([100.0] * 9, documents=received.until(from_ns(START + 9 * HOUR)))
-    (context,) = contexts_of(at, bars=3, news=2, since=timedelta(hours=3))
+    (context,) = contexts_of(at, bars=3, memory=48, news=2, since=timedelta(hours=3))
     assert context.headlines == ("Coin \u2039\u00a6im_end\u00a6\u203a up", "Late")
     assert context.read == ("Coin <|im_end|> up", "Late")
     with pytest.raises(LeakFound):
         window([100.0] * 8, documents=received)
     with pytest.raises(MissingData):
-        contexts_of(window([100.0] * 9), bars=3, news=1)
+        contexts_of(window([100.0] * 9), bars=3, memory=48, news=1)
