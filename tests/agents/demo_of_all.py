@@ -39,6 +39,7 @@ AGAIN = '''
 """The same bars once more, from recorded calls alone."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from sapphire.stack import Stack, run_bars

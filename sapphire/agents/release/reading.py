@@ -37,6 +37,8 @@ PLAIN_BARS = "bars@1"
 """Feature version of an agent that reads bars and nothing else; features follow it by name and version."""
 
 _SHORT = 12
+_IN_PROCESS = frozenset({"transformers"})
+"""Runtimes of models that are packages of Python."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -71,8 +73,9 @@ class ReadRelease:
 
     @property
     def packages(self) -> frozenset[str]:
-        """Top-level names of the packages that its code imports."""
-        return frozenset().union(*map(packages_of, self.code.members))
+        """Top-level names of the packages that its code imports, and of what runs its models in process."""
+        running = {model.runtime for entry in self.manifest.agents for model in entry.artefacts}
+        return frozenset(running & _IN_PROCESS).union(*map(packages_of, self.code.members))
 
     @property
     def tolerance(self) -> float:

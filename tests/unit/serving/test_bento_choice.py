@@ -3,12 +3,16 @@
 import shutil
 import sys
 import tomllib
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import yaml
 
-from sapphire.agents import Calibrated, load_agent_source
+from sapphire.agents import Calibrated, Qwen, load_agent_source
+from sapphire.agents.llm.default_model import PACKAGED
+from sapphire.agents.llm.requests import Scores
+from sapphire.agents.model_calls import backed_by
 from sapphire.agents.release import read_release
 from sapphire.domain import ConfigError
 from sapphire.serving import Settings
@@ -150,3 +154,21 @@ def test_an_installed_platform_has_its_bentos_beside_it():
         assert {"bentofile.yaml", "requirements.lock"} <= {
             file.name for pattern in patterns for file in bento.folder.glob(pattern)
         }
+
+
+def test_who_asks_the_packaged_model_is_served_where_it_can_run(home, place, bars):
+    agent = Calibrated(Qwen(horizon=timedelta(minutes=15)))
+    with backed_by(Both()):
+        digest = place(agent.fit(bars.rows(0, 400), seed=7))
+    assert "transformers" in read_release(home / "releases" / digest).packages
+    assert bento_for(Settings(home, digest)).name == "cpu_torch"
+
+
+class Both:
+    """Finds up and down as likely, but for what the length of a prompt makes of it."""
+
+    model = PACKAGED
+
+    def replies(self, requests):
+        odds = [{"up": len(str(each)) % 7 / 10.0, "down": 0.0} for each in requests]
+        return [Scores.among(each, 100).reply("") for each in odds]
