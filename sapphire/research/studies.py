@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sapphire.agents import Agent, ViewPanel
+from sapphire.agents.counterfactuals import TOLERANCE, WINDOWS, counterfactuals_of, drawn_windows
 from sapphire.agents.remembered import Remembered
 from sapphire.domain.clocks import Clock, WallClock, from_ns, parse_duration, to_ns
 from sapphire.domain.display import stamp
@@ -37,6 +38,7 @@ from sapphire.research.ledger.trials import TrialsTable
 from sapphire.research.pages import noted
 from sapphire.research.protocol import protocol_of
 from sapphire.research.results.comparing import Comparison, ideal_of
+from sapphire.research.results.counterfactuals import Counterfactuals
 from sapphire.research.results.path_results import Paths
 from sapphire.research.results.progress import progress
 from sapphire.research.results.replays import REAL, Replayed
@@ -260,6 +262,31 @@ class Study(Shown):
         """
         require_agent(agent, self.data)
         return model_cost(agent, self.evaluation)
+
+    def counterfactuals(self, agent: Agent, *, windows: int = WINDOWS, tolerance: float = TOLERANCE) -> Counterfactuals:
+        """What `agent` says when symbols are anonymised or swapped, dates shifted, news flipped, inputs exchanged.
+
+        An agent that reasons about its input keeps its sign where names or dates alone are changed, and moves where all
+        but these is; one that remembers does the opposite. The windows are of tested bars, drawn by the study's seed.
+        It sees no return that came later and writes nothing into the ledger: it counts as no trial. Models are asked in
+        one pass, and what they answer is recorded.
+
+        Parameters
+        ----------
+        windows : how many are drawn.
+        tolerance : how far a view may move and have stayed, in probability or in deviations of its score.
+
+        Raises
+        ------
+        NotFitted : it learns and has not.
+        ValueRefused : no windows, or a tolerance below zero.
+        AgentError : it fails on the windows as they are, or nobody answers for its model.
+        """
+        require_agent(agent, self.data)
+        bars, tested = self.evaluation, self.tested
+        first = int(np.searchsorted(bars.close_time_ns, tested.close_time_ns[0]))
+        drawn = drawn_windows(agent, bars, first=first, stop=first + len(tested), count=windows, seed=self.seed)
+        return Counterfactuals(self, agent, counterfactuals_of(agent, drawn, tolerance=tolerance))
 
     def sweep(self, agent: Agent, **grid: Iterable[Any]) -> Sweep:
         """Screens over every combination of parameters; each one is a trial.

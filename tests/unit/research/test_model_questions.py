@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 import sapphire as sp
-from sapphire.agents import MovingAverageCross, Pool, Qwen, Reply, recording
+from sapphire.agents import BuyAndHold, MovingAverageCross, Pool, Qwen, Reply, recording
 from sapphire.agents.llm.default_model import PACKAGED
 from sapphire.agents.llm.requests import Scores
 from sapphire.domain.errors import AgentError
@@ -96,3 +96,24 @@ def test_members_of_a_pool_are_asked_too_and_who_asks_no_model_costs_nothing(stu
         assert study.model_cost(cross) == ()
         (cost,) = study.model_cost(Pool((cross, AGENT)))
     assert cost.agent == AGENT
+
+
+def test_counterfactuals_are_asked_of_tested_bars_once_and_count_as_no_trial(study, tmp_path):
+    words = Words()
+    with recording(tmp_path / "calls", words):
+        found = study.counterfactuals(AGENT, windows=4)
+        assert words.answered == 4 * 5 * 2 + 1  # as they are and four changes, two coins; once about nothing
+        assert study.counterfactuals(AGENT, windows=4) == found
+        assert words.answered == 4 * 5 * 2 + 1
+    assert study.ledger.evaluations() == ()
+    assert [row.views for row in found.measured.rows] == [8, 8, 8, 0, 8]
+    assert found.measured.row("anonymised_symbols").moved > 0, "its answers go by every letter"
+    assert "4 windows, " in found.caption
+    assert "moved is by more than 0.01 of probability" in found.caption
+    lines = {line[0]: line for line in found.table()[1]}
+    assert lines["flipped news"][1:] == ("-",) * 8 + ("0", "not read")
+    kept = found.measured.row("shifted_dates")
+    assert lines["shifted dates"][2] == f"{100 * kept.kept / 8:.0f} %"
+    assert lines["shifted dates"][7] == f"{kept.confidence_invariance:.3f}"
+    assert found.as_dict()["shares"]["shifted_dates"]["consistency"] == kept.kept / 8
+    assert "IT SAYS THE SAME WHATEVER IT IS SHOWN" in study.counterfactuals(BuyAndHold(), windows=4).caption

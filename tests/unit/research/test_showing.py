@@ -34,10 +34,21 @@ QUESTIONS = {
     "compare": lambda study: study.compare(AGENT),
     "information": lambda study: study.information(AGENT),
     "paths": lambda study: study.paths(AGENT, groups=4),
+    "counterfactuals": lambda study: study.counterfactuals(AGENT),
     "trials": lambda study: study.trials(),
     "study": lambda study: study,
 }
-FIGURES = {"screen": 1, "sweep": 1, "replay": 1, "compare": 1, "information": 2, "paths": 1, "trials": 0, "study": 0}
+FIGURES = {
+    "screen": 1,
+    "sweep": 1,
+    "replay": 1,
+    "compare": 1,
+    "information": 2,
+    "paths": 1,
+    "counterfactuals": 0,
+    "trials": 0,
+    "study": 0,
+}
 LABEL = "recorded candles (binance spot)"
 
 
@@ -290,6 +301,7 @@ def test_len_counts_what_a_loop_goes_through(values):
         "compare": 9,
         "information": 4,
         "paths": 3,
+        "counterfactuals": 5,
         "trials": values["trials"].count,
         "selection": len(values["selection"].rows),
     }
