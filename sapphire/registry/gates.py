@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from sapphire.data.series import AS_SPOT
 from sapphire.domain.clocks import to_ns
@@ -23,6 +24,9 @@ from sapphire.registry.paper_days import PaperDays
 from sapphire.registry.policies import Policy
 from sapphire.registry.record_lines import FIRST
 from sapphire.registry.track_records import minimum_track_record_text
+
+if TYPE_CHECKING:
+    from sapphire.agents.counterfactuals import AgentCounterfactuals, Kind
 
 __all__ = ["Issue", "evaluate_gates"]
 
@@ -340,6 +344,39 @@ def _after_cutoff(asked: _Asked) -> _Answer:
     return False, f"{knows}: {100.0 * before:.0f} % of what was tested; test on newer bars, or name an older model"
 
 
+def _changed(kind: Kind, share: Literal["consistency", "dependency"]) -> Callable[[_Asked], _Answer]:
+    """A share of the views of windows in which one thing was changed, of the model's agent where it is least."""
+
+    def answer(asked: _Asked) -> _Answer:
+        found = asked.bundle.counterfactuals
+        wanted = sum(bool(agent.artefacts) for agent in asked.manifest.agents)
+        if not wanted:
+            return 1.0, "not applicable: it asks no model"
+        if len(found) != wanted:
+            return None, f"measured of {len(found)} of {wanted} agents that ask a model; older evidence has none"
+        rows = [(getattr(each.row(kind), share), each) for each in found]
+        mute = [each for value, each in rows if value is None]
+        if mute:
+            return None, f"{mute[0].agent}: {mute[0].row(kind).note or 'no view to compare'}"
+        value, least = min(rows, key=lambda pair: pair[0])
+        return value, _changed_text(least, kind, share)
+
+    return answer
+
+
+def _changed_text(found: AgentCounterfactuals, kind: Kind, share: str) -> str:
+    row = found.row(kind)
+    if share == "dependency":
+        unit = "of probability" if found.unit == "probability" else "deviations"
+        text = f"{row.moved:,} of {row.spoken:,} views moved by more than {found.tolerance:g} {unit}"
+    else:
+        low, high = row.interval or (0.0, 1.0)
+        text = f"{row.kept:,} of {row.views:,} views kept their sign, 95 % {low:.2f} to {high:.2f}"
+    silent = f", {row.silent:,} fell silent" if row.silent else ""
+    same = "; it says the same whatever it is shown" if found.constant else ""
+    return f"{found.agent}: {text}{silent}{same}" + (f"; {row.note}" if row.note else "")
+
+
 def _edge_survives(asked: _Asked) -> _Answer:
     """The largest tested multiple of the costs up to which something was left; 0 if there was nothing to lose."""
     plain, costly = asked.bundle.walk_forward.total_return, asked.bundle.costs
@@ -397,6 +434,9 @@ _ANSWERS: Mapping[str, Mapping[str, Callable[[_Asked], _Answer]]] = {
         "holdout_days": lambda asked: (asked.bundle.holdout.days, ""),
         "fills": _fills,
         "after_knowledge_cutoff": _after_cutoff,
+        "anonymised_consistency": _changed("anonymised_symbols", "consistency"),
+        "dates_consistency": _changed("shifted_dates", "consistency"),
+        "input_dependency": _changed("exchanged_inputs", "dependency"),
     },
     "cost": {"edge_survives_costs_times": _edge_survives},
     "calibration": {

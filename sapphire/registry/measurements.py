@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from sapphire.agents.counterfactuals.measured import AgentCounterfactuals
 from sapphire.data.series import AS_SPOT
 from sapphire.domain.canonical import canonical_json, is_sha256, plain, sha256_of
 from sapphire.domain.errors import ValueRefused
@@ -254,6 +255,7 @@ class EvidenceBundle:
     protocol : what it was measured under, whole.
     replays : name to digest of what the replay decided and earned; see `REPLAYS`.
     calibration : what its scores were worth, and what came of its beliefs.
+    counterfactuals : of each agent that names a model, what it said where one thing of its input was changed.
 
     Raises
     ------
@@ -271,9 +273,11 @@ class EvidenceBundle:
     protocol: Protocol
     replays: Mapping[str, str] = field(hash=False)
     calibration: CalibrationEvidence = field(default_factory=CalibrationEvidence)
+    counterfactuals: tuple[AgentCounterfactuals, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "replays", dict(self.replays))
+        object.__setattr__(self, "counterfactuals", tuple(self.counterfactuals))
         unknown = sorted(self.replays.keys() - set(REPLAYS))
         if unknown or not all(is_sha256(digest) for digest in self.replays.values()):
             raise ValueRefused(
@@ -312,9 +316,10 @@ class EvidenceBundle:
         return self.protocol.digest
 
     def as_dict(self) -> dict[str, Any]:
-        """Stable keys."""
+        """Stable keys. Evidence of agents that ask no model reads as it did before there were counterfactuals."""
         own = {"calibration": self.calibration.as_dict(), "protocol": self.protocol.as_dict()}
-        return {"format": BUNDLE_FORMAT, **dataclasses.asdict(self), **own}
+        whole = {"format": BUNDLE_FORMAT, **dataclasses.asdict(self), **own}
+        return whole if self.counterfactuals else {key: whole[key] for key in whole if key != "counterfactuals"}
 
     def metrics(self) -> dict[str, float]:
         """Every number by its path with its unit, "holdout/agent/return_pct", for tracking.
@@ -350,6 +355,8 @@ class EvidenceBundle:
             entries["costs"] = CostEvidence(times=costs.pop("times"), outcome=Outcome(**costs.pop("outcome")), **costs)
             entries["calibration"] = CalibrationEvidence.from_dict(entries["calibration"])
             entries["integrity"] = IntegrityEvidence.from_dict(entries["integrity"])
+            changed = entries.get("counterfactuals", ())
+            entries["counterfactuals"] = tuple(map(AgentCounterfactuals.from_dict, changed))
             return cls(**entries)
         except (KeyError, TypeError, AttributeError, ValueError, ValueRefused) as error:
             raise unreadable("evidence bundle", error) from None

@@ -122,6 +122,9 @@ MEASURES: Mapping[str, Mapping[str, Measure]] = {
         "holdout_days": Measure("number", "live", _ONE),
         "fills": Measure("number", "live", _ONE),
         "after_knowledge_cutoff": Measure("truth", "live"),
+        "anonymised_consistency": Measure("number", None, _ABOVE_ZERO),
+        "dates_consistency": Measure("number", None, _ABOVE_ZERO),
+        "input_dependency": Measure("number", None, _ABOVE_ZERO),
     },
     "cost": {"edge_survives_costs_times": Measure("number", "live", _ABOVE_ZERO)},
     "calibration": {

@@ -215,6 +215,11 @@ class Study(Shown):
         return self.evaluation.rows(int(start), int(stop))
 
     @property
+    def first_tested_row(self) -> int:
+        """Place of the first test bar among the bars before the hold-out."""
+        return int(np.searchsorted(self.evaluation.close_time_ns, to_ns(self.folds[0].test_start)))
+
+    @property
     def label(self) -> str:
         """Where the data are from."""
         return self.data.provenance.label
@@ -283,9 +288,7 @@ class Study(Shown):
         AgentError : it fails on the windows as they are, or nobody answers for its model.
         """
         require_agent(agent, self.data)
-        bars, tested = self.evaluation, self.tested
-        first = int(np.searchsorted(bars.close_time_ns, tested.close_time_ns[0]))
-        drawn = drawn_windows(agent, bars, first=first, stop=first + len(tested), count=windows, seed=self.seed)
+        drawn = drawn_windows(agent, self.evaluation, first=self.first_tested_row, count=windows, seed=self.seed)
         return Counterfactuals(self, agent, counterfactuals_of(agent, drawn, tolerance=tolerance))
 
     def sweep(self, agent: Agent, **grid: Iterable[Any]) -> Sweep:

@@ -101,16 +101,14 @@ def counterfactuals_of(
     )
 
 
-def drawn_windows(
-    agent: Agent, bars: Bars, *, first: int = 0, stop: int | None = None, count: int = WINDOWS, seed: int
-) -> list[Window]:
-    """Windows of an agent at closes from row `first` up to `stop` (not included), each out of one of equal parts.
+def drawn_windows(agent: Agent, bars: Bars, *, first: int = 0, count: int = WINDOWS, seed: int) -> list[Window]:
+    """Windows of an agent at closes from row `first` on, each drawn out of one of as many equal parts of the bars.
 
     Raises
     ------
     ValueRefused : fewer than one window asked for, or bars that hold none.
     """
-    rows = np.arange(max(first, agent.warmup - 1), len(bars) if stop is None else stop)
+    rows = np.arange(max(first, agent.warmup - 1), len(bars))
     if count < 1 or not rows.size:
         raise ValueRefused(
             f"windows of {agent.name}",

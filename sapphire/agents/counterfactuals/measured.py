@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from sapphire.domain.errors import ValueRefused
-from sapphire.statistics import wilson_interval
 
 __all__ = ["COUNTERFACTUALS", "AgentCounterfactuals", "Counterfactual", "Kind", "Unit", "binary_divergence"]
 
@@ -115,7 +114,11 @@ class Counterfactual:
     def interval(self) -> tuple[float, float] | None:
         """95 % interval of the consistency (Wilson 1927), as of independent views; those of one window are not."""
         share = self.consistency
-        return None if share is None else wilson_interval(share, self.views, confidence=_CONFIDENCE)
+        if share is None:
+            return None
+        from sapphire.statistics import wilson_interval
+
+        return wilson_interval(share, self.views, confidence=_CONFIDENCE)
 
     @property
     def dependency(self) -> float | None:

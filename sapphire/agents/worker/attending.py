@@ -115,6 +115,7 @@ class _Attendant:
             "views": self._views,
             "panel": self._panel,
             "check": self._check,
+            "counterfactuals": self._counterfactuals,
         }
 
     def answer(self, plain: Mapping[str, Any], arrays: Arrays) -> Answer:
@@ -211,6 +212,19 @@ class _Attendant:
         ]
         rows = [asdict(row) | {"worst": str(row.worst)} for report in reports for row in report.rows]
         return {"rows": rows}, {}
+
+    def _counterfactuals(self, plain: Mapping[str, Any], arrays: Arrays) -> Answer:
+        from sapphire.agents.counterfactuals import counterfactuals_of, drawn_windows
+
+        bars = self._bars(plain, arrays)
+        self._warm(plain, {name: array[-self.agent.warmup :].copy() for name, array in arrays.items()})
+        found = []
+        for member in plain["members"]:
+            agent = self._members[member].agent
+            found.append(
+                counterfactuals_of(agent, drawn_windows(agent, bars, first=plain["first"], seed=plain["seed"]))
+            )
+        return {"found": [each.as_dict() for each in found]}, {}
 
     @property
     def _members(self) -> tuple[Calibrated, ...]:

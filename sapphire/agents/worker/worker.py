@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 import sapphire.domain.errors as errors
+from sapphire.agents.counterfactuals.measured import AgentCounterfactuals
 from sapphire.agents.leak_report import LeakCheck, LeakReport
 from sapphire.agents.models import asking, handed_in
 from sapphire.agents.panels import LOOSEST_TOLERANCE
@@ -211,6 +212,27 @@ class Worker:
         self._warm = True
         rows = tuple(LeakCheck(**each | {"worst": float(each["worst"])}) for each in answer["rows"])
         return LeakReport(self._label, rows)
+
+    def counterfactuals(
+        self, bars: Bars, *, first: int, members: Sequence[int], seed: int
+    ) -> tuple[AgentCounterfactuals, ...]:
+        """What some of its agents, uncalibrated, say of windows of `bars` in which one thing each is changed.
+
+        Parameters
+        ----------
+        first : row of the first close that windows may end at.
+        members : places of the agents.
+        seed : of which windows are drawn.
+
+        Raises
+        ------
+        AgentError : as `answer`.
+        ValueRefused : bars that hold no window.
+        """
+        plain = {"first": first, "members": list(members), "seed": seed, "as_of_ns": str(int(bars.close_time_ns[-1]))}
+        answer, _ = self._ask_of(bars, "counterfactuals", plain, within_s=FIT_WITHIN_S)
+        self._warm = True
+        return tuple(map(AgentCounterfactuals.from_dict, answer["found"]))
 
     def close(self) -> None:
         """End it."""

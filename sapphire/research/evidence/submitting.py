@@ -41,7 +41,12 @@ from sapphire.registry import (
 from sapphire.research.evidence.declared import as_declared
 from sapphire.research.evidence.integrity import committed_state, measure_integrity, require_locked
 from sapphire.research.evidence.measuring import holdout_evidence, open_holdout, outcome_of, walk_forward_evidence
-from sapphire.research.evidence.worker import ask_release, fit_in_worker, walk_in_workers
+from sapphire.research.evidence.worker import (
+    ask_counterfactuals,
+    ask_release,
+    fit_in_worker,
+    walk_in_workers,
+)
 from sapphire.research.ledger import recording
 from sapphire.research.ledger.book import HOLDOUT
 from sapphire.research.ledger.counting import check_anchors, registry_of
@@ -56,6 +61,7 @@ from sapphire.research.runs.replaying import Beside, replay_beside
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from sapphire.agents.counterfactuals import AgentCounterfactuals
     from sapphire.domain.evidence import GateReport, Target
     from sapphire.registry import Promotion
     from sapphire.research.results.replays import Replayed
@@ -135,6 +141,7 @@ class Release(Shown):
             for each in self.bundle.calibration.probabilities
             if not each.fold
         ]
+        lines += [line for found in self.bundle.counterfactuals for line in _kept_and_moved(found)]
         lines.append((f"costs x{costly.times:g}", f"{100 * costly.outcome.total_return:+.2f} %", "walk-forward again"))
         return ("measured", "return", "how"), lines
 
@@ -297,9 +304,25 @@ def _measure(
             slopes_in(release.code, frozen.learned, 0),
             probabilities_in(release.code, frozen.learned, 0),
         ),
+        counterfactuals=ask_counterfactuals(
+            release, study.evaluation, first=study.first_tested_row, seed=integrity.checks_seed
+        ),
         replays={"walk_forward": walked.digest, "holdout": holdout.digest, "doubled_costs": costly.digest},
     )
     return bundle, (walked, holdout)
+
+
+def _kept_and_moved(found: AgentCounterfactuals) -> list[tuple[str, str, str]]:
+    """Of an agent that asks a model: what names and dates changed of its views, and what its input did."""
+    lines = []
+    for row in found.rows:
+        share = row.dependency if row.kind == "exchanged_inputs" else row.consistency
+        if share is not None:
+            how = "moved" if row.kind == "exchanged_inputs" else "kept their sign"
+            silent = f", {row.silent:,} fell silent" if row.silent else ""
+            what = f"{found.agent}, {row.kind.replace('_', ' ')}"
+            lines.append((what, f"{100 * share:.0f} %", f"of {row.views:,} views {how}{silent}"))
+    return lines
 
 
 def _released(sizing: Sizing) -> ReleasedSizing:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sapphire.agents import Agent
+    from sapphire.agents.counterfactuals import AgentCounterfactuals
     from sapphire.agents.leak_report import LeakReport
     from sapphire.agents.release import ReadRelease, ReleaseCode
     from sapphire.agents.worker.confinement import Isolation
@@ -34,7 +35,15 @@ if TYPE_CHECKING:
     from sapphire.registry import ProbabilityFit, ScoreSlope
     from sapphire.research.runs.splits import Fold
 
-__all__ = ["AskedBeliefs", "ask_release", "check_release", "drawn_seed", "fit_in_worker", "walk_in_workers"]
+__all__ = [
+    "AskedBeliefs",
+    "ask_counterfactuals",
+    "ask_release",
+    "check_release",
+    "drawn_seed",
+    "fit_in_worker",
+    "walk_in_workers",
+]
 
 _OTHER_HASHES = 20_251
 """Seed of Python's hashes in the processes that are asked again."""
@@ -174,6 +183,21 @@ def check_release(release: ReadRelease, bars: Bars, *, seed: int, moments: int) 
     first = int(np.random.default_rng(seed).integers(len(bars) - length + 1))
     with ReleaseWorker(release, hash_seed=_OTHER_HASHES) as fresh:
         return fresh.worker.check(bars.rows(first, first + length), seed=seed, moments=moments)
+
+
+def ask_counterfactuals(release: ReadRelease, bars: Bars, *, first: int, seed: int) -> tuple[AgentCounterfactuals, ...]:
+    """What those agents of a release that name a model say of windows in which one thing is changed; in a worker.
+
+    Parameters
+    ----------
+    first : row of the first close that is looked at.
+    seed : of which windows are drawn; see `drawn_seed`.
+    """
+    members = [place for place, entry in enumerate(release.manifest.agents) if entry.artefacts]
+    if not members:
+        return ()
+    with ReleaseWorker(release) as fresh:
+        return fresh.worker.counterfactuals(bars, first=first, members=members, seed=seed)
 
 
 def learned_as(release: ReadRelease, learned: Mapping[str, NDArray[Any]]) -> bool:

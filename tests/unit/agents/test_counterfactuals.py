@@ -395,11 +395,11 @@ def test_all_windows_are_asked_in_one_pass(bars):
 
 def test_windows_are_drawn_from_equal_parts_and_the_same_for_a_seed(bars):
     agent = ByNumbers()
-    moments = [window.as_of for window in drawn_windows(agent, bars, first=100, stop=200, count=10, seed=1)]
+    moments = [window.as_of for window in drawn_windows(agent, bars.rows(0, 200), first=100, count=10, seed=1)]
     rows = np.searchsorted(bars.close_time_ns, [int(moment.timestamp()) * 10**9 for moment in moments])
     assert [row // 10 for row in rows] == list(range(10, 20))
-    assert moments == [window.as_of for window in drawn_windows(agent, bars, first=100, stop=200, count=10, seed=1)]
-    assert len(drawn_windows(agent, bars, first=100, stop=103, count=10, seed=1)) == 3
+    assert moments == [window.as_of for window in drawn_windows(agent, bars.rows(0, 200), first=100, count=10, seed=1)]
+    assert len(drawn_windows(agent, bars, first=397, count=10, seed=1)) == 3
 
 
 def test_what_cannot_be_asked_is_refused(bars):

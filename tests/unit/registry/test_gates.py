@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from sapphire.agents.counterfactuals import COUNTERFACTUALS, AgentCounterfactuals, Counterfactual
 from sapphire.domain.artefacts import Artefact
 from sapphire.domain.canonical import sha256_of
 from sapphire.domain.clocks import to_ns
@@ -523,3 +524,67 @@ def test_a_model_that_may_remember_the_tested_bars_shows_no_skill(good: Release,
     generated = asked("2025-12-01", source="embedded")
     assert generated.passed
     assert "no model has read it" in generated.note
+
+
+OLD_MODEL = Artefact(
+    repository="desk/model",
+    revision="1",
+    sha256="0" * 64,
+    dtype="fp8",
+    runtime="vllm",
+    licence="MIT",
+    published=date(2020, 1, 1),
+)
+
+
+def changed_inputs(kept: int, moved: int, agent: str = "reader", **of_names: Any) -> AgentCounterfactuals:
+    """Of ten views each: how many kept their sign where names or dates were changed, and moved where inputs were."""
+    asked = {
+        "anonymised_symbols": {"views": 10, "kept": kept} | of_names,
+        "shifted_dates": {"views": 10, "kept": 10},
+        "exchanged_inputs": {"views": 10, "silent": 2, "moved": moved},
+    }
+    rows = tuple(Counterfactual(kind=kind, **asked.get(kind, {})) for kind in COUNTERFACTUALS)
+    return AgentCounterfactuals(
+        agent=agent, windows=5, unit="probability", tolerance=0.01, constant=moved == 0, rows=rows
+    )
+
+
+def test_a_model_that_goes_by_names_and_dates_shows_no_skill(good: Release) -> None:
+    manifest, bundle = good
+    (agent,) = manifest.agents
+    made = dataclasses.replace(manifest, agents=(dataclasses.replace(agent, artefacts=(OLD_MODEL,)),))
+
+    def asked(*found: AgentCounterfactuals) -> GateReport:
+        return evaluate((made, dataclasses.replace(bundle, manifest_digest=made.digest, counterfactuals=found)))
+
+    names = ("anonymised_consistency", "dates_consistency", "input_dependency")
+    assert {row(evaluate(good), name).note for name in names} == {"not applicable: it asks no model"}
+    assert all(row(evaluate(good), name).passed for name in names)
+    honest = asked(changed_inputs(9, 8))
+    assert [row(honest, name).value for name in names] == [0.9, 1.0, 1.0]
+    assert all(row(honest, name).passed for name in names)
+    assert row(honest, names[0]).note == "reader: 9 of 10 views kept their sign, 95 % 0.60 to 0.98"
+    assert row(honest, names[2]).note == "reader: 8 of 8 views moved by more than 0.01 of probability, 2 fell silent"
+    by_name = asked(changed_inputs(7, 8))
+    assert [row(by_name, name).passed for name in names] == [False, True, True]
+    deaf = row(asked(changed_inputs(10, 0)), "input_dependency")
+    assert (deaf.value, deaf.passed) == (0.0, False)
+    assert "it says the same whatever it is shown" in deaf.note
+    older = row(asked(), "dates_consistency")
+    assert (older.value, older.passed) == (None, False)
+    assert older.note == "measured of 0 of 1 agents that ask a model; older evidence has none"
+    mute = row(asked(changed_inputs(0, 8, views=0, note="no view")), "anonymised_consistency")
+    assert (mute.value, mute.note) == (None, "reader: no view")
+
+
+def test_of_several_agents_that_ask_a_model_the_least_counts(good: Release) -> None:
+    manifest, bundle = good
+    (agent,) = manifest.agents
+    both = tuple(dataclasses.replace(agent, name=name, artefacts=(OLD_MODEL,)) for name in ("one", "two"))
+    made = dataclasses.replace(manifest, agents=both, pooling={"rule": "equal"})
+    found = (changed_inputs(9, 8, "one"), changed_inputs(3, 5, "two"))
+    report = evaluate((made, dataclasses.replace(bundle, manifest_digest=made.digest, counterfactuals=found)))
+    assert row(report, "anonymised_consistency").value == 0.3
+    assert row(report, "anonymised_consistency").note.startswith("two: 3 of 10")
+    assert row(report, "input_dependency").value == 5 / 8

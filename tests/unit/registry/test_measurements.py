@@ -12,9 +12,19 @@ from typing import Any
 
 import pytest
 
+from sapphire.agents.counterfactuals import COUNTERFACTUALS, AgentCounterfactuals, Counterfactual
 from sapphire.domain.canonical import canonical_json, sha256_of
 from sapphire.domain.errors import EvidenceRefused, ValueRefused
 from sapphire.registry import CalibrationEvidence, EvidenceBundle, Outcome, ParityDay, ProbabilityFit
+
+CHANGED = AgentCounterfactuals(
+    agent="reader",
+    windows=5,
+    unit="probability",
+    tolerance=0.01,
+    constant=False,
+    rows=tuple(Counterfactual(kind=kind, views=10, kept=9, worst_change=0.25) for kind in COUNTERFACTUALS),
+)
 
 
 @pytest.fixture
@@ -26,6 +36,14 @@ def test_a_bundle_reads_as_it_was_written(bundle: EvidenceBundle, small: SimpleN
     assert EvidenceBundle.parse(bundle.canonical) == bundle
     assert bundle.digest == sha256_of(bundle.canonical)
     assert small.replaced(bundle, walk_forward={"trials": 75}).digest != bundle.digest
+
+
+def test_counterfactuals_are_part_of_it_and_evidence_without_any_keeps_its_digest(bundle: EvidenceBundle) -> None:
+    assert b"counterfactuals" not in bundle.canonical
+    asked = dataclasses.replace(bundle, counterfactuals=(CHANGED,))
+    assert asked.digest != bundle.digest
+    assert EvidenceBundle.parse(asked.canonical) == asked
+    assert EvidenceBundle.parse(asked.canonical).counterfactuals == (CHANGED,)
 
 
 def test_its_numbers_are_there_for_tracking_by_their_path(bundle: EvidenceBundle) -> None:
@@ -68,6 +86,8 @@ def test_its_numbers_are_there_for_tracking_by_their_path(bundle: EvidenceBundle
         ("replays", {"screen": "0" * 64}, "replays of the evidence"),
         ("calibration", {"slopes": []}, "calibration of the evidence"),
         ("calibration.checks", [{"fold": 1}], "does not read"),
+        ("counterfactuals", [{"agent": "reader"}], "does not read"),
+        ("counterfactuals", [{**CHANGED.as_dict(), "rows": []}], "counterfactuals of reader"),
         ("source", "made up", "recorded or embedded"),
         ("integrity", None, "integrity"),
     ],

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import pickle
+import re
 from contextlib import nullcontext
+from datetime import timedelta
 from functools import partial
 
 import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression
 
-from sapphire.agents import InProcess, Model, backed_by, plain_parameters, read_parameters
+from sapphire.agents import InProcess, Model, Qwen, backed_by, plain_parameters, read_parameters
+from sapphire.agents.counterfactuals import counterfactuals_of, drawn_windows
+from sapphire.agents.llm.backends import LanguageModel
+from sapphire.agents.llm.default_model import PACKAGED
+from sapphire.agents.llm.requests import Scores
 from sapphire.agents.model_calls import ModelCalls
 from sapphire.agents.models import window_digest
 from sapphire.agents.release import ReleaseCode
@@ -136,6 +142,51 @@ def test_evidence_of_a_model_is_recorded_and_made_again_without_it(
     file.write_bytes(kept.replace(b"0.0", b"0.1", 1))
     with pytest.raises(EvidenceRefused, match="is not what was recorded"):
         store.records(release.digest)
+
+
+class Returns:
+    """A small language model: up by the last return that its prompt shows, and by its symbol where it is Bitcoin's."""
+
+    models = (PACKAGED,)
+
+    def score(self, model, questions):
+        return [self._one(question) for question in questions]
+
+    def _one(self, question):
+        prompt = question.messages[1].content
+        shown = re.search(r"oldest first: ([-0-9 ]+)\.", prompt)
+        odds = (int(shown[1].split()[-1]) / 20.0 if shown else 0.0) + 9.0 * ("BTC" in prompt)
+        return Scores.among({"up": odds, "down": 0.0}, 5).reply("")
+
+
+def test_evidence_of_a_language_agent_says_what_names_dates_and_inputs_changed(
+    make_study, with_mlflow, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(submitting, "measure_integrity", partial(measure_integrity, moments=4))
+    monkeypatch.setenv("SAPPHIRE_HOME", str(with_mlflow(tmp_path / "home")))
+    study = make_study()
+    agent = Qwen(horizon=timedelta(hours=2), shown_bars=3, memory=8)
+    with backed_by(LanguageModel(Returns(), PACKAGED)):
+        release = submit(study, agent)
+        bars, seed = study.evaluation, release.bundle.integrity.checks_seed
+        windows = drawn_windows(agent, bars, first=study.first_tested_row, seed=seed)
+        assert release.bundle.counterfactuals == (counterfactuals_of(agent, windows),), "in a worker as here"
+    stored = release.registry.store.bundle_under(
+        release.digest, protocol=study.protocol.digest, snapshot=study.data.hash
+    )
+    assert stored == release.bundle, "it reads as it was written"
+    (found,) = release.bundle.counterfactuals
+    report = release.gates(to="paper")
+    values = {each.measure: each for each in report.rows}
+    assert (found.agent, found.windows, found.unit) == ("qwen", 32, "probability")
+    assert windows[0].as_of >= study.folds[0].test_start
+    dated, hidden = found.row("shifted_dates"), found.row("anonymised_symbols")
+    assert (dated.kept, hidden.kept < hidden.views) == (dated.views, True)
+    assert values["dates_consistency"].passed
+    assert values["anonymised_consistency"].value == hidden.kept / hidden.views
+    assert values["anonymised_consistency"].note.startswith(f"qwen: {hidden.kept} of {hidden.views} views kept")
+    assert not values["anonymised_consistency"].passed
+    assert ("qwen, shifted dates", "100 %", f"of {dated.views} views kept their sign") in release.table()[1]
 
 
 def test_a_model_that_never_says_the_same_twice_is_one_voice_by_its_recording(agent, model, weights, walked):
