@@ -219,11 +219,9 @@ class _Attendant:
         bars = self._bars(plain, arrays)
         self._warm(plain, {name: array[-self.agent.warmup :].copy() for name, array in arrays.items()})
         found = []
-        for member in plain["members"]:
-            agent = self._members[member].agent
-            found.append(
-                counterfactuals_of(agent, drawn_windows(agent, bars, first=plain["first"], seed=plain["seed"]))
-            )
+        for place, seed in plain["seeds"]:
+            agent = self._members[place].agent
+            found.append(counterfactuals_of(agent, drawn_windows(agent, bars, first=plain["first"], seed=seed)))
         return {"found": [each.as_dict() for each in found]}, {}
 
     @property

@@ -213,23 +213,20 @@ class Worker:
         rows = tuple(LeakCheck(**each | {"worst": float(each["worst"])}) for each in answer["rows"])
         return LeakReport(self._label, rows)
 
-    def counterfactuals(
-        self, bars: Bars, *, first: int, members: Sequence[int], seed: int
-    ) -> tuple[AgentCounterfactuals, ...]:
+    def counterfactuals(self, bars: Bars, *, first: int, seeds: Mapping[int, int]) -> tuple[AgentCounterfactuals, ...]:
         """What some of its agents, uncalibrated, say of windows of `bars` in which one thing each is changed.
 
         Parameters
         ----------
         first : row of the first close that windows may end at.
-        members : places of the agents.
-        seed : of which windows are drawn.
+        seeds : place of each agent that is asked, to the seed by which its windows are drawn.
 
         Raises
         ------
         AgentError : as `answer`.
         ValueRefused : bars that hold no window.
         """
-        plain = {"first": first, "members": list(members), "seed": seed, "as_of_ns": str(int(bars.close_time_ns[-1]))}
+        plain = {"first": first, "seeds": list(seeds.items()), "as_of_ns": str(int(bars.close_time_ns[-1]))}
         answer, _ = self._ask_of(bars, "counterfactuals", plain, within_s=FIT_WITHIN_S)
         self._warm = True
         return tuple(map(AgentCounterfactuals.from_dict, answer["found"]))

@@ -304,9 +304,7 @@ def _measure(
             slopes_in(release.code, frozen.learned, 0),
             probabilities_in(release.code, frozen.learned, 0),
         ),
-        counterfactuals=ask_counterfactuals(
-            release, study.evaluation, first=study.first_tested_row, seed=integrity.checks_seed
-        ),
+        counterfactuals=ask_counterfactuals(release, study.evaluation, first=study.first_tested_row),
         replays={"walk_forward": walked.digest, "holdout": holdout.digest, "doubled_costs": costly.digest},
     )
     return bundle, (walked, holdout)

@@ -19,6 +19,7 @@ import numpy as np
 
 from sapphire.agents.arrays import Arrays
 from sapphire.agents.worker import ReleaseWorker, TwinSample, Worker, ask_panel, learned_by
+from sapphire.domain.canonical import canonical_json, sha256_of
 from sapphire.domain.progress import Progress
 from sapphire.research.results.fitted_scores import probabilities_in, slopes_in
 from sapphire.research.runs.walking import BeliefPanel, require_once, tested_rows, training_bars
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from sapphire.agents.release import ReadRelease, ReleaseCode
     from sapphire.agents.worker.confinement import Isolation
     from sapphire.domain.bars import Bars
+    from sapphire.domain.releases import ReleasedAgent
     from sapphire.registry import ProbabilityFit, ScoreSlope
     from sapphire.research.runs.splits import Fold
 
@@ -40,6 +42,7 @@ __all__ = [
     "ask_counterfactuals",
     "ask_release",
     "check_release",
+    "counterfactual_seed",
     "drawn_seed",
     "fit_in_worker",
     "walk_in_workers",
@@ -185,19 +188,29 @@ def check_release(release: ReadRelease, bars: Bars, *, seed: int, moments: int) 
         return fresh.worker.check(bars.rows(first, first + length), seed=seed, moments=moments)
 
 
-def ask_counterfactuals(release: ReadRelease, bars: Bars, *, first: int, seed: int) -> tuple[AgentCounterfactuals, ...]:
+def ask_counterfactuals(release: ReadRelease, bars: Bars, *, first: int) -> tuple[AgentCounterfactuals, ...]:
     """What those agents of a release that name a model say of windows in which one thing is changed; in a worker.
+
+    Which windows follows from the agent's code and parameters: another agent is asked about others, and the same one
+    about the same again, so that its model's recorded answers do.
 
     Parameters
     ----------
     first : row of the first close that is looked at.
-    seed : of which windows are drawn; see `drawn_seed`.
     """
-    members = [place for place, entry in enumerate(release.manifest.agents) if entry.artefacts]
-    if not members:
+    seeds = {
+        place: counterfactual_seed(entry) for place, entry in enumerate(release.manifest.agents) if entry.artefacts
+    }
+    if not seeds:
         return ()
     with ReleaseWorker(release) as fresh:
-        return fresh.worker.counterfactuals(bars, first=first, members=members, seed=seed)
+        return fresh.worker.counterfactuals(bars, first=first, seeds=seeds)
+
+
+def counterfactual_seed(entry: ReleasedAgent) -> int:
+    """What draws the windows that an agent of a release is asked about with one thing changed."""
+    decides = {"source": entry.source_sha256, "parameters": dict(entry.parameters), "prompts": dict(entry.prompts)}
+    return int(sha256_of(canonical_json(decides))[:8], 16)
 
 
 def learned_as(release: ReadRelease, learned: Mapping[str, NDArray[Any]]) -> bool:

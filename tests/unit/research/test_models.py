@@ -19,7 +19,7 @@ from sapphire.agents.llm.default_model import PACKAGED
 from sapphire.agents.llm.requests import Scores
 from sapphire.agents.model_calls import ModelCalls
 from sapphire.agents.models import window_digest
-from sapphire.agents.release import ReleaseCode
+from sapphire.agents.release import ReleaseCode, read_release
 from sapphire.agents.worker import Worker
 from sapphire.domain import Window
 from sapphire.domain.canonical import sha256_of
@@ -168,7 +168,8 @@ def test_evidence_of_a_language_agent_says_what_names_dates_and_inputs_changed(
     agent = Qwen(horizon=timedelta(hours=2), shown_bars=3, memory=8)
     with backed_by(LanguageModel(Returns(), PACKAGED)):
         release = submit(study, agent)
-        bars, seed = study.evaluation, release.bundle.integrity.checks_seed
+        (entry,) = read_release(tmp_path / "home" / "releases" / release.digest).manifest.agents
+        bars, seed = study.evaluation, evidence_worker.counterfactual_seed(entry)
         windows = drawn_windows(agent, bars, first=study.first_tested_row, seed=seed)
         assert release.bundle.counterfactuals == (counterfactuals_of(agent, windows),), "in a worker as here"
     stored = release.registry.store.bundle_under(
