@@ -29,6 +29,7 @@ __all__ = [
     "FORMULAS",
     "FeatureSet",
     "Formula",
+    "formula_of",
     "log_return",
     "momentum_z",
     "realised_volatility",
@@ -209,15 +210,27 @@ class FeatureSet(Mapping[str, Feature]):
         return frames
 
 
-def _parse(name: str) -> tuple[Formula, int]:
+def formula_of(name: str) -> tuple[Formula, int] | None:
+    """The formula and the number of bars that a feature is named by; None where no formula has that name.
+
+    Examples
+    --------
+    >>> formula_of("volume_z_168")[0].name, formula_of("volume_z_168")[1], formula_of("funding_rate")
+    ('volume_z', 168, None)
+    """
     match = re.fullmatch(r"([a-z_]+)_([1-9][0-9]{0,4})", name, re.ASCII)
-    if match is None or match[1] not in FORMULAS:
+    return None if match is None or match[1] not in FORMULAS else (FORMULAS[match[1]], int(match[2]))
+
+
+def _parse(name: str) -> tuple[Formula, int]:
+    found = formula_of(name)
+    if found is None:
         raise ValueRefused(
             "unknown feature",
             expected="a formula and its number of bars: " + ", ".join(f"{known}_24" for known in FORMULAS),
             got=repr(name),
         )
-    return FORMULAS[match[1]], int(match[2])
+    return found
 
 
 def _at_least(bars: int, least: int) -> None:

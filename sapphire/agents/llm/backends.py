@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from sapphire.agents.llm.quantiles import QUANTILE_SCHEMA, Quantiles
 from sapphire.agents.llm.requests import Generate, Generated, Score, Scores, request_of
 from sapphire.agents.models import Model, Reply
 from sapphire.domain.errors import BadModelOutput
@@ -82,6 +83,8 @@ def _parsed(question: Score | Generate, reply: Reply) -> Reply:
             generated = Generated.of(reply.answer)
             if question.grammar is not None:
                 _require_schema(generated.value(), question.grammar)
+            if question.grammar == QUANTILE_SCHEMA:
+                Quantiles.of(generated.value())
     except BadModelOutput as error:
         return Reply(reply.answer, reply.raw, {**reply.about, "bad": f"expected {error.expected}, got {error.got}"})
     return reply

@@ -7,6 +7,7 @@ Never: reads a clock; shows what the window does not have.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sapphire.agents.llm.prompts import without_markup
+from sapphire.agents.llm.shown_features import feature_text, latest_values
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,6 +62,7 @@ class Context:
     headlines : of news of the symbol, oldest first.
     read : ids of the documents that they are of.
     named : whether symbol and date are shown.
+    features : name and value of each feature that is shown, at the latest bar.
     """
 
     symbol: str
@@ -70,6 +73,7 @@ class Context:
     headlines: tuple[str, ...] = ()
     read: tuple[str, ...] = ()
     named: bool = True
+    features: tuple[tuple[str, float], ...] = ()
 
     @property
     def text(self) -> str:
@@ -85,13 +89,22 @@ class Context:
             f"RSI {about.rsi:.0f}."
             + (f" Volume {about.volume_ratio:.1f} of its mean." if math.isfinite(about.volume_ratio) else ""),
         ]
+        if self.features:
+            lines.append(" ".join(feature_text(name, value) for name, value in self.features))
         if self.headlines:
             lines.append("News: " + " / ".join(self.headlines))
         return "\n".join(lines)
 
 
 def contexts_of(
-    window: Window, *, bars: int, memory: int, named: bool = True, news: int = 0, since: timedelta | None = None
+    window: Window,
+    *,
+    bars: int,
+    memory: int,
+    named: bool = True,
+    news: int = 0,
+    since: timedelta | None = None,
+    features: Sequence[str] = (),
 ) -> list[Context]:
     """One context for each symbol that was listed in all of the window's latest bars.
 
@@ -102,15 +115,20 @@ def contexts_of(
     named : whether symbol and date are shown. A model that was trained on later years may remember both.
     news : headlines of a symbol that are shown, the latest; the window must have documents where there are any.
     since : how far back news count; as far as the window goes unless given.
+    features : names of features that are shown; one is left out where the window does not have it, or where it is not
+        finite at the latest bar.
 
     Raises
     ------
     MissingData : news are wanted, and nobody looked for any.
+    LeakFound : a feature has a row after the window's moment.
     """
+    remembered = window.bars.tail(memory)
+    values = {name: latest_values(window, name) for name in features}
     documents = window.documents("news", None if since is None else window.as_of - since) if news else ()
     found = []
     for column, symbol in enumerate(window.symbols):
-        close, volume = window.bars.close[-memory:, column], window.bars.volume[-memory:, column]
+        close, volume = remembered.close[:, column], remembered.volume[:, column]
         if len(close) < bars + 1 or not np.isfinite(close[-bars - 1 :]).all():
             continue
         about = [each for each in documents if symbol in each.symbols][-news:] if news else []
@@ -124,6 +142,7 @@ def contexts_of(
                 headlines=tuple(_headline(each) for each in about),
                 read=tuple(each.id for each in about),
                 named=named,
+                features=tuple((name, of[symbol]) for name, of in values.items() if symbol in of),
             )
         )
     return found

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from sapphire.agents import Model
+from sapphire.agents import Model, Qwen, backed_by
 from sapphire.agents.llm import packaged as packaged_module
 from sapphire.agents.llm.backends import LanguageModel
 from sapphire.agents.llm.default_model import PACKAGED
 from sapphire.agents.llm.in_process import TransformersBackend
 from sapphire.agents.llm.packaged import packaged_model
 from sapphire.agents.llm.requests import ChatMessage, Generate, Generated, Score, Scores
+from sapphire.agents.panels import window_at
 from sapphire.domain.errors import EvidenceRefused, MissingData, ValueRefused
 
 SYSTEM = ChatMessage("system", "You forecast prices. Answer with one word: up or down.")
@@ -79,6 +80,27 @@ def test_a_grammar_holds_and_a_budget_ends(packaged):
     short = packaged.generate(PACKAGED, [Generate(messages=(SYSTEM, BULL), max_tokens=64, seconds=1e-3)])[0]
     assert short.answer["stopped"] == "time"
     assert short.answer["completion_tokens"] <= 2
+
+
+def test_quantiles_follow_their_grammar_and_what_crosses_is_bad(packaged, make_bars):
+    """The agent's own question; whether what came does not cross is the model's."""
+    bars, agent, came = make_bars(60, 1), Qwen(elicitation="quantiles"), []
+
+    class Seen(LanguageModel):
+        def replies(self, requests):
+            came.extend(super().replies(requests))
+            return came
+
+    with backed_by(Seen(packaged, PACKAGED)):
+        views = agent.views(window_at(agent, bars, 55))
+    (reply,) = came
+    made = Generated.of(reply.answer)
+    assert made.stopped == "end"
+    stated = made.value()
+    assert list(stated) == ["q10", "q50", "q90"]
+    assert all(type(each) is int and -9_999 <= each <= 9_999 for each in stated.values())
+    sound = stated["q10"] <= stated["q50"] <= stated["q90"] and stated["q10"] < stated["q90"]
+    assert (len(views), "bad" in reply.about) == (int(sound), not sound)
 
 
 def test_a_text_ends_at_its_phrase(packaged):

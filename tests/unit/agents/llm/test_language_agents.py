@@ -229,7 +229,7 @@ def test_a_release_holds_prompts_and_artefacts_and_says_the_same_from_recordings
     folder = tmp_path / manifest.digest
     qwen, deepseek = manifest.agents
     assert manifest.format == "RELEASE@3"
-    assert list(qwen.prompts) == ["qwen-1.md"]
+    assert list(qwen.prompts) == ["qwen-1.md", "qwen-quantiles-1.md"]
     assert (folder / "agents/qwen/prompts/qwen-1.md").read_text() == QWEN.prompt("qwen-1.md")
     (artefact,) = deepseek.artefacts
     assert (artefact.repository, artefact.licence) == (PACKAGED.repository, "Apache-2.0")
