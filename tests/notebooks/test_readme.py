@@ -16,13 +16,14 @@ FAST = {"2023-01-01": "2024-08-01", "365d": "60d", "180d": "30d", "30d": "15d"}
 def test_the_readme_runs_as_it_stands(tmp_path, monkeypatch, with_mlflow):
     (tmp_path / "sapphire.toml").write_text('name = "test"\n')
     monkeypatch.setenv("SAPPHIRE_HOME", str(with_mlflow(tmp_path / "home")))
-    agent, study, twin, check = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    agent, study, pool, twin, check = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
     study = re.sub("|".join(FAST), lambda match: FAST[match[0]], study)
     whole = f"{agent}\n{twin}"  # it goes below the agent's views
     cells = [
         "%load_ext sapphire",
         f"%%agent momentum\n{agent}",
         *shown_each(study),
+        pool,
         f"%%agent momentum\n{whole}",
         check,
     ]
@@ -30,7 +31,7 @@ def test_the_readme_runs_as_it_stands(tmp_path, monkeypatch, with_mlflow):
     nbformat.write(book, tmp_path / "readme.ipynb")
     run_notebook(tmp_path / "readme.ipynb", tmp_path / "run.ipynb", {}, cwd=tmp_path)
     assert [result["method"] for result in results_of(tmp_path / "run.ipynb")] == SHOWN
-    *_, gates, _, checked = nbformat.read(tmp_path / "run.ipynb", as_version=4).cells
+    *_, gates, _, _, checked = nbformat.read(tmp_path / "run.ipynb", as_version=4).cells
     assert "captured_source" in str(gates.outputs)
     report = checked.outputs[0]["data"]["text/plain"]
     assert "momentum: no leak found" in report
