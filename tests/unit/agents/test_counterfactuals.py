@@ -83,12 +83,13 @@ class ByNumbers(Known):
 
 @dataclass(frozen=True)
 class OddsByName(ByName):
-    """States the log-odds of a rise: 2 of Bitcoin, by its name, and 1 of any other coin."""
+    """States the log-odds of a rise: 2 of Bitcoin, by its name, and another of any other coin."""
 
     score_is = "log_odds"
+    other: float = 1.0
 
     def scores(self, window):
-        return {symbol: 2.0 if symbol.startswith("BTC") else 1.0 for symbol in window.symbols}
+        return {symbol: 2.0 if symbol.startswith("BTC") else self.other for symbol in window.symbols}
 
 
 @dataclass(frozen=True)
@@ -233,6 +234,9 @@ def test_probabilities_have_confidence_invariance_and_divergence(bars):
     turned = found.row("swapped_names")
     assert turned.divergence == pytest.approx((binary_divergence(high, low) + binary_divergence(low, high)) / 2.0)
     assert (row.dependency, turned.dependency) == (0.5, 1.0)
+    split = asked_of(OddsByName(other=-1.0), bars)
+    assert split.row("anonymised_symbols").confidence_invariance == 1.0, "of the views that kept their sign"
+    assert split.row("swapped_names").confidence_invariance is None
 
 
 def test_a_forecast_is_a_probability_of_a_rise_too(bars):
@@ -376,6 +380,11 @@ def test_a_reader_of_sentiment_turns_and_its_answers_are_replayed(bars, tmp_path
 def test_a_model_that_nobody_answers_for_is_no_silence(bars, tmp_path):
     with recording(tmp_path / "calls", mode="replay"), pytest.raises(AgentError, match="nobody answers"):
         asked_of(QWEN, bars)
+    windows = drawn_windows(QWEN, bars, count=4, seed=3)
+    with recording(tmp_path / "calls", LanguageModel(Answers(BTC=1.0), PACKAGED)):
+        QWEN.views_batch(windows)
+    with recording(tmp_path / "calls", mode="replay"), pytest.raises(AgentError, match="nobody answers"):
+        counterfactuals_of(QWEN, windows)  # the windows as they are would be answered
 
 
 def test_all_windows_are_asked_in_one_pass(bars):
