@@ -37,6 +37,7 @@ import numpy as np
 from sapphire.agents.adamw import AdamW
 from sapphire.agents.agent import Agent, fitted
 from sapphire.agents.arrays import Arrays
+from sapphire.agents.lag_llama_network import initial_weights, outputs
 from sapphire.agents.panels import frame_of, horizon_bars, outcomes_bps
 from sapphire.agents.student_t import StudentT
 from sapphire.agents.torch_settings import settled_torch
@@ -46,8 +47,10 @@ from sapphire.domain.errors import AgentError
 from sapphire.domain.intervals import INTERVALS, Interval
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
-    from torch import Generator, Tensor
+    from torch import Tensor
 
     from sapphire.domain.bars import Bars
     from sapphire.domain.views import View
@@ -66,7 +69,6 @@ _CHECK_EVERY = 25
 _WARM_UP_STEPS = 50
 _JUDGED_CONTEXTS = 2048
 _LOCATION_UNIT = 0.1  # the mean of a return is small beside its deviation, so it starts slowly
-_FIRST_GUESS = (1.85, 0.0, 0.25)  # before the softplus: 5 degrees of freedom, location 0, unit deviation
 
 
 @dataclass(frozen=True)
@@ -143,10 +145,7 @@ class LagLlama(Agent):
         NotFitted : before `fit`.
         AgentError : bars of another interval than it was fitted on.
         """
-        self.require_fitted()
-        if self._trained_on() != bars.interval:
-            expected, got = f"bars of {self._trained_on()}, which it was fitted on", f"bars of {bars.interval}"
-            raise AgentError("a model asked about other bars", expected=expected, got=got, next="fit it again on these")
+        self._require_interval(bars)
         inputs = _inputs(bars, self.lags, self.scaling, centre=float(self.training["log_scale_centre"][0]))
         rows, columns = np.nonzero(inputs.whole(self.context))
         out = np.full((3, *inputs.scale.shape), np.nan)
@@ -166,11 +165,35 @@ class LagLlama(Agent):
         AgentError : too few bars for both parts, or a horizon that is not a whole number of bars.
         TooFewReturns : too few outcomes in the judging part for conformal deviations.
         """
+        return self._learned(train, seed, None)
+
+    def fine_tuned(self, train: Bars, seed: int, *, steps: int = 150, learning_rate: float = 2e-4) -> Self:
+        """The weights that it has, moved on by `train`; what stands in its card says both.
+
+        It is no `fit`: a study that refits an agent in each fold starts anew, from nothing.
+
+        Parameters
+        ----------
+        train : bars of the interval that it was fitted on; their symbols may be others.
+        steps, learning_rate : of this training, in place of the agent's own.
+
+        Raises
+        ------
+        NotFitted : it has no weights yet.
+        AgentError : as `fit`, or bars of another interval.
+        """
+        self._require_interval(train)
+        return self._learned(train, seed, {"steps": steps, "learning_rate": learning_rate})
+
+    def _learned(self, train: Bars, seed: int, tuning: dict[str, Any] | None) -> Self:
+        """Learned from nothing, or, where `tuning` says how, from the weights that are there, by their own centre."""
         ahead = horizon_bars(self.horizon, train.interval)
         inputs = _inputs(train, self.lags, self.scaling, centre=0.0)
         first = len(train) - round(self.validation * max(0, len(train) - self.warmup + 1))
         learned = inputs.scale[: max(0, first - 2 * ahead)]
         centre = float(np.median(np.log(learned[np.isfinite(learned)]))) if np.isfinite(learned).any() else 0.0
+        if tuning is not None:
+            centre = float(self.training["log_scale_centre"][0])
         inputs = _inputs(train, self.lags, self.scaling, centre=centre)
         targets = outcomes_bps(train, self.horizon).to_numpy() / (1e4 * inputs.scale * math.sqrt(ahead))
         targets[max(0, first - 2 * ahead) + 1 : first] = np.nan
@@ -183,7 +206,8 @@ class LagLlama(Agent):
                 got=f"{len(samples.learning):,} and {len(samples.judging):,} of {len(train):,} bars",
                 next="a longer training window, shorter bars, or a smaller context, scaling and batch",
             )
-        weights, steps, loss = _learn(self, samples, seed)
+        start = {} if tuning is None else {"start": self.weights}
+        weights, steps, loss = _learn(replace(self, **(tuning or {})), samples, seed, **start)
         record = {
             "bars": np.array([len(train), len(train.symbols)]),
             "interval_s": np.array([train.interval.seconds]),
@@ -193,6 +217,8 @@ class LagLlama(Agent):
             "steps": np.array([steps]),
             "validation_nll": np.array([loss]),
         }
+        if tuning is not None:
+            record |= {f"first_{name}": self.training[name] for name in ("bars", "seed", "span_ns")}
         agent = replace(self, weights=Arrays(weights), training=Arrays(record))
         if not self.conformal:
             return agent
@@ -205,17 +231,33 @@ class LagLlama(Agent):
         card = {**super().card(), "learns": "volatility, not direction"}
         if not self.is_fitted:
             return {**card, "checkpoint": "sapphire-small, not trained"}
-        bars, symbols = self.training["bars"]
-        begin, end = (stamp(int(ns)) for ns in self.training["span_ns"])
         return {
             **card,
-            "checkpoint": f"sapphire-small, trained on {bars:,} bars of {self._trained_on()}, {symbols} symbols, "
-            f"{begin} to {end}, seed {self.training['seed'][0]}",
+            "checkpoint": self._checkpoint(),
             "weights": sum(array.size for array in self.weights.values()),
             "steps": int(self.training["steps"][0]),
             "validation_nll": round(float(self.training["validation_nll"][0]), 4),
             **{name: round(float(self.training[name][0]), 4) for name in ("std_factor",) if name in self.training},
         }
+
+    def _checkpoint(self) -> str:
+        """Where the weights are from."""
+
+        def bars_of(first: str) -> str:
+            (bars, symbols), span = self.training[f"{first}bars"], self.training[f"{first}span_ns"]
+            begin, end = (stamp(int(ns)) for ns in span)
+            seed = self.training[f"{first}seed"][0]
+            return f"trained on {bars:,} bars of {self._trained_on()}, {symbols} symbols, {begin} to {end}, seed {seed}"
+
+        if "first_bars" not in self.training:
+            return f"sapphire-small, {bars_of('')}"
+        return f"sapphire-small, {bars_of('first_')}; then {bars_of('').replace('trained', 'fine-tuned')}"
+
+    def _require_interval(self, bars: Bars) -> None:
+        self.require_fitted()
+        if self._trained_on() != bars.interval:
+            expected, got = f"bars of {self._trained_on()}, which it was fitted on", f"bars of {bars.interval}"
+            raise AgentError("a model asked about other bars", expected=expected, got=got, next="fit it again on these")
 
     def _trained_on(self) -> Interval:
         return next(each for each in map(Interval, INTERVALS) if each.seconds == self.training["interval_s"][0])
@@ -266,8 +308,10 @@ def _inputs(bars: Bars, lags: tuple[int, ...], scaling: int, *, centre: float) -
     return _Inputs(np.stack([*columns, level, np.sin(day), np.cos(day)], axis=-1), scale)
 
 
-def _learn(agent: LagLlama, samples: _Samples, seed: int) -> tuple[dict[str, NDArray[np.float32]], int, float]:
-    """Best weights by the judging part, the step they are of, and their loss there."""
+def _learn(
+    agent: LagLlama, samples: _Samples, seed: int, *, start: Mapping[str, NDArray[Any]] | None = None
+) -> tuple[dict[str, NDArray[np.float32]], int, float]:
+    """Best weights by the judging part, the step they are of, and their loss there; from `start`, or from nothing."""
     import torch
 
     with settled_torch():
@@ -275,7 +319,9 @@ def _learn(agent: LagLlama, samples: _Samples, seed: int) -> tuple[dict[str, NDA
         features, targets = (torch.tensor(of, dtype=torch.float32) for of in (samples.features, samples.targets))
         learning = torch.tensor(samples.learning)
         judging = torch.tensor(samples.judging[:: -(-len(samples.judging) // _JUDGED_CONTEXTS)])
-        weights = _initial_weights(agent, features.shape[-1], dice)
+        weights = initial_weights(inputs=features.shape[-1], width=agent.width, layers=agent.layers, dice=dice)
+        if start is not None:
+            weights = {name: torch.tensor(array).requires_grad_() for name, array in start.items()}
         optimiser = AdamW(weights, weight_decay=agent.weight_decay)
         best: dict[str, Tensor] = {}
         best_step, best_loss = 0, math.inf
@@ -328,62 +374,12 @@ def _contexts(panel: Tensor, ends: Tensor, context: int) -> Tensor:
     return panel[ends[:, :1] + back, ends[:, 1:]]
 
 
-def _initial_weights(agent: LagLlama, inputs: int, dice: Generator) -> dict[str, Tensor]:
-    """Fresh weights, drawn from `dice` alone: scaled normals, with small outputs of each block and of the head."""
-    import torch
-
-    def drawn(rows: int, columns: int, gain: float = 1.0) -> Tensor:
-        return torch.randn(rows, columns, generator=dice) * (gain / math.sqrt(rows))
-
-    wide, hidden = agent.width, 2 * agent.width
-    weights = {"embed.weight": drawn(inputs, wide), "embed.bias": torch.zeros(wide)}
-    for layer in range(agent.layers):
-        weights |= {
-            f"{layer}.attention.norm": torch.ones(wide),
-            f"{layer}.attention.qkv": drawn(wide, 3 * wide),
-            f"{layer}.attention.out": drawn(wide, wide, 0.5),
-            f"{layer}.swiglu.norm": torch.ones(wide),
-            f"{layer}.swiglu.gate_up": drawn(wide, 2 * hidden),
-            f"{layer}.swiglu.down": drawn(hidden, wide, 0.5),
-        }
-    weights |= {"head.norm": torch.ones(wide), "head.weight": drawn(wide, 3, 0.1)}
-    weights["head.bias"] = torch.tensor(_FIRST_GUESS)
-    return {name: weight.requires_grad_() for name, weight in weights.items()}
-
-
-def _student(weights: dict[str, Tensor], x: Tensor, layers: int, heads: int) -> tuple[Tensor, Tensor, Tensor]:
+def _student(weights: Mapping[str, Tensor], x: Tensor, layers: int, heads: int) -> tuple[Tensor, Tensor, Tensor]:
     """Degrees of freedom, location and scale at every position of `x` [B, C, F]; each [B, C]."""
     from torch.nn import functional
 
-    batch, length, _ = x.shape
-    h = x @ weights["embed.weight"] + weights["embed.bias"]
-    for layer in range(layers):
-        w = {name.split(".", 1)[1]: weight for name, weight in weights.items() if name.startswith(f"{layer}.")}
-        qkv = (_rms_norm(h, w["attention.norm"]) @ w["attention.qkv"]).view(batch, length, 3, heads, -1)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)
-        seen = functional.scaled_dot_product_attention(_rotated(q), _rotated(k), v, is_causal=True)
-        h = h + seen.transpose(1, 2).reshape(batch, length, -1) @ w["attention.out"]
-        gate, up = (_rms_norm(h, w["swiglu.norm"]) @ w["swiglu.gate_up"]).chunk(2, dim=-1)
-        h = h + (functional.silu(gate) * up) @ w["swiglu.down"]
-    out = _rms_norm(h, weights["head.norm"]) @ weights["head.weight"] + weights["head.bias"]
-    df, loc, scale = out.unbind(dim=-1)
+    df, loc, scale = outputs(weights, x, layers=layers, heads=heads)
     return 3.0 + functional.softplus(df), _LOCATION_UNIT * loc, functional.softplus(scale) + 1e-3
-
-
-def _rms_norm(x: Tensor, weight: Tensor) -> Tensor:
-    """Zhang and Sennrich (2019), Root mean square layer normalization."""
-    return x * (x.pow(2).mean(dim=-1, keepdim=True) + 1e-6).rsqrt() * weight
-
-
-def _rotated(x: Tensor) -> Tensor:
-    """Rotary position embedding of [B, heads, C, D]: Su et al. (2021), RoFormer, in halves."""
-    import torch
-
-    half = x.shape[-1] // 2
-    speed = 10_000.0 ** (-torch.arange(half, dtype=x.dtype) / half)
-    angle = torch.arange(x.shape[-2], dtype=x.dtype)[:, None] * speed
-    left, right = x[..., :half], x[..., half:]
-    return torch.cat((left * angle.cos() - right * angle.sin(), left * angle.sin() + right * angle.cos()), dim=-1)
 
 
 def _forecast(agent: LagLlama, features: Floats, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Floats:

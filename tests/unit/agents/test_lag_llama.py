@@ -260,6 +260,27 @@ def test_conformal_deviations_hold_their_interval_where_no_weight_was_moved(mark
         TINY.replace(conformal=True, horizon=timedelta(hours=5)).fit(market.rows(0, 420), seed=7)
 
 
+def test_fine_tuning_goes_on_from_the_weights_that_are_there(tiny, make_bars):
+    """On another market: no step leaves them as they are, some steps fit it better, and the card says both."""
+    other = make_bars(900, seed=3)
+    untouched = tiny.fine_tuned(other, seed=7, steps=1, learning_rate=1e-12)
+    assert all(np.allclose(untouched.weights[name], tiny.weights[name], atol=1e-9) for name in tiny.weights)
+    tuned = tiny.fine_tuned(other, seed=7, steps=100, learning_rate=2e-3)
+    losses = [agent.card()["validation_nll"] for agent in (untouched, tuned)]
+    assert losses[1] < losses[0]
+    assert tuned.training["log_scale_centre"] == tiny.training["log_scale_centre"]
+    assert tuned.parameters() == tiny.parameters()
+    first, then = tuned.card()["checkpoint"].split("; then ")
+    assert first == tiny.card()["checkpoint"]
+    assert then.startswith("fine-tuned on 900 bars of 5m, 2 symbols")
+    assert tuned.fit(other, seed=7) == TINY.fit(other, seed=7)  # a fit starts from nothing
+    assert TINY.with_arrays(load(save(tuned.arrays()))) == tuned
+    with pytest.raises(NotFitted):
+        TINY.fine_tuned(other, seed=7)
+    with pytest.raises(AgentError, match="bars of 5m, which it was fitted on"):
+        tiny.fine_tuned(make_bars(900, interval="1m"), seed=7)
+
+
 def test_what_cannot_be_is_refused(tiny, make_bars, bars):
     with pytest.raises(NotFitted):
         views_at(TINY, bars, 100)
