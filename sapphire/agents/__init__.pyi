@@ -21,6 +21,7 @@ from .forecasts import (
     normal_from_quantiles as normal_from_quantiles,
 )
 from .lag_llama import LagLlama as LagLlama
+from .lag_llama_weights import convert_lag_llama as convert_lag_llama, load_lag_llama as load_lag_llama
 from .leak_report import LeakCheck as LeakCheck, LeakReport as LeakReport
 from .leaks import (
     check_agent as check_agent,
@@ -58,6 +59,7 @@ from .parameters import (
 )
 from .pool import Pool as Pool
 from .pooling import Pooling as Pooling, pooled as pooled
+from .published_lag_llama import PublishedLagLlama as PublishedLagLlama
 from .qwen import Qwen as Qwen
 from .recorder import Recorder as Recorder, recording as recording
 from .release import LoadedRelease as LoadedRelease, freeze as freeze, load_release as load_release

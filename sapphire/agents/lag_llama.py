@@ -21,6 +21,9 @@ ones.
 
 Weights are float32. Views are computed from them in float64, so batches, threads and machines agree far below 1e-9.
 
+The published weights do not fit in: they are for other inputs and other outputs. `PublishedLagLlama` has them, on the
+same network, and says what differs.
+
 Source: Rasul et al. (2023), Lag-Llama: towards foundation models for probabilistic time series forecasting,
 arXiv 2310.08278; written anew, with causal scaling and a direct horizon.
 """
