@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["TransformersBackend"]
 
 _KEPT_PREFIXES = 16
+_OWN: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 _PLAIN_HEADS = frozenset({"llama", "qwen2", "qwen3"})
 """Families whose logits are the last hidden state by the head, and nothing more."""
 
@@ -85,6 +86,31 @@ class TransformersBackend:
         with self._lock:
             self._load()
             return len(self._tokens(question)[0]) + len(self._tokens(question)[1])
+
+    def tokens(self, question: Score) -> tuple[list[int], list[int]]:
+        """A question's prompt and its choices in tokens of this model.
+
+        Raises
+        ------
+        MissingData, ValueRefused : as `score`.
+        """
+        with self._lock:
+            self._load()
+            prefix, rest = self._tokens(question)
+            return [*prefix, *rest], self._choices(question.choices)
+
+    def network(self, model: Model) -> Any:
+        """The base model's network, read anew: whoever changes it changes no answer.
+
+        Raises
+        ------
+        MissingData : no files in the folder.
+        ValueRefused : another model.
+        """
+        if model != self._base:
+            raise ValueRefused("a model that is not here", expected=self._base.repository, got=model.repository)
+        self._require_files()
+        return self._read()
 
     @contextmanager
     def _asked(self, model: Model) -> Iterator[None]:
@@ -214,6 +240,29 @@ class TransformersBackend:
     def _load(self) -> None:
         if self._network is not None:
             return
+        self._require_files()
+        from transformers import AutoTokenizer
+
+        self._tokenizer = AutoTokenizer.from_pretrained(self._folder, **_OWN)
+        network = self._read()
+        for adapter, folder in self._adapters.items():
+            network = _with_adapter(network, folder, _adapter_name(adapter))
+        self._network = network
+
+    def _read(self) -> Any:
+        import torch
+        from transformers import AutoModelForCausalLM
+
+        bars: Any = importlib.import_module("transformers.utils.logging")  # its functions have no types
+        bars.disable_progress_bar()
+        network: Any = AutoModelForCausalLM.from_pretrained(
+            self._folder, dtype=getattr(torch, self._dtype), use_safetensors=True, **_OWN
+        )
+        network.eval()
+        bars.enable_progress_bar()
+        return network
+
+    def _require_files(self) -> None:
         missing = [name for name in ("config.json", "tokenizer.json") if not (self._folder / name).is_file()]
         if missing:
             raise MissingData(
@@ -222,21 +271,6 @@ class TransformersBackend:
                 got=f"no {' and no '.join(missing)} in {self._folder}",
                 next=f"sapphire weights pull {self._base.repository} --revision {self._base.revision}",
             )
-        import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-
-        bars: Any = importlib.import_module("transformers.utils.logging")  # its functions have no types
-        bars.disable_progress_bar()
-        own: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-        self._tokenizer = AutoTokenizer.from_pretrained(self._folder, **own)
-        network: Any = AutoModelForCausalLM.from_pretrained(
-            self._folder, dtype=getattr(torch, self._dtype), use_safetensors=True, **own
-        )
-        network.eval()
-        bars.enable_progress_bar()
-        for adapter, folder in self._adapters.items():
-            network = _with_adapter(network, folder, _adapter_name(adapter))
-        self._network = network
 
     @contextmanager
     def _switched(self, model: Model) -> Iterator[None]:
