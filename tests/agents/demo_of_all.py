@@ -5,6 +5,7 @@ Run by `make test-agents`: it takes some minutes. What CI runs of a pool is in t
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -78,7 +79,7 @@ def facts(checkout, home):
         cwd=checkout, env={**environment, "SAPPHIRE_HOME": str(home)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "evidence comes from 2," in done.stderr
+    assert re.search(r"evidence comes from \d,\d{3} answers recorded", done.stderr)
     sys.stderr.write(done.stderr)
     return json.loads(done.stdout)
 

@@ -43,7 +43,7 @@ def test_it_learns_what_it_is_shown(packaged, trained):
     made, steps = trained
     before = packaged.score(PACKAGED, [EXAMPLES[0][0]])[0].answer
     both = TransformersBackend(PACKAGED, packaged_model(), adapters={made.model: made.folder})
-    assert sum(made.losses[:2]) > 4 * sum(made.losses[-2:])
+    assert sum(made.losses[:2]) > 2 * sum(made.losses[-2:])
     assert [step for step, _, _ in steps] == list(range(1, 9))
     assert [loss for _, _, loss in steps] == list(made.losses)
     assert accuracy(both, made.model, EXAMPLES) == 1.0
