@@ -13,13 +13,13 @@ import pytest
 from sapphire.monitoring.telling.running import results_of, run_notebook
 
 ROOT = Path(__file__).parents[2]
-STUDIED = ["information", "replay"]
+STUDIED = ["model_cost", "information", "replay"]
 SHOWN = {
     "21_qwen.ipynb": [*STUDIED, "probabilities"],
     "22_deepseek.ipynb": [*STUDIED, "probabilities"],
     "23_fingpt.ipynb": [*STUDIED, "calibration"],
     "24_lag_llama.ipynb": ["replay"],
-    "25_recording_and_replay.ipynb": [],
+    "25_recording_and_replay.ipynb": ["model_cost"],
     "26_train_fingpt_adapter.ipynb": [],
 }
 SAYS = {
@@ -45,7 +45,7 @@ def test_it_runs_offline_and_says_what_it_found(name, desk):
     before = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=True)
     target = desk / "run" / name
     run_notebook(ROOT / "notebooks" / name, target, {}, cwd=desk)
-    assert [result["method"] for result in results_of(target) if "method" in result] == SHOWN[name]
+    assert [result["method"] for result in results_of(target)] == SHOWN[name]
     outputs = json.dumps([cell.get("outputs") for cell in json.loads(target.read_text())["cells"]], ensure_ascii=False)
     assert re.search(SAYS[name], outputs)
     after = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=True)
