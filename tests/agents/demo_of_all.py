@@ -129,7 +129,7 @@ def test_prompts_are_short_and_thoughts_within_their_budget(facts, home):
 
 
 @pytest.mark.timeout(600)
-def test_a_recorded_day_is_the_same_again_where_no_model_is_installed(run, decisions, home, tmp_path):
+def test_a_recorded_day_is_the_same_again_where_no_model_is_installed(run, decisions, checkout, home, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(WITHOUT_MODELS)
     (tmp_path / "again.py").write_text(AGAIN)
     environment = os.environ | {
@@ -142,7 +142,7 @@ def test_a_recorded_day_is_the_same_again_where_no_model_is_installed(run, decis
     again = tmp_path / "run"
     done = subprocess.run(
         [sys.executable, str(tmp_path / "again.py"), str(run), str(again), str(BARS)],
-        cwd=run.parents[1], env=environment, capture_output=True, text=True, check=False,
+        cwd=checkout, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3_000:]
     lines = [Decision.read(line).facts for line in decision_lines(again / "decisions.jsonl")]
