@@ -201,7 +201,8 @@ class Pooling:
             bound = self.member_bound / math.sqrt(_YEAR / horizon)
             ratio = self._bounded(means[voices], stds[voices], shares[voices], bound)
             with np.errstate(invalid="ignore"):
-                mean = np.where(np.abs(ratio * std - mean) > 1e-12 * np.abs(mean), ratio * std, mean)
+                free = mean / std
+                mean = np.where(np.abs(ratio - free) <= 1e-12 * np.abs(free), mean, ratio * std)
         enough = there.sum(axis=0) >= self.quorum
         return np.where(enough, mean, np.nan), np.where(enough, std, np.nan)
 
