@@ -53,8 +53,8 @@ def test_the_run_that_nobody_disturbs_trades_and_adds_up(undisturbed):
     assert undisturbed.replay.identical
 
 
-def test_the_same_seed_twice_gives_the_same_fills(prepared, undisturbed, tmp_path):
-    again = prepared.run(tmp_path / "again")
+def test_the_same_seed_twice_gives_the_same_fills(prepared, undisturbed, quick_disk):
+    again = prepared.run(quick_disk("again"))
     assert as_the_exchange_has_it(again) == as_the_exchange_has_it(undisturbed)
     assert decided(again) == decided(undisturbed)
 
@@ -80,9 +80,9 @@ def test_the_day_is_rendered_as_a_page_that_fetches_nothing(prepared, undisturbe
 
 
 @pytest.mark.parametrize("victim", ["service", "exchange", "coordinator", "collector", "bento", "bus"])
-def test_a_killed_part_comes_back_and_nothing_is_lost(prepared, undisturbed, blows_on, tmp_path, victim):
+def test_a_killed_part_comes_back_and_nothing_is_lost(prepared, undisturbed, blows_on, quick_disk, victim):
     blows = blows_on(victim)
-    outcome = prepared.run(tmp_path / "run", blows)
+    outcome = prepared.run(quick_disk("run"), blows)
     assert {name: count for name, count in outcome.restarts.items() if count} == {victim: len(blows)}
     assert outcome.travelling[-1] >= 1, "an order was on its way at the last blow"
     lost = [order for order in outcome.orders if never_arrived(order)]
@@ -93,10 +93,10 @@ def test_a_killed_part_comes_back_and_nothing_is_lost(prepared, undisturbed, blo
     assert outcome.replay.identical, outcome.replay.facts
 
 
-def test_parts_that_hang_are_restarted_and_the_run_says_the_same(prepared, undisturbed, hung_at, tmp_path):
+def test_parts_that_hang_are_restarted_and_the_run_says_the_same(prepared, undisturbed, hung_at, quick_disk):
     """Not dead: each of them is there, holds its port and its connections, and does nothing; all in the same bar."""
     victims = ("bento", "collector", "coordinator")
-    outcome = prepared.run(tmp_path / "run", [hung_at(victim, 12) for victim in victims])
+    outcome = prepared.run(quick_disk("run"), [hung_at(victim, 12) for victim in victims])
     assert {name: count for name, count in outcome.restarts.items() if count} == dict.fromkeys(victims, 1)
     assert as_the_exchange_has_it(outcome) == as_the_exchange_has_it(undisturbed)
     assert decided(outcome) == decided(undisturbed)
