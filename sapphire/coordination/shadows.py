@@ -109,5 +109,5 @@ class Shadows:
 
 def _signal(facts: Mapping[str, Any], name: str) -> float:
     """What a member said at a bar, in deviations; NaN where it said nothing."""
-    said = [view["mean_bps"] / view["std_bps"] for of in facts["members"] if of["name"] == name for view in of["views"]]
-    return fmean(said) if said else nan
+    views = [view for of in facts["members"] if of["name"] == name for view in of["views"]]
+    return fmean(view["mean_bps"] / view["std_bps"] for view in views) if views else nan

@@ -68,10 +68,10 @@ class LoadedRelease(ReadRelease):
         """
         admitted = self.admitted(window)
         if heard is None or not isinstance(self.agent, Pool):
-            said = self.agent.views(admitted)
+            views = self.agent.views(admitted)
         else:
-            said = self.agent.views_of(admitted, [entry.name in heard for entry in self.manifest.agents])
-        return [view.stated_by(self.digest) for view in said]
+            views = self.agent.views_of(admitted, [entry.name in heard for entry in self.manifest.agents])
+        return [view.stated_by(self.digest) for view in views]
 
     def beliefs(self, window: Window) -> list[Belief]:
         """The views as beliefs; raises what `views` raises."""
